@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""Set up the project and run one of its commands; needs Python 3.11 or newer, nothing else.
+
+    python3 dev.py serve     serve the sample project, offline (further arguments go to `chatkit-runtime serve`)
+    python3 dev.py test      run the tests (further arguments go to pytest)
+    python3 dev.py check     formatting, lints, types and layers
+    python3 dev.py lock      write the hashed requirement files anew
+    python3 dev.py COMMAND   any command of `chatkit-runtime`: chat, validate, show, …
+
+The first run makes a virtual environment in .venv and installs the hashed requirements into it; later runs do so again
+only when the requirements have changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+ENVIRONMENT = Path(os.environ.get("CHATKIT_DEV_ENV", ROOT / ".venv"))
+BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
+LOCKED = ROOT / "requirements" / "dev.txt"
+INSTALLED = ENVIRONMENT / "installed-requirements"
+
+CHECKS = (
+    ["ruff", "format", "--check", "."],
+    ["ruff", "check", "."],
+    ["mypy"],
+    ["lint-imports"],
+)
+LOCK = ["uv", "pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "-q"]
+
+
+def main(arguments: list[str]) -> int:
+    """Set up, then run the command; the result is its exit code."""
+    if sys.version_info < (3, 11):
+        print(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}", file=sys.stderr)
+        return 2
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(__doc__)
+        return 0 if arguments else 2
+    set_up()
+    name, rest = arguments[0], arguments[1:]
+    if name == "test":
+        return run("pytest", *rest)
+    if name == "check":
+        return max(run(*check) for check in CHECKS)
+    if name == "lock":
+        return lock()
+    return run("chatkit-runtime", name, *rest)
+
+
+def set_up() -> None:
+    """Make the environment and install what is locked, unless that has been done for these requirements."""
+    wanted = hashlib.sha256(LOCKED.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    if INSTALLED.is_file() and INSTALLED.read_text() == wanted:
+        return
+    print(f"setting up {ENVIRONMENT} (once, about a minute) …", file=sys.stderr)
+    venv.create(ENVIRONMENT, with_pip=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(BIN / "python"), "install", "-q", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--require-hashes", "-r", str(LOCKED)], check=True)
+    subprocess.run([*pip, "--no-deps", "--no-build-isolation", "-e", str(ROOT)], check=True)
+    INSTALLED.write_text(wanted)
+
+
+def run(command: str, *arguments: str) -> int:
+    """Run a command of the environment in the project's folder."""
+    environ = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}", "VIRTUAL_ENV": str(ENVIRONMENT)}
+    try:
+        return subprocess.run([str(BIN / command), *arguments], cwd=ROOT, env=environ, check=False).returncode
+    except KeyboardInterrupt:
+        return 130
+
+
+def lock() -> int:
+    """Resolve the requirements anew; needs uv."""
+    requirements = ROOT / "requirements"
+    for file, more in (("runtime.txt", []), ("dev.txt", ["--extra", "postgres", "--group", "dev"])):
+        command = [*LOCK, "--upgrade", "pyproject.toml", *more, "-o", str(requirements / file)]
+        if subprocess.run(command, cwd=ROOT, check=False).returncode:
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

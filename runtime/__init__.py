@@ -1,0 +1,47 @@
+"""A declarative, YAML-configured agent runtime: agents.yaml in, a ChatKit server out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runtime.assemble.context import RuntimeContext, User
+    from runtime.errors import ConfigError, RequestError, RuntimeFault
+    from runtime.server.app import create_app
+    from runtime.server.runtime import Runtime, load
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ConfigError",
+    "RequestError",
+    "Runtime",
+    "RuntimeContext",
+    "RuntimeFault",
+    "User",
+    "__version__",
+    "create_app",
+    "load",
+]
+
+_HOMES = {
+    "ConfigError": "runtime.errors",
+    "RequestError": "runtime.errors",
+    "Runtime": "runtime.server.runtime",
+    "RuntimeContext": "runtime.assemble.context",
+    "RuntimeFault": "runtime.errors",
+    "User": "runtime.assemble.context",
+    "create_app": "runtime.server.app",
+    "load": "runtime.server.runtime",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: `chatkit-runtime validate` must not pay for a server."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'runtime' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

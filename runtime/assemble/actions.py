@@ -1,0 +1,152 @@
+"""The `actions` section: what a click in a widget does. Each kind becomes a function that emits events."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from agents import RunContextWrapper
+from chatkit.actions import Action
+from chatkit.types import (
+    ClientEffectEvent,
+    ThreadItemReplacedEvent,
+    ThreadStreamEvent,
+    WidgetItem,
+)
+from jsonschema import Draft202012Validator
+
+from runtime.assemble.code import ProjectCode
+from runtime.assemble.context import RuntimeContext, scope_of
+from runtime.assemble.problems import BuildError, Problems
+from runtime.assemble.widgets import BuiltWidget
+from runtime.config.model import Config
+from runtime.config.model import actions as declared
+from runtime.config.template import Template
+
+Clicked = Action[str, Any]
+Handler = Callable[[RuntimeContext, Clicked, WidgetItem | None], AsyncIterator[ThreadStreamEvent]]
+SyncHandler = Callable[[RuntimeContext, Clicked, WidgetItem | None], Awaitable[Any]]
+Message = Callable[[RuntimeContext, Clicked], str]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltAction:
+    """One declared action; exactly one of `handle` and `message` is set, `sync` also where it may be called so."""
+
+    type: str
+    check: Callable[[Any], str]
+    handle: Handler | None = None
+    message: Message | None = None
+    sync: SyncHandler | None = None
+
+
+def build_actions(
+    config: Config, code: ProjectCode, widgets: Callable[[str], BuiltWidget], found: Problems
+) -> dict[str, BuiltAction]:
+    """Build every declared action, by its type."""
+    built: dict[str, BuiltAction] = {}
+    for name, entry in config.actions.items():
+        with found.at("B401", "actions", name):
+            built[name] = _build(name, entry, code, widgets)
+    return built
+
+
+def _build(name: str, entry: declared.Action, code: ProjectCode, widgets: Callable[[str], BuiltWidget]) -> BuiltAction:
+    check = _checker(entry.payload)
+    match entry:
+        case declared.PythonAction():
+            function = _function(code.resolve(entry.python), entry.python)
+            sync = _call_sync(function) if entry.sync else None
+            return BuiltAction(name, check, handle=_call(function), sync=sync)
+        case declared.MessageAction():
+            return BuiltAction(name, check, message=_message(Template.parse(entry.message)))
+        case declared.EffectAction():
+            return BuiltAction(name, check, handle=_effect(entry))
+        case declared.WidgetAction():
+            return BuiltAction(name, check, handle=_rerender(widgets(entry.widget)))
+
+
+def _checker(schema: Mapping[str, Any] | None) -> Callable[[Any], str]:
+    """Return a function that says what is wrong with a payload, or nothing."""
+    if schema is None:
+        return lambda payload: ""
+    validator = Draft202012Validator(schema)
+    return lambda payload: "; ".join(f"{e.json_path}: {e.message}" for e in validator.iter_errors(payload or {}))
+
+
+def _function(value: Any, path: str) -> Callable[..., Any]:
+    if not callable(value):
+        raise BuildError(f"{path!r} is {type(value).__name__}", "give `async def handler(ctx, action, sender)`")
+    return value  # type: ignore[no-any-return]  # callable: checked above
+
+
+def _call(function: Callable[..., Any]) -> Handler:
+    async def handle(
+        context: RuntimeContext, action: Clicked, sender: WidgetItem | None
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        result = function(RunContextWrapper(context), action, sender)
+        if inspect.isasyncgen(result):
+            async for event in result:
+                yield cast(ThreadStreamEvent, event)
+        elif inspect.isawaitable(result):
+            await result
+
+    return handle
+
+
+def _call_sync(function: Callable[..., Any]) -> SyncHandler:
+    async def handle(context: RuntimeContext, action: Clicked, sender: WidgetItem | None) -> Any:
+        result = function(RunContextWrapper(context), action, sender)
+        return await result if inspect.isawaitable(result) else result
+
+    return handle
+
+
+def _scope(context: RuntimeContext, action: Clicked) -> dict[str, Any]:
+    return {**scope_of(context), "payload": action.payload if action.payload is not None else {}}
+
+
+def _message(template: Template) -> Message:
+    return lambda context, action: str(template.render(_scope(context, action)))
+
+
+def _effect(entry: declared.EffectAction) -> Handler:
+    data = _compile(entry.data)
+
+    async def handle(
+        context: RuntimeContext, action: Clicked, sender: WidgetItem | None
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        yield ClientEffectEvent(name=entry.effect, data=_render(data, _scope(context, action)))
+
+    return handle
+
+
+def _compile(value: Any) -> Any:
+    if isinstance(value, str):
+        return Template.parse(value)
+    if isinstance(value, Mapping):
+        return {key: _compile(inner) for key, inner in value.items()}
+    return [_compile(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _render(value: Any, scope: Mapping[str, Any]) -> Any:
+    if isinstance(value, Template):
+        return value.render(scope)
+    if isinstance(value, dict):
+        return {key: _render(inner, scope) for key, inner in value.items()}
+    return [_render(inner, scope) for inner in value] if isinstance(value, list) else value
+
+
+def _rerender(widget: BuiltWidget) -> Handler:
+    async def handle(
+        context: RuntimeContext, action: Clicked, sender: WidgetItem | None
+    ) -> AsyncIterator[ThreadStreamEvent]:
+        if sender is None:
+            return
+        data = dict(action.payload or {})
+        update = {"widget": await widget.arender(data), "copy_text": widget.copy_text(data)}
+        yield ThreadItemReplacedEvent(item=sender.model_copy(update=update))
+
+    return handle

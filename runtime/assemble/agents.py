@@ -1,0 +1,109 @@
+"""The `agents` section -> the SDK's Agents, wired to each other.
+
+Handoffs carry no reference to the agent they lead to: the SDK walks such references on every run, which costs
+time in proportion to the whole graph. They look their agent up when they are taken, so cycles are fine too.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from agents import Agent, FunctionTool, FunctionToolResult, Handoff, ModelSettings, RunContextWrapper
+from agents.agent import ToolsToFinalOutputResult
+from agents.strict_schema import ensure_strict_json_schema
+
+from runtime.assemble.code import ProjectCode
+from runtime.assemble.context import RuntimeContext
+from runtime.assemble.instructions import build_instructions
+from runtime.assemble.models import Models, build_settings
+from runtime.assemble.problems import BuildError, Problems
+from runtime.assemble.tools import Tools
+from runtime.config.model import Config
+from runtime.config.model import agents as declared
+from runtime.config.model import models as declared_models
+from runtime.config.model import tools as declared_tools
+
+Agents = dict[str, Agent[RuntimeContext]]
+
+
+class AgentShells:
+    """The agents while they are being built: made first, filled after, so that they may refer to each other."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.agents: Agents = {key: Agent(name=entry.name or key) for key, entry in config.agents.items()}
+
+    def as_tool(self, name: str, entry: declared_tools.AgentTool) -> FunctionTool:
+        """Make a tool of an agent; what the agent shows reaches the user. Raise BuildError."""
+        agent = self.agents.get(entry.agent)
+        if agent is None:
+            raise BuildError(f"no agent is named {entry.agent!r}")
+        description = entry.description or self.config.agents[entry.agent].description
+        limit = entry.max_turns or self.config.agents[entry.agent].max_turns
+        return agent.as_tool(name, description or f"Ask the agent {agent.name}.", max_turns=limit)
+
+    def fill(self, root: Path, code: ProjectCode, models: Models, tools: Tools, found: Problems) -> None:
+        """Give every agent its model, instructions, tools and handoffs."""
+        for key, entry in self.config.agents.items():
+            agent = self.agents[key]
+            with found.at("B301", "agents", key, "instructions"):
+                agent.instructions = build_instructions(entry.instructions, root, code)
+            agent.handoff_description = entry.description
+            agent.handoffs = [self._handoff(target) for target in entry.handoffs if target.agent in self.agents]
+            self._add_tools(agent, entry, tools)
+            self._add_model(agent, entry, models, tools)
+
+    def _add_tools(self, agent: Agent[RuntimeContext], entry: declared.Agent, tools: Tools) -> None:
+        chosen = [tools.built[reference] for reference in entry.tools if reference in tools.built]
+        agent.tools = [built.tool for built in chosen]
+        agent.tool_use_behavior = _stop_at(frozenset(built.tool.name for built in chosen if built.stop))
+
+    def _add_model(self, agent: Agent[RuntimeContext], entry: declared.Agent, models: Models, tools: Tools) -> None:
+        try:
+            built = models.get(entry.model)
+        except BuildError:
+            return  # reported where the models were built
+        agent.model = built.model
+        settings = built.settings.resolve(build_settings(entry.settings))
+        if settings.parallel_tool_calls is None and self._calls_client(entry, tools) and self._obeys(entry.model):
+            # Client tools run one after the other; a model that asks for one at a time wastes no turn.
+            settings = settings.resolve(ModelSettings(parallel_tool_calls=False))
+        agent.model_settings = settings
+
+    def _calls_client(self, entry: declared.Agent, tools: Tools) -> bool:
+        return any(reference in tools.built and tools.built[reference].client for reference in entry.tools)
+
+    def _obeys(self, model: str) -> bool:
+        declaration = self.config.models.get(model) or declared_models.OpenAIModel(name=model)
+        return isinstance(declaration, declared_models.OpenAIModel) and declaration.base_url is None
+
+    def _handoff(self, target: declared.Handoff) -> Handoff[Any, Any]:
+        agent = self.agents[target.agent]
+        description = target.description or self.config.agents[target.agent].description or ""
+
+        async def take(context: RunContextWrapper[Any], arguments: str) -> Agent[RuntimeContext]:
+            return agent
+
+        return Handoff(
+            tool_name=Handoff.default_tool_name(agent),
+            tool_description=f"Handoff to the {agent.name} agent to handle the request. {description}".strip(),
+            input_json_schema=ensure_strict_json_schema({}),
+            on_invoke_handoff=take,
+            agent_name=agent.name,
+        )
+
+
+def _stop_at(names: frozenset[str]) -> Any:
+    """End the turn after these tools, and whenever a tool of any kind has called the client."""
+
+    def decide(
+        context: RunContextWrapper[RuntimeContext], results: list[FunctionToolResult]
+    ) -> ToolsToFinalOutputResult:
+        for result in results:
+            if result.tool.name in names:
+                return ToolsToFinalOutputResult(is_final_output=True, final_output=result.output)
+        waiting = context.context.client_tool_call is not None
+        return ToolsToFinalOutputResult(is_final_output=waiting, final_output="" if waiting else None)
+
+    return decide

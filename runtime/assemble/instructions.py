@@ -1,0 +1,59 @@
+"""Instructions from the file, from a file of their own, or from Python -> what the SDK's Agent takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from agents import Agent, RunContextWrapper
+
+from runtime.assemble.code import ProjectCode
+from runtime.assemble.context import RuntimeContext, scope_of
+from runtime.assemble.problems import BuildError
+from runtime.config.model import agents as declared
+from runtime.config.template import Template, TemplateError
+
+Instructions = str | Callable[..., Any] | None
+
+
+def build_instructions(entry: declared.Instructions | None, root: Path, code: ProjectCode) -> Instructions:
+    """Return a string, or a function of the run's context where the text is a template or Python decides."""
+    match entry:
+        case None:
+            return None
+        case declared.PythonInstructions():
+            return _from_python(entry.python, code)
+        case declared.FileInstructions():
+            text, raw = _read(root / entry.file), entry.raw
+        case declared.InlineInstructions():
+            text, raw = entry.text, entry.raw
+    return text if raw else _from_template(text)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BuildError(f"can't read {path.name!r}: {error}") from error
+
+
+def _from_python(path: str, code: ProjectCode) -> str | Callable[..., Any]:
+    value = code.resolve(path)
+    if not isinstance(value, str) and not callable(value):
+        raise BuildError(f"{path!r} is {type(value).__name__}", "give a string or a function of (context, agent)")
+    return value  # type: ignore[no-any-return]  # str or callable: checked above
+
+
+def _from_template(text: str) -> Instructions:
+    try:
+        template = Template.parse(text)
+    except TemplateError as error:
+        raise BuildError(f"the instructions are no valid template: {error}") from error
+    if template.is_constant:
+        return str(template.render({}))
+
+    def render(context: RunContextWrapper[RuntimeContext], agent: Agent[Any]) -> str:
+        return str(template.render(scope_of(context.context)))
+
+    return render

@@ -1,0 +1,163 @@
+"""The `models` section -> the model objects that agents use, and the clients behind them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import agents
+from agents import ModelSettings, OpenAIChatCompletionsModel, OpenAIResponsesModel
+from agents.models.interface import Model
+from openai import AsyncOpenAI
+from openai.types.shared import Reasoning
+
+from runtime.assemble.code import ProjectCode
+from runtime.assemble.problems import BuildError, Problems
+from runtime.assemble.scripted import ScriptedConversation, load_script
+from runtime.config.model import Config
+from runtime.config.model import models as declared
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltModel:
+    """A model and the settings that its calls start from."""
+
+    model: Model
+    settings: ModelSettings
+
+
+@dataclass(slots=True)
+class Models:
+    """The declared models, and on demand those that agents name directly at OpenAI."""
+
+    root: Path
+    code: ProjectCode
+    environ: Mapping[str, str]
+    entries: Mapping[str, declared.Model]
+    _built: dict[str, BuiltModel] = field(default_factory=dict)
+    _clients: dict[tuple[Any, ...], AsyncOpenAI] = field(default_factory=dict)
+
+    def get(self, name: str) -> BuiltModel:
+        """Return the model of that name; a name that is not declared is a model of OpenAI's. Raise BuildError."""
+        if name not in self._built:
+            entry = self.entries.get(name)
+            if entry is None and name == "default":
+                raise BuildError(
+                    "no model is named 'default'", "add `models: {default: …}`, or `model: …` to each agent"
+                )
+            self._built[name] = self._build(entry or declared.OpenAIModel(name=name))
+        return self._built[name]
+
+    def _build(self, entry: declared.Model) -> BuiltModel:
+        match entry:
+            case declared.OpenAIModel():
+                model = self._openai(entry)
+            case declared.AnyLLMModel():
+                model = _any_llm(entry)
+            case declared.LiteLLMModel():
+                model = _litellm(entry)
+            case declared.ScriptedModel():
+                model = _scripted(self.root / entry.scripted)
+            case declared.PythonModel():
+                model = _python(self.code, entry)
+        return BuiltModel(model, build_settings(entry.settings))
+
+    def _openai(self, entry: declared.OpenAIModel) -> Model:
+        key = entry.api_key or self.environ.get("OPENAI_API_KEY")
+        if not key:
+            raise BuildError(
+                f"model {entry.name!r} needs an API key",
+                "set OPENAI_API_KEY in the environment or in .env, or `api_key:` on the model; `api_key: none` "
+                "where the endpoint wants none",
+            )
+        client = self._client(entry, key)
+        if entry.api == "chat_completions":
+            return OpenAIChatCompletionsModel(model=entry.name, openai_client=client)
+        return OpenAIResponsesModel(model=entry.name, openai_client=client)
+
+    def _client(self, entry: declared.OpenAIModel, key: str) -> AsyncOpenAI:
+        base_url = entry.base_url or self.environ.get("OPENAI_BASE_URL") or None
+        headers = tuple(sorted(entry.headers.items()))
+        identity = (base_url, key, entry.organization, entry.project, headers, entry.timeout, entry.retries)
+        if identity not in self._clients:
+            options: dict[str, Any] = {} if entry.timeout is None else {"timeout": entry.timeout}
+            self._clients[identity] = AsyncOpenAI(
+                api_key=key,
+                base_url=base_url,
+                organization=entry.organization,
+                project=entry.project,
+                default_headers=dict(headers),
+                max_retries=entry.retries,
+                **options,
+            )
+        return self._clients[identity]
+
+    async def close(self) -> None:
+        """Close the models and the clients behind them."""
+        for built in self._built.values():
+            await built.model.close()
+        for client in self._clients.values():
+            await client.close()
+
+
+def build_models(config: Config, root: Path, code: ProjectCode, environ: Mapping[str, str], found: Problems) -> Models:
+    """Build every model that an agent or the title uses; a declared one that nobody uses needs no key."""
+    models = Models(root, code, environ, config.models)
+    wanted = {agent.model: ("agents", key, "model") for key, agent in config.agents.items()}
+    title = getattr(config.chat.title, "model", None)
+    if title:
+        wanted.setdefault(title, ("chat", "title", "model"))
+    for name, used_at in wanted.items():
+        path = ("models", name) if name in config.models else used_at
+        with found.at("B101", *path):
+            models.get(name)
+    return models
+
+
+def build_settings(settings: declared.Settings) -> ModelSettings:
+    """Translate declared settings into the SDK's; what was left out stays unset."""
+    values = settings.model_dump(exclude_none=True)
+    if "reasoning" in values:
+        values["reasoning"] = Reasoning(**values["reasoning"])
+    return ModelSettings(**values)
+
+
+def _any_llm(entry: declared.AnyLLMModel) -> Model:
+    try:
+        from agents.extensions.models.any_llm_model import AnyLLMModel
+    except ImportError as error:
+        raise BuildError(f"any-llm is not installed: {error}", "pip install 'chatkit-runtime[any-llm]'") from error
+    return AnyLLMModel(model=entry.any_llm, base_url=entry.base_url, api_key=entry.api_key)
+
+
+def _litellm(entry: declared.LiteLLMModel) -> Model:
+    try:
+        from agents.extensions.models.litellm_model import LitellmModel
+    except ImportError as error:
+        raise BuildError(f"LiteLLM is not installed: {error}", "pip install 'chatkit-runtime[litellm]'") from error
+    return LitellmModel(model=entry.litellm, base_url=entry.base_url, api_key=entry.api_key)
+
+
+def _scripted(path: Path) -> ScriptedConversation:
+    if not path.is_file():
+        raise BuildError(f"there is no script {path.name!r} at that path")
+    return load_script(path)
+
+
+def _python(code: ProjectCode, entry: declared.PythonModel) -> Model:
+    value = code.resolve(entry.python)
+    if not isinstance(value, Model) and callable(value):
+        value = value(**entry.with_)
+    if inspect.isawaitable(value):
+        raise BuildError(f"{entry.python!r} is async", "return the model from a plain function")
+    if not isinstance(value, Model):
+        raise BuildError(f"{entry.python!r} gave {type(value).__name__}, not an agents.Model")
+    return value
+
+
+def run_config() -> agents.RunConfig:
+    """The settings of every run: no traces leave the process unasked."""
+    return agents.RunConfig(tracing_disabled=True)

@@ -1,0 +1,239 @@
+"""Read a script: data from a YAML file in, a checked `Script` with compiled patterns and templates out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NoReturn
+
+from runtime.assemble.script import Matcher, Script, ScriptError, Situation, Turn, WrittenResponse, WrittenStep
+from runtime.config.model.types import parse_duration
+from runtime.config.template import Template, TemplateError
+
+_SCRIPT_KEYS = ("delay", "turns", "otherwise")
+_MATCH_KEYS = ("user", "context", "instructions", "agent", "tools")
+_STEP_KEYS = ("say", "think", "call", "handoff", "fail")
+_SCOPE = frozenset({"user", "context", "agent", "match", "result", "data", "results"})
+_KINDS = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list", dict: "a mapping"}
+
+
+def parse_script(data: object, source: str = "") -> Script:
+    """Check and compile `data`, the content of a script file that messages call `source`; raises `ScriptError`."""
+    try:
+        return Script(source, _turns(data))
+    except ScriptError as error:
+        raise ScriptError(error.message, error.path, source) from error.__cause__
+
+
+def read_script(path: Path) -> Script:
+    """Read a script from a YAML file; raises `ScriptError` for a file that is missing, not YAML, or not a script."""
+    # Most scripts come parsed, and the parser is slow to import.
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ScriptError("can't read the script: it is not UTF-8 text", source=str(path)) from error
+    except OSError as error:
+        raise ScriptError(f"can't read the script: {error.strerror}", source=str(path)) from error
+    except YAMLError as error:
+        raise ScriptError(f"the script is not YAML: {error}", source=str(path)) from error
+    return parse_script(data, str(path))
+
+
+def _turns(data: object) -> tuple[Turn, ...]:
+    script = _mapping(data, "", _SCRIPT_KEYS)
+    if "turns" not in script and "otherwise" not in script:
+        _refuse("a script needs `turns:` or `otherwise:`", "")
+    delay_s = _duration(script.get("delay", 0), "delay")
+    entries = script.get("turns", [])
+    if not isinstance(entries, list):
+        _refuse(f"expected a list, got {_kind(entries)}", "turns")
+    turns = [_turn(entry, f"turns[{index}]", delay_s) for index, entry in enumerate(entries)]
+    if "otherwise" in script:
+        turns.append(Turn((), _responses(script["otherwise"], "otherwise", delay_s), "otherwise"))
+    return tuple(turns)
+
+
+def _turn(data: object, path: str, delay_s: float) -> Turn:
+    turn = _mapping(data, path, (*_MATCH_KEYS, "reply"))
+    if "reply" not in turn:
+        _refuse("a turn needs a `reply:`", path)
+    matchers = tuple(Matcher(key, _condition(key, turn[key], f"{path}.{key}")) for key in _MATCH_KEYS if key in turn)
+    return Turn(matchers, _responses(turn["reply"], f"{path}.reply", delay_s), f"{path}.reply")
+
+
+def _condition(key: str, value: object, path: str) -> Callable[[Situation], re.Match[str] | bool | None]:
+    texts = _texts(value, path)
+    if key == "tools":
+        return lambda situation: situation.tools.issuperset(texts)
+    if key == "agent":
+        names = {text.casefold() for text in texts}
+        return lambda situation: situation.agent.casefold() in names
+    patterns = [_pattern(text, path) for text in texts]
+
+    def search(situation: Situation) -> re.Match[str] | None:
+        text: str = getattr(situation, key)
+        return next((found for pattern in patterns if (found := pattern.search(text))), None)
+
+    return search
+
+
+def _pattern(text: str, path: str) -> re.Pattern[str]:
+    if len(text) > 1 and text.startswith("/") and text.endswith("/"):
+        try:
+            return re.compile(text[1:-1], re.IGNORECASE)
+        except re.error as error:
+            _refuse(f"the regular expression {text!r} is wrong: {error}", path)
+    # Whole words: "hi" must not be found in "this".
+    words = r"\s+".join(re.escape(word) for word in text.split())
+    return re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE)
+
+
+def _responses(data: object, path: str, delay_s: float) -> tuple[WrittenResponse, ...]:
+    entries = data if isinstance(data, list) else [data]
+    if not entries:
+        _refuse("a reply needs at least one step", path)
+    responses: list[WrittenResponse] = []
+    steps: list[WrittenStep] = []
+    for index, entry in enumerate(entries):
+        step = _step(entry, f"{path}[{index}]" if isinstance(data, list) else path, delay_s)
+        if responses and responses[-1][-1].kind == "fail":
+            _refuse("no step can follow a `fail:`", step.path)
+        steps.append(step)
+        if step.kind in ("call", "handoff", "fail"):
+            responses.append(tuple(steps))
+            steps = []
+    return tuple([*responses, tuple(steps)] if steps else responses)
+
+
+def _step(data: object, path: str, delay_s: float) -> WrittenStep:
+    if isinstance(data, str):
+        data = {"say": data}
+    step = _mapping(data, path, (*_STEP_KEYS, "delay"))
+    kinds = [key for key in _STEP_KEYS if key in step]
+    if len(kinds) != 1:
+        found = " and ".join(f"`{kind}:`" for kind in kinds) or "none"
+        _refuse(f"a step has exactly one of {_listed(_STEP_KEYS)}, here is {found}", path)
+    kind = kinds[0]
+    path = f"{path}.{kind}"
+    if "delay" in step:
+        delay_s = _duration(step["delay"], f"{path}.delay")
+    return WrittenStep(kind, _VALUES[kind](step[kind], path), delay_s, path)
+
+
+def _text(data: object, path: str) -> Any:
+    """Read a text; data stands for its JSON, which is what an agent with an output type answers."""
+    if data is None:
+        _refuse("expected a text, got nothing", path)
+    return _compiled(data, path)
+
+
+def _calls(data: object, path: str) -> list[tuple[str, Any]]:
+    """Read `{tool: arguments}`, a tool's bare name, or a list of either for the same tool twice."""
+    if isinstance(data, str):
+        return [(data, {})]
+    if isinstance(data, list) and data:
+        return [call for index, entry in enumerate(data) for call in _calls(entry, f"{path}[{index}]")]
+    if not isinstance(data, Mapping) or not data:
+        _refuse(f"expected `tool: {{arguments}}`, got {_kind(data)}", path)
+    calls = []
+    for name, arguments in data.items():
+        if not isinstance(name, str):
+            _refuse(f"a tool's name is a string, got {_kind(name)}", path)
+        if arguments is not None and not isinstance(arguments, Mapping):
+            _refuse(f"the arguments are a mapping, got {_kind(arguments)}", f"{path}.{name}")
+        calls.append((name, _compiled(dict(arguments or {}), f"{path}.{name}")))
+    return calls
+
+
+def _handoff(data: object, path: str) -> str:
+    if not isinstance(data, str) or not data.strip():
+        _refuse(f"expected the name of an agent, got {_kind(data)}", path)
+    return data
+
+
+def _fail(data: object, path: str) -> tuple[Any, int]:
+    if isinstance(data, str):
+        return _compiled(data, path), 500
+    failure = _mapping(data, path, ("message", "status"))
+    status = failure.get("status", 500)
+    if not isinstance(status, int) or not 400 <= status <= 599:
+        _refuse("a status is a number from 400 to 599", f"{path}.status")
+    message = failure.get("message", "the model failed")
+    if not isinstance(message, str):
+        _refuse(f"expected a string, got {_kind(message)}", f"{path}.message")
+    return _compiled(message, f"{path}.message"), status
+
+
+def _compiled(value: object, path: str) -> Any:
+    """Replace every string with a template in it by a function from the scope to a value."""
+    if isinstance(value, str):
+        return _template(value, path)
+    if isinstance(value, Mapping):
+        return {str(key): _compiled(inner, f"{path}.{key}") for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_compiled(inner, f"{path}[{index}]") for index, inner in enumerate(value)]
+    return value
+
+
+_VALUES: dict[str, Callable[[object, str], Any]] = {
+    "say": _text,
+    "think": _text,
+    "call": _calls,
+    "handoff": _handoff,
+    "fail": _fail,
+}
+
+
+def _template(text: str, path: str) -> Callable[[Mapping[str, Any]], Any] | str:
+    try:
+        template = Template.parse(text)
+    except TemplateError as error:
+        _refuse(f"the template is wrong: {error}", path)
+    for name in sorted(template.names - _SCOPE):
+        _refuse(f"the template has no name {name!r} (known are {', '.join(sorted(_SCOPE))})", path)
+    return text if template.is_constant else template.render
+
+
+def _texts(value: object, path: str) -> list[str]:
+    texts: list[Any] = value if isinstance(value, list) else [value]
+    for text in texts:
+        if not isinstance(text, str) or not text.strip():
+            _refuse(f"expected a text or a list of texts, got {_kind(text)}", path)
+    if not texts:
+        _refuse("expected a text or a list of texts, got an empty list", path)
+    return texts
+
+
+def _duration(value: object, path: str) -> float:
+    seconds = parse_duration(value)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
+        _refuse(f"expected a duration such as `20ms` or a number of seconds, got {value!r}", path)
+    return float(seconds)
+
+
+def _mapping(data: object, path: str, keys: Sequence[str]) -> Mapping[str, Any]:
+    if not isinstance(data, Mapping):
+        _refuse(f"expected a mapping, got {_kind(data)}", path)
+    for key in data:
+        if key not in keys:
+            near = get_close_matches(str(key), keys, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {_listed(keys)}"
+            _refuse(f"unknown key {key!r} ({hint})", path)
+    return data
+
+
+def _listed(keys: Sequence[str]) -> str:
+    return ", ".join(f"`{key}:`" for key in keys)
+
+
+def _kind(value: object) -> str:
+    return _KINDS.get(type(value), "nothing" if value is None else "something else")
+
+
+def _refuse(message: str, path: str) -> NoReturn:
+    raise ScriptError(message, path)

@@ -1,0 +1,156 @@
+"""An offline, deterministic model: answers from a script in YAML, streams like a real one, and needs no key.
+
+A script is a list of turns, tried in order; the first one that fits replies. Every key below `turns` may be left out.
+
+```yaml
+delay: 20ms                          # between the chunks of a text; 0 when left out
+turns:
+  - user: weather                    # these words, in any case; a list means any of them
+    reply: It is sunny.
+  - user: /weather in (?P<city>[a-z ]+)/      # between slashes: a regular expression, in any case
+    reply:
+      - think: They want numbers.
+      - say: "Let me look at {{ match.city }}."
+      - call: {get_weather: {city: "{{ match.city }}"}}      # several tools in one `call` run in parallel
+      - say: "{{ data.summary }}"    # said once the tool has answered
+  - user: refund
+    reply: {handoff: billing}
+  - user: crash
+    reply: [{say: One moment}, {fail: the model is overloaded}]
+  - context: /selected (?P<id>\\w+)/          # hidden context that came after the user's last words
+    reply: "You picked {{ match.id }}."
+  - instructions: title              # what the agent is told; also `agent: name` and `tools: [name]`
+    reply: "{{ user[:20] }}"
+otherwise: I have no answer to that.
+```
+
+A reply is a text, a step, or a list of steps: `say`, `think`, `call`, `handoff`, `fail`, each with a `delay` of its own
+if need be. A `call` or `handoff` ends the response; the steps after it are given when its result is there. Texts and
+arguments are templates over `user`, `context`, `agent`, `match` (the groups of the expression), `result` (the latest
+tool result as text), `data` (the same as data) and `results` (by tool). All keys of a turn must fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from agents import AgentOutputSchemaBase, Handoff, Model, ModelResponse, ModelSettings, ModelTracing, Tool, Usage
+from agents.items import TResponseInputItem, TResponseStreamEvent
+from openai.types.responses import Response, ResponseCompletedEvent
+from openai.types.responses.response_prompt_param import ResponsePromptParam
+
+from runtime.assemble.script import Script, ScriptError, Situation, Step
+from runtime.assemble.script_events import ScriptedFailure, estimate_tokens, play
+from runtime.assemble.script_grammar import parse_script, read_script
+from runtime.assemble.script_input import read_situation
+
+__all__ = ["ScriptError", "ScriptedConversation", "ScriptedFailure", "load_script"]
+
+
+def load_script(path: Path) -> ScriptedConversation:
+    """Read the script at `path` and return the model that plays it; raises `ScriptError`."""
+    return ScriptedConversation(read_script(Path(path)))
+
+
+# Not agents' own ScriptedModel: it plays one queue of steps for all conversations, and keeps a deep copy of every call.
+class ScriptedConversation(Model):
+    """A model that plays a script; it keeps no state, so one object serves any number of conversations at once."""
+
+    def __init__(self, script: Script, *, agent: str = "") -> None:
+        self._script = script
+        self._agent = agent
+
+    @classmethod
+    def from_data(cls, data: object, source: str = "") -> ScriptedConversation:
+        """Check and compile a script that is parsed already; `source` names it in messages; raises `ScriptError`."""
+        return cls(parse_script(data, source))
+
+    def for_agent(self, name: str) -> ScriptedConversation:
+        """Return the same model as the agent `name` sees it, for turns with `agent:`; the SDK does not tell models."""
+        return ScriptedConversation(self._script, agent=name)
+
+    def steps(self, situation: Situation) -> list[Step]:
+        """Return what the model does next; raises `ScriptError` where the script says nothing."""
+        return self._script.steps(situation)
+
+    async def get_response(
+        self,
+        system_instructions: str | None,
+        input: str | list[TResponseInputItem],
+        model_settings: ModelSettings,
+        tools: list[Tool],
+        output_schema: AgentOutputSchemaBase | None,
+        handoffs: list[Handoff[Any, Any]],
+        tracing: ModelTracing,
+        *,
+        previous_response_id: str | None = None,
+        conversation_id: str | None = None,
+        prompt: ResponsePromptParam | None = None,
+    ) -> ModelResponse:
+        """Answer in one piece; raises `ScriptedFailure` at a `fail:` step."""
+        situation = self._situation(system_instructions, input, tools, handoffs)
+        response: Response | None = None
+        async for event in play(self.steps(situation), input_tokens=_input_tokens(system_instructions, input)):
+            if isinstance(event, ResponseCompletedEvent):
+                response = event.response
+        assert response is not None, "play() ends with response.completed"
+        return ModelResponse(response.output, _usage(response), response.id)
+
+    async def stream_response(
+        self,
+        system_instructions: str | None,
+        input: str | list[TResponseInputItem],
+        model_settings: ModelSettings,
+        tools: list[Tool],
+        output_schema: AgentOutputSchemaBase | None,
+        handoffs: list[Handoff[Any, Any]],
+        tracing: ModelTracing,
+        *,
+        previous_response_id: str | None = None,
+        conversation_id: str | None = None,
+        prompt: ResponsePromptParam | None = None,
+    ) -> AsyncIterator[TResponseStreamEvent]:
+        """Answer in the events of the Responses API, other tasks running between them."""
+        situation = self._situation(system_instructions, input, tools, handoffs)
+        async for event in play(self.steps(situation), input_tokens=_input_tokens(system_instructions, input)):
+            yield event
+
+    def _situation(
+        self,
+        instructions: str | None,
+        input: str | list[TResponseInputItem],
+        tools: list[Tool],
+        handoffs: list[Handoff],
+    ) -> Situation:
+        return read_situation(
+            input,
+            instructions=instructions or "",
+            agent=self._agent,
+            tools=(tool.name for tool in tools),
+            handoffs={handoff.tool_name: handoff.agent_name for handoff in handoffs},
+        )
+
+
+def _input_tokens(instructions: str | None, input: str | list[TResponseInputItem]) -> int:
+    return estimate_tokens(_characters(input) + len(instructions or ""))
+
+
+def _characters(value: object) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(map(_characters, (value.get(key) for key in ("content", "text", "arguments", "output"))))
+    return sum(map(_characters, value)) if isinstance(value, list) else 0
+
+
+def _usage(response: Response) -> Usage:
+    usage = response.usage
+    assert usage is not None, "a completed response has its usage"
+    return Usage(
+        requests=1,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        total_tokens=usage.total_tokens,
+    )

@@ -1,0 +1,241 @@
+"""The `tools` section -> the SDK's tools. SDK objects are copied, never changed in place."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast, get_args, get_origin
+
+from agents import FunctionTool, Tool, UserError, function_tool
+from agents.strict_schema import ensure_strict_json_schema
+from agents.tool_context import ToolContext
+from jsonschema import Draft202012Validator
+
+from runtime.assemble.code import ProjectCode
+from runtime.assemble.context import RuntimeContext, current_call_id, scope_of
+from runtime.assemble.hosted import build_hosted
+from runtime.assemble.problems import BuildError, Problems
+from runtime.assemble.widgets import BuiltWidget, WidgetError
+from runtime.config.model import Config
+from runtime.config.model import tools as declared
+from runtime.config.template import Template
+
+_TOOL_TYPES = tuple(get_origin(kind) or kind for kind in get_args(Tool))
+Invoke = Callable[[ToolContext[Any], str], Awaitable[Any]]
+AgentToolFactory = Callable[[str, declared.AgentTool], FunctionTool]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltTool:
+    """A tool, and whether the turn ends after it; `client` says that it runs in the browser."""
+
+    tool: Tool
+    stop: bool = False
+    client: bool = False
+
+
+@dataclass(slots=True)
+class Tools:
+    """Every tool of the file, built once and shared; inline import paths are built on demand."""
+
+    code: ProjectCode
+    widgets: Callable[[str], BuiltWidget]
+    as_tool: AgentToolFactory
+    built: dict[str, BuiltTool] = field(default_factory=dict)
+
+    def get(self, reference: str) -> BuiltTool:
+        """Return the tool that an agent names: a key of the section, or an import path. Raise BuildError."""
+        if reference not in self.built:
+            if ":" not in reference:
+                raise BuildError(f"no tool is named {reference!r}")
+            self.built[reference] = self._python(None, declared.PythonTool(python=reference))
+        return self.built[reference]
+
+    def build(self, name: str, entry: declared.Tool) -> BuiltTool:
+        """Build one declared tool under its name. Raise BuildError or ResolveError."""
+        match entry:
+            case declared.PythonTool() | declared.FactoryTool():
+                return self._python(name, entry)
+            case declared.WidgetTool():
+                tool = _widget_tool(name, entry, self.widgets(entry.widget))
+            case declared.ClientTool():
+                return BuiltTool(_wrap(_client_tool(name, entry), entry), entry.stop, client=True)
+            case declared.EffectTool():
+                tool = _effect_tool(name, entry)
+            case declared.AgentTool():
+                tool = self._agent(name, entry)
+            case _:
+                return BuiltTool(build_hosted(entry))
+        return BuiltTool(_wrap(tool, entry), entry.stop)
+
+    def _python(self, name: str | None, entry: declared.PythonTool | declared.FactoryTool) -> BuiltTool:
+        tool = self._resolve(name, entry)
+        if not isinstance(tool, FunctionTool):
+            return BuiltTool(tool, entry.stop)
+        tool = copy.copy(tool)
+        tool.name = name or tool.name
+        tool.description = entry.description if entry.description is not None else tool.description
+        bound = entry.with_ if isinstance(entry, declared.PythonTool) else {}
+        wrapped = _wrap(_bind(tool, bound), entry)
+        if entry.timeout is not None:
+            wrapped.timeout_seconds = entry.timeout
+        return BuiltTool(wrapped, entry.stop)
+
+    def _resolve(self, name: str | None, entry: declared.PythonTool | declared.FactoryTool) -> Tool:
+        if isinstance(entry, declared.FactoryTool):
+            path, value = entry.factory, self.code.resolve(entry.factory)(**entry.with_)
+        else:
+            path, value = entry.python, self.code.resolve(entry.python)
+        if isinstance(value, _TOOL_TYPES):
+            return cast(Tool, value)
+        if callable(value) and not isinstance(value, type):
+            return _plain_function(value, name)
+        raise BuildError(
+            f"{path!r} is {type(value).__name__}, not a tool",
+            "give a @function_tool, a function with type hints, or any Tool of the Agents SDK",
+        )
+
+    def _agent(self, name: str, entry: declared.AgentTool) -> FunctionTool:
+        tool = self.as_tool(name, entry)
+        if not entry.stop:
+            return tool
+        inner = copy.copy(tool)
+
+        async def invoke(ctx: ToolContext[Any], arguments: str) -> Any:
+            output = await inner.on_invoke_tool(ctx, arguments)
+            await ctx.context.say(str(output))
+            return output
+
+        tool.on_invoke_tool = invoke
+        return tool
+
+
+def build_tools(config: Config, tools: Tools, found: Problems) -> None:
+    """Build every declared tool, and every import path that an agent names directly."""
+    for name, entry in config.tools.items():
+        with found.at("B201", "tools", name):
+            tools.built[name] = tools.build(name, entry)
+    for key, agent in config.agents.items():
+        for index, reference in enumerate(agent.tools):
+            if reference not in config.tools:
+                with found.at("B201", "agents", key, "tools", index):
+                    tools.get(reference)
+
+
+def _plain_function(function: Callable[..., Any], name: str | None) -> FunctionTool:
+    # A strict schema is better for the model; free-form dicts have none.
+    try:
+        return function_tool(function, name_override=name)
+    except UserError:
+        return function_tool(function, name_override=name, strict_mode=False)
+
+
+def _bind(tool: FunctionTool, bound: Mapping[str, Any]) -> FunctionTool:
+    """Fix arguments: they leave the schema that the model sees and join each call."""
+    if not bound:
+        return tool
+    properties = tool.params_json_schema.get("properties", {})
+    unknown = sorted(set(bound) - set(properties))
+    if unknown:
+        raise BuildError(
+            f"tool {tool.name!r} has no argument {unknown[0]!r}", f"it has {', '.join(map(repr, properties)) or 'none'}"
+        )
+    inner, outer = tool, copy.copy(tool)
+    outer.params_json_schema = {
+        **tool.params_json_schema,
+        "properties": {key: value for key, value in properties.items() if key not in bound},
+        "required": [key for key in tool.params_json_schema.get("required", []) if key not in bound],
+    }
+
+    async def invoke(ctx: ToolContext[Any], arguments: str) -> Any:
+        return await inner.on_invoke_tool(ctx, json.dumps({**json.loads(arguments or "{}"), **bound}))
+
+    outer.on_invoke_tool = invoke
+    return outer
+
+
+def _wrap(tool: FunctionTool, entry: Any) -> FunctionTool:
+    """Announce each call, and let whatever the tool does know which call it belongs to."""
+    inner, outer = tool, copy.copy(tool)
+    progress = Template.parse(entry.progress) if entry.progress else None
+
+    async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> Any:
+        if progress is not None:
+            scope = {**scope_of(ctx.context), "args": json.loads(arguments or "{}")}
+            await ctx.context.progress(str(progress.render(scope)))
+        token = current_call_id.set(ctx.tool_call_id)
+        try:
+            return await inner.on_invoke_tool(ctx, arguments)
+        finally:
+            current_call_id.reset(token)
+
+    outer.on_invoke_tool = invoke
+    return outer
+
+
+def declared_tool(name: str, description: str, schema: dict[str, Any], invoke: Invoke) -> FunctionTool:
+    """Make a tool from a JSON Schema; strict where the schema allows it."""
+    try:
+        strict, parameters = True, ensure_strict_json_schema(copy.deepcopy(schema))
+        # The SDK makes optional properties required; a schema that has some is kept as it was written.
+        strict = set(schema.get("required", [])) == set(schema.get("properties", {}))
+    except UserError:
+        strict = False
+    return FunctionTool(
+        name=name,
+        description=description,
+        params_json_schema=parameters if strict else {"type": "object", "properties": {}, **schema},
+        on_invoke_tool=invoke,
+        strict_json_schema=strict,
+    )
+
+
+def _arguments(validator: Draft202012Validator, arguments: str) -> tuple[dict[str, Any], str]:
+    """Parse and check a call's arguments; the second value tells the model what is wrong, or is empty."""
+    try:
+        values = json.loads(arguments or "{}")
+    except json.JSONDecodeError as error:
+        return {}, f"The arguments are not valid JSON: {error}"
+    errors = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(values)]
+    return values, "The arguments do not fit: " + "; ".join(errors) if errors else ""
+
+
+def _widget_tool(name: str, entry: declared.WidgetTool, widget: BuiltWidget) -> FunctionTool:
+    schema = widget.data_schema or {"type": "object", "properties": {}, "additionalProperties": True}
+
+    async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> str:
+        try:
+            data = json.loads(arguments or "{}")
+            shown = await widget.arender(data)
+            await ctx.context.stream_widget(shown, widget.copy_text(data))
+        except (json.JSONDecodeError, WidgetError) as error:
+            return f"The widget could not be shown: {error}"
+        return "The widget was shown to the user."
+
+    return declared_tool(name, entry.description or f"Show the widget {widget.name}.", schema, invoke)
+
+
+def _effect_tool(name: str, entry: declared.EffectTool) -> FunctionTool:
+    validator = Draft202012Validator(entry.parameters)
+
+    async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> str:
+        data, wrong = _arguments(validator, arguments)
+        if not wrong:
+            await ctx.context.effect(entry.effect, data)
+        return wrong or "Done."
+
+    return declared_tool(name, entry.description or entry.effect, entry.parameters, invoke)
+
+
+def _client_tool(name: str, entry: declared.ClientTool) -> FunctionTool:
+    validator = Draft202012Validator(entry.parameters)
+
+    async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> str:
+        values, wrong = _arguments(validator, arguments)
+        if not wrong:
+            await ctx.context.call_client(entry.client, values)
+        return wrong
+
+    return declared_tool(name, entry.description or entry.client, entry.parameters, invoke)

@@ -1,0 +1,166 @@
+"""The `sections` shorthand: tables, facts, pictures and text, compiled to the components of a ChatKit card.
+
+What a section shows may be written in the file, with templates, or come from the data as a whole.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from runtime.assemble.widget_data import DataCheck, Path, TreeError, hint, show_path, show_value
+from runtime.assemble.widget_template import Scope, TreeTemplate
+from runtime.config.model.widgets import (
+    CardSection,
+    ImageSection,
+    MetadataSection,
+    SectionsWidget,
+    TableSection,
+    TextSection,
+)
+
+Node = dict[str, Any]
+_EMPTY = "—"
+_PAIR = ("key", "value")
+
+
+class SectionsTemplate:
+    """A card of sections; `names` maps every free name in its templates to the path where it stands first."""
+
+    def __init__(self, widget: SectionsWidget) -> None:
+        """Parse the templates; raises TreeError with the path of a mistake."""
+        self._title = TreeTemplate(widget.title, ("title",))
+        self._sections = [_Section(section, ("sections", index)) for index, section in enumerate(widget.sections)]
+        parts = [self._title, *(template for section in self._sections for template in section.templates)]
+        self.names = {name: where for part in reversed(parts) for name, where in part.names.items()}
+
+    def render(self, scope: Scope) -> Node:
+        """Return the card as a component tree; raises TreeError with the path of what fails."""
+        children: list[Node] = []
+        if title := _text(self._title.render(scope)):
+            children.append({"type": "Title", "value": title, "size": "sm"})
+        for section in self._sections:
+            shown = section.render(scope)
+            if shown and children:
+                children.append({"type": "Divider"})
+            children += [{"type": "Col", "gap": 2, "children": shown}] if shown else []
+        return {"type": "Card", "size": "md", "children": children}
+
+
+class _Section:
+    """One section: its heading and content as templates, and the function that lays them out."""
+
+    def __init__(self, section: CardSection, path: Path) -> None:
+        self._title = TreeTemplate(section.title, (*path, "title"))
+        self._where = show_path(path)
+        self._lay_out: Callable[[Any, str], list[Node]]
+        match section:
+            case TableSection():
+                self._content, self._lay_out = _pairs_template(section.rows, (*path, "rows")), _table
+            case MetadataSection():
+                self._content, self._lay_out = _pairs_template(section.items, (*path, "items")), _metadata
+            case ImageSection():
+                self._content, self._lay_out = TreeTemplate({"src": section.src, "alt": section.alt}, path), _image
+            case TextSection():
+                self._content, self._lay_out = TreeTemplate(section.text, (*path, "text")), _markdown
+        self.templates = (self._title, self._content)
+
+    def render(self, scope: Scope) -> list[Node]:
+        """Return the heading and the content; nothing where there is no content."""
+        content = self._lay_out(self._content.render(scope), self._where)
+        title = _text(self._title.render(scope))
+        if not content or not title:
+            return content
+        return [{"type": "Text", "value": title, "size": "sm", "weight": "semibold"}, *content]
+
+
+def _pairs_template(written: str | list[dict[str, Any]], path: Path) -> TreeTemplate:
+    if isinstance(written, list):
+        for index, pair in enumerate(written):
+            _check_pair(pair, show_path((*path, index)))
+    elif "{{" not in written:
+        raise TreeError(show_path(path), f"expected a list or a template that gives one, got {show_value(written)}")
+    return TreeTemplate(written, path)
+
+
+def _check_pair(pair: Any, where: str) -> None:
+    if not isinstance(pair, Mapping):
+        raise TreeError(where, f"expected {{key, value}}, got {show_value(pair)}")
+    if any(key.startswith("$") for key in pair):
+        return
+    for key in pair:
+        if key not in _PAIR:
+            raise TreeError(f"{where}.{key}", f"unknown{hint(key, _PAIR)}")
+    for key in _PAIR:
+        if key not in pair:
+            raise TreeError(f"{where}.{key}", "is missing")
+
+
+def _pairs(content: Any, where: str) -> Iterator[tuple[str, str]]:
+    """Read the rows of a section: a list of {key, value}, or an object with a row for each of its keys."""
+    rows = [{"key": key, "value": value} for key, value in content.items()] if isinstance(content, dict) else content
+    if not isinstance(rows, list | None):
+        raise TreeError(where, f"expected a list of {{key, value}}, got {show_value(content)}")
+    for index, row in enumerate(rows or []):
+        if not isinstance(row, dict) or not all(key in row for key in _PAIR):
+            raise TreeError(f"{where}[{index}]", f"expected {{key, value}}, got {show_value(row)}")
+        yield _text(row["key"]), _text(row["value"]) or _EMPTY
+
+
+def _table(content: Any, where: str) -> list[Node]:
+    rows: list[Node] = []
+    for key, value in _pairs(content, f"{where}.rows"):
+        if rows:
+            rows.append({"type": "Divider", "color": "subtle"})
+        rows.append(_table_row(key, value))
+    return [{"type": "Col", "gap": 2, "children": rows}] if rows else []
+
+
+def _table_row(key: str, value: str) -> Node:
+    label: Node = {"type": "Text", "value": key, "size": "sm", "color": "secondary"}
+    shown: Node = {"type": "Text", "value": value, "size": "sm", "weight": "medium", "textAlign": "end"}
+    return {"type": "Row", "justify": "between", "align": "start", "gap": 4, "children": [label, shown]}
+
+
+def _metadata(content: Any, where: str) -> list[Node]:
+    facts: list[Node] = []
+    for key, value in _pairs(content, f"{where}.items"):
+        label: Node = {"type": "Caption", "value": key, "color": "secondary"}
+        facts.append({"type": "Col", "gap": 1, "children": [label, {"type": "Text", "value": value, "size": "sm"}]})
+    return [{"type": "Row", "wrap": "wrap", "align": "start", "gap": 4, "children": facts}] if facts else []
+
+
+def _image(content: Any, where: str) -> list[Node]:
+    source, alt = content["src"], content["alt"]
+    if not source:
+        return []
+    if not isinstance(source, str):
+        raise TreeError(f"{where}.src", f"expected an address, got {show_value(source)}")
+    shown: Node = {"type": "Image", "src": source, "fit": "contain", "radius": "md", "width": "100%", "maxHeight": 320}
+    return [shown | {"alt": _text(alt)} if alt else shown]
+
+
+def _markdown(content: Any, _: str) -> list[Node]:
+    text = _text(content)
+    return [{"type": "Markdown", "value": text}] if text else []
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def read_sections(written: Mapping[str, Any]) -> SectionsWidget:
+    """Read the shorthand from the root of a template file; raises TreeError with the path of a mistake."""
+    value = {"type": "sections", **written}
+    if problem := _shape().problem(value, start=""):
+        raise TreeError("", problem)
+    return SectionsWidget.model_validate(value)
+
+
+@functools.cache
+def _shape() -> DataCheck:
+    return DataCheck(SectionsWidget.model_json_schema())

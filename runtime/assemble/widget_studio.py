@@ -1,0 +1,259 @@
+"""A `.widget` file as ChatKit Studio exports it, rendered to what ChatKit's own WidgetTemplate makes of it.
+
+Such a file holds JSON as a text with Jinja in it, so a quote in the data can end a string. Where each template stands
+inside one JSON string, the tree is filled in by structure instead and data stays data; the result is the same as of the
+text for all data that the text survives. Elsewhere the text is rendered, and a failure names the field at fault.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import copy
+import functools
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
+from jinja2 import Template as Compiled
+from jinja2.sandbox import SandboxedEnvironment
+
+from runtime.assemble.widget_data import Path, TreeError, show_path, show_value
+from runtime.assemble.widget_template import Scope, explain_failure
+
+_VERSION = "1.0"
+_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_MARKS = re.compile(r"\{\{|\{%|\{#")
+_SLOT = "\0"
+WAY_OUT = "write `{{ name | tojson }}` without quotes around it"
+_BREAKS_JSON = re.compile(r'["\\\x00-\x1f]')
+_CHANGES_LISTS = frozenset({"append", "extend", "insert", "pop", "remove", "clear", "update", "setdefault", "sort"})
+# A name that one of these sets is seen by later strings.
+_NAMING: tuple[type[nodes.Node], ...] = (
+    nodes.Assign,
+    nodes.AssignBlock,
+    nodes.Macro,
+    nodes.Block,
+    nodes.Import,
+    nodes.FromImport,
+)
+
+
+class StudioTemplate:
+    """The template of a `.widget` file."""
+
+    def __init__(self, text: str) -> None:
+        """Parse the text; raises TreeError when it is not a template."""
+        tree = _parse_tree(text)
+        self.is_robust = tree is not None or _compile(text).escapes_all
+        """Whether data can't break the JSON, whatever is in it."""
+        self._render = tree or functools.partial(_render_text, _compile(text))
+
+    def render(self, scope: Scope) -> Any:
+        """Return the component tree; raises TreeError naming what is missing or breaks the JSON."""
+        return self._render(scope)
+
+    def fragile_fields(self, sample: Mapping[str, Any]) -> list[str]:
+        """Return the fields of the sample whose text would break the JSON if it held a quote; the sample renders."""
+        broken: list[str] = []
+        for path, _ in () if self.is_robust else _strings(sample):
+            hostile = copy.deepcopy(dict(sample))
+            _spoil(hostile, path)
+            try:
+                self._render(hostile)
+            except TreeError:
+                broken.append(show_path(path))
+        return broken
+
+
+def read_studio(definition: Mapping[str, Any]) -> tuple[StudioTemplate, dict[str, Any] | None, dict[str, Any] | None]:
+    """Return the template of a `.widget` file, its data's JSON Schema, and the data that its author tried it with."""
+    version = definition.get("version")
+    if version != _VERSION:
+        raise TreeError("version", f"expected {show_value(_VERSION)}, got {show_value(version)}")
+    text, schema = definition.get("template"), definition.get("jsonSchema")
+    if not isinstance(text, str):
+        raise TreeError("template", f"expected a string, got {show_value(text)}")
+    if not isinstance(schema, dict | None):
+        raise TreeError("jsonSchema", f"expected an object, got {show_value(schema)}")
+    return StudioTemplate(text), schema or None, _sample(definition.get("encodedWidget"))
+
+
+def _sample(encoded: Any) -> dict[str, Any] | None:
+    """Read the sample data out of the editor's own state, whose form nobody promises."""
+    if not isinstance(encoded, str):
+        return None
+    try:
+        state = json.loads(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))["defaultState"]
+    except (binascii.Error, ValueError, LookupError, TypeError):
+        return None
+    return state if isinstance(state, dict) and state else None
+
+
+class _Environment(SandboxedEnvironment):
+    """ChatKit's grammar in a sandbox, where `order.items` is the field of that name rather than a method."""
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        tree = super()._parse(source, name, filename)
+        called = {id(call.node) for call in tree.find_all(nodes.Call)}
+        _prefer_fields(tree, called)
+        return tree
+
+
+def _prefer_fields(parent: nodes.Node, called: set[int]) -> None:
+    for child in parent.iter_child_nodes():
+        _prefer_fields(child, called)
+    for name, value in parent.iter_fields():
+        if isinstance(value, list):
+            setattr(parent, name, [_as_field(item, called) for item in value])
+        else:
+            setattr(parent, name, _as_field(value, called))
+
+
+def _as_field(node: Any, called: set[int]) -> Any:
+    if isinstance(node, nodes.Getattr) and node.ctx == "load" and id(node) not in called:
+        return nodes.Getitem(node.node, nodes.Const(node.attr), "load", lineno=node.lineno)
+    return node
+
+
+@functools.cache
+def _environment() -> _Environment:
+    return _Environment(undefined=StrictUndefined)
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """One compiled text: whether it `changes_data` it is given, means something to the text around it, or
+    `escapes_all` that it writes.
+    """
+
+    compiled: Compiled
+    changes_data: bool
+    reaches_out: bool
+    escapes_all: bool
+
+    def fill(self, scope: Scope, shown: str) -> str:
+        data = copy.deepcopy(dict(scope)) if self.changes_data else scope
+        try:
+            return self.compiled.render(data)
+        except Exception as error:
+            raise TreeError("", explain_failure(error, shown, scope)) from error
+
+
+@functools.lru_cache(maxsize=4096)
+def _compile(text: str) -> _Text:
+    try:
+        tree = _environment().parse(text)
+        facts = (_changes_data(tree), _reaches_out(tree), _escapes_all(tree))
+        # Compiling finds what parsing can't: unknown filters and tests.
+        return _Text(_environment().from_string(tree), *facts)
+    except TemplateSyntaxError as error:
+        said = (error.message or "not a template").rstrip(".")
+        raise TreeError("template", f"{said[:1].lower()}{said[1:]} (line {error.lineno})") from error
+
+
+def _changes_data(tree: nodes.Template) -> bool:
+    called = (call.node for call in tree.find_all(nodes.Call))
+    return any(isinstance(method, nodes.Getattr) and method.attr in _CHANGES_LISTS for method in called)
+
+
+def _reaches_out(tree: nodes.Template) -> bool:
+    escapes = any(found.name == "tojson" for found in tree.find_all(nodes.Filter))
+    return escapes or any(True for _ in tree.find_all(_NAMING))
+
+
+def _escapes_all(tree: nodes.Template) -> bool:
+    written = (part for output in tree.find_all(nodes.Output) for part in output.nodes)
+    return all(
+        isinstance(part, nodes.TemplateData) or (isinstance(part, nodes.Filter) and part.name == "tojson")
+        for part in written
+    )
+
+
+def _render_text(text: _Text, scope: Scope) -> Any:
+    rendered = text.fill(scope, "the template")
+    try:
+        return json.loads(rendered)
+    except json.JSONDecodeError as error:
+        raise TreeError("", _explain_broken(rendered, error, scope)) from error
+
+
+def _parse_tree(text: str) -> Callable[[Scope], Any] | None:
+    """Return a function that fills the tree in, or None where only the text as a whole is a template."""
+    strings: list[str] = []
+
+    def keep(found: re.Match[str]) -> str:
+        if not _MARKS.search(found[0]):
+            return found[0]
+        strings.append(found[0][1:-1])
+        return json.dumps(f"{_SLOT}{len(strings) - 1}")
+
+    try:
+        tree = json.loads(_JSON_STRING.sub(keep, text))
+    except (json.JSONDecodeError, RecursionError):
+        return None
+    # An escape means one thing to Jinja, which reads the text, and another to JSON, which reads what Jinja made.
+    if r"\u0000" in text.lower() or any("\\" in string for string in strings):
+        return None
+    try:
+        texts = [_compile(string) for string in strings]
+    except TreeError:
+        return None
+    if any(text.reaches_out or text.changes_data for text in texts):
+        return None
+    return _filler(tree, list(zip(texts, strings, strict=True)))
+
+
+def _filler(node: Any, texts: list[tuple[_Text, str]], path: Path = ()) -> Callable[[Scope], Any]:
+    match node:
+        case str() if node.startswith(_SLOT):
+            return functools.partial(_fill_string, *texts[int(node[1:])], show_path(path))
+        case dict():
+            entries = [(_filler(key, texts, path), _filler(value, texts, (*path, key))) for key, value in node.items()]
+            return lambda scope: {key(scope): value(scope) for key, value in entries}
+        case list():
+            items = [_filler(item, texts, (*path, index)) for index, item in enumerate(node)]
+            return lambda scope: [item(scope) for item in items]
+        case _:
+            return lambda _: node
+
+
+def _fill_string(text: _Text, string: str, where: str, scope: Scope) -> str:
+    try:
+        return text.fill(scope, show_value(string))
+    except TreeError as error:
+        raise TreeError(where, error.message) from error
+
+
+def _strings(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _strings(item, (*path, str(key)))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _strings(item, (*path, index))
+
+
+def _spoil(data: Any, path: Path) -> None:
+    for step in path[:-1]:
+        data = data[step]
+    data[path[-1]] += '"\\'
+
+
+def _explain_broken(text: str, error: json.JSONDecodeError, scope: Scope) -> str:
+    """Name the field whose text stands where the JSON broke, else the place in the template's own JSON."""
+    for path, value in _strings(dict(scope)):
+        if not _BREAKS_JSON.search(value):
+            continue
+        start = text.find(value)
+        while start >= 0:
+            if start <= error.pos <= start + len(value) + 1:
+                return f"the text of {show_path(path)!r} breaks the template's JSON ({WAY_OUT})"
+            start = text.find(value, start + 1)
+    near = text[max(0, error.pos - 20) : error.pos + 20]
+    return f"the template gives broken JSON near {show_value(near)} ({WAY_OUT})"

@@ -1,0 +1,246 @@
+"""A widget's component tree, templated by structure: data fills values in and can never become structure.
+
+Every string of the tree is a template of its own, parsed once. Two directives stand where a node may stand:
+`{"$for": "item in items", "$do": node}` repeats and `{"$if": "expression", "$then": node, "$else": node}` chooses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date, time
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from jinja2 import UndefinedError
+from pydantic import BaseModel
+
+from runtime.assemble.widget_data import Path, TreeError, hint, kind_of, show_path, show_value
+from runtime.config.template import Template, TemplateError
+
+Scope = Mapping[str, Any]
+
+_FOR = re.compile(r"\s*([A-Za-z_]\w*)(?:\s*,\s*([A-Za-z_]\w*))?\s+in\s+(.+)", re.DOTALL)
+_KEYS = {"$for": ("$for", "$do"), "$if": ("$if", "$then", "$else")}
+_NEEDED = {"$for": "$do", "$if": "$then"}
+_LOOP = "loop"
+_MISSING_NAME = re.compile(r"'(.+)' is undefined")
+_MISSING_FIELD = re.compile(r"(?:has no attribute|has no element) '?(.+?)'?$")
+
+
+class _Omitted:
+    """What an `$if` without `$else` leaves: the key or the list's item that holds it is left out."""
+
+
+_OMITTED = _Omitted()
+_Value = Callable[[Scope], Any]
+_Values = Callable[[Scope], Iterable[Any]]
+
+
+def is_directive(node: Any) -> bool:
+    """Tell whether a node is a `$for` or an `$if`, or tries to be one."""
+    return isinstance(node, dict) and any(isinstance(key, str) and key.startswith("$") for key in node)
+
+
+class TreeTemplate:
+    """A parsed tree; `names` maps every free name in it to the path where it stands first."""
+
+    def __init__(self, tree: Any, start: Path = ()) -> None:
+        """Parse a JSON tree; raises TreeError with the path of a mistake, under `start`."""
+        self.names: dict[str, str] = {}
+        self._value = self._parse(tree, start, frozenset())
+
+    def render(self, scope: Scope) -> Any:
+        """Fill the tree in; raises TreeError with the path of what fails."""
+        value = self._value(scope)
+        return None if value is _OMITTED else value
+
+    def _parse(self, node: Any, path: Path, bound: frozenset[str]) -> _Value:
+        match node:
+            case str():
+                return self._parse_text(node, path, bound)
+            case dict() if is_directive(node):
+                return self._parse_directive(node, path, bound)
+            case dict():
+                return self._parse_object(node, path, bound)
+            case list():
+                values = self._parse_list(node, path, bound)
+                return lambda scope: list(values(scope))
+            case _:
+                return lambda _: node
+
+    def _parse_text(self, text: str, path: Path, bound: frozenset[str]) -> _Value:
+        where = show_path(path)
+        template = parse_text(text, where)
+        if template.is_constant:
+            return lambda _: text
+        for name in template.names - bound:
+            self.names.setdefault(name, where)
+        return lambda scope: render_text(template, scope, where)
+
+    def _parse_object(self, node: dict[str, Any], path: Path, bound: frozenset[str]) -> _Value:
+        entries = [(key, self._parse(value, (*path, key), bound)) for key, value in node.items()]
+
+        def render(scope: Scope) -> dict[str, Any]:
+            filled = [(key, value(scope)) for key, value in entries]
+            return {key: value for key, value in filled if value is not _OMITTED}
+
+        return render
+
+    def _parse_list(self, nodes: list[Any], path: Path, bound: frozenset[str]) -> _Values:
+        """Parse the items of a list; what comes out null is no item."""
+        items = [self._parse_item(node, (*path, index), bound) for index, node in enumerate(nodes)]
+
+        def render(scope: Scope) -> Iterator[Any]:
+            for item in items:
+                yield from (value for value in item(scope) if value is not None and value is not _OMITTED)
+
+        return render
+
+    def _parse_item(self, node: Any, path: Path, bound: frozenset[str]) -> _Values:
+        if is_directive(node):
+            return self._parse_for(node, path, bound) if "$for" in node else self._parse_if(node, path, bound)
+        value = self._parse(node, path, bound)
+        return lambda scope: (value(scope),)
+
+    def _parse_several(self, node: Any, path: Path, bound: frozenset[str]) -> _Values:
+        parse = self._parse_list if isinstance(node, list) else self._parse_item
+        return parse(node, path, bound)
+
+    def _parse_directive(self, node: dict[str, Any], path: Path, bound: frozenset[str]) -> _Value:
+        """Parse a directive that is all that a key has: `$for` makes a list, `$if` stands for its branch."""
+        if "$for" in node:
+            values = self._parse_list([node], path, bound)
+            return lambda scope: list(values(scope))
+        chooses = self._parse_condition(node, path, bound)
+        chosen = self._parse(node["$then"], (*path, "$then"), bound)
+        other = self._parse(node["$else"], (*path, "$else"), bound) if "$else" in node else lambda _: _OMITTED
+        return lambda scope: chosen(scope) if chooses(scope) else other(scope)
+
+    def _parse_if(self, node: dict[str, Any], path: Path, bound: frozenset[str]) -> _Values:
+        chooses = self._parse_condition(node, path, bound)
+        chosen = self._parse_several(node["$then"], (*path, "$then"), bound)
+        other = self._parse_several(node.get("$else", []), (*path, "$else"), bound)
+        return lambda scope: chosen(scope) if chooses(scope) else other(scope)
+
+    def _parse_condition(self, node: dict[str, Any], path: Path, bound: frozenset[str]) -> _Value:
+        _check_directive(node, path)
+        return self._parse_expression(node["$if"], (*path, "$if"), bound)
+
+    def _parse_for(self, node: dict[str, Any], path: Path, bound: frozenset[str]) -> _Values:
+        _check_directive(node, path)
+        where = (*path, "$for")
+        written = _FOR.fullmatch(node["$for"]) if isinstance(node["$for"], str) else None
+        if written is None:
+            raise TreeError(show_path(where), f"expected 'item in items', got {show_value(node['$for'])}")
+        first, second, expression = written.groups()
+        looped = self._parse_expression(expression, where, bound)
+        names = (first, second) if second else (first,)
+        body = self._parse_several(node["$do"], (*path, "$do"), bound.union(names, (_LOOP,)))
+
+        def render(scope: Scope) -> Iterator[Any]:
+            items = _items(looped(scope), len(names), show_path(where))
+            for index, item in enumerate(items):
+                loop = {"index": index + 1, "index0": index, "first": not index, "last": index == len(items) - 1}
+                yield from body({**scope, **dict(zip(names, item, strict=True)), _LOOP: loop | {"length": len(items)}})
+
+        return render
+
+    def _parse_expression(self, text: Any, path: Path, bound: frozenset[str]) -> _Value:
+        if not isinstance(text, str) or not text.strip():
+            raise TreeError(show_path(path), f"expected an expression, got {show_value(text)}")
+        if "{{" in text:
+            raise TreeError(show_path(path), f"an expression stands here without braces, got {show_value(text)}")
+        return self._parse_text(f"{{{{ {text.strip()} }}}}", path, bound)
+
+
+def _check_directive(node: dict[str, Any], path: Path) -> None:
+    kind = "$for" if "$for" in node else "$if"
+    if kind not in node:
+        word = next(key for key in node if key.startswith("$"))
+        raise TreeError(show_path((*path, word)), f"unknown directive{hint(word, _KEYS)}")
+    for key in node:
+        if key not in _KEYS[kind]:
+            raise TreeError(show_path((*path, key)), f"unknown beside {kind!r}{hint(key, _KEYS[kind])}")
+    if _NEEDED[kind] not in node:
+        raise TreeError(show_path(path), f"{_NEEDED[kind]!r} is missing beside {kind!r}")
+
+
+def _items(value: Any, width: int, where: str) -> list[tuple[Any, ...]]:
+    """Return what `$for` goes through, a tuple for each turn with one value for each of its `width` names."""
+    if value is None:
+        return []
+    if isinstance(value, dict) and width > 1:
+        return list(value.items())
+    if not isinstance(value, list):
+        raise TreeError(where, f"expected a list, got {show_value(value)}")
+    if width == 1:
+        return [(item,) for item in value]
+    for item in value:
+        if not isinstance(item, list) or len(item) != width:
+            raise TreeError(where, f"expected a list of pairs, got {show_value(item)} in it")
+    return [tuple(item) for item in value]
+
+
+def parse_text(text: str, where: str) -> Template:
+    """Parse one template of a widget; raises TreeError naming its place."""
+    try:
+        return Template.parse(text)
+    except TemplateError as error:
+        raise TreeError(where, f"{error.message} in {show_value(text)}") from error
+
+
+def render_text(template: Template, scope: Scope, where: str) -> Any:
+    """Fill one template in, as JSON; raises TreeError naming its place and the name that is missing."""
+    try:
+        return as_json(template.render(scope), where)
+    except TreeError:
+        raise
+    except Exception as error:
+        # Filters give lazy values, so an expression may still fail while its result is read.
+        raise TreeError(where, explain_failure(error, show_value(template.text), scope)) from error
+
+
+def explain_failure(error: BaseException, template: str, scope: Scope) -> str:
+    """Say in the words of the data why a template failed; `template` is how the message names it."""
+    if isinstance(error, TemplateError) and error.__cause__:
+        error = error.__cause__
+    if isinstance(error, UndefinedError):
+        said = str(error)
+        if name := _MISSING_NAME.search(said):
+            return f"{name[1]!r} is not in the data{hint(name[1], scope)}"
+        if field := _MISSING_FIELD.search(said):
+            return f"{template} reads {field[1]!r}, which is not in the data"
+        return f"{template} reads what is not in the data"
+    if isinstance(error, ZeroDivisionError):
+        return f"{template} divides by zero"
+    return f"{template} can't be computed from this data"
+
+
+def as_json(value: Any, where: str) -> Any:
+    """Return a copy of a value made of JSON's kinds alone; raises TreeError for what has no form in JSON."""
+    match value:
+        case Enum():
+            return as_json(value.value, where)
+        case str():
+            return str(value)
+        case None | bool() | int() | float():
+            return value
+        case list() | tuple():
+            return [as_json(item, where) for item in value]
+        case dict():
+            return {str(key): as_json(item, where) for key, item in value.items()}
+        case BaseModel():
+            return value.model_dump(mode="json", by_alias=True)
+        case Mapping():
+            return as_json(dict(value), where)
+        case date() | time():
+            return value.isoformat()
+        case UUID() | Decimal():
+            return str(value)
+        case Iterable() if not isinstance(value, (bytes, bytearray)):
+            return as_json(list(value), where)
+        case _:
+            raise TreeError(where, f"expected a value of JSON, got {kind_of(value)}")

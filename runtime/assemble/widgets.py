@@ -1,0 +1,257 @@
+"""Build the `widgets` section: what turns data into the component tree that a ChatKit client draws.
+
+A widget is parsed, and what can be known about it is checked, once; rendering is then filling in. However a widget is
+written, its data is held against its JSON Schema before and its root against ChatKit's after.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from chatkit.widgets import DynamicWidgetRoot, WidgetComponentBase, WidgetRoot
+from pydantic import BaseModel, ValidationError
+
+from runtime.assemble.code import ResolveError
+from runtime.assemble.widget_check import ROOTS, check_components, root_problem, shape_problem
+from runtime.assemble.widget_data import DataCheck, TreeError, hint, show_value
+from runtime.assemble.widget_error import WidgetBuildError, WidgetError
+from runtime.assemble.widget_file import Form, read_form, sections_form
+from runtime.assemble.widget_studio import WAY_OUT, StudioTemplate
+from runtime.assemble.widget_template import as_json, parse_text, render_text
+from runtime.config.model import Config
+from runtime.config.model.widgets import PythonWidget, SectionsWidget, TemplateWidget, Widget
+from runtime.config.template import Template
+
+__all__ = ["BuiltWidget", "WidgetBuildError", "WidgetError", "build_widget", "build_widgets", "check_components"]
+
+Data = Mapping[str, Any] | BaseModel | None
+Resolve = Callable[[str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltWidget:
+    """A widget ready to render; `sample` is data to try it with, `warnings` what its author should look at."""
+
+    name: str
+    data_schema: dict[str, Any] | None
+    sample: dict[str, Any] | None
+    warnings: tuple[str, ...]
+    _draw: Callable[[dict[str, Any]], Any]
+    _check: DataCheck | None
+    _copy: Template | None
+    _absent: Mapping[str, Any]
+
+    def render(self, data: Data = None) -> WidgetRoot:
+        """Return the widget for this data; raises WidgetError, also where the renderer is an async function."""
+        drawn = self._call(data)
+        if inspect.isawaitable(drawn):
+            if inspect.iscoroutine(drawn):
+                drawn.close()
+            raise WidgetError(self.name, "its renderer is async (await arender() instead)")
+        return self._finish(drawn)
+
+    async def arender(self, data: Data = None) -> WidgetRoot:
+        """Return the widget for this data; raises WidgetError."""
+        drawn = self._call(data)
+        if inspect.isawaitable(drawn):
+            try:
+                drawn = await drawn
+            except WidgetError:
+                raise
+            except Exception as error:
+                raise self._raised(error) from error
+        return self._finish(drawn)
+
+    def copy_text(self, data: Data = None) -> str | None:
+        """Return what the copy button gives, or None where the widget has no `copy_text`; raises WidgetError."""
+        if self._copy is None:
+            return None
+        try:
+            text = render_text(self._copy, {**self._absent, **_mapping(data)}, "copy_text")
+        except TreeError as error:
+            raise WidgetError(self.name, str(error)) from error
+        return "" if text is None else text if isinstance(text, str) else show_value(text)
+
+    async def check_sample(self) -> list[str]:
+        """Render the sample and return what is wrong with the result; empty without a sample. Runs the renderer."""
+        if self.sample is None:
+            return []
+        try:
+            self.copy_text(self.sample)
+            root = await self.arender(self.sample)
+        except WidgetError as error:
+            return [error.message]
+        return _check_root(root)
+
+    def _call(self, data: Data) -> Any:
+        try:
+            values = _mapping(data)
+            if self._check and (problem := self._check.problem(as_json(values, "data"))):
+                raise WidgetError(self.name, problem)
+            return self._draw(values)
+        except TreeError as error:
+            raise WidgetError(self.name, str(error)) from error
+        except WidgetError:
+            raise
+        except Exception as error:
+            raise self._raised(error) from error
+
+    def _finish(self, drawn: Any) -> WidgetRoot:
+        if isinstance(drawn, WidgetComponentBase) and drawn.type in ROOTS:
+            # Whoever gives a root of the SDK decides about its class.
+            return drawn  # type: ignore[return-value]  # only the root classes have these types
+        try:
+            tree = as_json(drawn, "")
+        except TreeError as error:
+            raise WidgetError(self.name, f"expected a widget, got {error.message.rpartition('got ')[2]}") from error
+        if problem := root_problem(tree):
+            raise WidgetError(self.name, problem)
+        try:
+            return DynamicWidgetRoot.model_validate(tree)
+        except ValidationError as error:
+            raise WidgetError(self.name, shape_problem(tree)) from error
+
+    def _raised(self, error: Exception) -> WidgetError:
+        # The user's own code failed: their error, in their words.
+        return WidgetError(self.name, f"its renderer raised {type(error).__name__}: {error}")
+
+
+def build_widgets(config: Config, root: Path, resolve: Resolve) -> dict[str, BuiltWidget]:
+    """Build every declared widget; raises WidgetBuildError with all that is wrong."""
+    built: dict[str, BuiltWidget] = {}
+    errors: list[tuple[str, str]] = []
+    for name, entry in config.widgets.items():
+        try:
+            built[name] = build_widget(name, entry, root, resolve)
+        except WidgetError as error:
+            errors.append((name, error.message))
+    if errors:
+        raise WidgetBuildError(errors)
+    return built
+
+
+def build_widget(name: str, config: Widget, root: Path, resolve: Resolve) -> BuiltWidget:
+    """Build one widget; `root` is the project folder, `resolve` finds an import path. Raises WidgetError."""
+    try:
+        match config:
+            case PythonWidget():
+                return _build_python(name, config, resolve)
+            case SectionsWidget():
+                return _build_template(name, config, sections_form(config))
+            case TemplateWidget():
+                return _build_template(name, config, read_form(config.template, root))
+    except TreeError as error:
+        raise WidgetError(name, str(error)) from error
+    except ResolveError as error:
+        raise WidgetError(name, str(error)) from error
+
+
+def _build_python(name: str, config: PythonWidget, resolve: Resolve) -> BuiltWidget:
+    draw = resolve(config.python)
+    if not callable(draw):
+        raise TreeError("python", f"{config.python!r} is not a function (data -> widget)")
+    check = DataCheck(config.data) if config.data else None
+    if check and config.sample is not None and (problem := check.problem(config.sample, "sample")):
+        raise TreeError("", problem)
+    return BuiltWidget(
+        name=name,
+        data_schema=config.data,
+        sample=config.sample,
+        warnings=(),
+        _draw=draw,
+        _check=check,
+        _copy=_parse_copy(config.copy_text),
+        _absent=_absent(config.data),
+    )
+
+
+def _build_template(name: str, config: TemplateWidget | SectionsWidget, form: Form) -> BuiltWidget:
+    schema = config.data or form.data
+    copy, absent = _parse_copy(config.copy_text or form.copy_text), _absent(schema)
+    if form.tree is not None and (found := check_components(form.tree, templated=True)):
+        raise TreeError("", "; ".join(found))
+    warnings = _unknown_names(form, copy, schema)
+    sample = form.sample if config.sample is None else config.sample
+    widget = BuiltWidget(
+        name=name,
+        data_schema=schema,
+        sample=form.tried if sample is None else sample,
+        warnings=(),
+        _draw=_draw_with(form, absent),
+        _check=DataCheck(schema) if schema else None,
+        _copy=copy,
+        _absent=absent,
+    )
+    found = _try_out(widget)
+    if found and sample is not None:
+        raise TreeError("", f"the sample does not work: {'; '.join(found)}")
+    # What only the editor's sample shows is no mistake of this project: the editor may know newer components.
+    warnings += found or _fragile(form, widget.sample)
+    return replace(widget, warnings=tuple(warnings))
+
+
+def _draw_with(form: Form, absent: Mapping[str, Any]) -> Callable[[dict[str, Any]], Any]:
+    render = form.template.render
+    # ChatKit's own templates may ask whether a name `is defined`.
+    return render if isinstance(form.template, StudioTemplate) else lambda data: render({**absent, **data})
+
+
+def _try_out(widget: BuiltWidget) -> list[str]:
+    if widget.sample is None:
+        return []
+    try:
+        widget.copy_text(widget.sample)
+        root = widget.render(widget.sample)
+    except WidgetError as error:
+        return [error.message]
+    return _check_root(root)
+
+
+def _check_root(root: WidgetRoot) -> list[str]:
+    return check_components(root.model_dump(mode="json", exclude_none=True))
+
+
+def _fragile(form: Form, sample: dict[str, Any] | None) -> list[str]:
+    if sample is None or not isinstance(form.template, StudioTemplate):
+        return []
+    fields = form.template.fragile_fields(sample)
+    return [f"a quote in {field!r} breaks the template's JSON ({WAY_OUT})" for field in fields]
+
+
+def _unknown_names(form: Form, copy: Template | None, schema: Mapping[str, Any] | None) -> list[str]:
+    """Hold the names in the templates against the schema: a mistake where it is closed, else a warning."""
+    if not schema or "properties" not in schema:
+        return []
+    used = {} if isinstance(form.template, StudioTemplate) else dict(form.template.names)
+    used |= {name: "copy_text" for name in (copy.names if copy else ()) if name not in used}
+    known = schema["properties"]
+    found = [
+        f"{where}: {name!r} is not in the data{hint(name, known)}" for name, where in used.items() if name not in known
+    ]
+    if found and schema.get("additionalProperties") is False:
+        raise TreeError("", "; ".join(found))
+    return found
+
+
+def _absent(schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what declared properties are where the data leaves them out: their default, or null."""
+    properties = (schema or {}).get("properties", {})
+    return {name: value.get("default") for name, value in properties.items() if isinstance(value, Mapping)}
+
+
+def _parse_copy(text: str | None) -> Template | None:
+    return None if text is None else parse_text(text, "copy_text")
+
+
+def _mapping(data: Data) -> dict[str, Any]:
+    if data is None:
+        return {}
+    if isinstance(data, BaseModel):
+        return data.model_dump()
+    if not isinstance(data, Mapping):
+        raise TreeError("data", f"expected an object, got {show_value(data)}")
+    return dict(data)

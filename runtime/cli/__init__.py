@@ -1,0 +1,1 @@
+"""The command line: one module for each verb, and each verb is a function that returns an exit code."""

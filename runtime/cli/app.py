@@ -1,0 +1,264 @@
+"""What can be typed, and the one place where an exception becomes an exit code.
+
+Verbs are imported when they run: `--help`, `validate`, `schema` and `init` load neither an SDK nor a web framework.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from runtime import __version__
+from runtime.errors import ConfigError, RuntimeFault, UsageError
+
+PROGRAM = "chatkit-runtime"
+INTERRUPTED = 130
+BUG = 3
+
+_EPILOG = f"""
+[bold]Begin here[/bold]
+  {PROGRAM} init my-chat   write a working project that runs offline
+  {PROGRAM} chat my-chat   talk to it in the terminal
+  {PROGRAM} dev my-chat    serve it on this machine
+
+[bold]Exit codes[/bold]
+  0  done
+  1  the config, or what was asked about, has errors
+  2  wrong usage
+  3  a bug or an unexpected failure
+  130  Ctrl-C
+"""
+
+
+def _examples(*lines: str) -> str:
+    return "\n".join(["[bold]Examples[/bold]", *(f"  {PROGRAM} {line}" for line in lines)])
+
+
+app = typer.Typer(
+    name=PROGRAM,
+    help="A declarative agent runtime: agents.yaml in, a ChatKit server out.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; no exception leaves this function."""
+    debug = bool(os.environ.get("CHATKIT_DEBUG")) or "--debug" in arguments
+    try:
+        app(args=list(arguments), prog_name=PROGRAM)
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else int(exit_.code is not None)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        return _report(error, debug)
+    return 0
+
+
+def _report(error: Exception, debug: bool) -> int:
+    """Tell the user what stopped the command: their mistake in a few words, our bug with a way to report it."""
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, ConfigError):
+        from runtime.cli.frames import print_diagnostics
+
+        print_diagnostics(error.diagnostics, {})
+        return error.exit_code
+    code = error.exit_code if isinstance(error, RuntimeFault) else BUG
+    text = str(error) if isinstance(error, RuntimeFault) else f"unexpected {type(error).__name__}: {error}"
+    print(f"error: {text}", file=sys.stderr)
+    if code == BUG and not debug:
+        print(f"(run `{PROGRAM} --debug …` or set CHATKIT_DEBUG=1 to see the traceback)", file=sys.stderr)
+    return code
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"{PROGRAM} {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks of failures; CHATKIT_DEBUG=1 does the same.")
+    ] = False,
+) -> None: ...
+
+
+Project = Annotated[
+    Path,
+    typer.Argument(metavar="PATH", help="The project's folder, or its agents.yaml.", show_default="./agents.yaml"),
+]
+Port = Annotated[
+    int | None,
+    typer.Option("--port", "-p", min=0, max=65535, help="The port; 0 takes a free one. Default: server.port."),
+]
+
+
+@app.command(epilog=_examples("init my-chat", "init . --force"))
+def init(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where to write; made if missing.", show_default="this folder")
+    ] = Path(),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
+) -> None:
+    """Write a working project: agents.yaml, a tool, a widget, an offline model and a test.
+
+    It needs no key and no network. Nothing is overwritten without --force.
+    """
+    from runtime.cli.init import init_project
+
+    raise typer.Exit(init_project(folder, force=force))
+
+
+@app.command(epilog=_examples("serve", "serve my-chat --port 0", "serve --host 0.0.0.0 --allow-unauthenticated"))
+def serve(
+    path: Project = Path(),
+    host: Annotated[str | None, typer.Option(help="The address to listen on. Default: server.host.")] = None,
+    port: Port = None,
+    allow_unauthenticated: Annotated[
+        bool, typer.Option("--allow-unauthenticated", help="Serve off loopback although nobody has to log in.")
+    ] = False,
+    access_log: Annotated[bool, typer.Option("--access-log", help="Log each request.")] = False,
+) -> None:
+    """Serve a project over HTTP until Ctrl-C.
+
+    The line "serving http://HOST:PORT/chatkit" on standard output says that requests are welcome. The command refuses
+    to start (exit code 1) when agents.yaml has errors, and when the host is not loopback: this version has no login, so
+    whoever reaches the port may chat. Put a proxy that checks who it is in front and say --allow-unauthenticated.
+    A port that is taken ends with exit code 2, SIGTERM with 0.
+    """
+    from runtime.cli.serve import serve_project
+
+    raise typer.Exit(
+        serve_project(path, host=host, port=port, allow_unauthenticated=allow_unauthenticated, access_log=access_log)
+    )
+
+
+@app.command(epilog=_examples("dev", "dev my-chat --port 9000"))
+def dev(path: Project = Path(), port: Port = None) -> None:
+    """Serve a project to this machine alone, with a log line for each request.
+
+    Requests whose Host or Origin is not loopback are refused, so that no page on the web can reach the server through
+    your browser.
+    """
+    from runtime.cli.dev import serve_locally
+
+    raise typer.Exit(serve_locally(path, port=port))
+
+
+@app.command(
+    epilog=_examples(
+        "chat my-chat",
+        "chat -m hello -m /1",
+        "chat --url http://127.0.0.1:8000/chatkit",
+        "chat --json -m hello | jq .type",
+    )
+)
+def chat(
+    path: Project = Path(),
+    url: Annotated[
+        str | None, typer.Option(metavar="URL", help="Talk to a running server, instead of a project.")
+    ] = None,
+    thread: Annotated[str | None, typer.Option(metavar="ID", help="Go on with this thread.")] = None,
+    message: Annotated[
+        list[str] | None,
+        typer.Option("--message", "-m", metavar="TEXT", help="Send this and exit; may be repeated."),
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option("--header", "-H", metavar="K:V", help="Send a header; may be repeated.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print each event as one line of JSON, and nothing else.")
+    ] = False,
+) -> None:
+    """Talk to an agent in the terminal: to a project (in this process) or to a running server.
+
+    Text appears as it is written. Widgets are drawn as text, and what can be clicked has a number: /1 clicks it.
+    Tools that run in the browser show their arguments and ask for a result, as JSON. Type /help for the commands.
+
+    With --message, or with lines piped to standard input, nothing is asked: every answer comes from the next message,
+    and the exit code is 1 when a turn ended in an error.
+    """
+    from runtime.cli.chat import chat_with
+
+    raise typer.Exit(
+        chat_with(
+            path, url=url, thread=thread, messages=tuple(message or ()), headers=tuple(header or ()), as_json=as_json
+        )
+    )
+
+
+@app.command(epilog=_examples("validate", "validate one two/agents.yaml --strict", "validate --format json"))
+def validate(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="PATH", help="Project folders or their files.", show_default="./agents.yaml"),
+    ] = None,
+    output: Annotated[
+        Literal["text", "json"], typer.Option("--format", help="Code frames, or JSON alone on standard output.")
+    ] = "text",
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail, too.")] = False,
+) -> None:
+    """Check agents.yaml and report every mistake with its line, its column and the way out.
+
+    Nothing of the project runs: it is safe on a stranger's file.
+    """
+    from runtime.cli.validate import validate_projects
+
+    raise typer.Exit(validate_projects(paths or [Path()], output=output, strict=strict))
+
+
+@app.command(epilog=_examples("show", "show my-chat --format json"))
+def show(
+    path: Project = Path(),
+    output: Annotated[Literal["yaml", "json"], typer.Option("--format", help="How to write it.")] = "yaml",
+) -> None:
+    """Print the config as the runtime sees it: variables resolved, defaults filled in, secrets hidden."""
+    from runtime.cli.show import show_project
+
+    raise typer.Exit(show_project(path, output=output))
+
+
+@app.command(epilog=_examples("schema --write", "schema --write my-chat", "schema > agents.schema.json"))
+def schema(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="Where --write writes: a file, or a project's folder."),
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write the file instead of printing: ./agents.schema.json, or FILE.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of agents.yaml (Draft 2020-12), for editors and linters.
+
+    An editor finds it through the first line of agents.yaml: # yaml-language-server: $schema=./agents.schema.json
+    """
+    if file is not None and not write:
+        raise UsageError("FILE needs --write (to print, leave FILE out)")
+    from runtime.cli.schema import print_schema, write_schema
+
+    raise typer.Exit(write_schema(file or Path()) if write else print_schema())
+
+
+# A help text keeps the line breaks of its docstring, which were made for this file and not for the reader's terminal.
+for _command in app.registered_commands:
+    _paragraphs = inspect.cleandoc(_command.callback.__doc__ or "").split("\n\n")
+    _command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in _paragraphs)

@@ -1,0 +1,105 @@
+"""The verb `serve`: a project over HTTP, until a signal comes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime import __version__
+from runtime.cli.project import building, display_path, load_project, report
+
+if TYPE_CHECKING:
+    from runtime.config.load import Loaded
+    from runtime.config.model import Config
+
+
+def serve_project(
+    path: Path, *, host: str | None, port: int | None, allow_unauthenticated: bool, access_log: bool
+) -> int:
+    """Serve the project at `path`; 1 when its config has errors or anybody could reach a server without a login."""
+    loaded = load_project(path, unset="error")
+    report(loaded)
+    if loaded.config is None:
+        return 1
+    from runtime.server.loopback import is_loopback
+
+    address = host or loaded.config.server.host
+    if not is_loopback(address) and not allow_unauthenticated:
+        print(
+            f"error: {address!r} is reachable from other machines, and this version has no login: whoever reaches the "
+            "port may chat and read every thread (listen on 127.0.0.1; or put a proxy that checks who it is in front "
+            "and say --allow-unauthenticated)",
+            file=sys.stderr,
+        )
+        return 1
+    serve_loaded(loaded, address, port, access_log=access_log)
+    return 0
+
+
+def serve_loaded(
+    loaded: Loaded, host: str, port: int | None, *, access_log: bool, local: bool = False, after: str = ""
+) -> None:
+    """Serve a loaded project until a signal; `local` adds the loopback checks, `after` is printed once it serves.
+
+    `{url}` in `after` stands for the address.
+    """
+    from runtime.cli.listen import bind, run_app, url_of
+    from runtime.server.app import create_app
+    from runtime.server.loopback import LoopbackOnly
+
+    assert loaded.config is not None
+    config = loaded.config
+    with building(loaded), bind(host, config.server.port if port is None else port) as listener:
+        app = create_app(loaded.file)
+        url = url_of(listener, config.server.path)
+
+        def ready() -> None:
+            print(summary(loaded, config))
+            print(f"serving {url}", flush=True)
+            if after:
+                print(after.replace("{url}", url), flush=True)
+
+        run_app(LoopbackOnly(app) if local else app, listener, ready=ready, access_log=access_log)
+
+
+def summary(loaded: Loaded, config: Config) -> str:
+    """What is about to be served, in a few lines; no secret is in it."""
+    agents = [f"{name} (entry)" if name == config.entry_agent else name for name in config.agents]
+    rows = {
+        "project": display_path(loaded.file),
+        "agents": ", ".join(agents),
+        "model": _model(config),
+        "store": _store(config),
+        "greeting": config.chat.greeting or "",
+    }
+    lines = [f"  {name:<9} {value}" for name, value in rows.items() if value]
+    return "\n".join([f"chatkit-runtime {__version__}", *lines])
+
+
+def _model(config: Config) -> str:
+    name = config.agents[config.entry_agent].model
+    model = config.models.get(name)
+    if model is None:
+        return name
+    for key in ("name", "any_llm", "litellm", "scripted", "python"):
+        value = getattr(model, key, None)
+        if value:
+            kind = {"name": "", "scripted": "offline script "}.get(key, f"{key} ")
+            return f"{name}: {kind}{value}" if f"{kind}{value}" != name else name
+    return name
+
+
+def _store(config: Config) -> str:
+    python = getattr(config.store, "python", None)
+    return f"python {python}" if python else hide_password(getattr(config.store, "url", ""))
+
+
+def hide_password(url: str) -> str:
+    """The URL without the password that may stand in it."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    return url.replace(f":{parts.password}@", ":***@", 1)

@@ -1,0 +1,184 @@
+"""What a schema can't say: names that lead nowhere, agents that nobody reaches, hosted tools where there are none.
+
+Runs only on a config whose shape is right, so that no check has to ask twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from runtime.config.files import ProjectFiles
+from runtime.config.findings import Findings
+from runtime.config.interpolate import Interpolation
+from runtime.config.model import Config
+from runtime.config.model.actions import WidgetAction
+from runtime.config.model.agents import Agent
+from runtime.config.model.chat import ModelTitle
+from runtime.config.model.models import LiteLLMModel, OpenAIModel
+from runtime.config.model.tools import AgentTool, WidgetTool
+from runtime.config.model.types import IMPORT_PATTERN, TOOL_NAME_PATTERN
+from runtime.config.scopes import check_templates
+from runtime.config.source import Path
+from runtime.config.usage import check_usage
+from runtime.config.wording import nearest, suggest
+from runtime.diagnostics import Diagnostic
+
+WIDGET_SUFFIXES = (".widget", ".json")
+DEFAULT_MODEL = "default"
+_LIKE_A_MODEL = 0.8
+_DIGITS = re.compile(r"[0-9]+")
+_IMPORT = re.compile(IMPORT_PATTERN.removesuffix("$") + r"\Z")
+_TOOL_NAME = re.compile(TOOL_NAME_PATTERN.removesuffix("$") + r"\Z")
+
+
+def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> list[Diagnostic]:
+    """Return what is wrong with a config whose shape is right; reads the files that it names."""
+    found = Findings(filled)
+    _check_entry(config, found)
+    _check_names(config, found)
+    for key, agent in config.agents.items():
+        _check_model(config, agent, key, found)
+        _check_tools(config, agent, key, found)
+        _check_handoffs(config, agent, key, found)
+    _check_tool_targets(config, found)
+    _check_actions(config, found)
+    _check_title(config, found)
+    check_usage(config, found)
+    check_templates(config, filled, files, found)
+    return found.diagnostics
+
+
+def _check_entry(config: Config, found: Findings) -> None:
+    if config.entry is not None:
+        if config.entry not in config.agents:
+            message = f"there is no agent {config.entry!r}"
+            found.report("A201", ("entry",), message, suggest(config.entry, config.agents))
+    elif len(config.agents) > 1:
+        found.report(
+            "A202", ("agents",), "several agents, and nothing says which one answers", "add 'entry'", at_key=True
+        )
+
+
+def _check_names(config: Config, found: Findings) -> None:
+    for name in config.tools:
+        if not _TOOL_NAME.match(name):
+            hint = "models accept 1 to 64 letters, digits, '_' and '-'"
+            found.report("A215", ("tools", name), f"{name!r} can't be a tool's name", hint, at_key=True)
+    for name in config.state:
+        if not name.isidentifier() or name.startswith("_"):
+            hint = "tools say ctx.context.NAME, so it must be a Python name"
+            found.report("A215", ("state", name), f"{name!r} can't be an attribute", hint, at_key=True)
+
+
+def _check_model(config: Config, agent: Agent, key: str, found: Findings) -> None:
+    if agent.model == DEFAULT_MODEL and DEFAULT_MODEL not in config.models:
+        hint = "give the agent a 'model', or declare one named 'default' in 'models'"
+        found.report("A212", ("agents", key), f"the agent {key!r} has no model", hint, at_key=True)
+        return
+    _check_model_name(config, agent.model, ("agents", key, "model"), found)
+    declared = config.models.get(agent.model)
+    if isinstance(declared, LiteLLMModel) or (isinstance(declared, OpenAIModel) and declared.api == "chat_completions"):
+        _refuse_hosted(config, agent, key, found)
+
+
+def _refuse_hosted(config: Config, agent: Agent, key: str, found: Findings) -> None:
+    for index, name in enumerate(agent.tools):
+        if hasattr(config.tools.get(name), "hosted"):
+            message = f"the hosted tool {name!r} needs the Responses API, and the model {agent.model!r} has none"
+            found.report("A250", ("agents", key, "tools", index), message)
+
+
+def _check_model_name(config: Config, name: str, path: Path, found: Findings) -> None:
+    """Any name may be a provider's: only one that nearly is a declared one is worth a word."""
+    near = None if name in config.models else nearest(name, config.models, _LIKE_A_MODEL)
+    # Models of one family differ in their numbers: gpt-4 is no slip for gpt-5.
+    if near and _DIGITS.findall(near) == _DIGITS.findall(name):
+        message = f"{name!r} is not declared in 'models', so it is taken for a provider's model"
+        found.report("A204", path, message, f"did you mean {near!r}?", severity="warning")
+
+
+def _check_tools(config: Config, agent: Agent, key: str, found: Findings) -> None:
+    seen: dict[str, str] = {}
+    for index, reference in enumerate(agent.tools):
+        path: Path = ("agents", key, "tools", index)
+        if reference not in config.tools and not _check_inline_tool(config, reference, path, found):
+            continue
+        name = _tool_name(config, reference)
+        if name in seen:
+            same = seen[name] == reference
+            message = f"the tool {name!r} is given twice" if same else f"two tools may be named {name!r}"
+            found.report(
+                "A209", path, message, "" if same else f"also {seen[name]!r}", severity="error" if same else "warning"
+            )
+        seen.setdefault(name, reference)
+
+
+def _check_inline_tool(config: Config, reference: str, path: Path, found: Findings) -> bool:
+    if ":" not in reference:
+        hint = suggest(reference, config.tools)
+        if not hint and "." in reference:
+            hint = "a Python path needs its colon, as in package.module:name"
+        found.report("A203", path, f"there is no tool {reference!r}", hint)
+        return False
+    if not _IMPORT.match(reference):
+        found.report("A213", path, f"{reference!r} is not an import path", "such as package.module:name")
+        return False
+    return True
+
+
+def _check_handoffs(config: Config, agent: Agent, key: str, found: Findings) -> None:
+    names = {_tool_name(config, tool): f"the tool {tool!r}" for tool in agent.tools}
+    targets: set[str] = set()
+    for index, handoff in enumerate(agent.handoffs):
+        path: Path = ("agents", key, "handoffs", index, "agent")
+        target = config.agents.get(handoff.agent)
+        if target is None:
+            found.report("A205", path, f"there is no agent {handoff.agent!r}", suggest(handoff.agent, config.agents))
+            continue
+        if handoff.agent == key:
+            found.report("A211", path, f"the agent {key!r} hands over to itself")
+            continue
+        name = _transfer_name(target.name or handoff.agent)
+        if handoff.agent in targets:
+            found.report("A210", path, f"the handoff to {handoff.agent!r} is given twice")
+        elif name in names:
+            message = f"the model sees this handoff as {name!r}, and {names[name]} too"
+            found.report("A210", path, message, "give one of the agents another 'name'")
+        targets.add(handoff.agent)
+        names.setdefault(name, f"the handoff to {handoff.agent!r}")
+
+
+def _tool_name(config: Config, reference: str) -> str:
+    return reference if reference in config.tools else reference.rpartition(":")[2].rpartition(".")[2]
+
+
+def _transfer_name(agent: str) -> str:
+    # As the Agents SDK makes it.
+    return "transfer_to_" + re.sub(r"[^a-zA-Z0-9_]", "_", agent).lower()
+
+
+def _check_tool_targets(config: Config, found: Findings) -> None:
+    for key, tool in config.tools.items():
+        if isinstance(tool, AgentTool) and tool.agent not in config.agents:
+            message = f"there is no agent {tool.agent!r}"
+            found.report("A206", ("tools", key, "agent"), message, suggest(tool.agent, config.agents))
+        elif isinstance(tool, WidgetTool) and not _is_widget(config.widgets, tool.widget):
+            message = f"there is no widget {tool.widget!r}"
+            found.report("A207", ("tools", key, "widget"), message, suggest(tool.widget, config.widgets))
+
+
+def _check_actions(config: Config, found: Findings) -> None:
+    for key, action in config.actions.items():
+        if isinstance(action, WidgetAction) and not _is_widget(config.widgets, action.widget):
+            message = f"there is no widget {action.widget!r}"
+            found.report("A208", ("actions", key, "widget"), message, suggest(action.widget, config.widgets))
+
+
+def _is_widget(widgets: Mapping[str, object], name: str) -> bool:
+    return name in widgets or name.endswith(WIDGET_SUFFIXES)
+
+
+def _check_title(config: Config, found: Findings) -> None:
+    if isinstance(config.chat.title, ModelTitle):
+        _check_model_name(config, config.chat.title.model, ("chat", "title", "model"), found)

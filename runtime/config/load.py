@@ -1,0 +1,137 @@
+"""A project folder becomes a `Config`, or every reason why it can't: the only way in.
+
+Nothing of the project runs here, and nothing here changes the process: the environment is read, never written.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from runtime.config.check import check_config
+from runtime.config.files import ProjectFiles
+from runtime.config.interpolate import interpolate
+from runtime.config.mistakes import build_config
+from runtime.config.model import Config
+from runtime.config.source import Places, Source, decode_text, read_yaml
+from runtime.diagnostics import Diagnostic, Place, has_errors, sort_diagnostics
+
+CONFIG_FILE = "agents.yaml"
+ENV_FILE = ".env"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What a project folder says.
+
+    `config` is None exactly when one of the sorted `diagnostics` is an error. `sources` are the texts of the files that
+    were read, by their path from `root`; `hash` is the SHA-256 over all of them and the environment file, in hex.
+    `places` says where the values of the file stand; `environ` are the variables, those of `.env` among them.
+    """
+
+    config: Config | None
+    diagnostics: tuple[Diagnostic, ...]
+    root: Path
+    file: Path
+    sources: Mapping[str, str]
+    hash: str
+    places: Places
+    environ: Mapping[str, str]
+
+
+def load_config(
+    project: Path, *, environ: Mapping[str, str] | None = None, unset: Literal["warning", "error"] = "warning"
+) -> Loaded:
+    """Read and check agents.yaml (`project` is its folder or the file); mistakes are returned, never raised.
+
+    `environ` stands for the process's environment; `unset` says how bad a variable without value and default is.
+    """
+    file = project / CONFIG_FILE if project.is_dir() else project
+    files = ProjectFiles(file.parent)
+    text, found = _read_config_text(files, file)
+    config: Config | None = None
+    places = Places(file.name)
+    variables = os.environ if environ is None else environ
+    if text is not None:
+        source = read_yaml(text, file.name)
+        places = source.places
+        found += source.diagnostics
+        if not found:
+            variables, env_problems = _environment(files, variables)
+            config, problems = _understand(source, variables, unset, files)
+            found += [*env_problems, *problems]
+    return Loaded(
+        config=None if has_errors(found) else config,
+        diagnostics=tuple(sort_diagnostics(found)),
+        root=file.parent,
+        file=file,
+        sources=dict(files.texts),
+        hash=files.hash(),
+        places=places,
+        environ=variables,
+    )
+
+
+def _read_config_text(files: ProjectFiles, file: Path) -> tuple[str | None, list[Diagnostic]]:
+    place = Place(file.name)
+    if not file.exists():
+        message = f"there is no {file.name!r} in {str(file.parent)!r}"
+        return None, [Diagnostic("A001", message, place, hint="write one with 'chatkit-runtime init'")]
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        return None, [Diagnostic("A002", f"can't read {file.name!r}: {error.strerror or error}", place)]
+    files.contents[file.name] = content
+    text = decode_text(content, file.name)
+    if isinstance(text, Diagnostic):
+        return None, [text]
+    files.texts[file.name] = text
+    return text, []
+
+
+def _environment(files: ProjectFiles, environ: Mapping[str, str]) -> tuple[Mapping[str, str], list[Diagnostic]]:
+    """Put the variables of `.env` under those of the process."""
+    path = files.root / ENV_FILE
+    if not path.is_file():
+        return environ, []
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return environ, [Diagnostic("A022", f"can't read {ENV_FILE!r}: {error.strerror or error}", Place(ENV_FILE))]
+    files.contents[ENV_FILE] = content
+    text = decode_text(content, ENV_FILE)
+    if isinstance(text, Diagnostic):
+        return environ, [text]
+    declared, problems = _read_env(text)
+    return declared | dict(environ), problems
+
+
+def _read_env(text: str) -> tuple[dict[str, str], list[Diagnostic]]:
+    """Read `NAME=value` lines; a line that is none is a warning, which doesn't quote it: it may hold a secret."""
+    from dotenv.parser import parse_stream
+
+    declared: dict[str, str] = {}
+    problems: list[Diagnostic] = []
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error:
+            place = Place(ENV_FILE, binding.original.line, 1)
+            problems.append(Diagnostic("A022", "this line is no 'NAME=value'", place, "warning"))
+        elif binding.key is not None and binding.value is not None:
+            declared[binding.key] = binding.value
+    return declared, problems
+
+
+def _understand(
+    source: Source, environ: Mapping[str, str], unset: Literal["warning", "error"], files: ProjectFiles
+) -> tuple[Config | None, list[Diagnostic]]:
+    """Fill in, shape, cross-check: each phase needs what the one before it found good."""
+    filled = interpolate(source, environ, unset)
+    config, mistakes = build_config(filled)
+    found = [*filled.diagnostics, *mistakes]
+    if config is not None:
+        found += check_config(config, filled, files)
+    return config, found

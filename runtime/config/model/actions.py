@@ -1,0 +1,58 @@
+"""The `actions` section: what happens when a user clicks in a widget. The key of an entry is the action's type."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, Tag
+
+from runtime.config.model.types import IMPORT_PATTERN, Entry, ImportPath, JsonSchema, Section, by_key
+
+
+class _Action(Section):
+    payload: JsonSchema | None = None
+    """The JSON Schema of the action's payload; another payload is refused."""
+
+
+class PythonAction(_Action, Entry):
+    """A handler in Python: `async def handler(ctx, action, sender)`, a coroutine or an async generator of events."""
+
+    short_key: ClassVar[str] = "python"
+    short_pattern: ClassVar[str | None] = IMPORT_PATTERN
+
+    python: ImportPath
+    """Where the handler is."""
+    sync: bool = False
+    """Whether the handler may also be called as a sync action, which answers with one updated item."""
+
+
+class MessageAction(_Action):
+    """The click becomes the user's next message."""
+
+    message: str = Field(min_length=1)
+    """The message; a template over `payload`."""
+
+
+class EffectAction(_Action):
+    """The click sends a client effect."""
+
+    effect: str = Field(min_length=1)
+    """The name of the effect in the browser."""
+    data: dict[str, Any] = {}
+    """The effect's data; its strings are templates over `payload`."""
+
+
+class WidgetAction(_Action):
+    """The click renders the sending widget anew, with the payload as data."""
+
+    widget: str = Field(min_length=1)
+    """The widget's name."""
+
+
+Action = Annotated[
+    Annotated[PythonAction, Tag("python")]
+    | Annotated[MessageAction, Tag("message")]
+    | Annotated[EffectAction, Tag("effect")]
+    | Annotated[WidgetAction, Tag("widget")],
+    by_key("message", "effect", "widget", "python", short="python"),
+]

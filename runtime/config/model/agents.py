@@ -1,0 +1,77 @@
+"""The `agents` section: who answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, Tag
+
+from runtime.config.model.models import Settings
+from runtime.config.model.types import Entry, ImportPath, Section, by_key
+
+
+class InlineInstructions(Entry):
+    """Instructions written in the file itself."""
+
+    short_key: ClassVar[str] = "text"
+
+    text: str
+    """The instructions; a template."""
+    raw: bool = False
+    """Take the text as it is: no variables, no template."""
+
+
+class FileInstructions(Section):
+    """Instructions in a file of their own."""
+
+    file: str = Field(min_length=1, examples=["prompts/concierge.md"])
+    """The file, from the project folder; a template."""
+    raw: bool = False
+    """Take the text as it is: no template."""
+
+
+class PythonInstructions(Section):
+    """Instructions from Python: a string, or a `(context, agent)` function, sync or async."""
+
+    python: ImportPath
+    """Where the string or function is."""
+
+
+Instructions = Annotated[
+    Annotated[InlineInstructions, Tag("text")]
+    | Annotated[FileInstructions, Tag("file")]
+    | Annotated[PythonInstructions, Tag("python")],
+    by_key("file", "python", "text", short="text"),
+]
+
+
+class Handoff(Entry):
+    """Another agent that may take over the turn."""
+
+    short_key: ClassVar[str] = "agent"
+
+    agent: str
+    """The agent's name."""
+    description: str | None = None
+    """When to hand over, for the model; the other agent's description when left out."""
+
+
+class Agent(Section):
+    """One agent: a model with instructions and tools."""
+
+    name: str | None = Field(None, min_length=1)
+    """The name that people and models see; the key when left out."""
+    model: str = Field("default", min_length=1)
+    """A name of the `models` section, or a model's name at OpenAI."""
+    description: str | None = None
+    """What the agent is good at; other agents see it."""
+    instructions: Instructions | None = None
+    """What the agent is told to be and to do."""
+    tools: list[str] = []
+    """Names of the `tools` section, or import paths."""
+    handoffs: list[Handoff] = []
+    """The agents that may take over."""
+    settings: Settings = Settings()
+    """Settings that override the model's."""
+    max_turns: int | None = Field(None, ge=1, le=1000)
+    """How many model calls one turn may take; 10 when left out."""

@@ -1,0 +1,139 @@
+"""The `models` section: which language models there are, and how they are reached."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, Tag
+
+from runtime.config.model.types import Duration, Entry, ImportPath, Secret, Section, by_key
+
+
+class Reasoning(Section):
+    """How much a reasoning model thinks, and whether it tells."""
+
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    """How hard the model thinks before it answers."""
+    summary: Literal["auto", "concise", "detailed"] | None = None
+    """Ask for a summary of the thoughts; it is shown as a workflow."""
+
+
+class Settings(Section):
+    """Settings of a model call. An agent's settings override its model's, key by key."""
+
+    temperature: float | None = Field(None, ge=0, le=2)
+    """Randomness of the answer, 0 to 2."""
+    top_p: float | None = Field(None, ge=0, le=1)
+    """Nucleus sampling: the share of probability that is considered, 0 to 1."""
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    """Discourages words that were already used often, -2 to 2."""
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    """Discourages words that were already used at all, -2 to 2."""
+    tool_choice: str | None = Field(None, examples=["auto", "required", "none", "get_weather"])
+    """`auto`, `required`, `none`, or the name of the tool that must be called."""
+    parallel_tool_calls: bool | None = None
+    """Whether the model may call several tools at once."""
+    truncation: Literal["auto", "disabled"] | None = None
+    """What the Responses API does with an input that is too long."""
+    max_tokens: int | None = Field(None, ge=1)
+    """The most tokens that an answer may have."""
+    reasoning: Reasoning | None = None
+    """Settings of reasoning models."""
+    verbosity: Literal["low", "medium", "high"] | None = None
+    """How long answers are."""
+    metadata: dict[str, str] | None = None
+    """Metadata stored with the response at the provider."""
+    store: bool | None = None
+    """Whether the provider keeps the response."""
+    prompt_cache_retention: Literal["in_memory", "24h"] | None = None
+    """How long the provider keeps the prompt's prefix in its cache."""
+    include_usage: bool | None = None
+    """Ask a Chat Completions endpoint for token counts while streaming."""
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+    """How many alternatives with their probabilities each token comes with."""
+    extra_headers: dict[str, Secret] | None = None
+    """More HTTP headers of the call."""
+    extra_query: dict[str, str] | None = None
+    """More query parameters of the call."""
+    extra_body: dict[str, Any] | None = None
+    """More fields of the call's body."""
+    extra_args: dict[str, Any] | None = None
+    """More keyword arguments for the provider's client."""
+
+
+class _Model(Section):
+    settings: Settings = Settings()
+    """Settings of every call to this model."""
+
+
+class OpenAIModel(_Model, Entry):
+    """A model behind the OpenAI API, or any endpoint that is compatible with it."""
+
+    short_key: ClassVar[str] = "name"
+
+    name: str = Field(min_length=1, examples=["gpt-4.1-mini"])
+    """The model's name at the provider."""
+    api: Literal["responses", "chat_completions"] = "responses"
+    """Which of the two OpenAI APIs the endpoint speaks."""
+    base_url: str | None = Field(None, pattern=r"^(https?://|\$\{)", examples=["http://127.0.0.1:11434/v1"])
+    """The endpoint's address, up to and with `/v1`; the OpenAI API when left out."""
+    api_key: Secret | None = None
+    """The endpoint's key; the variable OPENAI_API_KEY when left out."""
+    organization: str | None = None
+    """The OpenAI organization that is billed."""
+    project: str | None = None
+    """The OpenAI project that is billed."""
+    headers: dict[str, Secret] = {}
+    """HTTP headers sent with every call."""
+    timeout: Duration | None = None
+    """How long one call may take."""
+    retries: int = Field(2, ge=0, le=10)
+    """How often a call that failed before its first token is tried again."""
+
+
+class AnyLLMModel(_Model):
+    """A model of any provider through any-llm (install `chatkit-runtime[any-llm]`)."""
+
+    any_llm: str = Field(min_length=1, examples=["anthropic/claude-sonnet-4-5"])
+    """Provider and model, as any-llm names them."""
+    base_url: str | None = None
+    """The endpoint's address, where it is not the provider's own."""
+    api_key: Secret | None = None
+    """The provider's key; its usual variable when left out."""
+
+
+class LiteLLMModel(_Model):
+    """A model of any provider through LiteLLM (install `chatkit-runtime[litellm]`)."""
+
+    litellm: str = Field(min_length=1, examples=["anthropic/claude-sonnet-4-5"])
+    """Provider and model, as LiteLLM names them."""
+    base_url: str | None = None
+    """The endpoint's address, where it is not the provider's own."""
+    api_key: Secret | None = None
+    """The provider's key; its usual variable when left out."""
+
+
+class ScriptedModel(_Model):
+    """An offline, deterministic model that answers from a script."""
+
+    scripted: str = Field(min_length=1, examples=["demo/script.yaml"])
+    """The script's file, from the project folder."""
+
+
+class PythonModel(_Model):
+    """A model made by Python: an `agents.Model`, or a function that returns one."""
+
+    python: ImportPath
+    """Where the object or function is."""
+    with_: dict[str, Any] = Field({}, alias="with")
+    """Keyword arguments for the function."""
+
+
+Model = Annotated[
+    Annotated[OpenAIModel, Tag("name")]
+    | Annotated[AnyLLMModel, Tag("any_llm")]
+    | Annotated[LiteLLMModel, Tag("litellm")]
+    | Annotated[ScriptedModel, Tag("scripted")]
+    | Annotated[PythonModel, Tag("python")],
+    by_key("any_llm", "litellm", "scripted", "python", "name", short="name"),
+]

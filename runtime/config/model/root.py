@@ -1,0 +1,70 @@
+"""The whole file as one frozen object."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
+
+from runtime.config.model.actions import Action
+from runtime.config.model.agents import Agent
+from runtime.config.model.chat import Chat
+from runtime.config.model.models import Model
+from runtime.config.model.server import Limits, Server, Store, UrlStore
+from runtime.config.model.tools import Tool
+from runtime.config.model.types import ImportPath, Section
+from runtime.config.model.widgets import Widget
+
+DEFAULT_STORE = "sqlite:///.chatkit/threads.db"
+
+
+class Config(Section):
+    """A chat agent, declared: every agent, tool, widget, action, limit and store; `x-…` keys are free."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"patternProperties": {"^x-": {"description": "Free: a home for anchors."}}}
+    )
+
+    # Not a Literal: `true` would pass for 1.
+    version: Annotated[int, Field(ge=1, le=1), WithJsonSchema({"type": "integer", "const": 1})]
+    """The version of the language; 1."""
+    entry: str | None = None
+    """The agent that answers; not needed where there is only one."""
+    models: dict[str, Model] = {}
+    """Language models by name; an agent without `model` uses the one named `default`."""
+    tools: dict[str, Tool] = {}
+    """Tools by the name that the model sees."""
+    widgets: dict[str, Widget] = {}
+    """Widgets by name."""
+    agents: dict[str, Agent] = Field(min_length=1)
+    """Agents by name."""
+    actions: dict[str, Action] = {}
+    """Handlers of widget actions, by the action's type."""
+    chat: Chat = Chat()
+    """What ChatKit itself offers."""
+    context: ImportPath | None = None
+    """A function of the request; what it returns is `ctx.context.request_context`."""
+    context_class: ImportPath | None = None
+    """An AgentContext subclass with methods and attributes of your own; tools get it as `ctx.context`."""
+    converter: ImportPath | None = None
+    """A ThreadItemConverter subclass: how thread items become the model's input."""
+    routes: list[ImportPath] = []
+    """FastAPI routers of your own, mounted beside ChatKit's path."""
+    state: dict[str, ImportPath] = {}
+    """Objects of your own, by name: tools find them as `ctx.context.<name>`."""
+    store: Store = UrlStore(url=DEFAULT_STORE)
+    """Where threads are kept."""
+    limits: Limits = Limits()
+    """What a request may be at most."""
+    server: Server = Server()
+    """How requests come in."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_free_keys(cls, value: Any) -> Any:
+        return {k: v for k, v in value.items() if not k.startswith("x-")} if isinstance(value, dict) else value
+
+    @property
+    def entry_agent(self) -> str:
+        """The key of the agent that answers."""
+        return self.entry or next(iter(self.agents))

@@ -1,0 +1,158 @@
+"""The `tools` section: what the agents can do. The one key that is present says which kind a tool is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, Tag
+
+from runtime.config.model.types import (
+    IMPORT_PATTERN,
+    TOOL_NAME_PATTERN,
+    Entry,
+    ImportPath,
+    JsonSchema,
+    PositiveDuration,
+    Section,
+    by_key,
+)
+
+
+class _Tool(Section):
+    description: str | None = None
+    """What the tool does, for the model; overrides the docstring of a Python tool."""
+    progress: str | None = None
+    """Shown to the user while the tool runs; a template over `args`."""
+    stop: bool = False
+    """The turn ends after this tool; the model does not speak again."""
+
+
+class _PythonTool(_Tool):
+    with_: dict[str, Any] = Field({}, alias="with")
+    """Arguments fixed here; the model never sees them."""
+    timeout: PositiveDuration | None = None
+    """How long one call may take before the model is told that it timed out."""
+
+
+class PythonTool(_PythonTool, Entry):
+    """A `@function_tool`, a plain sync or async function with type hints, or any Tool of the Agents SDK."""
+
+    short_key: ClassVar[str] = "python"
+    short_pattern: ClassVar[str | None] = IMPORT_PATTERN
+
+    python: ImportPath
+    """Where the tool or function is."""
+
+
+class FactoryTool(_PythonTool):
+    """A function that is called once with `with` and returns the tool."""
+
+    factory: ImportPath
+    """Where the function is."""
+
+
+class WidgetTool(_Tool):
+    """A tool without Python: it shows a widget; its arguments are the widget's data."""
+
+    widget: str = Field(min_length=1)
+    """The widget's name, or its file."""
+
+
+class ClientTool(_Tool):
+    """A tool that runs in the browser; the turn pauses and goes on with its result."""
+
+    client: str = Field(pattern=TOOL_NAME_PATTERN)
+    """The name of the client tool in the browser."""
+    parameters: JsonSchema = {"type": "object", "properties": {}, "additionalProperties": False}
+    """The JSON Schema of its arguments."""
+
+
+class EffectTool(_Tool):
+    """A client effect: sent to the browser and not waited for."""
+
+    effect: str = Field(min_length=1)
+    """The name of the effect in the browser."""
+    parameters: JsonSchema = {"type": "object", "properties": {}, "additionalProperties": False}
+    """The JSON Schema of its data."""
+
+
+class AgentTool(_Tool):
+    """Another agent as a tool: it gets the input, works, and its answer is the tool's result."""
+
+    agent: str
+    """The agent's name."""
+    max_turns: int | None = Field(None, ge=1)
+    """How many model calls it may make."""
+
+
+class _Hosted(Section):
+    description: str | None = None
+    """A note for readers of the file; hosted tools describe themselves to the model."""
+
+
+class WebSearch(_Hosted):
+    """OpenAI's web search."""
+
+    hosted: Literal["web_search"]
+    """Which hosted tool."""
+    search_context_size: Literal["low", "medium", "high"] = "medium"
+    """How much of the pages found the model reads."""
+    allowed_domains: list[str] | None = None
+    """Search on these domains only."""
+    country: str | None = Field(None, pattern=r"^[A-Z]{2}$")
+    """The user's country, two letters, for local results."""
+    city: str | None = None
+    """The user's city, for local results."""
+
+
+class FileSearch(_Hosted):
+    """OpenAI's search over vector stores."""
+
+    hosted: Literal["file_search"]
+    """Which hosted tool."""
+    vector_store_ids: list[str] = Field(min_length=1)
+    """The vector stores that are searched."""
+    max_num_results: int | None = Field(None, ge=1, le=50)
+    """How many results the model gets at most."""
+
+
+class CodeInterpreter(_Hosted):
+    """OpenAI's sandbox that runs Python."""
+
+    hosted: Literal["code_interpreter"]
+    """Which hosted tool."""
+    file_ids: list[str] = []
+    """Files that the sandbox starts with."""
+
+
+class ImageGeneration(_Hosted):
+    """OpenAI's image generation."""
+
+    hosted: Literal["image_generation"]
+    """Which hosted tool."""
+    partial_images: int = Field(0, ge=0, le=3)
+    """How many unfinished images are shown while it draws."""
+    model: str | None = None
+    """The image model."""
+    size: Literal["1024x1024", "1024x1536", "1536x1024", "auto"] | None = None
+    """Width x height in pixels."""
+    quality: Literal["low", "medium", "high", "auto"] | None = None
+    """The image's quality."""
+    background: Literal["transparent", "opaque", "auto"] | None = None
+    """The image's background."""
+    output_format: Literal["png", "webp", "jpeg"] | None = None
+    """The file format."""
+
+
+HostedTool = Annotated[WebSearch | FileSearch | CodeInterpreter | ImageGeneration, Field(discriminator="hosted")]
+
+Tool = Annotated[
+    Annotated[PythonTool, Tag("python")]
+    | Annotated[FactoryTool, Tag("factory")]
+    | Annotated[WidgetTool, Tag("widget")]
+    | Annotated[ClientTool, Tag("client")]
+    | Annotated[EffectTool, Tag("effect")]
+    | Annotated[AgentTool, Tag("agent")]
+    | Annotated[HostedTool, Tag("hosted")],
+    by_key("factory", "widget", "client", "effect", "agent", "hosted", "python", short="python"),
+]

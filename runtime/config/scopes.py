@@ -1,0 +1,175 @@
+"""The templates of a config and the names that each may use; and the files that a config names.
+
+`SCOPES` is the documentation of which names are in scope: what is built from a config must offer exactly these.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from runtime.config.files import ProjectFiles
+from runtime.config.findings import Findings
+from runtime.config.interpolate import Interpolation
+from runtime.config.model import Config
+from runtime.config.model.actions import EffectAction, MessageAction, WidgetAction
+from runtime.config.model.agents import FileInstructions, InlineInstructions
+from runtime.config.model.models import ScriptedModel
+from runtime.config.model.tools import WidgetTool
+from runtime.config.model.widgets import SectionsWidget, TemplateWidget
+from runtime.config.source import Path
+from runtime.config.template import Template, TemplateError
+from runtime.config.wording import suggest
+from runtime.diagnostics import Diagnostic, Place
+
+_TURN = frozenset({"user", "locale", "thread", "context", "state", "now"})
+SCOPES: dict[str, frozenset[str]] = {
+    "agents.*.instructions": _TURN,
+    "tools.*.progress": _TURN | {"args"},
+    "actions.*.message": _TURN | {"payload"},
+    "actions.*.data": _TURN | {"payload"},
+}
+"""The names of each template field; those of a widget's templates are the properties of its `data`."""
+
+_JSON_SUFFIXES = (".widget", ".json")
+_LOOP = re.compile(r"\s*([A-Za-z_]\w*)(?:\s*,\s*([A-Za-z_]\w*))?\s+in\s+")
+
+
+def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, found: Findings) -> None:
+    """Report what is wrong with the templates of a config and the files that it names."""
+    check = _Check(filled, files, found)
+    for name, agent in config.agents.items():
+        check.instructions(agent.instructions, ("agents", name, "instructions"))
+    for name, tool in config.tools.items():
+        check.texts(getattr(tool, "progress", None), ("tools", name, "progress"), SCOPES["tools.*.progress"])
+        if isinstance(tool, WidgetTool) and tool.widget not in config.widgets:
+            check.widget_file(tool.widget, ("tools", name, "widget"))
+    for name, action in config.actions.items():
+        if isinstance(action, MessageAction):
+            check.texts(action.message, ("actions", name, "message"), SCOPES["actions.*.message"])
+        elif isinstance(action, EffectAction):
+            check.texts(action.data, ("actions", name, "data"), SCOPES["actions.*.data"])
+        elif isinstance(action, WidgetAction) and action.widget not in config.widgets:
+            check.widget_file(action.widget, ("actions", name, "widget"))
+    for name, widget in config.widgets.items():
+        check.widget(widget, ("widgets", name))
+    for name, model in config.models.items():
+        if isinstance(model, ScriptedModel):
+            check.file(model.scripted, ("models", name, "scripted"))
+
+
+class _Check:
+    def __init__(self, filled: Interpolation, files: ProjectFiles, found: Findings) -> None:
+        self.filled = filled
+        self.files = files
+        self.found = found
+
+    def instructions(self, declared: object, path: Path) -> None:
+        scope = SCOPES["agents.*.instructions"]
+        if isinstance(declared, InlineInstructions) and not declared.raw:
+            self.texts(declared.text, (*path, "text"), scope)
+        elif isinstance(declared, FileInstructions):
+            text = self.file(declared.file, (*path, "file"))
+            if text is not None and not declared.raw:
+                self._template(text, (*path, "file"), scope, prompt=declared.file)
+
+    def file(self, name: str, path: Path) -> str | None:
+        """Read a file that the config names; report where it can't be read."""
+        if self.filled.is_unresolved(self.filled.source.places.written(path)):
+            return None
+        text = self.files.read(name)
+        if isinstance(text, Diagnostic):
+            self.found.add(text, path)
+            return None
+        return text
+
+    def widget_file(self, name: str, path: Path) -> None:
+        text = self.file(name, path) if name.endswith(_JSON_SUFFIXES) or "/" in name else None
+        if text is None or not name.endswith(_JSON_SUFFIXES):
+            return
+        try:
+            json.loads(text)
+        except json.JSONDecodeError as error:
+            place = Place(name, error.lineno, error.colno)
+            self.found.report(
+                "A232", path, f"{name!r} is not JSON: {error.msg[:1].lower()}{error.msg[1:]}", place=place
+            )
+        except RecursionError:
+            self.found.report("A232", path, f"{name!r} is nested too deep")
+
+    def widget(self, widget: Any, path: Path) -> None:
+        names = _data_names(widget.data)
+        self.texts(widget.copy_text, (*path, "copy_text"), names)
+        if isinstance(widget, SectionsWidget):
+            self.texts(widget.title, (*path, "title"), names)
+            for index, section in enumerate(widget.sections):
+                self.texts(section.model_dump(exclude={"type"}), (*path, "sections", index), names)
+        elif isinstance(widget, TemplateWidget) and isinstance(widget.template, dict):
+            bound = set(_loop_names(widget.template))
+            self.texts(widget.template, (*path, "template"), None if names is None else names | bound)
+        elif isinstance(widget, TemplateWidget):
+            self.widget_file(str(widget.template), (*path, "template"))
+
+    def texts(self, value: Any, path: Path, scope: frozenset[str] | None) -> None:
+        """Check every string of a value; `scope` None means that the names are not known here."""
+        if isinstance(value, str):
+            if "{" in value:
+                self._template(value, path, scope)
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                self.texts(item, (*path, key), scope)
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                self.texts(item, (*path, index), scope)
+
+    def _template(self, text: str, path: Path, scope: frozenset[str] | None, prompt: str = "") -> None:
+        try:
+            template = Template.parse(text)
+        except TemplateError as error:
+            hint = "" if "{#" not in text else "'{#' begins a comment; 'raw: true' turns templates off"
+            place = self._place(path, prompt, error.line, error.column)
+            self.found.report("A240", path, f"the template can't be read: {error.message}", hint, place=place)
+            return
+        for name in sorted(template.names - scope) if scope is not None else ():
+            place = self._place(path, prompt, *_position(text, name))
+            hint = suggest(name, scope or ()) or f"known here: {', '.join(sorted(scope or ())) or 'nothing'}"
+            self.found.report("A241", path, f"the template doesn't know {name!r}", hint, place=place)
+
+    def _place(self, path: Path, prompt: str, line: int, column: int) -> Place:
+        if prompt:
+            return Place(prompt, line, column)
+        places = self.filled.source.places
+        path = places.written(path)
+        # With a variable filled in, the text is not the one in the file.
+        return places.value(path) if path in self.filled.strings else places.inside(path, line, column)
+
+
+def _data_names(schema: dict[str, Any] | None) -> frozenset[str] | None:
+    """Return the names that the data of a widget may have; None where it may have any."""
+    if schema is None or not isinstance(schema.get("properties"), dict):
+        return None
+    return frozenset(schema["properties"]) if schema.get("additionalProperties") is False else None
+
+
+def _loop_names(tree: Any) -> Iterator[str]:
+    """Yield the names that the `$for` loops of a component tree bind."""
+    if isinstance(tree, dict):
+        if isinstance(loop := tree.get("$for"), str) and (found := _LOOP.match(loop)):
+            yield from (name for name in found.groups() if name)
+            yield "loop"
+        for item in tree.values():
+            yield from _loop_names(item)
+    elif isinstance(tree, list):
+        for item in tree:
+            yield from _loop_names(item)
+
+
+def _position(text: str, name: str) -> tuple[int, int]:
+    """Find a name in the code of a template: its line and column, from 1."""
+    for block in re.finditer(r"\{[{%].*?[%}]\}", text, re.DOTALL):
+        if found := re.search(rf"(?<![\w.]){re.escape(name)}\b", block.group()):
+            index = block.start() + found.start()
+            return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
+    return 1, 1

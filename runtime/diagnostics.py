@@ -1,0 +1,59 @@
+"""What is wrong with a user's file, where it stands, and the way out.
+
+A `Diagnostic` is data: the renderers of the command line draw it as a code frame, a line, or JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning", "note"]
+_RANK: dict[str, int] = {"error": 0, "warning": 1, "note": 2}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A position in a file: `line` and `column` count from 1; 0 means the file as a whole."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        if not self.line:
+            return self.file
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One mistake: a stable `code` such as `A203`, its `place`, the `path` of the value in the file, and a `hint`.
+
+    `length` is the number of characters the caret underlines (1 where only the start is known).
+    """
+
+    code: str
+    message: str
+    place: Place
+    severity: Severity = "error"
+    hint: str = ""
+    path: str = ""
+    length: int = 1
+
+    def __str__(self) -> str:
+        hint = f" ({self.hint})" if self.hint else ""
+        where = f" [{self.path}]" if self.path else ""
+        return f"{self.place}: {self.severity} {self.code}: {self.message}{hint}{where}"
+
+
+def sort_diagnostics(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Sort by file, line and column, then by severity and code; equal ones appear once."""
+    unique = dict.fromkeys(diagnostics)
+    return sorted(unique, key=lambda d: (d.place, _RANK[d.severity], d.code, d.message))
+
+
+def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
+    """Tell whether any of them is an error, rather than a warning or a note."""
+    return any(diagnostic.severity == "error" for diagnostic in diagnostics)

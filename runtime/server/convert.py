@@ -1,0 +1,152 @@
+"""Thread items -> the model's input: the window of history, the calls of earlier turns, and the fixes around them."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+from agents import TResponseInputItem
+from chatkit.agents import ThreadItemConverter
+from chatkit.types import (
+    AssistantMessageItem,
+    ClientToolCallItem,
+    HiddenContextItem,
+    ThreadItem,
+    UserMessageItem,
+    UserMessageTagContent,
+)
+from openai.types.responses import ResponseInputContentParam, ResponseInputTextParam
+
+from runtime.assemble.snapshot import OwnConverter
+from runtime.config.model.chat import History
+from runtime.stores.store import ModelItem
+
+UNANSWERED = "The call was not answered: the conversation went on without its result."
+_CHARACTERS_PER_TOKEN = 4
+
+
+class RuntimeConverter(ThreadItemConverter):
+    """ChatKit's converter with what its defaults get wrong put right."""
+
+    async def assistant_message_to_input(
+        self, item: AssistantMessageItem
+    ) -> TResponseInputItem | list[TResponseInputItem] | None:
+        """Send plain text: Chat Completions models refuse `output_text` parts in their input."""
+        text = "".join(part.text for part in item.content)
+        return cast(TResponseInputItem, {"role": "assistant", "content": text}) if text else None
+
+    async def tag_to_message_content(self, tag: UserMessageTagContent) -> ResponseInputContentParam:
+        """Tell the model what a tag stands for."""
+        known = json.dumps({"id": tag.id, "text": tag.text, "group": tag.group, "data": tag.data}, ensure_ascii=False)
+        return ResponseInputTextParam(type="input_text", text=f"@{tag.text} stands for {known}")
+
+    async def hidden_context_to_input(
+        self, item: HiddenContextItem
+    ) -> TResponseInputItem | list[TResponseInputItem] | None:
+        """Write content that is not text as JSON, where the SDK gives up."""
+        if not isinstance(item.content, str):
+            item = item.model_copy(update={"content": json.dumps(item.content, ensure_ascii=False, default=str)})
+        return await super().hidden_context_to_input(item)
+
+    async def _thread_item_to_input_item(
+        self, item: ThreadItem, is_last_message: bool = True
+    ) -> list[TResponseInputItem]:
+        if isinstance(item, ModelItem):
+            return list(item.content.get("model_items", ()))
+        return await super()._thread_item_to_input_item(item, is_last_message)
+
+
+def build_converter(own: OwnConverter) -> ThreadItemConverter:
+    """Mix a converter of the user's own with ours: what it overrides wins, the rest is put right."""
+    if own is None:
+        return RuntimeConverter()
+    kind = own if isinstance(own, type) else type(own)
+    mixed = kind if issubclass(kind, RuntimeConverter) else type(kind.__name__, (kind, RuntimeConverter), {})
+    if isinstance(own, type):
+        return cast(ThreadItemConverter, mixed())
+    converter = copy.copy(own)
+    converter.__class__ = mixed
+    return converter
+
+
+async def to_model_input(
+    converter: ThreadItemConverter, items: Sequence[ThreadItem], history: History
+) -> list[TResponseInputItem]:
+    """Convert a window of a thread, oldest first, into input that every model endpoint accepts."""
+    window = _fit(_without_answered_calls(items, history.tool_results), history.tokens)
+    return repair(await converter.to_agent_input(window))
+
+
+def _without_answered_calls(items: Sequence[ThreadItem], tool_results: bool) -> list[ThreadItem]:
+    """Leave out recorded calls that a client tool's item tells better, and all of them where they are not wanted."""
+    told = {item.call_id for item in items if isinstance(item, ClientToolCallItem)}
+    last_message = max((i for i, item in enumerate(items) if isinstance(item, UserMessageItem)), default=0)
+    kept: list[ThreadItem] = []
+    for index, item in enumerate(items):
+        if isinstance(item, ModelItem):
+            # Calls of the turn that is under way are always in view.
+            wanted = tool_results or index > last_message
+            calls = [call for call in item.content.get("model_items", ()) if call.get("call_id") not in told]
+            if not calls or not wanted:
+                continue
+            if len(calls) < len(item.content["model_items"]):
+                item = item.model_copy(update={"content": {"model_items": calls}})
+        kept.append(item)
+    return kept
+
+
+def _fit(items: list[ThreadItem], tokens: int) -> list[ThreadItem]:
+    """Keep the newest items within the budget; whole turns fall out, and the last message always stays."""
+    budget = tokens * _CHARACTERS_PER_TOKEN
+    start = len(items)
+    for index in range(len(items) - 1, -1, -1):
+        budget -= _size(items[index])
+        if budget < 0 and any(isinstance(item, UserMessageItem) for item in items[start:]):
+            break
+        if isinstance(items[index], UserMessageItem) or budget >= 0:
+            start = index
+    return _from_a_message(items, start)
+
+
+def _from_a_message(items: list[ThreadItem], start: int) -> list[ThreadItem]:
+    if start == 0:
+        return items
+    first = next((i for i in range(start, len(items)) if isinstance(items[i], UserMessageItem)), start)
+    return items[first:]
+
+
+def _size(item: ThreadItem) -> int:
+    return len(item.model_dump_json(exclude={"id", "thread_id", "created_at"}))
+
+
+def repair(items: Iterable[TResponseInputItem]) -> list[TResponseInputItem]:
+    """Put every call's output right behind it, answer calls that have none, drop outputs that have no call.
+
+    Endpoints refuse a conversation otherwise, and for good: the thread could never go on.
+    """
+    listed = [cast(dict[str, Any], item) for item in items]
+    outputs = {item["call_id"]: item for item in listed if item.get("type") == "function_call_output"}
+    repaired: list[dict[str, Any]] = []
+    calls: list[dict[str, Any]] = []
+    waiting: set[str] = set()
+    for item in listed:
+        if item.get("type") == "function_call":
+            calls.append(item)
+            waiting.add(item["call_id"])
+            continue
+        is_output = item.get("type") == "function_call_output"
+        if is_output:
+            waiting.discard(item["call_id"])
+        if not (is_output and waiting):
+            repaired += _answered(calls, outputs)
+            calls, waiting = [], set()
+        if not is_output:
+            repaired.append(item)
+    return cast(list[TResponseInputItem], repaired + _answered(calls, outputs))
+
+
+def _answered(calls: list[dict[str, Any]], outputs: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    unanswered = {"type": "function_call_output", "output": UNANSWERED}
+    return calls + [outputs.get(c["call_id"]) or {**unanswered, "call_id": c["call_id"]} for c in calls]

@@ -1,0 +1,59 @@
+"""What went wrong in a turn, in words for the user: the reason stays in the log, under the reference they can quote."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import openai
+from agents.exceptions import (
+    InputGuardrailTripwireTriggered,
+    MaxTurnsExceeded,
+    ModelBehaviorError,
+    OutputGuardrailTripwireTriggered,
+)
+from chatkit.errors import CustomStreamError, StreamError
+from chatkit.types import ErrorEvent
+
+logger = logging.getLogger("runtime.server")
+
+_RETRYABLE_STATUS = {408, 409, 429}
+
+
+@dataclass(frozen=True, slots=True)
+class _Explained:
+    message: str
+    retry: bool
+
+
+def error_event(error: Exception, request_id: str) -> ErrorEvent:
+    """Log the error and return the event for the client; `allow_retry` only where trying again can help."""
+    if isinstance(error, CustomStreamError):
+        return ErrorEvent(code="custom", message=error.message, allow_retry=error.allow_retry)
+    if isinstance(error, StreamError):
+        return ErrorEvent(code=error.code, allow_retry=error.allow_retry)
+    explained = _explain(error)
+    logger.error("turn failed [%s]: %s: %s", request_id, type(error).__name__, error, exc_info=error)
+    return ErrorEvent(
+        code="custom", message=f"{explained.message} (reference {request_id})", allow_retry=explained.retry
+    )
+
+
+def _explain(error: Exception) -> _Explained:
+    match error:
+        case MaxTurnsExceeded():
+            return _Explained("The assistant needed more steps than it is allowed.", False)
+        case InputGuardrailTripwireTriggered() | OutputGuardrailTripwireTriggered():
+            return _Explained("The assistant can't answer this.", False)
+        case openai.APITimeoutError():
+            return _Explained("The model took too long to answer.", True)
+        case openai.APIStatusError(status_code=status):
+            if status in _RETRYABLE_STATUS or status >= 500:
+                return _Explained("The model is not answering right now. Please try again.", True)
+            return _Explained("The model refused the request.", False)
+        case openai.APIConnectionError():
+            return _Explained("The model can't be reached. Please try again.", True)
+        case ModelBehaviorError():
+            return _Explained("The model gave an answer that makes no sense. Please try again.", True)
+        case _:
+            return _Explained("Something went wrong while answering.", True)

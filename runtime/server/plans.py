@@ -1,0 +1,294 @@
+"""What each streaming request will do: checked, stored as far as it must be, and ready to run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any, TypeGuard
+
+from chatkit.actions import Action
+from chatkit.types import (
+    ActiveStatus,
+    ClientToolCallItem,
+    InferenceOptions,
+    NoticeEvent,
+    StreamingReq,
+    StructuredInputAnswer,
+    StructuredInputItem,
+    StructuredInputMultipleChoice,
+    StructuredInputSubmission,
+    ThreadCreatedEvent,
+    ThreadItem,
+    ThreadItemDoneEvent,
+    ThreadItemReplacedEvent,
+    ThreadMetadata,
+    ThreadsAddClientToolOutputReq,
+    ThreadsAddStructuredInputReq,
+    ThreadsAddUserMessageReq,
+    ThreadsCreateReq,
+    ThreadsCustomActionReq,
+    ThreadsRetryAfterItemReq,
+    UserMessageInput,
+    UserMessageItem,
+    UserMessageTextContent,
+    WidgetItem,
+)
+
+from runtime.assemble.actions import BuiltAction
+from runtime.assemble.context import RuntimeContext
+from runtime.assemble.snapshot import Snapshot
+from runtime.errors import RequestError
+from runtime.server.convert import UNANSWERED
+from runtime.server.locks import ThreadLocks
+from runtime.server.record import thread_response
+from runtime.server.request import Caller, check_message
+from runtime.server.turn import Plan, Turn, dequeue
+from runtime.server.wire import Event
+from runtime.stores.facade import OwnerStore
+from runtime.stores.ids import new_id
+from runtime.stores.store import ALL_KINDS, ModelItem
+
+
+class Planner:
+    """Plans one request; in `resources` it leaves what the turn must hold to its end, such as the thread's lock."""
+
+    def __init__(
+        self, snapshot: Snapshot, caller: Caller, store: OwnerStore, locks: ThreadLocks, resources: AsyncExitStack
+    ) -> None:
+        self.snapshot, self.caller, self.store = snapshot, caller, store
+        self._backend, self._owner = store.backend, store.owner
+        self._locks, self._resources = locks, resources
+
+    async def plan(self, request: StreamingReq) -> Plan:
+        """Check the request and say what it will do. Raise RequestError, NotFoundError."""
+        match request:
+            case ThreadsCreateReq(params=params):
+                return await self._create(params.input)
+            case ThreadsAddUserMessageReq(params=params):
+                return await self._add_message(params.thread_id, params.input)
+            case ThreadsAddClientToolOutputReq(params=params):
+                return await self._add_client_result(params.thread_id, params.result)
+            case ThreadsAddStructuredInputReq(params=params):
+                return await self._add_answers(params.thread_id, params.item_id, params.input)
+            case ThreadsRetryAfterItemReq(params=params):
+                return await self._retry(params.thread_id, params.item_id)
+            case ThreadsCustomActionReq(params=params):
+                return await self._action(params.thread_id, params.item_id, params.action)
+
+    async def _create(self, message: UserMessageInput) -> Plan:
+        check_message(message, self.snapshot.config)
+        thread = ThreadMetadata(id=new_id("thread"), created_at=datetime.now(UTC))
+        item = await self._user_item(message, thread)
+        await self._lock(thread.id)
+        await self._backend.create_thread(self._owner, thread, [item])
+        opening = [ThreadCreatedEvent(thread=thread_response(thread)), ThreadItemDoneEvent(item=item)]
+        return self._answer(thread, [item], opening=opening, title_from=_text_of(item))
+
+    async def _add_message(self, thread_id: str, message: UserMessageInput) -> Plan:
+        check_message(message, self.snapshot.config)
+        thread = await self._busy_thread(thread_id)
+        item = await self._user_item(message, thread)
+        return await self._continue(thread, item)
+
+    async def _continue(self, thread: ThreadMetadata, item: UserMessageItem) -> Plan:
+        history = await self._history(thread.id)
+        history, passed, gone = _pass_by_pending_calls(history)
+        await self._backend.write_items(self._owner, thread.id, [*passed, item], delete=gone)
+        return self._answer(thread, [*history, item], opening=[ThreadItemDoneEvent(item=item)])
+
+    async def _add_client_result(self, thread_id: str, result: Any) -> Plan:
+        thread = await self._busy_thread(thread_id)
+        history = await self._history(thread.id)
+        at = next((i for i in reversed(range(len(history))) if _is_pending(history[i])), None)
+        if at is None:
+            # Sent twice, or too late: the conversation has gone on, and nothing is lost.
+            notice = NoticeEvent(level="info", message="This result is no longer needed.")
+            return Plan(thread, _nothing, opening=[notice])
+        call = history[at].model_copy(update={"output": result, "status": "completed"})
+        history[at] = call
+        queued = next((item for item in history if _is_queued(item)), None)
+        if queued is None:
+            await self._backend.write_items(self._owner, thread.id, [call])
+            return self._answer(thread, history)
+        following = dequeue(queued)
+        await self._backend.write_items(self._owner, thread.id, [call, following], delete=[queued.id])
+        return Plan(thread, _nothing, opening=[ThreadItemDoneEvent(item=following)])
+
+    async def _add_answers(self, thread_id: str, item_id: str, answers: StructuredInputSubmission) -> Plan:
+        thread = await self._busy_thread(thread_id)
+        item = await self._backend.load_item(self._owner, thread.id, item_id)
+        if not isinstance(item, StructuredInputItem):
+            raise RequestError(400, "wrong_item", f"item {item_id!r} asks no questions")
+        if item.status != "pending":
+            raise RequestError(409, "already_answered", f"item {item_id!r} has been {item.status} already")
+        answered = _apply_answers(item, answers)
+        await self._backend.write_items(self._owner, thread.id, [answered])
+        history = await self._history(thread.id)
+        return self._answer(thread, history, opening=[ThreadItemReplacedEvent(item=answered)])
+
+    async def _retry(self, thread_id: str, item_id: str) -> Plan:
+        thread = await self._busy_thread(thread_id)
+        item = await self._backend.load_item(self._owner, thread.id, item_id)
+        if not isinstance(item, UserMessageItem):
+            raise RequestError(400, "wrong_item", f"item {item_id!r} is not a user message; only those can be retried")
+        stale = await self._backend.item_ids_after(self._owner, thread.id, item_id)
+        history = await self._history(thread.id, after_it=len(stale))
+        kept = [old for old in history if old.id not in set(stale)]
+        return self._answer(thread, kept, stale=stale)
+
+    async def _action(self, thread_id: str, item_id: str | None, action: Action[str, Any]) -> Plan:
+        built = find_action(self.snapshot, action)
+        thread, sender = await self.sender_of(thread_id, item_id)
+        if built.message is None:
+            # A click is not a turn: it is carried out at once, also while an answer is being written.
+            return Plan(thread, lambda turn: turn.handle(_handled(built, turn.context, action, sender)))
+        await self._lock(thread.id)
+        context = Turn(self.snapshot, self.caller, self.store, Plan(thread, _nothing)).context
+        text = built.message(context, action)
+        return await self._continue(thread, _said(text, thread))
+
+    async def sender_of(self, thread_id: str, item_id: str | None) -> tuple[ThreadMetadata, WidgetItem | None]:
+        """The thread and the widget that an action comes from. Raise RequestError, NotFoundError."""
+        thread = await self._open_thread(thread_id)
+        if item_id is None:
+            return thread, None
+        sender = await self._backend.load_item(self._owner, thread.id, item_id)
+        if not isinstance(sender, WidgetItem):
+            raise RequestError(400, "wrong_item", f"item {item_id!r} is not a widget")
+        return thread, sender
+
+    async def respond(self, thread: ThreadMetadata) -> AsyncIterator[Event]:
+        """Answer a stored thread, outside of a request."""
+        turn = Turn(self.snapshot, self.caller, self.store, Plan(thread, _nothing))
+        async for event in turn.answer(await self._history(thread.id)):
+            yield event
+
+    async def act(
+        self, thread: ThreadMetadata, action: Action[str, Any], sender: WidgetItem | None
+    ) -> AsyncIterator[Event]:
+        """Carry out an action, outside of a request."""
+        built = find_action(self.snapshot, action)
+        turn = Turn(self.snapshot, self.caller, self.store, Plan(thread, _nothing))
+        if built.message is not None:
+            item = _said(built.message(turn.context, action), thread)
+            yield ThreadItemDoneEvent(item=item)
+            async for event in turn.answer([*await self._history(thread.id), item]):
+                yield event
+        else:
+            async for event in turn.handle(_handled(built, turn.context, action, sender)):
+                yield event
+
+    def _answer(self, thread: ThreadMetadata, items: Sequence[ThreadItem], **fields: Any) -> Plan:
+        return Plan(thread, lambda turn: turn.answer(items), **fields)
+
+    async def _user_item(self, message: UserMessageInput, thread: ThreadMetadata) -> UserMessageItem:
+        attachments = [await self.store.load_attachment(attachment_id) for attachment_id in message.attachments]
+        return UserMessageItem(
+            id=new_id("message"),
+            thread_id=thread.id,
+            created_at=datetime.now(UTC),
+            content=message.content,
+            attachments=[attachment.model_copy(update={"thread_id": thread.id}) for attachment in attachments],
+            quoted_text=message.quoted_text,
+            inference_options=message.inference_options,
+        )
+
+    async def _open_thread(self, thread_id: str) -> ThreadMetadata:
+        thread = await self.store.load_thread(thread_id)
+        if not isinstance(thread.status, ActiveStatus):
+            reason = f": {thread.status.reason}" if thread.status.reason else ""
+            raise RequestError(409, f"thread_{thread.status.type}", f"the thread is {thread.status.type}{reason}")
+        return thread
+
+    async def _busy_thread(self, thread_id: str) -> ThreadMetadata:
+        """Load a thread and hold its lock; loaded again where another turn came first."""
+        await self._open_thread(thread_id)
+        await self._lock(thread_id)
+        return await self._open_thread(thread_id)
+
+    async def _lock(self, thread_id: str) -> None:
+        wait = self.snapshot.config.chat.when_busy == "wait"
+        await self._resources.enter_async_context(self._locks.hold(f"{self._owner}\0{thread_id}", wait=wait))
+
+    async def _history(self, thread_id: str, after_it: int = 0) -> list[ThreadItem]:
+        limit = self.snapshot.config.chat.history.items + after_it
+        page = await self._backend.load_items(self._owner, thread_id, limit=limit, order="desc", kinds=ALL_KINDS)
+        return page.data[::-1]
+
+
+def find_action(snapshot: Snapshot, action: Action[str, Any]) -> BuiltAction:
+    """The declared action of that type, its payload checked. Raise RequestError (400)."""
+    built = snapshot.actions.get(action.type)
+    if built is None:
+        declared = ", ".join(map(repr, snapshot.actions)) or "none"
+        raise RequestError(400, "unknown_action", f"no action {action.type!r} is declared (there is: {declared})")
+    wrong = built.check(action.payload)
+    if wrong:
+        raise RequestError(400, "invalid_payload", f"the payload of action {action.type!r} does not fit: {wrong}")
+    return built
+
+
+def _handled(
+    built: BuiltAction, context: RuntimeContext, action: Action[str, Any], sender: WidgetItem | None
+) -> AsyncIterator[Any]:
+    assert built.handle is not None
+    return built.handle(context, action, sender)
+
+
+async def _nothing(turn: Turn) -> AsyncGenerator[Event, None]:
+    return
+    yield
+
+
+def _said(text: str, thread: ThreadMetadata) -> UserMessageItem:
+    return UserMessageItem(
+        id=new_id("message"),
+        thread_id=thread.id,
+        created_at=datetime.now(UTC),
+        content=[UserMessageTextContent(text=text)],
+        inference_options=InferenceOptions(),
+    )
+
+
+def _text_of(item: UserMessageItem) -> str:
+    return "".join(part.text for part in item.content).strip()
+
+
+def _is_pending(item: ThreadItem) -> bool:
+    return isinstance(item, ClientToolCallItem) and item.status == "pending"
+
+
+def _is_queued(item: ThreadItem) -> TypeGuard[ModelItem]:
+    return isinstance(item, ModelItem) and "queued_client_tool" in item.content
+
+
+def _pass_by_pending_calls(history: list[ThreadItem]) -> tuple[list[ThreadItem], list[ThreadItem], list[str]]:
+    """Answer client tool calls that the user typed past; return the history, what changed in it, and what goes."""
+    gone = [item.id for item in history if _is_queued(item)]
+    kept: list[ThreadItem] = []
+    changed: list[ThreadItem] = []
+    for item in history:
+        if _is_queued(item):
+            continue
+        if _is_pending(item):
+            item = item.model_copy(update={"status": "completed", "output": UNANSWERED})
+            changed.append(item)
+        kept.append(item)
+    return kept, changed, gone
+
+
+def _apply_answers(item: StructuredInputItem, submission: StructuredInputSubmission) -> StructuredInputItem:
+    answered = item.model_copy(deep=True)
+    unknown = sorted(set(submission.answers) - {question.id for question in answered.inputs})
+    if unknown:
+        raise RequestError(400, "unknown_question", f"item {item.id!r} has no question {unknown[0]!r}")
+    for question in answered.inputs:
+        given = submission.answers.get(question.id)
+        if submission.status == "skipped" or given is None or given.skipped or not given.values:
+            question.answer = StructuredInputAnswer(skipped=True)
+            continue
+        single = isinstance(question, StructuredInputMultipleChoice) and not question.multiple
+        question.answer = StructuredInputAnswer(values=given.values[:1] if single else given.values)
+    answered.status = submission.status
+    return answered

@@ -1,0 +1,203 @@
+"""What passes through a turn is stored before it is sent, and what was cut off is kept.
+
+Deltas only grow the message that is under way; an item is written when it is done, together with the tool calls that
+led to it, in one transaction.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from chatkit.store import NotFoundError
+from chatkit.types import (
+    AssistantMessageContent,
+    AssistantMessageContentPartAdded,
+    AssistantMessageContentPartDone,
+    AssistantMessageItem,
+    HiddenContextItem,
+    Page,
+    SDKHiddenContextItem,
+    Thread,
+    ThreadItem,
+    ThreadItemAddedEvent,
+    ThreadItemDoneEvent,
+    ThreadItemRemovedEvent,
+    ThreadItemReplacedEvent,
+    ThreadItemUpdatedEvent,
+    ThreadMetadata,
+    ThreadStreamEvent,
+    ThreadUpdatedEvent,
+    WidgetItem,
+    WidgetRootUpdated,
+    WorkflowItem,
+)
+
+from runtime.server.wire import Event, TextDelta
+from runtime.stores.facade import OwnerStore
+from runtime.stores.ids import new_id
+from runtime.stores.store import ModelItem
+
+_FIELDS = ("title", "status", "allowed_image_domains", "metadata")
+CUT_OFF = "The answer above is incomplete: it was cut off before its end."
+
+
+class _Growing:
+    """An assistant message under way: its text as pieces, joined when somebody asks."""
+
+    __slots__ = ("item", "parts")
+
+    def __init__(self, item: AssistantMessageItem) -> None:
+        self.item = item
+        self.parts: list[list[str]] = [[part.text] for part in item.content]
+
+    def part(self, index: int) -> list[str]:
+        while len(self.parts) <= index:
+            self.parts.append([])
+        return self.parts[index]
+
+    def so_far(self) -> AssistantMessageItem | None:
+        texts = ["".join(part) for part in self.parts]
+        if not any(text.strip() for text in texts):
+            return None
+        return self.item.model_copy(update={"content": [AssistantMessageContent(text=text) for text in texts]})
+
+
+class Recorder:
+    """Stores one turn's events; `stale` are items that an earlier answer left, removed once this one has an item."""
+
+    def __init__(self, store: OwnerStore, thread: ThreadMetadata, stale: Sequence[str] = ()) -> None:
+        self._backend, self._owner = store.backend, store.owner
+        self._thread, self._stale = thread, list(stale)
+        self._growing: dict[str, _Growing] = {}
+        self._workflows: dict[str, WorkflowItem] = {}
+        self._calls: list[ModelItem] = []
+        self._known = copy.deepcopy(_fields_of(thread))
+
+    def grow(self, delta: TextDelta) -> None:
+        """Add a piece of text to the message that is under way."""
+        growing = self._growing.get(delta.item_id)
+        if growing is not None:
+            growing.part(delta.content_index).append(delta.delta)
+
+    def keep_calls(self, calls: list[ModelItem]) -> None:
+        """Take over tool calls and results, to be written with the next item."""
+        self._calls += calls
+        calls.clear()
+
+    async def record(self, event: ThreadStreamEvent) -> list[Event]:
+        """Store what the event says and return what the client is to see of it."""
+        seen: list[Event] = [event]
+        match event:
+            case ThreadItemAddedEvent(item=item):
+                self._begin(item)
+            case ThreadItemDoneEvent(item=item) | ThreadItemReplacedEvent(item=item):
+                await self.write(item)
+            case ThreadItemRemovedEvent(item_id=item_id):
+                self._forget(item_id)
+                await self._backend.write_items(self._owner, self._thread.id, (), delete=[item_id])
+            case ThreadItemUpdatedEvent():
+                seen = [await self._update(event)]
+        if isinstance(getattr(event, "item", None), HiddenContextItem | SDKHiddenContextItem):
+            seen = []
+        return seen + await self.thread_changes()
+
+    def _begin(self, item: ThreadItem) -> None:
+        if isinstance(item, AssistantMessageItem):
+            self._growing[item.id] = _Growing(item)
+        elif isinstance(item, WorkflowItem):
+            self._workflows[item.id] = item
+
+    def _forget(self, item_id: str) -> None:
+        self._growing.pop(item_id, None)
+        self._workflows.pop(item_id, None)
+
+    async def _update(self, event: ThreadItemUpdatedEvent) -> Event:
+        growing = self._growing.get(event.item_id)
+        match event.update:
+            case AssistantMessageContentPartAdded(content_index=index, content=content) if growing:
+                growing.part(index)[:] = [content.text]
+            case AssistantMessageContentPartDone(content_index=index, content=content) if growing:
+                growing.part(index)[:] = [content.text]
+            case WidgetRootUpdated(widget=widget):
+                return await self._replace_widget(event, widget)
+        return event
+
+    async def _replace_widget(self, event: ThreadItemUpdatedEvent, widget: Any) -> Event:
+        """An update of a widget that is already stored would be lost on reload: store it, and say so."""
+        try:
+            found = await self._backend.load_item(self._owner, self._thread.id, event.item_id)
+        except NotFoundError:
+            return event  # it is being streamed, and will be stored when it is done
+        if not isinstance(found, WidgetItem):
+            return event
+        item = found.model_copy(update={"widget": widget})
+        await self.write(item)
+        return ThreadItemReplacedEvent(item=item)
+
+    async def write(self, *items: ThreadItem) -> None:
+        """Write items with the calls before them; the items of an earlier answer go in the same transaction."""
+        visible = any(not isinstance(item, HiddenContextItem | SDKHiddenContextItem) for item in items)
+        written, self._calls = [*self._calls, *items], []
+        stale, self._stale = (self._stale, []) if visible else ([], self._stale)
+        await self._backend.write_items(self._owner, self._thread.id, written, delete=stale)
+        for item in items:
+            self._forget(item.id)
+
+    async def thread_changes(self) -> list[Event]:
+        """Store the fields of the thread that a tool has set, one by one, and tell the client."""
+        now = _fields_of(self._thread)
+        changed = {name: value for name, value in now.items() if value != self._known[name]}
+        if not changed:
+            return []
+        stored = await self._backend.update_thread(self._owner, self._thread.id, **changed)
+        for name, value in _fields_of(stored).items():
+            # What somebody else changed meanwhile, such as a user's new title, stays.
+            setattr(self._thread, name, value)
+        self._known = copy.deepcopy(_fields_of(self._thread))
+        return [ThreadUpdatedEvent(thread=thread_response(self._thread))]
+
+    async def store_title(self, title: str) -> list[Event]:
+        """Store an automatic title unless the thread has one by now: a user's own wins."""
+        stored = await self._backend.update_thread(self._owner, self._thread.id, title=title, only_if_untitled=True)
+        if stored.title != title or self._thread.title is not None:
+            return []
+        self._thread.title = self._known["title"] = title
+        return [ThreadUpdatedEvent(thread=thread_response(self._thread))]
+
+    async def finish(self) -> None:
+        """Write the calls after the last item, and workflows that go on in the next turn."""
+        if self._calls or self._workflows:
+            await self.write(*self._workflows.values())
+
+    async def cut_off(self) -> None:
+        """Keep what was under way when the turn ended early, and tell the model that it is incomplete."""
+        partial: list[ThreadItem] = [item for growing in self._growing.values() if (item := growing.so_far())]
+        if partial:
+            marker = SDKHiddenContextItem(
+                id=new_id("sdk_hidden_context"),
+                thread_id=self._thread.id,
+                created_at=datetime.now(UTC),
+                content=CUT_OFF,
+            )
+            partial.append(marker)
+        if partial or self._calls or self._workflows:
+            await self.write(*partial, *self._workflows.values())
+
+
+def _fields_of(thread: ThreadMetadata) -> dict[str, Any]:
+    return {name: getattr(thread, name) for name in _FIELDS}
+
+
+def thread_response(thread: ThreadMetadata, items: Page[ThreadItem] | None = None) -> Thread:
+    """A thread as clients get it: without the metadata, which is the server's own."""
+    return Thread(
+        id=thread.id,
+        title=thread.title,
+        created_at=thread.created_at,
+        status=thread.status,
+        allowed_image_domains=thread.allowed_image_domains,
+        items=items if items is not None else Page(),
+    )

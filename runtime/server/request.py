@@ -1,0 +1,77 @@
+"""Parse a ChatKit request, and refuse what can be refused before the first byte of an answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from chatkit.types import ChatKitReq, UserMessageInput, UserMessageTextContent
+from pydantic import TypeAdapter, ValidationError
+
+from runtime.assemble.context import User
+from runtime.config.model import Config
+from runtime.errors import RequestError
+
+LOCAL_USER = User("local")
+MOST_PER_PAGE = 100
+DEFAULT_PER_PAGE = 20
+
+# The SDK builds this adapter anew for each request, which costs more than all else that a small request does.
+_REQUESTS: TypeAdapter[ChatKitReq] = TypeAdapter(ChatKitReq)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and what the project's own code is told of the request."""
+
+    user: User = LOCAL_USER
+    locale: str = "en"
+    request_id: str = ""
+    request_context: Any = field(default_factory=dict)
+
+
+def parse_request(body: bytes | str | bytearray) -> ChatKitReq:
+    """Parse a request's JSON body; raise RequestError (400) that names the fields which are wrong."""
+    try:
+        return _REQUESTS.validate_json(body)
+    except ValidationError as error:
+        details = "; ".join(_in_words(dict(found)) for found in error.errors(include_url=False)[:5])
+        raise RequestError(400, "invalid_request", details) from None
+
+
+def _in_words(error: dict[str, Any]) -> str:
+    # The first part of a place in a discriminated union repeats the request's type.
+    where = ".".join(str(part) for part in error["loc"][1:])
+    message = str(error["msg"])
+    if error["type"] == "union_tag_not_found":
+        return "the request has no `type`"
+    if error["type"] == "union_tag_invalid":
+        return f"the request's type {error['ctx']['tag']!r} is unknown"
+    return f"{where}: {message}" if where else message
+
+
+def page_limit(limit: int | None) -> int:
+    """The size of a page: 20 when left out; raise RequestError (400) outside of 1 to 100."""
+    if limit is None:
+        return DEFAULT_PER_PAGE
+    if not 1 <= limit <= MOST_PER_PAGE:
+        raise RequestError(400, "invalid_limit", f"limit must be between 1 and {MOST_PER_PAGE}, not {limit}")
+    return limit
+
+
+def check_message(message: UserMessageInput, config: Config) -> None:
+    """Refuse an empty message, one that is too long, and choices that the composer does not offer."""
+    text = "".join(part.text for part in message.content)
+    only_text = all(isinstance(part, UserMessageTextContent) for part in message.content)
+    if not message.attachments and only_text and not text.strip():
+        raise RequestError(400, "empty_message", "the message is empty")
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > config.limits.message:
+        raise RequestError(
+            413, "message_too_large", f"the message has {size} bytes; at most {config.limits.message} are allowed"
+        )
+    options = message.inference_options
+    if options.model is not None:
+        raise RequestError(400, "unknown_model", f"no model {options.model!r} is offered here")
+    if options.tool_choice is not None:
+        raise RequestError(400, "unknown_tool", f"no tool {options.tool_choice.id!r} is offered here")

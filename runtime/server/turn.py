@@ -1,0 +1,227 @@
+"""One streaming request from its first event to its last, in a task of its own.
+
+The task outlives the connection where it must: a client that goes away cancels it or lets it finish, as the
+configuration says, and either way what was said so far is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from agents import Runner
+from chatkit.agents import ResponseStreamConverter
+from chatkit.server import agents_sdk_user_agent_override
+from chatkit.types import (
+    ClientToolCallItem,
+    StreamOptions,
+    StreamOptionsEvent,
+    ThreadItem,
+    ThreadItemDoneEvent,
+    ThreadMetadata,
+    ThreadStreamEvent,
+)
+
+from runtime.assemble.context import Asked, Outbox, RuntimeContext, Surroundings, new_context
+from runtime.assemble.snapshot import Snapshot
+from runtime.server.convert import to_model_input
+from runtime.server.failure import error_event
+from runtime.server.record import Recorder
+from runtime.server.request import Caller
+from runtime.server.stream import RunEvents
+from runtime.server.wire import Channel, Event, TextDelta, frame
+from runtime.stores.facade import OwnerStore
+from runtime.stores.ids import new_id
+from runtime.stores.store import ModelItem
+
+logger = logging.getLogger("runtime.server")
+
+DEFAULT_MAX_TURNS = 10
+TITLE_WAIT_S = 5.0
+"""How long a finished answer keeps its stream open for a title that is still being written."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a streaming request will do; everything that can be checked has been.
+
+    `opening` holds events that are stored already and are sent first; `produce` makes the others; `title_from` is the
+    text of a first message that a title is to be written for; `stale` are items that a retry replaces.
+    """
+
+    thread: ThreadMetadata
+    produce: Callable[[Turn], AsyncGenerator[Event, None]]
+    opening: Sequence[Event] = ()
+    stale: Sequence[str] = ()
+    title_from: str | None = None
+    resources: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+
+class Turn:
+    """Carries out a plan; `channel` is where its bytes come out."""
+
+    def __init__(self, snapshot: Snapshot, caller: Caller, store: OwnerStore, plan: Plan) -> None:
+        self.snapshot, self.caller, self.plan = snapshot, caller, plan
+        self.channel = Channel()
+        self.recorder = Recorder(store, plan.thread, plan.stale)
+        self.around = Surroundings(snapshot.widgets, snapshot.state)
+        self.context = new_context(
+            snapshot.context_type,
+            self.around,
+            thread=plan.thread,
+            store=store,
+            request_context=caller.request_context,
+            user=caller.user,
+            locale=caller.locale,
+            config=snapshot.config,
+        )
+        self._title: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Produce, store and send every event; an error becomes an event of its own."""
+        try:
+            self._open()
+            await self._produce()
+            await self._finish()
+        except asyncio.CancelledError:
+            await asyncio.shield(self._cut_off())
+            raise
+        except Exception as error:
+            await self._cut_off()
+            self.channel.put(frame(error_event(error, self.caller.request_id)))
+        finally:
+            self.channel.close()
+            await asyncio.shield(self.plan.resources.aclose())
+
+    def _open(self) -> None:
+        allow_cancel = self.snapshot.config.chat.allow_cancel
+        options = StreamOptionsEvent(stream_options=StreamOptions(allow_cancel=allow_cancel))
+        self.channel.put(b"".join(frame(event) for event in (*self.plan.opening, options)))
+        if self.plan.title_from is not None and self.snapshot.write_title is not None:
+            self._title = asyncio.create_task(self._write_title(self.plan.title_from))
+
+    async def _produce(self) -> None:
+        put, grow = self.channel.put, self.recorder.grow
+        with agents_sdk_user_agent_override():
+            async with aclosing(self.plan.produce(self)) as events:
+                async for event in events:
+                    if type(event) is TextDelta:
+                        grow(event)
+                        put(frame(event))
+                    else:
+                        await self.send(event)
+
+    async def send(self, event: Event) -> None:
+        """Store an event and send what the client is to see of it."""
+        if not isinstance(event, TextDelta):
+            for seen in await self.recorder.record(event):
+                self.channel.put(frame(seen))
+
+    async def _finish(self) -> None:
+        await self._send_client_calls()
+        await self.recorder.finish()
+        for event in await self.recorder.thread_changes():
+            self.channel.put(frame(event))
+        if self._title is not None:
+            await asyncio.wait({self._title}, timeout=TITLE_WAIT_S)
+
+    async def _cut_off(self) -> None:
+        try:
+            while self.around.outbox.events:
+                await self.send(self.around.outbox.events.popleft())
+            await self.recorder.cut_off()
+        except Exception:
+            logger.exception("what turn %s had said could not be stored", self.caller.request_id)
+
+    async def _write_title(self, text: str) -> None:
+        assert self.snapshot.write_title is not None
+        try:
+            title = await self.snapshot.write_title(text)
+            if title:
+                for event in await self.recorder.store_title(title):
+                    self.channel.put(frame(event))
+        except Exception as error:
+            # A title is a courtesy: without one the answer is as good as with.
+            logger.warning("no title for thread %s: %s: %s", self.plan.thread.id, type(error).__name__, error)
+
+    async def answer(self, items: Sequence[ThreadItem]) -> AsyncGenerator[Event, None]:
+        """Let the agents answer a thread that holds these items, oldest first."""
+        config, agent = self.snapshot.config, self.snapshot.entry
+        model_input = await to_model_input(self.snapshot.converter, items, config.chat.history)
+        limit = config.agents[config.entry_agent].max_turns or DEFAULT_MAX_TURNS
+        shown = [item for item in items[-4:] if not isinstance(item, ModelItem)]
+        images = ResponseStreamConverter(partial_images=self.snapshot.partial_images)
+        run = RunEvents(self.context, images, shown)
+        result = Runner.run_streamed(
+            agent, model_input, context=self.context, max_turns=limit, run_config=self.snapshot.run_config
+        )
+        async with aclosing(run.events(result)) as events:
+            async for event in events:
+                if run.calls:
+                    self.recorder.keep_calls(run.calls)
+                yield event
+        self.recorder.keep_calls(run.calls)
+
+    async def handle(self, events: AsyncIterator[ThreadStreamEvent]) -> AsyncGenerator[Event, None]:
+        """Yield an action handler's events, those it emits through its context among them."""
+        outbox, wake = self.around.outbox, asyncio.Event()
+        outbox.wake = wake.set
+        handler = asyncio.create_task(_pour(events, outbox))
+        handler.add_done_callback(lambda _: wake.set())
+        try:
+            while not handler.done() or outbox.events:
+                await wake.wait()
+                wake.clear()
+                while outbox.events:
+                    yield outbox.events.popleft()
+            await handler
+        finally:
+            outbox.wake = None
+            handler.cancel()
+
+    async def _send_client_calls(self) -> None:
+        """Send the first client tool call that was asked for; the others wait for its result, in order."""
+        for index, asked in enumerate(self.around.asked):
+            item = client_call(self.context, asked)
+            if index == 0:
+                await self.send(ThreadItemDoneEvent(item=item))
+            else:
+                await self.recorder.write(queued_call(item))
+
+
+async def _pour(events: AsyncIterator[ThreadStreamEvent], outbox: Outbox) -> None:
+    async for event in events:
+        outbox.put(event)
+
+
+def client_call(context: RuntimeContext, asked: Asked) -> ClientToolCallItem:
+    """The item that makes the browser run a tool, bound to the function call that it answers."""
+    return ClientToolCallItem(
+        id=new_id("tool_call"),
+        thread_id=context.thread.id,
+        created_at=datetime.now(UTC),
+        name=asked.call.name,
+        arguments=asked.call.arguments,
+        call_id=asked.call_id or new_id("call"),
+    )
+
+
+def queued_call(item: ClientToolCallItem) -> ModelItem:
+    """Keep a client tool call until the one before it has its result."""
+    return ModelItem(
+        id=item.id,
+        thread_id=item.thread_id,
+        created_at=item.created_at,
+        content={"queued_client_tool": item.model_dump(mode="json")},
+    )
+
+
+def dequeue(marker: ModelItem) -> ClientToolCallItem:
+    """The client tool call that was kept."""
+    item = ClientToolCallItem.model_validate(marker.content["queued_client_tool"])
+    # A new id: the marker's place in the thread was before the first call's result.
+    return item.model_copy(update={"id": new_id("tool_call"), "created_at": datetime.now(UTC)})

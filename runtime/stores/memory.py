@@ -1,0 +1,271 @@
+"""Threads in the memory of one process: for tests, demos and benchmarks; gone when the process ends.
+
+Everything is kept as the JSON that a database would hold, so that it behaves like one: what was stored doesn't change
+when the caller goes on to change its object, and what JSON can't hold is refused here too.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata, ThreadStatus
+
+from runtime.stores.payload import (
+    check_owner,
+    clean,
+    dump_attachment,
+    dump_item,
+    dump_thread,
+    item_page,
+    load_attachment,
+    load_item,
+    load_items,
+    load_thread,
+    thread_page,
+)
+from runtime.stores.store import (
+    UNSET,
+    VISIBLE,
+    FeedbackKind,
+    ItemKind,
+    Order,
+    ThreadStore,
+    Unset,
+    attachment_not_found,
+    invalid_cursor,
+    item_not_found,
+    kind_of,
+    page_size,
+    thread_not_found,
+)
+
+T = TypeVar("T")
+
+
+class _Sequenced(Generic[T]):
+    """Values by id, in the order in which their ids first came; a page is found by bisection."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, tuple[int, T]] = {}
+        self._seqs: list[int] = []
+        self._ids: list[str] = []
+        self._next = 1
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._rows
+
+    def get(self, key: str) -> T | None:
+        row = self._rows.get(key)
+        return None if row is None else row[1]
+
+    def put(self, key: str, value: T) -> None:
+        row = self._rows.get(key)
+        if row is not None:
+            self._rows[key] = (row[0], value)
+            return
+        self._rows[key] = (self._next, value)
+        self._seqs.append(self._next)
+        self._ids.append(key)
+        self._next += 1
+
+    def remove(self, key: str) -> T | None:
+        row = self._rows.pop(key, None)
+        if row is None:
+            return None
+        index = bisect_left(self._seqs, row[0])
+        del self._seqs[index], self._ids[index]
+        return row[1]
+
+    def ids_after(self, key: str) -> list[str]:
+        return self._ids[bisect_left(self._seqs, self._rows[key][0]) + 1 :]
+
+    def walk(self, after: str | None, order: Order) -> Iterator[T]:
+        if after is not None and after not in self._rows:
+            raise invalid_cursor(after)
+        if order == "asc":
+            start = 0 if after is None else bisect_left(self._seqs, self._rows[after][0]) + 1
+            places = range(start, len(self._ids))
+        else:
+            start = len(self._ids) if after is None else bisect_left(self._seqs, self._rows[after][0])
+            places = range(start - 1, -1, -1)
+        return (self._rows[self._ids[place]][1] for place in places)
+
+
+@dataclass(slots=True)
+class _Thread:
+    payload: str
+    items: _Sequenced[tuple[ItemKind, str]] = field(default_factory=_Sequenced)
+    feedback: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredAttachment:
+    owner: str
+    thread_id: str | None
+    payload: str
+
+
+class MemoryStore(ThreadStore):
+    """A `ThreadStore` that keeps nothing: for tests and demos."""
+
+    def __init__(self) -> None:
+        self._threads: dict[str, _Sequenced[_Thread]] = {}
+        self._owner_of: dict[str, str] = {}
+        self._attachments: dict[str, _StoredAttachment] = {}
+
+    async def load_thread(self, owner: str, thread_id: str) -> ThreadMetadata:
+        """See `ThreadStore`."""
+        return load_thread(self._find(owner, thread_id).payload)
+
+    async def create_thread(self, owner: str, thread: ThreadMetadata, items: Sequence[ThreadItem] = ()) -> None:
+        """See `ThreadStore`."""
+        rows = _encode(items)
+        await self.save_thread(owner, thread)
+        stored = self._find(owner, thread.id).items
+        for item_id, row in rows:
+            stored.put(item_id, row)
+
+    async def save_thread(self, owner: str, thread: ThreadMetadata) -> None:
+        """See `ThreadStore`."""
+        thread_id, payload = clean(thread.id), dump_thread(thread)
+        if self._owner_of.setdefault(thread_id, check_owner(owner)) != owner:
+            raise thread_not_found(thread_id)
+        threads = self._threads.setdefault(owner, _Sequenced())
+        found = threads.get(thread_id)
+        if found is None:
+            threads.put(thread_id, _Thread(payload))
+        else:
+            found.payload = payload
+
+    async def update_thread(
+        self,
+        owner: str,
+        thread_id: str,
+        *,
+        title: str | Unset | None = UNSET,
+        status: ThreadStatus | Unset = UNSET,
+        allowed_image_domains: list[str] | Unset | None = UNSET,
+        metadata: dict[str, Any] | Unset = UNSET,
+        only_if_untitled: bool = False,
+    ) -> ThreadMetadata:
+        """See `ThreadStore`."""
+        found = self._find(owner, thread_id)
+        thread = load_thread(found.payload)
+        if title is not UNSET and not (only_if_untitled and thread.title is not None):
+            thread.title = title
+        given = {"status": status, "allowed_image_domains": allowed_image_domains, "metadata": metadata}
+        changes = {name: value for name, value in given.items() if value is not UNSET}
+        found.payload = dump_thread(thread.model_copy(update=changes))
+        return load_thread(found.payload)
+
+    async def load_threads(self, owner: str, *, limit: int, after: str | None, order: Order) -> Page[ThreadMetadata]:
+        """See `ThreadStore`."""
+        size = page_size(limit)
+        threads = self._threads.get(check_owner(owner)) or _Sequenced[_Thread]()
+        rows = islice(threads.walk(_cursor(after), order), size + 1)
+        return thread_page([load_thread(row.payload) for row in rows], size)
+
+    async def delete_thread(self, owner: str, thread_id: str) -> None:
+        """See `ThreadStore`."""
+        thread_id = clean(thread_id)
+        threads = self._threads.get(check_owner(owner))
+        if threads is None or threads.remove(thread_id) is None:
+            return
+        del self._owner_of[thread_id]
+        kept = {key: row for key, row in self._attachments.items() if (row.owner, row.thread_id) != (owner, thread_id)}
+        self._attachments = kept
+
+    async def write_items(
+        self, owner: str, thread_id: str, items: Sequence[ThreadItem], *, delete: Sequence[str] = ()
+    ) -> None:
+        """See `ThreadStore`."""
+        thread = self._find(owner, thread_id)
+        rows = _encode(items)
+        for item_id in map(clean, delete):
+            thread.items.remove(item_id)
+            thread.feedback.pop(item_id, None)
+        for item_id, row in rows:
+            thread.items.put(item_id, row)
+
+    async def load_items(
+        self,
+        owner: str,
+        thread_id: str,
+        *,
+        limit: int,
+        after: str | None = None,
+        order: Order = "desc",
+        kinds: frozenset[ItemKind] = VISIBLE,
+    ) -> Page[ThreadItem]:
+        """See `ThreadStore`."""
+        size = page_size(limit)
+        rows = self._find(owner, thread_id).items.walk(_cursor(after), order)
+        wanted = islice((payload for kind, payload in rows if kind in kinds), size + 1)
+        return item_page(load_items(list(wanted)), size)
+
+    async def load_item(self, owner: str, thread_id: str, item_id: str) -> ThreadItem:
+        """See `ThreadStore`."""
+        row = self._find(owner, thread_id).items.get(clean(item_id))
+        if row is None:
+            raise item_not_found(item_id)
+        return load_item(row[1])
+
+    async def item_ids_after(self, owner: str, thread_id: str, item_id: str) -> list[str]:
+        """See `ThreadStore`."""
+        items = self._find(owner, thread_id).items
+        if clean(item_id) not in items:
+            raise item_not_found(item_id)
+        return items.ids_after(clean(item_id))
+
+    async def save_attachment(self, owner: str, attachment: Attachment) -> None:
+        """See `ThreadStore`."""
+        attachment_id, thread_id = clean(attachment.id), _cursor(attachment.thread_id)
+        stored = self._attachments.get(attachment_id)
+        if stored is not None and stored.owner != owner:
+            raise attachment_not_found(attachment_id)
+        row = _StoredAttachment(check_owner(owner), thread_id, dump_attachment(attachment))
+        self._attachments[attachment_id] = row
+
+    async def load_attachment(self, owner: str, attachment_id: str) -> Attachment:
+        """See `ThreadStore`."""
+        stored = self._attachments.get(clean(attachment_id))
+        if stored is None or stored.owner != check_owner(owner):
+            raise attachment_not_found(attachment_id)
+        return load_attachment(stored.payload)
+
+    async def delete_attachment(self, owner: str, attachment_id: str) -> None:
+        """See `ThreadStore`."""
+        stored = self._attachments.get(clean(attachment_id))
+        if stored is not None and stored.owner == check_owner(owner):
+            del self._attachments[clean(attachment_id)]
+
+    async def save_feedback(self, owner: str, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind) -> None:
+        """See `ThreadStore`."""
+        thread = self._find(owner, thread_id)
+        for item_id in item_ids:
+            if clean(item_id) not in thread.items:
+                raise item_not_found(item_id)
+        thread.feedback.update(dict.fromkeys(map(clean, item_ids), kind))
+
+    async def load_feedback(self, owner: str, thread_id: str) -> dict[str, str]:
+        """See `ThreadStore`."""
+        return dict(self._find(owner, thread_id).feedback)
+
+    def _find(self, owner: str, thread_id: str) -> _Thread:
+        threads = self._threads.get(check_owner(owner))
+        thread = None if threads is None else threads.get(clean(thread_id))
+        if thread is None:
+            raise thread_not_found(thread_id)
+        return thread
+
+
+def _encode(items: Sequence[ThreadItem]) -> list[tuple[str, tuple[ItemKind, str]]]:
+    return [(clean(item.id), (kind_of(item), dump_item(item))) for item in items]
+
+
+def _cursor(after: str | None) -> str | None:
+    return None if after is None else clean(after)

@@ -1,0 +1,52 @@
+"""The schema's history, and how a database gets to its end.
+
+Alembic is imported only when there is something to do: at most starts, one query says that the schema is current.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from runtime.stores.database import Database
+from runtime.stores.store import StoreError
+
+# Every revision in `versions/`, oldest first. A database at any other one was written by a newer runtime.
+VERSIONS = ("0001",)
+VERSION_TABLE = "chatkit_version"
+
+# Any number that nobody else locks: the replicas of one service start together, and one of them migrates.
+_LOCK = 0x636861746B6974
+
+
+async def migrate(database: Database) -> None:
+    """Bring the schema to the newest version; raise StoreError when it is newer than that."""
+    if await database.read(_is_current):
+        return
+    await database.write(_upgrade)
+
+
+def _is_current(connection: Connection) -> bool:
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return False
+    version = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one_or_none()
+    if version is not None and version not in VERSIONS:
+        raise StoreError(
+            f"the database has schema version {version!r}, newer than {VERSIONS[-1]!r} (upgrade chatkit-runtime)"
+        )
+    return version == VERSIONS[-1]
+
+
+def _upgrade(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    if _is_current(connection):
+        return
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

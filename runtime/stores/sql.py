@@ -1,0 +1,354 @@
+"""Threads in SQLite or PostgreSQL, on SQLAlchemy Core: the same statements for both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata, ThreadStatus
+from sqlalchemy import Connection, Row, make_url
+from sqlalchemy.exc import ArgumentError
+
+from runtime.stores import statements as sql
+from runtime.stores.database import Database, PostgresDatabase, SqliteDatabase
+from runtime.stores.migrations import migrate
+from runtime.stores.payload import (
+    check_owner,
+    clean,
+    dump_attachment,
+    dump_item,
+    dump_value,
+    item_page,
+    load_attachment,
+    load_domains,
+    load_item,
+    load_items,
+    load_metadata,
+    load_status,
+    metadata_only,
+    thread_page,
+    to_utc,
+)
+from runtime.stores.store import (
+    UNSET,
+    VISIBLE,
+    FeedbackKind,
+    ItemKind,
+    Order,
+    StoreError,
+    ThreadStore,
+    Unset,
+    attachment_not_found,
+    invalid_cursor,
+    item_not_found,
+    kind_of,
+    page_size,
+    thread_not_found,
+)
+
+
+class SqlStore(ThreadStore):
+    """A `ThreadStore` in `sqlite:///path` or `postgresql://…`; `pool_size` is the number of PostgreSQL connections.
+
+    `open` brings the schema up to date and refuses a database that a newer version has written.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self._database = _database(url, pool_size)
+        self._upserts = sql.Upserts(self._database.dialect)
+
+    async def open(self) -> None:
+        """Connect, create what is missing, and migrate; raise StoreError."""
+        await self._database.open()
+        try:
+            await migrate(self._database)
+        except BaseException:
+            await self._database.close()
+            raise
+
+    async def close(self) -> None:
+        """Finish what is being written and disconnect."""
+        await self._database.close()
+
+    async def load_thread(self, owner: str, thread_id: str) -> ThreadMetadata:
+        """See `ThreadStore`."""
+        keys = _keys(owner, thread_id)
+        row = await self._database.read(lambda connection: connection.execute(sql.LOAD_THREAD, keys).one_or_none())
+        if row is None:
+            raise thread_not_found(thread_id)
+        return _thread(row)
+
+    async def create_thread(self, owner: str, thread: ThreadMetadata, items: Sequence[ThreadItem] = ()) -> None:
+        """See `ThreadStore`."""
+        row, rows = _thread_row(owner, thread), _item_rows(thread.id, items)
+        keys = _keys(owner, thread.id)
+
+        def work(connection: Connection) -> None:
+            self._put_thread(connection, row)
+            if rows:
+                self._put_items(connection, keys, rows)
+
+        await self._database.write(work)
+
+    async def save_thread(self, owner: str, thread: ThreadMetadata) -> None:
+        """See `ThreadStore`."""
+        row = _thread_row(owner, thread)
+        await self._database.write(lambda connection: self._put_thread(connection, row))
+
+    async def update_thread(
+        self,
+        owner: str,
+        thread_id: str,
+        *,
+        title: str | Unset | None = UNSET,
+        status: ThreadStatus | Unset = UNSET,
+        allowed_image_domains: list[str] | Unset | None = UNSET,
+        metadata: dict[str, Any] | Unset = UNSET,
+        only_if_untitled: bool = False,
+    ) -> ThreadMetadata:
+        """See `ThreadStore`."""
+        values: dict[str, str | None] = {}
+        if title is not UNSET:
+            values["title"] = None if title is None else clean(title)
+        if allowed_image_domains is not UNSET:
+            values["allowed_image_domains"] = (
+                None if allowed_image_domains is None else dump_value(allowed_image_domains)
+            )
+        for name, value in (("status", status), ("metadata", metadata)):
+            if value is not UNSET:
+                values[name] = dump_value(value)
+        if not values:
+            return await self.load_thread(owner, thread_id)
+        statement = sql.update_thread(tuple(values), only_if_untitled)
+        keys = _keys(owner, thread_id) | {f"new_{name}": value for name, value in values.items()}
+        row = await self._database.write(lambda connection: connection.execute(statement, keys).one_or_none())
+        if row is None:
+            raise thread_not_found(thread_id)
+        return _thread(row)
+
+    async def load_threads(self, owner: str, *, limit: int, after: str | None, order: Order) -> Page[ThreadMetadata]:
+        """See `ThreadStore`."""
+        size = page_size(limit)
+        statement = sql.threads_page(order, after is not None)
+        values: dict[str, Any] = {"by_owner": check_owner(owner), "size": size + 1}
+
+        def work(connection: Connection) -> Sequence[Row[Any]]:
+            if after is not None:
+                values["seq"] = connection.execute(sql.FIND_THREAD_SEQ, _keys(owner, after)).scalar_one_or_none()
+                if values["seq"] is None:
+                    raise invalid_cursor(after)
+            return connection.execute(statement, values).all()
+
+        return thread_page(list(map(_thread, await self._database.read(work))), size)
+
+    async def delete_thread(self, owner: str, thread_id: str) -> None:
+        """See `ThreadStore`."""
+        keys = _keys(owner, thread_id)
+
+        def work(connection: Connection) -> None:
+            # Items and feedback go by their foreign keys.
+            if connection.execute(sql.DELETE_THREAD, keys).rowcount:
+                connection.execute(sql.DELETE_THREAD_ATTACHMENTS, keys)
+
+        await self._database.write(work)
+
+    async def write_items(
+        self, owner: str, thread_id: str, items: Sequence[ThreadItem], *, delete: Sequence[str] = ()
+    ) -> None:
+        """See `ThreadStore`."""
+        keys, rows = _keys(owner, thread_id), _item_rows(thread_id, items)
+        gone = [{"thread": keys["thread"], "item": clean(item_id)} for item_id in delete]
+        await self._database.write(lambda connection: self._put_items(connection, keys, rows, gone))
+
+    async def load_items(
+        self,
+        owner: str,
+        thread_id: str,
+        *,
+        limit: int,
+        after: str | None = None,
+        order: Order = "desc",
+        kinds: frozenset[ItemKind] = VISIBLE,
+    ) -> Page[ThreadItem]:
+        """See `ThreadStore`."""
+        size = page_size(limit)
+        statement = sql.items_page(kinds, order, after is not None)
+        keys: dict[str, Any] = _keys(owner, thread_id) | {"size": size + 1}
+        if after is not None:
+            keys["item"] = clean(after)
+
+        def work(connection: Connection) -> Sequence[str]:
+            payloads = connection.execute(statement, keys).scalars().all()
+            if not payloads:
+                # Rare enough to be asked afterwards: an empty page, or a thread or a cursor that isn't there.
+                _require_thread(connection, owner, thread_id)
+                if after is not None and connection.execute(sql.FIND_ITEM, keys).one_or_none() is None:
+                    raise invalid_cursor(after)
+            return payloads
+
+        return item_page(load_items(await self._database.read(work)), size)
+
+    async def load_item(self, owner: str, thread_id: str, item_id: str) -> ThreadItem:
+        """See `ThreadStore`."""
+        keys = _keys(owner, thread_id) | {"item": clean(item_id)}
+        read = self._database.read
+        payload = await read(lambda connection: connection.execute(sql.LOAD_ITEM, keys).scalar_one_or_none())
+        if payload is None:
+            raise item_not_found(item_id)
+        return load_item(payload)
+
+    async def item_ids_after(self, owner: str, thread_id: str, item_id: str) -> list[str]:
+        """See `ThreadStore`."""
+        keys: dict[str, Any] = _keys(owner, thread_id) | {"item": clean(item_id)}
+
+        def work(connection: Connection) -> list[str]:
+            seq = connection.execute(sql.FIND_ITEM, keys).scalar_one_or_none()
+            if seq is None:
+                raise item_not_found(item_id)
+            return list(connection.execute(sql.ITEM_IDS_AFTER, keys | {"seq": seq}).scalars())
+
+        return await self._database.read(work)
+
+    async def save_attachment(self, owner: str, attachment: Attachment) -> None:
+        """See `ThreadStore`."""
+        row = {
+            "id": clean(attachment.id),
+            "owner": check_owner(owner),
+            "thread_id": None if attachment.thread_id is None else clean(attachment.thread_id),
+            "created_at": datetime.now(UTC),
+            "payload": dump_attachment(attachment),
+        }
+
+        def work(connection: Connection) -> None:
+            if connection.execute(self._upserts.attachment, row).one_or_none() is None:
+                raise attachment_not_found(attachment.id)
+
+        await self._database.write(work)
+
+    async def load_attachment(self, owner: str, attachment_id: str) -> Attachment:
+        """See `ThreadStore`."""
+        keys = {"by_owner": check_owner(owner), "item": clean(attachment_id)}
+        read = self._database.read
+        payload = await read(lambda connection: connection.execute(sql.LOAD_ATTACHMENT, keys).scalar_one_or_none())
+        if payload is None:
+            raise attachment_not_found(attachment_id)
+        return load_attachment(payload)
+
+    async def delete_attachment(self, owner: str, attachment_id: str) -> None:
+        """See `ThreadStore`."""
+        keys = {"by_owner": check_owner(owner), "item": clean(attachment_id)}
+        await self._database.write(lambda connection: connection.execute(sql.DELETE_ATTACHMENT, keys).close())
+
+    async def save_feedback(self, owner: str, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind) -> None:
+        """See `ThreadStore`."""
+        keys, wanted = _keys(owner, thread_id), sorted({clean(item_id) for item_id in item_ids})
+        now = datetime.now(UTC)
+        rows = [{"thread_id": keys["thread"], "item_id": item, "kind": kind, "created_at": now} for item in wanted]
+
+        def work(connection: Connection) -> None:
+            _require_thread(connection, owner, thread_id, lock=True)
+            found = set(connection.execute(sql.FIND_ITEMS, keys | {"items": wanted}).scalars())
+            for missing in (item_id for item_id in wanted if item_id not in found):
+                raise item_not_found(missing)
+            if rows:
+                connection.execute(self._upserts.feedback, rows)
+
+        await self._database.write(work)
+
+    async def load_feedback(self, owner: str, thread_id: str) -> dict[str, str]:
+        """See `ThreadStore`."""
+        keys = _keys(owner, thread_id)
+
+        def work(connection: Connection) -> dict[str, str]:
+            _require_thread(connection, owner, thread_id)
+            return {row.item_id: row.kind for row in connection.execute(sql.LOAD_FEEDBACK, keys)}
+
+        return await self._database.read(work)
+
+    def _put_thread(self, connection: Connection, row: Mapping[str, Any]) -> None:
+        if connection.execute(self._upserts.thread, row).one_or_none() is None:
+            raise thread_not_found(row["id"])
+
+    def _put_items(
+        self,
+        connection: Connection,
+        keys: Mapping[str, str],
+        rows: Sequence[dict[str, Any]],
+        gone: Sequence[dict[str, str]] = (),
+    ) -> None:
+        following = connection.execute(sql.TAKE_NUMBERS, {**keys, "count": len(rows)}).scalar_one_or_none()
+        if following is None:
+            raise thread_not_found(keys["thread"])
+        if gone:
+            connection.execute(sql.DELETE_ITEM, gone)
+        for seq, row in enumerate(rows, following - len(rows)):
+            row["seq"] = seq
+        if rows:
+            connection.execute(self._upserts.item, rows)
+
+
+def _database(url: str, pool_size: int) -> Database:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        # The URL itself may hold a password.
+        raise StoreError("the store's URL can't be read (expected sqlite:///path or postgresql://…)") from None
+    if parsed.get_backend_name() in ("postgresql", "postgres"):
+        return PostgresDatabase(parsed, pool_size=pool_size)
+    if not parsed.database or parsed.database == ":memory:":
+        raise StoreError("a sqlite store needs a file (sqlite:///path, or 'memory' to keep nothing)")
+    return SqliteDatabase(Path(parsed.database))
+
+
+def _keys(owner: str, thread_id: str) -> dict[str, str]:
+    return {"by_owner": check_owner(owner), "thread": clean(thread_id)}
+
+
+def _require_thread(connection: Connection, owner: str, thread_id: str, *, lock: bool = False) -> None:
+    statement = sql.LOCK_THREAD if lock else sql.FIND_THREAD
+    if connection.execute(statement, _keys(owner, thread_id)).one_or_none() is None:
+        raise thread_not_found(thread_id)
+
+
+def _thread_row(owner: str, thread: ThreadMetadata) -> dict[str, Any]:
+    thread = metadata_only(thread)
+    domains = thread.allowed_image_domains
+    return {
+        "id": thread.id,
+        "owner": check_owner(owner),
+        "created_at": thread.created_at,
+        "title": thread.title,
+        "status": dump_value(thread.status),
+        "allowed_image_domains": None if domains is None else dump_value(domains),
+        "metadata": dump_value(thread.metadata),
+        "next_seq": 1,
+    }
+
+
+def _item_rows(thread_id: str, items: Sequence[ThreadItem]) -> list[dict[str, Any]]:
+    return [
+        {
+            "thread_id": clean(thread_id),
+            "id": clean(item.id),
+            "kind": kind_of(item),
+            "type": item.type,
+            "created_at": to_utc(item.created_at),
+            "payload": dump_item(item),
+        }
+        for item in items
+    ]
+
+
+def _thread(row: Row[Any]) -> ThreadMetadata:
+    created_at: datetime = row.created_at
+    return ThreadMetadata.model_construct(
+        id=row.id,
+        # SQLite keeps no time zone; what is stored is UTC.
+        created_at=created_at.replace(tzinfo=UTC) if created_at.tzinfo is None else to_utc(created_at),
+        title=row.title,
+        status=load_status(row.status),
+        allowed_image_domains=None if row.allowed_image_domains is None else load_domains(row.allowed_image_domains),
+        metadata=load_metadata(row.metadata),
+    )

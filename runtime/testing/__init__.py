@@ -1,0 +1,43 @@
+"""What tests of a chatkit-runtime project need: a scripted model, a stub of the OpenAI API, checks for a store."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runtime.assemble.scripted import ScriptedConversation, ScriptedFailure, ScriptError, load_script
+    from runtime.testing.openai_stub import OpenAIStub, StubHold, StubRequest
+    from runtime.testing.sse import parse_events
+    from runtime.testing.store_suite import StoreSuite
+
+__all__ = [
+    "OpenAIStub",
+    "ScriptError",
+    "ScriptedConversation",
+    "ScriptedFailure",
+    "StoreSuite",
+    "StubHold",
+    "StubRequest",
+    "load_script",
+    "parse_events",
+]
+
+# Each name is imported when it is asked for: the store suite needs pytest, the stub a web server, few tests both.
+_HOMES = {
+    "OpenAIStub": "runtime.testing.openai_stub",
+    "ScriptError": "runtime.assemble.scripted",
+    "ScriptedConversation": "runtime.assemble.scripted",
+    "ScriptedFailure": "runtime.assemble.scripted",
+    "StoreSuite": "runtime.testing.store_suite",
+    "StubHold": "runtime.testing.openai_stub",
+    "StubRequest": "runtime.testing.openai_stub",
+    "load_script": "runtime.assemble.scripted",
+    "parse_events": "runtime.testing.sse",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

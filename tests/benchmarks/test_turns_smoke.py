@@ -1,0 +1,149 @@
+"""The benchmark runs, is honest about what it saw, and leaves nothing behind. Not how fast anything is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.children import PROJECT, ROOT, Child, parse_cpu_time, run_server
+from benchmarks.client import Connection
+from benchmarks.measure import Figure, check_answers
+from benchmarks.report import summarise
+from benchmarks.turns import main
+
+SERVERS = {"handwritten", "memory", "sqlite"}
+CPU = Figure("CPU per turn", "1 stream", "ms")
+RATE = Figure("turns per second", "1 stream", "1/s", "higher")
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    path = tmp_path_factory.mktemp("benchmark") / "figures.json"
+    command = [sys.executable, "-m", "benchmarks.turns", "--quick", "--json", str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "ratios to the handwritten server" in done.stdout
+    loaded: dict[str, Any] = json.loads(path.read_text())
+    return loaded
+
+
+def test_every_figure_has_a_value_and_a_ratio_for_every_server(document: dict[str, Any]) -> None:
+    for figure in document["figures"]:
+        assert set(figure["values"]) == SERVERS
+        if figure["unit"] != "KiB":
+            # A few idle streams may fit into memory that a process has already: no growth, and so no ratio.
+            assert set(figure["ratios"]) == SERVERS - {"handwritten"}
+            assert all(value > 0 for value in figure["values"].values())
+
+
+def test_the_figures_are_the_ones_that_the_readme_names(document: dict[str, Any]) -> None:
+    readme = (ROOT / "benchmarks" / "README.md").read_text()
+    names = {figure["name"] for figure in document["figures"]}
+    assert names == {
+        "memory per open stream",
+        "turns per second",
+        "time to first event",
+        "time to first text",
+        "CPU per turn",
+        "CPU per request",
+        "time of a turn",
+    }
+    assert all(f"| {name} |" in readme for name in names)
+
+
+def test_the_document_says_what_was_measured_on_what(document: dict[str, Any]) -> None:
+    assert document["format"] == 1
+    assert document["baseline"] == "handwritten"
+    assert document["settings"] == {"quick": True, "turns": 8, "rounds": 1}
+    assert document["environment"]["packages"]["openai-chatkit"]
+    assert set(document["events_per_turn"]) == SERVERS
+    # thread, user message, options, message, part, 50 deltas, part, message
+    assert document["events_per_turn"]["handwritten"] == 57
+
+
+def test_a_ratio_is_taken_inside_a_round() -> None:
+    [cpu, rate] = summarise(
+        {
+            "handwritten": [{CPU: 10.0, RATE: 50.0}, {CPU: 40.0, RATE: 20.0}, {CPU: 10.0, RATE: 50.0}],
+            "memory": [{CPU: 5.0, RATE: 100.0}, {CPU: 20.0, RATE: 40.0}, {CPU: 8.0, RATE: 50.0}],
+        }
+    )
+    assert cpu.values == {"handwritten": 10.0, "memory": 8.0}
+    assert cpu.ratios == {"memory": 0.5}
+    assert rate.ratios == {"memory": 2.0}
+
+
+def test_long_threads_are_compared_with_short_ones() -> None:
+    short, long = (Figure("CPU per turn", f"thread of {items} items", "ms") for items in ("10", "1,000"))
+    *_, growth = summarise({"handwritten": [{short: 10.0, long: 20.0}], "memory": [{short: 5.0, long: 5.5}]})
+    assert growth.figure == Figure("growth of CPU per turn", "thread of 1,000 items against 10 items", "x")
+    assert growth.values == {"handwritten": 2.0, "memory": pytest.approx(1.1)}
+    assert growth.ratios == {"memory": pytest.approx(0.55)}
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("00:01:02", 62.0), ("1-00:00:01", 86401.0), ("0:01.25", 1.25), ("12:00", 720.0)]
+)
+def test_the_cpu_time_of_ps_is_read(text: str, seconds: float) -> None:
+    assert parse_cpu_time(text) == seconds
+
+
+async def test_a_server_answers_as_it_should_and_ends_with_its_block(tmp_path: Path) -> None:
+    async with run_server("handwritten", tmp_path) as child:
+        assert await check_answers(child) == 57
+        assert child.cpu_s > 0
+        assert child.resident_bytes > 10_000_000
+    with pytest.raises(ProcessLookupError):
+        os.kill(child.pid, 0)
+
+
+async def test_a_server_ends_with_a_block_that_fails_while_a_stream_is_open(tmp_path: Path) -> None:
+    message = {"content": [{"type": "input_text", "text": "hold"}], "attachments": [], "inference_options": {}}
+    seen: list[Child] = []
+
+    async def fail() -> None:
+        async with run_server("handwritten", tmp_path) as child:
+            seen.append(child)
+            connection = await Connection.open(child.port)
+            connection.send({"type": "threads.create", "params": {"input": message}})
+            await connection.text()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    with pytest.raises(ProcessLookupError):
+        os.kill(seen[0].pid, 0)
+
+
+def test_a_server_ends_when_its_parent_is_gone() -> None:
+    command = [sys.executable, "-m", "benchmarks.serve", "handwritten", str(PROJECT)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin
+        assert child.stdout
+        assert int(child.stdout.readline()) > 0
+        child.stdin.close()
+        # A process that ends by the signal that it sends itself says so in its exit code.
+        assert child.wait(timeout=60) in (0, -15)
+
+
+def test_a_server_that_does_not_start_is_told_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "agents.yaml").write_text("version: 7\n")
+    monkeypatch.setattr("benchmarks.children.PROJECT", tmp_path)
+    assert main(["--quick", "--only", "reads", "--servers", "memory"]) == 1
+    error = capsys.readouterr().err
+    assert "the server 'memory' did not start" in error
+    assert "version" in error
+
+
+@pytest.mark.parametrize("option", [["--only", "speed"], ["--servers", "mine"], ["--rounds", "0"]])
+def test_an_option_that_makes_no_sense_is_a_usage_error(option: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(option)

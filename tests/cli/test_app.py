@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import runtime
+from runtime.cli import validate
+from runtime.diagnostics import Diagnostic, Place
+from runtime.errors import ConfigError, RuntimeFault, UsageError
+
+DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
+VERBS = ("init", "serve", "dev", "chat", "validate", "show", "schema")
+HEAVY = ("agents", "chatkit", "openai", "fastapi", "starlette", "uvicorn", "sqlalchemy", "httpx")
+
+
+def shell(*arguments: str, folder: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", **environ}
+    return subprocess.run(
+        [sys.executable, "-m", "runtime", *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=env,
+        cwd=folder,
+        check=False,
+    )
+
+
+def test_the_version_is_printed(cli: Callable[..., Any]) -> None:
+    assert cli("--version").out == f"chatkit-runtime {runtime.__version__}\n"
+
+
+def test_an_unknown_verb_is_wrong_usage_with_a_suggestion(cli: Callable[..., Any]) -> None:
+    ran = cli("validat")
+    assert ran.code == 2
+    assert "'validate'" in ran.err
+
+
+@pytest.mark.parametrize("arguments", [(), ("serve", "--port", "-1"), ("show", "--format", "xml"), ("chat", "--nope")])
+def test_wrong_usage_ends_with_two(cli: Callable[..., Any], arguments: tuple[str, ...]) -> None:
+    assert cli(*arguments).code == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (
+            ConfigError([Diagnostic("B101", "no module 'x'", Place("agents.yaml", 3, 1))]),
+            1,
+            "agents.yaml:3:1: error B101",
+        ),
+        (UsageError("no such port"), 2, "error: no such port\n"),
+        (RuntimeFault("it broke"), 3, "error: it broke\n"),
+        (KeyError("k"), 3, "error: unexpected KeyError: 'k'\n(run `chatkit-runtime --debug"),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_every_exception_becomes_an_exit_code(
+    cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, text: str
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> int:
+        raise error
+
+    monkeypatch.setattr(validate, "validate_projects", fail)
+    ran = cli("validate")
+    assert ran.code == code
+    assert text in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_debug_shows_the_traceback(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any, **kwargs: Any) -> int:
+        raise KeyError("k")
+
+    monkeypatch.setattr(validate, "validate_projects", fail)
+    assert "Traceback" in cli("--debug", "validate").err
+    monkeypatch.setenv("CHATKIT_DEBUG", "1")
+    assert "Traceback" in cli("validate").err
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("validate", "small"), ("schema",), ("init", "new"), ("show", "small")]
+)
+def test_what_needs_no_server_loads_no_sdk_and_no_web_framework(project: Path, arguments: tuple[str, ...]) -> None:
+    code = (
+        "import sys; from runtime.cli.app import run\n"
+        f"code = run({list(arguments)!r})\n"
+        f"print('LOADED', code, sorted(set({HEAVY!r}) & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=project.parent, check=True)
+    assert ran.stdout.endswith("LOADED 0 []\n"), ran.stdout + ran.stderr
+
+
+def test_the_docs_hold_the_help_of_every_verb() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    for verb in VERBS:
+        text = _with_help(text, verb)
+    if os.environ.get("UPDATE_EXPECTED"):
+        DOCS.write_text(text, encoding="utf-8")
+    assert DOCS.read_text(encoding="utf-8") == text, "docs/cli.md is old (UPDATE_EXPECTED=1 rewrites it)"
+
+
+def _with_help(text: str, verb: str) -> str:
+    ran = shell(verb, "--help", TERM="dumb", TERMINAL_WIDTH="100")
+    assert ran.returncode == 0
+    lines = "\n".join(line.rstrip() for line in ran.stdout.strip("\n").splitlines()).strip("\n")
+    block = f"<!-- help: {verb} -->\n```text\n{lines}\n```\n<!-- end -->"
+    new, count = re.subn(rf"<!-- help: {verb} -->\n.*?<!-- end -->", lambda match: block, text, flags=re.DOTALL)
+    assert count == 1, f"docs/cli.md has no place for the help of {verb!r}"
+    return new
