@@ -64,7 +64,7 @@ class AgentShells:
             built = models.get(entry.model)
         except BuildError:
             return  # reported where the models were built
-        agent.model = built.model
+        agent.model = built.for_agent(agent.name)
         settings = built.settings.resolve(build_settings(entry.settings))
         if settings.parallel_tool_calls is None and self._calls_client(entry, tools) and self._obeys(entry.model):
             # Client tools run one after the other; a model that asks for one at a time wastes no turn.

@@ -111,12 +111,18 @@ class RuntimeContext(AgentContext[Any]):
 
     async def show_widget(self, name: str, data: Mapping[str, Any] | None = None) -> None:
         """Render a declared widget and show it; raise WidgetError when the data does not fit its schema."""
-        widget = self._around.widgets.get(name)
-        if widget is None:
-            known = ", ".join(sorted(self._around.widgets)) or "none"
-            raise LookupError(f"no widget named {name!r} (declared: {known})")
         values = dict(data or {})
-        await self.stream_widget(await widget.arender(values), widget.copy_text(values))
+        await self.stream_widget(await self.render(name, values), self._widget(name).copy_text(values))
+
+    async def render(self, name: str, data: Mapping[str, Any] | None = None) -> WidgetRoot:
+        """Render a declared widget without showing it, to replace another one with it."""
+        return await self._widget(name).arender(dict(data or {}))
+
+    def _widget(self, name: str) -> BuiltWidget:
+        if name not in self._around.widgets:
+            known = ", ".join(sorted(self._around.widgets)) or "none"
+            raise LookupError(f"no widget is named {name!r} (declared: {known})")
+        return self._around.widgets[name]
 
     async def effect(self, name: str, data: Mapping[str, Any] | None = None) -> None:
         """Send a client effect to the browser."""

@@ -16,7 +16,7 @@ from openai.types.shared import Reasoning
 
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.problems import BuildError, Problems
-from runtime.assemble.scripted import ScriptedConversation, load_script
+from runtime.assemble.scripted import ScriptedConversation, ScriptError, load_script
 from runtime.config.model import Config
 from runtime.config.model import models as declared
 
@@ -27,6 +27,10 @@ class BuiltModel:
 
     model: Model
     settings: ModelSettings
+
+    def for_agent(self, name: str) -> Model:
+        """The model as one agent uses it: a script may have replies for that agent alone."""
+        return self.model.for_agent(name) if isinstance(self.model, ScriptedConversation) else self.model
 
 
 @dataclass(slots=True)
@@ -67,11 +71,13 @@ class Models:
 
     def _openai(self, entry: declared.OpenAIModel) -> Model:
         key = entry.api_key or self.environ.get("OPENAI_API_KEY")
+        if not key and entry.offline:
+            return _scripted(self.root / entry.offline)
         if not key:
             raise BuildError(
                 f"model {entry.name!r} needs an API key",
                 "set OPENAI_API_KEY in the environment or in .env, or `api_key:` on the model; `api_key: none` "
-                "where the endpoint wants none",
+                "where the endpoint wants none, `offline: script.yaml` to answer from a script meanwhile",
             )
         client = self._client(entry, key)
         if entry.api == "chat_completions":
@@ -144,7 +150,11 @@ def _litellm(entry: declared.LiteLLMModel) -> Model:
 def _scripted(path: Path) -> ScriptedConversation:
     if not path.is_file():
         raise BuildError(f"there is no script {path.name!r} at that path")
-    return load_script(path)
+    try:
+        return load_script(path)
+    except ScriptError as error:
+        where = f"{path.name}, {error.path}" if error.path else path.name
+        raise BuildError(f"the script can't be played: {where}: {error.message}") from error
 
 
 def _python(code: ProjectCode, entry: declared.PythonModel) -> Model:

@@ -1,24 +1,19 @@
 """Hold every node of a component tree against the class that the installed ChatKit SDK has for its `type`.
 
-The SDK's own root classes accept anything, so a misspelt property would reach the browser and be ignored there. The
-classes are read as JSON Schemas and never constructed, which the SDK discourages by a warning.
+The SDK's own root classes accept anything, so a misspelt property would reach the browser and be ignored there.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from typing import Any
 
-from chatkit import widgets
-from pydantic import TypeAdapter
-
-from runtime.assemble.widget_data import DataCheck, Fault, Path, hint, show_path, show_value
+from runtime.assemble.widget_components import ROOTS, component_checks
+from runtime.assemble.widget_data import Fault, Path, hint, show_path, show_value
 from runtime.assemble.widget_template import is_directive
+from runtime.config.wording import join_or
 
-ROOTS: tuple[str, ...] = get_args(widgets.DynamicWidgetRoot.model_fields["type"].annotation)
 _BRANCHES = ("$do", "$then", "$else")
-_ANY = widgets.DynamicWidgetComponent.__name__
 _ITEMS_ONLY = {"ListView": "ListViewItem"}
 
 
@@ -35,9 +30,11 @@ def root_problem(tree: Any) -> str:
     if not isinstance(tree, Mapping):
         return f"expected a component, got {show_value(tree)}"
     if "type" not in tree:
-        return "'type' is missing (a widget is a Card, a ListView or Basic)"
+        return f"'type' is missing (use {join_or(ROOTS)})"
     if tree["type"] not in ROOTS:
-        return f"{show_value(tree['type'])} can't be the root of a widget (use {', '.join(ROOTS)})"
+        kind = tree["type"]
+        near = hint(kind, ROOTS) if isinstance(kind, str) else ""
+        return f"{show_value(kind)} can't be the root of a widget{near or f' (use {join_or(ROOTS)})'}"
     return ""
 
 
@@ -96,9 +93,9 @@ def _check_node(node: Any, path: Path, templated: bool) -> Iterator[tuple[str, s
         return
     if templated and _is_template(kind):
         return
-    check = _component_checks().get(kind)
+    check = component_checks().get(kind)
     if check is None:
-        yield show_path((*path, "type")), f"unknown component {kind!r}{hint(kind, _component_checks())}"
+        yield show_path((*path, "type")), f"unknown component {kind!r}{hint(kind, component_checks())}"
     else:
         written = {key: value for key, value in node.items() if value is not None or key == "children"}
         for fault in check.faults(written):
@@ -133,36 +130,3 @@ def _is_open(node: Any, fault: Fault) -> bool:
         if _is_template(node) or is_directive(node):
             return True
     return False
-
-
-@functools.cache
-def _component_checks() -> dict[str, DataCheck]:
-    """Compile a check for each component; children are walked by hand, so that each is held against its own class."""
-    whole = TypeAdapter(widgets.StrictWidgetRoot).json_schema()
-    closed: dict[str, Any] = {name: _closed(schema) for name, schema in whole["$defs"].items()}
-    components = {name: schema for name, schema in closed.items() if _is_component(name)}
-    shared = {name: schema for name, schema in closed.items() if name not in components}
-    checks: dict[str, DataCheck] = {}
-    for schema in components.values():
-        kind = schema["properties"]["type"]["const"]
-        known = _basic(components) if kind == "Basic" else schema
-        checks[kind] = DataCheck({**known, "$defs": shared}, trusted=True)
-    return checks
-
-
-def _is_component(name: str) -> bool:
-    kind = getattr(widgets, name, None)
-    # The dynamic component stands for all types and has none of its own.
-    return isinstance(kind, type) and issubclass(kind, widgets.WidgetComponentBase) and kind.__name__ != _ANY
-
-
-def _closed(schema: dict[str, Any]) -> dict[str, Any]:
-    properties = {name: {} if name == "children" else value for name, value in schema.get("properties", {}).items()}
-    return {**schema, "properties": properties, "additionalProperties": False}
-
-
-def _basic(components: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a Basic root takes: the SDK lists nothing, the browser lays it out as a Box with a theme."""
-    box, card = components["Box"]["properties"], components["Card"]["properties"]
-    known = {**box, "theme": card["theme"], "type": {"const": "Basic"}}
-    return {"type": "object", "properties": known, "additionalProperties": False}

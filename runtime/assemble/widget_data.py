@@ -64,7 +64,7 @@ class TreeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way in which a value does not fit: where, and what was expected; an unknown key may be `meant` for another."""
+    """One way in which a value does not fit: where, and what was expected; an unknown key may be `meant` as another."""
 
     path: Path
     message: str

@@ -28,6 +28,7 @@ _VERSION = "1.0"
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _MARKS = re.compile(r"\{\{|\{%|\{#")
 _SLOT = "\0"
+_NEAR = 20
 WAY_OUT = "write `{{ name | tojson }}` without quotes around it"
 _BREAKS_JSON = re.compile(r'["\\\x00-\x1f]')
 _CHANGES_LISTS = frozenset({"append", "extend", "insert", "pop", "remove", "clear", "update", "setdefault", "sort"})
@@ -255,5 +256,5 @@ def _explain_broken(text: str, error: json.JSONDecodeError, scope: Scope) -> str
             if start <= error.pos <= start + len(value) + 1:
                 return f"the text of {show_path(path)!r} breaks the template's JSON ({WAY_OUT})"
             start = text.find(value, start + 1)
-    near = text[max(0, error.pos - 20) : error.pos + 20]
-    return f"the template gives broken JSON near {show_value(near)} ({WAY_OUT})"
+    near = text[max(0, error.pos - _NEAR) : error.pos + _NEAR]
+    return f"the template gives no JSON near {near!r} (look for a comma, bracket or quote there)"

@@ -6,6 +6,7 @@ Every string of the tree is a template of its own, parsed once. Two directives s
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, time
@@ -15,8 +16,10 @@ from typing import Any
 from uuid import UUID
 
 from jinja2 import UndefinedError
+from jinja2.sandbox import SecurityError
 from pydantic import BaseModel
 
+from runtime.assemble.widget_components import text_properties
 from runtime.assemble.widget_data import Path, TreeError, hint, kind_of, show_path, show_value
 from runtime.config.template import Template, TemplateError
 
@@ -26,6 +29,7 @@ _FOR = re.compile(r"\s*([A-Za-z_]\w*)(?:\s*,\s*([A-Za-z_]\w*))?\s+in\s+(.+)", re
 _KEYS = {"$for": ("$for", "$do"), "$if": ("$if", "$then", "$else")}
 _NEEDED = {"$for": "$do", "$if": "$then"}
 _LOOP = "loop"
+_FIELD = re.compile(r"\{\{\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*\}\}")
 _MISSING_NAME = re.compile(r"'(.+)' is undefined")
 _MISSING_FIELD = re.compile(r"(?:has no attribute|has no element) '?(.+?)'?$")
 
@@ -78,10 +82,15 @@ class TreeTemplate:
             return lambda _: text
         for name in template.names - bound:
             self.names.setdefault(name, where)
-        return lambda scope: render_text(template, scope, where)
+        return _read_field(template, where) or (lambda scope: render_text(template, scope, where))
 
     def _parse_object(self, node: dict[str, Any], path: Path, bound: frozenset[str]) -> _Value:
-        entries = [(key, self._parse(value, (*path, key), bound)) for key, value in node.items()]
+        kind = node.get("type")
+        texts = text_properties(kind) if isinstance(kind, str) else frozenset()
+        entries = [
+            (key, _as_text(value) if key in texts else value)
+            for key, value in ((key, self._parse(value, (*path, key), bound)) for key, value in node.items())
+        ]
 
         def render(scope: Scope) -> dict[str, Any]:
             filled = [(key, value(scope)) for key, value in entries]
@@ -156,6 +165,33 @@ class TreeTemplate:
         return self._parse_text(f"{{{{ {text.strip()} }}}}", path, bound)
 
 
+def _as_text(value: _Value) -> _Value:
+    """Write a number as a text, for the properties that take nothing else: `{"value": "{{ count }}"}` shows it."""
+
+    def render(scope: Scope) -> Any:
+        found = value(scope)
+        return json.dumps(found) if isinstance(found, (bool, int, float)) else found
+
+    return render
+
+
+def _read_field(template: Template, where: str) -> _Value | None:
+    """Return the fast way to fill in `{{ order.items }}`: the field of the data, whatever else has that name."""
+    written = _FIELD.fullmatch(template.text)
+    if written is None or (names := written[1].split("."))[0] not in template.names:
+        return None
+
+    def render(scope: Scope) -> Any:
+        value: Any = scope
+        for name in names:
+            if not isinstance(value, Mapping) or name not in value:
+                return render_text(template, scope, where)
+            value = value[name]
+        return as_json(value, where)
+
+    return render
+
+
 def _check_directive(node: dict[str, Any], path: Path) -> None:
     kind = "$for" if "$for" in node else "$if"
     if kind not in node:
@@ -214,6 +250,8 @@ def explain_failure(error: BaseException, template: str, scope: Scope) -> str:
         if field := _MISSING_FIELD.search(said):
             return f"{template} reads {field[1]!r}, which is not in the data"
         return f"{template} reads what is not in the data"
+    if isinstance(error, SecurityError):
+        return f"{template} does what a template must not"
     if isinstance(error, ZeroDivisionError):
         return f"{template} divides by zero"
     return f"{template} can't be computed from this data"
@@ -221,6 +259,8 @@ def explain_failure(error: BaseException, template: str, scope: Scope) -> str:
 
 def as_json(value: Any, where: str) -> Any:
     """Return a copy of a value made of JSON's kinds alone; raises TreeError for what has no form in JSON."""
+    if type(value) is str:
+        return value
     match value:
         case Enum():
             return as_json(value.value, where)

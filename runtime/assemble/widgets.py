@@ -16,7 +16,8 @@ from chatkit.widgets import DynamicWidgetRoot, WidgetComponentBase, WidgetRoot
 from pydantic import BaseModel, ValidationError
 
 from runtime.assemble.code import ResolveError
-from runtime.assemble.widget_check import ROOTS, check_components, root_problem, shape_problem
+from runtime.assemble.widget_check import check_components, root_problem, shape_problem
+from runtime.assemble.widget_components import ROOTS
 from runtime.assemble.widget_data import DataCheck, TreeError, hint, show_value
 from runtime.assemble.widget_error import WidgetBuildError, WidgetError
 from runtime.assemble.widget_file import Form, read_form, sections_form
@@ -44,6 +45,7 @@ class BuiltWidget:
     _check: DataCheck | None
     _copy: Template | None
     _absent: Mapping[str, Any]
+    _gives_json: bool = True
 
     def render(self, data: Data = None) -> WidgetRoot:
         """Return the widget for this data; raises WidgetError, also where the renderer is an async function."""
@@ -105,7 +107,7 @@ class BuiltWidget:
             # Whoever gives a root of the SDK decides about its class.
             return drawn  # type: ignore[return-value]  # only the root classes have these types
         try:
-            tree = as_json(drawn, "")
+            tree = drawn if self._gives_json else as_json(drawn, "")
         except TreeError as error:
             raise WidgetError(self.name, f"expected a widget, got {error.message.rpartition('got ')[2]}") from error
         if problem := root_problem(tree):
@@ -166,6 +168,7 @@ def _build_python(name: str, config: PythonWidget, resolve: Resolve) -> BuiltWid
         _check=check,
         _copy=_parse_copy(config.copy_text),
         _absent=_absent(config.data),
+        _gives_json=False,
     )
 
 

@@ -160,7 +160,7 @@ class Session:
             following = self._follow_up(turn)
 
     def _stream(self, type_: str, params: _Params) -> Turn:
-        turn = Turn(self.console, self.thread_id, self._last_user_item)
+        turn = Turn(self.console, self.thread_id, self._last_user_item, shows_user=type_ == "threads.custom_action")
         try:
             for event in self.client.stream(type_, params):
                 self._print_json(event)
@@ -211,7 +211,7 @@ class Session:
         page = self.client.call("items.list", {"thread_id": thread, "limit": 100, "order": "desc"})
         items = list(reversed(page.get("data", [])))
         quiet = Console(quiet=True)
-        turn = Turn(self.console if show else quiet, meta["id"])
+        turn = Turn(self.console if show else quiet, meta["id"], shows_user=True)
         if meta.get("title"):
             turn.line(one_line(meta["title"]), "bold")
         if page.get("has_more"):

@@ -33,6 +33,8 @@ class Turn:
     console: Console
     thread_id: str | None = None
     last_user_item: str | None = None
+    shows_user: bool = False
+    """Whether the user's messages are shown too: those that an action made, which nobody typed."""
     offers: list[Offer] = field(default_factory=list)
     client_tool: dict[str, Any] | None = None
     questions: dict[str, Any] | None = None
@@ -57,8 +59,7 @@ class Turn:
     def show_item(self, item: dict[str, Any]) -> None:
         """Show an item as it is stored, as when a thread is opened."""
         if item.get("type") == "user_message":
-            self._note_user_message(item)
-            self.line(f"you: {_content_text(item)}", "bold")
+            self._user_message(item)
         else:
             self._item_done(item)
 
@@ -115,7 +116,7 @@ class Turn:
     def _done(self, event: Event) -> None:
         item = event["item"]
         if item.get("type") == "user_message":
-            self._note_user_message(item)
+            self._user_message(item)
         else:
             self._item_done(item)
 
@@ -133,7 +134,9 @@ class Turn:
         if show:
             show(self, item)
 
-    def _note_user_message(self, item: dict[str, Any]) -> None:
+    def _user_message(self, item: dict[str, Any]) -> None:
+        if self.shows_user:
+            self.line(f"you: {plain(_content_text(item))}", "bold")
         self.last_user_item = item.get("id", self.last_user_item)
         self.thread_id = item.get("thread_id", self.thread_id)
 

@@ -155,11 +155,6 @@ class _Kind:
         properties = self.schema.get("properties", {})
         return {key: properties[key]["const"] for key in self.required if "const" in properties.get(key, {})}
 
-    @property
-    def name(self) -> str:
-        """What a user writes to say this kind: `python`, or `type: sections`."""
-        return next((f"{key}: {constant}" for key, constant in self.constants.items()), self.required[0])
-
     def is_named_by(self, value: Mapping[str, Any]) -> bool:
         if constants := self.constants:
             return all(value.get(key) == constant for key, constant in constants.items())
@@ -275,7 +270,10 @@ class _Explainer:
         if shared:
             self._report("A103", path, f"missing key {shared[0]!r}", join_or(quote(constants[shared[0]])), at_key=True)
             return None
-        self._nameless(path, value, list(dict.fromkeys(kind.name for kind in kinds if kind.required)))
+        # One constant names a kind by itself (`type: sections`); of several, the key is enough (`hosted`).
+        lone = {key: f"{key}: {allowed[0]}" for key, allowed in constants.items() if len(allowed) == 1}
+        keys = [next(iter(kind.constants), kind.required[0]) for kind in kinds if kind.required]
+        self._nameless(path, value, list(dict.fromkeys(lone.get(key, key) for key in keys)))
         return None
 
     def _nameless(self, path: Path, value: dict[str, Any], names: list[str]) -> None:

@@ -15,6 +15,8 @@ from agents.exceptions import (
 from chatkit.errors import CustomStreamError, StreamError
 from chatkit.types import ErrorEvent
 
+from runtime.assemble.scripted import ScriptedFailure, ScriptError
+
 logger = logging.getLogger("runtime.server")
 
 _RETRYABLE_STATUS = {408, 409, 429}
@@ -26,6 +28,9 @@ class _Explained:
     retry: bool
 
 
+_UNEXPECTED = _Explained("Something went wrong while answering.", True)
+
+
 def error_event(error: Exception, request_id: str) -> ErrorEvent:
     """Log the error and return the event for the client; `allow_retry` only where trying again can help."""
     if isinstance(error, CustomStreamError):
@@ -33,7 +38,8 @@ def error_event(error: Exception, request_id: str) -> ErrorEvent:
     if isinstance(error, StreamError):
         return ErrorEvent(code=error.code, allow_retry=error.allow_retry)
     explained = _explain(error)
-    logger.error("turn failed [%s]: %s: %s", request_id, type(error).__name__, error, exc_info=error)
+    trace = error if explained is _UNEXPECTED else None
+    logger.error("turn failed [%s]: %s: %s", request_id, type(error).__name__, error, exc_info=trace)
     return ErrorEvent(
         code="custom", message=f"{explained.message} (reference {request_id})", allow_retry=explained.retry
     )
@@ -47,7 +53,7 @@ def _explain(error: Exception) -> _Explained:
             return _Explained("The assistant can't answer this.", False)
         case openai.APITimeoutError():
             return _Explained("The model took too long to answer.", True)
-        case openai.APIStatusError(status_code=status):
+        case openai.APIStatusError(status_code=status) | ScriptedFailure(status_code=status):
             if status in _RETRYABLE_STATUS or status >= 500:
                 return _Explained("The model is not answering right now. Please try again.", True)
             return _Explained("The model refused the request.", False)
@@ -55,5 +61,7 @@ def _explain(error: Exception) -> _Explained:
             return _Explained("The model can't be reached. Please try again.", True)
         case ModelBehaviorError():
             return _Explained("The model gave an answer that makes no sense. Please try again.", True)
+        case ScriptError():
+            return _Explained(f"The script has no answer: {error.message}.", False)
         case _:
-            return _Explained("Something went wrong while answering.", True)
+            return _UNEXPECTED

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -73,6 +73,7 @@ class SqliteDatabase(Database):
         self._engine = _sqlite_engine(path)
         self.dialect = self._engine.dialect
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="chatkit-store")
+        self._connections: list[Connection] = []
         self._near_lock = threading.Lock()
         self._queued = 0
         self._commits = 0
@@ -84,6 +85,7 @@ class SqliteDatabase(Database):
         try:
             await asyncio.to_thread(self._connect)
         except (OSError, SQLAlchemyError) as error:
+            await self.close()
             reason = getattr(error, "orig", None) or error
             raise StoreError(f"can't open the store {str(self._path)!r}: {reason}") from error
 
@@ -97,7 +99,7 @@ class SqliteDatabase(Database):
             try:
                 return work(self._near)
             except OperationalError as error:
-                if not _is_busy(error):
+                if not _is_busy(error.orig):
                     raise
             finally:
                 self._near_lock.release()
@@ -121,25 +123,29 @@ class SqliteDatabase(Database):
     def _connect(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        self._far = self._engine.connect()
-        self._near = self._engine.connect()
+        self._far, self._near = self._new_connection(), self._new_connection()
         self._near.exec_driver_sql("PRAGMA busy_timeout = 0").close()
 
     def _disconnect(self) -> None:
         self._executor.shutdown()
         with self._near_lock:
-            self._near.close()
-        self._far.close()
+            while self._connections:
+                self._connections.pop().close()
         self._engine.dispose()
 
+    def _new_connection(self) -> Connection:
+        connection = self._engine.connect()
+        self._connections.append(connection)
+        return connection
+
     def _wait_and_write(self, work: Work[T]) -> T:
-        self._far.exec_driver_sql("BEGIN IMMEDIATE")
+        _raw(self._far).execute("BEGIN IMMEDIATE")
         return self._finish(self._far, work)
 
     def _finish(self, connection: Connection, work: Work[T]) -> T:
         try:
             result = work(connection)
-            connection.exec_driver_sql("COMMIT")
+            _raw(connection).execute("COMMIT")
         except BaseException:
             _roll_back(connection)
             raise
@@ -212,25 +218,31 @@ def _set_pragmas(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) ->
         connection.execute(f"PRAGMA {pragma}").close()
 
 
+def _raw(connection: Connection) -> sqlite3.Connection:
+    return cast(sqlite3.Connection, connection.connection.dbapi_connection)
+
+
 def _begin(connection: Connection) -> bool:
+    # By the driver itself, like COMMIT: SQLAlchemy's bookkeeping for these two would cost a quarter of a transaction.
     try:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    except OperationalError as error:
+        _raw(connection).execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
         if _is_busy(error):
             return False
         raise
     return True
 
 
-def _is_busy(error: OperationalError) -> bool:
+def _is_busy(error: BaseException | None) -> bool:
     # The low byte is the kind of error, the rest says more about it.
-    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _roll_back(connection: Connection) -> None:
     # A full disk ends the transaction by itself; a second rollback would hide that error behind its own.
-    if connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]  # it is a sqlite3 connection
-        connection.exec_driver_sql("ROLLBACK")
+    raw = _raw(connection)
+    if raw.in_transaction:
+        raw.execute("ROLLBACK")
 
 
 def _postgres_engine(url: URL, pool_size: int) -> AsyncEngine:

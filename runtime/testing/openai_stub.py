@@ -11,20 +11,7 @@ It refuses what OpenAI refuses, fails on demand, and records every request.
 from __future__ import annotations
 
 import asyncio
-import logging
-import socket
 import threading
-from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from types import TracebackType
-from typing import Any
-
-import uvicorn
-
-from runtime.assemble.scripted import ScriptedConversation, load_script
-from runtime.testing.openai_app import StubApp
 
 _START_TIMEOUT_S = 30.0
 

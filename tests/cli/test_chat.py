@@ -197,6 +197,13 @@ def test_a_person_is_asked_for_the_inputs_of_a_form(talk: Any, server: Any) -> N
     assert server.requests[1]["params"]["action"]["payload"] == {"who": "Ann", "vip": True, "size": "s"}
 
 
+def test_a_message_that_a_click_made_is_shown(talk: Any) -> None:
+    first = [CREATED, ASKED, done(widget(button("More", "ask.more")))]
+    ran = talk([first, [ASKED, said("Well")]], "x", "/1")
+    assert ran.out.endswith("> /1\nyou: hi\nWell\n")
+    assert ran.out.count("you: ") == 1
+
+
 def test_a_sync_action_shows_the_item_that_it_updated(talk: Any, server: Any) -> None:
     first = [CREATED, done(widget(button("Star", "star", streaming=False)))]
     ran = talk([first, {"updated_item": widget({"type": "Text", "value": "Starred"})}], "x", "/1")

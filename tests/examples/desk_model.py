@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -22,6 +23,17 @@ from tests.examples.exchanges import Reader
 SCRIPT = Path(__file__).parent / "desk_script.yaml"
 PARTS = ("cGFydCAx", "cGFydCAy", "cGFydCAz")
 IMAGE = "dGhlIHdob2xlIHBpY3R1cmU="
+SOURCES = (
+    {
+        "type": "url_citation",
+        "url": "https://example.com/couriers",
+        "title": "Couriers",
+        "start_index": 0,
+        "end_index": 18,
+    },
+    {"type": "file_citation", "file_id": "file_0", "filename": "", "index": 9},
+    {"type": "file_citation", "file_id": "file_1", "filename": "handbook.pdf", "index": 30},
+)
 
 
 class DeskModel:
@@ -37,7 +49,8 @@ class DeskModel:
         body = await request.json()
         self.requests.append(body)
         situation = read_situation(body["input"], instructions=body.get("instructions") or "", handoffs=_handoffs(body))
-        events = _drawing() if situation.user.startswith("draw") and body.get("tools") else self._play(situation)
+        canned = _canned(situation.user) if body.get("tools") else None
+        events = _numbered(canned) if canned else self._play(situation)
         try:
             first = await anext(events)
         except ScriptedFailure as failure:
@@ -71,50 +84,69 @@ async def _sse(first: dict[str, Any], rest: AsyncIterator[dict[str, Any]]) -> As
         yield f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
 
 
-async def _drawing() -> AsyncIterator[dict[str, Any]]:
-    """Draw: three unfinished images and the whole one, then a word about it."""
-    for number, event in enumerate(_drawing_events()):
+def _canned(user: str) -> Iterator[dict[str, Any]] | None:
+    """What a script can't say: an image, and a text with sources."""
+    if user.startswith("draw"):
+        return _response(_image(), _message("Here is ", "your label."))
+    if user.startswith("cite"):
+        return _response(_message("Couriers are fast.", "They say so.", sources=SOURCES))
+    return None
+
+
+async def _numbered(events: Iterator[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+    for number, event in enumerate(events):
         yield {**event, "sequence_number": number}
 
 
-def _drawing_events() -> Iterator[dict[str, Any]]:
-    call = {"id": "ig_1", "type": "image_generation_call"}
-    done = {**call, "status": "completed", "result": IMAGE}
-    part = {"type": "output_text", "text": "Here is your label.", "annotations": []}
-    said = {"id": "msg_label", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
-    yield _response("response.created", "in_progress", [])
-    yield {"type": "response.output_item.added", "output_index": 0, "item": {**call, "status": "in_progress"}}
+Output = Iterator[dict[str, Any]]
+
+
+def _image() -> Output:
+    call = {"id": f"ig_{uuid4().hex}", "type": "image_generation_call"}
+    yield {"type": "response.output_item.added", "item": {**call, "status": "in_progress"}}
     for index, data in enumerate(PARTS):
         yield {
             "type": "response.image_generation_call.partial_image",
-            "output_index": 0,
-            "item_id": "ig_1",
+            "item_id": call["id"],
             "partial_image_index": index,
             "partial_image_b64": data,
         }
-    yield {"type": "response.output_item.done", "output_index": 0, "item": done}
-    item = {**said, "status": "in_progress", "content": []}
-    place = {"item_id": "msg_label", "output_index": 1, "content_index": 0}
-    yield {"type": "response.output_item.added", "output_index": 1, "item": item}
-    yield {"type": "response.content_part.added", **place, "part": {**part, "text": ""}}
-    for delta in ("Here is ", "your label."):
+    yield {"type": "response.output_item.done", "item": {**call, "status": "completed", "result": IMAGE}}
+
+
+def _message(*deltas: str, sources: Sequence[dict[str, Any]] = ()) -> Output:
+    item = {"id": f"msg_{uuid4().hex}", "type": "message", "role": "assistant"}
+    place = {"item_id": item["id"], "content_index": 0}
+    empty = {"type": "output_text", "text": "", "annotations": []}
+    part = {**empty, "text": "".join(deltas), "annotations": list(sources)}
+    yield {"type": "response.output_item.added", "item": {**item, "status": "in_progress", "content": []}}
+    yield {"type": "response.content_part.added", **place, "part": empty}
+    for delta in deltas:
         yield {"type": "response.output_text.delta", **place, "delta": delta, "logprobs": []}
+    for index, source in enumerate(sources):
+        added = {"annotation_index": index, "annotation": source}
+        yield {"type": "response.output_text.annotation.added", **place, **added}
     yield {"type": "response.output_text.done", **place, "text": part["text"], "logprobs": []}
     yield {"type": "response.content_part.done", **place, "part": part}
-    yield {"type": "response.output_item.done", "output_index": 1, "item": said}
-    yield _response("response.completed", "completed", [done, said])
+    yield {"type": "response.output_item.done", "item": {**item, "status": "completed", "content": [part]}}
 
 
-def _response(kind: str, status: str, output: list[dict[str, Any]]) -> dict[str, Any]:
+def _response(*outputs: Output) -> Iterator[dict[str, Any]]:
     response = {
-        "id": "resp_label",
+        "id": f"resp_{uuid4().hex}",
         "object": "response",
         "created_at": 1,
         "model": "desk",
-        "status": status,
-        "output": output,
+        "status": "in_progress",
+        "output": [],
         "parallel_tool_calls": True,
         "tool_choice": "auto",
         "tools": [],
     }
-    return {"type": kind, "response": response}
+    yield {"type": "response.created", "response": response}
+    items = []
+    for index, output in enumerate(outputs):
+        for event in output:
+            yield {**event, "output_index": index}
+        items.append(event["item"])
+    yield {"type": "response.completed", "response": {**response, "status": "completed", "output": items}}

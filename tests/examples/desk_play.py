@@ -45,7 +45,7 @@ async def _tools(caller: Caller) -> str:
     thread_id = str(created[0]["thread"]["id"])
     for text in ("track P-101", "map P-102", "note I prefer mornings", "what do I have", "both at once"):
         await _say(caller, thread_id, text)
-    for text in ("route P-102", "think hard", "track P-999"):
+    for text in ("route P-102", "think hard", "think and look", "receipt", "track P-999"):
         await _say(caller, thread_id, text)
     return thread_id
 
@@ -56,7 +56,12 @@ async def _widgets(caller: Caller, thread_id: str) -> None:
     params = {"thread_id": thread_id, "item_id": slots["id"], "action": choice}
     await caller.chat("choose a slot", "threads.custom_action", params)
     await caller.chat("the widget stays replaced", "items.list", {"thread_id": thread_id, "limit": 3})
+    await caller.chat("choose without a card", "threads.custom_action", {"thread_id": thread_id, "action": choice})
     await _say(caller, thread_id, "thank you")
+    asked = item_of(await _say(caller, thread_id, "leave it"), "structured_input")
+    answers = {"place": {"values": ["the shed"]}, "remark": {"skipped": True}}
+    params = {"thread_id": thread_id, "item_id": asked["id"], "input": {"answers": answers}}
+    await caller.chat("answer the questions", "threads.add_structured_input", params)
 
 
 async def _more_agents(caller: Caller, thread_id: str) -> None:
@@ -75,6 +80,10 @@ async def _client_tool(caller: Caller, thread_id: str) -> None:
     params = {"thread_id": thread_id, "result": result}
     await caller.chat("its result", "threads.add_client_tool_output", params)
     await caller.chat("its result once more", "threads.add_client_tool_output", params)
+    await _say(caller, thread_id, "think and ask", "a client tool in a workflow")
+    await caller.chat("the workflow goes on", "threads.add_client_tool_output", params)
+    await _say(caller, thread_id, "where am I", "a client tool that stays silent")
+    await _say(caller, thread_id, "never mind", "typed past it")
 
 
 async def _words(caller: Caller, thread_id: str) -> None:
@@ -97,6 +106,7 @@ async def _threads(caller: Caller, thread_id: str) -> None:
     other = await caller.chat("create as omar", "threads.create", {"input": message("track P-201")}, "omar")
     other_id = other[0]["thread"]["id"]
     await _say(caller, other_id, "track P-101", "not omar's parcel", customer="omar")
+    await _say(caller, other_id, "cite your sources", customer="omar")
     await caller.chat("list", "threads.list", {"limit": 10})
     await caller.chat("list, oldest first", "threads.list", {"limit": 1, "order": "asc"})
 
@@ -115,6 +125,15 @@ async def _mistakes(caller: Caller, thread_id: str) -> None:
     await _say(caller, "thr_unknown", "hello", "write to an unknown thread")
     action = {"type": "slot.explode", "payload": {}}
     await caller.chat("an undeclared action", "threads.custom_action", {"thread_id": thread_id, "action": action})
+    exploded = {"thread_id": thread_id, "item_id": "msg_unknown", "action": {**action, "type": "slot.choose"}}
+    await caller.chat("an action of an unknown item", "threads.custom_action", exploded)
+    retried = {"thread_id": thread_id, "item_id": "msg_unknown"}
+    await caller.chat("retry an unknown item", "threads.retry_after_item", retried)
+    praised = {"thread_id": thread_id, "item_ids": ["msg_unknown"], "kind": "positive"}
+    await caller.chat("feedback about nothing", "items.feedback", praised)
+    action = {"thread_id": thread_id, "action": {"type": "slot.choose", "payload": {}}}
+    await caller.chat("a sync action", "threads.sync_custom_action", action)
+    await caller.chat("dictation", "input.transcribe", {"audio_base64": "AAAA", "mime_type": "audio/webm"})
     await caller.chat("a limit of -1", "threads.list", {"limit": -1})
 
 
@@ -122,3 +141,6 @@ async def _delete(caller: Caller, thread_id: str) -> None:
     await caller.chat("delete", "threads.delete", {"thread_id": thread_id})
     await caller.chat("get after delete", "threads.get_by_id", {"thread_id": thread_id})
     await caller.chat("list after delete", "threads.list", {})
+    broken = {**message("look at this"), "attachments": ["atc_unknown"]}
+    await caller.chat("create with an unknown attachment", "threads.create", {"input": broken})
+    await caller.chat("list in the end", "threads.list", {})

@@ -54,7 +54,7 @@ def read_permitted(path: Path) -> list[Permitted]:
 
 
 def differences(handwritten: Exchange, ours: Exchange) -> list[Difference]:
-    """List the places where the two differ: unequal runs of events, and the status line as an event of its own."""
+    """List the places where the two differ: unequal runs of events; the status and each row of a page count as one."""
     left, right = _lines(handwritten), _lines(ours)
     matcher = difflib.SequenceMatcher(None, [_text(e) for e in left], [_text(e) for e in right], autojunk=False)
     return [
@@ -65,7 +65,16 @@ def differences(handwritten: Exchange, ours: Exchange) -> list[Difference]:
 
 
 def _lines(exchange: Exchange) -> list[Event]:
-    return [{"status": exchange.status}, *exchange.events]
+    return [{"status": exchange.status}, *(line for event in exchange.events for line in _rows(event))]
+
+
+def _rows(event: Event) -> list[Event]:
+    """Take a page apart, be it the whole answer or the items of a thread."""
+    if isinstance(event.get("data"), list):
+        return [{**event, "data": "the rows below"}, *event["data"]]
+    if isinstance(event.get("items"), dict):
+        return [{**event, "items": "the page below"}, *_rows(event["items"])]
+    return [event]
 
 
 def _text(event: Event) -> str:
@@ -73,7 +82,7 @@ def _text(event: Event) -> str:
 
 
 def _fits(wanted: Any, found: Any) -> bool:
-    """Say whether `found` has everything that `wanted` names; lists must have the same length."""
+    """Say whether `found` has all that `wanted` names: lists of equal length, texts whole or up to a final ellipsis."""
     if isinstance(wanted, dict):
         return isinstance(found, dict) and all(key in found and _fits(wanted[key], found[key]) for key in wanted)
     if isinstance(wanted, Sequence) and not isinstance(wanted, str):
@@ -82,4 +91,6 @@ def _fits(wanted: Any, found: Any) -> bool:
             and len(wanted) == len(found)
             and all(_fits(inner, other) for inner, other in zip(wanted, found, strict=True))
         )
+    if isinstance(wanted, str) and wanted.endswith("…"):
+        return isinstance(found, str) and found.startswith(wanted[:-1])
     return bool(wanted == found)

@@ -119,5 +119,5 @@ class Caller:
 def _title_last(events: list[Event]) -> tuple[Event, ...]:
     """Move the news of a new thread's title to the end: when it comes depends on how fast the title's model is."""
     is_new = events[0].get("type") == "thread.created" if events else False
-    titles = [event for event in events if is_new and event["type"] == "thread.updated"]
+    titles = [event for event in events if is_new and event.get("type") == "thread.updated"]
     return (*(event for event in events if event not in titles), *titles)

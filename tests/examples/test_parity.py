@@ -18,8 +18,8 @@ import agents
 import httpx
 import pytest
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
-from runtime.server.app import create_app
 
+from runtime.server.app import create_app
 from tests.examples.desk_model import DeskModel
 from tests.examples.desk_play import play
 from tests.examples.differences import Difference, differences, read_permitted
@@ -34,6 +34,11 @@ ONE_REQUEST_EACH = httpx.Limits(max_keepalive_connections=0)
 HANDWRITTEN_FAILS = {
     "its result once more",
     "the model fails",
+    "cite your sources",
+    "an action of an unknown item",
+    "a sync action",
+    "dictation",
+    "create with an unknown attachment",
     "no such parcel",
     "not JSON",
     "no such request",
@@ -125,7 +130,9 @@ def test_the_conversation_meets_everything_that_a_published_backend_does(runs: R
     updates = {event["update"]["type"] for event in events if "update" in event}
     assert kinds >= {"client_effect", "progress_update", "thread.item.replaced", "thread.updated", "error"}
     assert items >= {"assistant_message", "widget", "workflow", "generated_image", "client_tool_call"}
+    assert "structured_input" in items
     assert updates >= {"workflow.task.added", "workflow.task.updated", "generated_image.updated"}
+    assert "widget.streaming_text.value_delta" in updates
     failed = {name for name, exchange in runs.handwritten.exchanges.items() if _has_failed(exchange)}
     assert failed == HANDWRITTEN_FAILS
 

@@ -89,6 +89,8 @@ class OpenAIModel(_Model, Entry):
     """How long one call may take."""
     retries: int = Field(2, ge=0, le=10)
     """How often a call that failed before its first token is tried again."""
+    offline: str | None = Field(None, min_length=1, examples=["demo/script.yaml"])
+    """A script to answer from while there is no API key, so that the project runs without one."""
 
 
 class AnyLLMModel(_Model):

@@ -1,0 +1,1 @@
+"""How the runtime compares with a ChatKit backend written by hand: `python -m benchmarks.turns`."""

@@ -1,0 +1,1 @@
+"""The courier desk itself: what a ChatKit backend is made of, written for the plain SDKs."""

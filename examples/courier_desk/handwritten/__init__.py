@@ -1,0 +1,1 @@
+"""The desk as a ChatKit server written by hand."""

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from runtime.cli.listen import bind
+from runtime.cli.serve import hide_password, summary
+from runtime.config.load import load_config
+
+
+@dataclass
+class Serving:
+    process: subprocess.Popen[str]
+    url: str
+    head: list[str]
+
+    def stop(self, number: int) -> tuple[int, str]:
+        """Send a signal and wait; gives the exit code and what was printed since the address."""
+        self.process.send_signal(number)
+        out, _ = self.process.communicate(timeout=60)
+        return self.process.returncode, out
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str) -> Iterator[Serving]:
+    """Run a serving verb until the block ends; waits for the line that says it is ready."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runtime", *arguments, "--port", "0"],
+        cwd=folder,
+        env={**os.environ, "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    try:
+        assert process.stdout is not None
+        head: list[str] = []
+        for line in process.stdout:
+            head.append(line.rstrip("\n"))
+            if line.startswith("serving "):
+                yield Serving(process, line.split()[1], head)
+                break
+        else:
+            pytest.fail("\n".join(head))
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def post(url: str, type_: str = "threads.list", **headers: str) -> httpx.Response:
+    return httpx.post(url, json={"type": type_, "params": {}}, headers=headers, trust_env=False)
+
+
+def test_serve_says_what_it_serves_and_where(project: Path, cli: Callable[..., Any]) -> None:
+    with serving(project, "serve") as server:
+        assert server.head[1:] == [
+            "  project   agents.yaml",
+            "  agents    helper (entry)",
+            "  model     default: offline script script.yaml",
+            "  store     memory",
+            f"serving {server.url}",
+        ]
+        assert server.url.startswith("http://127.0.0.1:")
+        assert server.url.endswith("/chatkit")
+        assert post(server.url).json()["data"] == []
+        ran = cli("chat", "--url", server.url, "-m", "hello")
+        assert (ran.code, ran.out) == (0, "> hello\nI am here.\n")
+
+
+def test_ctrl_c_ends_with_130_and_without_a_traceback(project: Path) -> None:
+    with serving(project, "serve") as server:
+        code, out = server.stop(signal.SIGINT)
+    assert (code, out) == (130, "")
+
+
+def test_sigterm_ends_with_zero(project: Path) -> None:
+    with serving(project, "serve") as server:
+        assert server.stop(signal.SIGTERM) == (0, "")
+
+
+def test_a_port_in_use_ends_with_two(project: Path, cli: Callable[..., Any]) -> None:
+    with bind("127.0.0.1", 0) as taken:
+        ran = cli("serve", "small", "--port", str(taken.getsockname()[1]))
+    assert ran.code == 2
+    assert "is in use" in ran.err
+
+
+def test_a_config_with_errors_is_not_served(project: Path, cli: Callable[..., Any]) -> None:
+    (project / "agents.yaml").write_text("version: 1\nagents: {helper: {model: '${CLI_TEST_UNSET}'}}\n")
+    for verb in ("serve", "dev", "chat"):
+        ran = cli(verb, "small")
+        assert ran.code == 1
+        assert "small/agents.yaml:2:" in ran.err
+        assert "CLI_TEST_UNSET" in ran.err
+
+
+def test_what_only_building_finds_is_shown_in_its_file(project: Path, cli: Callable[..., Any]) -> None:
+    text = (project / "agents.yaml").read_text()
+    (project / "agents.yaml").write_text(text + "tools: {x: no.such:thing}\n".replace("x", "lost"))
+    (project / "agents.yaml").write_text(
+        (project / "agents.yaml").read_text().replace("{instructions: Help.}", "{instructions: Help., tools: [lost]}")
+    )
+    ran = cli("serve", "small")
+    assert ran.code == 1
+    assert "small/agents.yaml:5:" in ran.err
+    assert "^" in ran.err
+    assert ran.err.endswith("1 error\n")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.com"])
+def test_a_host_that_others_can_reach_needs_a_promise(project: Path, cli: Callable[..., Any], host: str) -> None:
+    ran = cli("serve", "small", "--host", host)
+    assert ran.code == 1
+    assert "this version has no login" in ran.err
+    assert "--allow-unauthenticated" in ran.err
+
+
+def test_with_the_promise_it_serves(project: Path) -> None:
+    with serving(project, "serve", "--host", "0.0.0.0", "--allow-unauthenticated") as server:
+        url = server.url.replace("0.0.0.0", "127.0.0.1")
+        assert post(url, host="chat.example.com").status_code == 200
+
+
+def test_dev_answers_this_machine_alone_and_logs_each_request(project: Path) -> None:
+    with serving(project, "dev") as server:
+        assert post(server.url).status_code == 200
+        assert post(server.url, origin="http://localhost:5173").status_code == 200
+        assert post(server.url, origin="https://evil.com").status_code == 403
+        assert post(server.url, host="evil.com").status_code == 403
+        _, out = server.stop(signal.SIGTERM)
+    assert f"chatkit-runtime chat --url {server.url}" in out
+    assert f"curl -N {server.url} " in out
+    assert out.count("POST /chatkit") == 4
+
+
+def test_dev_ignores_a_host_that_others_can_reach(project: Path) -> None:
+    text = (project / "agents.yaml").read_text()
+    (project / "agents.yaml").write_text(text + "server: {host: 0.0.0.0}\n")
+    with serving(project, "dev") as server:
+        assert server.url.startswith("http://127.0.0.1:")
+
+
+def test_passwords_of_store_urls_are_hidden() -> None:
+    assert hide_password("postgresql://ann:hun:ter@db:5432/chat") == "postgresql://ann:***@db:5432/chat"
+    assert hide_password("sqlite:///.chatkit/threads.db") == "sqlite:///.chatkit/threads.db"
+
+
+@pytest.mark.parametrize(
+    ("model", "shown"),
+    [
+        ("gpt-4.1-mini", "default: gpt-4.1-mini"),
+        ("{any_llm: anthropic/claude}", "default: any_llm anthropic/claude"),
+        ("{python: app.models:build}", "default: python app.models:build"),
+    ],
+)
+def test_the_summary_names_the_model(tmp_path: Path, model: str, shown: str) -> None:
+    (tmp_path / "agents.yaml").write_text(
+        f"version: 1\nmodels: {{default: {model}}}\nagents: {{a: {{}}, b: {{}}}}\nentry: b\n"
+    )
+    loaded = load_config(tmp_path)
+    assert loaded.config is not None
+    text = summary(loaded, loaded.config)
+    assert f"  model     {shown}\n" in text
+    assert "  agents    a, b (entry)\n" in text
+
+
+def test_the_summary_names_a_store_of_ones_own_and_a_model_without_an_entry(tmp_path: Path) -> None:
+    (tmp_path / "agents.yaml").write_text(
+        "version: 1\nagents: {a: {model: gpt-5}}\nstore: {python: app.store:Store}\nchat: {greeting: Hello}\n"
+    )
+    loaded = load_config(tmp_path)
+    assert loaded.config is not None
+    text = summary(loaded, loaded.config)
+    for line in ("  model     gpt-5", "  store     python app.store:Store", "  greeting  Hello"):
+        assert line in text.splitlines()

@@ -1,0 +1,219 @@
+"""The JSON Schema, and that the models agree with it."""
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from runtime.config import mistakes
+from runtime.config.interpolate import interpolate
+from runtime.config.mistakes import build_config, schema_diagnostics
+from runtime.config.model import Config
+from runtime.config.schema import config_schema
+from runtime.config.source import read_yaml
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+FULL: dict[str, Any] = read_yaml((CONFIGS / "good" / "full.yaml").read_text(encoding="utf-8"), "full.yaml").data
+
+
+def parts(value: Any, path: str = "#") -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(value, dict):
+        yield path, value
+        for key, item in value.items():
+            if key not in ("examples", "default", "const", "enum"):
+                yield from parts(item, f"{path}/{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from parts(item, f"{path}/{index}")
+
+
+def test_the_schema_is_a_schema_of_its_dialect() -> None:
+    schema = config_schema()
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert json.loads(json.dumps(schema)) == schema
+
+
+def test_every_property_has_a_description() -> None:
+    properties = [
+        (f"{path}/{name}", item)
+        for path, part in parts(config_schema())
+        if isinstance(part.get("properties"), dict) and part.get("type") == "object"
+        for name, item in part["properties"].items()
+    ]
+    assert len(properties) > 100
+    assert [path for path, item in properties if not item.get("description")] == []
+
+
+def test_every_mapping_of_the_language_is_closed() -> None:
+    mappings = [(path, part) for path, part in parts(config_schema()) if isinstance(part.get("properties"), dict)]
+    mappings = [(path, part) for path, part in mappings if part.get("type") == "object"]
+    assert [path for path, part in mappings if part["additionalProperties"] is not False] == []
+
+
+def test_the_schema_says_nothing_that_only_pydantic_understands() -> None:
+    words = {key for path, part in parts(config_schema()) if "/properties" not in path[-12:] for key in part}
+    assert not words & {"discriminator", "gt", "ge", "lt", "le"}
+
+
+@pytest.mark.parametrize("file", sorted((CONFIGS / "good").glob("*.yaml")), ids=lambda file: file.stem)
+def test_a_stock_validator_accepts_the_good_files_that_have_no_variables(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    data = read_yaml(text, file.name).data
+    errors = list(jsonschema.Draft202012Validator(config_schema()).iter_errors(data))
+    # A file with variables, or with numbers where text is expected, needs the runtime to read it.
+    assert bool(errors) == (file.stem in ("scalars", "variables"))
+
+
+def both(data: Any) -> tuple[bool, bool]:
+    try:
+        Config.model_validate(data)
+    except ValidationError:
+        accepted = False
+    else:
+        accepted = True
+    return accepted, mistakes._validator().is_valid(data)
+
+
+def paths(value: Any, base: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield base
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from paths(item, (*base, key))
+
+
+PATHS = list(paths(FULL))
+KEYS = sorted({str(key) for path in PATHS for key in path} | {"raw", "off", "url", "x-free", "nonsense", "factory"})
+VALUES: list[Any] = [
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    1.5,
+    8000,
+    10**9,
+    10**30,
+    "",
+    "x",
+    "a:b",
+    "a.b:c.d",
+    "10s",
+    "0s",
+    "5 s",
+]
+VALUES += [
+    "1KiB",
+    "off",
+    "memory",
+    "sqlite:///x",
+    "/x",
+    "/",
+    "http://x",
+    "responses",
+    "web_search",
+    "NO",
+    "no",
+    "é:é",
+    "١s",
+]
+VALUES += [
+    "a:b\n",
+    "10s\n",
+    "0.0ms",
+    "table",
+    "sections",
+    [],
+    {},
+    [1],
+    ["x"],
+    ["a:b"],
+    {"x": 1},
+    [{}],
+    {"python": "a:b"},
+]
+VALUES += [
+    {"text": "x"},
+    {"off": "off"},
+    {"widget": "order"},
+    {"type": "text", "text": "x"},
+    {"model": "m"},
+    "9" * 20 + "s",
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("key", sorted(FULL))
+def test_models_and_schema_agree_on_every_section(key: str, value: Any) -> None:
+    accepted, valid = both({**FULL, key: value})
+    assert accepted == valid
+
+
+@given(st.sampled_from(PATHS[1:]), st.sampled_from(VALUES))
+@settings(max_examples=700, deadline=None)
+def test_models_and_schema_agree_on_a_replaced_value(path: tuple[Any, ...], value: Any) -> None:
+    data = copy.deepcopy(FULL)
+    target = data
+    for step in path[:-1]:
+        target = target[step]
+    target[path[-1]] = value
+    accepted, valid = both(data)
+    assert accepted == valid
+
+
+@given(st.sampled_from(PATHS), st.sampled_from(KEYS), st.sampled_from(VALUES), st.booleans())
+@settings(max_examples=700, deadline=None)
+def test_models_and_schema_agree_on_an_added_or_removed_key(
+    path: tuple[Any, ...], key: str, value: Any, add: bool
+) -> None:
+    data = copy.deepcopy(FULL)
+    target: Any = data
+    for step in path:
+        target = target[step]
+    if isinstance(target, dict):
+        if add:
+            target[key] = value
+        elif target:
+            target.pop(sorted(target)[len(key) % len(target)])
+    accepted, valid = both(data)
+    assert accepted == valid
+
+
+@given(st.sampled_from(PATHS[1:]), st.sampled_from(VALUES))
+@settings(max_examples=300, deadline=None)
+def test_every_refusal_is_explained(path: tuple[Any, ...], value: Any) -> None:
+    data = copy.deepcopy(FULL)
+    target: Any = data
+    for step in path[:-1]:
+        target = target[step]
+    target[path[-1]] = value
+    filled = interpolate(read_yaml(json.dumps(data), "a.yaml"), {})
+    config, found = build_config(filled)
+    assert (config is None) == bool(found)
+    assert all(diagnostic.place.line for diagnostic in found)
+    assert "A199" not in {diagnostic.code for diagnostic in found}
+    assert not any(
+        word in diagnostic.message for diagnostic in found for word in ("<class", "NoneType", "dict", "Input should")
+    )
+
+
+def test_a_mistake_that_the_schema_does_not_see_is_still_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    blind = jsonschema.Draft202012Validator({})
+    monkeypatch.setattr(mistakes, "_validator", lambda: blind)
+    found = schema_diagnostics(interpolate(read_yaml("version: 3\n", "a.yaml"), {}))
+    assert {diagnostic.code for diagnostic in found} == {"A199"}
+
+
+def test_one_slip_among_many_entries_is_told_alone() -> None:
+    agents = "".join(f"  a{index}: {{model: m}}\n" for index in range(50)) + "  b: {modle: m}\n"
+    found = schema_diagnostics(interpolate(read_yaml(f"version: 1\nagents:\n{agents}", "a.yaml"), {}))
+    assert [str(diagnostic) for diagnostic in found] == [
+        "a.yaml:53:7: error A101: unknown key 'modle' (did you mean 'model'?) [agents.b.modle]"
+    ]

@@ -1,0 +1,109 @@
+"""The one template grammar."""
+
+from typing import Any
+
+import pytest
+from runtime.config.template import Template, TemplateError
+
+
+def render(text: str, **scope: Any) -> Any:
+    return Template.parse(text).render(scope)
+
+
+def test_a_text_without_marks_is_constant_and_itself() -> None:
+    template = Template.parse("Hello } { % you")
+    assert template.is_constant
+    assert template.names == frozenset()
+    assert template.render({}) == "Hello } { % you"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{{ n > 1 }}", True),
+        ("{{ n }}", 3),
+        ("{{ items }}", [1, 2]),
+        ("{{ none }}", None),
+        ("{{ items }}\n", [1, 2]),
+        ("{{- n -}}", 3),
+        ("{{ '5' }}", "5"),
+        ("{{ n if n > 5 else 'few' }}", "few"),
+        ("{{ items | length }}", 2),
+    ],
+)
+def test_a_single_expression_keeps_its_type(text: str, value: object) -> None:
+    rendered = render(text, n=3, items=[1, 2], none=None)
+    assert (rendered, type(rendered)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("n is {{ n }}", "n is 3"),
+        ("{{ n }}{{ n }}", "33"),
+        (" {{ n }}", " 3"),
+        ("{% if n %}yes{% endif %}", "yes"),
+        ("{% for i in range(3) %}{{ i }}{% endfor %}\n", "012\n"),
+        ("<b>{{ html }}</b>", "<b><&></b>"),
+        ("{# note #}{{ n }}.", "3."),
+    ],
+)
+def test_anything_else_is_text(text: str, value: str) -> None:
+    assert render(text, n=3, html="<&>") == value
+
+
+def test_names_are_the_free_variables() -> None:
+    template = Template.parse(
+        "{{ user.name }} {% for x in rows %}{{ x }}{{ loop.index }}{% endfor %}{% set y = a %}{{ y }}"
+    )
+    assert template.names == {"user", "rows", "a"}
+    assert Template.parse("{{ range(3) }}").names == frozenset()
+
+
+@pytest.mark.parametrize("text", ["{{ gone }}", "a {{ gone }}", "{{ n.gone }}", "{{ gone.x }}", "{{ n.gone + 1 }}"])
+def test_an_undefined_name_is_an_error(text: str) -> None:
+    with pytest.raises(TemplateError, match="gone"):
+        render(text, n=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [("{{ n", 1, 1), ("one\n  {{ n | nosuch }}", 2, 3), ("a\nb {% if %}", 2, 3), ("{% if n %}", 1, 1), ("{# n", 1, 1)],
+)
+def test_a_syntax_error_has_a_place(text: str, line: int, column: int) -> None:
+    with pytest.raises(TemplateError) as caught:
+        Template.parse(text)
+    assert (caught.value.line, caught.value.column) == (line, column)
+
+
+@pytest.mark.parametrize(
+    "text", ["{% include 'x' %}", "{% import 'x' as y %}", "{% extends 'x' %}", "{% from 'x' import y %}"]
+)
+def test_a_template_reads_no_other_file(text: str) -> None:
+    with pytest.raises(TemplateError, match="another file"):
+        Template.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ n.__class__ }}",
+        "{{ items.append(1) }}",
+        "{{ call.__globals__ }}",
+        "{% for i in range(99999999) %}{% endfor %}",
+        "{{ 1 / 0 }}",
+        "{{ call() }}",
+    ],
+)
+def test_what_an_expression_may_not_or_can_not_do_is_one_kind_of_error(text: str) -> None:
+    def call() -> None:
+        raise KeyError("inside")
+
+    with pytest.raises(TemplateError):
+        render(text, n=3, items=[1], call=call)
+
+
+def test_values_are_never_templates_again() -> None:
+    assert render("{{ x }} {{ x }}", x="{{ y }}") == "{{ y }} {{ y }}"
+    assert render("{{ x }}", x="{{ y }}") == "{{ y }}"

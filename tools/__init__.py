@@ -1,0 +1,1 @@
+"""The sample project's Python: tools, and the seams that agents.yaml names."""
