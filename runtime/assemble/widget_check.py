@@ -70,7 +70,7 @@ def _check(tree: Any, path: Path, templated: bool) -> Iterator[tuple[str, str]]:
             for node, where in _branch(several, (*path, branch)):
                 yield from _check(node, where, templated)
         return
-    if templated and _is_template(tree):
+    if templated and (tree is None or _is_template(tree)):
         return
     if not path and (problem := root_problem(tree)) and not _is_template(_type_of(tree)):
         yield "", problem

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -39,8 +39,8 @@ class Loaded:
     file: Path
     sources: Mapping[str, str]
     hash: str
-    places: Places
-    environ: Mapping[str, str]
+    places: Places = field(repr=False, compare=False)
+    environ: Mapping[str, str] = field(repr=False)
 
 
 def load_config(
@@ -66,7 +66,8 @@ def load_config(
             found += [*env_problems, *problems]
     return Loaded(
         config=None if has_errors(found) else config,
-        diagnostics=tuple(sort_diagnostics(found)),
+        # One place may have several paths, through aliases: jsonschema's order is not the same in every process.
+        diagnostics=tuple(sort_diagnostics(sorted(found, key=lambda diagnostic: diagnostic.path))),
         root=file.parent,
         file=file,
         sources=dict(files.texts),

@@ -19,6 +19,7 @@ _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufeff\uff00-\
 
 # Line breaks to YAML 1.1, and to libyaml, and none to YAML 1.2, to ruamel.yaml and to editors; and a mark in mid-text.
 _DISPUTED = re.compile("[\x85\u2028\u2029\ufeff]")
+_FLOW_VARIABLE = re.compile(r"[\[{,:]\s*\$\{[^}]*\}?\s*\S*$")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -89,7 +90,7 @@ def _second_opinion(text: str, file: str) -> list[yaml.Event] | Diagnostic:
     try:
         events = [_translate(event) for event in YAML(typ="safe", pure=True).parse(text)]
     except YAMLError as error:
-        return _explain(error, file)
+        return _explain(error, text, file)
     except (ValueError, RecursionError, UnicodeError) as error:
         return Diagnostic("A010", f"can't read this as YAML: {error}", Place(file))
     return _join_surrogates(events, file) or events
@@ -115,7 +116,7 @@ def _unprintable(text: str, index: int, file: str) -> Diagnostic:
     return Diagnostic("A010", message, Place(file, line, column), hint="write it as an escape in double quotes")
 
 
-def _explain(error: Any, file: str) -> Diagnostic:
+def _explain(error: Any, text: str, file: str) -> Diagnostic:
     problem = str(getattr(error, "problem", None) or "can't read this as YAML")
     mark = getattr(error, "problem_mark", None)
     context = getattr(error, "context_mark", None) or mark
@@ -126,8 +127,11 @@ def _explain(error: Any, file: str) -> Diagnostic:
             hint = words.hint.format(line=context.line + 1 if context else 1)
             mark = context if words.at_context else mark
             break
-    place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
-    return Diagnostic("A010", message, place, hint=hint)
+    if mark is None:
+        return Diagnostic("A010", message, Place(file), hint=hint)
+    if _FLOW_VARIABLE.search(text.splitlines()[mark.line][: mark.column] if mark.line < text.count("\n") else ""):
+        hint = 'between brackets a variable stands in quotes: "${NAME}"'
+    return Diagnostic("A010", message, Place(file, mark.line + 1, mark.column + 1), hint=hint)
 
 
 def _translate(event: Any) -> yaml.Event:

@@ -55,14 +55,15 @@ _THREAD_PAGE = Page[ThreadMetadata]
 
 
 def clean(text: str) -> str:
-    """Return the text without U+0000."""
-    return text.replace("\0", "") if "\0" in text else text
+    """Return the text without U+0000, and with a question mark for each half of a surrogate pair."""
+    text = text.replace("\0", "") if "\0" in text else text
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def check_owner(owner: str) -> str:
-    """Return the owner; raise ValueError for U+0000, whose removal could turn one owner into another."""
-    if "\0" in owner:
-        raise ValueError(f"owner {owner!r} holds U+0000")
+    """Return the owner; raise ValueError for text that would have to be cleaned: that could make one owner of two."""
+    if clean(owner) != owner:
+        raise ValueError(f"owner {owner!r} holds U+0000 or half a surrogate pair")
     return owner
 
 
@@ -172,7 +173,7 @@ def _without_nul(payload: str) -> str:
 def _without_surrogates(value: Any) -> Any:
     # Half of an emoji is a Python string and no UTF-8: models stream such text, and it must not cost the whole answer.
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
+        return clean(value)
     if isinstance(value, dict):
         return {_without_surrogates(key): _without_surrogates(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

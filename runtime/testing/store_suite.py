@@ -233,6 +233,8 @@ class StoreSuite:
             await store.save_thread(owner + "\0", _thread())
         with pytest.raises(ValueError, match="U\\+0000"):
             await store.load_threads(owner + "\0", limit=1, after=None, order="asc")
+        with pytest.raises(ValueError, match="surrogate"):
+            await store.load_threads(owner + "\ud800", limit=1, after=None, order="asc")
 
     async def test_every_page_size_reads_every_thread_once(self, store: ThreadStore, owner: str) -> None:
         """Pages of any size, end to end, are the list of threads, in the order of creation and not of `created_at`."""
@@ -483,6 +485,8 @@ class StoreSuite:
         found = [item.content[0].text for item in page.data if isinstance(item, AssistantMessageItem)]
         assert found == [*texts, "a?"]
         assert (await store.load_thread(owner, thread.id)).title == "'; DROP TABLE threads; --"
+        renamed = await store.update_thread(owner, thread.id, title="b\ud83d", metadata={"c": ["\ud83d"]})
+        assert (renamed.title, renamed.metadata) == ("b?", {"c": ["?"]})
 
     async def test_times_come_back_in_utc(self, store: ThreadStore, owner: str) -> None:
         """A naive time is local time; to the microsecond."""

@@ -105,7 +105,7 @@ def test_a_wrapped_file_may_carry_schema_copy_text_and_sample(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("root", "message"),
     [
-        ({"sections": []}, "sections: expected at least 1 items, got []"),
+        ({"sections": []}, "sections: expected 1 or more items, got []"),
         (
             {"sections": [{"type": "tabel", "rows": []}]},
             'sections[0].type: expected "table", "metadata", "image" or "text", got "tabel" (did you mean \'table\'?)',

@@ -20,7 +20,7 @@ WEATHER = (
 ORDERS = (
     '{"type":"ListView","limit":5,"children":[{%- for order in orders -%}{"type":"ListViewItem","key":{{ (order.id) |'
     ' tojson }},"onClickAction":{"type":"order.open","payload":{"id":{{ (order.id) | tojson }},"tags":{{ (order.tags) |'
-    ' tojson }}}},"children":[{"type":"Text","value":{{ (order.title) | tojson }},"weight":"semibold"},{"type":"Spacer"}'
+    ' tojson }}}},"children":[{"type":"Text","value":{{ (order.title) | tojson }},"weight":"bold"},{"type":"Spacer"}'
     ',{%- if (order.paid) -%}{"type":"Badge","label":"Paid","color":"success"}{%- else -%}{"type":"Badge","label":"Open'
     '"}{%- endif -%}]}{% if not loop.last %},{% endif %}{%- endfor -%}]}'
 )
@@ -163,7 +163,7 @@ def test_components_newer_than_the_sdk_are_a_warning_in_an_export_and_an_error_w
     assert build(tmp_path, template, encodedWidget=encoded).warnings == (
         "children[0].type: unknown component 'Hologram'",
     )
-    with pytest.raises(WidgetError, match="the sample does not work: .*unknown component 'Hologram'"):
+    with pytest.raises(WidgetError, match=r"the sample does not work: .*unknown component 'Hologram'"):
         build_widget(
             "export", TemplateWidget(template="export.widget", sample={"title": "x"}), tmp_path, lambda path: path
         )

@@ -1,9 +1,10 @@
-"""Every file of tests/configs/bad, and the exact text that it is refused with; UPDATE_EXPECTED=1 writes the texts anew."""
+"""Every file of tests/configs/bad, and the exact text that it is refused with (UPDATE_EXPECTED=1 writes it)."""
 
 import os
 from pathlib import Path
 
 import pytest
+
 from runtime.config.codes import CODES
 from runtime.config.load import load_config
 from runtime.diagnostics import has_errors

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from runtime.config.interpolate import Interpolation, interpolate, mask_urls, path_text, redact
 from runtime.config.mistakes import build_config
 from runtime.config.model import Config
@@ -99,7 +100,8 @@ def config(text: str, environ: dict[str, str]) -> Config:
 
 def test_a_field_of_another_type_takes_a_variable_and_coerces_it() -> None:
     built = config(
-        "server: {port: '${PORT}'}\nchat: {allow_cancel: '${OFF}', greeting: '${PORT}'}\nlimits: {body: '${SIZE}', message: '${PORT}'}\n"
+        "server: {port: '${PORT}'}\nchat: {allow_cancel: '${OFF}', greeting: '${PORT}'}\n"
+        "limits: {body: '${SIZE}', message: '${PORT}'}\n"
         "models: {m: {name: x, timeout: '${TIME}', settings: {temperature: '${HALF}'}}}\n",
         {"PORT": "81", "OFF": "false", "SIZE": "2KiB", "TIME": "1m", "HALF": ".5"},
     )

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from runtime.config.load import Loaded, load_config
 
 SMALL = "version: 1\nagents:\n  a: {model: m1}\n"
@@ -30,6 +31,10 @@ def test_a_folder_and_its_file_are_the_same_project(tmp_path: Path) -> None:
     assert by_folder.file == tmp_path / "agents.yaml"
     assert by_folder.config is not None
     assert by_folder.sources == {"agents.yaml": SMALL}
+
+
+def test_what_was_loaded_shows_no_environment(tmp_path: Path) -> None:
+    assert "hunter2" not in repr(load_config(write(tmp_path), environ={"KEY": "hunter2"}))
 
 
 def test_a_missing_file_says_the_way_out(tmp_path: Path) -> None:
@@ -131,7 +136,7 @@ def test_a_linked_project_folder_is_its_own_root(tmp_path: Path) -> None:
 
 
 def test_all_mistakes_of_a_phase_are_reported_sorted_in_one_pass(tmp_path: Path) -> None:
-    write(tmp_path, "version: 1\nagnets: {}\nagents:\n  a: {modle: ${UNSET}, tools: x}\n")
+    write(tmp_path, "version: 1\nagnets: {}\nagents:\n  a: {modle: '${UNSET}', tools: x}\n")
     lines = [(d.place.line, d.place.column, d.code) for d in load_config(tmp_path, environ={}).diagnostics]
     assert lines == sorted(lines)
     assert {code for _, _, code in lines} == {"A101", "A102", "A021"}

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+
 from runtime.config import mistakes
 from runtime.config.interpolate import interpolate
 from runtime.config.mistakes import build_config, schema_diagnostics
@@ -122,7 +123,7 @@ VALUES += [
     "NO",
     "no",
     "é:é",
-    "١s",
+    "\u0661s",
 ]
 VALUES += [
     "a:b\n",

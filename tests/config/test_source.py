@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+
 from runtime.config import source, syntax
 from runtime.config.scalars import resolve_plain
 from runtime.config.source import decode_text, read_yaml
@@ -106,7 +107,7 @@ def test_a_path_that_is_not_there_has_the_place_of_its_nearest_parent() -> None:
 
 def test_columns_count_characters_and_not_bytes() -> None:
     places = read_yaml('"ключ 😀": [é, x]\n', "a.yaml").places
-    assert places.value(("ключ 😀", 1)) == Place("a.yaml", 1, 14)
+    assert places.value(("ключ 😀", 1)) == Place("a.yaml", 1, 15)
 
 
 def test_the_text_of_a_number_is_kept_as_written() -> None:
@@ -177,6 +178,13 @@ def test_the_second_parser_reads_all_that_the_first_one_does() -> None:
     assert data["f"] == {"b": ["x:"], "c": 1.1, "d": "q", "e": "5"}
     assert data["g"] == "text\n"
     assert data["h"]["b"] == 0
+
+
+@pytest.mark.parametrize("text", ["a: {b: ${X}, c: 1}\n", "a: [${X:-y}, z]\n", "a: {b: ${X}}\n"])
+def test_a_variable_without_quotes_between_brackets_is_read_or_explained(text: str) -> None:
+    found = read_yaml(text, "a.yaml").diagnostics
+    assert [diagnostic.code for diagnostic in found] == ["A010"]
+    assert "quotes" in found[0].hint
 
 
 def test_a_pair_of_escaped_surrogates_is_one_character() -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from runtime.config.template import Template, TemplateError
 
 

@@ -159,7 +159,7 @@ def test_the_model_is_told_what_earlier_calls_gave_by_our_server_alone(runs: Run
     """Documented as `docs/sdk-differences.md#tool-history`."""
     last = {name: _last_of_the_desk(run.model_requests) for name, run in vars(runs).items()}
     calls = {name: [i["name"] for i in items if i.get("type") == "function_call"] for name, items in last.items()}
-    assert calls["handwritten"] == ["ask_location"]
+    assert set(calls["handwritten"]) == {"ask_location"}
     assert set(calls["ours"]) >= {"track_parcel", "take_note", "list_parcels", "ask_location"}
 
 

@@ -62,6 +62,7 @@ class Player(Model):
     fake_ids: bool = False
     no_ids: bool = False
     finished: int = 0
+    stage_name: str = ""
 
     def gate(self, word: str) -> Gate:
         """Stop before the piece of text that is `word`."""

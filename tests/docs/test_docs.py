@@ -1,0 +1,49 @@
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from runtime.config.load import load_config
+from runtime.diagnostics import has_errors
+from tests.docs.reference import draw_reference
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+WHOLE_FILES = [
+    pytest.param(block, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, block in enumerate(re.findall(r"```yaml\n(version: 1\n.*?)```", page.read_text(), re.DOTALL))
+]
+
+
+def test_the_reference_is_what_the_schema_says() -> None:
+    page = ROOT / "docs" / "reference.md"
+    if os.environ.get("UPDATE_EXPECTED"):
+        page.write_text(draw_reference())
+    assert page.read_text() == draw_reference()
+
+
+def test_there_are_whole_files_in_the_docs() -> None:
+    assert len(WHOLE_FILES) >= 3
+
+
+@pytest.mark.parametrize("block", WHOLE_FILES)
+def test_a_file_in_the_docs_has_no_mistake(block: str, tmp_path: Path) -> None:
+    (tmp_path / "agents.yaml").write_text(block)
+
+    loaded = load_config(tmp_path, environ={})
+
+    assert not has_errors(loaded.diagnostics), "\n".join(map(str, loaded.diagnostics))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_in_the_docs_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
+
+
+def test_every_page_is_listed_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert [page.name for page in (ROOT / "docs").glob("*.md") if f"docs/{page.name}" not in readme] == []
