@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from jinja2 import UndefinedError
-from jinja2.sandbox import SecurityError
+from jinja2.exceptions import SecurityError
 from pydantic import BaseModel
 
 from runtime.assemble.widget_components import text_properties

@@ -29,6 +29,8 @@ from runtime.config.template import Template
 
 __all__ = ["BuiltWidget", "WidgetBuildError", "WidgetError", "build_widget", "build_widgets", "check_components"]
 
+_MORE_PROPERTIES = {"patternProperties", "allOf", "anyOf", "oneOf", "if", "$ref"}
+
 Data = Mapping[str, Any] | BaseModel | None
 Resolve = Callable[[str], object]
 
@@ -227,7 +229,7 @@ def _fragile(form: Form, sample: dict[str, Any] | None) -> list[str]:
 
 def _unknown_names(form: Form, copy: Template | None, schema: Mapping[str, Any] | None) -> list[str]:
     """Hold the names in the templates against the schema: a mistake where it is closed, else a warning."""
-    if not schema or "properties" not in schema:
+    if not schema or "properties" not in schema or schema.keys() & _MORE_PROPERTIES:
         return []
     used = {} if isinstance(form.template, StudioTemplate) else dict(form.template.names)
     used |= {name: "copy_text" for name in (copy.names if copy else ()) if name not in used}

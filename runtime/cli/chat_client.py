@@ -88,7 +88,15 @@ def read_events(chunks: Iterable[bytes]) -> Iterator[Event]:
         *lines, pending = (pending + chunk).split(b"\n")
         for line in lines:
             if line.startswith(b"data:"):
-                yield json.loads(line[5:])
+                yield _event(line[5:])
+
+
+def _event(data: bytes) -> Event:
+    try:
+        event = json.loads(data)
+    except ValueError as error:
+        raise ChatFault("the server sent an event that is not JSON") from error
+    return event if isinstance(event, dict) else {}
 
 
 def _is_stream(response: httpx.Response) -> bool:

@@ -32,7 +32,11 @@ class Typed:
         try:
             return input(prompt)
         except EOFError:
+            print()
             return None
+        except KeyboardInterrupt:
+            print()
+            raise
 
 
 class Scripted:

@@ -42,6 +42,7 @@ class Turn:
     _written: dict[str, str] = field(default_factory=dict)
     _widgets: dict[str, dict[str, Any]] = field(default_factory=dict)
     _line_is_open: bool = False
+    _title: str | None = None
 
     def take(self, event: Event) -> None:
         """Show one event; one of a type that is not known is passed over."""
@@ -50,11 +51,13 @@ class Turn:
             show(self, event)
 
     def finish(self) -> None:
-        """End the line of a text that streamed, and draw the widgets that were never called done."""
+        """Show what waited for the end: widgets that were never called done, and the title."""
         self.end_line()
         for item_id, widget in list(self._widgets.items()):
             self._draw_widget(item_id, widget)
         self._widgets.clear()
+        if self._title:
+            self.line(f"title: {one_line(self._title)}", "dim")
 
     def show_item(self, item: dict[str, Any]) -> None:
         """Show an item as it is stored, as when a thread is opened."""
@@ -85,8 +88,8 @@ class Turn:
     def _thread(self, event: Event) -> None:
         thread = event.get("thread") or {}
         self.thread_id = thread.get("id", self.thread_id)
-        if thread.get("title"):
-            self.line(f"title: {one_line(thread['title'])}", "dim")
+        # A title comes while the text streams; it is shown when it can't cut a sentence in two.
+        self._title = thread.get("title") or self._title
         status = thread.get("status") or {}
         if status.get("type") in ("locked", "closed"):
             reason = f": {one_line(status['reason'])}" if status.get("reason") else ""

@@ -92,7 +92,7 @@ def _run_quietly(server: uvicorn.Server, listener: socket.socket, done: threadin
 
 def _settings(app: Any, *, access_log: bool, log_level: str) -> uvicorn.Config:
     return uvicorn.Config(
-        app, lifespan="on", access_log=access_log, log_level=log_level, timeout_graceful_shutdown=_GRACE_S, ws="none"
+        app, lifespan="on", access_log=access_log, log_level=log_level, timeout_graceful_shutdown=_GRACE_S
     )
 
 

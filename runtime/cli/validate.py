@@ -20,7 +20,7 @@ def validate_projects(paths: Sequence[Path], *, output: Literal["text", "json"],
     """Check each project and print what was found; 1 when one has errors (or, strict, warnings)."""
     projects = [load_project(path) for path in paths]
     found = [diagnostic for project in projects for diagnostic in project.diagnostics]
-    failed = has_errors(found) or (strict and any(diagnostic.severity == "warning" for diagnostic in found))
+    failed = has_errors(found) or (strict and _warns(found))
     if output == "json":
         print(json.dumps(_as_json(found, ok=not failed), indent=2, ensure_ascii=False))
     else:
@@ -32,11 +32,15 @@ def _print_text(projects: Sequence[Loaded], found: Sequence[Diagnostic], *, stri
     sources = {file: text for project in projects for file, text in project.sources.items()}
     print_diagnostics(found, sources, sys.stdout)
     for project in projects:
-        if not project.diagnostics and project.config is not None:
+        if project.config is not None and not (strict and _warns(project.diagnostics)):
             print(f"{display_path(project.file)}: ok ({_contents(project)})")
     if found:
-        note = " (warnings fail because of --strict)" if strict and not has_errors(found) else ""
+        note = " (warnings fail because of --strict)" if strict and _warns(found) and not has_errors(found) else ""
         print(count(found) + note)
+
+
+def _warns(found: Sequence[Diagnostic]) -> bool:
+    return any(diagnostic.severity == "warning" for diagnostic in found)
 
 
 def _contents(project: Loaded) -> str:

@@ -17,7 +17,7 @@ from runtime.config.files import ProjectFiles
 from runtime.config.interpolate import interpolate
 from runtime.config.mistakes import build_config
 from runtime.config.model import Config
-from runtime.config.source import Places, Source, decode_text, read_yaml
+from runtime.config.source import Places, Source, collector_paused, decode_text, read_yaml
 from runtime.diagnostics import Diagnostic, Place, has_errors, sort_diagnostics
 
 CONFIG_FILE = "agents.yaml"
@@ -50,12 +50,16 @@ def load_config(
 
     `environ` stands for the process's environment; `unset` says how bad a variable without value and default is.
     """
+    with collector_paused():
+        return _load(project, os.environ if environ is None else environ, unset)
+
+
+def _load(project: Path, variables: Mapping[str, str], unset: Literal["warning", "error"]) -> Loaded:
     file = project / CONFIG_FILE if project.is_dir() else project
     files = ProjectFiles(file.parent)
     text, found = _read_config_text(files, file)
     config: Config | None = None
     places = Places(file.name)
-    variables = os.environ if environ is None else environ
     if text is not None:
         source = read_yaml(text, file.name)
         places = source.places

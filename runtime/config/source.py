@@ -21,7 +21,6 @@ from runtime.diagnostics import Diagnostic, Place
 Path: TypeAlias = tuple[str | int, ...]
 """The keys and indexes that lead from the root of a file to a value."""
 
-MAX_DEPTH = 100
 MAX_ALIASED = 200_000
 _CORE_TAGS: dict[str, type | tuple[type, ...]] = {
     "tag:yaml.org,2002:str": str,
@@ -160,7 +159,7 @@ def decode_text(content: bytes, file: str) -> str | Diagnostic:
 
 def read_yaml(text: str, file: str) -> Source:
     """Read one YAML document; every mistake becomes a diagnostic of the returned source, never an exception."""
-    with _collector_paused():
+    with collector_paused():
         events = parse_events(text.removeprefix("\ufeff"), file)
         if isinstance(events, Diagnostic):
             return Source(file, text, None, Places(file), (events,))
@@ -170,7 +169,8 @@ def read_yaml(text: str, file: str) -> Source:
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
+    """Keep the garbage collector from running; nested uses are fine."""
     # The events of a large file are 100,000 live objects: collecting among them doubles the time.
     enabled = gc.isenabled()
     gc.disable()
@@ -182,7 +182,7 @@ def _collector_paused() -> Iterator[None]:
 
 
 class _Builder:
-    """Reads events into data and nodes, with a stack of its own: no depth of nesting can exhaust Python's."""
+    """Reads events into data and nodes."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -192,22 +192,19 @@ class _Builder:
         self.stack: list[_Node] = []
         self.anchors: dict[str, tuple[Any, Any] | None] = {}
         self.aliased = 0
-        self.skipped = 0
 
     def read(self, events: list[yaml.Event]) -> None:
         documents = 0
         for event in events:
             kind = type(event)
             if kind is yaml.ScalarEvent:
-                if not self.skipped:
-                    self._scalar(event)
+                self._scalar(event)
             elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
                 self._start(event, {} if kind is yaml.MappingStartEvent else [])
             elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
                 self._end()
             elif kind is yaml.AliasEvent:
-                if not self.skipped:
-                    self._alias(event)
+                self._alias(event)
             elif kind is yaml.DocumentStartEvent:
                 documents += 1
                 if documents > 1:
@@ -239,11 +236,6 @@ class _Builder:
         return data
 
     def _start(self, event: Any, data: dict[str, Any] | list[Any]) -> None:
-        if self.skipped or len(self.stack) >= MAX_DEPTH:
-            if not self.skipped:
-                self._report("A017", event, f"nested more than {MAX_DEPTH} levels deep")
-            self.skipped += 1
-            return
         if event.tag is not None and event.tag != "!":
             self._tagged(event, data)
         if event.anchor is not None:
@@ -251,24 +243,12 @@ class _Builder:
         self.stack.append(_Node(event, data))
 
     def _end(self) -> None:
-        if self.skipped:
-            self.skipped -= 1
-            if not self.skipped:
-                self._attach_skipped()
-            return
         node = self.stack.pop()
         if node.merges:
             self._merge(node)
         if node.anchor is not None:
             self.anchors[node.anchor] = (node, node.data)
         self._attach(node, node.data)
-
-    def _attach_skipped(self) -> None:
-        top = self.stack[-1]
-        if isinstance(top.data, list):
-            top.data.append(None)
-        else:
-            top.key = None
 
     def _alias(self, event: Any) -> None:
         name = event.anchor

@@ -7,7 +7,7 @@ libyaml is ten times as fast as ruamel.yaml's own parser and refuses a few files
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,12 @@ import yaml
 
 from runtime.diagnostics import Diagnostic, Place
 
+MAX_DEPTH = 100
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufeff\uff00-\ufffd\U00010000-\U0010ffff]")
 
 # Line breaks to YAML 1.1, and to libyaml, and none to YAML 1.2, to ruamel.yaml and to editors; and a mark in mid-text.
 _DISPUTED = re.compile("[\x85\u2028\u2029\ufeff]")
-_FLOW_VARIABLE = re.compile(r"[\[{,:]\s*\$\{[^}]*\}?\s*\S*$")
+_FLOW_VARIABLE = re.compile(r"[\[{,:]\s*\$\{")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -67,9 +68,34 @@ def parse_events(text: str, file: str) -> list[yaml.Event] | Diagnostic:
     if found := _DISPUTED.search(text):
         return _unprintable(text, found.start(), file)
     try:
-        return list(_libyaml_events(text))
+        return list(_shallow(_libyaml_events(text)))
+    except _TooDeep as error:
+        return error.diagnostic(file)
     except (yaml.YAMLError, UnicodeError, ValueError):
         return _second_opinion(text, file)
+
+
+class _TooDeep(Exception):
+    def __init__(self, mark: Any) -> None:
+        self.mark = mark
+
+    def diagnostic(self, file: str) -> Diagnostic:
+        place = Place(file, self.mark.line + 1, self.mark.column + 1)
+        return Diagnostic("A017", f"nested more than {MAX_DEPTH} levels deep", place)
+
+
+def _shallow(events: Iterable[yaml.Event]) -> Iterator[yaml.Event]:
+    """Stop at the first value that is too deep: both parsers take time by the square of the depth."""
+    depth = 0
+    for event in events:
+        kind = type(event)
+        if kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise _TooDeep(event.start_mark)
+        elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            depth -= 1
+        yield event
 
 
 def _libyaml_events(text: str) -> Iterator[yaml.Event]:
@@ -88,7 +114,9 @@ def _second_opinion(text: str, file: str) -> list[yaml.Event] | Diagnostic:
     if found := _UNPRINTABLE.search(text):
         return _unprintable(text, found.start(), file)
     try:
-        events = [_translate(event) for event in YAML(typ="safe", pure=True).parse(text)]
+        events = list(_shallow(map(_translate, YAML(typ="safe", pure=True).parse(text))))
+    except _TooDeep as error:
+        return error.diagnostic(file)
     except YAMLError as error:
         return _explain(error, text, file)
     except (ValueError, RecursionError, UnicodeError) as error:
@@ -129,7 +157,8 @@ def _explain(error: Any, text: str, file: str) -> Diagnostic:
             break
     if mark is None:
         return Diagnostic("A010", message, Place(file), hint=hint)
-    if _FLOW_VARIABLE.search(text.splitlines()[mark.line][: mark.column] if mark.line < text.count("\n") else ""):
+    line = [*text.split("\n"), ""][mark.line]
+    if _FLOW_VARIABLE.search(line[: mark.column + 1]):
         hint = 'between brackets a variable stands in quotes: "${NAME}"'
     return Diagnostic("A010", message, Place(file, mark.line + 1, mark.column + 1), hint=hint)
 

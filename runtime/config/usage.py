@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from runtime.config.findings import Findings
 from runtime.config.model import Config
@@ -15,19 +15,33 @@ def check_usage(config: Config, found: Findings) -> None:
     """Report what could be left out of the file, and agents that call each other without end."""
     _check_agents(config, found)
     _check_circles(config, found)
-    used_tools = {name for agent in config.agents.values() for name in agent.tools}
-    for name in config.tools.keys() - used_tools:
-        found.report("A221", ("tools", name), f"no agent uses the tool {name!r}", severity="warning", at_key=True)
-    used_models = {agent.model for agent in config.agents.values()}
-    if isinstance(config.chat.title, ModelTitle):
-        used_models.add(config.chat.title.model)
-    for name in config.models.keys() - used_models:
-        found.report("A222", ("models", name), f"nothing uses the model {name!r}", severity="warning", at_key=True)
+    _check_unused("A221", "tools", config.tools, _used_tools(config), "no agent uses the tool {!r}", found)
+    _check_unused("A222", "models", config.models, _used_models(config), "nothing uses the model {!r}", found)
     shown = {tool.widget for tool in config.tools.values() if isinstance(tool, WidgetTool)}
     shown |= {action.widget for action in config.actions.values() if isinstance(action, WidgetAction)}
     for name in config.widgets.keys() - shown:
         message = f"nothing in this file shows the widget {name!r}"
         found.report("A223", ("widgets", name), message, "Python may, by its name", severity="note", at_key=True)
+
+
+def _used_tools(config: Config) -> set[str]:
+    return {name for agent in config.agents.values() for name in agent.tools}
+
+
+def _used_models(config: Config) -> set[str]:
+    title = config.chat.title
+    return {agent.model for agent in config.agents.values()} | (
+        {title.model} if isinstance(title, ModelTitle) else set()
+    )
+
+
+def _check_unused(
+    code: str, section: str, declared: Mapping[str, object], used: set[str], message: str, found: Findings
+) -> None:
+    if any("${" in name for name in used):
+        return  # a variable that isn't set may be the name of any of them
+    for name in declared.keys() - used:
+        found.report(code, (section, name), message.format(name), severity="warning", at_key=True)
 
 
 def _check_agents(config: Config, found: Findings) -> None:

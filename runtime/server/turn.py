@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from uuid import uuid4
 
 from agents import Runner
 from chatkit.agents import ResponseStreamConverter
@@ -206,7 +207,8 @@ def client_call(context: RuntimeContext, asked: Asked) -> ClientToolCallItem:
         created_at=datetime.now(UTC),
         name=asked.call.name,
         arguments=asked.call.arguments,
-        call_id=asked.call_id or new_id("call"),
+        # Not one of our own ids: Chat Completions takes at most 40 characters.
+        call_id=asked.call_id or f"call_{uuid4().hex}",
     )
 
 

@@ -52,52 +52,66 @@ def frame(event: Event) -> bytes:
 class Channel:
     """From the turn to its response: whoever writes never waits, whoever reads takes all there is at once."""
 
-    __slots__ = ("_chunks", "_closed", "_waiter")
+    __slots__ = ("_chunks", "_closed", "_silent_since", "_timer", "_waiter")
 
     def __init__(self) -> None:
         self._chunks: deque[bytes] = deque()
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[bool] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._silent_since = 0.0
         self._closed = False
 
     def put(self, chunk: bytes) -> None:
         """Add bytes to be sent."""
         self._chunks.append(chunk)
-        self._wake()
+        self._wake(silent=False)
 
     def close(self) -> None:
         """Say that nothing follows."""
         self._closed = True
-        self._wake()
+        self._wake(silent=False)
 
-    def _wake(self) -> None:
+    def _wake(self, *, silent: bool) -> None:
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+            self._waiter.set_result(silent)
 
     async def take(self, ping_s: float) -> bytes | None:
         """Return what has gathered, a ping when nothing came for `ping_s` seconds, or None at the end."""
         while not self._chunks:
             if self._closed:
+                self._stop_timer()
                 return None
-            if not await self._wait(ping_s):
+            if await self._silent(ping_s):
                 return PING
         taken = b"".join(self._chunks)
         self._chunks.clear()
         return taken
 
-    async def _wait(self, ping_s: float) -> bool:
+    async def _silent(self, ping_s: float) -> bool:
+        """Wait for something to take; True when it was quiet for too long."""
         loop = asyncio.get_running_loop()
-        waiter = self._waiter = loop.create_future()
-        timer = loop.call_later(ping_s, _give_up, waiter)
+        self._waiter = loop.create_future()
+        self._silent_since = loop.time()
+        if self._timer is None:
+            # One timer for the whole stream, moved on when it fires: a timer for each wait costs more than the wait.
+            self._timer = loop.call_later(ping_s, self._tick, ping_s)
         try:
-            await waiter
-            return True
-        except TimeoutError:
-            return False
+            return await self._waiter
         finally:
-            timer.cancel()
             self._waiter = None
 
+    def _tick(self, ping_s: float) -> None:
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
+        loop = asyncio.get_running_loop()
+        left_s = self._silent_since + ping_s - loop.time()
+        if left_s <= 0:
+            self._wake(silent=True)
+        else:
+            self._timer = loop.call_later(left_s, self._tick, ping_s)
 
-def _give_up(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError())
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from chatkit.store import NotFoundError
 from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata, ThreadStatus
 from sqlalchemy import Connection, Row, make_url
 from sqlalchemy.exc import ArgumentError
@@ -193,11 +194,14 @@ class SqlStore(ThreadStore):
     async def load_item(self, owner: str, thread_id: str, item_id: str) -> ThreadItem:
         """See `ThreadStore`."""
         keys = _keys(owner, thread_id) | {"item": clean(item_id)}
-        read = self._database.read
-        payload = await read(lambda connection: connection.execute(sql.LOAD_ITEM, keys).scalar_one_or_none())
-        if payload is None:
-            raise item_not_found(item_id)
-        return load_item(payload)
+
+        def work(connection: Connection) -> str:
+            payload: str | None = connection.execute(sql.LOAD_ITEM, keys).scalar_one_or_none()
+            if payload is None:
+                raise _item_missing(connection, owner, thread_id, item_id)
+            return payload
+
+        return load_item(await self._database.read(work))
 
     async def item_ids_after(self, owner: str, thread_id: str, item_id: str) -> list[str]:
         """See `ThreadStore`."""
@@ -206,7 +210,7 @@ class SqlStore(ThreadStore):
         def work(connection: Connection) -> list[str]:
             seq = connection.execute(sql.FIND_ITEM, keys).scalar_one_or_none()
             if seq is None:
-                raise item_not_found(item_id)
+                raise _item_missing(connection, owner, thread_id, item_id)
             return list(connection.execute(sql.ITEM_IDS_AFTER, keys | {"seq": seq}).scalars())
 
         return await self._database.read(work)
@@ -310,6 +314,11 @@ def _require_thread(connection: Connection, owner: str, thread_id: str, *, lock:
     statement = sql.LOCK_THREAD if lock else sql.FIND_THREAD
     if connection.execute(statement, _keys(owner, thread_id)).one_or_none() is None:
         raise thread_not_found(thread_id)
+
+
+def _item_missing(connection: Connection, owner: str, thread_id: str, item_id: str) -> NotFoundError:
+    _require_thread(connection, owner, thread_id)
+    return item_not_found(item_id)
 
 
 def _thread_row(owner: str, thread: ThreadMetadata) -> dict[str, Any]:

@@ -48,6 +48,8 @@ class FakeServer:
             return
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
         for event in answer:
+            if isinstance(event, Exception):
+                raise event
             # Split in the middle: a client has to put the pieces together.
             text = f": ping\n\ndata: {json.dumps(event, ensure_ascii=False)}\n\n".encode()
             for part in (text[:20], text[20:]):

@@ -116,11 +116,11 @@ def test_what_is_not_text_gets_a_line_each(talk: Any) -> None:
         "… Looking",
         'effect theme {"dark": true}',
         "warning: Quota: nearly used up",
-        "title: Rain",
         "this thread is locked: old",
         f"[image: data:{'A' * 55}… (905 characters)]",
         "· thought for 3 s",
         "hmm",
+        "title: Rain",
     ]
 
 
@@ -438,6 +438,17 @@ def test_events_survive_any_split_of_the_bytes_and_any_line_separator() -> None:
     body = b": ping\n\n" + b"".join(f"data: {json.dumps(e, ensure_ascii=False)}\r\n\r\n".encode() for e in events)
     assert list(read_events(bytes([byte]) for byte in body)) == events
     assert list(read_events([body])) == events
+
+
+def test_an_event_that_is_no_json_is_a_fault() -> None:
+    with pytest.raises(ChatFault, match="not JSON"):
+        list(read_events([b"data: {oops\n\n"]))
+
+
+def test_a_stream_that_breaks_off_keeps_what_was_said_and_fails_a_script(talk: Any) -> None:
+    ran = talk([[CREATED, delta("So far"), ValueError("the server crashed")]], "hi")
+    assert ran.code == 1
+    assert ran.out.startswith("> hi\nSo far\nerror: the connection to http://127.0.0.1:")
 
 
 def test_a_json_answer_to_a_streaming_request_is_a_fault(server: Any) -> None:

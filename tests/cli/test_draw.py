@@ -10,9 +10,9 @@ from rich.console import Console
 from runtime.cli.draw import _DRAWERS, Choice, Field, draw_widget
 
 
-def drawn(tree: dict[str, Any], width: int = 60) -> str:
+def drawn(tree: dict[str, Any], width: int = 60, first: int = 1) -> str:
     console = Console(file=StringIO(), width=width, markup=False, emoji=False, highlight=False)
-    console.print(draw_widget(tree).body)
+    console.print(draw_widget(tree, first).body)
     return console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
 
 
@@ -157,13 +157,7 @@ def test_an_image_shows_its_words_and_never_a_wall_of_base64() -> None:
 
 
 def test_numbers_begin_where_the_caller_says() -> None:
-    assert "/5" in str(Console(file=StringIO()).render_str("")) + drawn_from(card(button("Go", "go")), 5)
-
-
-def drawn_from(tree: dict[str, Any], first: int) -> str:
-    console = Console(file=StringIO(), width=60)
-    console.print(draw_widget(tree, first).body)
-    return console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
+    assert "[Go] /5" in drawn(card(button("Go", "go")), first=5)
 
 
 @pytest.mark.parametrize(

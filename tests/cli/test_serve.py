@@ -27,8 +27,10 @@ class Serving:
     def stop(self, number: int) -> tuple[int, str]:
         """Send a signal and wait; gives the exit code and what was printed since the address."""
         self.process.send_signal(number)
-        out, _ = self.process.communicate(timeout=60)
-        return self.process.returncode, out
+        assert self.process.stdout is not None
+        # Not communicate(): it would lose what was read ahead of the line that says ready.
+        out = self.process.stdout.read()
+        return self.process.wait(), out
 
 
 @contextmanager
@@ -42,8 +44,8 @@ def serving(folder: Path, *arguments: str) -> Iterator[Serving]:
         stderr=subprocess.STDOUT,
         encoding="utf-8",
     )
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         head: list[str] = []
         for line in process.stdout:
             head.append(line.rstrip("\n"))
@@ -54,7 +56,8 @@ def serving(folder: Path, *arguments: str) -> Iterator[Serving]:
             pytest.fail("\n".join(head))
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stdout.close()
 
 
 def post(url: str, type_: str = "threads.list", **headers: str) -> httpx.Response:

@@ -57,7 +57,8 @@ def test_warnings_fail_only_when_strict(cli: Callable[..., object], project: Pat
     write(project, UNUSED)
     loose, strict = cli("validate", "small"), cli("validate", "small", "--strict")
     assert (loose.code, strict.code) == (0, 1)
-    assert loose.out.endswith("1 warning\n")
+    assert loose.out.endswith("small/agents.yaml: ok (1 agent)\n1 warning\n")
+    assert "ok" not in strict.out
     assert strict.out.endswith("1 warning (warnings fail because of --strict)\n")
 
 

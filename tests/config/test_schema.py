@@ -91,6 +91,7 @@ def paths(value: Any, base: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 PATHS = list(paths(FULL))
 KEYS = sorted({str(key) for path in PATHS for key in path} | {"raw", "off", "url", "x-free", "nonsense", "factory"})
+SMALL: dict[str, Any] = {"version": 1, "agents": {"a": {"model": "m1"}}}
 VALUES: list[Any] = [
     None,
     True,
@@ -150,15 +151,14 @@ VALUES += [
 ]
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
 @pytest.mark.parametrize("key", sorted(FULL))
-def test_models_and_schema_agree_on_every_section(key: str, value: Any) -> None:
-    accepted, valid = both({**FULL, key: value})
-    assert accepted == valid
+def test_models_and_schema_agree_on_every_section(key: str) -> None:
+    disputed = [value for value in VALUES if len(set(both({**SMALL, key: value}))) > 1]
+    assert disputed == []
 
 
 @given(st.sampled_from(PATHS[1:]), st.sampled_from(VALUES))
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_models_and_schema_agree_on_a_replaced_value(path: tuple[Any, ...], value: Any) -> None:
     data = copy.deepcopy(FULL)
     target = data
@@ -170,7 +170,7 @@ def test_models_and_schema_agree_on_a_replaced_value(path: tuple[Any, ...], valu
 
 
 @given(st.sampled_from(PATHS), st.sampled_from(KEYS), st.sampled_from(VALUES), st.booleans())
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_models_and_schema_agree_on_an_added_or_removed_key(
     path: tuple[Any, ...], key: str, value: Any, add: bool
 ) -> None:
@@ -188,7 +188,7 @@ def test_models_and_schema_agree_on_an_added_or_removed_key(
 
 
 @given(st.sampled_from(PATHS[1:]), st.sampled_from(VALUES))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_refusal_is_explained(path: tuple[Any, ...], value: Any) -> None:
     data = copy.deepcopy(FULL)
     target: Any = data

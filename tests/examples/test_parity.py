@@ -17,7 +17,7 @@ from typing import Any
 import agents
 import httpx
 import pytest
-from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+from openai import AsyncOpenAI
 
 from runtime.server.app import create_app
 from tests.examples.desk_model import DeskModel
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DESK = ROOT / "examples" / "courier_desk"
 REASONS = ROOT / "docs" / "sdk-differences.md"
 # A connection for each request: uvicorn drops one on which an app has failed, and the handwritten server closes none.
-ONE_REQUEST_EACH = httpx.Limits(max_keepalive_connections=0)
+CLOSE = {"connection": "close"}
 HANDWRITTEN_FAILS = {
     "its result once more",
     "the model fails",
@@ -88,8 +88,7 @@ def _run_handwritten() -> Run:
 
     model = DeskModel(Reader())
     with serving(model.app) as model_url:
-        http = DefaultAsyncHttpxClient(limits=ONE_REQUEST_EACH)
-        client = AsyncOpenAI(base_url=f"{model_url}/v1", api_key="none", max_retries=0, http_client=http)
+        client = AsyncOpenAI(base_url=f"{model_url}/v1", api_key="none", max_retries=0, default_headers=CLOSE)
         with serving(create_handwritten(agents.OpenAIResponsesModel("desk", client))) as url:
             return Run(asyncio.run(_talk(url, model.reader)), model.requests)
 
@@ -103,11 +102,18 @@ def _run_ours() -> Run:
 
 
 async def _talk(url: str, reader: Reader) -> dict[str, Exchange]:
-    async with httpx.AsyncClient(base_url=url, timeout=30, limits=ONE_REQUEST_EACH) as http:
+    async with httpx.AsyncClient(base_url=url, timeout=30, headers=CLOSE) as http:
         caller = Caller(http, reader)
         await play(caller)
     assert len({exchange.name for exchange in caller.exchanges}) == len(caller.exchanges), "an exchange's name repeats"
     return {exchange.name: exchange for exchange in caller.exchanges}
+
+
+def test_the_desk_itself_knows_neither_server() -> None:
+    sources = {path.name: path.read_text(encoding="utf-8") for path in (DESK / "app").glob("*.py")}
+    assert {"tools.py", "actions.py", "context.py", "converter.py", "routes.py"} <= sources.keys()
+    imports = re.compile(r"^\s*(?:from|import)\s+(?:runtime|handwritten)\b", re.MULTILINE)
+    assert not [name for name, source in sources.items() if imports.search(source)]
 
 
 def test_both_servers_send_the_same_events(runs: Runs) -> None:

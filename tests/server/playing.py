@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from agents import Model, ModelResponse, ModelSettings, Usage
@@ -51,18 +51,18 @@ class Asked:
 Reply = str | Exception | Sequence[Any] | Callable[[Asked], Any]
 
 
-@dataclass
+# No dataclass: the SDK walks into those of an agent's parts, and copies what it finds there.
 class Player(Model):
     """Plays `replies` in turn, and the last one again and again; a reply is a text, steps, an error, or a function."""
 
-    replies: list[Reply] = field(default_factory=lambda: ["Fine."])
-    gates: dict[str, Gate] = field(default_factory=dict)
-    asked: list[Asked] = field(default_factory=list)
-    sent: list[Any] = field(default_factory=list)
-    fake_ids: bool = False
-    no_ids: bool = False
-    finished: int = 0
-    stage_name: str = ""
+    def __init__(self, *replies: Reply) -> None:
+        self.replies: list[Reply] = list(replies) or ["Fine."]
+        self.gates: dict[str, Gate] = {}
+        self.asked: list[Asked] = []
+        self.sent: list[Any] = []
+        self.fake_ids = self.no_ids = False
+        self.finished = 0
+        self.stage_name = ""
 
     def gate(self, word: str) -> Gate:
         """Stop before the piece of text that is `word`."""

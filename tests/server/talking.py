@@ -170,11 +170,11 @@ class Client:
     async def get(self, path: str, headers: Mapping[str, str] | None = None) -> Exchange:
         return await self.request("GET", path, headers=headers).end()
 
-    def ask(self, kind: str, headers: Mapping[str, str] | None = None, **params: Any) -> Exchange:
+    def ask(self, kind: str, headers: Mapping[str, str] | None = None, /, **params: Any) -> Exchange:
         """Send a request of the protocol and return at once."""
         return self.start(json.dumps({"type": kind, "params": params}).encode(), headers)
 
-    async def call(self, kind: str, headers: Mapping[str, str] | None = None, **params: Any) -> Exchange:
+    async def call(self, kind: str, headers: Mapping[str, str] | None = None, /, **params: Any) -> Exchange:
         """Send a request of the protocol and wait for the whole answer."""
         return await self.ask(kind, headers, **params).end()
 

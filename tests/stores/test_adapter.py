@@ -131,9 +131,7 @@ async def test_model_items_lie_in_the_store_as_hidden_context(adapter: ChatKitSt
     assert load_item(written) == model_item(1) == await adapter.load_item("alice", "thr_1", "mdl_1")
 
 
-async def test_a_page_is_full_though_most_items_are_passed_over(
-    adapter: ChatKitStoreAdapter, plain: PlainStore
-) -> None:
+async def test_a_page_is_full_though_most_are_passed_over(adapter: ChatKitStoreAdapter, plain: PlainStore) -> None:
     items: list[ThreadItem] = [end("msg_1"), *(model_item(n) for n in range(250)), end("msg_2"), end("msg_3")]
     plain.thread, plain.items = THREAD, items
     page = await adapter.load_items("alice", "thr_1", limit=2, order="asc")

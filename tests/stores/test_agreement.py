@@ -22,6 +22,7 @@ THREADS = st.sampled_from(["thr_1", "thr_2", "thr_3"])
 IDS = st.sampled_from([f"msg_{number}" for number in range(6)])
 KINDS = st.sampled_from([VISIBLE, VISIBLE_AND_HIDDEN, ALL_KINDS])
 ORDERS = st.sampled_from(["asc", "desc"])
+FEEDBACK = st.sampled_from(["positive", "negative"])
 LIMITS = st.integers(1, 5)
 AT: dict[str, Any] = {"thread_id": "thr_1", "created_at": datetime(2026, 1, 2, tzinfo=UTC)}
 
@@ -80,9 +81,7 @@ class TwoStores(RuleBasedStateMachine):
     def write_items(self, owner: str, thread_id: str, items: list[ThreadItem], gone: list[str]) -> None:
         self.both(lambda store: store.write_items(owner, thread_id, items, delete=gone))
 
-    @rule(
-        owner=OWNERS, thread_id=THREADS, ids=st.lists(IDS, max_size=3), kind=st.sampled_from(["positive", "negative"])
-    )
+    @rule(owner=OWNERS, thread_id=THREADS, ids=st.lists(IDS, max_size=3), kind=FEEDBACK)
     def save_feedback(self, owner: str, thread_id: str, ids: list[str], kind: Any) -> None:
         self.both(lambda store: store.save_feedback(owner, thread_id, sorted(ids), kind))
 

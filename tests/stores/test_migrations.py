@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import closing
@@ -13,7 +14,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, make_url
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from runtime.stores import migrations, open_store
 from runtime.stores.migrations import VERSION_TABLE, VERSIONS
@@ -94,3 +96,16 @@ def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:
     starters = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     outcomes = [(starter.communicate()[1], starter.returncode) for starter in starters]
     assert outcomes == [("", 0), ("", 0)]
+
+
+@pytest.mark.skipif("CHATKIT_TEST_POSTGRES" not in os.environ, reason="CHATKIT_TEST_POSTGRES names no database")
+async def test_postgresql_has_exactly_the_schema_of_the_tables() -> None:
+    url = os.environ["CHATKIT_TEST_POSTGRES"]
+    store = open_store(url)
+    await store.open()
+    await store.close()
+    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
+    async with engine.connect() as connection:
+        found = await connection.run_sync(differences)
+    await engine.dispose()
+    assert found == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -18,9 +18,8 @@ from runtime.stores.store import ModelItem, kind_of
 
 AT: dict[str, Any] = {"id": "msg_1", "thread_id": "thr_1", "created_at": datetime(2026, 1, 2, tzinfo=UTC)}
 # Any text that UTF-8 can carry, rich in what has to be told apart: NUL, backslashes, and the escape spelt out.
-TEXTS = st.lists(st.sampled_from(["\0", "\\", "u0000", "\\u0000", '"', "é", "🏔"]) | st.characters(codec="utf-8")).map(
-    "".join
-)
+PIECES = st.sampled_from(["\0", "\\", "u0000", "\\u0000", '"', "é", "🏔"])
+TEXTS = st.lists(PIECES | st.characters(codec="utf-8")).map("".join)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
@@ -64,7 +63,6 @@ def test_a_widget_of_any_make_comes_back_alike_and_without_a_warning() -> None:
         found = load_item(dump_item(item))
         assert type(found) is WidgetItem
         assert wire(found) == wire(item)
-    assert load_item(dump_item(dynamic)) == dynamic
 
 
 def test_many_items_are_read_as_one_by_one() -> None:
@@ -87,8 +85,6 @@ def test_the_item_that_is_dumped_is_left_as_it_was() -> None:
 
 @pytest.mark.parametrize("hours", [0, 2, -7])
 def test_an_aware_time_keeps_its_moment(hours: int) -> None:
-    from datetime import timezone
-
     moment = datetime(2026, 1, 2, 3, tzinfo=timezone(timedelta(hours=hours)))
     assert to_utc(moment) == moment
     assert to_utc(moment).utcoffset() == timedelta(0)

@@ -96,7 +96,7 @@ async def test_a_store_that_is_opened_again_holds_what_it_held(store: ThreadStor
 
 async def test_a_store_that_never_opened_can_be_closed(path: Path) -> None:
     await open_store(f"sqlite:///{path}").close()
-    assert not path.exists()
+    assert not await asyncio.to_thread(path.exists)
 
 
 async def test_what_was_written_survives_a_kill(path: Path) -> None:

@@ -1,0 +1,211 @@
+"""The ASGI application of the OpenAI stub: it refuses a request or plays it, with the faults that were asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from agents.items import TResponseStreamEvent
+from openai.types.responses import Response, ResponseCompletedEvent
+
+from runtime.assemble.script import ScriptError
+from runtime.assemble.script_events import ScriptedFailure, estimate_tokens, new_id, play
+from runtime.assemble.scripted import ScriptedConversation
+from runtime.testing.openai_faults import Failure, Faults, StubRequest
+from runtime.testing.openai_rules import Refusal, check_chat, check_responses
+from runtime.testing.openai_wire import (
+    Frame,
+    chat_completion,
+    chat_error,
+    chat_frames,
+    chat_situation,
+    responses_error,
+    responses_frames,
+    responses_situation,
+)
+
+_Scope = MutableMapping[str, Any]
+_Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+_Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class StubApp:
+    """Answers from a script; `requests` grows by one for each request, in the order of arrival."""
+
+    def __init__(self, model: ScriptedConversation, api_key: str | None = None) -> None:
+        self.requests: list[StubRequest] = []
+        self.faults = Faults()
+        self._model = model
+        self._api_key = api_key
+
+    async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
+        """Serve one HTTP request."""
+        content = await _read(receive)
+        request, mistake = _request(scope, content)
+        self.requests.append(request)
+        answer = asyncio.create_task(self._answer(request, mistake, send))
+        gone = asyncio.create_task(_until_gone(receive))
+        try:
+            await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                request.outcome = "gone"
+        finally:
+            gone.cancel()
+            answer.cancel()
+            results = await asyncio.gather(answer, gone, return_exceptions=True)
+            request.done.set()
+        if isinstance(results[0], Exception):
+            raise results[0]
+
+    async def _answer(self, request: StubRequest, mistake: Failure | None, send: _Send) -> None:
+        try:
+            failure = mistake or self._refusal(request)
+            if failure is None:
+                await self._play(request, send)
+                return
+        except ScriptedFailure as error:
+            failure = Failure.of_status(error.status_code, error.message)
+        except ScriptError as error:
+            # Not a 5xx, which clients try again: the script stays as it is.
+            failure = Failure(400, str(error), "script_error")
+        except Refusal as error:
+            failure = Failure(400, error.message, code=error.code, param=error.param)
+        except (KeyError, TypeError, AttributeError) as error:
+            failure = Failure(400, f"The request is malformed: {type(error).__name__}: {error}")
+        request.outcome = "refused"
+        await _send_json(send, failure.status, failure.body())
+
+    def _refusal(self, request: StubRequest) -> Failure | None:
+        if (request.method, request.path) not in _ROUTES:
+            return Failure(404, f"Unknown request URL: {request.method} {request.path}.", code="unknown_url")
+        if self._api_key and request.headers.get("authorization") != f"Bearer {self._api_key}":
+            return Failure.of_status(401)
+        return None if request.method == "GET" else self.faults.next_failure()
+
+    async def _play(self, request: StubRequest, send: _Send) -> None:
+        if request.method == "GET":
+            model = {"id": "scripted", "object": "model", "created": 0, "owned_by": "stub"}
+            await _send_json(send, 200, {"object": "list", "data": [model]})
+        else:
+            events = self._events(request)
+            cut = self.faults.next_cut()
+            if request.body.get("stream"):
+                await self._stream(request, events, cut, send)
+            else:
+                await self._whole(request, events, cut, send)
+        if request.outcome == "open":
+            request.outcome = "answered"
+
+    def _events(self, request: StubRequest) -> AsyncIterator[TResponseStreamEvent]:
+        if _is_chat(request):
+            check_chat(request.body)
+            situation = chat_situation(request.body)
+        else:
+            check_responses(request.body)
+            situation = responses_situation(request.body)
+        size = len(json.dumps(request.body.get("input") or request.body.get("messages")))
+        return play(self._model.steps(situation), input_tokens=estimate_tokens(size), model=str(request.body["model"]))
+
+    async def _whole(
+        self, request: StubRequest, events: AsyncIterator[TResponseStreamEvent], cut: int | None, send: _Send
+    ) -> None:
+        await self.faults.pause(0)
+        response: Response | None = None
+        async for event in events:
+            if isinstance(event, ResponseCompletedEvent):
+                response = event.response
+        assert response is not None, "play() ends with response.completed"
+        chat = _is_chat(request)
+        body = chat_completion(response, request.body) if chat else response.model_dump(mode="json")
+        await _send_json(send, 200, body, cut=cut is not None)
+        if cut is not None:
+            request.outcome = "cut"
+
+    async def _stream(
+        self, request: StubRequest, events: AsyncIterator[TResponseStreamEvent], cut: int | None, send: _Send
+    ) -> None:
+        await self.faults.pause(0)
+        deltas = 0
+        started = False
+        async with aclosing(_frames(request, events)) as frames:
+            async for frame in frames:
+                if not started:
+                    await _start(send, 200, b"text/event-stream; charset=utf-8")
+                    started = True
+                if deltas == cut:
+                    request.outcome = "cut"
+                    return
+                await send({"type": "http.response.body", "body": frame.data, "more_body": True})
+                if frame.is_delta:
+                    deltas += 1
+                    await self.faults.pause(deltas)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+_ROUTES = frozenset({("GET", "/v1/models"), ("POST", "/v1/responses"), ("POST", "/v1/chat/completions")})
+
+
+def _is_chat(request: StubRequest) -> bool:
+    return request.path == "/v1/chat/completions"
+
+
+async def _frames(request: StubRequest, events: AsyncIterator[TResponseStreamEvent]) -> AsyncGenerator[Frame, None]:
+    """Write the events; a failure on the way becomes the stream's last frame, one at its start is raised."""
+    sent = 0
+    try:
+        async for frame in chat_frames(events, request.body) if _is_chat(request) else responses_frames(events):
+            yield frame
+            sent += 1
+    except ScriptedFailure as error:
+        if not sent:
+            raise
+        yield chat_error(error.message) if _is_chat(request) else responses_error(error.message, sent)
+
+
+def _request(scope: _Scope, content: bytes) -> tuple[StubRequest, Failure | None]:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    request = StubRequest(scope["method"], scope["path"], headers, {})
+    if not content:
+        return request, None
+    try:
+        body = json.loads(content)
+    except ValueError:
+        return request, Failure(400, "We could not parse the JSON body of your request.")
+    if not isinstance(body, Mapping):
+        return request, Failure(400, "The body of the request is not a JSON object.")
+    return replace(request, body=body), None
+
+
+async def _read(receive: _Receive) -> bytes:
+    chunks = []
+    while True:
+        message = await receive()
+        chunks.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+async def _until_gone(receive: _Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
+
+
+async def _start(send: _Send, status: int, content_type: bytes, length: int | None = None) -> None:
+    headers = [(b"content-type", content_type), (b"x-request-id", new_id("req").encode())]
+    if length is not None:
+        headers.append((b"content-length", str(length).encode()))
+    if status == 429 or status >= 500:
+        # Clients that try again need not wait in a test.
+        headers.append((b"retry-after-ms", b"1"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+async def _send_json(send: _Send, status: int, body: Mapping[str, Any], *, cut: bool = False) -> None:
+    content = json.dumps(body, ensure_ascii=False).encode()
+    await _start(send, status, b"application/json", len(content))
+    sent = content[: len(content) // 2] if cut else content
+    await send({"type": "http.response.body", "body": sent, "more_body": cut})

@@ -1,0 +1,257 @@
+"""The half of the conformance suite that is about the items of one thread: order, pages, kinds, content, feedback."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from itertools import product
+from typing import get_args
+
+import pytest
+from chatkit.store import NotFoundError
+from chatkit.types import (
+    AssistantMessageItem,
+    ClientToolCallItem,
+    HiddenContextItem,
+    ThreadItem,
+)
+
+from runtime.stores.ids import new_id
+from runtime.stores.store import (
+    ALL_KINDS,
+    ModelItem,
+    ThreadStore,
+    kind_of,
+)
+from runtime.testing.store_samples import (
+    CALL,
+    KIND_SETS,
+    ORDERS,
+    all_ids,
+    as_json,
+    item_pages,
+    new_hidden,
+    new_message,
+    new_metadata,
+    new_of_kind,
+    new_thread,
+    now,
+    one_of_each,
+    type_of,
+)
+
+
+@pytest.mark.asyncio
+class ItemPromises:
+    """What a store promises about the items of a thread; `StoreSuite` has the fixtures."""
+
+    async def test_every_page_size_reads_every_item_once(self, store: ThreadStore, owner: str) -> None:
+        """Pages of any size and of any kinds, end to end, are the items of these kinds; only the last one is short."""
+        items = [
+            new_of_kind(kind)
+            for kind in ("visible", "model", "model", "hidden", "visible", "model", "visible", "hidden")
+        ]
+        thread = await new_thread(store, owner)
+        await store.write_items(owner, thread.id, items)
+        for order, kinds, limit in product(ORDERS, KIND_SETS, range(1, len(items) + 2)):
+            pages = await item_pages(store, owner, thread.id, limit, order, kinds)
+            assert [len(page.data) for page in pages[:-1]] == [limit] * (len(pages) - 1)
+            assert pages[-1].data or len(pages) == 1
+            expected = [item.id for item in items if kind_of(item) in kinds]
+            found = [item.id for page in pages for item in page.data]
+            assert found == (expected if order == "asc" else expected[::-1])
+
+    async def test_a_cursor_may_name_an_item_that_the_page_leaves_out(self, store: ThreadStore, owner: str) -> None:
+        """`after` is a place in the thread, whoever may see what stands there."""
+        thread = await new_thread(store, owner)
+        items = [new_of_kind("visible"), new_of_kind("model"), new_of_kind("visible")]
+        await store.write_items(owner, thread.id, items)
+        page = await store.load_items(owner, thread.id, limit=5, after=items[1].id, order="asc")
+        assert [item.id for item in page.data] == [items[2].id]
+
+    async def test_every_type_of_item_survives(self, store: ThreadStore, owner: str) -> None:
+        """What comes back sends the same JSON to the browser, and is of the same class."""
+        thread = await new_thread(store, owner)
+        items = one_of_each(thread.id)
+        assert {item.type for item in items} == {type_of(member) for member in get_args(get_args(ThreadItem)[0])}
+        await store.write_items(owner, thread.id, items)
+        page = await store.load_items(owner, thread.id, limit=100, order="asc", kinds=ALL_KINDS)
+        for stored, item in zip(page.data, items, strict=True):
+            assert (type(stored), as_json(stored)) == (type(item), as_json(item))
+            assert as_json(await store.load_item(owner, thread.id, item.id)) == as_json(item)
+
+    async def test_model_items_are_known_again(self, store: ThreadStore, owner: str) -> None:
+        """Both forms come back as `ModelItem`; other hidden content that looks a little like it doesn't."""
+        thread = await new_thread(store, owner)
+        contents = [{"model_items": [CALL]}, {"queued_client_tool": {"name": "pick"}}]
+        models = [new_hidden(thread.id, content, ModelItem) for content in contents]
+        others = [
+            new_hidden(thread.id, content) for content in ({"model_items": [], "n": 1}, "model_items", ["model_items"])
+        ]
+        await store.write_items(owner, thread.id, [*models, *others])
+        page = await store.load_items(owner, thread.id, limit=9, order="asc", kinds=frozenset({"model"}))
+        assert [(type(item), item) for item in page.data] == [(ModelItem, item) for item in models]
+        assert type(await store.load_item(owner, thread.id, models[0].id)) is ModelItem
+        assert type(await store.load_item(owner, thread.id, others[0].id)) is HiddenContextItem
+
+    async def test_an_item_that_is_written_again_keeps_its_place(self, store: ThreadStore, owner: str) -> None:
+        """Upsert: the new content stands where the old one stood."""
+        thread = await new_thread(store, owner, count=3)
+        ids = await all_ids(store, owner, thread.id)
+        again = new_message(thread.id, "again", item_id=ids[1])
+        await store.write_items(owner, thread.id, [new_message(thread.id, "new"), again])
+        assert (await all_ids(store, owner, thread.id))[:3] == ids
+        assert as_json(await store.load_item(owner, thread.id, ids[1])) == as_json(again)
+
+    async def test_an_item_may_become_another_kind(self, store: ThreadStore, owner: str) -> None:
+        """The kind is that of what was written last."""
+        thread = await new_thread(store, owner, count=1)
+        item_id = (await all_ids(store, owner, thread.id))[0]
+        hidden = HiddenContextItem(id=item_id, thread_id=thread.id, created_at=now(), content="secret")
+        await store.write_items(owner, thread.id, [hidden])
+        assert (await store.load_items(owner, thread.id, limit=5)).data == []
+
+    async def test_order_is_the_order_of_writing(self, store: ThreadStore, owner: str) -> None:
+        """Clocks go back, and many items are made in one microsecond; a deleted id that returns is a new one."""
+        thread = await new_thread(store, owner)
+        past = [new_message(thread.id, str(day), created_at=now() - timedelta(days=day)) for day in range(4)]
+        await store.write_items(owner, thread.id, past[:2])
+        await store.write_items(owner, thread.id, past[2:])
+        await store.write_items(owner, thread.id, [past[0]], delete=[past[0].id])
+        assert await all_ids(store, owner, thread.id) == [item.id for item in (*past[1:], past[0])]
+
+    async def test_items_are_deleted_and_written_together(self, store: ThreadStore, owner: str) -> None:
+        """The old answer goes with the coming of the new one; ids that are gone don't matter."""
+        thread = await new_thread(store, owner, count=3)
+        ids = await all_ids(store, owner, thread.id)
+        new = new_message(thread.id, "new")
+        await store.write_items(owner, thread.id, [new], delete=[ids[1], ids[2], "msg_gone"])
+        assert await all_ids(store, owner, thread.id) == [ids[0], new.id]
+        await store.write_items(owner, thread.id, [], delete=[ids[0]])
+        assert await all_ids(store, owner, thread.id) == [new.id]
+
+    async def test_a_write_that_fails_deletes_nothing(self, store: ThreadStore, owner: str) -> None:
+        """What can't be stored is found out before the old answer goes."""
+        thread = await new_thread(store, owner, count=2)
+        ids = await all_ids(store, owner, thread.id)
+        bad = HiddenContextItem(id=new_id("message"), thread_id=thread.id, created_at=now(), content=object())
+        with pytest.raises(ValueError):  # noqa: PT011 - what the JSON writer says is its own affair
+            await store.write_items(owner, thread.id, [new_message(thread.id, "new"), bad], delete=ids)
+        assert await all_ids(store, owner, thread.id) == ids
+
+    async def test_item_ids_belong_to_their_thread(self, store: ThreadStore, owner: str) -> None:
+        """The same id in two threads is two items."""
+        one, two = await new_thread(store, owner), await new_thread(store, owner)
+        for thread in (one, two):
+            await store.write_items(owner, thread.id, [new_message(thread.id, thread.id, item_id="msg_same")])
+        await store.write_items(owner, one.id, [], delete=["msg_same"])
+        found = await store.load_item(owner, two.id, "msg_same")
+        assert isinstance(found, AssistantMessageItem)
+        assert found.content[0].text == two.id
+
+    async def test_the_ids_after_an_item_are_of_every_kind(self, store: ThreadStore, owner: str) -> None:
+        """Retry cuts hidden context and the model's own items too."""
+        thread = await new_thread(store, owner)
+        items = [new_of_kind(kind) for kind in ("visible", "hidden", "model", "visible")]
+        await store.write_items(owner, thread.id, items)
+        assert await store.item_ids_after(owner, thread.id, items[0].id) == [item.id for item in items[1:]]
+        assert await store.item_ids_after(owner, thread.id, items[3].id) == []
+
+    async def test_feedback_is_kept_per_item(self, store: ThreadStore, owner: str) -> None:
+        """The last word on an item counts; a deleted item takes its feedback along."""
+        thread = await new_thread(store, owner, count=3)
+        ids = await all_ids(store, owner, thread.id)
+        await store.save_feedback(owner, thread.id, ids[:2], "positive")
+        await store.save_feedback(owner, thread.id, [ids[1], ids[1]], "negative")
+        await store.save_feedback(owner, thread.id, [], "negative")
+        assert await store.load_feedback(owner, thread.id) == {ids[0]: "positive", ids[1]: "negative"}
+        await store.write_items(owner, thread.id, [new_message(thread.id, "again", item_id=ids[1])], delete=[ids[0]])
+        assert await store.load_feedback(owner, thread.id) == {ids[1]: "negative"}
+
+    async def test_feedback_on_what_isnt_there_is_refused(self, store: ThreadStore, owner: str) -> None:
+        """Neither a bogus item, nor a bogus thread, nor somebody else's; and then nothing is stored."""
+        thread = await new_thread(store, owner, count=1)
+        ids = await all_ids(store, owner, thread.id)
+        for who, where, what in (
+            (owner, thread.id, [*ids, "msg_1"]),
+            (owner, new_id("thread"), ids),
+            (new_id("user"), thread.id, ids),
+        ):
+            with pytest.raises(NotFoundError):
+                await store.save_feedback(who, where, what, "positive")
+            if where != thread.id or who != owner:
+                with pytest.raises(NotFoundError):
+                    await store.load_feedback(who, where)
+        assert await store.load_feedback(owner, thread.id) == {}
+
+    async def test_a_nul_is_taken_out_and_what_looks_like_one_is_not(self, store: ThreadStore, owner: str) -> None:
+        r"""U+0000 goes, in every text and key; the six characters `\u0000` stay."""
+        thread = new_metadata(title="a\0b", metadata={"k\0": "\0v"})
+        await store.create_thread(owner, thread)
+        item = new_message(thread.id, "x\0\0y \\u0000 \\\0z")
+        tool = ClientToolCallItem(
+            id=new_id("tool_call"),
+            thread_id=thread.id,
+            created_at=now(),
+            call_id="c",
+            name="n",
+            arguments={"\0": "\0"},
+        )
+        await store.write_items(owner, thread.id, [item, tool])
+        saved = await store.load_thread(owner, thread.id)
+        assert (saved.title, saved.metadata) == ("ab", {"k": "v"})
+        text, called = [await store.load_item(owner, thread.id, one.id) for one in (item, tool)]
+        assert isinstance(text, AssistantMessageItem)
+        assert text.content[0].text == "xy \\u0000 \\z"
+        assert isinstance(called, ClientToolCallItem)
+        assert called.arguments == {"": ""}
+        assert (await store.update_thread(owner, thread.id, title="c\0d")).title == "cd"
+        with pytest.raises(NotFoundError):
+            await store.load_thread(owner, "thr_\0")
+
+    async def test_any_other_text_survives(self, store: ThreadStore, owner: str) -> None:
+        """Quotes, SQL, controls and every plane of Unicode; half a surrogate pair becomes a question mark."""
+        thread = await new_thread(store, owner, title="'; DROP TABLE threads; --")
+        texts = ["'\"\\%_?:x", "\x01\x1f\x7f\u2028", "日本 🏔 e\u0301", "", "x" * 300_000]
+        items = [new_message(thread.id, text) for text in texts]
+        await store.write_items(owner, thread.id, [*items, new_message(thread.id, "a\ud83d")])
+        page = await store.load_items(owner, thread.id, limit=10, order="asc")
+        found = [item.content[0].text for item in page.data if isinstance(item, AssistantMessageItem)]
+        assert found == [*texts, "a?"]
+        assert (await store.load_thread(owner, thread.id)).title == "'; DROP TABLE threads; --"
+        renamed = await store.update_thread(owner, thread.id, title="b\ud83d", metadata={"c": ["\ud83d"]})
+        assert (renamed.title, renamed.metadata) == ("b?", {"c": ["?"]})
+
+    async def test_nobody_shares_objects_with_the_store(self, store: ThreadStore, owner: str) -> None:
+        """Changing what was stored, or what was loaded, changes nothing in the store."""
+        thread = new_metadata(metadata={"n": [1]})
+        item = new_message(thread.id, "before")
+        await store.create_thread(owner, thread, [item])
+        for _ in range(2):
+            thread.metadata["n"].append(2)
+            item.content[0].text = "after"
+            thread = await store.load_thread(owner, thread.id)
+            loaded = await store.load_item(owner, thread.id, item.id)
+            assert isinstance(loaded, AssistantMessageItem)
+            assert (thread.metadata, loaded.content[0].text) == ({"n": [1]}, "before")
+            item = loaded
+
+    async def test_writers_at_once_lose_nothing(self, store: ThreadStore, owner: str) -> None:
+        """Sixteen turns on threads of their own and four on one: every item is there, each writer's in its order."""
+        shared = await new_thread(store, owner)
+        own = [await new_thread(store, owner) for _ in range(16)]
+        threads = [thread.id for thread in own] + [shared.id] * 4
+
+        async def turn(thread_id: str) -> list[str]:
+            items = [new_message(thread_id, "x") for _ in range(4)]
+            for item in items:
+                await store.write_items(owner, thread_id, [item])
+            return [item.id for item in items]
+
+        written = await asyncio.gather(*map(turn, threads))
+        for thread, ids in zip(own, written, strict=False):
+            assert await all_ids(store, owner, thread.id) == ids
+        together = await all_ids(store, owner, shared.id)
+        assert len(together) == 16
+        for ids in written[16:]:
+            assert [item_id for item_id in together if item_id in ids] == ids

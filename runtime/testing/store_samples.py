@@ -1,0 +1,170 @@
+"""The threads and items that the conformance suite of stores works with, and the ways in which it reads them back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from chatkit.types import (
+    AssistantMessageContent,
+    AssistantMessageItem,
+    ClientToolCallItem,
+    CustomTask,
+    EndOfTurnItem,
+    FileAttachment,
+    GeneratedImage,
+    GeneratedImageItem,
+    HiddenContextItem,
+    InferenceOptions,
+    Page,
+    SDKHiddenContextItem,
+    StructuredInputFreeform,
+    StructuredInputItem,
+    TaskItem,
+    ThreadItem,
+    ThreadMetadata,
+    UserMessageItem,
+    UserMessageTextContent,
+    WidgetItem,
+    Workflow,
+    WorkflowItem,
+)
+from chatkit.widgets import DynamicWidgetRoot
+
+from runtime.stores.ids import new_id
+from runtime.stores.store import (
+    ALL_KINDS,
+    VISIBLE,
+    VISIBLE_AND_HIDDEN,
+    ItemKind,
+    ModelItem,
+    Order,
+    ThreadStore,
+)
+
+ORDERS: tuple[Order, ...] = ("asc", "desc")
+KIND_SETS: tuple[frozenset[ItemKind], ...] = (
+    VISIBLE,
+    VISIBLE_AND_HIDDEN,
+    ALL_KINDS,
+    frozenset({"hidden"}),
+    frozenset({"model"}),
+)
+_WIDGET = {"type": "Card", "children": [{"type": "Text", "value": "Oslo"}, {"type": "Row", "children": []}]}
+CALL: dict[str, Any] = {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": "{}"}
+
+
+def now() -> datetime:
+    """Return this moment."""
+    return datetime.now(UTC)
+
+
+def new_metadata(
+    *,
+    thread_id: str | None = None,
+    title: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    created_at: datetime | None = None,
+) -> ThreadMetadata:
+    """Return a thread that no store knows."""
+    return ThreadMetadata(
+        id=thread_id or new_id("thread"), title=title, metadata=metadata or {}, created_at=created_at or now()
+    )
+
+
+async def new_thread(store: ThreadStore, owner: str, *, count: int = 0, **fields: Any) -> ThreadMetadata:
+    """Store a new thread with `count` messages and return it."""
+    thread = new_metadata(**fields)
+    await store.create_thread(owner, thread, [new_message(thread.id, str(number)) for number in range(count)])
+    return thread
+
+
+def new_message(
+    thread_id: str, text: str, *, item_id: str | None = None, created_at: datetime | None = None
+) -> AssistantMessageItem:
+    """Return a message that no thread holds."""
+    return AssistantMessageItem(
+        id=item_id or new_id("message"),
+        thread_id=thread_id,
+        created_at=created_at or now(),
+        content=[AssistantMessageContent(text=text)],
+    )
+
+
+def new_file(thread_id: str) -> FileAttachment:
+    """Return a file of this thread."""
+    return FileAttachment(id=new_id("attachment"), name="a.pdf", mime_type="application/pdf", thread_id=thread_id)
+
+
+def new_hidden(thread_id: str, content: Any, cls: type[HiddenContextItem] = HiddenContextItem) -> HiddenContextItem:
+    """Return a hidden item with this content."""
+    return cls(id=new_id("message"), thread_id=thread_id, created_at=now(), content=content)
+
+
+def new_of_kind(kind: str) -> ThreadItem:
+    """Return an item that the user, the tools or the model alone may see."""
+    if kind == "visible":
+        return new_message("thr", kind)
+    return new_hidden("thr", {"model_items": [CALL]}, ModelItem) if kind == "model" else new_hidden("thr", kind)
+
+
+def one_of_each(thread_id: str) -> list[ThreadItem]:
+    """Return one item of every type that chatkit knows."""
+    at: dict[str, Any] = {"thread_id": thread_id, "created_at": now()}
+    task = CustomTask(title="Look it up", icon="search")
+    question = StructuredInputFreeform(id="q", question="Where to?")
+    return [
+        UserMessageItem(
+            id="msg_u",
+            content=[UserMessageTextContent(text="hi")],
+            attachments=[new_file(thread_id)],
+            inference_options=InferenceOptions(),
+            **at,
+        ),
+        AssistantMessageItem(id="msg_a", content=[AssistantMessageContent(text="hello")], **at),
+        ClientToolCallItem(id="tc_1", call_id="c", name="pick", arguments={"n": [1, None]}, output={"ok": 1.5}, **at),
+        WidgetItem(id="msg_w", widget=DynamicWidgetRoot.model_validate(_WIDGET), copy_text="Oslo", **at),
+        GeneratedImageItem(id="msg_i", image=GeneratedImage(id="img", url="https://a.example/i.png"), **at),
+        StructuredInputItem(id="msg_s", inputs=[question], **at),
+        WorkflowItem(id="wf_1", workflow=Workflow(type="custom", tasks=[task]), **at),
+        TaskItem(id="tsk_1", task=task, **at),
+        HiddenContextItem(id="msg_h", content={"clicked": ["a"]}, **at),
+        SDKHiddenContextItem(id="shcx_1", content="stopped", **at),
+        EndOfTurnItem(id="msg_e", **at),
+    ]
+
+
+def type_of(member: Any) -> str:
+    """Return what a class of items writes into `type`."""
+    return str(member.model_fields["type"].default)
+
+
+def as_json(item: ThreadItem) -> str:
+    """Return what the browser is sent."""
+    return item.model_dump_json(by_alias=True, exclude_none=True)
+
+
+async def all_ids(store: ThreadStore, owner: str, thread_id: str) -> list[str]:
+    """Return the ids of every item of a thread, of every kind, in order."""
+    page = await store.load_items(owner, thread_id, limit=1000, order="asc", kinds=ALL_KINDS)
+    return [item.id for item in page.data]
+
+
+async def thread_pages(store: ThreadStore, owner: str, limit: int, order: Order) -> Sequence[Page[ThreadMetadata]]:
+    """Follow the cursors through an owner's threads."""
+    pages = [await store.load_threads(owner, limit=limit, after=None, order=order)]
+    while pages[-1].has_more:
+        pages.append(await store.load_threads(owner, limit=limit, after=pages[-1].after, order=order))
+    return pages
+
+
+async def item_pages(
+    store: ThreadStore, owner: str, thread_id: str, limit: int, order: Order, kinds: frozenset[ItemKind]
+) -> Sequence[Page[ThreadItem]]:
+    """Follow the cursors through a thread's items."""
+    pages = [await store.load_items(owner, thread_id, limit=limit, order=order, kinds=kinds)]
+    while pages[-1].has_more:
+        after = pages[-1].after
+        pages.append(await store.load_items(owner, thread_id, limit=limit, after=after, order=order, kinds=kinds))
+    return pages
