@@ -51,7 +51,7 @@ class Diagnostic:
 def sort_diagnostics(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Sort by file, line and column, then by severity and code; equal ones appear once."""
     unique = dict.fromkeys(diagnostics)
-    return sorted(unique, key=lambda d: (d.place, _RANK[d.severity], d.code, d.message))
+    return sorted(unique, key=lambda d: (d.place, _RANK[d.severity], d.code, d.message, d.path))
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:

@@ -48,7 +48,7 @@ def build_actions(
     """Build every declared action, by its type."""
     built: dict[str, BuiltAction] = {}
     for name, entry in config.actions.items():
-        with found.at("B401", "actions", name):
+        with found.at("A303", "actions", name):
             built[name] = _build(name, entry, code, widgets)
     return built
 

@@ -47,7 +47,7 @@ class AgentShells:
         """Give every agent its model, instructions, tools and handoffs."""
         for key, entry in self.config.agents.items():
             agent = self.agents[key]
-            with found.at("B301", "agents", key, "instructions"):
+            with found.at("A302", "agents", key, "instructions"):
                 agent.instructions = build_instructions(entry.instructions, root, code)
             agent.handoff_description = entry.description
             agent.handoffs = [self._handoff(target) for target in entry.handoffs if target.agent in self.agents]

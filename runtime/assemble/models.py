@@ -118,7 +118,7 @@ def build_models(config: Config, root: Path, code: ProjectCode, environ: Mapping
         wanted.setdefault(title, ("chat", "title", "model"))
     for name, used_at in wanted.items():
         path = ("models", name) if name in config.models else used_at
-        with found.at("B101", *path):
+        with found.at("A601", *path):
             models.get(name)
     return models
 

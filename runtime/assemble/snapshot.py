@@ -125,7 +125,7 @@ class _Widgets:
         self.root, self.code = root, code
         self.built: dict[str, BuiltWidget] = {}
         for name, entry in config.widgets.items():
-            with found.at("B501", "widgets", name):
+            with found.at("A401", "widgets", name):
                 self.built[name] = build_widget(name, entry, root, code.resolve)
 
     def get(self, name: str) -> BuiltWidget:
@@ -145,7 +145,7 @@ class _Objects:
     def function(self, path: str | None, *at: str | int) -> Callable[..., Any] | None:
         if path is None:
             return None
-        with self.found.at("B601", *at):
+        with self.found.at("A310", *at):
             value = self.code.resolve(path)
             if not callable(value):
                 raise BuildError(f"{path!r} is {type(value).__name__}", "give a function of the request")
@@ -154,7 +154,7 @@ class _Objects:
 
     def context_class(self, config: Config) -> type[RuntimeContext]:
         if config.context_class is not None:
-            with self.found.at("B602", "context_class"):
+            with self.found.at("A311", "context_class"):
                 value = self.code.resolve(config.context_class)
                 if not isinstance(value, type) or not issubclass(value, AgentContext):
                     raise BuildError(f"{config.context_class!r} is no subclass of chatkit.agents.AgentContext")
@@ -164,7 +164,7 @@ class _Objects:
     def converter(self, config: Config) -> OwnConverter:
         if config.converter is None:
             return None
-        with self.found.at("B603", "converter"):
+        with self.found.at("A312", "converter"):
             value = self.code.resolve(config.converter)
             is_class = isinstance(value, type) and issubclass(value, ThreadItemConverter)
             if not is_class and not isinstance(value, ThreadItemConverter):
@@ -177,7 +177,7 @@ class _Objects:
 
         routers: list[Any] = []
         for index, path in enumerate(config.routes):
-            with self.found.at("B604", "routes", index):
+            with self.found.at("A313", "routes", index):
                 value = self.code.resolve(path)
                 if not isinstance(value, APIRouter):
                     raise BuildError(f"{path!r} is {type(value).__name__}, not a fastapi.APIRouter")
@@ -187,7 +187,7 @@ class _Objects:
     def state(self, config: Config) -> dict[str, Any]:
         state: dict[str, Any] = {}
         for name, path in config.state.items():
-            with self.found.at("B605", "state", name):
+            with self.found.at("A314", "state", name):
                 value = self.code.resolve(path)
                 makes = isinstance(value, type) or inspect.isfunction(value)
                 state[name] = value() if makes else value
@@ -196,7 +196,7 @@ class _Objects:
     def store(self, config: Config) -> Store[Any] | None:
         if not isinstance(config.store, PythonStore):
             return None
-        with self.found.at("B606", "store"):
+        with self.found.at("A315", "store"):
             value = self.code.resolve(config.store.python)
             if not isinstance(value, Store):
                 value = value(**config.store.with_)
@@ -207,7 +207,7 @@ class _Objects:
 
 
 def _title(config: Config, models: Models, code: ProjectCode, found: Problems) -> WriteTitle | None:
-    with found.at("B701", "chat", "title"):
+    with found.at("A602", "chat", "title"):
         return build_title(config.chat.title, models, code)
     return None
 

@@ -115,12 +115,12 @@ class Tools:
 def build_tools(config: Config, tools: Tools, found: Problems) -> None:
     """Build every declared tool, and every import path that an agent names directly."""
     for name, entry in config.tools.items():
-        with found.at("B201", "tools", name):
+        with found.at("A301", "tools", name):
             tools.built[name] = tools.build(name, entry)
     for key, agent in config.agents.items():
         for index, reference in enumerate(agent.tools):
             if reference not in config.tools:
-                with found.at("B201", "agents", key, "tools", index):
+                with found.at("A301", "agents", key, "tools", index):
                     tools.get(reference)
 
 

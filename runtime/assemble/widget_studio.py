@@ -23,6 +23,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from runtime.assemble.widget_data import Path, TreeError, show_path, show_value
 from runtime.assemble.widget_template import Scope, explain_failure
+from runtime.config.template_fields import prefer_fields
 
 _VERSION = "1.0"
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -98,26 +99,7 @@ class _Environment(SandboxedEnvironment):
     """ChatKit's grammar in a sandbox, where `order.items` is the field of that name rather than a method."""
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        tree = super()._parse(source, name, filename)
-        called = {id(call.node) for call in tree.find_all(nodes.Call)}
-        _prefer_fields(tree, called)
-        return tree
-
-
-def _prefer_fields(parent: nodes.Node, called: set[int]) -> None:
-    for child in parent.iter_child_nodes():
-        _prefer_fields(child, called)
-    for name, value in parent.iter_fields():
-        if isinstance(value, list):
-            setattr(parent, name, [_as_field(item, called) for item in value])
-        else:
-            setattr(parent, name, _as_field(value, called))
-
-
-def _as_field(node: Any, called: set[int]) -> Any:
-    if isinstance(node, nodes.Getattr) and node.ctx == "load" and id(node) not in called:
-        return nodes.Getitem(node.node, nodes.Const(node.attr), "load", lineno=node.lineno)
-    return node
+        return prefer_fields(super()._parse(source, name, filename))
 
 
 @functools.cache

@@ -16,7 +16,7 @@ from runtime.config.interpolate import Interpolation
 from runtime.config.model import Config
 from runtime.config.model.actions import EffectAction, MessageAction, WidgetAction
 from runtime.config.model.agents import FileInstructions, InlineInstructions
-from runtime.config.model.models import ScriptedModel
+from runtime.config.model.models import OpenAIModel, ScriptedModel
 from runtime.config.model.tools import WidgetTool
 from runtime.config.model.widgets import SectionsWidget, TemplateWidget
 from runtime.config.source import Path
@@ -58,6 +58,8 @@ def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, 
     for name, model in config.models.items():
         if isinstance(model, ScriptedModel):
             check.file(model.scripted, ("models", name, "scripted"))
+        elif isinstance(model, OpenAIModel) and model.offline is not None:
+            check.file(model.offline, ("models", name, "offline"))
 
 
 class _Check:

@@ -85,9 +85,11 @@ def _parse(text: str) -> Template:
     import jinja2
     from jinja2 import meta
 
+    from runtime.config.template_fields import prefer_fields
+
     environment = _environment()
     try:
-        tree = environment.parse(text)
+        tree = prefer_fields(environment.parse(text))
         _refuse_other_files(tree)
         # Compiling finds what parsing can't: unknown filters and tests.
         compiled = environment.from_string(tree)

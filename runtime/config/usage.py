@@ -1,4 +1,4 @@
-"""What is declared and never comes to anything: agents out of reach, tools, models and widgets that nobody uses."""
+"""What is declared and never comes to anything: agents out of reach, tools and models that nobody uses."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from runtime.config.findings import Findings
 from runtime.config.model import Config
-from runtime.config.model.actions import WidgetAction
 from runtime.config.model.chat import ModelTitle
-from runtime.config.model.tools import AgentTool, WidgetTool
+from runtime.config.model.tools import AgentTool
 
 
 def check_usage(config: Config, found: Findings) -> None:
@@ -17,11 +16,6 @@ def check_usage(config: Config, found: Findings) -> None:
     _check_circles(config, found)
     _check_unused("A221", "tools", config.tools, _used_tools(config), "no agent uses the tool {!r}", found)
     _check_unused("A222", "models", config.models, _used_models(config), "nothing uses the model {!r}", found)
-    shown = {tool.widget for tool in config.tools.values() if isinstance(tool, WidgetTool)}
-    shown |= {action.widget for action in config.actions.values() if isinstance(action, WidgetAction)}
-    for name in config.widgets.keys() - shown:
-        message = f"nothing in this file shows the widget {name!r}"
-        found.report("A223", ("widgets", name), message, "Python may, by its name", severity="note", at_key=True)
 
 
 def _used_tools(config: Config) -> set[str]:

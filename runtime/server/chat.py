@@ -124,6 +124,7 @@ class RuntimeServer(ChatKitServer[Any]):
             return self._start(Turn(snapshot, caller, store, plan))
 
     def _start(self, turn: Turn) -> Streaming:
+        turn.tasks = self._turns
         task = asyncio.create_task(turn.run(), name=f"turn {turn.plan.thread.id}")
         self._turns.add(task)
         task.add_done_callback(self._turns.discard)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from agents import TResponseInputItem
@@ -127,7 +128,11 @@ def repair(items: Iterable[TResponseInputItem]) -> list[TResponseInputItem]:
     Endpoints refuse a conversation otherwise, and for good: the thread could never go on.
     """
     listed = [cast(dict[str, Any], item) for item in items]
-    outputs = {item["call_id"]: item for item in listed if item.get("type") == "function_call_output"}
+    # Some endpoints number their calls anew in each response: the same id then has several outputs, in order.
+    outputs: defaultdict[str, deque[dict[str, Any]]] = defaultdict(deque)
+    for item in listed:
+        if item.get("type") == "function_call_output":
+            outputs[item["call_id"]].append(item)
     repaired: list[dict[str, Any]] = []
     calls: list[dict[str, Any]] = []
     waiting: set[str] = set()
@@ -147,6 +152,7 @@ def repair(items: Iterable[TResponseInputItem]) -> list[TResponseInputItem]:
     return cast(list[TResponseInputItem], repaired + _answered(calls, outputs))
 
 
-def _answered(calls: list[dict[str, Any]], outputs: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def _answered(calls: list[dict[str, Any]], outputs: Mapping[str, deque[dict[str, Any]]]) -> list[dict[str, Any]]:
     unanswered = {"type": "function_call_output", "output": UNANSWERED}
-    return calls + [outputs.get(c["call_id"]) or {**unanswered, "call_id": c["call_id"]} for c in calls]
+    found = ((call["call_id"], outputs[call["call_id"]]) for call in calls)
+    return calls + [waiting.popleft() if waiting else {**unanswered, "call_id": call_id} for call_id, waiting in found]

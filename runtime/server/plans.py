@@ -95,7 +95,8 @@ class Planner:
         history = await self._history(thread.id)
         history, passed, gone = _pass_by_pending_calls(history)
         await self._backend.write_items(self._owner, thread.id, [*passed, item], delete=gone)
-        return self._answer(thread, [*history, item], opening=[ThreadItemDoneEvent(item=item)])
+        title_from = _text_of(item) if thread.title is None else None
+        return self._answer(thread, [*history, item], opening=[ThreadItemDoneEvent(item=item)], title_from=title_from)
 
     async def _add_client_result(self, thread_id: str, result: Any) -> Plan:
         thread = await self._busy_thread(thread_id)
@@ -104,7 +105,7 @@ class Planner:
         if at is None:
             # Sent twice, or too late: the conversation has gone on, and nothing is lost.
             notice = NoticeEvent(level="info", message="This result is no longer needed.")
-            return Plan(thread, _nothing, opening=[notice])
+            return Plan(thread, _nothing, news=[notice])
         call = history[at].model_copy(update={"output": result, "status": "completed"})
         history[at] = call
         queued = next((item for item in history if _is_queued(item)), None)
@@ -113,7 +114,7 @@ class Planner:
             return self._answer(thread, history)
         following = dequeue(queued)
         await self._backend.write_items(self._owner, thread.id, [call, following], delete=[queued.id])
-        return Plan(thread, _nothing, opening=[ThreadItemDoneEvent(item=following)])
+        return Plan(thread, _nothing, news=[ThreadItemDoneEvent(item=following)])
 
     async def _add_answers(self, thread_id: str, item_id: str, answers: StructuredInputSubmission) -> Plan:
         thread = await self._busy_thread(thread_id)
@@ -125,7 +126,7 @@ class Planner:
         answered = _apply_answers(item, answers)
         await self._backend.write_items(self._owner, thread.id, [answered])
         history = await self._history(thread.id)
-        return self._answer(thread, history, opening=[ThreadItemReplacedEvent(item=answered)])
+        return self._answer(thread, history, news=[ThreadItemReplacedEvent(item=answered)])
 
     async def _retry(self, thread_id: str, item_id: str) -> Plan:
         thread = await self._busy_thread(thread_id)

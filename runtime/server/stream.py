@@ -157,7 +157,10 @@ class RunEvents:
 
     async def _annotation(self, data: Any) -> list[Event]:
         item_id = self._ids.get(data.item_id)
-        annotation = await _convert_annotation(data.annotation, self.converter)
+        raw = data.annotation
+        if raw is None:
+            return []
+        annotation = await _convert_annotation(raw if isinstance(raw, dict) else raw.model_dump(), self.converter)
         if annotation is None or item_id is None:
             return []
         # Counted here: an annotation that could not be converted leaves no gap.

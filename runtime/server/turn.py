@@ -50,13 +50,15 @@ TITLE_WAIT_S = 5.0
 class Plan:
     """What a streaming request will do; everything that can be checked has been.
 
-    `opening` holds events that are stored already and are sent first; `produce` makes the others; `title_from` is the
-    text of a first message that a title is to be written for; `stale` are items that a retry replaces.
+    `opening` and `news` hold events that are stored already, sent before and after the stream's options; `produce`
+    makes the others; `title_from` is the text that a thread without a title is to be named after; `stale` are items
+    that a retry replaces.
     """
 
     thread: ThreadMetadata
     produce: Callable[[Turn], AsyncGenerator[Event, None]]
     opening: Sequence[Event] = ()
+    news: Sequence[Event] = ()
     stale: Sequence[str] = ()
     title_from: str | None = None
     resources: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -81,6 +83,7 @@ class Turn:
             config=snapshot.config,
         )
         self._title: asyncio.Task[None] | None = None
+        self.tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Produce, store and send every event; an error becomes an event of its own."""
@@ -101,9 +104,14 @@ class Turn:
     def _open(self) -> None:
         allow_cancel = self.snapshot.config.chat.allow_cancel
         options = StreamOptionsEvent(stream_options=StreamOptions(allow_cancel=allow_cancel))
-        self.channel.put(b"".join(frame(event) for event in (*self.plan.opening, options)))
+        self.channel.put(b"".join(frame(event) for event in (*self.plan.opening, options, *self.plan.news)))
         if self.plan.title_from is not None and self.snapshot.write_title is not None:
-            self._title = asyncio.create_task(self._write_title(self.plan.title_from))
+            self._title = asyncio.create_task(
+                self._write_title(self.plan.title_from), name=f"title {self.plan.thread.id}"
+            )
+            # It may outlive the turn: somebody has to hold it, and to end it when the server closes.
+            self.tasks.add(self._title)
+            self._title.add_done_callback(self.tasks.discard)
 
     async def _produce(self) -> None:
         put, grow = self.channel.put, self.recorder.grow
@@ -123,8 +131,8 @@ class Turn:
                 self.channel.put(frame(seen))
 
     async def _finish(self) -> None:
-        await self._send_client_calls()
         await self.recorder.finish()
+        await self._send_client_calls()
         for event in await self.recorder.thread_changes():
             self.channel.put(frame(event))
         if self._title is not None:

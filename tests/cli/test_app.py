@@ -39,7 +39,7 @@ def test_wrong_usage_ends_with_two(cli: Callable[..., Any], arguments: tuple[str
     ("error", "code", "text"),
     [
         (
-            ConfigError([Diagnostic("B101", "no module 'x'", Place("agents.yaml", 3, 1))]),
+            ConfigError([Diagnostic("A601", "no module 'x'", Place("agents.yaml", 3, 1))]),
             1,
             "agents.yaml:3:1: error B101",
         ),

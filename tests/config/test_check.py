@@ -83,7 +83,7 @@ def test_data_of_a_widget_that_may_have_more_keys_knows_every_name(tmp_path: Pat
 agents:
   a: {model: m1}
 """
-    assert found(tmp_path, text) == ["A223 widgets.open", "A223 widgets.none"]
+    assert found(tmp_path, text) == []
 
 
 def test_agents_in_several_circles_are_each_told_once(tmp_path: Path) -> None:

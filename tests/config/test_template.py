@@ -108,3 +108,13 @@ def test_what_an_expression_may_not_or_can_not_do_is_one_kind_of_error(text: str
 def test_values_are_never_templates_again() -> None:
     assert render("{{ x }} {{ x }}", x="{{ y }}") == "{{ y }} {{ y }}"
     assert render("{{ x }}", x="{{ y }}") == "{{ y }}"
+
+
+@pytest.mark.parametrize("text", ["{{ order.items }}", "{{ order.items | length }} of {{ order['items'] | length }}"])
+def test_a_dot_finds_a_field_before_a_method_of_the_same_name(text: str) -> None:
+    rendered = Template.parse(text).render({"order": {"items": [1, 2]}})
+    assert rendered in ([1, 2], "2 of 2")
+
+
+def test_a_method_can_still_be_called() -> None:
+    assert Template.parse("{{ name.upper() }}!").render({"name": "ada"}) == "ADA!"

@@ -26,6 +26,7 @@ class DictStore(Store[dict[str, Any]]):
     def __init__(self, *, slow: bool = False) -> None:
         self.threads: dict[str, ThreadMetadata] = {}
         self.items: dict[str, list[ThreadItem]] = defaultdict(list)
+        self.handed: list[type[ThreadMetadata]] = []
         self.slow = slow
 
     async def _pause(self) -> None:
@@ -39,7 +40,8 @@ class DictStore(Store[dict[str, Any]]):
 
     async def save_thread(self, thread: ThreadMetadata, context: Any) -> None:
         await self._pause()
-        self.threads[thread.id] = thread.model_copy(deep=True)
+        self.handed.append(type(thread))
+        self.threads[thread.id] = ThreadMetadata(**thread.model_dump(exclude={"items"}))
 
     async def load_threads(self, limit: int, after: str | None, order: str, context: Any) -> Page[ThreadMetadata]:
         return _page(list(self.threads.values()), after, limit, order)

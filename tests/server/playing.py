@@ -1,4 +1,4 @@
-"""A model that tests hold in their hands: each call plays the next reply, stops where it is told to, and is noted down."""
+"""A model that tests hold in their hands: each call plays the next reply, stops where it is told to, and is noted."""
 
 from __future__ import annotations
 
@@ -63,10 +63,18 @@ class Player(Model):
         self.fake_ids = self.no_ids = False
         self.finished = 0
         self.stage_name = ""
+        self._news = asyncio.Event()
 
     def gate(self, word: str) -> Gate:
         """Stop before the piece of text that is `word`."""
         return self.gates.setdefault(word, Gate())
+
+    async def until(self, met: Callable[[Player], bool]) -> None:
+        """Wait until the model has come so far."""
+        async with asyncio.timeout(20):
+            while not met(self):
+                self._news.clear()
+                await self._news.wait()
 
     async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
         response: Any = None
@@ -83,6 +91,7 @@ class Player(Model):
         names = [tool.name for tool in tools], [handoff.tool_name for handoff in handoffs]
         asked = Asked(system_instructions, json.loads(json.dumps(items, default=str)), model_settings, *names)
         self.asked.append(asked)
+        self._news.set()
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if callable(reply):
             reply = reply(asked)
@@ -99,6 +108,7 @@ class Player(Model):
             self.sent.append(event)
             yield self._named(event)
         self.finished += 1
+        self._news.set()
 
     def _named(self, event: Any) -> Any:
         if self.fake_ids:

@@ -1,4 +1,4 @@
-"""A client of an ASGI app in this process: it reads a stream while it is being written, and can go away in its middle."""
+"""A client of an ASGI app in this process: it reads a stream while it is written, and can go away in its middle."""
 
 from __future__ import annotations
 
@@ -144,9 +144,7 @@ class Client:
         """Send a body and return at once."""
         return self.request("POST", path or self.path, body, headers)
 
-    def request(
-        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
-    ) -> Exchange:
+    def request(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Exchange:
         named = {"host": "test", "content-type": "application/json", **self.headers, **(headers or {})}
         scope = {
             "type": "http",

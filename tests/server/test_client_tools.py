@@ -104,7 +104,7 @@ async def test_a_result_after_the_user_typed_on_is_a_notice_and_the_call_counts_
     assert _answers(client.player.asked[1])[call_id] in (UNANSWERED, json.dumps(UNANSWERED))
     assert [item["type"] for item in client.player.asked[1].input if "type" in item][:1] != ["function_call_output"]
     late = await client.result(first.thread_id, 1)
-    assert late.types == ["notice", "stream_options"]
+    assert late.types == ["stream_options", "notice"]
     assert len(client.player.asked) == 2
 
 
@@ -150,7 +150,7 @@ async def test_queued_client_tools_are_dropped_when_the_user_types_on(chat: Make
     assert (await client.say("stop", first.thread_id)).said == ["Fine, something else."]
     asked = client.player.asked[1]
     assert len(asked.of("function_call")) == len(asked.of("function_call_output")) == 2
-    assert (await client.result(first.thread_id, "late")).types == ["notice", "stream_options"]
+    assert (await client.result(first.thread_id, "late")).types == ["stream_options", "notice"]
 
 
 async def test_the_bare_sdk_loses_the_first_of_two_client_tools(bare: MakeBare) -> None:

@@ -116,9 +116,7 @@ async def test_the_bare_sdk_lets_the_run_go_on_without_its_client(bare: MakeBare
     client.player.replies = [LONG]
     answer, gate = await _leave_in_the_middle(client, client.player)
     gate.open.set()
-    async with asyncio.timeout(20):
-        while client.player.finished == 0:
-            await asyncio.sleep(0)
+    await client.player.until(lambda player: player.finished == 1)
     assert _deltas(client.player) == 5
     assert answer.deltas == "one two"
 
