@@ -1,18 +1,18 @@
 """An offline, deterministic model: answers from a script in YAML, streams like a real one, and needs no key.
 
-A script is a list of turns, tried in order; the first one that fits replies. Every key below `turns` may be left out.
+A script is a list of turns, tried in order; the first one that fits replies. A turn needs its `reply` alone.
 
 ```yaml
 delay: 20ms                          # between the chunks of a text; 0 when left out
 turns:
-  - user: weather                    # these words, in any case; a list means any of them
-    reply: It is sunny.
   - user: /weather in (?P<city>[a-z ]+)/      # between slashes: a regular expression, in any case
     reply:
       - think: They want numbers.
       - say: "Let me look at {{ match.city }}."
       - call: {get_weather: {city: "{{ match.city }}"}}      # several tools in one `call` run in parallel
       - say: "{{ data.summary }}"    # said once the tool has answered
+  - user: weather                    # these words, in any case; a list means any of them
+    reply: It is sunny.
   - user: refund
     reply: {handoff: billing}
   - user: crash

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,6 @@ def build_app(runtime: Runtime) -> FastAPI:
     app = FastAPI(title="chatkit-runtime", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.runtime = runtime
     chat = _Endpoints(runtime)
-    app.add_route(config.server.path, chat.chatkit, methods=["POST"], include_in_schema=False)
     app.add_route(f"{config.server.path.rstrip('/')}/options.json", chat.options, methods=["GET"])
     app.add_route("/health", chat.health, methods=["GET"])
     app.add_route("/ready", chat.ready, methods=["GET"])
@@ -60,6 +59,7 @@ def build_app(runtime: Runtime) -> FastAPI:
         app.include_router(router)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected)
+    app.add_middleware(ChatKitRoute, path=config.server.path, endpoint=chat.chatkit)
     if config.server.cors:
         app.add_middleware(
             CORSMiddleware,
@@ -97,7 +97,7 @@ class _Endpoints:
         except RequestError as error:
             return error_response(request, error.status, error.code, error.message)
         except HTTPException:
-            raise  # the project's own `context` function turned the request away
+            raise
         except Exception as error:
             return _log_unexpected(request, error)
         if isinstance(result, Streaming):
@@ -120,6 +120,30 @@ class _Endpoints:
             logger.warning("not ready: %s: %s", type(error).__name__, error)
             return error_response(request, 503, "not_ready", "the store can't be reached")
         return JSONResponse({"status": "ready", "generation": self.runtime.live.current.generation})
+
+
+class ChatKitRoute:
+    """Answer ChatKit's requests before the layers of routing, each of which would wrap every chunk of every stream."""
+
+    def __init__(self, app: ASGIApp, path: str, endpoint: Callable[[Request], Awaitable[Response]]) -> None:
+        self.app, self.path, self.endpoint = app, path, endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on whatever else comes."""
+        if scope["type"] != "http" or scope["path"].removeprefix(scope.get("root_path", "")) != self.path:
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope, receive, send)
+        if scope["method"] != "POST":
+            response: Response = error_response(request, 405, "method_not_allowed", "post ChatKit requests here")
+            response.headers["allow"] = "POST"
+        else:
+            try:
+                response = await self.endpoint(request)
+            except HTTPException as error:
+                # The project's own `context` function turned the request away.
+                response = await http_exception_handler(request, error)
+        await response(scope, receive, send)
 
 
 class RequestIds:

@@ -61,8 +61,8 @@ WhoAsks = Callable[[Snapshot], Awaitable[Caller]]
 class Streaming:
     """A turn that has been started: read its bytes, and say so when the client goes away."""
 
-    def __init__(self, turn: Turn, task: asyncio.Task[None]) -> None:
-        self._turn, self._task = turn, task
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
         self.channel = turn.channel
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
@@ -79,7 +79,7 @@ class Streaming:
     def client_left(self) -> None:
         """Cancel the turn or let it finish, as `chat.on_disconnect` says; what was said so far is stored either way."""
         if self._turn.snapshot.config.chat.on_disconnect == "cancel":
-            self._task.cancel()
+            self._turn.cancel()
 
 
 class RuntimeServer(ChatKitServer[Any]):
@@ -89,7 +89,7 @@ class RuntimeServer(ChatKitServer[Any]):
         super().__init__(store=OwnerStore(backend, Caller().user.id))
         self.live, self.backend = live, backend
         self._locks = ThreadLocks()
-        self._turns: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def process(
         self, request: str | bytes | bytearray, context: Any = None
@@ -121,22 +121,17 @@ class RuntimeServer(ChatKitServer[Any]):
             except InvalidCursor as error:
                 raise RequestError(400, "invalid_cursor", str(error)) from None
             plan.resources = resources.pop_all()
-            return self._start(Turn(snapshot, caller, store, plan))
-
-    def _start(self, turn: Turn) -> Streaming:
-        turn.tasks = self._turns
-        task = asyncio.create_task(turn.run(), name=f"turn {turn.plan.thread.id}")
-        self._turns.add(task)
-        task.add_done_callback(self._turns.discard)
-        return Streaming(turn, task)
+            turn = Turn(snapshot, caller, store, plan)
+            turn.start(self._tasks)
+            return Streaming(turn)
 
     async def close(self, grace_s: float = 5.0) -> None:
         """Give running turns `grace_s` seconds to end, then cut them off; what they said so far is stored."""
-        if self._turns:
-            await asyncio.wait(self._turns, timeout=grace_s)
-        for task in list(self._turns):
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace_s)
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._turns, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _reply(self, request: ChatKitReq, snapshot: Snapshot, caller: Caller, store: OwnerStore) -> BaseModel:
         match request:

@@ -38,6 +38,15 @@ class RuntimeConverter(ThreadItemConverter):
         text = "".join(part.text for part in item.content)
         return cast(TResponseInputItem, {"role": "assistant", "content": text}) if text else None
 
+    async def user_message_to_input(
+        self, item: UserMessageItem, is_last_message: bool = True
+    ) -> TResponseInputItem | list[TResponseInputItem] | None:
+        """Send words alone as words alone: the SDK copies its input several times, and nested parts cost it double."""
+        only_text = all(part.type == "input_text" for part in item.content)
+        if item.attachments or item.quoted_text or not only_text:
+            return await super().user_message_to_input(item, is_last_message)
+        return cast(TResponseInputItem, {"role": "user", "content": "".join(part.text for part in item.content)})
+
     async def tag_to_message_content(self, tag: UserMessageTagContent) -> ResponseInputContentParam:
         """Tell the model what a tag stands for."""
         known = json.dumps({"id": tag.id, "text": tag.text, "group": tag.group, "data": tag.data}, ensure_ascii=False)
@@ -119,6 +128,8 @@ def _from_a_message(items: list[ThreadItem], start: int) -> list[ThreadItem]:
 
 
 def _size(item: ThreadItem) -> int:
+    if isinstance(item, UserMessageItem | AssistantMessageItem):
+        return sum(len(part.text) for part in item.content)
     return len(item.model_dump_json(exclude={"id", "thread_id", "created_at"}))
 
 
@@ -127,7 +138,9 @@ def repair(items: Iterable[TResponseInputItem]) -> list[TResponseInputItem]:
 
     Endpoints refuse a conversation otherwise, and for good: the thread could never go on.
     """
-    listed = [cast(dict[str, Any], item) for item in items]
+    listed = cast(list[dict[str, Any]], list(items))
+    if not any("call_id" in item for item in listed):
+        return cast(list[TResponseInputItem], listed)
     # Some endpoints number their calls anew in each response: the same id then has several outputs, in order.
     outputs: defaultdict[str, deque[dict[str, Any]]] = defaultdict(deque)
     for item in listed:

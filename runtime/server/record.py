@@ -6,8 +6,9 @@ led to it, in one transaction.
 
 from __future__ import annotations
 
+import asyncio
 import copy
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -142,7 +143,7 @@ class Recorder:
         visible = any(not isinstance(item, HiddenContextItem | SDKHiddenContextItem) for item in items)
         written, self._calls = [*self._calls, *items], []
         stale, self._stale = (self._stale, []) if visible else ([], self._stale)
-        await self._backend.write_items(self._owner, self._thread.id, written, delete=stale)
+        await _to_the_end(self._backend.write_items(self._owner, self._thread.id, written, delete=stale))
         for item in items:
             self._forget(item.id)
 
@@ -185,6 +186,16 @@ class Recorder:
             partial.append(marker)
         if partial or self._calls or self._workflows:
             await self.write(*partial, *self._workflows.values())
+
+
+async def _to_the_end(write: Coroutine[Any, Any, None]) -> None:
+    """Let a write finish even when the turn is cancelled meanwhile: an item is stored as a whole or not at all."""
+    task = asyncio.ensure_future(write)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
 
 
 def _fields_of(thread: ThreadMetadata) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from runtime.errors import ConfigError
 from runtime.live import Live
 from runtime.server.chat import RuntimeServer
 from runtime.server.convert import build_converter
+from runtime.server.warm import warm_up
 from runtime.stores import open_store
 from runtime.stores.adapter import ChatKitStoreAdapter
 from runtime.stores.store import ThreadStore
@@ -73,12 +74,16 @@ class Runtime:
     async def open(self) -> None:
         """Open the store; any number of calls open it once. Raise StoreError."""
         if self._opening is None:
-            self._opening = asyncio.ensure_future(self.store.open())
+            self._opening = asyncio.ensure_future(self._open())
         try:
             await asyncio.shield(self._opening)
         except Exception:
             self._opening = None
             raise
+
+    async def _open(self) -> None:
+        await self.store.open()
+        await warm_up()
 
     async def close(self) -> None:
         """Let running turns end, then close the store and every client of the models."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 from agents import Runner
@@ -83,11 +84,32 @@ class Turn:
             config=snapshot.config,
         )
         self._title: asyncio.Task[None] | None = None
-        self.tasks: set[asyncio.Task[None]] = set()
+        self._running = self._cancelled = False
 
-    async def run(self) -> None:
+    def start(self, tasks: set[asyncio.Task[None]]) -> None:
+        """Run in a task of its own; it is kept among `tasks` while it runs."""
+        self._tasks = tasks
+        self._task = self._keep(self._run(), "turn")
+
+    def cancel(self) -> None:
+        """End the turn early; what it said so far is stored."""
+        self._cancelled = True
+        if self._running:
+            self._task.cancel()
+
+    def _keep(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=f"{name} {self.plan.thread.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _run(self) -> None:
         """Produce, store and send every event; an error becomes an event of its own."""
+        self._running = True
         try:
+            if self._cancelled:
+                # A task that is cancelled before its first step would never come to the end of this block.
+                raise asyncio.CancelledError
             self._open()
             await self._produce()
             await self._finish()
@@ -106,21 +128,17 @@ class Turn:
         options = StreamOptionsEvent(stream_options=StreamOptions(allow_cancel=allow_cancel))
         self.channel.put(b"".join(frame(event) for event in (*self.plan.opening, options, *self.plan.news)))
         if self.plan.title_from is not None and self.snapshot.write_title is not None:
-            self._title = asyncio.create_task(
-                self._write_title(self.plan.title_from), name=f"title {self.plan.thread.id}"
-            )
             # It may outlive the turn: somebody has to hold it, and to end it when the server closes.
-            self.tasks.add(self._title)
-            self._title.add_done_callback(self.tasks.discard)
+            self._title = self._keep(self._write_title(self.plan.title_from), "title")
 
     async def _produce(self) -> None:
-        put, grow = self.channel.put, self.recorder.grow
+        put_soon, grow = self.channel.put_soon, self.recorder.grow
         with agents_sdk_user_agent_override():
             async with aclosing(self.plan.produce(self)) as events:
                 async for event in events:
                     if type(event) is TextDelta:
                         grow(event)
-                        put(frame(event))
+                        put_soon(frame(event))
                     else:
                         await self.send(event)
 
@@ -168,12 +186,15 @@ class Turn:
         result = Runner.run_streamed(
             agent, model_input, context=self.context, max_turns=limit, run_config=self.snapshot.run_config
         )
-        async with aclosing(run.events(result)) as events:
-            async for event in events:
-                if run.calls:
-                    self.recorder.keep_calls(run.calls)
-                yield event
-        self.recorder.keep_calls(run.calls)
+        try:
+            async with aclosing(run.events(result)) as events:
+                async for event in events:
+                    if run.calls:
+                        self.recorder.keep_calls(run.calls)
+                    yield event
+        finally:
+            # Also what led to a failure: tools have done their work, and the model is to know of it.
+            self.recorder.keep_calls(run.calls)
 
     async def handle(self, events: AsyncIterator[ThreadStreamEvent]) -> AsyncGenerator[Event, None]:
         """Yield an action handler's events, those it emits through its context among them."""

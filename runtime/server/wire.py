@@ -15,6 +15,8 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 PING = b": ping\n\n"
+MERGE_S = 0.005
+"""Pieces of text that follow each other faster than this, in seconds, share one write to the socket."""
 
 
 class TextDelta(NamedTuple):
@@ -52,26 +54,49 @@ def frame(event: Event) -> bytes:
 class Channel:
     """From the turn to its response: whoever writes never waits, whoever reads takes all there is at once."""
 
-    __slots__ = ("_chunks", "_closed", "_silent_since", "_timer", "_waiter")
+    __slots__ = ("_chunks", "_closed", "_last_taken", "_merging", "_silent_since", "_timer", "_urgent", "_waiter")
 
     def __init__(self) -> None:
         self._chunks: deque[bytes] = deque()
         self._waiter: asyncio.Future[bool] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._silent_since = 0.0
+        self._merging: asyncio.TimerHandle | None = None
+        self._silent_since = self._last_taken = 0.0
+        self._urgent = True
         self._closed = False
 
     def put(self, chunk: bytes) -> None:
-        """Add bytes to be sent."""
+        """Add bytes to be sent at once."""
         self._chunks.append(chunk)
-        self._wake(silent=False)
+        self._urgent = True
+        self._wake()
+
+    def put_soon(self, chunk: bytes) -> None:
+        """Add a piece of text: sent at once, unless the one before it was sent a moment ago."""
+        self._chunks.append(chunk)
+        if self._waiter is None or self._merging is not None:
+            return
+        if self._urgent:
+            # The first piece after anything else is what somebody waits for.
+            self._urgent = False
+            self._wake()
+            return
+        loop = asyncio.get_running_loop()
+        left_s = self._last_taken + MERGE_S - loop.time()
+        if left_s <= 0:
+            self._wake()
+        else:
+            self._merging = loop.call_later(left_s, self._wake)
 
     def close(self) -> None:
         """Say that nothing follows."""
         self._closed = True
-        self._wake(silent=False)
+        self._wake()
 
-    def _wake(self, *, silent: bool) -> None:
+    def _wake(self, silent: bool = False) -> None:
+        if self._merging is not None:
+            self._merging.cancel()
+            self._merging = None
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(silent)
 
@@ -85,6 +110,7 @@ class Channel:
                 return PING
         taken = b"".join(self._chunks)
         self._chunks.clear()
+        self._last_taken = asyncio.get_running_loop().time()
         return taken
 
     async def _silent(self, ping_s: float) -> bool:

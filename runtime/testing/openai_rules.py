@@ -1,4 +1,4 @@
-"""What the real OpenAI API refuses, with its own words: a history that passes here is one that it accepts."""
+"""What the real OpenAI API refuses, in its own words, so that a broken history fails in a test and not at a user's."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def _check_ids(items: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _check_calls(items: Sequence[Mapping[str, Any]]) -> None:
-    outputs = [item["call_id"] for item in items if item.get("type") == "function_call_output"]
+    outputs = {item["call_id"] for item in items if item.get("type") == "function_call_output"}
     calls: set[str] = set()
     for item in items:
         if item.get("type") == "function_call":

@@ -13,9 +13,14 @@ from chatkit.types import (
     AssistantMessageContent,
     AssistantMessageItem,
     CustomTask,
+    GeneratedImage,
+    GeneratedImageItem,
     HiddenContextItem,
     InferenceOptions,
     SDKHiddenContextItem,
+    StructuredInputAnswer,
+    StructuredInputFreeform,
+    StructuredInputItem,
     TaskItem,
     UserMessageItem,
     UserMessageTextContent,
@@ -25,6 +30,7 @@ from chatkit.types import (
 )
 from chatkit.widgets import Card, Text
 
+from runtime.assemble import scripted
 from runtime.assemble.script import Call, Fail, PastCall, Say, Situation, Think
 from runtime.assemble.script_input import read_situation
 from runtime.assemble.scripted import ScriptedConversation, ScriptedFailure, ScriptError, load_script
@@ -274,13 +280,18 @@ def thread_item(kind: str, number: int) -> Any:
             return SDKHiddenContextItem(**common, content="selected A-42")
         case "widget":
             return WidgetItem(**common, widget=Card(children=[Text(value="bye")]))
+        case "image":
+            return GeneratedImageItem(**common, image=GeneratedImage(id="i", url="https://example.com/bye.png"))
+        case "structured":
+            question = StructuredInputFreeform(id="q", question="bye?", answer=StructuredInputAnswer(values=["bye"]))
+            return StructuredInputItem(**common, status="answered", inputs=[question])
         case "task":
             return TaskItem(**common, task=CustomTask(title="bye", content="bye"))
     tasks = [CustomTask(title="bye", content="bye")]
     return WorkflowItem(**common, workflow=Workflow(type="custom", tasks=tasks))
 
 
-@pytest.mark.parametrize("kind", ["hidden", "sdk_hidden", "widget", "task", "workflow"])
+@pytest.mark.parametrize("kind", ["hidden", "sdk_hidden", "widget", "image", "structured", "task", "workflow"])
 async def test_what_chatkit_says_as_the_user_is_not_taken_for_words(kind: str) -> None:
     items = await ThreadItemConverter().to_agent_input([thread_item("user", 1), thread_item(kind, 2)])
     situation = read_situation(items)
@@ -302,6 +313,13 @@ async def test_hidden_context_after_the_answer_asks_for_a_reply_of_its_own(kind:
     situation = read_situation(items)
     assert situation == Situation(user="weather in Oslo", context="selected A-42", answered=True)
     assert steps(script, items) == [Say("Got A-42")]
+
+
+async def test_the_answer_to_structured_input_asks_for_a_reply_of_its_own() -> None:
+    thread = [thread_item("user", 1), thread_item("assistant", 2), thread_item("structured", 3)]
+    situation = read_situation(await ThreadItemConverter().to_agent_input(thread))
+    assert situation.answered
+    assert "- bye?: bye" in situation.context
 
 
 def test_a_reply_to_hidden_context_may_call_tools() -> None:
@@ -578,3 +596,33 @@ async def test_agents_share_a_script_and_hand_over() -> None:
 def test_what_a_call_returned_is_kept_with_it() -> None:
     situation = read_situation([user("x"), call("a", "1"), call("b", "2"), output("2", "two")])
     assert situation.calls == (PastCall("a"), PastCall("b", "two"))
+
+
+# The docs
+
+YAML_BLOCK = re.compile(r"```yaml\n(.*?)```", re.DOTALL)
+
+
+@pytest.mark.parametrize("where", ["the docs", "the module"])
+def test_the_script_that_is_shown_does_what_is_said(where: str, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "scripted.md").read_text(encoding="utf-8")
+    text = page if where == "the docs" else str(scripted.__doc__)
+    (block,) = YAML_BLOCK.findall(text)
+    path = tmp_path / "script.yaml"
+    path.write_text(block, encoding="utf-8")
+    model = load_script(path)
+    assert model.steps(Situation(user="The WEATHER?")) == [Say("It is sunny.", 0.02)]
+    assert model.steps(Situation(user="weather in Oslo"))[-1] == Call("get_weather", '{"city":"Oslo"}')
+    assert model.steps(Situation(user="crash"))[-1] == Fail("the model is overloaded")
+    context = Situation(user="x", context="selected A1", answered=True)
+    assert model.steps(context) == [Say("You picked A1.", 0.02)]
+    titled = Situation(user="A text of more than twenty characters", instructions="Write a title.")
+    assert model.steps(titled) == [Say("A text of more than ", 0.02)]
+    assert model.steps(Situation(user="x")) == [Say("I have no answer to that.", 0.02)]
+
+
+def test_the_docs_name_every_step_key_and_name_in_scope() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "scripted.md").read_text(encoding="utf-8")
+    words = {"user", "context", "instructions", "agent", "tools", "match", "result", "data", "results"}
+    words |= {"say: text", "think: text", "call: {tool: {arguments}}", "handoff: agent", "fail: text"}
+    assert [word for word in words if f"| `{word}` |" not in page] == []

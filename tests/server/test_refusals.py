@@ -145,7 +145,7 @@ async def test_a_tool_that_raises_is_told_to_the_model_and_the_turn_goes_on(chat
     client = await chat({"agents": {"helper": {"tools": ["acts:broken"]}}}, acts_py=code)
     client.player.replies = [[call("broken", city="?")], "I could not find it."]
     assert (await client.say("hi")).said == ["I could not find it."]
-    assert "no such city" in client.player.asked[1].of("function_call_output")[0]["output"]
+    assert "An error occurred" in client.player.asked[1].of("function_call_output")[0]["output"]
 
 
 async def test_a_model_that_calls_a_tool_it_was_not_given_is_an_error_event(chat: MakeChat) -> None:

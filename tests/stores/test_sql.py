@@ -116,10 +116,13 @@ async def test_a_lock_held_by_another_process_holds_up_nobody_but_the_writers(st
         other.execute("BEGIN IMMEDIATE")
         items = [message(thread_id) for _ in range(8)]
         writes = [asyncio.ensure_future(store.write_items("alice", thread_id, [item])) for item in items]
+        await asyncio.sleep(0)
         assert await item_count(store, thread_id) == 1
         assert not any(write.done() for write in writes)
         other.execute("COMMIT")
-        await asyncio.gather(*writes)
+        # The lock is free before those who waited know it: whoever comes now mustn't overtake them.
+        items.append(message(thread_id))
+        await asyncio.gather(*writes, store.write_items("alice", thread_id, [items[-1]]))
     page = await store.load_items("alice", thread_id, limit=20, order="asc")
     assert [item.id for item in page.data[1:]] == [item.id for item in items]
 
