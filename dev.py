@@ -2,7 +2,7 @@
 """Set up the project and run one of its commands; needs Python 3.11 or newer, nothing else.
 
     python3 dev.py serve     serve the sample project, offline (further arguments go to `chatkit-runtime serve`)
-    python3 dev.py test      run the tests (further arguments go to pytest)
+    python3 dev.py test      run the tests, on every core (with arguments: pytest with just these)
     python3 dev.py check     formatting, lints, types and layers
     python3 dev.py lock      write the hashed requirement files anew
     python3 dev.py COMMAND   any command of `chatkit-runtime`: chat, validate, show, …
@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = Path(os.environ.get("CHATKIT_DEV_ENV", ROOT / ".venv"))
 BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
-LOCKED = ROOT / "requirements" / "dev.txt"
+LOCKED = ROOT / "requirements" / os.environ.get("CHATKIT_DEV_LOCK", "dev.txt")
 INSTALLED = ENVIRONMENT / "installed-requirements"
 
 CHECKS = (
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
     set_up()
     name, rest = arguments[0], arguments[1:]
     if name == "test":
-        return run("pytest", *rest)
+        return run("pytest", *(rest or ["-n", "auto", "--dist", "worksteal"]))
     if name == "check":
         return max(run(*check) for check in CHECKS)
     if name == "lock":
@@ -79,7 +79,9 @@ def run(command: str, *arguments: str) -> int:
 def lock() -> int:
     """Resolve the requirements anew; needs uv."""
     requirements = ROOT / "requirements"
-    for file, more in (("runtime.txt", []), ("dev.txt", ["--extra", "postgres", "--group", "dev"])):
+    dev = ["--extra", "postgres", "--group", "dev"]
+    extras = [*dev, "--extra", "any-llm", "--extra", "litellm"]
+    for file, more in (("runtime.txt", []), ("dev.txt", dev), ("extras.txt", extras)):
         command = [*LOCK, "--upgrade", "pyproject.toml", *more, "-o", str(requirements / file)]
         if subprocess.run(command, cwd=ROOT, check=False).returncode:
             return 1

@@ -51,6 +51,7 @@ class ProjectCode:
         self._tops = {name.partition(".")[0] for name in self._sources}
         self._lock = threading.RLock()
         self.modules: dict[str, ModuleType] = {}
+        self._replaced: dict[str, ModuleType | None] = {}
 
     @property
     def hash(self) -> str:
@@ -78,9 +79,12 @@ class ProjectCode:
         return value
 
     def _import_for(self, name: str) -> ModuleType:
+        known = set(self.modules)
         try:
             return self.load(name) if self._is_project(name) else importlib.import_module(name)
         except Exception as error:
+            for loaded in set(self.modules) - known:
+                self._take_back(loaded)
             if isinstance(error, ModuleNotFoundError) and _is_parent(error.name, name):
                 raise ResolveError(f"no module named {error.name!r}", self._near_module(name)) from error
             # The path is right and the user's module is broken: show their error, not ours.
@@ -127,18 +131,29 @@ class ProjectCode:
     def _execute(self, name: str, source: _Source) -> ModuleType:
         module = _new_module(name, source)
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": self._import}
-        before = sys.modules.get(name)
+        self._replaced[name] = sys.modules.get(name)
         self.modules[name] = sys.modules[name] = module
         try:
             exec(compile(source.text, str(source.path), "exec", dont_inherit=True), module.__dict__)
         except BaseException:
-            del self.modules[name]
-            if before is None:
-                sys.modules.pop(name, None)
-            else:
-                sys.modules[name] = before
+            self._take_back(name)
             raise
         return module
+
+    def discard(self) -> None:
+        """Leave no trace in `sys.modules`: what this table put there gives way to what was there before."""
+        with self._lock:
+            for name in list(self.modules):
+                self._take_back(name)
+
+    def _take_back(self, name: str) -> None:
+        module, before = self.modules.pop(name), self._replaced.pop(name)
+        if sys.modules.get(name) is not module:
+            return
+        if before is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = before
 
     def _import(
         self,

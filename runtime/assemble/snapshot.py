@@ -114,6 +114,7 @@ def build(config: Config, root: Path, environ: Mapping[str, str], mix_converter:
         partial_images=_partial_images(tools.built),
     )
     if found.found:
+        code.discard()
         raise BuildFailed(found.found)
     return snapshot
 

@@ -16,10 +16,10 @@ import sqlite3
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -75,7 +75,7 @@ class SqliteDatabase(Database):
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="chatkit-store")
         self._connections: list[Connection] = []
         self._near_lock = threading.Lock()
-        self._queued = 0
+        self._last: Future[Any] | None = None
         self._commits = 0
 
     async def open(self) -> None:
@@ -108,17 +108,15 @@ class SqliteDatabase(Database):
     async def write(self, work: Work[T]) -> T:
         """See `Database`."""
         # Whoever comes while others wait has to wait behind them.
-        if not self._queued and self._near_lock.acquire(blocking=False):
+        if (self._last is None or self._last.done()) and self._near_lock.acquire(blocking=False):
             try:
                 if _begin(self._near):
                     return self._finish(self._near, work)
             finally:
                 self._near_lock.release()
-        self._queued += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, self._wait_and_write, work)
-        finally:
-            self._queued -= 1
+        waiting = self._last = self._executor.submit(self._wait_and_write, work)
+        # A caller that is cancelled leaves its write in the queue, or a later one of its own could be undone by it.
+        return await asyncio.shield(asyncio.wrap_future(waiting))
 
     def _connect(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

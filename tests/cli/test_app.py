@@ -41,7 +41,7 @@ def test_wrong_usage_ends_with_two(cli: Callable[..., Any], arguments: tuple[str
         (
             ConfigError([Diagnostic("A601", "no module 'x'", Place("agents.yaml", 3, 1))]),
             1,
-            "agents.yaml:3:1: error B101",
+            "agents.yaml:3:1: error A601",
         ),
         (UsageError("no such port"), 2, "error: no such port\n"),
         (RuntimeFault("it broke"), 3, "error: it broke\n"),

@@ -203,6 +203,10 @@ class Client:
             "threads.sync_custom_action", thread_id=thread, item_id=item, action={"type": kind, "payload": payload}
         )
 
+    async def ask_feedback(self, thread: str, item: str) -> Exchange:
+        feedback = {"type": "items.feedback", "params": {"thread_id": thread, "item_ids": [item], "kind": "positive"}}
+        return await self.start(json.dumps(feedback).encode()).end()
+
     async def result(self, thread: str, result: Any) -> Exchange:
         return await self.call("threads.add_client_tool_output", thread_id=thread, result=result)
 

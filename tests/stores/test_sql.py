@@ -127,20 +127,21 @@ async def test_a_lock_held_by_another_process_holds_up_nobody_but_the_writers(st
     assert [item.id for item in page.data[1:]] == [item.id for item in items]
 
 
-async def test_a_cancelled_writer_leaves_no_transaction_behind(store: ThreadStore, path: Path) -> None:
+async def test_a_writer_that_is_cancelled_keeps_its_place(store: ThreadStore, path: Path) -> None:
     thread_id = await new_thread(store)
-    other = sqlite3.connect(path, isolation_level=None)
-    with closing(other):
-        other.execute("BEGIN IMMEDIATE")
-        write = asyncio.ensure_future(store.write_items("alice", thread_id, [message(thread_id)]))
-        await asyncio.sleep(0)
-        write.cancel()
-        other.execute("COMMIT")
-        with pytest.raises(asyncio.CancelledError):
-            await write
-    await store.write_items("alice", thread_id, [message(thread_id)])
+    items = [message(thread_id), message(thread_id)]
     other = sqlite3.connect(path, isolation_level=None, timeout=0)
     with closing(other):
+        other.execute("BEGIN IMMEDIATE")
+        write = asyncio.ensure_future(store.write_items("alice", thread_id, [items[0]]))
+        await asyncio.sleep(0)
+        write.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await write
+        other.execute("COMMIT")
+        await store.write_items("alice", thread_id, [items[1]])
+        page = await store.load_items("alice", thread_id, limit=5, order="asc")
+        assert [item.id for item in page.data] == [item.id for item in items]
         other.execute("BEGIN IMMEDIATE")
 
 
