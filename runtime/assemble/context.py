@@ -77,6 +77,7 @@ class Surroundings:
     state: Mapping[str, Any]
     outbox: Outbox = field(default_factory=Outbox)
     asked: list[Asked] = field(default_factory=list)
+    answer: bool = False
 
 
 class RuntimeContext(AgentContext[Any]):
@@ -152,6 +153,10 @@ class RuntimeContext(AgentContext[Any]):
             content=[AssistantMessageContent(text=text)],
         )
         await self.stream(ThreadItemDoneEvent(item=item))
+
+    async def answer(self) -> None:
+        """Let the agents answer once this action's handler is done, as if the user had written something."""
+        self._around.answer = True
 
     async def call_client(self, name: str, arguments: Mapping[str, Any] | None = None) -> None:
         """Call a tool in the browser: the turn ends here and goes on with the tool's result."""

@@ -85,8 +85,27 @@ async def to_model_input(
     converter: ThreadItemConverter, items: Sequence[ThreadItem], history: History
 ) -> list[TResponseInputItem]:
     """Convert a window of a thread, oldest first, into input that every model endpoint accepts."""
-    window = _fit(_without_answered_calls(items, history.tool_results), history.tokens)
+    window = _fit(_without_answered_calls(_as_called(items), history.tool_results), history.tokens)
     return repair(await converter.to_agent_input(window))
+
+
+def _as_called(items: Sequence[ThreadItem]) -> list[ThreadItem]:
+    """Tell client tool calls as the model made them: what the browser was called with has names of its own."""
+    recorded = [call for item in items if isinstance(item, ModelItem) for call in item.content.get("model_items", ())]
+    made = {call["call_id"]: call for call in recorded if call.get("type") == "function_call"}
+    return [
+        item.model_copy(update=_name_and_arguments(made[item.call_id]))
+        if isinstance(item, ClientToolCallItem) and item.call_id in made
+        else item
+        for item in items
+    ]
+
+
+def _name_and_arguments(call: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return {"name": call["name"], "arguments": json.loads(call["arguments"] or "{}")}
+    except json.JSONDecodeError:
+        return {"name": call["name"]}
 
 
 def _without_answered_calls(items: Sequence[ThreadItem], tool_results: bool) -> list[ThreadItem]:

@@ -16,6 +16,7 @@ from chatkit.errors import CustomStreamError, StreamError
 from chatkit.types import ErrorEvent
 
 from runtime.assemble.scripted import ScriptedFailure, ScriptError
+from runtime.errors import RequestError
 
 logger = logging.getLogger("runtime.server")
 
@@ -35,6 +36,8 @@ def error_event(error: Exception, request_id: str) -> ErrorEvent:
     """Log the error and return the event for the client; `allow_retry` only where trying again can help."""
     if isinstance(error, CustomStreamError):
         return ErrorEvent(code="custom", message=error.message, allow_retry=error.allow_retry)
+    if isinstance(error, RequestError):
+        return ErrorEvent(code="custom", message=f"{error.message}.", allow_retry=error.status == 409)
     if isinstance(error, StreamError):
         return ErrorEvent(code=error.code, allow_retry=error.allow_retry)
     explained = _explain(error)

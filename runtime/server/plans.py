@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
@@ -143,11 +143,21 @@ class Planner:
         thread, sender = await self.sender_of(thread_id, item_id)
         if built.message is None:
             # A click is not a turn: it is carried out at once, also while an answer is being written.
-            return Plan(thread, lambda turn: turn.handle(_handled(built, turn.context, action, sender)))
+            return Plan(thread, lambda turn: self._carry_out(turn, built, action, sender))
         await self._lock(thread.id)
         context = Turn(self.snapshot, self.caller, self.store, Plan(thread, _nothing)).context
         text = built.message(context, action)
         return await self._continue(thread, _said(text, thread))
+
+    async def _carry_out(
+        self, turn: Turn, built: BuiltAction, action: Action[str, Any], sender: WidgetItem | None
+    ) -> AsyncGenerator[Event, None]:
+        async for event in turn.handle(_handled(built, turn.context, action, sender)):
+            yield event
+        if turn.around.answer:
+            await turn.plan.resources.enter_async_context(self._held(turn.plan.thread.id))
+            async for event in turn.answer(await self._history(turn.plan.thread.id)):
+                yield event
 
     async def sender_of(self, thread_id: str, item_id: str | None) -> tuple[ThreadMetadata, WidgetItem | None]:
         """The thread and the widget that an action comes from. Raise RequestError, NotFoundError."""
@@ -177,8 +187,9 @@ class Planner:
             async for event in turn.answer([*await self._history(thread.id), item]):
                 yield event
         else:
-            async for event in turn.handle(_handled(built, turn.context, action, sender)):
-                yield event
+            async with turn.plan.resources:
+                async for event in self._carry_out(turn, built, action, sender):
+                    yield event
 
     def _answer(self, thread: ThreadMetadata, items: Sequence[ThreadItem], **fields: Any) -> Plan:
         return Plan(thread, lambda turn: turn.answer(items), **fields)
@@ -209,8 +220,11 @@ class Planner:
         return await self._open_thread(thread_id)
 
     async def _lock(self, thread_id: str) -> None:
+        await self._resources.enter_async_context(self._held(thread_id))
+
+    def _held(self, thread_id: str) -> AbstractAsyncContextManager[None]:
         wait = self.snapshot.config.chat.when_busy == "wait"
-        await self._resources.enter_async_context(self._locks.hold(f"{self._owner}\0{thread_id}", wait=wait))
+        return self._locks.hold(f"{self._owner}\0{thread_id}", wait=wait)
 
     async def _history(self, thread_id: str, after_it: int = 0) -> list[ThreadItem]:
         limit = self.snapshot.config.chat.history.items + after_it
