@@ -189,6 +189,8 @@ class _Objects:
         state: dict[str, Any] = {}
         for name, path in config.state.items():
             with self.found.at("A314", "state", name):
+                if hasattr(RuntimeContext, name) or name in RuntimeContext.model_fields:
+                    raise BuildError(f"{name!r} would hide what ctx.context.{name} is already", "choose another name")
                 value = self.code.resolve(path)
                 makes = isinstance(value, type) or inspect.isfunction(value)
                 state[name] = value() if makes else value

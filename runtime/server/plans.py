@@ -38,6 +38,7 @@ from chatkit.types import (
 from runtime.assemble.actions import BuiltAction
 from runtime.assemble.context import RuntimeContext
 from runtime.assemble.snapshot import Snapshot
+from runtime.config.template import TemplateError
 from runtime.errors import RequestError
 from runtime.server.convert import UNANSWERED
 from runtime.server.locks import ThreadLocks
@@ -144,9 +145,15 @@ class Planner:
         if built.message is None:
             # A click is not a turn: it is carried out at once, also while an answer is being written.
             return Plan(thread, lambda turn: self._carry_out(turn, built, action, sender))
-        await self._lock(thread.id)
+        thread = await self._busy_thread(thread_id)
         context = Turn(self.snapshot, self.caller, self.store, Plan(thread, _nothing)).context
-        text = built.message(context, action)
+        try:
+            text = built.message(context, action)
+        except TemplateError as error:
+            message = f"the message of action {action.type!r} can't be made of its payload: {error}"
+            raise RequestError(400, "invalid_payload", message) from None
+        if not text.strip():
+            raise RequestError(400, "empty_message", f"the message of action {action.type!r} is empty")
         return await self._continue(thread, _said(text, thread))
 
     async def _carry_out(

@@ -93,6 +93,9 @@ class Turn:
 
     def cancel(self) -> None:
         """End the turn early; what it said so far is stored."""
+        if self._cancelled:
+            # A second cancellation would cut off the storing of what was said.
+            return
         self._cancelled = True
         if self._running:
             self._task.cancel()

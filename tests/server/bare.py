@@ -111,7 +111,7 @@ class BareServer(ChatKitServer[dict[str, Any]]):
             await self.before(thread)
         page = await self.store.load_thread_items(thread.id, after=None, limit=100, order="asc", context=context)
         agent_input = await ThreadItemConverter().to_agent_input(page.data)
-        agent_context = AgentContext(thread=thread, store=self.store, request_context=context)
+        agent_context: AgentContext[Any] = AgentContext(thread=thread, store=self.store, request_context=context)
         result = Runner.run_streamed(
             self.agent,
             agent_input,

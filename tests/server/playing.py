@@ -83,7 +83,7 @@ class Player(Model):
                 response = event.response
         return ModelResponse(response.output, Usage(requests=1), response.id)
 
-    async def stream_response(  # type: ignore[override]  # the parameters that matter, by position
+    async def stream_response(
         self, system_instructions: Any, input: Any, model_settings: Any, tools: Any, output_schema: Any, handoffs: Any,
         *args: Any, **kwargs: Any,
     ) -> AsyncIterator[Any]:  # fmt: skip
@@ -97,8 +97,8 @@ class Player(Model):
             reply = reply(asked)
         if isinstance(reply, Exception):
             raise reply
-        steps = [reply] if isinstance(reply, str) else list(reply)
-        failure = steps.pop() if steps and isinstance(steps[-1], Exception) else None
+        steps: list[Any] = [reply] if isinstance(reply, str) else list(reply)
+        failure: Exception | None = steps.pop() if steps and isinstance(steps[-1], Exception) else None
         async for event in play([_step(step) for step in steps]):
             gate = self.gates.get(str(getattr(event, "delta", "")).strip())
             if gate is not None:
@@ -141,7 +141,7 @@ def _step(step: Any) -> Any:
     return Say(text=step, delay_s=0) if isinstance(step, str) else step
 
 
-def call(name: str, **arguments: Any) -> Call:
+def call(name: str, /, **arguments: Any) -> Call:
     return Call(name=name, arguments=json.dumps(arguments))
 
 

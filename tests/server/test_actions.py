@@ -77,6 +77,7 @@ def _config() -> dict[str, Any]:
     payload = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
     actions["checked"] = {"message": "Number {{ payload.n }}", "payload": payload}
     actions["more"] = {"message": "Tell me more about {{ payload.topic }}"}
+    actions["again"] = {"message": "{{ payload.text }}"}
     actions["paint"] = {"effect": "switch", "data": {"theme": "{{ payload.theme }}", "n": "{{ payload.n }}"}}
     actions["refresh"] = {"widget": "order"}
     actions["show"] = "shows:show"
@@ -135,6 +136,18 @@ async def test_a_click_can_become_the_users_next_message(chat: MakeChat) -> None
     assert answer.said == ["Here is more."]
     assert "Tell me more about fjords" in json.dumps(client.player.asked[-1].input)
     assert (await client.act(thread, "checked", {"n": 7})).done("user_message")[0]["content"][0]["text"] == "Number 7"
+
+
+async def test_a_click_whose_message_can_not_be_made_is_a_400_and_nothing_is_stored(chat: MakeChat) -> None:
+    client, thread, item = await _with_card(chat)
+    before = await client.items(thread)
+    missing = await client.act(thread, "more", {}, item)
+    assert (missing.status, missing.error["code"]) == (400, "invalid_payload")
+    assert "'more'" in missing.error["message"]
+    empty = await client.act(thread, "again", {"text": "  "}, item)
+    assert (empty.status, empty.error["code"]) == (400, "empty_message")
+    assert await client.items(thread) == before
+    assert (await client.say("go on", thread)).said == ["Fine."]
 
 
 async def test_a_click_can_send_an_effect_whose_values_keep_their_types(chat: MakeChat) -> None:

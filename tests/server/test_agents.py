@@ -56,8 +56,9 @@ async def test_handoffs_hold_no_reference_that_a_run_would_walk_along(chat: Make
     def walk(agent: Agent[Any]) -> None:
         seen.add(id(agent))
         for handoff in agent.handoffs:
-            found = handoff if isinstance(handoff, Agent) else (handoff._agent_ref and handoff._agent_ref())
-            if found is not None and id(found) not in seen:
+            reference = None if isinstance(handoff, Agent) else handoff._agent_ref
+            found = handoff if isinstance(handoff, Agent) else reference and reference()
+            if isinstance(found, Agent) and id(found) not in seen:
                 walk(found)
 
     walk(client.runtime.agents["agent0"])

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser, SimpleUser
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.routing import Mount
 
 import runtime
@@ -211,7 +211,8 @@ async def test_a_user_whom_the_surrounding_app_knows_owns_their_threads(chat: Ma
     config = {"actions": {"act": {"python": "acts:act", "sync": True}}}
     client = await chat(config, acts_py=CODE)
     mounted = await _mounted(client, middleware=[Middleware(AuthenticationMiddleware, backend=_Headers())])
-    alice, bob, nobody = {"x-user": "alice"}, {"x-user": "bob"}, {}
+    alice, bob = {"x-user": "alice"}, {"x-user": "bob"}
+    nobody: dict[str, str] = {}
     mounted.headers = alice
     first = await mounted.say("hi")
     thread, item = first.thread_id, first.done("user_message")[0]["id"]
@@ -333,3 +334,30 @@ class Mine(DictStore):
     assert len((await client.call("threads.list")).json["data"]) == 1
     assert len(await client.items(first.thread_id)) == 2
     assert {"user_id": "local"} in client.runtime.live.current.code.resolve("own:seen")
+
+
+async def test_a_middleware_around_the_app_takes_nothing_from_streams_or_disconnects(chat: MakeChat) -> None:
+    client = await chat()
+    outer = FastAPI()
+    app = create_app(client.folder, environ={})
+    outer.mount("/", app)
+
+    @outer.middleware("http")
+    async def note(request: Request, call_next: Any) -> Any:
+        response = await call_next(request)
+        response.headers["x-noted"] = "yes"
+        return response
+
+    around = Client(outer)
+    client.player.replies = ["one two three"]
+    gate = client.player.gate("three")
+    answer = around.begin("count")
+    await answer.until(lambda so_far: "two" in so_far.deltas)
+    assert answer.headers["x-noted"] == "yes"
+    answer.leave()
+    await answer.end()
+    await app.state.runtime.server.close(grace_s=20)
+    assert client.player.finished == 0
+    gate.open.set()
+    assert (await around.say("again")).said == ["one two three"]
+    await app.state.runtime.close()

@@ -47,7 +47,7 @@ def _answers(asked: Any) -> dict[str, str]:
 
 
 @function_tool
-async def pick(ctx: RunContextWrapper[AgentContext], page: str) -> str:
+async def pick(ctx: RunContextWrapper[AgentContext[Any]], page: str) -> str:
     ctx.context.client_tool_call = ClientToolCall(name="get_selection", arguments={"page": page})
     return "asked"
 

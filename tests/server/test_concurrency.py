@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from runtime.server import locks
 from tests.server.conftest import MakeBare, MakeChat
 from tests.server.playing import Asked
 
@@ -45,6 +48,20 @@ async def test_when_busy_reject_a_second_message_is_a_409_and_nothing_is_stored(
     assert (await client.say("three", thread)).said == ["you said three"]
 
 
+async def test_waiting_for_a_busy_thread_comes_to_an_end(chat: MakeChat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "LONGEST_WAIT_S", 0.001)
+    client = await chat()
+    thread = (await client.say("hi")).thread_id
+    gate = client.player.gate("Fine.")
+    first = client.begin("one", thread)
+    await gate.reached.wait()
+    assert (await client.say("two", thread)).error["code"] == "thread_busy"
+    gate.open.set()
+    await first.end()
+    assert len(await client.items(thread)) == 4
+    assert len(client.runtime.server._locks) == 0
+
+
 async def test_the_bare_sdk_lets_two_turns_of_one_thread_interleave(bare: MakeBare) -> None:
     client = bare()
     thread = (await client.say("hi")).thread_id
@@ -55,7 +72,8 @@ async def test_the_bare_sdk_lets_two_turns_of_one_thread_interleave(bare: MakeBa
     assert (await client.say("two", thread)).said == ["you said two"]
     gate.open.set()
     await first.end()
-    spoken = [item.content[0].text for item in client.server.dicts.items[thread][2:]]
+    stored = [item.model_dump() for item in client.server.dicts.items[thread][2:]]
+    spoken = [item["content"][0]["text"] for item in stored]
     assert spoken == ["one", "two", "you said two", "you said one"]
 
 

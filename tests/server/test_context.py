@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
+import pytest
+from agents import RunContextWrapper, function_tool
+from chatkit.agents import AgentContext
+from chatkit.types import HiddenContextItem, ThreadItemAddedEvent, ThreadItemDoneEvent, ThreadItemReplacedEvent
+
 from runtime.assemble.context import RuntimeContext
-from tests.server.conftest import Chat, MakeChat
+from runtime.errors import ConfigError
+from tests.server.conftest import Chat, MakeBare, MakeChat
 from tests.server.playing import call
 
 CARD = {
@@ -312,3 +319,60 @@ class Converter(ThreadItemConverter):
     told = client.player.asked[-1].input
     assert "MINE doc_7" in json.dumps(told)
     assert {"role": "assistant", "content": "Fine."} in told
+
+
+@pytest.mark.parametrize("name", ["thread", "store", "stream", "user", "say", "model_dump"])
+async def test_an_object_of_state_must_not_hide_what_tools_need(chat: MakeChat, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"'{name}' would hide what ctx.context.{name} is already"):
+        await chat({"state": {name: "own:Cats"}}, own_py=OWN)
+
+
+HIDDEN = """
+from datetime import datetime
+from agents import RunContextWrapper
+from chatkit.agents import AgentContext
+from chatkit.types import HiddenContextItem, ThreadItemAddedEvent, ThreadItemDoneEvent, ThreadItemReplacedEvent
+
+async def hide(ctx: RunContextWrapper[AgentContext]) -> str:
+    "Hide."
+    context = ctx.context
+    item = HiddenContextItem(
+        id=context.generate_id("message"), thread_id=context.thread.id, created_at=datetime.now(), content="SECRET"
+    )
+    for event in (ThreadItemAddedEvent, ThreadItemDoneEvent, ThreadItemReplacedEvent):
+        await context.stream(event(item=item))
+    await context.store.delete_thread_item(context.thread.id, "msg_missing", {})
+    return "ok"
+"""
+
+
+async def test_no_event_of_a_hidden_item_is_sent_and_deleting_what_is_gone_is_fine(chat: MakeChat) -> None:
+    client = await chat({"agents": {"helper": {"tools": ["acts:hide"]}}}, acts_py=HIDDEN)
+    client.player.replies = [[call("hide")], "Done."]
+    answer = await client.say("go")
+    assert answer.said == ["Done."]
+    assert b"SECRET" not in answer.body
+    assert client.player.asked[1].of("function_call_output")[0]["output"] == "ok"
+    assert sum(item.type == "hidden_context_item" for item in await client.hidden(answer.thread_id)) >= 1
+
+
+async def test_the_bare_sdk_sends_added_and_replaced_events_of_hidden_items(bare: MakeBare) -> None:
+    @function_tool
+    async def hide(ctx: RunContextWrapper[AgentContext[Any]]) -> str:
+        item = HiddenContextItem(id="h1", thread_id=ctx.context.thread.id, created_at=datetime.now(), content="SECRET")
+        for event in (ThreadItemAddedEvent, ThreadItemDoneEvent, ThreadItemReplacedEvent):
+            await ctx.context.stream(event(item=item))
+        return "ok"
+
+    client = bare(tools=[hide])
+    client.player.replies = [[call("hide")], "Done."]
+    assert (await client.say("go")).body.count(b"SECRET") == 2
+
+
+async def test_what_a_tool_shows_comes_after_the_text_that_came_before_it(chat: MakeChat) -> None:
+    client = await chat({"agents": {"helper": {"tools": ["acts:event"]}}}, acts_py=TOOLS)
+    client.player.replies = [["First these words.", call("event")], "Then these."]
+    types = (await client.say("go")).types
+    first_done = types.index("thread.item.done", 2)
+    assert types.index("client_effect") > first_done
+    assert types.index("client_effect") < len(types) - 1 - types[::-1].index("thread.item.added")

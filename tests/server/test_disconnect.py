@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import threading
 from typing import Any
@@ -15,8 +16,10 @@ from runtime.server import chat as chat_module
 from runtime.server import respond
 from runtime.server.app import create_app
 from runtime.server.record import CUT_OFF
+from runtime.server.request import Caller
+from runtime.stores.memory import MemoryStore
 from tests.server.conftest import Chat, MakeBare, MakeChat, write_project
-from tests.server.playing import Gate, Player, on_stage
+from tests.server.playing import Gate, Player, call, on_stage
 from tests.server.talking import Exchange, texts, user_input
 
 LONG = "one two three four five"
@@ -56,6 +59,41 @@ async def test_a_client_that_goes_away_cancels_the_run_and_what_was_said_is_stor
     assert "cancelled" not in CUT_OFF.lower()
 
 
+async def test_a_client_that_is_seen_to_leave_twice_does_not_cut_off_the_storing(
+    chat: MakeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await chat()
+    client.player.replies = [LONG]
+    model, storing = client.player.gate("three"), Gate()
+    write = MemoryStore.write_items
+
+    async def slow_write(self: MemoryStore, owner: str, thread_id: str, items: Any, *, delete: Any = ()) -> None:
+        await storing.wait()
+        await write(self, owner, thread_id, items, delete=delete)
+
+    monkeypatch.setattr(MemoryStore, "write_items", slow_write)
+
+    async def local(snapshot: Any) -> Caller:
+        return Caller()
+
+    body = json.dumps({"type": "threads.create", "params": {"input": user_input("count")}})
+    streaming = await client.runtime.server.handle(body, local)
+    assert isinstance(streaming, chat_module.Streaming)
+    await model.reached.wait()
+    streaming.client_left()
+    await storing.reached.wait()
+    streaming.client_left()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    # Nobody else may write to the thread before this is stored.
+    assert len(client.runtime.server._locks) == 1
+    storing.open.set()
+    await _turns_are_over(client)
+    thread = (await client.call("threads.list")).json["data"][0]["id"]
+    assert texts((await client.items(thread))[1:]) == ["one two"]
+    assert len(client.runtime.server._locks) == 0
+
+
 async def test_after_a_cancelled_answer_the_thread_goes_on_and_the_model_knows_that_it_is_incomplete(
     chat: MakeChat,
 ) -> None:
@@ -67,6 +105,29 @@ async def test_after_a_cancelled_answer_the_thread_goes_on_and_the_model_knows_t
     told = str(client.player.asked[1].input)
     assert "one two" in told
     assert CUT_OFF in told
+
+
+async def test_a_tool_that_is_cut_off_leaves_a_history_in_pairs(chat: MakeChat) -> None:
+    code = """
+import asyncio
+reached = asyncio.Event()
+
+async def wait_long() -> str:
+    "Wait."
+    reached.set()
+    await asyncio.Event().wait()
+"""
+    client = await chat({"agents": {"helper": {"tools": ["acts:wait_long"]}}}, acts_py=code)
+    client.player.replies = [["Let me see.", call("wait_long")], "Something else."]
+    answer = client.begin("go")
+    await client.runtime.live.current.code.resolve("acts:reached").wait()
+    await answer.until(lambda so_far: so_far.said)
+    answer.leave()
+    await answer.end()
+    again = await client.say("never mind", answer.thread_id)
+    assert again.said == ["Something else."]
+    asked = client.player.asked[1]
+    assert len(asked.of("function_call")) == len(asked.of("function_call_output"))
 
 
 async def test_on_disconnect_finish_the_answer_is_written_to_its_end(chat: MakeChat) -> None:

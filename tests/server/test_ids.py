@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from agents import function_tool
 from chatkit.store import default_generate_id
+from chatkit.types import EndOfTurnItem, ThreadMetadata
 
+from runtime.server import plans
 from runtime.stores.ids import new_id
 from tests.server.conftest import MakeBare, MakeChat
 from tests.server.playing import call
@@ -137,3 +140,36 @@ async def test_the_bare_sdk_keeps_the_models_ids(bare: MakeBare) -> None:
     client.player.fake_ids = True
     client.player.replies = ["Hello."]
     assert (await client.say("go")).done("assistant_message")[0]["id"] == "__fake_id__"
+
+
+async def test_items_come_in_the_order_in_which_they_were_stored_whatever_their_times(chat: MakeChat) -> None:
+    client = await chat()
+    thread = (await client.say("hi")).thread_id
+    for n, day in enumerate((20, 10, 15)):
+        item = EndOfTurnItem(id=f"end_{n}", thread_id=thread, created_at=datetime(2020, 1, day, tzinfo=UTC))
+        await client.runtime.store.write_items("local", thread, [item])
+    assert _ids_of_items(await client.items(thread))[2:] == ["end_0", "end_1", "end_2"]
+
+
+async def test_an_id_that_exists_never_overwrites_somebody_elses_thread(
+    chat: MakeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await chat()
+    store = client.runtime.store
+    await store.create_thread("alice", ThreadMetadata(id="thr_1", title="hers", created_at=datetime.now(UTC)))
+    monkeypatch.setattr(plans, "new_id", lambda kind: "thr_1" if kind == "thread" else new_id(kind))
+    assert (await client.say("mine")).status != 200
+    assert (await store.load_thread("alice", "thr_1")).title == "hers"
+    assert (await store.load_items("alice", "thr_1", limit=10)).data == []
+    assert client.player.asked == []
+
+
+async def test_the_bare_sdk_overwrites_a_thread_whose_id_comes_twice(
+    bare: MakeBare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = bare()
+    monkeypatch.setattr(client.server.dicts, "generate_thread_id", lambda context: "thr_1")
+    await client.say("the first")
+    client.server.dicts.threads["thr_1"].title = "mine"
+    await client.say("the second")
+    assert client.server.dicts.threads["thr_1"].title is None

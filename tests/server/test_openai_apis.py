@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+from agents import OpenAIChatCompletionsModel, RunConfig
+from openai import AsyncOpenAI
 
 from runtime.testing import OpenAIStub
-from tests.server.conftest import Chat, MakeChat
+from tests.server.conftest import Chat, MakeBare, MakeChat
 
 SCRIPT = {
     "turns": [
@@ -63,7 +65,7 @@ async def _project(chat: MakeChat, stub: OpenAIStub, api: str, **more: Any) -> C
     return await chat(config, acts_py=TOOLS)
 
 
-def _history(body: dict[str, Any]) -> list[dict[str, Any]]:
+def _history(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     return list(body["input"] if "input" in body else body["messages"])
 
 
@@ -184,3 +186,24 @@ async def test_a_client_that_leaves_closes_the_connection_to_the_model(
     assert await asyncio.to_thread(stub.requests[-1].done.wait, 20)
     assert stub.requests[-1].outcome == "gone"
     hold.release()
+
+
+async def test_the_bare_sdk_fails_in_the_second_turn_on_chat_completions(bare: MakeBare, stub: OpenAIStub) -> None:
+    client = bare()
+    async with AsyncOpenAI(base_url=stub.base_url, api_key="any", max_retries=0) as openai:
+        client.server.agent.model = OpenAIChatCompletionsModel("stub", openai)
+        first = await client.say("hello")
+        assert first.said == ["Yes."]
+        assert len((await client.say("again", first.thread_id)).of("error")) == 1
+
+
+async def test_the_bare_sdk_gives_every_chat_completions_message_the_same_id(bare: MakeBare, stub: OpenAIStub) -> None:
+    client = bare()
+    async with AsyncOpenAI(base_url=stub.base_url, api_key="any", max_retries=0) as openai:
+        client.server.agent.model = OpenAIChatCompletionsModel("stub", openai)
+        ids = [(await client.say("hello")).done("assistant_message")[0]["id"] for _ in range(2)]
+    assert ids == ["__fake_id__"] * 2
+
+
+def test_the_bare_sdk_traces_unless_it_is_told_not_to() -> None:
+    assert RunConfig().tracing_disabled is False

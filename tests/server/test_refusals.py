@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 from agents import function_tool
@@ -37,11 +37,11 @@ ACTIONS = {name: f"acts:{name}" for name in ("breaks", "custom", "plain", "midwa
 
 
 def _api_error(status: int) -> openai.APIStatusError:
-    request = httpx.Request("POST", "http://127.0.0.1/v1/responses")
-    return openai.APIStatusError("secret detail", response=httpx.Response(status, request=request), body=None)
+    request = httpx2.Request("POST", "http://127.0.0.1/v1/responses")
+    return openai.APIStatusError("secret detail", response=httpx2.Response(status, request=request), body=None)
 
 
-REQUEST = httpx.Request("POST", "http://127.0.0.1/v1/responses")
+REQUEST = httpx2.Request("POST", "http://127.0.0.1/v1/responses")
 FAILURES: list[tuple[Exception, str, bool]] = [
     (RuntimeError("secret detail"), "Something went wrong", True),
     (_api_error(400), "The model refused the request.", False),

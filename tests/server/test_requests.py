@@ -346,7 +346,7 @@ async def test_an_at_tag_reaches_the_model_without_a_converter_of_ones_own(chat:
 
 
 async def test_the_bare_sdk_fails_on_an_at_tag(bare: MakeBare) -> None:
-    tag = {"type": "input_tag", "id": "doc_7", "text": "Plan", "data": {}, "group": None}
+    tag: dict[str, Any] = {"type": "input_tag", "id": "doc_7", "text": "Plan", "data": {}, "group": None}
     answer = await bare().call("threads.create", input=user_input("", content=[tag]))
     assert answer.of("error") == [{"type": "error", "code": "stream.error", "allow_retry": True}]
 

@@ -37,6 +37,24 @@ async def test_a_retry_keeps_the_old_answer_when_the_model_fails(chat: MakeChat)
     assert texts((await client.items(thread))[1:]) == ["New answer."]
 
 
+async def test_what_is_hidden_of_a_new_answer_does_not_remove_the_old_one(chat: MakeChat) -> None:
+    code = """
+from agents import RunContextWrapper
+
+async def learn(ctx: RunContextWrapper) -> str:
+    "Learn."
+    await ctx.context.remember("something new")
+    return "ok"
+"""
+    client = await chat({"agents": {"helper": {"tools": ["acts:learn"]}}}, acts_py=code)
+    client.player.replies = ["Old answer.", [call("learn")], RuntimeError("down")]
+    first = await client.say("one")
+    thread, message = first.thread_id, first.done("user_message")[0]["id"]
+    failed = await client.call("threads.retry_after_item", thread_id=thread, item_id=message)
+    assert len(failed.of("error")) == 1
+    assert texts((await client.items(thread))[1:]) == ["Old answer."]
+
+
 async def test_a_retry_in_the_middle_keeps_what_came_before(chat: MakeChat) -> None:
     client = await chat()
     client.player.replies = ["A1", "A2", "A2 again"]

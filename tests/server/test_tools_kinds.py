@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from agents import CodeInterpreterTool, FileSearchTool, FunctionTool, ImageGenerationTool, WebSearchTool
+from chatkit.widgets import WidgetTemplate
 
 from runtime.errors import ConfigError
 from tests.server.conftest import Chat, MakeBare, MakeChat
@@ -98,7 +100,8 @@ PARAMETERS = {
 
 async def _with(chat: MakeChat, tools: dict[str, Any], inline: tuple[str, ...] = (), **more: Any) -> Chat:
     agents = {"helper": {"tools": [*tools, *inline]}, **more.pop("agents", {})}
-    return await chat({"entry": "helper", "tools": tools, "agents": agents, **more}, acts_py=CODE)
+    files = {name: more.pop(name) for name in list(more) if name.endswith("_widget")}
+    return await chat({"entry": "helper", "tools": tools, "agents": agents, **more}, acts_py=CODE, **files)
 
 
 async def _told(client: Chat, name: str, **arguments: Any) -> str:
@@ -318,3 +321,35 @@ async def test_every_mistake_of_the_tools_is_reported_at_once(chat: MakeChat) ->
     assert len(messages) == 3
     assert any("did you mean 'decorated'?" in message for message in messages)
     assert any("no module named 'missing'" in message for message in messages)
+
+
+STUDIO = {
+    "version": "1.0",
+    "name": "Greeting",
+    "template": '{"type": "Card", "children": [{"type": "Text", "value": "Hello {{ name }}"}]}',
+    "jsonSchema": {
+        "type": "object",
+        "properties": {"name": {"type": "string"}},
+        "required": ["name"],
+        "additionalProperties": False,
+    },
+}
+ESCAPED = {**STUDIO, "template": '{"type": "Card", "children": [{"type": "Text", "value": {{ name | tojson }}}]}'}
+
+
+async def test_a_studio_widget_checks_its_data_and_its_text_template_fails_clearly(chat: MakeChat) -> None:
+    client = await _with(chat, {"show": {"widget": "hi.widget"}}, hi_widget=json.dumps(ESCAPED))
+    client.player.replies = [[call("show", name='Ida "the" brave')], "Done."]
+    answer = await client.say("go")
+    assert answer.done("widget")[0]["widget"]["children"][0]["value"] == 'Ida "the" brave'
+    told = await _told(client, "show", nam="Ida")
+    assert told.startswith("The widget could not be shown")
+    assert "name" in told
+
+
+def test_the_bare_sdk_never_checks_a_widgets_data_and_breaks_on_a_quote(tmp_path: Path) -> None:
+    (tmp_path / "hi.widget").write_text(json.dumps(STUDIO))
+    template = WidgetTemplate.from_file(str(tmp_path / "hi.widget"))
+    assert template.build({"name": 7, "more": 1}) is not None
+    with pytest.raises(json.JSONDecodeError):
+        template.build({"name": 'Ida "the" brave'})
