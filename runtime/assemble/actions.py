@@ -11,11 +11,15 @@ from agents import RunContextWrapper
 from chatkit.actions import Action
 from chatkit.types import (
     ClientEffectEvent,
+    SyncCustomActionResponse,
+    ThreadItem,
     ThreadItemReplacedEvent,
     ThreadStreamEvent,
     WidgetItem,
 )
+from chatkit.widgets import DynamicWidgetRoot
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel
 
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext, scope_of
@@ -73,7 +77,12 @@ def _checker(schema: Mapping[str, Any] | None) -> Callable[[Any], str]:
     if schema is None:
         return lambda payload: ""
     validator = Draft202012Validator(schema)
-    return lambda payload: "; ".join(f"{e.json_path}: {e.message}" for e in validator.iter_errors(payload or {}))
+
+    def check(payload: Any) -> str:
+        errors = validator.iter_errors({} if payload is None else payload)
+        return "; ".join(f"{error.json_path}: {error.message}" for error in errors)
+
+    return check
 
 
 def _function(value: Any, path: str) -> Callable[..., Any]:
@@ -91,9 +100,27 @@ def _call(function: Callable[..., Any]) -> Handler:
             async for event in result:
                 yield cast(ThreadStreamEvent, event)
         elif inspect.isawaitable(result):
-            await result
+            shown = replacement(await result, sender)
+            if shown is not None:
+                yield ThreadItemReplacedEvent(item=shown)
 
     return handle
+
+
+def replacement(answer: Any, sender: WidgetItem | None) -> ThreadItem | None:
+    """What a handler's return value puts in the sender's place: a widget (or its JSON) or an item; None is nothing.
+
+    Raise ValueError for anything else.
+    """
+    if answer is None:
+        return None
+    if isinstance(answer, SyncCustomActionResponse):
+        return answer.updated_item
+    if isinstance(answer, BaseModel) and hasattr(answer, "thread_id"):
+        return cast(ThreadItem, answer)
+    data = answer.model_dump(mode="json", exclude_none=True) if isinstance(answer, BaseModel) else answer
+    widget = DynamicWidgetRoot.model_validate(data)
+    return None if sender is None else sender.model_copy(update={"widget": widget})
 
 
 def _call_sync(function: Callable[..., Any]) -> SyncHandler:

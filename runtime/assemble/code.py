@@ -11,18 +11,24 @@ import builtins
 import difflib
 import hashlib
 import importlib
+import importlib.machinery
 import importlib.util
 import os
 import sys
+import sysconfig
 import threading
 import traceback
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+_PROJECT_MODULES: weakref.WeakSet[ModuleType] = weakref.WeakSet()
 _RUNTIME_PACKAGE = Path(__file__).resolve().parents[1]
+_INSTALLED = {"site-packages", "dist-packages"}
+_STDLIB = sysconfig.get_path("stdlib")
 _SKIPPED = {"__pycache__", "node_modules", "site-packages"}
 
 
@@ -51,7 +57,7 @@ class ProjectCode:
         self._tops = {name.partition(".")[0] for name in self._sources}
         self._lock = threading.RLock()
         self.modules: dict[str, ModuleType] = {}
-        self._replaced: dict[str, ModuleType | None] = {}
+        self._replaced: dict[str, weakref.ref[ModuleType] | None] = {}
 
     @property
     def hash(self) -> str:
@@ -131,8 +137,8 @@ class ProjectCode:
     def _execute(self, name: str, source: _Source) -> ModuleType:
         module = _new_module(name, source)
         module.__dict__["__builtins__"] = {**vars(builtins), "__import__": self._import}
-        self._replaced[name] = sys.modules.get(name)
-        self.modules[name] = sys.modules[name] = module
+        self.modules[name] = module
+        self._publish(name, module)
         try:
             exec(compile(source.text, str(source.path), "exec", dont_inherit=True), module.__dict__)
         except BaseException:
@@ -146,10 +152,24 @@ class ProjectCode:
             for name in list(self.modules):
                 self._take_back(name)
 
+    def _publish(self, name: str, module: ModuleType) -> None:
+        """Let `sys.modules` name the newest copy, unless the module is somebody else's in this process."""
+        before = sys.modules.get(name)
+        if before is not None and before not in _PROJECT_MODULES:
+            file = getattr(before, "__file__", None)
+            if file is None or not Path(file).resolve().is_relative_to(self.root):
+                raise ImportError(f"the project's {name!r} has the name of an installed module (rename it)", name=name)
+            return  # the app around us has imported the same file, and keeps its copy
+        # Not held: a table must not keep the one before it alive.
+        self._replaced[name] = None if before is None else weakref.ref(before)
+        _PROJECT_MODULES.add(module)
+        sys.modules[name] = module
+
     def _take_back(self, name: str) -> None:
-        module, before = self.modules.pop(name), self._replaced.pop(name)
+        module, reference = self.modules.pop(name), self._replaced.pop(name, None)
         if sys.modules.get(name) is not module:
             return
+        before = None if reference is None else reference()
         if before is None:
             del sys.modules[name]
         else:
@@ -207,7 +227,17 @@ def _read_sources(root: Path) -> dict[str, _Source]:
             sources[name] = _Source(here / file, (here / file).read_bytes(), is_package)
     for name in list(sources):
         _add_namespace_packages(sources, root, name)
+    for top in {name.partition(".")[0] for name in sources}:
+        if top in sources and not sources[top].path.exists() and _is_installed(top):
+            # A folder without __init__.py, such as agents/ full of YAML, gives way to a package of that name.
+            sources = {name: source for name, source in sources.items() if name.partition(".")[0] != top}
     return sources
+
+
+def _is_installed(top: str) -> bool:
+    installed = [entry for entry in sys.path if Path(entry).name in _INSTALLED or entry == _STDLIB]
+    spec = importlib.machinery.PathFinder.find_spec(top, installed)
+    return spec is not None and spec.loader is not None
 
 
 def _add_namespace_packages(sources: dict[str, _Source], root: Path, name: str) -> None:

@@ -43,6 +43,7 @@ class Models:
     entries: Mapping[str, declared.Model]
     _built: dict[str, BuiltModel] = field(default_factory=dict)
     _clients: dict[tuple[Any, ...], AsyncOpenAI] = field(default_factory=dict)
+    closed: bool = False
 
     def get(self, name: str) -> BuiltModel:
         """Return the model of that name; a name that is not declared is a model of OpenAI's. Raise BuildError."""
@@ -107,6 +108,8 @@ class Models:
             await built.model.close()
         for client in self._clients.values():
             await client.close()
+        # A closed client stays closed; models without one can be used again.
+        self.closed = bool(self._clients)
 
 
 def build_models(config: Config, root: Path, code: ProjectCode, environ: Mapping[str, str], found: Problems) -> Models:

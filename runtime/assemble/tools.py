@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast, get_args, get_origin
@@ -20,8 +21,9 @@ from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.widgets import BuiltWidget, WidgetError
 from runtime.config.model import Config
 from runtime.config.model import tools as declared
-from runtime.config.template import Template
+from runtime.config.template import Template, TemplateError
 
+logger = logging.getLogger("runtime.assemble")
 _TOOL_TYPES = tuple(get_origin(kind) or kind for kind in get_args(Tool))
 Invoke = Callable[[ToolContext[Any], str], Awaitable[Any]]
 AgentToolFactory = Callable[[str, declared.AgentTool], FunctionTool]
@@ -74,6 +76,8 @@ class Tools:
         tool = self._resolve(name, entry)
         if not isinstance(tool, FunctionTool):
             return BuiltTool(tool, entry.stop)
+        if tool.needs_approval:
+            raise BuildError(f"tool {tool.name!r} needs approval, which this version can't ask for")
         tool = copy.copy(tool)
         tool.name = name or tool.name
         tool.description = entry.description if entry.description is not None else tool.description
@@ -150,7 +154,11 @@ def _bind(tool: FunctionTool, bound: Mapping[str, Any]) -> FunctionTool:
     }
 
     async def invoke(ctx: ToolContext[Any], arguments: str) -> Any:
-        return await inner.on_invoke_tool(ctx, json.dumps({**json.loads(arguments or "{}"), **bound}))
+        try:
+            arguments = json.dumps({**json.loads(arguments or "{}"), **bound})
+        except (json.JSONDecodeError, TypeError) as error:
+            return f"The arguments are not valid JSON: {error}"
+        return await inner.on_invoke_tool(ctx, arguments)
 
     outer.on_invoke_tool = invoke
     return outer
@@ -163,8 +171,7 @@ def _wrap(tool: FunctionTool, entry: Any) -> FunctionTool:
 
     async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> Any:
         if progress is not None:
-            scope = {**scope_of(ctx.context), "args": json.loads(arguments or "{}")}
-            await ctx.context.progress(str(progress.render(scope)))
+            await _announce(ctx.context, progress, arguments)
         token = current_call_id.set(ctx.tool_call_id)
         try:
             return await inner.on_invoke_tool(ctx, arguments)
@@ -173,6 +180,17 @@ def _wrap(tool: FunctionTool, entry: Any) -> FunctionTool:
 
     outer.on_invoke_tool = invoke
     return outer
+
+
+async def _announce(context: RuntimeContext, progress: Template, arguments: str) -> None:
+    try:
+        scope = {**scope_of(context), "args": json.loads(arguments or "{}")}
+        text = str(progress.render(scope))
+    except (json.JSONDecodeError, TemplateError) as error:
+        # A courtesy: the tool runs without it, and answers for its arguments itself.
+        logger.warning("no progress text: %s", error)
+        return
+    await context.progress(text)
 
 
 def declared_tool(name: str, description: str, schema: dict[str, Any], invoke: Invoke) -> FunctionTool:

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.exception_handlers import http_exception_handler
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,7 +22,7 @@ from runtime.assemble.snapshot import Snapshot
 from runtime.errors import RequestError
 from runtime.server.chat import Streaming
 from runtime.server.request import LOCAL_USER, Caller
-from runtime.server.respond import EventStreamResponse, read_body
+from runtime.server.respond import EventStreamResponse, check_media_type, read_body
 from runtime.server.runtime import Runtime, load
 from runtime.stores.ids import new_id
 
@@ -92,12 +92,15 @@ class _Endpoints:
             )
 
         try:
+            check_media_type(request)
             body = await read_body(request, runtime.config.limits.body)
             result = await runtime.server.handle(body, who_asks)
         except RequestError as error:
             return error_response(request, error.status, error.code, error.message)
         except HTTPException:
             raise
+        except ClientDisconnect:
+            return Response(status_code=499)  # nobody is there to read it
         except Exception as error:
             return _log_unexpected(request, error)
         if isinstance(result, Streaming):
@@ -130,7 +133,7 @@ class ChatKitRoute:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on whatever else comes."""
-        if scope["type"] != "http" or scope["path"].removeprefix(scope.get("root_path", "")) != self.path:
+        if scope["type"] != "http" or _path_within(scope) != self.path:
             await self.app(scope, receive, send)
             return
         request = Request(scope, receive, send)
@@ -144,6 +147,12 @@ class ChatKitRoute:
                 # The project's own `context` function turned the request away.
                 response = await http_exception_handler(request, error)
         await response(scope, receive, send)
+
+
+def _path_within(scope: Scope) -> str:
+    """The path below the place where the app is mounted."""
+    path, root = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
+    return path.removeprefix(root) if path.startswith(f"{root}/") else path
 
 
 class RequestIds:
@@ -170,17 +179,24 @@ class RequestIds:
 
 
 def user_of(request: Request) -> User:
-    """The user whom the surrounding app has authenticated, else the one local user."""
+    """The user whom the surrounding app has authenticated, or the one local user where no app knows users.
+
+    Raise RequestError (401) for a visitor whom the app has not authenticated.
+    """
     user = request.scope.get("user")
-    if user is None or not getattr(user, "is_authenticated", False):
+    if user is None:
         return LOCAL_USER
+    if not getattr(user, "is_authenticated", False):
+        raise RequestError(401, "unauthenticated", "log in first")
     name = getattr(user, "display_name", None)
     try:
         identity = user.identity
     except (AttributeError, NotImplementedError):
         identity = name
-    if not identity:
+    if identity in (None, ""):
         raise RequestError(500, "no_identity", "the authenticated user has neither an identity nor a name")
+    if str(identity) == LOCAL_USER.id:
+        raise RequestError(403, "reserved_identity", f"{LOCAL_USER.id!r} owns what was written without a login")
     return User(str(identity), name)
 
 

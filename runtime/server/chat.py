@@ -37,9 +37,9 @@ from chatkit.types import (
     WidgetItem,
     is_streaming_req,
 )
-from chatkit.widgets import DynamicWidgetRoot
 from pydantic import BaseModel
 
+from runtime.assemble.actions import replacement
 from runtime.assemble.snapshot import Snapshot
 from runtime.errors import RequestError
 from runtime.live import Live
@@ -120,8 +120,9 @@ class RuntimeServer(ChatKitServer[Any]):
                 raise RequestError(404, "not_found", str(error) or "not found") from None
             except InvalidCursor as error:
                 raise RequestError(400, "invalid_cursor", str(error)) from None
-            plan.resources = resources.pop_all()
+            # Made before it takes over the lock: a context class of the project's own may raise.
             turn = Turn(snapshot, caller, store, plan)
+            plan.resources = resources.pop_all()
             turn.start(self._tasks)
             return Streaming(turn)
 
@@ -188,7 +189,7 @@ class RuntimeServer(ChatKitServer[Any]):
         answer = await action.sync(turn.context, params.action, sender)
         while turn.around.outbox.events:
             await turn.recorder.record(turn.around.outbox.events.popleft())
-        response = _sync_response(answer, sender)
+        response = SyncCustomActionResponse(updated_item=replacement(answer, sender))
         if response.updated_item is not None:
             # Shown now and found again after a reload.
             await turn.recorder.write(response.updated_item)
@@ -232,14 +233,3 @@ def _no_dictation(audio_base64: str) -> RequestError:
     except (binascii.Error, ValueError):
         return RequestError(400, "invalid_audio", "params.audio_base64 is not valid base64")
     return RequestError(501, "not_supported", "dictation is not offered here")
-
-
-def _sync_response(answer: Any, sender: WidgetItem | None) -> SyncCustomActionResponse:
-    if isinstance(answer, SyncCustomActionResponse):
-        return answer
-    if isinstance(answer, BaseModel) and hasattr(answer, "thread_id"):
-        return SyncCustomActionResponse.model_validate({"updated_item": answer})
-    if answer is not None and sender is not None:
-        widget = DynamicWidgetRoot.model_validate(answer) if isinstance(answer, dict) else answer
-        return SyncCustomActionResponse(updated_item=sender.model_copy(update={"widget": widget}))
-    return SyncCustomActionResponse()

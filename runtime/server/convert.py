@@ -13,6 +13,7 @@ from chatkit.agents import ThreadItemConverter
 from chatkit.types import (
     AssistantMessageItem,
     ClientToolCallItem,
+    GeneratedImageItem,
     HiddenContextItem,
     ThreadItem,
     UserMessageItem,
@@ -26,6 +27,7 @@ from runtime.stores.store import ModelItem
 
 UNANSWERED = "The call was not answered: the conversation went on without its result."
 _CHARACTERS_PER_TOKEN = 4
+_IMAGE_TOKENS = 1_000
 
 
 class RuntimeConverter(ThreadItemConverter):
@@ -85,7 +87,7 @@ async def to_model_input(
     converter: ThreadItemConverter, items: Sequence[ThreadItem], history: History
 ) -> list[TResponseInputItem]:
     """Convert a window of a thread, oldest first, into input that every model endpoint accepts."""
-    window = _fit(_without_answered_calls(_as_called(items), history.tool_results), history.tokens)
+    window = _fit(_without_answered_calls(_as_called(items), history.tool_results), history)
     return repair(await converter.to_agent_input(window))
 
 
@@ -126,16 +128,19 @@ def _without_answered_calls(items: Sequence[ThreadItem], tool_results: bool) -> 
     return kept
 
 
-def _fit(items: list[ThreadItem], tokens: int) -> list[ThreadItem]:
-    """Keep the newest items within the budget; whole turns fall out, and the last message always stays."""
-    budget = tokens * _CHARACTERS_PER_TOKEN
-    start = len(items)
+def _fit(items: list[ThreadItem], history: History) -> list[ThreadItem]:
+    """Keep the newest items within the budget; whole turns fall out, and the turn under way always stays."""
+    characters, count = history.tokens * _CHARACTERS_PER_TOKEN, history.items
+    start, has_message = len(items), False
     for index in range(len(items) - 1, -1, -1):
-        budget -= _size(items[index])
-        if budget < 0 and any(isinstance(item, UserMessageItem) for item in items[start:]):
+        item = items[index]
+        characters -= _size(item)
+        count -= not isinstance(item, ModelItem)
+        fits = characters >= 0 and count >= 0
+        if has_message and not fits:
             break
-        if isinstance(items[index], UserMessageItem) or budget >= 0:
-            start = index
+        has_message = has_message or isinstance(item, UserMessageItem)
+        start = index
     return _from_a_message(items, start)
 
 
@@ -149,6 +154,8 @@ def _from_a_message(items: list[ThreadItem], start: int) -> list[ThreadItem]:
 def _size(item: ThreadItem) -> int:
     if isinstance(item, UserMessageItem | AssistantMessageItem):
         return sum(len(part.text) for part in item.content)
+    if isinstance(item, GeneratedImageItem):
+        return _IMAGE_TOKENS * _CHARACTERS_PER_TOKEN  # a data: URL says nothing about what an image costs
     return len(item.model_dump_json(exclude={"id", "thread_id", "created_at"}))
 
 

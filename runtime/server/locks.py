@@ -21,7 +21,7 @@ class ThreadLocks:
     async def hold(self, thread_id: str, *, wait: bool) -> AsyncIterator[None]:
         """Hold the thread's lock; raise RequestError (409) when it is busy, at once or after a minute of waiting."""
         lock, users = self._locks.get(thread_id, (asyncio.Lock(), 0))
-        if lock.locked() and not wait:
+        if users and not wait:
             raise _busy()
         self._locks[thread_id] = (lock, users + 1)
         try:

@@ -48,7 +48,10 @@ from runtime.server.turn import Plan, Turn, dequeue
 from runtime.server.wire import Event
 from runtime.stores.facade import OwnerStore
 from runtime.stores.ids import new_id
+from runtime.stores.payload import clean
 from runtime.stores.store import ALL_KINDS, ModelItem
+
+_MORE_ITEMS = 100
 
 
 class Planner:
@@ -152,9 +155,10 @@ class Planner:
         except TemplateError as error:
             message = f"the message of action {action.type!r} can't be made of its payload: {error}"
             raise RequestError(400, "invalid_payload", message) from None
-        if not text.strip():
-            raise RequestError(400, "empty_message", f"the message of action {action.type!r} is empty")
-        return await self._continue(thread, _said(text, thread))
+        item = _said(text, thread)
+        said = UserMessageInput(content=item.content, attachments=[], inference_options=item.inference_options)
+        check_message(said, self.snapshot.config)
+        return await self._continue(thread, item)
 
     async def _carry_out(
         self, turn: Turn, built: BuiltAction, action: Action[str, Any], sender: WidgetItem | None
@@ -162,8 +166,10 @@ class Planner:
         async for event in turn.handle(_handled(built, turn.context, action, sender)):
             yield event
         if turn.around.answer:
-            await turn.plan.resources.enter_async_context(self._held(turn.plan.thread.id))
-            async for event in turn.answer(await self._history(turn.plan.thread.id)):
+            thread_id = turn.plan.thread.id
+            await turn.plan.resources.enter_async_context(self._held(thread_id))
+            turn.recorder.reload(await self._open_thread(thread_id))
+            async for event in turn.answer(await self._history(thread_id)):
                 yield event
 
     async def sender_of(self, thread_id: str, item_id: str | None) -> tuple[ThreadMetadata, WidgetItem | None]:
@@ -231,10 +237,11 @@ class Planner:
 
     def _held(self, thread_id: str) -> AbstractAsyncContextManager[None]:
         wait = self.snapshot.config.chat.when_busy == "wait"
-        return self._locks.hold(f"{self._owner}\0{thread_id}", wait=wait)
+        return self._locks.hold(f"{self._owner}\0{clean(thread_id)}", wait=wait)
 
     async def _history(self, thread_id: str, after_it: int = 0) -> list[ThreadItem]:
-        limit = self.snapshot.config.chat.history.items + after_it
+        # More than the model sees: calls count too, and those that wait must be found whatever the window is.
+        limit = self.snapshot.config.chat.history.items + _MORE_ITEMS + after_it
         page = await self._backend.load_items(self._owner, thread_id, limit=limit, order="desc", kinds=ALL_KINDS)
         return page.data[::-1]
 

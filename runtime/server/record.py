@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from collections import defaultdict
 from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from chatkit.store import NotFoundError
 from chatkit.types import (
+    Annotation,
     AssistantMessageContent,
     AssistantMessageContentPartAdded,
+    AssistantMessageContentPartAnnotationAdded,
     AssistantMessageContentPartDone,
     AssistantMessageItem,
     HiddenContextItem,
@@ -39,6 +42,7 @@ from chatkit.types import (
 from runtime.server.wire import Event, TextDelta
 from runtime.stores.facade import OwnerStore
 from runtime.stores.ids import new_id
+from runtime.stores.payload import check_item
 from runtime.stores.store import ModelItem
 
 _FIELDS = ("title", "status", "allowed_image_domains", "metadata")
@@ -48,11 +52,12 @@ CUT_OFF = "The answer above is incomplete: it was cut off before its end."
 class _Growing:
     """An assistant message under way: its text as pieces, joined when somebody asks."""
 
-    __slots__ = ("item", "parts")
+    __slots__ = ("annotations", "item", "parts")
 
     def __init__(self, item: AssistantMessageItem) -> None:
         self.item = item
         self.parts: list[list[str]] = [[part.text] for part in item.content]
+        self.annotations: defaultdict[int, list[Annotation]] = defaultdict(list)
 
     def part(self, index: int) -> list[str]:
         while len(self.parts) <= index:
@@ -63,7 +68,8 @@ class _Growing:
         texts = ["".join(part) for part in self.parts]
         if not any(text.strip() for text in texts):
             return None
-        return self.item.model_copy(update={"content": [AssistantMessageContent(text=text) for text in texts]})
+        content = [AssistantMessageContent(text=t, annotations=self.annotations[i]) for i, t in enumerate(texts)]
+        return self.item.model_copy(update={"content": content})
 
 
 class Recorder:
@@ -87,6 +93,10 @@ class Recorder:
         """Take over tool calls and results, to be written with the next item."""
         self._calls += calls
         calls.clear()
+
+    def keep_workflow(self, item: WorkflowItem) -> None:
+        """Write a workflow with the turn's end: one that an earlier turn began has no `added` event in this one."""
+        self._workflows[item.id] = item
 
     async def record(self, event: ThreadStreamEvent) -> list[Event]:
         """Store what the event says and return what the client is to see of it."""
@@ -120,6 +130,8 @@ class Recorder:
         match event.update:
             case AssistantMessageContentPartAdded(content_index=index, content=content) if growing:
                 growing.part(index)[:] = [content.text]
+            case AssistantMessageContentPartAnnotationAdded(content_index=index, annotation=annotation) if growing:
+                growing.annotations[index].append(annotation)
             case AssistantMessageContentPartDone(content_index=index, content=content) if growing:
                 growing.part(index)[:] = [content.text]
             case WidgetRootUpdated(widget=widget):
@@ -138,14 +150,28 @@ class Recorder:
         await self.write(item)
         return ThreadItemReplacedEvent(item=item)
 
-    async def write(self, *items: ThreadItem) -> None:
+    async def write(self, *items: ThreadItem, done: bool = False) -> None:
         """Write items with the calls before them; the items of an earlier answer go in the same transaction."""
-        visible = any(not isinstance(item, HiddenContextItem | SDKHiddenContextItem) for item in items)
-        written, self._calls = [*self._calls, *items], []
+        for item in items:
+            if isinstance(item, WidgetItem):
+                check_item(item)  # an action's handler may have put anything in it
+        visible = done or any(not isinstance(item, HiddenContextItem | SDKHiddenContextItem) for item in items)
+        calls, self._calls = self._calls, []
         stale, self._stale = (self._stale, []) if visible else ([], self._stale)
-        await _to_the_end(self._backend.write_items(self._owner, self._thread.id, written, delete=stale))
+        try:
+            await to_the_end(self._backend.write_items(self._owner, self._thread.id, [*calls, *items], delete=stale))
+        except Exception:
+            # Nothing of it was written: the tools have run all the same, and the earlier answer is still there.
+            self._calls, self._stale = [*calls, *self._calls], [*stale, *self._stale]
+            raise
         for item in items:
             self._forget(item.id)
+
+    def reload(self, thread: ThreadMetadata) -> None:
+        """Take over a thread's fields as they are stored now."""
+        for name, value in _fields_of(thread).items():
+            setattr(self._thread, name, value)
+        self._known = copy.deepcopy(_fields_of(self._thread))
 
     async def thread_changes(self) -> list[Event]:
         """Store the fields of the thread that a tool has set, one by one, and tell the client."""
@@ -153,11 +179,15 @@ class Recorder:
         changed = {name: value for name, value in now.items() if value != self._known[name]}
         if not changed:
             return []
-        stored = await self._backend.update_thread(self._owner, self._thread.id, **changed)
+        sent = copy.deepcopy(changed)
+        stored = await self._backend.update_thread(self._owner, self._thread.id, **sent)
+        self._known.update(sent)
         for name, value in _fields_of(stored).items():
-            # What somebody else changed meanwhile, such as a user's new title, stays.
-            setattr(self._thread, name, value)
-        self._known = copy.deepcopy(_fields_of(self._thread))
+            # What somebody else changed meanwhile, such as a user's new title, stays; what a tool sets now is found
+            # the next time: the dict that it holds is still the thread's own.
+            if name not in sent and value != self._known[name]:
+                setattr(self._thread, name, value)
+                self._known[name] = copy.deepcopy(value)
         return [ThreadUpdatedEvent(thread=thread_response(self._thread))]
 
     async def store_title(self, title: str) -> list[Event]:
@@ -170,8 +200,8 @@ class Recorder:
 
     async def finish(self) -> None:
         """Write the calls after the last item, and workflows that go on in the next turn."""
-        if self._calls or self._workflows:
-            await self.write(*self._workflows.values())
+        if self._calls or self._workflows or self._stale:
+            await self.write(*self._workflows.values(), done=True)
 
     async def cut_off(self) -> None:
         """Keep what was under way when the turn ended early, and tell the model that it is incomplete."""
@@ -188,14 +218,17 @@ class Recorder:
             await self.write(*partial, *self._workflows.values())
 
 
-async def _to_the_end(write: Coroutine[Any, Any, None]) -> None:
+async def to_the_end(write: Coroutine[Any, Any, None]) -> None:
     """Let a write finish even when the turn is cancelled meanwhile: an item is stored as a whole or not at all."""
-    task = asyncio.ensure_future(write)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise
+    task, cancelled = asyncio.ensure_future(write), False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+    task.result()
+    if cancelled:
+        raise asyncio.CancelledError
 
 
 def _fields_of(thread: ThreadMetadata) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from runtime.config.model import Config
 from runtime.errors import RequestError
 
 LOCAL_USER = User("local")
+"""The one user where no app around us knows users."""
 MOST_PER_PAGE = 100
 DEFAULT_PER_PAGE = 20
 

@@ -18,6 +18,13 @@ _HEADERS = {
 }
 
 
+def check_media_type(request: Request) -> None:
+    """Refuse (415) what is not declared as JSON: a page of another site can post anything else without asking."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise RequestError(415, "unsupported_media_type", "send JSON with the header content-type: application/json")
+
+
 async def read_body(request: Request, limit: int) -> bytes:
     """Read the whole body; raise RequestError (413) as soon as it is known to be larger than `limit` bytes."""
     announced = request.headers.get("content-length", "")
@@ -55,7 +62,8 @@ class EventStreamResponse(Response):
             while (chunk := await channel.take(PING_S)) is not None:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except (asyncio.CancelledError, OSError):
+        except BaseException:
+            # However the connection ended: nobody reads on.
             self.streaming.client_left()
             raise
         finally:

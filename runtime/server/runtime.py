@@ -18,7 +18,7 @@ from runtime.config.load import Loaded, load_config
 from runtime.config.model import Config
 from runtime.config.model.server import PythonStore
 from runtime.diagnostics import Diagnostic, has_errors
-from runtime.errors import ConfigError
+from runtime.errors import ConfigError, RuntimeFault
 from runtime.live import Live
 from runtime.server.chat import RuntimeServer
 from runtime.server.convert import build_converter
@@ -72,7 +72,9 @@ class Runtime:
         return opening is not None and opening.done() and not opening.cancelled() and opening.exception() is None
 
     async def open(self) -> None:
-        """Open the store; any number of calls open it once. Raise StoreError."""
+        """Open the store; any number of calls open it once. Raise StoreError, or RuntimeFault after `close`."""
+        if self.live.current.models.closed:
+            raise RuntimeFault("the project was closed, and its models' clients with it (load it again)")
         if self._opening is None:
             self._opening = asyncio.ensure_future(self._open())
         try:

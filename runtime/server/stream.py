@@ -206,9 +206,11 @@ class RunEvents:
     async def _item_done(self, data: Any) -> list[Event]:
         item = data.item
         if item.type == "message":
-            if item.id not in self._ids:
-                self._ids[item.id] = new_id("message")
-            return [ThreadItemDoneEvent(item=await self._message(item))]
+            self._ids.setdefault(item.id, new_id("message"))
+            done = await self._message(item)
+            # The next message may come under the same id, and without an `added` of its own.
+            del self._ids[item.id]
+            return [ThreadItemDoneEvent(item=done)]
         image = self.context.generated_image_item
         if item.type == "image_generation_call" and item.result and image is not None:
             url = await self.converter.base64_image_to_url(image_id=item.id, base64_image=item.result)

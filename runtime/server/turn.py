@@ -32,7 +32,7 @@ from runtime.assemble.context import Asked, Outbox, RuntimeContext, Surroundings
 from runtime.assemble.snapshot import Snapshot
 from runtime.server.convert import to_model_input
 from runtime.server.failure import error_event
-from runtime.server.record import Recorder
+from runtime.server.record import Recorder, to_the_end
 from runtime.server.request import Caller
 from runtime.server.stream import RunEvents
 from runtime.server.wire import Channel, Event, TextDelta, frame
@@ -117,7 +117,7 @@ class Turn:
             await self._produce()
             await self._finish()
         except asyncio.CancelledError:
-            await asyncio.shield(self._cut_off())
+            await to_the_end(self._cut_off())
             raise
         except Exception as error:
             await self._cut_off()
@@ -198,6 +198,8 @@ class Turn:
         finally:
             # Also what led to a failure: tools have done their work, and the model is to know of it.
             self.recorder.keep_calls(run.calls)
+            if self.context.workflow_item is not None:
+                self.recorder.keep_workflow(self.context.workflow_item)
 
     async def handle(self, events: AsyncIterator[ThreadStreamEvent]) -> AsyncGenerator[Event, None]:
         """Yield an action handler's events, those it emits through its context among them."""
@@ -215,6 +217,8 @@ class Turn:
         finally:
             outbox.wake = None
             handler.cancel()
+            # Its own clean-up runs before the thread's lock is released and the store closed.
+            await asyncio.gather(handler, return_exceptions=True)
 
     async def _send_client_calls(self) -> None:
         """Send the first client tool call that was asked for; the others wait for its result, in order."""

@@ -125,7 +125,9 @@ class SqliteDatabase(Database):
         self._near.exec_driver_sql("PRAGMA busy_timeout = 0").close()
 
     def _disconnect(self) -> None:
-        self._executor.shutdown()
+        # A store may be opened again, or for the first time after it could not be; this starts no thread yet.
+        executor, self._executor = self._executor, ThreadPoolExecutor(1, thread_name_prefix="chatkit-store")
+        executor.shutdown()
         with self._near_lock:
             while self._connections:
                 self._connections.pop().close()

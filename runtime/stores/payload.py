@@ -54,6 +54,11 @@ _ITEM_PAGE = Page[ThreadItem]
 _THREAD_PAGE = Page[ThreadMetadata]
 
 
+def check_item(item: ThreadItem) -> None:
+    """Raise ValueError where the item could be written but never read again, which would close its whole thread."""
+    _ITEM.validate_json(item.model_dump_json())
+
+
 def clean(text: str) -> str:
     """Return the text without U+0000, and with a question mark for each half of a surrogate pair."""
     text = text.replace("\0", "") if "\0" in text else text

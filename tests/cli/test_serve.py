@@ -102,7 +102,7 @@ def test_a_config_with_errors_is_not_served(project: Path, cli: Callable[..., An
 def test_what_only_building_finds_is_shown_in_its_file(project: Path, cli: Callable[..., Any]) -> None:
     text = (project / "agents.yaml").read_text().replace("Help.}", "Help., tools: [lost]}")
     (project / "agents.yaml").write_text(text + "tools: {lost: no.such:thing}\n")
-    ran = cli("serve", "small")
+    ran = cli("serve", "small", "--port", "0")
     assert ran.code == 1
     assert "small/agents.yaml:5:" in ran.err
     assert "^" in ran.err

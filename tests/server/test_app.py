@@ -212,12 +212,11 @@ async def test_a_user_whom_the_surrounding_app_knows_owns_their_threads(chat: Ma
     client = await chat(config, acts_py=CODE)
     mounted = await _mounted(client, middleware=[Middleware(AuthenticationMiddleware, backend=_Headers())])
     alice, bob = {"x-user": "alice"}, {"x-user": "bob"}
-    nobody: dict[str, str] = {}
     mounted.headers = alice
     first = await mounted.say("hi")
     thread, item = first.thread_id, first.done("user_message")[0]["id"]
     assert (await mounted.act(thread, "act")).said == ["by alice"]
-    for headers in (bob, nobody):
+    for headers in (bob,):
         mounted.headers = headers
         assert (await mounted.call("threads.list")).json["data"] == []
         for answer in (
@@ -234,6 +233,9 @@ async def test_a_user_whom_the_surrounding_app_knows_owns_their_threads(chat: Ma
         ):
             assert (answer.status, answer.json["error"]["code"]) == (404, "not_found")
         assert (await mounted.call("threads.delete", thread_id=thread)).status == 200
+    for headers, status in (({}, 401), ({"x-user": "local"}, 403)):
+        mounted.headers = headers
+        assert (await mounted.call("threads.list")).status == status
     mounted.headers = alice
     kept = (await mounted.call("threads.get_by_id", thread_id=thread)).json
     assert kept.get("title") is None

@@ -24,6 +24,8 @@ from tests.server.talking import Exchange, texts, user_input
 
 LONG = "one two three four five"
 
+JSON = {"content-type": "application/json"}
+
 
 async def _leave_in_the_middle(client: Any, player: Player) -> tuple[Exchange, Gate]:
     gate = player.gate("three")
@@ -271,14 +273,17 @@ def test_over_a_real_socket_a_large_body_is_refused_and_the_connection_lives_on(
     write_project(tmp_path / "sizes", {"models": models, "agents": {"helper": {}}}, {})
     with app_in_background(create_app(tmp_path / "sizes", environ={})) as url:
         with httpx.Client(timeout=20) as http:
-            large = http.post(f"{url}/chatkit", content=b"x" * 2_000_000)
+            large = http.post(f"{url}/chatkit", content=b"x" * 2_000_000, headers=JSON)
             assert (large.status_code, large.json()["error"]["code"]) == (413, "body_too_large")
-            chunked = http.post(f"{url}/chatkit", content=(b"x" * 65_536 for _ in range(30)))
+            chunked = http.post(f"{url}/chatkit", content=(b"x" * 65_536 for _ in range(30)), headers=JSON)
             assert chunked.status_code == 413
             assert http.get(f"{url}/health").json() == {"status": "ok"}
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=20) as raw:
-            raw.sendall(b"POST /chatkit HTTP/1.1\r\nhost: x\r\ncontent-length: 2000000\r\n\r\n")
+            raw.sendall(
+                b"POST /chatkit HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+                b"content-length: 2000000\r\n\r\n"
+            )
             # Refused by what was announced: not one byte of the body was needed.
             assert raw.recv(64).startswith(b"HTTP/1.1 413")
     del on_stage[name]
