@@ -88,6 +88,11 @@ def _checker(schema: Mapping[str, Any] | None) -> Callable[[Any], str]:
 def _function(value: Any, path: str) -> Callable[..., Any]:
     if not callable(value):
         raise BuildError(f"{path!r} is {type(value).__name__}", "give `async def handler(ctx, action, sender)`")
+    try:
+        inspect.signature(value).bind(None, None, None)
+    except TypeError as error:
+        hint = "an action's handler is called as `handler(ctx, action, sender)`"
+        raise BuildError(f"{path!r} can't be called with three arguments: {error}", hint) from None
     return value  # type: ignore[no-any-return]  # callable: checked above
 
 

@@ -95,15 +95,24 @@ class AgentShells:
 
 
 def _stop_at(names: frozenset[str]) -> Any:
-    """End the turn after these tools, and whenever a tool of any kind has called the client."""
+    """End the turn after these tools, and whenever a tool of any kind has called the client.
+
+    Not after a call that failed: the model is to see why, and the user would be left with nothing.
+    """
 
     def decide(
         context: RunContextWrapper[RuntimeContext], results: list[FunctionToolResult]
     ) -> ToolsToFinalOutputResult:
         for result in results:
-            if result.tool.name in names:
+            if result.tool.name in names and _call_id(result) not in context.context._around.failed:
                 return ToolsToFinalOutputResult(is_final_output=True, final_output=result.output)
         waiting = context.context.client_tool_call is not None
         return ToolsToFinalOutputResult(is_final_output=waiting, final_output="" if waiting else None)
 
     return decide
+
+
+def _call_id(result: FunctionToolResult) -> str | None:
+    raw = result.run_item.raw_item if result.run_item is not None else None
+    call_id = raw.get("call_id") if isinstance(raw, dict) else getattr(raw, "call_id", None)
+    return None if call_id is None else str(call_id)

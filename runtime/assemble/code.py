@@ -97,6 +97,8 @@ class ProjectCode:
             where = self._place_of(error)
             message = f"importing {name!r} raised {type(error).__name__}: {error}{where}"
             raise ResolveError(message) from error
+        except SystemExit as error:
+            raise ResolveError(f"importing {name!r} called sys.exit({error.code!r})") from error
 
     def _near_module(self, name: str) -> str:
         near = difflib.get_close_matches(name, list(self._sources), n=1)

@@ -71,12 +71,13 @@ class Outbox:
 
 @dataclass(slots=True)
 class Surroundings:
-    """What one turn gives its context besides the fields of AgentContext."""
+    """What one turn gives its context besides the fields of AgentContext; `failed` are the ids of calls that failed."""
 
     widgets: Mapping[str, BuiltWidget]
     state: Mapping[str, Any]
     outbox: Outbox = field(default_factory=Outbox)
     asked: list[Asked] = field(default_factory=list)
+    failed: set[str] = field(default_factory=set)
     answer: bool = False
 
 

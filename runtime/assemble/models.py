@@ -17,6 +17,7 @@ from openai.types.shared import Reasoning
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.scripted import ScriptedConversation, ScriptError, load_script
+from runtime.assemble.tool_errors import format_tool_error
 from runtime.config.model import Config
 from runtime.config.model import models as declared
 
@@ -172,5 +173,5 @@ def _python(code: ProjectCode, entry: declared.PythonModel) -> Model:
 
 
 def run_config() -> agents.RunConfig:
-    """The settings of every run: no traces leave the process unasked."""
-    return agents.RunConfig(tracing_disabled=True)
+    """The settings of every run: no traces leave the process unasked, and a tool that fails is in the log."""
+    return agents.RunConfig(tracing_disabled=True, tool_error_formatter=format_tool_error)

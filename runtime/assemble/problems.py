@@ -17,6 +17,10 @@ class BuildError(Exception):
         super().__init__(f"{message} ({hint})" if hint else message)
 
 
+class ReportedError(Exception):
+    """Something can't be built because of a mistake that is reported already."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """What could not be built: `path` is where it is declared, such as `("tools", "refund")`."""
@@ -55,9 +59,13 @@ class Recording:
         """Take note of an exception and let building go on."""
         if not isinstance(error, Exception):
             return False
+        if isinstance(error, ReportedError):
+            return True
         if isinstance(error, BuildError | ResolveError):
             message, hint = error.message, error.hint
         else:
-            message, hint = f"building it raised {type(error).__name__}: {error}", ""
+            # The first line says what is wrong; what follows is for whoever wrote the library.
+            first = next(iter(str(error).splitlines()), "")
+            message, hint = f"building it raised {type(error).__name__}: {first}", ""
         self.problems.found.append(Problem(self.code, self.path, message, hint))
         return True

@@ -18,7 +18,7 @@ from runtime.assemble.agents import AgentShells
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext, context_type
 from runtime.assemble.models import Models, build_models, run_config
-from runtime.assemble.problems import BuildError, Problem, Problems
+from runtime.assemble.problems import BuildError, Problem, Problems, ReportedError
 from runtime.assemble.title import WriteTitle, build_title
 from runtime.assemble.tools import BuiltTool, Tools, build_tools
 from runtime.assemble.widgets import BuiltWidget, build_widget
@@ -124,6 +124,7 @@ class _Widgets:
 
     def __init__(self, config: Config, root: Path, code: ProjectCode, found: Problems) -> None:
         self.root, self.code = root, code
+        self.declared = frozenset(config.widgets)
         self.built: dict[str, BuiltWidget] = {}
         for name, entry in config.widgets.items():
             with found.at("A401", "widgets", name):
@@ -131,6 +132,8 @@ class _Widgets:
 
     def get(self, name: str) -> BuiltWidget:
         if name not in self.built:
+            if name in self.declared:
+                raise ReportedError
             if not name.endswith((".widget", ".json")):
                 raise BuildError(f"no widget is named {name!r}")
             self.built[name] = build_widget(name, TemplateWidget(template=name), self.root, self.code.resolve)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,6 +19,7 @@ from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext, current_call_id, scope_of
 from runtime.assemble.hosted import build_hosted
 from runtime.assemble.problems import BuildError, Problems
+from runtime.assemble.tool_errors import note_failure
 from runtime.assemble.widgets import BuiltWidget, WidgetError
 from runtime.config.model import Config
 from runtime.config.model import tools as declared
@@ -119,7 +121,7 @@ class Tools:
 def build_tools(config: Config, tools: Tools, found: Problems) -> None:
     """Build every declared tool, and every import path that an agent names directly."""
     for name, entry in config.tools.items():
-        with found.at("A301", "tools", name):
+        with found.at("A301", "tools", name, _kind_of(entry)):
             tools.built[name] = tools.build(name, entry)
     for key, agent in config.agents.items():
         for index, reference in enumerate(agent.tools):
@@ -128,7 +130,19 @@ def build_tools(config: Config, tools: Tools, found: Problems) -> None:
                     tools.get(reference)
 
 
+def _kind_of(entry: declared.Tool) -> str:
+    """The key that says which kind a tool is: where its mistakes are shown."""
+    kinds = ("python", "factory", "widget", "client", "effect", "agent", "hosted")
+    return next(kind for kind in kinds if kind in type(entry).model_fields)
+
+
 def _plain_function(function: Callable[..., Any], name: str | None) -> FunctionTool:
+    for parameter in list(inspect.signature(function).parameters.values()):
+        if parameter.annotation is parameter.empty:
+            raise BuildError(
+                f"parameter {parameter.name!r} of {function.__name__!r} has no type hint",
+                "write one: the model is told of it",
+            )
     # A strict schema is better for the model; free-form dicts have none.
     try:
         return function_tool(function, name_override=name)
@@ -157,7 +171,9 @@ def _bind(tool: FunctionTool, bound: Mapping[str, Any]) -> FunctionTool:
         try:
             arguments = json.dumps({**json.loads(arguments or "{}"), **bound})
         except (json.JSONDecodeError, TypeError) as error:
-            return f"The arguments are not valid JSON: {error}"
+            wrong = f"The arguments are not valid JSON: {error}"
+            note_failure(ctx.context, tool.name, ctx.tool_call_id, wrong)
+            return wrong
         return await inner.on_invoke_tool(ctx, arguments)
 
     outer.on_invoke_tool = invoke
@@ -229,6 +245,7 @@ def _widget_tool(name: str, entry: declared.WidgetTool, widget: BuiltWidget) -> 
             shown = await widget.arender(data)
             await ctx.context.stream_widget(shown, widget.copy_text(data))
         except (json.JSONDecodeError, WidgetError) as error:
+            note_failure(ctx.context, name, ctx.tool_call_id, str(error))
             return f"The widget could not be shown: {error}"
         return "The widget was shown to the user."
 
@@ -240,9 +257,11 @@ def _effect_tool(name: str, entry: declared.EffectTool) -> FunctionTool:
 
     async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> str:
         data, wrong = _arguments(validator, arguments)
-        if not wrong:
-            await ctx.context.effect(entry.effect, data)
-        return wrong or "Done."
+        if wrong:
+            note_failure(ctx.context, name, ctx.tool_call_id, wrong)
+            return wrong
+        await ctx.context.effect(entry.effect, data)
+        return "Done."
 
     return declared_tool(name, entry.description or entry.effect, entry.parameters, invoke)
 
@@ -252,8 +271,10 @@ def _client_tool(name: str, entry: declared.ClientTool) -> FunctionTool:
 
     async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> str:
         values, wrong = _arguments(validator, arguments)
-        if not wrong:
-            await ctx.context.call_client(entry.client, values)
-        return wrong
+        if wrong:
+            note_failure(ctx.context, name, ctx.tool_call_id, wrong)
+            return wrong
+        await ctx.context.call_client(entry.client, values)
+        return ""
 
     return declared_tool(name, entry.description or entry.client, entry.parameters, invoke)

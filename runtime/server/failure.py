@@ -20,7 +20,7 @@ from runtime.errors import RequestError
 
 logger = logging.getLogger("runtime.server")
 
-_RETRYABLE_STATUS = {408, 409, 429}
+_RETRYABLE_STATUS = {408, 409}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,8 @@ def _explain(error: Exception) -> _Explained:
         case openai.APITimeoutError():
             return _Explained("The model took too long to answer.", True)
         case openai.APIStatusError(status_code=status) | ScriptedFailure(status_code=status):
+            if status == 429:
+                return _Explained("The model is asked too much right now. Please try again in a moment.", True)
             if status in _RETRYABLE_STATUS or status >= 500:
                 return _Explained("The model is not answering right now. Please try again.", True)
             return _Explained("The model refused the request.", False)

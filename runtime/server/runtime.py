@@ -14,6 +14,7 @@ from runtime.assemble.problems import Problem
 from runtime.assemble.snapshot import BuildFailed, Snapshot, build
 from runtime.assemble.tools import BuiltTool
 from runtime.assemble.widgets import BuiltWidget
+from runtime.config.interpolate import path_text
 from runtime.config.load import Loaded, load_config
 from runtime.config.model import Config
 from runtime.config.model.server import PythonStore
@@ -116,7 +117,7 @@ def _diagnostic(problem: Problem, loaded: Loaded) -> Diagnostic:
         problem.message,
         loaded.places.value(problem.path),
         hint=problem.hint,
-        path=".".join(str(part) for part in problem.path),
+        path=path_text(problem.path),
         length=loaded.places.length(problem.path),
     )
 

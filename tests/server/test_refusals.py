@@ -46,7 +46,7 @@ FAILURES: list[tuple[Exception, str, bool]] = [
     (RuntimeError("secret detail"), "Something went wrong", True),
     (_api_error(400), "The model refused the request.", False),
     (_api_error(401), "The model refused the request.", False),
-    (_api_error(429), "not answering right now", True),
+    (_api_error(429), "asked too much right now", True),
     (_api_error(503), "not answering right now", True),
     (openai.APIConnectionError(request=REQUEST), "can't be reached", True),
     (openai.APITimeoutError(request=REQUEST), "took too long", True),

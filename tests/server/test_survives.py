@@ -256,3 +256,75 @@ async def test_a_payload_of_the_wrong_kind_does_not_pass_for_an_empty_one(chat: 
     for payload in (0, False, "", []):
         assert (await client.act(first.thread_id, "ask", payload)).status == 400
     assert (await client.act(first.thread_id, "ask")).said == ["Fine."]
+
+
+async def test_a_tool_that_raises_is_in_the_log_with_its_name_and_its_place(
+    chat: MakeChat, caplog: pytest.LogCaptureFixture
+) -> None:
+    code = "def greet(name: str) -> str:\n    raise ValueError('boom')\n"
+    client = await chat({"tools": {"hello": "greet:greet"}, "agents": {"helper": {"tools": ["hello"]}}}, greet_py=code)
+    client.player.replies = [[call("hello", name="Ann")], "Sorry."]
+
+    turn = await client.say("hello")
+
+    assert turn.said == ["Sorry."]
+    record = next(record for record in caplog.records if record.name == "runtime.tools")
+    assert record.getMessage() == f"tool 'hello' failed in thread {turn.thread_id}: ValueError: boom"
+    assert record.exc_info is not None
+    assert "line 2, in greet" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("tools", "files"),
+    [
+        ({"show": {"widget": "card", "stop": True}}, {}),
+        (
+            {"show": {"python": "shows:show", "stop": True}},
+            {"shows_py": "def show(id: str) -> str:\n    raise OSError\n"},
+        ),
+    ],
+)
+async def test_the_turn_goes_on_when_the_tool_that_would_end_it_fails(
+    chat: MakeChat, tools: dict[str, Any], files: dict[str, str]
+) -> None:
+    data = {
+        "type": "object",
+        "properties": {"id": {"type": "string"}},
+        "required": ["id"],
+        "additionalProperties": False,
+    }
+    widgets = {"card": {**CARD["card"], "data": data}}
+    client = await chat({"tools": tools, "widgets": widgets, "agents": {"helper": {"tools": ["show"]}}}, **files)
+    client.player.replies = [[call("show", di="A-1")], [call("show", id="A-1")] if not files else "Sorry."]
+
+    turn = await client.say("show it")
+
+    assert turn.said or turn.done("widget")
+    assert len(client.player.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "files", "told"),
+    [
+        (
+            {"tools": {"t": "mod:f"}},
+            {"mod_py": "def f(name): return name\n"},
+            "parameter 'name' of 'f' has no type hint",
+        ),
+        ({"tools": {"t": "mod:f"}}, {"mod_py": "import sys\nsys.exit(7)\n"}, r"importing 'mod' called sys.exit\(7\)"),
+        ({"actions": {"a": "mod:f"}}, {"mod_py": "def f(x): ...\n"}, "can't be called with three arguments"),
+    ],
+)
+async def test_python_that_cannot_work_is_refused_before_it_serves(
+    chat: MakeChat, config: dict[str, Any], files: dict[str, str], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        await chat(config, **files)
+
+
+async def test_a_broken_widget_is_reported_once_and_not_at_each_use(chat: MakeChat) -> None:
+    widgets = {"card": {"template": {"type": "Crad"}}}
+    tools = {"show": {"widget": "card"}, "again": {"widget": "card"}}
+    with pytest.raises(ConfigError) as refused:
+        await chat({"tools": tools, "widgets": widgets, "agents": {"helper": {"tools": ["show", "again"]}}})
+    assert [diagnostic.code for diagnostic in refused.value.diagnostics if diagnostic.severity == "error"] == ["A401"]

@@ -1,0 +1,28 @@
+"""A tool that fails: the model is told by the SDK, the author by the log, and the turn does not stop at it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from agents.run_config import ToolErrorFormatterArgs
+
+from runtime.assemble.context import RuntimeContext
+
+logger = logging.getLogger("runtime.tools")
+
+
+def note_failure(context: RuntimeContext, tool: str, call_id: str, error: Exception | str) -> None:
+    """Log why a call failed, with the traceback where there is one, and remember that it did."""
+    context._around.failed.add(call_id)
+    text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    trace = error if isinstance(error, Exception) else None
+    logger.warning("tool %r failed in thread %s: %s", tool, context.thread.id, text, exc_info=trace)
+
+
+def format_tool_error(args: ToolErrorFormatterArgs[Any]) -> str | None:
+    """Take note of a tool that raised; None leaves the model's message to the SDK."""
+    context = args.run_context.context
+    if args.kind == "tool_exception" and args.error is not None and isinstance(context, RuntimeContext):
+        note_failure(context, args.tool_name, args.call_id, args.error)
+    return None
