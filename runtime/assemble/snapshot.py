@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -10,24 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from agents import Agent, ImageGenerationTool, RunConfig
-from chatkit.agents import AgentContext, ThreadItemConverter
+from chatkit.agents import ThreadItemConverter
 from chatkit.store import Store
+from fastapi import APIRouter
 
 from runtime.assemble.actions import BuiltAction, build_actions
 from runtime.assemble.agents import AgentShells
 from runtime.assemble.code import ProjectCode
-from runtime.assemble.context import RuntimeContext, context_type
+from runtime.assemble.context import RuntimeContext
 from runtime.assemble.models import Models, build_models, run_config
-from runtime.assemble.problems import BuildError, Problem, Problems, ReportedError
+from runtime.assemble.objects import MixConverter, Objects, Widgets
+from runtime.assemble.problems import Problem, Problems
 from runtime.assemble.title import WriteTitle, build_title
 from runtime.assemble.tools import BuiltTool, Tools, build_tools
-from runtime.assemble.widgets import BuiltWidget, build_widget
+from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
-from runtime.config.model.server import PythonStore
-from runtime.config.model.widgets import TemplateWidget
 
-OwnConverter = type[ThreadItemConverter] | ThreadItemConverter | None
-MixConverter = Callable[[OwnConverter], ThreadItemConverter]
 _generations = itertools.count(1)
 
 
@@ -56,7 +53,7 @@ class Snapshot:
     context_type: type[RuntimeContext]
     build_context: Callable[[Any], Any] | None
     converter: ThreadItemConverter
-    routers: tuple[Any, ...]
+    routers: tuple[APIRouter, ...]
     own_store: Store[Any] | None
     write_title: WriteTitle | None
     run_config: RunConfig
@@ -86,13 +83,13 @@ def build(config: Config, root: Path, environ: Mapping[str, str], mix_converter:
     """
     found = Problems()
     code = ProjectCode(root)
-    widgets = _Widgets(config, root, code, found)
+    widgets = Widgets(config, root, code, found)
     models = build_models(config, root, code, environ, found)
     shells = AgentShells(config)
     tools = Tools(code, widgets.get, shells.as_tool)
     build_tools(config, tools, found)
     shells.fill(root, code, models, tools, found)
-    objects = _Objects(code, found)
+    objects = Objects(code, found)
     snapshot = Snapshot(
         config=config,
         root=root,
@@ -106,7 +103,7 @@ def build(config: Config, root: Path, environ: Mapping[str, str], mix_converter:
         state=objects.state(config),
         context_type=objects.context_class(config),
         build_context=objects.function(config.context, "context"),
-        converter=mix_converter(objects.converter(config)),
+        converter=objects.converter(config, mix_converter),
         routers=objects.routers(config),
         own_store=objects.store(config),
         write_title=_title(config, models, code, found),
@@ -117,99 +114,6 @@ def build(config: Config, root: Path, environ: Mapping[str, str], mix_converter:
         code.discard()
         raise BuildFailed(found.found)
     return snapshot
-
-
-class _Widgets:
-    """The declared widgets, and those that a tool or action names by their file."""
-
-    def __init__(self, config: Config, root: Path, code: ProjectCode, found: Problems) -> None:
-        self.root, self.code = root, code
-        self.declared = frozenset(config.widgets)
-        self.built: dict[str, BuiltWidget] = {}
-        for name, entry in config.widgets.items():
-            with found.at("A401", "widgets", name):
-                self.built[name] = build_widget(name, entry, root, code.resolve)
-
-    def get(self, name: str) -> BuiltWidget:
-        if name not in self.built:
-            if name in self.declared:
-                raise ReportedError
-            if not name.endswith((".widget", ".json")):
-                raise BuildError(f"no widget is named {name!r}")
-            self.built[name] = build_widget(name, TemplateWidget(template=name), self.root, self.code.resolve)
-        return self.built[name]
-
-
-class _Objects:
-    """The project's own objects that the file names: contexts, converters, routers, state, a store."""
-
-    def __init__(self, code: ProjectCode, found: Problems) -> None:
-        self.code, self.found = code, found
-
-    def function(self, path: str | None, *at: str | int) -> Callable[..., Any] | None:
-        if path is None:
-            return None
-        with self.found.at("A310", *at):
-            value = self.code.resolve(path)
-            if not callable(value):
-                raise BuildError(f"{path!r} is {type(value).__name__}", "give a function of the request")
-            return value  # type: ignore[no-any-return]  # callable: checked above
-        return None
-
-    def context_class(self, config: Config) -> type[RuntimeContext]:
-        if config.context_class is not None:
-            with self.found.at("A311", "context_class"):
-                value = self.code.resolve(config.context_class)
-                if not isinstance(value, type) or not issubclass(value, AgentContext):
-                    raise BuildError(f"{config.context_class!r} is no subclass of chatkit.agents.AgentContext")
-                return context_type(value)
-        return context_type(None)
-
-    def converter(self, config: Config) -> OwnConverter:
-        if config.converter is None:
-            return None
-        with self.found.at("A312", "converter"):
-            value = self.code.resolve(config.converter)
-            is_class = isinstance(value, type) and issubclass(value, ThreadItemConverter)
-            if not is_class and not isinstance(value, ThreadItemConverter):
-                raise BuildError(f"{config.converter!r} is no chatkit.agents.ThreadItemConverter")
-            return value  # type: ignore[no-any-return]  # checked above
-        return None
-
-    def routers(self, config: Config) -> tuple[Any, ...]:
-        from fastapi import APIRouter
-
-        routers: list[Any] = []
-        for index, path in enumerate(config.routes):
-            with self.found.at("A313", "routes", index):
-                value = self.code.resolve(path)
-                if not isinstance(value, APIRouter):
-                    raise BuildError(f"{path!r} is {type(value).__name__}, not a fastapi.APIRouter")
-                routers.append(value)
-        return tuple(routers)
-
-    def state(self, config: Config) -> dict[str, Any]:
-        state: dict[str, Any] = {}
-        for name, path in config.state.items():
-            with self.found.at("A314", "state", name):
-                if hasattr(RuntimeContext, name) or name in RuntimeContext.model_fields:
-                    raise BuildError(f"{name!r} would hide what ctx.context.{name} is already", "choose another name")
-                value = self.code.resolve(path)
-                makes = isinstance(value, type) or inspect.isfunction(value)
-                state[name] = value() if makes else value
-        return state
-
-    def store(self, config: Config) -> Store[Any] | None:
-        if not isinstance(config.store, PythonStore):
-            return None
-        with self.found.at("A315", "store"):
-            value = self.code.resolve(config.store.python)
-            if not isinstance(value, Store):
-                value = value(**config.store.with_)
-            if not isinstance(value, Store):
-                raise BuildError(f"{config.store.python!r} gave {type(value).__name__}, not a chatkit.store.Store")
-            return value
-        return None
 
 
 def _title(config: Config, models: Models, code: ProjectCode, found: Problems) -> WriteTitle | None:

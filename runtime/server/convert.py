@@ -21,7 +21,7 @@ from chatkit.types import (
 )
 from openai.types.responses import ResponseInputContentParam, ResponseInputTextParam
 
-from runtime.assemble.snapshot import OwnConverter
+from runtime.assemble.objects import OwnConverter
 from runtime.config.model.chat import History
 from runtime.stores.store import ModelItem
 

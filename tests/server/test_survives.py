@@ -313,6 +313,14 @@ async def test_the_turn_goes_on_when_the_tool_that_would_end_it_fails(
         ),
         ({"tools": {"t": "mod:f"}}, {"mod_py": "import sys\nsys.exit(7)\n"}, r"importing 'mod' called sys.exit\(7\)"),
         ({"actions": {"a": "mod:f"}}, {"mod_py": "def f(x): ...\n"}, "can't be called with three arguments"),
+        (
+            {"converter": "mod:C"},
+            {
+                "mod_py": "from chatkit.agents import ThreadItemConverter\n"
+                "class C(ThreadItemConverter):\n    def __init__(self, url): ...\n"
+            },
+            "A312",
+        ),
     ],
 )
 async def test_python_that_cannot_work_is_refused_before_it_serves(
