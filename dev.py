@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import venv
@@ -46,34 +47,52 @@ def main(arguments: list[str]) -> int:
     set_up()
     name, rest = arguments[0], arguments[1:]
     if name == "test":
-        return run("pytest", *(rest or ["-n", "auto", "--dist", "worksteal"]))
+        return become("pytest", *(rest or ["-n", "auto", "--dist", "worksteal"]))
     if name == "check":
         return max(run(*check) for check in CHECKS)
     if name == "lock":
         return lock()
-    return run("chatkit-runtime", name, *rest)
+    return become("chatkit-runtime", name, *rest)
+
+
+def requirements_digest() -> str:
+    """What the environment must have installed, as a hash."""
+    return hashlib.sha256(LOCKED.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
 
 
 def set_up() -> None:
     """Make the environment and install what is locked, unless that has been done for these requirements."""
-    wanted = hashlib.sha256(LOCKED.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    wanted = requirements_digest()
     if INSTALLED.is_file() and INSTALLED.read_text() == wanted:
         return
     print(f"setting up {ENVIRONMENT} (once, about a minute) …", file=sys.stderr)
-    venv.create(ENVIRONMENT, with_pip=True)
+    if not (BIN / "python").exists():
+        venv.create(ENVIRONMENT, with_pip=True)
     pip = [sys.executable, "-m", "pip", "--python", str(BIN / "python"), "install", "-q", "--disable-pip-version-check"]
     subprocess.run([*pip, "--require-hashes", "-r", str(LOCKED)], check=True)
     subprocess.run([*pip, "--no-deps", "--no-build-isolation", "-e", str(ROOT)], check=True)
     INSTALLED.write_text(wanted)
 
 
+def become(command: str, *arguments: str) -> int:
+    """Turn this process into a command of the environment: signals and the terminal are its own from then on."""
+    if os.name != "nt":
+        os.chdir(ROOT)
+        os.execve(BIN / command, [command, *arguments], environ())
+    # Windows can't replace a process. Ctrl-C reaches both; the command alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return run(command, *arguments)
+
+
 def run(command: str, *arguments: str) -> int:
-    """Run a command of the environment in the project's folder."""
-    environ = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}", "VIRTUAL_ENV": str(ENVIRONMENT)}
-    try:
-        return subprocess.run([str(BIN / command), *arguments], cwd=ROOT, env=environ, check=False).returncode
-    except KeyboardInterrupt:
-        return 130
+    """Run a command of the environment in the project's folder and wait for it; the result is its exit code."""
+    return subprocess.run([str(BIN / command), *arguments], cwd=ROOT, env=environ(), check=False).returncode
+
+
+def environ() -> dict[str, str]:
+    """The environment variables of a command: its own programs come first."""
+    path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {**os.environ, "PATH": path, "VIRTUAL_ENV": str(ENVIRONMENT)}
 
 
 def lock() -> int:
@@ -89,4 +108,9 @@ def lock() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"the set-up failed: {error}")

@@ -157,7 +157,8 @@ def dev(path: Project = Path(), port: Port = None) -> None:
     """Serve a project to this machine alone, with a log line for each request.
 
     Requests whose Host or Origin is not loopback are refused, so that no page on the web can reach the server through
-    your browser.
+    your browser. This version does not reload: after an edit of agents.yaml or of the project's Python, stop it with
+    Ctrl-C and start it again.
     """
     from runtime.cli.dev import serve_locally
 
@@ -194,8 +195,9 @@ def chat(
     Text appears as it is written. Widgets are drawn as text, and what can be clicked has a number: /1 clicks it.
     Tools that run in the browser show their arguments and ask for a result, as JSON. Type /help for the commands.
 
-    With --message, or with lines piped to standard input, nothing is asked: every answer comes from the next message,
-    and the exit code is 1 when a turn ended in an error.
+    With --message, or with lines piped to standard input, whatever is asked for takes the next message: the result of
+    a client tool, the required inputs of a form (the others keep their defaults), the answers to questions. The exit
+    code is then 1 when a turn ended in an error.
     """
     from runtime.cli.chat import chat_with
 
@@ -219,7 +221,9 @@ def validate(
 ) -> None:
     """Check agents.yaml and report every mistake with its line, its column and the way out.
 
-    Nothing of the project runs: it is safe on a stranger's file.
+    Nothing of the project runs: it is safe on a stranger's file. What needs the project's Python or the SDKs (import
+    paths, widgets against ChatKit's components, offline scripts) is found when it is loaded: serve, dev and chat report
+    it in the same way.
     """
     from runtime.cli.validate import validate_projects
 

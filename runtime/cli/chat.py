@@ -10,6 +10,7 @@ from rich.console import Console
 
 from runtime.cli.chat_client import ChatClient
 from runtime.cli.chat_input import Lines, choose_lines
+from runtime.cli.chat_log import HeldLog, log_held
 from runtime.cli.chat_session import Session
 from runtime.cli.project import building, load_project, report
 from runtime.errors import ConfigError, UsageError
@@ -34,18 +35,21 @@ def chat_with(
         address = url or stack.enter_context(_serve(path))
         client = stack.enter_context(ChatClient(address, parsed))
         session = Session(client, choose_lines(messages, echo=not as_json), console, as_json=as_json)
-        return _converse(session, thread)
+        return _converse(session, thread, stack.enter_context(log_held()))
 
 
-def _converse(session: Session, thread: str | None) -> int:
+def _converse(session: Session, thread: str | None, log: HeldLog) -> int:
     lines: Lines = session.lines
     if thread:
         session.open(thread, show=lines.interactive)
     else:
         session.greet()
+    log.flush()
     while (line := lines.ask("> ")) is not None:
         if not session.take(line):
             break
+        # Only now: in the middle of an answer or at the prompt it would run into what is written there.
+        log.flush()
     return int(session.failed and not lines.interactive)
 
 

@@ -22,14 +22,18 @@ class Result:
 
 
 def fill_form(choice: Choice, extra: str, lines: Lines, console: Console) -> Any:
-    """The payload of a choice, with the values of its inputs: asked for, taken from the JSON `extra`, or defaults."""
+    """The payload of a choice, with the values of its inputs: from the JSON `extra`, asked for, or their defaults.
+
+    A person is asked for every input, unless there is JSON; otherwise only what is required and has no default is.
+    """
     if not choice.fields and not extra:
         return choice.payload
     payload = dict(choice.payload) if isinstance(choice.payload, dict) else {}
     given = _object(extra) if extra else {}
-    asks = lines.interactive and not extra
+    asks_all = lines.interactive and not extra
     for one in choice.fields:
-        payload[one.name] = _ask_field(one, lines, console) if asks else one.default
+        if one.name not in given:
+            payload[one.name] = _ask_field(one, lines, console) if asks_all or _needed(one) else one.default
     return {**payload, **given}
 
 
@@ -85,16 +89,20 @@ def _ask_field(one: Field, lines: Lines, console: Console) -> Any:
     while True:
         line = lines.ask(f"{one.label}{hint}{default}: ")
         said = (line or "").strip()
-        if line is None or (not said and not (one.required and one.default in (None, ""))):
+        if not said and not _needed(one):
             return one.default
-        if not said:
-            console.print("this one is needed", style="yellow")
-        elif one.options == ("true", "false"):
+        if one.options == ("true", "false") and said:
             return said.lower() in ("true", "yes", "y", "1", "x")
-        elif one.options and said not in one.options:
-            console.print(f"choose one of {', '.join(one.options)}", style="yellow")
-        else:
+        if said and (not one.options or said in one.options):
             return said
+        problem = f"choose one of {', '.join(one.options)}" if said else "this one is needed"
+        if line is None or not lines.interactive:
+            raise UsageError(f"{one_line(one.label)}: {problem}")
+        console.print(problem, style="yellow")
+
+
+def _needed(one: Field) -> bool:
+    return one.required and one.default in (None, "")
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -12,14 +12,14 @@ from rich.console import Console
 from runtime.cli.chat_client import ChatClient, ChatFault, user_input
 from runtime.cli.chat_forms import answer_questions, fill_form, read_json
 from runtime.cli.chat_input import Lines
-from runtime.cli.chat_turn import Offer, Turn
+from runtime.cli.chat_turn import Offer, Turn, content_text
 from runtime.cli.plain import one_line
 from runtime.errors import UsageError
 
 HELP = """\
-/N [JSON]       pick number N: a start prompt, or an action of the widgets above; JSON is merged into its payload
+/N [JSON]       pick number N: a start prompt, or an action of the widgets above (JSON is merged into its payload)
 /threads        list your threads
-/open ID        go on with a thread (its id, or its number in the list)
+/open ID        go on with a thread (its id, or its number in the list: 1 is the newest)
 /new            begin a new thread
 /retry          let the last message be answered again
 /rename TITLE   give the thread a title
@@ -123,7 +123,10 @@ class Session:
         if self._offers and 1 <= number <= len(self._offers):
             self._act(self._offers[number - 1], extra)
         elif not self._offers and 1 <= number <= len(self._prompts):
-            self.say(self._prompts[number - 1])
+            if extra:
+                self._fail(f"{one_line(extra)!r}: a start prompt takes no JSON")
+            else:
+                self.say(self._prompts[number - 1])
         else:
             self._fail(f"there is nothing with the number {number}")
 
@@ -160,7 +163,8 @@ class Session:
             following = self._follow_up(turn)
 
     def _stream(self, type_: str, params: _Params) -> Turn:
-        turn = Turn(self.console, self.thread_id, self._last_user_item, shows_user=type_ == "threads.custom_action")
+        acts = type_ == "threads.custom_action"
+        turn = Turn(self.console, self.thread_id, self._last_user_item, shows_user=acts, can_retry=not acts)
         try:
             for event in self.client.stream(type_, params):
                 self._print_json(event)
@@ -202,8 +206,8 @@ class Session:
 
     def open(self, thread: str, *, show: bool = True) -> None:
         """Go on with a thread, named by its id or by its number in the last list; `show` prints what was said."""
-        if thread.isdigit() and 1 <= int(thread) <= len(self._listed):
-            thread = self._listed[int(thread) - 1]
+        if thread.isdigit():
+            thread = self._numbered(int(thread)) or thread
         if not thread:
             self._fail("which thread? (/threads lists them)")
             return
@@ -225,15 +229,40 @@ class Session:
 
     def list_threads(self) -> None:
         """List the newest threads, with numbers that `/open` takes."""
-        page = self.client.call("threads.list", {"limit": 20, "order": "desc"})
+        page = self._list()
         self._print_json(page)
         threads = page.get("data", [])
-        self._listed = [thread["id"] for thread in threads]
         for number, thread in enumerate(threads, 1):
-            title = one_line(thread.get("title")) or "(no title)"
+            title = one_line(thread.get("title")) or self._first_words(thread["id"])
             self._tell(f"{number:>3}  {thread['id']}  {str(thread.get('created_at'))[:16]}  {title}")
         if not threads:
             self._tell("there are no threads yet", style="dim")
+
+    def _list(self) -> dict[str, Any]:
+        page: dict[str, Any] = self.client.call("threads.list", {"limit": 20, "order": "desc"})
+        self._listed = [thread["id"] for thread in page.get("data", [])]
+        return page
+
+    def _numbered(self, number: int) -> str | None:
+        """The id of the thread with this number in the last list; where nobody asked for one yet, in a new one."""
+        if not self._listed:
+            self._list()
+        return self._listed[number - 1] if 1 <= number <= len(self._listed) else None
+
+    def _first_words(self, thread: str) -> str:
+        """How a thread without a title began."""
+        if self._as_json:
+            return ""
+        try:
+            page = self.client.call("items.list", {"thread_id": thread, "limit": 1, "order": "asc"})
+        except ChatFault:
+            # Deleted meanwhile, or not for us: the list is still worth showing.
+            return "(no title)"
+        for item in page.get("data", []):
+            words = " ".join(content_text(item).split())
+            if words:
+                return one_line(f"“{words[:60]}…”" if len(words) > 60 else f"“{words}”")
+        return "(no title)"
 
     def rename(self, title: str) -> None:
         """Give the thread a title."""

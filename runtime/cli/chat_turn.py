@@ -35,6 +35,8 @@ class Turn:
     last_user_item: str | None = None
     shows_user: bool = False
     """Whether the user's messages are shown too: those that an action made, which nobody typed."""
+    can_retry: bool = True
+    """Whether an answer to the last message is what streams: `/retry` can't repeat an action."""
     offers: list[Offer] = field(default_factory=list)
     client_tool: dict[str, Any] | None = None
     questions: dict[str, Any] | None = None
@@ -100,7 +102,7 @@ class Turn:
     def _added(self, event: Event) -> None:
         item = event["item"]
         if item.get("type") == "assistant_message":
-            self._write(item["id"], _content_text(item))
+            self._write(item["id"], content_text(item))
         elif item.get("type") == "widget":
             self._widgets[item["id"]] = item.get("widget") or {}
 
@@ -139,12 +141,13 @@ class Turn:
 
     def _user_message(self, item: dict[str, Any]) -> None:
         if self.shows_user:
-            self.line(f"you: {plain(_content_text(item))}", "bold")
+            self.line(f"you: {plain(content_text(item))}", "bold")
+        self.can_retry = True
         self.last_user_item = item.get("id", self.last_user_item)
         self.thread_id = item.get("thread_id", self.thread_id)
 
     def _message(self, item: dict[str, Any]) -> None:
-        self._write(item["id"], _content_text(item))
+        self._write(item["id"], content_text(item))
         self.end_line()
         sources = [note.get("source") or {} for part in item.get("content", []) for note in part.get("annotations", [])]
         for number, source in enumerate(sources, 1):
@@ -231,12 +234,13 @@ class Turn:
 
     def _error(self, event: Event) -> None:
         self.failed = True
-        retry = " (/retry tries again)" if event.get("allow_retry") else ""
+        retry = " (/retry tries again)" if event.get("allow_retry") and self.can_retry else ""
         message = plain(event.get("message")) or f"the turn failed ({one_line(event.get('code'))})"
         self.line(f"error: {message}{retry}", "red")
 
 
-def _content_text(item: dict[str, Any]) -> str:
+def content_text(item: dict[str, Any]) -> str:
+    """The text of a message, of which each part may hold some."""
     return "".join(str(part.get("text", "")) for part in item.get("content", []))
 
 

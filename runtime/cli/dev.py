@@ -12,7 +12,7 @@ talk to it from another terminal:
   chatkit-runtime chat --url {url}
   curl -N {url} -H 'content-type: application/json' -d '{"type":"threads.create","params":{"input":\
 {"content":[{"type":"input_text","text":"hello"}],"attachments":[],"inference_options":{}}}}'
-Ctrl-C stops"""
+Ctrl-C stops; after an edit start it again (this version does not reload)"""
 
 
 def serve_locally(path: Path, *, port: int | None) -> int:

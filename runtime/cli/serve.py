@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from runtime import __version__
 from runtime.cli.project import building, display_path, load_project, report
+from runtime.config.model.models import OpenAIModel
 
 if TYPE_CHECKING:
     from runtime.config.load import Loaded
@@ -50,17 +51,19 @@ def serve_loaded(
 
     assert loaded.config is not None
     config = loaded.config
-    with building(loaded), bind(host, config.server.port if port is None else port) as listener:
+    with building(loaded):
+        # Built before the port is taken: a project's own mistakes are worth more than the news of a busy port.
         app = create_app(loaded.file)
-        url = url_of(listener, config.server.path)
+        with bind(host, config.server.port if port is None else port) as listener:
+            url = url_of(listener, config.server.path)
 
-        def ready() -> None:
-            print(summary(loaded, config))
-            print(f"serving {url}", flush=True)
-            if after:
-                print(after.replace("{url}", url), flush=True)
+            def ready() -> None:
+                print(summary(loaded, config))
+                print(f"serving {url}", flush=True)
+                if after:
+                    print(after.replace("{url}", url), flush=True)
 
-        run_app(LoopbackOnly(app) if local else app, listener, ready=ready, access_log=access_log)
+            run_app(LoopbackOnly(app) if local else app, listener, ready=ready, access_log=access_log)
 
 
 def summary(loaded: Loaded, config: Config) -> str:
@@ -69,7 +72,7 @@ def summary(loaded: Loaded, config: Config) -> str:
     rows = {
         "project": display_path(loaded.file),
         "agents": ", ".join(agents),
-        "model": _model(config),
+        "model": _model(loaded, config),
         "store": _store(config),
         "greeting": config.chat.greeting or "",
     }
@@ -77,17 +80,30 @@ def summary(loaded: Loaded, config: Config) -> str:
     return "\n".join([f"chatkit-runtime {__version__}", *lines])
 
 
-def _model(config: Config) -> str:
+def _model(loaded: Loaded, config: Config) -> str:
     name = config.agents[config.entry_agent].model
     model = config.models.get(name)
     if model is None:
         return name
+    if script := offline_models(loaded, config).get(name):
+        return script
     for key in ("name", "any_llm", "litellm", "scripted", "python"):
         value = getattr(model, key, None)
         if value:
             kind = {"name": "", "scripted": "offline script "}.get(key, f"{key} ")
             return f"{name}: {kind}{value}" if f"{kind}{value}" != name else name
     return name
+
+
+def offline_models(loaded: Loaded, config: Config) -> dict[str, str]:
+    """The models that answer from a script because they have no key, by their name, each in words."""
+    return {
+        key: f"{key}: {model.name} (no key: offline script {model.offline})"
+        for key, model in config.models.items()
+        if isinstance(model, OpenAIModel)
+        and model.offline
+        and not (model.api_key or loaded.environ.get("OPENAI_API_KEY"))
+    }
 
 
 def _store(config: Config) -> str:

@@ -15,12 +15,15 @@ def show_project(path: Path, *, output: Literal["yaml", "json"]) -> int:
     report(loaded)
     if loaded.config is None:
         return 1
+    from runtime.cli.serve import offline_models
     from runtime.config.interpolate import redact
 
     data = redact(loaded.config)
     if output == "json":
         print(json.dumps(data, indent=2, ensure_ascii=False))
     else:
+        for words in offline_models(loaded, loaded.config).values():
+            print(f"# {words}")
         _print_yaml(data)
     return 0
 

@@ -110,7 +110,10 @@ class _Endpoints:
     async def options(self, request: Request) -> Response:
         chat = self.runtime.config.chat
         prompts = [prompt.model_dump(exclude_none=True) for prompt in chat.start_prompts]
-        return JSONResponse({"startScreen": {"greeting": chat.greeting, "prompts": prompts}})
+        screen: dict[str, Any] = {"prompts": prompts}
+        if chat.greeting is not None:
+            screen["greeting"] = chat.greeting
+        return JSONResponse({"startScreen": screen})
 
     async def health(self, request: Request) -> Response:
         return JSONResponse({"status": "ok"})

@@ -12,10 +12,12 @@ import pytest
 
 import runtime
 from runtime.cli import validate
+from runtime.cli.schema import schema_text
 from runtime.diagnostics import Diagnostic, Place
 from runtime.errors import ConfigError, RuntimeFault, UsageError
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
+SCHEMA = Path(__file__).parents[2] / "agents.schema.json"
 VERBS = ("init", "serve", "dev", "chat", "validate", "show", "schema")
 HEAVY = ("agents", "chatkit", "openai", "fastapi", "starlette", "uvicorn", "sqlalchemy", "httpx")
 
@@ -102,3 +104,11 @@ def _with_help(text: str, verb: str, printed: str) -> str:
     new, count = re.subn(rf"<!-- help: {verb} -->\n.*?<!-- end -->", lambda match: block, text, flags=re.DOTALL)
     assert count == 1, f"docs/cli.md has no place for the help of {verb!r}"
     return new
+
+
+def test_the_schema_in_the_repository_is_the_one_of_the_code() -> None:
+    if os.environ.get("UPDATE_EXPECTED"):
+        SCHEMA.write_text(schema_text(), encoding="utf-8")
+    assert SCHEMA.read_text(encoding="utf-8") == schema_text(), (
+        "agents.schema.json is old (UPDATE_EXPECTED=1 rewrites it)"
+    )

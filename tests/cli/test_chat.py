@@ -133,6 +133,14 @@ def test_an_error_event_ends_a_script_with_one(talk: Any, server: Any) -> None:
     assert len(server.requests) == 2
 
 
+def test_only_a_failed_answer_can_be_retried(talk: Any) -> None:
+    failed = {"type": "error", "message": "it broke", "allow_retry": True}
+    first = [CREATED, ASKED, done(widget(button("Go", "go")))]
+    assert talk([first, [failed]], "x", "/1").out.endswith("error: it broke\n")
+    # The action became a message, so that what failed is its answer.
+    assert talk([first, [ASKED, failed]], "x", "/1").out.endswith("error: it broke (/retry tries again)\n")
+
+
 def test_a_refused_request_shows_its_code_and_id(talk: Any) -> None:
     error = {"error": {"code": "busy", "message": "one turn at a time", "request_id": "req_9"}}
     ran = talk([(409, error)], "a")
@@ -195,6 +203,39 @@ def test_a_person_is_asked_for_the_inputs_of_a_form(talk: Any, server: Any) -> N
     assert "this one is needed" in ran.out
     assert "choose one of s" in ran.out
     assert server.requests[1]["params"]["action"]["payload"] == {"who": "Ann", "vip": True, "size": "s"}
+
+
+FORM = widget(
+    {"type": "Input", "name": "who", "label": "Who", "required": True},
+    {"type": "Select", "name": "size", "options": [{"value": "s"}, {"value": "l"}], "required": True},
+    {"type": "Input", "name": "city", "defaultValue": "Oslo", "required": True},
+    {"type": "Input", "name": "note"},
+    asForm=True,
+    confirm={"label": "Go", "action": {"type": "go"}},
+)
+
+
+def test_a_script_gives_the_required_inputs_of_a_form_on_the_next_lines(talk: Any, server: Any) -> None:
+    ran = talk([[CREATED, done(FORM)], []], stdin="x\n/1\nAnn\nl\n")
+    assert ran.code == 0
+    payload = {"who": "Ann", "size": "l", "city": "Oslo", "note": None}
+    assert server.requests[1]["params"]["action"]["payload"] == payload
+
+
+def test_json_for_a_form_leaves_only_what_is_missing_and_required_to_be_asked(talk: Any, server: Any) -> None:
+    talk([[CREATED, done(FORM)], []], "x", '/1 {"who": "Ann", "note": "n"}', "s")
+    payload = {"who": "Ann", "size": "s", "city": "Oslo", "note": "n"}
+    assert server.requests[1]["params"]["action"]["payload"] == payload
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"), [(["Ann", "xl"], "choose one of s, l"), (["Ann"], "this one is needed"), ([], "Who: this")]
+)
+def test_a_script_that_does_not_fill_a_form_fails(talk: Any, server: Any, lines: list[str], problem: str) -> None:
+    ran = talk([[CREATED, done(FORM)]], "x", "/1", *lines)
+    assert ran.code == 1
+    assert problem in ran.out
+    assert len(server.requests) == 1
 
 
 def test_a_message_that_a_click_made_is_shown(talk: Any) -> None:
@@ -310,6 +351,14 @@ def test_an_empty_chat_shows_its_greeting_and_its_prompts_can_be_picked(talk: An
     assert server.requests[0]["params"]["input"]["content"][0]["text"] == "Weather in Oslo"
 
 
+def test_a_start_prompt_takes_no_json(talk: Any, server: Any) -> None:
+    server.screen = {"prompts": [{"label": "Oslo", "prompt": "Weather in Oslo"}]}
+    ran = talk([], '/1 {"city": "Bergen"}')
+    assert ran.code == 1
+    assert "a start prompt takes no JSON" in ran.out
+    assert server.requests == []
+
+
 def test_json_prints_events_and_nothing_else(talk: Any, server: Any) -> None:
     server.screen = {"greeting": "Where to?"}
     events = [CREATED, said("a\u2028b")]
@@ -352,18 +401,34 @@ def test_a_thread_that_is_not_there_fails(talk: Any) -> None:
 def test_threads_are_listed_opened_renamed_retried_and_deleted(talk: Any, server: Any) -> None:
     listed = {"data": [{"id": "thr_a", "title": "First", "created_at": "2026-01-02T03:04:05"}, {"id": "thr_b"}]}
     items = {"data": [said("old answer")["item"], {**ASKED["item"], "thread_id": "thr_b"}]}
-    answers = [listed, {"id": "thr_b", "title": None}, items, [said("again", item_id="m2")], {"title": "New"}, {}]
+    first = {"data": [{**ASKED["item"], "content": [{"text": "How will\nthe weather be? " + "x" * 60}]}]}
+    again = [said("again", item_id="m2")]
+    answers = [listed, first, {"id": "thr_b", "title": None}, items, again, {"title": "New"}, {}]
     ran = talk(answers, "/threads", "/open 2", "/retry", "/rename New", "/delete")
     assert ran.code == 0
     assert "  1  thr_a  2026-01-02T03:04  First" in ran.out
+    assert f"  2  thr_b  None  “How will the weather be? {'x' * 35}…”" in ran.out
     assert "you: hi\nold answer" in ran.out
     assert ran.out.endswith("> /delete\ndeleted\n")
-    assert [(request["type"], request["params"].get("thread_id")) for request in server.requests[3:]] == [
+    assert [(request["type"], request["params"].get("thread_id")) for request in server.requests[4:]] == [
         ("threads.retry_after_item", "thr_b"),
         ("threads.update", "thr_b"),
         ("threads.delete", "thr_b"),
     ]
-    assert server.requests[3]["params"]["item_id"] == "msg_u1"
+    assert server.requests[4]["params"]["item_id"] == "msg_u1"
+
+
+def test_a_thread_is_opened_by_its_number_although_nobody_listed_them(talk: Any, server: Any) -> None:
+    listed = {"data": [{"id": "thr_a"}, {"id": "thr_b"}]}
+    assert talk([listed, {"id": "thr_b"}, {"data": []}], "/open 2").code == 0
+    assert server.requests[1]["params"] == {"thread_id": "thr_b"}
+
+
+def test_a_thread_without_a_title_and_without_words_is_listed_as_such(talk: Any) -> None:
+    gone = (404, {"error": {"message": "gone"}})
+    ran = talk([{"data": [{"id": "thr_a"}, {"id": "thr_b"}]}, {"data": []}, gone], "/threads")
+    assert ran.code == 0
+    assert ran.out.count("(no title)") == 2
 
 
 def test_new_begins_another_thread(talk: Any, server: Any) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -90,6 +91,15 @@ def test_a_port_in_use_ends_with_two(project: Path, cli: Callable[..., Any]) -> 
     assert "is in use" in ran.err
 
 
+def test_a_broken_project_reports_its_mistakes_and_not_the_busy_port(project: Path, cli: Callable[..., Any]) -> None:
+    (project / "script.yaml").write_text("nonsense: 1\n")
+    with bind("127.0.0.1", 0) as taken:
+        ran = cli("serve", "small", "--port", str(taken.getsockname()[1]))
+    assert ran.code == 1
+    assert "the script can't be played" in ran.err
+    assert "is in use" not in ran.err
+
+
 def test_a_config_with_errors_is_not_served(project: Path, cli: Callable[..., Any]) -> None:
     (project / "agents.yaml").write_text("version: 1\nagents: {helper: {model: '${CLI_TEST_UNSET}'}}\n")
     for verb in ("serve", "dev", "chat"):
@@ -136,6 +146,7 @@ def test_dev_answers_this_machine_alone_and_logs_each_request(project: Path) -> 
         _, out = server.stop(signal.SIGTERM)
     assert f"chatkit-runtime chat --url {server.url}" in out
     assert f"curl -N {server.url} " in out
+    assert "this version does not reload" in out
     assert out.count("POST /chatkit") == 4
 
 
@@ -161,6 +172,24 @@ def test_the_summary_names_the_model(tmp_path: Path, model: str, shown: str) -> 
     text = summary(loaded, loaded.config)
     assert f"  model     {shown}\n" in text
     assert "  agents    a, b (entry)\n" in text
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"), [("", "gpt-5 (no key: offline script demo.yaml)"), ("sk-x", "gpt-5")], ids=["no key", "a key"]
+)
+def test_a_model_without_a_key_is_said_to_be_offline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Callable[..., Any], key: str, shown: str
+) -> None:
+    (tmp_path / "demo.yaml").write_text("otherwise: hi\n")
+    (tmp_path / "agents.yaml").write_text(
+        "version: 1\nmodels: {default: {name: gpt-5, offline: demo.yaml}}\nagents: {a: {}}\n"
+    )
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    loaded = load_config(tmp_path)
+    assert loaded.config is not None
+    assert f"  model     default: {shown}\n" in summary(loaded, loaded.config)
+    assert (f"# default: {shown}\n" in cli("show", str(tmp_path)).out) == (key == "")
+    json.loads(cli("show", str(tmp_path), "--format", "json").out)
 
 
 def test_the_summary_names_a_store_of_ones_own_and_a_model_without_an_entry(tmp_path: Path) -> None:

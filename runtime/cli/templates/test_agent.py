@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from runtime.server.app import create_app
+from runtime import create_app
 from runtime.testing import parse_events
 
 PROJECT = Path(__file__).parent.parent

@@ -15,7 +15,7 @@ class _Widget(Section):
     copy_text: str | None = None
     """What the copy button gives; a template over the data."""
     sample: dict[str, Any] | None = None
-    """Sample data, used by `validate`, the gallery and tests."""
+    """Data to try the widget with when it is built; a sample that does not work is an error."""
     description: str | None = None
     """What the widget shows, for readers of the file."""
 

@@ -1,0 +1,103 @@
+"""The programs of the documentation, run as they stand there."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from agents import Agent, RunConfig, Runner
+
+from runtime.assemble.scripted import load_script
+from tests.stores.test_conformance import ShelfStore
+
+ROOT = Path(__file__).parents[2]
+STORE_IMPORTS = """\
+from typing import Any
+from chatkit.store import NotFoundError, Store
+from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata
+"""
+
+
+def snippet(page: str, word: str, language: str = "python") -> str:
+    """The one block of a page that has the word in it."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    [block] = [block for block in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL) if word in block]
+    return str(block)
+
+
+def pytest_in(folder: Path, *arguments: str) -> str:
+    """Run pytest in a folder, as its owner would; gives what it printed."""
+    (folder / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    ran = subprocess.run(command, cwd=folder, env=environ, capture_output=True, encoding="utf-8", check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def test_the_tests_of_a_project_run_as_they_are_written(tmp_path: Path) -> None:
+    for name in ("agents.yaml", "tools", "widgets", "demo", "prompts"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_agent.py").write_text(snippet("python.md", "httpx.ASGITransport"))
+    assert "2 passed" in pytest_in(tmp_path)
+    assert not (tmp_path / ".chatkit").exists()
+
+
+def test_a_store_of_ones_own_is_held_against_the_suite(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    source = inspect.getsource(ShelfStore).replace("ShelfStore", "MyStore").replace('"user"', '"user_id"')
+    (tmp_path / "app" / "store.py").write_text(STORE_IMPORTS + source)
+    (tmp_path / "test_store.py").write_text(snippet("server.md", "StoreSuite"))
+    assert "passed" in pytest_in(tmp_path, "-k", "comes_back_as_it_was_saved")
+
+
+async def test_visitors_are_turned_away_and_users_have_threads_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "agents.yaml").write_text(
+        "version: 1\nmodels: {default: {scripted: script.yaml}}\nagents: {helper: {instructions: Help.}}\n"
+        "store: memory\n"
+    )
+    (tmp_path / "script.yaml").write_text("otherwise: I am here.\n")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "mine"}
+    exec(compile(snippet("server.md", "AuthenticationMiddleware"), "server.md", "exec"), names)
+    names["TOKENS"]["Bearer reserved"] = "local"
+    statuses = []
+    app = names["app"]
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client,
+    ):
+        assert names["chat"].state.runtime.is_open
+        for headers in ({}, {"authorization": "Bearer alices-token"}, {"authorization": "Bearer reserved"}):
+            answer = await client.post("/chatkit", json={"type": "threads.list", "params": {}}, headers=headers)
+            statuses.append((answer.status_code, answer.json().get("error", {}).get("code")))
+        answer = await client.post("/chatkit", content="{}", headers={"authorization": "Bearer alices-token"})
+        statuses.append((answer.status_code, answer.json()["error"]["code"]))
+    assert statuses == [
+        (401, "unauthenticated"),
+        (200, None),
+        (403, "reserved_identity"),
+        (415, "unsupported_media_type"),
+    ]
+
+
+async def test_the_script_hands_over_as_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "script.yaml").write_text(snippet("scripted.md", "handoff: Billing", "yaml"))
+    model = load_script(tmp_path / "script.yaml")
+    billing = Agent(name="Billing", model=model.for_agent("Billing"))
+    front = Agent(name="Front", model=model.for_agent("Front"), handoffs=[billing])
+    result = await Runner.run(front, "I want a refund", run_config=RunConfig(tracing_disabled=True))
+    assert result.last_agent is billing
+    assert result.final_output == "Your refund is on its way."

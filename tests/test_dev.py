@@ -1,0 +1,73 @@
+"""The script of the README's first command: it hands its process over, so that signals find what they are meant for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import httpx
+import pytest
+
+DEV = Path(__file__).parents[1] / "dev.py"
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no exec and no SIGTERM")
+
+
+@pytest.fixture
+def dev() -> ModuleType:
+    spec = spec_from_file_location("dev", DEV)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def installed(tmp_path: Path, dev: ModuleType) -> dict[str, str]:
+    """An environment with the programs of the one that runs the tests, marked as set up."""
+    (tmp_path / "bin").symlink_to(Path(sys.executable).parent)
+    (tmp_path / "installed-requirements").write_text(dev.requirements_digest())
+    return {**os.environ, "CHATKIT_DEV_ENV": str(tmp_path), "CHATKIT_STORE": "memory", "PYTHONIOENCODING": "utf-8"}
+
+
+@pytest.fixture
+def serving(installed: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, str(DEV), "serve", "--port", "0"], env=installed, stdout=subprocess.PIPE, encoding="utf-8"
+    )
+    yield process
+    process.kill()
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_to_the_script_ends_the_server(serving: subprocess.Popen[str], number: int, code: int) -> None:
+    assert serving.stdout is not None
+    url = next(line.split()[1] for line in serving.stdout if line.startswith("serving "))
+    health = url.replace("/chatkit", "/health")
+    assert httpx.get(health, trust_env=False).status_code == 200
+    serving.send_signal(number)
+    assert serving.wait() == code
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(health, trust_env=False)
+
+
+def test_a_command_gets_its_arguments_and_gives_its_exit_code(installed: dict[str, str], tmp_path: Path) -> None:
+    command = [sys.executable, str(DEV), "validate", str(tmp_path)]
+    ran = subprocess.run(command, env=installed, capture_output=True, encoding="utf-8", check=False)
+    assert ran.returncode == 1
+    assert "there is no 'agents.yaml'" in ran.stdout
+
+
+def test_without_a_command_it_says_what_there_is() -> None:
+    ran = subprocess.run([sys.executable, str(DEV)], capture_output=True, encoding="utf-8", check=False)
+    assert ran.returncode == 2
+    assert "python3 dev.py serve" in ran.stdout
