@@ -17,6 +17,7 @@ from runtime.config.files import ProjectFiles
 from runtime.config.interpolate import interpolate
 from runtime.config.mistakes import build_config
 from runtime.config.model import Config
+from runtime.config.salvage import check_the_rest
 from runtime.config.source import Places, Source, collector_paused, decode_text, read_yaml
 from runtime.diagnostics import Diagnostic, Place, has_errors, sort_diagnostics
 
@@ -133,10 +134,9 @@ def _read_env(text: str) -> tuple[dict[str, str], list[Diagnostic]]:
 def _understand(
     source: Source, environ: Mapping[str, str], unset: Literal["warning", "error"], files: ProjectFiles
 ) -> tuple[Config | None, list[Diagnostic]]:
-    """Fill in, shape, cross-check: each phase needs what the one before it found good."""
+    """Fill in, shape, cross-check: what one phase refuses, the next leaves out."""
     filled = interpolate(source, environ, unset)
     config, mistakes = build_config(filled)
     found = [*filled.diagnostics, *mistakes]
-    if config is not None:
-        found += check_config(config, filled, files)
+    found += check_config(config, filled, files) if config is not None else check_the_rest(filled, files)
     return config, found
