@@ -187,6 +187,9 @@ class RuntimeServer(ChatKitServer[Any]):
 
         turn = Turn(snapshot, caller, store, Plan(thread, nothing))
         answer = await action.sync(turn.context, params.action, sender)
+        if turn.around.asked or turn.around.answer:
+            message = f"action {action.type!r} is sync: it can neither call the client nor let the agents answer"
+            raise RequestError(501, "not_supported", message)
         while turn.around.outbox.events:
             await turn.recorder.record(turn.around.outbox.events.popleft())
         response = SyncCustomActionResponse(updated_item=replacement(answer, sender))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import sys
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,11 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-with warnings.catch_warnings():
-    # The SDK warns about its own classes, once, when it is first imported; here every warning is an error.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import chatkit.widgets  # noqa: F401  # imported for that reason alone
 
 from runtime.cli.app import run
 from runtime.cli.listen import app_in_background

@@ -336,3 +336,12 @@ async def test_a_broken_widget_is_reported_once_and_not_at_each_use(chat: MakeCh
     with pytest.raises(ConfigError) as refused:
         await chat({"tools": tools, "widgets": widgets, "agents": {"helper": {"tools": ["show", "again"]}}})
     assert [diagnostic.code for diagnostic in refused.value.diagnostics if diagnostic.severity == "error"] == ["A401"]
+
+
+@pytest.mark.parametrize("does", ["call_client('pick')", "answer()"])
+async def test_a_sync_action_that_wants_a_turn_is_told_that_it_has_none(chat: MakeChat, does: str) -> None:
+    code = f"async def act(ctx, action, sender):\n    await ctx.context.{does}\n"
+    client = await chat({"actions": {"act": {"python": "acts:act", "sync": True}}}, acts_py=code)
+    thread = (await client.say("hi")).thread_id
+    refused = await client.act_now(thread, "act")
+    assert (refused.status, refused.error["code"]) == (501, "not_supported")
