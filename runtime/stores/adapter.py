@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -22,8 +23,10 @@ from runtime.stores.payload import (
     dump_attachment,
     dump_item,
     dump_thread,
+    dump_value,
     item_page,
     load_attachment,
+    load_generation,
     load_item,
     load_thread,
     thread_page,
@@ -32,6 +35,7 @@ from runtime.stores.store import (
     UNSET,
     VISIBLE,
     FeedbackKind,
+    GenerationMark,
     ItemKind,
     Order,
     ThreadStore,
@@ -42,6 +46,8 @@ from runtime.stores.store import (
 )
 
 _PAGE = 100
+# Where a thread's metadata holds its generation: a chatkit store has no other place that it keeps for every thread.
+_GENERATION = "chatkit_generation"
 
 
 class ChatKitStoreAdapter(ThreadStore):
@@ -49,6 +55,7 @@ class ChatKitStoreAdapter(ThreadStore):
 
     Where the store has `open()` or `close()`, synchronous or not, they are called. Feedback needs a store with
     `save_feedback(thread_id, item_ids, kind, context)`, and reading it back `load_feedback(thread_id, context)`.
+    The generation of a thread is kept in its metadata as `chatkit_generation`, which nobody sees or sets through here.
     """
 
     def __init__(self, store: Store[Any], context_for: Callable[[str], Any]) -> None:
@@ -68,11 +75,21 @@ class ChatKitStoreAdapter(ThreadStore):
         """See `ThreadStore`."""
         return _thread(await self.store.load_thread(clean(thread_id), self._context(owner)))
 
-    async def create_thread(self, owner: str, thread: ThreadMetadata, items: Sequence[ThreadItem] = ()) -> None:
+    async def create_thread(
+        self,
+        owner: str,
+        thread: ThreadMetadata,
+        items: Sequence[ThreadItem] = (),
+        *,
+        generation: GenerationMark | None = None,
+    ) -> None:
         """See `ThreadStore`; when an item can't be stored, the thread is deleted again."""
         context = self._context(owner)
         rows = list(map(_normal, items))
-        await self.store.save_thread(load_thread(dump_thread(thread)), context)
+        if generation is None:
+            await self.save_thread(owner, thread)
+        else:
+            await self.store.save_thread(_with_mark(thread, asdict(generation)), context)
         try:
             for item in rows:
                 await self.store.add_thread_item(clean(thread.id), item, context)
@@ -82,7 +99,13 @@ class ChatKitStoreAdapter(ThreadStore):
 
     async def save_thread(self, owner: str, thread: ThreadMetadata) -> None:
         """See `ThreadStore`."""
-        await self.store.save_thread(load_thread(dump_thread(thread)), self._context(owner))
+        context = self._context(owner)
+        async with self._lock(owner, thread.id):
+            try:
+                mark = _mark(await self.store.load_thread(clean(thread.id), context))
+            except NotFoundError:
+                mark = None
+            await self.store.save_thread(_with_mark(thread, mark), context)
 
     async def update_thread(
         self,
@@ -98,12 +121,13 @@ class ChatKitStoreAdapter(ThreadStore):
         """See `ThreadStore`; updates of one thread wait for each other, within this process."""
         given: dict[str, Any] = {"status": status, "allowed_image_domains": allowed_image_domains, "metadata": metadata}
         changes = {name: value for name, value in given.items() if value is not UNSET}
+        context = self._context(owner)
         async with self._lock(owner, thread_id):
-            thread = await self.load_thread(owner, thread_id)
-            if title is not UNSET and not (only_if_untitled and thread.title is not None):
+            stored = await self.store.load_thread(clean(thread_id), context)
+            if title is not UNSET and not (only_if_untitled and stored.title is not None):
                 changes["title"] = title
             if changes:
-                await self.save_thread(owner, thread.model_copy(update=changes))
+                await self.store.save_thread(_with_mark(stored.model_copy(update=changes), _mark(stored)), context)
             return await self.load_thread(owner, thread_id)
 
     async def load_threads(self, owner: str, *, limit: int, after: str | None, order: Order) -> Page[ThreadMetadata]:
@@ -125,19 +149,34 @@ class ChatKitStoreAdapter(ThreadStore):
             return
 
     async def write_items(
-        self, owner: str, thread_id: str, items: Sequence[ThreadItem], *, delete: Sequence[str] = ()
+        self,
+        owner: str,
+        thread_id: str,
+        items: Sequence[ThreadItem],
+        *,
+        delete: Sequence[str] = (),
+        generation: GenerationMark | None = None,
     ) -> None:
         """See `ThreadStore`; one call after the other, so that a failure leaves the earlier ones done."""
         thread_id, context = clean(thread_id), self._context(owner)
         rows = list(map(_normal, items))
-        await self.store.load_thread(thread_id, context)
+        known = _generation(await self.store.load_thread(thread_id, context))
         for item_id in map(clean, delete):
             if await self._holds(thread_id, item_id, context):
                 await self.store.delete_thread_item(thread_id, item_id, context)
         for item in rows:
             # Many stores append whatever they are told to add, so what exists is saved instead.
-            known = await self._holds(thread_id, item.id, context)
-            await (self.store.save_item if known else self.store.add_thread_item)(thread_id, item, context)
+            there = await self._holds(thread_id, item.id, context)
+            await (self.store.save_item if there else self.store.add_thread_item)(thread_id, item, context)
+        if generation is not None and generation != known:
+            async with self._lock(owner, thread_id):
+                # Loaded again, for what an update has changed since.
+                stored = await self.store.load_thread(thread_id, context)
+                await self.store.save_thread(_with_mark(stored, asdict(generation)), context)
+
+    async def load_generation(self, owner: str, thread_id: str) -> GenerationMark | None:
+        """See `ThreadStore`."""
+        return _generation(await self.store.load_thread(clean(thread_id), self._context(owner)))
 
     async def load_items(
         self,
@@ -207,7 +246,7 @@ class ChatKitStoreAdapter(ThreadStore):
         return self._context_for(check_owner(owner))
 
     def _lock(self, owner: str, thread_id: str) -> asyncio.Lock:
-        return self._locks.setdefault((owner, thread_id), asyncio.Lock())
+        return self._locks.setdefault((owner, clean(thread_id)), asyncio.Lock())
 
     def _feedback_method(self, name: str) -> Any:
         method = getattr(self.store, name, None)
@@ -255,4 +294,21 @@ def _normal(item: ThreadItem) -> ThreadItem:
 
 
 def _thread(thread: ThreadMetadata) -> ThreadMetadata:
-    return load_thread(dump_thread(thread))
+    return _with_mark(thread, None)
+
+
+def _with_mark(thread: ThreadMetadata, mark: Any) -> ThreadMetadata:
+    copied = load_thread(dump_thread(thread))
+    copied.metadata.pop(_GENERATION, None)
+    if mark is not None:
+        copied.metadata[_GENERATION] = mark
+    return copied
+
+
+def _mark(thread: ThreadMetadata) -> Any:
+    return thread.metadata.get(_GENERATION)
+
+
+def _generation(thread: ThreadMetadata) -> GenerationMark | None:
+    mark = _mark(thread)
+    return None if mark is None else load_generation(dump_value(mark))

@@ -18,10 +18,12 @@ from runtime.stores.payload import (
     check_owner,
     clean,
     dump_attachment,
+    dump_generation,
     dump_item,
     dump_thread,
     item_page,
     load_attachment,
+    load_generation,
     load_item,
     load_items,
     load_thread,
@@ -31,6 +33,7 @@ from runtime.stores.store import (
     UNSET,
     VISIBLE,
     FeedbackKind,
+    GenerationMark,
     ItemKind,
     Order,
     ThreadStore,
@@ -100,6 +103,12 @@ class _Thread:
     payload: str
     items: _Sequenced[tuple[ItemKind, str]] = field(default_factory=_Sequenced)
     feedback: dict[str, str] = field(default_factory=dict)
+    generation: str | None = None
+
+    def put(self, rows: Sequence[tuple[str, tuple[ItemKind, str]]], generation: str | None) -> None:
+        for item_id, row in rows:
+            self.items.put(item_id, row)
+        self.generation = self.generation if generation is None else generation
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +130,18 @@ class MemoryStore(ThreadStore):
         """See `ThreadStore`."""
         return load_thread(self._find(owner, thread_id).payload)
 
-    async def create_thread(self, owner: str, thread: ThreadMetadata, items: Sequence[ThreadItem] = ()) -> None:
+    async def create_thread(
+        self,
+        owner: str,
+        thread: ThreadMetadata,
+        items: Sequence[ThreadItem] = (),
+        *,
+        generation: GenerationMark | None = None,
+    ) -> None:
         """See `ThreadStore`."""
-        rows = _encode(items)
+        rows, mark = _encode(items), dump_generation(generation)
         await self.save_thread(owner, thread)
-        stored = self._find(owner, thread.id).items
-        for item_id, row in rows:
-            stored.put(item_id, row)
+        self._find(owner, thread.id).put(rows, mark)
 
     async def save_thread(self, owner: str, thread: ThreadMetadata) -> None:
         """See `ThreadStore`."""
@@ -180,16 +194,25 @@ class MemoryStore(ThreadStore):
         self._attachments = kept
 
     async def write_items(
-        self, owner: str, thread_id: str, items: Sequence[ThreadItem], *, delete: Sequence[str] = ()
+        self,
+        owner: str,
+        thread_id: str,
+        items: Sequence[ThreadItem],
+        *,
+        delete: Sequence[str] = (),
+        generation: GenerationMark | None = None,
     ) -> None:
         """See `ThreadStore`."""
         thread = self._find(owner, thread_id)
-        rows = _encode(items)
+        rows, mark = _encode(items), dump_generation(generation)
         for item_id in map(clean, delete):
             thread.items.remove(item_id)
             thread.feedback.pop(item_id, None)
-        for item_id, row in rows:
-            thread.items.put(item_id, row)
+        thread.put(rows, mark)
+
+    async def load_generation(self, owner: str, thread_id: str) -> GenerationMark | None:
+        """See `ThreadStore`."""
+        return load_generation(self._find(owner, thread_id).generation)
 
     async def load_items(
         self,

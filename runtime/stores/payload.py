@@ -9,10 +9,10 @@ from typing import Annotated, Any, Union, get_args
 
 from chatkit.types import Attachment, HiddenContextItem, Page, ThreadItem, ThreadMetadata, ThreadStatus, WidgetItem
 from chatkit.widgets import DynamicWidgetRoot
-from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
-from runtime.stores.store import ModelItem, is_model_content
+from runtime.stores.store import GenerationMark, ModelItem, is_model_content
 
 # An escaped NUL, unless its backslash is itself escaped: then it is the six characters that somebody wrote.
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
@@ -50,6 +50,7 @@ _ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
 _STATUS: TypeAdapter[ThreadStatus] = TypeAdapter(ThreadStatus)
 _DOMAINS: TypeAdapter[list[str] | None] = TypeAdapter(list[str] | None)
 _METADATA: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
+_GENERATION: TypeAdapter[GenerationMark] = TypeAdapter(GenerationMark)
 _ITEM_PAGE = Page[ThreadItem]
 _THREAD_PAGE = Page[ThreadMetadata]
 
@@ -127,8 +128,23 @@ def load_attachment(payload: str) -> Attachment:
     return _ATTACHMENT.validate_json(payload)
 
 
+def dump_generation(generation: GenerationMark | None) -> str | None:
+    """Return the mark as JSON, and None for None."""
+    return None if generation is None else dump_value(generation)
+
+
+def load_generation(payload: str | None) -> GenerationMark | None:
+    """Return the mark that `dump_generation` wrote; None for None, and for anything else that may stand there."""
+    if payload is None:
+        return None
+    try:
+        return _GENERATION.validate_json(payload, strict=True)
+    except ValidationError:
+        return None
+
+
 def dump_value(value: Any) -> str:
-    """Return a status, a list of domains or a thread's metadata as JSON."""
+    """Return a part of a thread, such as its status or its metadata, as JSON."""
     try:
         return _without_nul(to_json(value).decode())
     except PydanticSerializationError:

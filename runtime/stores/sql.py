@@ -19,11 +19,13 @@ from runtime.stores.payload import (
     check_owner,
     clean,
     dump_attachment,
+    dump_generation,
     dump_item,
     dump_value,
     item_page,
     load_attachment,
     load_domains,
+    load_generation,
     load_item,
     load_items,
     load_metadata,
@@ -36,6 +38,7 @@ from runtime.stores.store import (
     UNSET,
     VISIBLE,
     FeedbackKind,
+    GenerationMark,
     ItemKind,
     Order,
     StoreError,
@@ -81,9 +84,16 @@ class SqlStore(ThreadStore):
             raise thread_not_found(thread_id)
         return _thread(row)
 
-    async def create_thread(self, owner: str, thread: ThreadMetadata, items: Sequence[ThreadItem] = ()) -> None:
+    async def create_thread(
+        self,
+        owner: str,
+        thread: ThreadMetadata,
+        items: Sequence[ThreadItem] = (),
+        *,
+        generation: GenerationMark | None = None,
+    ) -> None:
         """See `ThreadStore`."""
-        row, rows = _thread_row(owner, thread), _item_rows(thread.id, items)
+        row, rows = _thread_row(owner, thread, generation), _item_rows(thread.id, items)
         keys = _keys(owner, thread.id)
 
         def work(connection: Connection) -> None:
@@ -156,12 +166,27 @@ class SqlStore(ThreadStore):
         await self._database.write(work)
 
     async def write_items(
-        self, owner: str, thread_id: str, items: Sequence[ThreadItem], *, delete: Sequence[str] = ()
+        self,
+        owner: str,
+        thread_id: str,
+        items: Sequence[ThreadItem],
+        *,
+        delete: Sequence[str] = (),
+        generation: GenerationMark | None = None,
     ) -> None:
         """See `ThreadStore`."""
         keys, rows = _keys(owner, thread_id), _item_rows(thread_id, items)
         gone = [{"thread": keys["thread"], "item": clean(item_id)} for item_id in delete]
-        await self._database.write(lambda connection: self._put_items(connection, keys, rows, gone))
+        mark = dump_generation(generation)
+        await self._database.write(lambda connection: self._put_items(connection, keys, rows, gone, mark))
+
+    async def load_generation(self, owner: str, thread_id: str) -> GenerationMark | None:
+        """See `ThreadStore`."""
+        keys = _keys(owner, thread_id)
+        row = await self._database.read(lambda connection: connection.execute(sql.LOAD_GENERATION, keys).one_or_none())
+        if row is None:
+            raise thread_not_found(thread_id)
+        return load_generation(row.generation)
 
     async def load_items(
         self,
@@ -281,8 +306,10 @@ class SqlStore(ThreadStore):
         keys: Mapping[str, str],
         rows: Sequence[dict[str, Any]],
         gone: Sequence[dict[str, str]] = (),
+        mark: str | None = None,
     ) -> None:
-        following = connection.execute(sql.TAKE_NUMBERS, {**keys, "count": len(rows)}).scalar_one_or_none()
+        values = {**keys, "count": len(rows), "new_generation": mark}
+        following = connection.execute(sql.TAKE_NUMBERS, values).scalar_one_or_none()
         if following is None:
             raise thread_not_found(keys["thread"])
         if gone:
@@ -321,7 +348,7 @@ def _item_missing(connection: Connection, owner: str, thread_id: str, item_id: s
     return item_not_found(item_id)
 
 
-def _thread_row(owner: str, thread: ThreadMetadata) -> dict[str, Any]:
+def _thread_row(owner: str, thread: ThreadMetadata, generation: GenerationMark | None = None) -> dict[str, Any]:
     thread = metadata_only(thread)
     domains = thread.allowed_image_domains
     return {
@@ -333,6 +360,7 @@ def _thread_row(owner: str, thread: ThreadMetadata) -> dict[str, Any]:
         "allowed_image_domains": None if domains is None else dump_value(domains),
         "metadata": dump_value(thread.metadata),
         "next_seq": 1,
+        "generation": dump_generation(generation),
     }
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Insert,
     Select,
     Table,
+    Text,
     Update,
     bindparam,
     delete,
@@ -45,15 +46,19 @@ _THREAD_COLUMNS = (
 )
 
 LOAD_THREAD: Select[Any] = select(*_THREAD_COLUMNS).where(*_OF_OWNER)
+LOAD_GENERATION: Select[Any] = select(THREADS.c.generation).where(*_OF_OWNER)
 FIND_THREAD: Select[Any] = select(THREADS.c.id).where(*_OF_OWNER)
 FIND_THREAD_SEQ: Select[Any] = select(THREADS.c.seq).where(*_OF_OWNER)
 LOCK_THREAD: Select[Any] = FIND_THREAD.with_for_update()
 DELETE_THREAD: Delete = delete(THREADS).where(*_OF_OWNER)
-# Writers of one thread queue up on its row here, so no two items get the same number.
+# Writers of one thread queue up on its row here, so no two items get the same number; the generation comes along.
 TAKE_NUMBERS: Update = (
     update(THREADS)
     .where(*_OF_OWNER)
-    .values(next_seq=THREADS.c.next_seq + bindparam("count"))
+    .values(
+        next_seq=THREADS.c.next_seq + bindparam("count"),
+        generation=func.coalesce(bindparam("new_generation", type_=Text), THREADS.c.generation),
+    )
     .returning(THREADS.c.next_seq)
 )
 
@@ -84,7 +89,7 @@ class Upserts:
     """The statements that insert or replace: SQLAlchemy builds them per dialect."""
 
     def __init__(self, dialect: Dialect) -> None:
-        thread = _upsert(dialect, THREADS, "id", keep=("seq", "owner", "next_seq"))
+        thread = _upsert(dialect, THREADS, "id", keep=("seq", "owner", "next_seq"), keep_for_null=("generation",))
         self.thread: Insert = thread.returning(THREADS.c.id)
         attachment = _upsert(dialect, ATTACHMENTS, "id", keep=("owner", "created_at"))
         self.attachment: Insert = attachment.returning(ATTACHMENTS.c.id)
@@ -92,10 +97,14 @@ class Upserts:
         self.feedback: Insert = _upsert(dialect, FEEDBACK, "thread_id", "item_id")
 
 
-def _upsert(dialect: Dialect, table: Table, *key: str, keep: tuple[str, ...] = ()) -> postgresql.Insert | sqlite.Insert:
+def _upsert(
+    dialect: Dialect, table: Table, *key: str, keep: tuple[str, ...] = (), keep_for_null: tuple[str, ...] = ()
+) -> postgresql.Insert | sqlite.Insert:
     insert: postgresql.Insert | sqlite.Insert
     insert = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
+    changes: dict[str, Any]
     changes = {column.name: insert.excluded[column.name] for column in table.c if column.name not in (*key, *keep)}
+    changes |= {name: func.coalesce(changes[name], table.c[name]) for name in keep_for_null}
     # Another owner's row is left as it is; that no row comes back says so.
     mine = table.c.owner == insert.excluded.owner if "owner" in table.c else None
     return insert.on_conflict_do_update(index_elements=list(key), set_=changes, where=mine)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Literal
 
@@ -56,6 +57,18 @@ class StoreError(RuntimeFault):
     """The declared store can't be used: an unknown URL, a driver that is missing, a database of a newer version."""
 
     exit_code = 1
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationMark:
+    """Which generation of the configuration answered last in a thread, as the thread remembers it."""
+
+    number: int
+    """Counted from 1 by one process: after a restart, or on another replica, the same number is another generation."""
+    config: str
+    """The SHA-256 of the configuration, in hexadecimal."""
+    code: str
+    """The SHA-256 of the project's Python, in hexadecimal."""
 
 
 class ModelItem(HiddenContextItem):
@@ -133,8 +146,15 @@ class ThreadStore(ABC):
         """Return the thread's metadata; raise NotFoundError."""
 
     @abstractmethod
-    async def create_thread(self, owner: str, thread: ThreadMetadata, items: Sequence[ThreadItem] = ()) -> None:
-        """Store a new thread together with its first items: all of it or nothing."""
+    async def create_thread(
+        self,
+        owner: str,
+        thread: ThreadMetadata,
+        items: Sequence[ThreadItem] = (),
+        *,
+        generation: GenerationMark | None = None,
+    ) -> None:
+        """Store a new thread together with its first items and its generation: all of it or nothing."""
 
     @abstractmethod
     async def save_thread(self, owner: str, thread: ThreadMetadata) -> None:
@@ -167,11 +187,25 @@ class ThreadStore(ABC):
 
     @abstractmethod
     async def write_items(
-        self, owner: str, thread_id: str, items: Sequence[ThreadItem], *, delete: Sequence[str] = ()
+        self,
+        owner: str,
+        thread_id: str,
+        items: Sequence[ThreadItem],
+        *,
+        delete: Sequence[str] = (),
+        generation: GenerationMark | None = None,
     ) -> None:
         """Delete some items, then insert or replace others, in order: all of it or nothing; raise NotFoundError.
 
-        A new id takes the next place in its thread, an existing one keeps its own; deleting what is gone is fine.
+        A new id takes the next place in its thread, an existing one keeps its own; deleting what is gone is fine. The
+        thread remembers `generation` from then on; with None it remembers what it did.
+        """
+
+    @abstractmethod
+    async def load_generation(self, owner: str, thread_id: str) -> GenerationMark | None:
+        """Return the generation that was last written, None where there is none or it can't be read.
+
+        Raise NotFoundError. `save_thread` and `update_thread` don't change it.
         """
 
     @abstractmethod

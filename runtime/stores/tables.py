@@ -35,6 +35,7 @@ THREADS = Table(
     Column("allowed_image_domains", Text),
     Column("metadata", Text, nullable=False),
     Column("next_seq", BigInteger, nullable=False),
+    Column("generation", Text),
     PrimaryKeyConstraint("seq", name="chatkit_threads_pk"),
     UniqueConstraint("id", name="chatkit_threads_id"),
     Index("chatkit_threads_owner", "owner", "seq"),

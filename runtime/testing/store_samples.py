@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -37,6 +38,7 @@ from runtime.stores.store import (
     ALL_KINDS,
     VISIBLE,
     VISIBLE_AND_HIDDEN,
+    GenerationMark,
     ItemKind,
     ModelItem,
     Order,
@@ -90,6 +92,12 @@ def new_message(
         created_at=created_at or now(),
         content=[AssistantMessageContent(text=text)],
     )
+
+
+def new_mark(number: int) -> GenerationMark:
+    """Return the mark of a generation with this number, and with hashes of its own."""
+    config, code = (hashlib.sha256(f"{part} {number}".encode()).hexdigest() for part in ("config", "code"))
+    return GenerationMark(number, config, code)
 
 
 def new_file(thread_id: str) -> FileAttachment:

@@ -43,6 +43,7 @@ from runtime.testing.store_samples import (
     ORDERS,
     all_ids,
     new_file,
+    new_mark,
     new_message,
     new_metadata,
     new_of_kind,
@@ -143,6 +144,8 @@ class StoreSuite(ItemPromises):
         nobody = new_id("thread")
         for call in (
             store.load_thread(owner, nobody),
+            store.load_generation(owner, nobody),
+            store.write_items(owner, nobody, [], generation=new_mark(1)),
             store.update_thread(owner, nobody, title="x"),
             store.update_thread(owner, nobody),
             store.write_items(owner, nobody, [new_message(nobody, "x")]),
@@ -166,6 +169,8 @@ class StoreSuite(ItemPromises):
         thief = new_id("user")
         for call in (
             store.load_thread(thief, thread.id),
+            store.load_generation(thief, thread.id),
+            store.write_items(thief, thread.id, [], generation=new_mark(1)),
             store.update_thread(thief, thread.id, title="x"),
             store.write_items(thief, thread.id, [new_message(thread.id, "x")]),
             store.write_items(thief, thread.id, [], delete=item_ids),
@@ -181,6 +186,7 @@ class StoreSuite(ItemPromises):
         assert (await store.load_threads(thief, limit=10, after=None, order="asc")).data == []
         assert await store.load_thread(owner, thread.id) == thread
         assert await all_ids(store, owner, thread.id) == item_ids
+        assert await store.load_generation(owner, thread.id) is None
         assert await store.load_attachment(owner, attachment.id) == attachment
 
     async def test_an_id_of_somebody_elses_cant_be_taken(self, store: ThreadStore, owner: str) -> None:
@@ -193,13 +199,86 @@ class StoreSuite(ItemPromises):
         for call in (
             store.save_thread(thief, forged),
             store.create_thread(thief, forged, [new_message(thread.id, "x")]),
+            store.create_thread(thief, forged, generation=new_mark(1)),
             store.save_attachment(thief, attachment.model_copy(update={"name": "stolen"})),
         ):
             with pytest.raises(NotFoundError):
                 await call
         assert await store.load_thread(owner, thread.id) == thread
         assert await all_ids(store, owner, thread.id) == []
+        assert await store.load_generation(owner, thread.id) is None
         assert await store.load_attachment(owner, attachment.id) == attachment
+
+    async def test_a_thread_remembers_the_generation_of_its_last_turn(self, store: ThreadStore, owner: str) -> None:
+        """What was written last counts, with items or without; a write that names none leaves it as it is."""
+        thread, other = new_metadata(), new_metadata()
+        await store.create_thread(owner, thread, [new_message(thread.id, "one")], generation=new_mark(1))
+        await store.create_thread(owner, other, generation=new_mark(7))
+        assert await store.load_generation(owner, thread.id) == new_mark(1)
+        await store.write_items(owner, thread.id, [new_message(thread.id, "two")], generation=new_mark(2))
+        await store.write_items(owner, thread.id, [new_message(thread.id, "three")])
+        assert await store.load_generation(owner, thread.id) == new_mark(2)
+        await store.write_items(owner, thread.id, [], generation=new_mark(3))
+        assert await store.load_generation(owner, thread.id) == new_mark(3)
+        await store.write_items(owner, thread.id, [], generation=new_mark(1))
+        assert await store.load_generation(owner, thread.id) == new_mark(1)
+        assert await store.load_generation(owner, other.id) == new_mark(7)
+        assert len(await all_ids(store, owner, thread.id)) == 3
+
+    async def test_a_thread_without_a_generation_has_none(self, store: ThreadStore, owner: str) -> None:
+        """So have threads of before there were generations, until their next turn."""
+        created, saved = new_metadata(), new_metadata()
+        await store.create_thread(owner, created, [new_message(created.id, "x")])
+        await store.save_thread(owner, saved)
+        for thread in (created, saved):
+            assert await store.load_generation(owner, thread.id) is None
+            await store.write_items(owner, thread.id, [], generation=new_mark(4))
+            assert await store.load_generation(owner, thread.id) == new_mark(4)
+
+    async def test_changing_a_thread_leaves_its_generation_alone(self, store: ThreadStore, owner: str) -> None:
+        """Tools rename threads and replace their metadata: neither is a turn."""
+        thread = new_metadata(metadata={"a": 1})
+        await store.create_thread(owner, thread, generation=new_mark(1))
+        await store.update_thread(owner, thread.id, title="New", metadata={"b": 2})
+        await store.update_thread(owner, thread.id, metadata={})
+        await store.save_thread(owner, thread)
+        await store.create_thread(owner, thread, [new_message(thread.id, "x")])
+        assert await store.load_generation(owner, thread.id) == new_mark(1)
+
+    async def test_a_generation_and_a_change_at_once_are_both_kept(self, store: ThreadStore, owner: str) -> None:
+        """A turn writes its items while a tool of its sets the metadata and a user the title."""
+        thread = await new_thread(store, owner)
+        await asyncio.gather(
+            store.update_thread(owner, thread.id, metadata={"n": 1}),
+            store.write_items(owner, thread.id, [new_message(thread.id, "x")], generation=new_mark(1)),
+            store.update_thread(owner, thread.id, title="New"),
+        )
+        loaded = await store.load_thread(owner, thread.id)
+        assert (loaded.title, loaded.metadata) == ("New", {"n": 1})
+        assert await store.load_generation(owner, thread.id) == new_mark(1)
+
+    async def test_a_generation_is_no_part_of_the_threads_metadata(self, store: ThreadStore, owner: str) -> None:
+        """The metadata is the user's own: no call shows anything else in it."""
+        thread = new_metadata(metadata={"a": 1})
+        await store.create_thread(owner, thread, generation=new_mark(1))
+        await store.write_items(owner, thread.id, [], generation=new_mark(2))
+        assert await store.load_thread(owner, thread.id) == thread
+        assert (await store.load_threads(owner, limit=1, after=None, order="asc")).data == [thread]
+        assert (await store.update_thread(owner, thread.id)).metadata == {"a": 1}
+        assert (await store.update_thread(owner, thread.id, metadata={"b": 2})).metadata == {"b": 2}
+
+    async def test_a_write_that_fails_leaves_the_generation_alone(self, store: ThreadStore, owner: str) -> None:
+        """Nothing was answered, so nobody answered last."""
+        thread = new_metadata()
+        await store.create_thread(owner, thread, generation=new_mark(1))
+        bad = HiddenContextItem(id=new_id("message"), thread_id=thread.id, created_at=now(), content=object())
+        for call in (
+            store.write_items(owner, thread.id, [bad], generation=new_mark(2)),
+            store.create_thread(owner, thread, [bad], generation=new_mark(2)),
+        ):
+            with pytest.raises(ValueError):  # noqa: PT011 - what the JSON writer says is its own affair
+                await call
+        assert await store.load_generation(owner, thread.id) == new_mark(1)
 
     async def test_an_owner_with_a_nul_is_refused(self, store: ThreadStore, owner: str) -> None:
         """Taking U+0000 out of an owner would make one owner of two."""
@@ -258,8 +337,9 @@ class StoreSuite(ItemPromises):
         assert len((await store.load_threads(owner, limit=10**30, after=None, order="asc")).data) == 1
 
     async def test_a_deleted_thread_takes_everything_along(self, store: ThreadStore, owner: str) -> None:
-        """Items, attachments and feedback go too; deleting again is fine; other threads stay."""
+        """Items, attachments, feedback and generation go too; deleting again is fine; other threads stay."""
         thread, other = await new_thread(store, owner, count=2), await new_thread(store, owner, count=1)
+        await store.write_items(owner, thread.id, [], generation=new_mark(1))
         kept, lost = new_file(other.id), new_file(thread.id)
         for attachment in (kept, lost):
             await store.save_attachment(owner, attachment)
@@ -271,6 +351,7 @@ class StoreSuite(ItemPromises):
         assert await store.load_attachment(owner, kept.id) == kept
         await store.create_thread(owner, thread)
         assert await all_ids(store, owner, thread.id) == []
+        assert await store.load_generation(owner, thread.id) is None
 
     async def test_attachments_are_kept_and_replaced(self, store: ThreadStore, owner: str) -> None:
         """Saving again replaces, for a file as for an image; deleting twice is fine."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +16,7 @@ from runtime.stores.adapter import ChatKitStoreAdapter
 from runtime.stores.memory import MemoryStore
 from runtime.stores.payload import load_item
 from runtime.stores.store import ModelItem
+from runtime.testing.store_samples import new_mark
 
 AT: dict[str, Any] = {"thread_id": "thr_1", "created_at": datetime(2026, 1, 2, tzinfo=UTC)}
 THREAD = ThreadMetadata(id="thr_1", created_at=AT["created_at"])
@@ -35,6 +38,7 @@ class PlainStore(Store[str]):
         return self.thread
 
     async def save_thread(self, thread: ThreadMetadata, context: str) -> None:
+        self.journal.append(f"thread {thread.metadata.get('chatkit_generation', {}).get('number')}")
         self.thread = thread
 
     async def load_thread_items(
@@ -83,6 +87,21 @@ class PlainStore(Store[str]):
         raise NotFoundError(attachment_id)
 
 
+class SlowStore(PlainStore):
+    """Others get their turn before and after each call, as with a store across a network."""
+
+    async def load_thread(self, thread_id: str, context: str) -> ThreadMetadata:
+        await asyncio.sleep(0)
+        found = await super().load_thread(thread_id, context)
+        await asyncio.sleep(0)
+        return found
+
+    async def save_thread(self, thread: ThreadMetadata, context: str) -> None:
+        await asyncio.sleep(0)
+        await super().save_thread(thread, context)
+        await asyncio.sleep(0)
+
+
 class OpenableStore(PlainStore):
     def open(self) -> None:
         self.journal.append("open")
@@ -121,7 +140,7 @@ async def test_new_items_are_added_and_known_ones_saved(adapter: ChatKitStoreAda
     await adapter.create_thread("alice", THREAD, [end("msg_1")])
     await adapter.write_items("alice", "thr_1", [end("msg_1"), end("msg_2")], delete=["msg_gone"])
     await adapter.write_items("alice", "thr_1", [], delete=["msg_2"])
-    assert plain.journal == ["add msg_1", "save msg_1", "add msg_2", "delete msg_2"]
+    assert plain.journal == ["thread None", "add msg_1", "save msg_1", "add msg_2", "delete msg_2"]
 
 
 async def test_model_items_lie_in_the_store_as_hidden_context(adapter: ChatKitStoreAdapter, plain: PlainStore) -> None:
@@ -129,6 +148,76 @@ async def test_model_items_lie_in_the_store_as_hidden_context(adapter: ChatKitSt
     written = plain.items[0].model_dump_json()
     plain.items = [HiddenContextItem.model_validate_json(written)]
     assert load_item(written) == model_item(1) == await adapter.load_item("alice", "thr_1", "mdl_1")
+
+
+async def test_a_generation_is_saved_when_it_is_another_and_only_then(
+    adapter: ChatKitStoreAdapter, plain: PlainStore
+) -> None:
+    await adapter.create_thread("alice", THREAD, generation=new_mark(1))
+    for mark in (new_mark(1), None, new_mark(2), new_mark(2)):
+        await adapter.write_items("alice", "thr_1", [], generation=mark)
+    another = ChatKitStoreAdapter(plain, str)
+    await another.write_items("alice", "thr_1", [], generation=new_mark(2))
+    assert plain.journal == ["thread 1", "thread 2"]
+    assert await another.load_generation("alice", "thr_1") == new_mark(2)
+
+
+async def test_a_generation_lies_in_the_metadata_as_json(adapter: ChatKitStoreAdapter, plain: PlainStore) -> None:
+    thread = THREAD.model_copy(update={"metadata": {"a": 1}})
+    await adapter.create_thread("alice", thread, generation=new_mark(1))
+    await adapter.update_thread("alice", "thr_1", title="New", metadata={"b": 2})
+    assert plain.thread is not None
+    mark = new_mark(1)
+    kept = {"number": 1, "config": mark.config, "code": mark.code}
+    assert plain.thread.metadata == {"b": 2, "chatkit_generation": kept}
+
+
+async def test_nobody_sets_a_generation_through_the_metadata(adapter: ChatKitStoreAdapter, plain: PlainStore) -> None:
+    forged = {"a": 1, "chatkit_generation": {"number": 9, "config": "c", "code": "d"}}
+    thread = THREAD.model_copy(update={"metadata": forged})
+    await adapter.save_thread("alice", thread)
+    assert await adapter.load_generation("alice", "thr_1") is None
+    await adapter.create_thread("alice", thread, generation=new_mark(1))
+    assert (await adapter.update_thread("alice", "thr_1", metadata=forged)).metadata == {"a": 1}
+    await adapter.save_thread("alice", thread)
+    assert await adapter.load_generation("alice", "thr_1") == new_mark(1)
+
+
+@pytest.mark.parametrize("content", [7, "{", [], {}, {"number": "1", "config": "", "code": ""}])
+async def test_a_generation_that_cant_be_read_is_none_until_the_next_turn(
+    adapter: ChatKitStoreAdapter, plain: PlainStore, content: Any
+) -> None:
+    plain.thread = THREAD.model_copy(update={"metadata": {"chatkit_generation": content}})
+    assert await adapter.load_generation("alice", "thr_1") is None
+    assert (await adapter.load_thread("alice", "thr_1")).metadata == {}
+    await adapter.write_items("alice", "thr_1", [], generation=new_mark(2))
+    assert await adapter.load_generation("alice", "thr_1") == new_mark(2)
+
+
+@pytest.mark.parametrize("first", ["turn", "tool"])
+async def test_a_turn_and_a_tool_that_write_at_once_lose_nothing(first: str) -> None:
+    adapter = ChatKitStoreAdapter(SlowStore(), str)
+    await adapter.create_thread("alice", THREAD, generation=new_mark(1))
+    saved = THREAD.model_copy(update={"title": "New", "metadata": {"a": 1}})
+    calls: list[Coroutine[Any, Any, Any]] = [
+        adapter.write_items("alice", "thr_1", [], generation=new_mark(2)),
+        adapter.save_thread("alice", saved),
+    ]
+    await asyncio.gather(*(calls if first == "turn" else calls[::-1]))
+    await asyncio.gather(
+        adapter.write_items("alice", "thr_1", [], generation=new_mark(3)),
+        adapter.update_thread("alice", "thr_1", metadata={"b": 2}),
+    )
+    loaded = await adapter.load_thread("alice", "thr_1")
+    assert (loaded.title, loaded.metadata) == ("New", {"b": 2})
+    assert await adapter.load_generation("alice", "thr_1") == new_mark(3)
+
+
+async def test_a_write_that_fails_half_way_leaves_the_generation_alone(adapter: ChatKitStoreAdapter) -> None:
+    await adapter.create_thread("alice", THREAD, generation=new_mark(1))
+    with pytest.raises(OSError, match="disk full"):
+        await adapter.write_items("alice", "thr_1", [end("msg_1"), end("msg_bad")], generation=new_mark(2))
+    assert await adapter.load_generation("alice", "thr_1") == new_mark(1)
 
 
 async def test_a_page_is_full_though_most_are_passed_over(adapter: ChatKitStoreAdapter, plain: PlainStore) -> None:

@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from runtime.stores import open_store
-from runtime.stores.store import ALL_KINDS, VISIBLE, VISIBLE_AND_HIDDEN, InvalidCursor, ModelItem, ThreadStore
+from runtime.stores.store import (
+    ALL_KINDS,
+    VISIBLE,
+    VISIBLE_AND_HIDDEN,
+    GenerationMark,
+    InvalidCursor,
+    ModelItem,
+    ThreadStore,
+)
+from runtime.testing.store_samples import new_mark
 
 OWNERS = st.sampled_from(["alice", "bob"])
 THREADS = st.sampled_from(["thr_1", "thr_2", "thr_3"])
@@ -23,6 +32,7 @@ IDS = st.sampled_from([f"msg_{number}" for number in range(6)])
 KINDS = st.sampled_from([VISIBLE, VISIBLE_AND_HIDDEN, ALL_KINDS])
 ORDERS = st.sampled_from(["asc", "desc"])
 FEEDBACK = st.sampled_from(["positive", "negative"])
+MARKS = st.none() | st.sampled_from([new_mark(1), new_mark(2)])
 LIMITS = st.integers(1, 5)
 AT: dict[str, Any] = {"thread_id": "thr_1", "created_at": datetime(2026, 1, 2, tzinfo=UTC)}
 
@@ -64,10 +74,10 @@ class TwoStores(RuleBasedStateMachine):
         except (NotFoundError, InvalidCursor) as error:
             return type(error), str(error)
 
-    @rule(owner=OWNERS, thread_id=THREADS, items=ITEMS)
-    def create_thread(self, owner: str, thread_id: str, items: list[ThreadItem]) -> None:
+    @rule(owner=OWNERS, thread_id=THREADS, items=ITEMS, mark=MARKS)
+    def create_thread(self, owner: str, thread_id: str, items: list[ThreadItem], mark: GenerationMark | None) -> None:
         thread = ThreadMetadata(id=thread_id, created_at=AT["created_at"], metadata={"of": owner})
-        self.both(lambda store: store.create_thread(owner, thread, items))
+        self.both(lambda store: store.create_thread(owner, thread, items, generation=mark))
 
     @rule(owner=OWNERS, thread_id=THREADS, title=st.sampled_from([None, "a", "b"]), once=st.booleans())
     def rename_thread(self, owner: str, thread_id: str, title: str | None, once: bool) -> None:
@@ -77,9 +87,11 @@ class TwoStores(RuleBasedStateMachine):
     def delete_thread(self, owner: str, thread_id: str) -> None:
         self.both(lambda store: store.delete_thread(owner, thread_id))
 
-    @rule(owner=OWNERS, thread_id=THREADS, items=ITEMS, gone=st.lists(IDS, max_size=3))
-    def write_items(self, owner: str, thread_id: str, items: list[ThreadItem], gone: list[str]) -> None:
-        self.both(lambda store: store.write_items(owner, thread_id, items, delete=gone))
+    @rule(owner=OWNERS, thread_id=THREADS, items=ITEMS, gone=st.lists(IDS, max_size=3), mark=MARKS)
+    def write_items(
+        self, owner: str, thread_id: str, items: list[ThreadItem], gone: list[str], mark: GenerationMark | None
+    ) -> None:
+        self.both(lambda store: store.write_items(owner, thread_id, items, delete=gone, generation=mark))
 
     @rule(owner=OWNERS, thread_id=THREADS, ids=st.lists(IDS, max_size=3), kind=FEEDBACK)
     def save_feedback(self, owner: str, thread_id: str, ids: list[str], kind: Any) -> None:
@@ -90,6 +102,7 @@ class TwoStores(RuleBasedStateMachine):
         self.both(lambda store: store.load_item(owner, thread_id, item_id))
         self.both(lambda store: store.item_ids_after(owner, thread_id, item_id))
         self.both(lambda store: store.load_feedback(owner, thread_id))
+        self.both(lambda store: store.load_generation(owner, thread_id))
 
     @rule(owner=OWNERS, thread_id=THREADS, limit=LIMITS, after=st.none() | IDS, order=ORDERS, kinds=KINDS)
     def page_of_items(self, owner: str, thread_id: str, limit: int, after: str | None, order: Any, kinds: Any) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from chatkit.types import AssistantMessageContent, AssistantMessageItem, ThreadMetadata
+from sqlalchemy import Engine, event
 from sqlalchemy.dialects import sqlite
 
 from runtime.stores import database, open_store
@@ -25,6 +26,7 @@ from runtime.stores import statements as sql
 from runtime.stores.ids import new_id
 from runtime.stores.sql import SqlStore
 from runtime.stores.store import ALL_KINDS, VISIBLE, VISIBLE_AND_HIDDEN, ThreadStore
+from runtime.testing.store_samples import new_mark
 
 KILLED_WRITER = """
 import asyncio, os, signal, sys
@@ -158,6 +160,43 @@ async def test_a_write_that_fails_in_the_database_is_undone(store: ThreadStore, 
     assert await item_count(store, thread_id) == 3
 
 
+async def test_a_generation_is_written_by_the_statements_that_are_there_anyway(store: ThreadStore) -> None:
+    executed: list[str] = []
+
+    def keep(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        executed.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", keep)
+    try:
+        texts = []
+        for mark in (None, new_mark(1)):
+            thread = ThreadMetadata(id=new_id("thread"), created_at=datetime.now(UTC))
+            await store.create_thread("alice", thread, [message(thread.id)], generation=mark)
+            await store.write_items("alice", thread.id, [message(thread.id)], generation=mark)
+            texts.append(tuple(executed))
+            executed.clear()
+    finally:
+        event.remove(Engine, "before_cursor_execute", keep)
+    assert len(texts[0]) == 5
+    assert texts[0] == texts[1]
+    assert await store.load_generation("alice", thread.id) == new_mark(1)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "null", "[1]", '{"number": 1}', '{"number": "x", "config": "", "code": ""}']
+)
+async def test_a_generation_that_cant_be_read_is_none_until_the_next_turn(
+    store: ThreadStore, path: Path, content: str
+) -> None:
+    thread_id = await new_thread(store)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("UPDATE chatkit_threads SET generation = ?", (content,))
+        other.commit()
+    assert await store.load_generation("alice", thread_id) is None
+    await store.write_items("alice", thread_id, [], generation=new_mark(2))
+    assert await store.load_generation("alice", thread_id) == new_mark(2)
+
+
 async def test_two_stores_on_one_file_take_turns(store: ThreadStore, path: Path) -> None:
     second = open_store(f"sqlite:///{path}")
     await second.open()
@@ -199,6 +238,7 @@ async def test_every_page_is_read_by_an_index(store: ThreadStore, path: Path, or
     values = {"by_owner": "alice", "thread": thread_id, "item": "msg_1", "seq": 3, "size": 21}
     statements = [sql.items_page(kinds, order, from_cursor) for kinds in (VISIBLE, VISIBLE_AND_HIDDEN, ALL_KINDS)]
     statements += [sql.threads_page(order, from_cursor), sql.LOAD_THREAD, sql.LOAD_ITEM, sql.ITEM_IDS_AFTER]
+    statements += [sql.LOAD_GENERATION]
     with closing(sqlite3.connect(path)) as other:
         other.execute("ANALYZE")
         for statement in statements:
