@@ -62,7 +62,7 @@ async def run_server(name: str, folder: Path) -> AsyncIterator[Child]:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "benchmarks.serve", name, str(project)),
             cwd=ROOT,
-            env=_environment(name),
+            env=environment(name),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -70,10 +70,10 @@ async def run_server(name: str, folder: Path) -> AsyncIterator[Child]:
         try:
             port = await _read_port(process)
             if port is None:
-                raise BenchmarkError(f"the server {name!r} did not start:\n{_tail(log)}")
+                raise BenchmarkError(f"the server {name!r} did not start:\n{tail(log)}")
             yield Child(name, process.pid, port)
         finally:
-            await _stop(process)
+            await stop(process)
 
 
 def parse_cpu_time(text: str) -> float:
@@ -85,7 +85,8 @@ def parse_cpu_time(text: str) -> float:
     return total + int(days or 0) * 86400
 
 
-def _environment(name: str) -> dict[str, str]:
+def environment(name: str) -> dict[str, str]:
+    """Return the environment of the server `name`."""
     # No key and no tracing: nothing may leave this machine, and neither side pays for an exporter.
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("OPENAI_", "CHATKIT_"))}
     return kept | {"OPENAI_AGENTS_DISABLE_TRACING": "1", "BENCHMARK_STORE": STORES.get(name, "")}
@@ -100,11 +101,13 @@ async def _read_port(process: asyncio.subprocess.Process) -> int | None:
     return int(line) if line.strip().isdigit() else None
 
 
-def _tail(log: Path) -> str:
+def tail(log: Path) -> str:
+    """Return the end of what a server wrote."""
     return log.read_text(errors="replace")[-3000:].strip()
 
 
-async def _stop(process: asyncio.subprocess.Process) -> None:
+async def stop(process: asyncio.subprocess.Process) -> None:
+    """End a server: a SIGTERM, and a SIGKILL for one that does not heed it."""
     if process.returncode is None:
         process.terminate()
         try:

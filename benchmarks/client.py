@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Self, cast
 
 _EVENT = b"data: "
 _TEXT = b"content_part.text_delta"
@@ -52,10 +52,20 @@ class Connection(asyncio.Protocol):
         self._begin()
 
     @classmethod
-    async def open(cls, port: int) -> Connection:
+    async def open(cls, port: int) -> Self:
         """Connect to the server on a loopback port."""
         _, connection = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
         return connection
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything of the answer has come."""
+        return bool(self._received)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a request can be sent: the server has not hung up."""
+        return self._transport is not None and not self._transport.is_closing()
 
     def close(self) -> None:
         """Hang up."""
@@ -71,7 +81,7 @@ class Connection(asyncio.Protocol):
         """Send a ChatKit request; `text` and `answer` wait for what comes back."""
         body = json.dumps(message).encode()
         self._begin()
-        if self._transport is None or self._transport.is_closing():
+        if self._transport is None or not self.is_open:
             raise BenchmarkError("the server closed a connection between two requests")
         self._sent = time.perf_counter()
         self._transport.write(_HEAD % len(body) + body)

@@ -100,7 +100,11 @@ assistant = Agent[AgentContext[Context]](
 
 
 class HandwrittenServer(ChatKitServer[Context]):
-    """Answers with the one agent."""
+    """Answers with one agent."""
+
+    def __init__(self, store: DictStore, agent: Agent[AgentContext[Context]]) -> None:
+        super().__init__(store)
+        self.agent = agent
 
     async def respond(
         self, thread: ThreadMetadata, input_user_message: UserMessageItem | None, context: Context
@@ -110,18 +114,24 @@ class HandwrittenServer(ChatKitServer[Context]):
         )
         agent_input = await simple_to_agent_input(list(reversed(page.data)))
         agent_context = AgentContext[Context](thread=thread, store=self.store, request_context=context)
-        result = Runner.run_streamed(assistant, agent_input, context=agent_context)
+        result = Runner.run_streamed(self.agent, agent_input, context=agent_context)
         async for event in stream_agent_response(agent_context, result):
             yield event
 
 
-app = FastAPI()
-server = HandwrittenServer(DictStore())
+def build_app(agent: Agent[AgentContext[Context]]) -> FastAPI:
+    """Return an app that answers with `agent`."""
+    built = FastAPI()
+    server = HandwrittenServer(DictStore(), agent)
+
+    @built.post("/chatkit")
+    async def chatkit(request: Request) -> Response:
+        result = await server.process(await request.body(), {"request": request})
+        if isinstance(result, StreamingResult):
+            return StreamingResponse(result, media_type="text/event-stream")
+        return Response(content=result.json, media_type="application/json")
+
+    return built
 
 
-@app.post("/chatkit")
-async def chatkit(request: Request) -> Response:
-    result = await server.process(await request.body(), {"request": request})
-    if isinstance(result, StreamingResult):
-        return StreamingResponse(result, media_type="text/event-stream")
-    return Response(content=result.json, media_type="application/json")
+app = build_app(assistant)

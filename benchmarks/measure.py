@@ -24,12 +24,13 @@ _ERROR = b'"type":"error"'
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What a number says, under which load, in which unit, and which direction is better."""
+    """What a number says, under which load, in which unit, which direction is better, and what a run keeps of it."""
 
     name: str
     case: str
     unit: str
     better: Literal["lower", "higher"] = "lower"
+    keep: Literal["median", "sum", "worst"] = "median"
 
 
 Sample = dict[Figure, float]
@@ -38,8 +39,8 @@ Sample = dict[Figure, float]
 async def check_answers(child: Child) -> int:
     """Hold a turn, a tool turn and what was stored against what they must be; return the events of a plain turn."""
     async with _connections(child, 1) as [connection]:
-        plain = await connection.post(_create("plain"))
-        tool = await connection.post(_create("tool"))
+        plain = await connection.post(create_thread("plain"))
+        tool = await connection.post(create_thread("tool"))
         _check([plain, tool])
         stored = await connection.post(_items_list(_thread_id(plain)))
     streamed = "".join(
@@ -57,7 +58,7 @@ async def measure_turns(child: Child, command: str, streams: int, turns: int) ->
     """Create `turns` threads with a message each, `streams` at a time."""
     async with _connections(child, streams) as connections:
         cpu_s, began = child.cpu_s, time.perf_counter()
-        answers = await _drive(connections, [_create(command)] * turns)
+        answers = await _drive(connections, [create_thread(command)] * turns)
         elapsed_s, cpu_s = time.perf_counter() - began, child.cpu_s - cpu_s
     _check(answers)
     case = f"{streams} stream{'s' if streams > 1 else ''}" + (", tool and widget" if command == "tool" else "")
@@ -96,7 +97,7 @@ async def measure_idle(child: Child, streams: int) -> Sample:
         await _hold(connections[first:])
         grown = child.resident_bytes - before
         async with _connections(child, 1) as [releasing]:
-            await releasing.post(_create("release"))
+            await releasing.post(create_thread("release"))
         _check([await connection.answer() for connection in connections])
     return {Figure("memory per open stream", f"{streams} idle streams", "KiB"): grown / streams / 1024}
 
@@ -133,7 +134,7 @@ async def _thread_of(connection: Connection, child: Child, items: int) -> str:
 
 
 async def _fill_thread(connection: Connection, items: int) -> str:
-    answer = await connection.post(_create("short"))
+    answer = await connection.post(create_thread("short"))
     thread_id = _thread_id(answer)
     for _ in range(items // 2 - 1):
         answer = await connection.post(_add(thread_id, "short"))
@@ -144,7 +145,7 @@ async def _fill_thread(connection: Connection, items: int) -> str:
 
 async def _hold(connections: Iterable[Connection]) -> None:
     for connection in connections:
-        connection.send(_create("hold"))
+        connection.send(create_thread("hold"))
         await connection.text()
 
 
@@ -181,7 +182,8 @@ def _thread_id(answer: Answer) -> str:
     return str(created["thread"]["id"])
 
 
-def _create(command: str) -> dict[str, Any]:
+def create_thread(command: str) -> dict[str, Any]:
+    """Return the request that says `command` in a thread of its own."""
     return {"type": "threads.create", "params": {"input": _input(command)}}
 
 

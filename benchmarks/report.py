@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Iterator
@@ -48,8 +49,8 @@ def summarise(rounds: Rounds) -> list[Line]:
     return lines + list(_compare_lengths(lengths))
 
 
-def as_document(lines: list[Line], settings: dict[str, Any], events: dict[str, int]) -> dict[str, Any]:
-    """The same as JSON."""
+def as_document(lines: list[Line], settings: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The same as JSON; `more` stands beside the settings."""
     return {
         "format": FORMAT,
         "environment": {
@@ -61,12 +62,12 @@ def as_document(lines: list[Line], settings: dict[str, Any], events: dict[str, i
         },
         "settings": settings,
         "baseline": HANDWRITTEN,
-        "events_per_turn": events,
+        **more,
         "figures": [asdict(line.figure) | {"values": line.values, "ratios": line.ratios} for line in lines],
     }
 
 
-def print_table(console: Console, lines: list[Line], servers: tuple[str, ...]) -> None:
+def print_table(console: Console, lines: list[Line], servers: tuple[str, ...], *notes: str) -> None:
     """Print a row per figure; a ratio is green where we are better, red where we are worse by more than a twentieth."""
     table = Table(title="medians, and ratios to the handwritten server")
     table.add_column("figure", no_wrap=True)
@@ -78,11 +79,17 @@ def print_table(console: Console, lines: list[Line], servers: tuple[str, ...]) -
     for line in lines:
         table.add_row(line.figure.name, line.figure.case, *_cells(line, servers))
     console.print(table)
+    for note in notes:
+        console.print(note, highlight=False)
 
 
 def _summarise_figure(figure: Figure, rounds: Rounds) -> Line:
     taken = {server: [sample[figure] for sample in samples if figure in sample] for server, samples in rounds.items()}
     taken = {server: numbers for server, numbers in taken.items() if numbers}
+    if figure.keep != "median":
+        kept = {server: sum(numbers) if figure.keep == "sum" else max(numbers) for server, numbers in taken.items()}
+        # A sum and a worst case are one number for the whole run, and so is their ratio.
+        taken = {server: [number] for server, number in kept.items()}
     values = {server: median(numbers) for server, numbers in taken.items()}
     base = taken.get(HANDWRITTEN, [])
     ratios = {
@@ -111,16 +118,21 @@ def _cells(line: Line, servers: tuple[str, ...]) -> list[str]:
     cells: list[str] = []
     for server in servers:
         value = line.values.get(server)
-        cells.append("" if value is None else f"{value:,.3g} {line.figure.unit}")
+        cells.append("" if value is None else f"{_number(value)} {line.figure.unit}".strip())
         if server != HANDWRITTEN:
             cells.append(_ratio_cell(line, server))
     return cells
+
+
+def _number(value: float) -> str:
+    # Four figures and more are counts or milliseconds: nobody wants 1.23e+03.
+    return f"{value:,.0f}" if value >= 1000 else f"{value:,.3g}"
 
 
 def _ratio_cell(line: Line, server: str) -> str:
     ratio = line.ratios.get(server)
     if ratio is None:
         return ""
-    loss = ratio if line.figure.better == "lower" else 1 / ratio
+    loss = ratio if line.figure.better == "lower" else 1 / ratio if ratio else math.inf
     style = "green" if loss <= 1 else "red" if loss > 1.05 else "yellow"
     return f"[{style}]{ratio:.2f}[/]"

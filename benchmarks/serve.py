@@ -26,7 +26,7 @@ class _Server(uvicorn.Server):
 
 def main(kind: str, project: str) -> None:
     """Serve `handwritten`, or what the folder `project` declares, until stdin ends."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", 0))
@@ -48,9 +48,16 @@ def _load(kind: str, project: str) -> Any:
     return create_app(os.path.join(project, "agents.yaml"))
 
 
-def _end_with_parent() -> None:
-    sys.stdin.read()
-    os.kill(os.getpid(), signal.SIGTERM)
+def end_with_parent() -> None:
+    """Send this process a SIGTERM when its stdin ends, from a thread of its own."""
+
+    def watch() -> None:
+        # Not `sys.stdin`: a thread that waits in it holds a lock that the interpreter wants at its end.
+        while os.read(0, 4096):
+            continue
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 if __name__ == "__main__":

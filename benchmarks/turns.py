@@ -8,23 +8,18 @@ Each round measures one server after the other, and each ratio is taken inside a
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
-import signal
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import uvloop
 from rich.console import Console
 
 from benchmarks.children import SERVERS, Child, run_server
-from benchmarks.client import BenchmarkError
 from benchmarks.measure import (
-    Sample,
     check_answers,
     measure_idle,
     measure_length,
@@ -32,12 +27,9 @@ from benchmarks.measure import (
     measure_turns,
 )
 from benchmarks.report import Rounds, as_document, print_table, summarise
+from benchmarks.rounds import Step, names, output_console, positive, run, take
 
 FIGURES = ("idle", "turns", "tool", "reads", "length")
-
-_STEP_S = 180.0
-
-Measure = Callable[[Child], Awaitable[Sample]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,30 +46,12 @@ class Settings:
     lengths: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One measurement, and in how many rounds it is taken."""
-
-    label: str
-    measure: Measure
-    rounds: int
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; return the exit code."""
-    options = _parse(arguments)
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_main(options))
-    except BenchmarkError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        return 130
+    return run(_main(_parse(arguments)))
 
 
 async def _main(options: argparse.Namespace) -> int:
-    _stop_on_sigterm()
     settings = _settings(options)
     progress = Console(stderr=True)
     rounds: Rounds = {server: [] for server in settings.servers}
@@ -87,14 +61,12 @@ async def _main(options: argparse.Namespace) -> int:
         events = {child.name: await check_answers(child) for child in children}
         await _warm_up(children, settings)
         for step in _steps(settings):
-            await _take(step, children, rounds, progress)
+            await take(step, children, rounds, progress)
     lines = summarise(rounds)
-    # In a file the table is as wide as it needs to be; a terminal says itself.
-    print_table(Console(width=None if sys.stdout.isatty() else 140), lines, settings.servers)
+    print_table(output_console(), lines, settings.servers)
     if options.json:
-        document = as_document(
-            lines, {"quick": options.quick, "turns": settings.turns, "rounds": settings.rounds}, events
-        )
+        counts = {"quick": options.quick, "turns": settings.turns, "rounds": settings.rounds}
+        document = as_document(lines, counts, events_per_turn=events)
         options.json.write_text(json.dumps(document, indent=2) + "\n")
     return 0
 
@@ -104,19 +76,7 @@ async def _warm_up(children: list[Child], settings: Settings) -> None:
         await measure_turns(child, "plain", 4, min(settings.turns, 32))
 
 
-async def _take(step: Step, children: list[Child], rounds: Rounds, progress: Console) -> None:
-    for number in range(step.rounds):
-        # Who comes first changes, so that being first helps nobody.
-        for child in children if number % 2 == 0 else children[::-1]:
-            progress.print(f"{step.label}: round {number + 1} of {step.rounds}, {child.name}", highlight=False)
-            try:
-                async with asyncio.timeout(_STEP_S):
-                    rounds[child.name].append(await step.measure(child))
-            except TimeoutError:
-                raise BenchmarkError(f"{step.label} on {child.name!r} took longer than {_STEP_S:.0f} s") from None
-
-
-def _steps(settings: Settings) -> Iterator[Step]:
+def _steps(settings: Settings) -> Iterator[Step[Child]]:
     turns, rounds = settings.turns, settings.rounds
     for figure in settings.figures:
         if figure == "idle":
@@ -134,13 +94,13 @@ def _steps(settings: Settings) -> Iterator[Step]:
                 yield _length_step(items, max(turns // 8, 2), min(rounds, 3))
 
 
-def _turns_step(command: str, streams: int, turns: int, rounds: int) -> Step:
+def _turns_step(command: str, streams: int, turns: int, rounds: int) -> Step[Child]:
     return Step(
         f"{command} turns, {streams} at once", lambda child: measure_turns(child, command, streams, turns), rounds
     )
 
 
-def _length_step(items: int, turns: int, rounds: int) -> Step:
+def _length_step(items: int, turns: int, rounds: int) -> Step[Child]:
     return Step(f"threads of {items:,} items", lambda child: measure_length(child, items, turns), rounds)
 
 
@@ -161,34 +121,12 @@ def _settings(options: argparse.Namespace) -> Settings:
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.turns", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a few turns of everything: does it run, not how fast")
-    parser.add_argument("--only", type=_names(FIGURES), default=FIGURES, help=f"of {','.join(FIGURES)}")
-    parser.add_argument("--servers", type=_names(SERVERS), default=SERVERS, help=f"of {','.join(SERVERS)}")
-    parser.add_argument("--rounds", type=_positive, help="rounds per figure (5)")
-    parser.add_argument("--turns", type=_positive, help="turns per figure, round and server (128)")
+    parser.add_argument("--only", type=names(FIGURES), default=FIGURES, help=f"of {','.join(FIGURES)}")
+    parser.add_argument("--servers", type=names(SERVERS), default=SERVERS, help=f"of {','.join(SERVERS)}")
+    parser.add_argument("--rounds", type=positive, help="rounds per figure (5)")
+    parser.add_argument("--turns", type=positive, help="turns per figure, round and server (128)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     return parser.parse_args(arguments)
-
-
-def _names(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
-    def parse(text: str) -> tuple[str, ...]:
-        names = tuple(text.split(","))
-        if unknown := [name for name in names if name not in known]:
-            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)} (one or more of {','.join(known)})")
-        return names
-
-    return parse
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
-    return int(text)
-
-
-def _stop_on_sigterm() -> None:
-    task = asyncio.current_task()
-    assert task
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Severity = Literal["error", "warning", "note"]
 _RANK: dict[str, int] = {"error": 0, "warning": 1, "note": 2}
@@ -46,6 +46,20 @@ class Diagnostic:
         hint = f" ({self.hint})" if self.hint else ""
         where = f" [{self.path}]" if self.path else ""
         return f"{self.place}: {self.severity} {self.code}: {self.message}{hint}{where}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for a program, as `validate --format json` prints it."""
+        return {
+            "severity": self.severity,
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "file": self.place.file,
+            "line": self.place.line,
+            "column": self.place.column,
+            "length": self.length,
+            "path": self.path,
+        }
 
 
 def sort_diagnostics(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

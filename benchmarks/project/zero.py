@@ -5,7 +5,9 @@ The user's last message says what it does:
 - `plain`: 50 text deltas;
 - `tool`: a call of `show_card`, and 50 text deltas when its result is there;
 - `short`: one text delta, for filling threads;
-- `hold`: one text delta, then nothing until somebody says `release`, then the rest.
+- `hold`: one text delta, then nothing until somebody says `release`, then the rest;
+- `stamp`: one text delta, the stamp that stands in the agent's instructions: it tells the versions of a project apart;
+- `paced`: the stamp, then 50 text deltas, one every 20 ms, as a model that thinks while it speaks.
 
 The event loop gets control before each delta, as it does when a delta comes from a socket.
 """
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -39,6 +42,8 @@ from openai.types.responses import (
 
 DELTAS = tuple(f"word{n:02d} " for n in range(50))
 TEXT = "".join(DELTAS)
+STAMP = re.compile(r"stamp-[0-9]{6}")
+PACE_S = 0.02
 
 
 def build() -> ZeroModel:
@@ -69,10 +74,21 @@ class ZeroModel(Model):
             self._released.set()
             self._released = asyncio.Event()
         released = self._released
-        async for event in _text_events(DELTAS[:1] if command in ("short", "release") else DELTAS):
+        async for event in _text_events(_deltas_of(command, system_instructions or "")):
             yield event
             if command == "hold" and event.type == "response.output_text.delta":
                 await released.wait()
+            if command == "paced" and event.type == "response.output_text.delta":
+                await asyncio.sleep(PACE_S)
+
+
+def _deltas_of(command: str, instructions: str) -> tuple[str, ...]:
+    if command in ("short", "release"):
+        return DELTAS[:1]
+    if command in ("stamp", "paced"):
+        stamps = tuple(STAMP.findall(instructions)[:1])
+        return stamps if command == "stamp" else (*stamps, *DELTAS)
+    return DELTAS
 
 
 async def _text_events(deltas: tuple[str, ...]) -> AsyncIterator[ResponseStreamEvent]:

@@ -6,7 +6,6 @@ time in proportion to the whole graph. They look their agent up when they are ta
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from agents import Agent, FunctionTool, FunctionToolResult, Handoff, ModelSettings, RunContextWrapper
@@ -19,6 +18,7 @@ from runtime.assemble.instructions import build_instructions
 from runtime.assemble.models import Models, build_settings
 from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.tools import Tools
+from runtime.config.files import ProjectFiles
 from runtime.config.model import Config
 from runtime.config.model import agents as declared
 from runtime.config.model import models as declared_models
@@ -43,12 +43,12 @@ class AgentShells:
         limit = entry.max_turns or self.config.agents[entry.agent].max_turns
         return agent.as_tool(name, description or f"Ask the agent {agent.name}.", max_turns=limit)
 
-    def fill(self, root: Path, code: ProjectCode, models: Models, tools: Tools, found: Problems) -> None:
+    def fill(self, files: ProjectFiles, code: ProjectCode, models: Models, tools: Tools, found: Problems) -> None:
         """Give every agent its model, instructions, tools and handoffs."""
         for key, entry in self.config.agents.items():
             agent = self.agents[key]
             with found.at("A302", "agents", key, "instructions"):
-                agent.instructions = build_instructions(entry.instructions, root, code)
+                agent.instructions = build_instructions(entry.instructions, files, code)
             agent.handoff_description = entry.description
             agent.handoffs = [self._handoff(target) for target in entry.handoffs if target.agent in self.agents]
             self._add_tools(agent, entry, tools)

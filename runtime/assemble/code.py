@@ -8,64 +8,59 @@ project folder is imported as usual and shared. This is the only module that imp
 from __future__ import annotations
 
 import builtins
-import difflib
-import hashlib
 import importlib
-import importlib.machinery
 import importlib.util
-import os
 import sys
-import sysconfig
 import threading
-import traceback
-import weakref
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-_PROJECT_MODULES: weakref.WeakSet[ModuleType] = weakref.WeakSet()
-_RUNTIME_PACKAGE = Path(__file__).resolve().parents[1]
-_INSTALLED = {"site-packages", "dist-packages"}
-_STDLIB = sysconfig.get_path("stdlib")
-_SKIPPED = {"__pycache__", "node_modules", "site-packages"}
+from runtime.assemble import doors
+from runtime.assemble.compiled import CompiledModules, MemoryLoader, new_module
+from runtime.assemble.import_errors import ResolveError, explain, near_miss
+from runtime.assemble.loads import Attempt, Load, changed, wait_for, waits_for
+from runtime.assemble.sources import Source, Sources, read_sources
+
+__all__ = ["Attempt", "ProjectCode", "ResolveError"]
 
 
-class ResolveError(Exception):
-    """An import path that leads nowhere, or to a module that raises; `hint` is the way out."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        self.message = message
-        self.hint = hint
-        super().__init__(f"{message} ({hint})" if hint else message)
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    path: Path
-    text: bytes
-    is_package: bool
+# How often each module has begun to run in this process, by the hash of its name and file.
+_runs: dict[int, int] = {}
 
 
 class ProjectCode:
-    """The importable modules under one project folder, loaded at most once each."""
+    """The importable modules under one project folder, loaded at most once each, by whichever thread needs one first.
 
-    def __init__(self, root: Path) -> None:
+    A thread that needs a module while another one loads it waits for that module alone, and for none in a circle of
+    imports that would never end. What is loaded already is never waited for.
+    """
+
+    def __init__(self, root: Path, sources: Sources | None = None) -> None:
         self.root = root.resolve()
-        self._sources = _read_sources(self.root)
-        self._tops = {name.partition(".")[0] for name in self._sources}
-        self._lock = threading.RLock()
-        self.modules: dict[str, ModuleType] = {}
-        self._replaced: dict[str, weakref.ref[ModuleType] | None] = {}
+        self.sources = read_sources(self.root) if sources is None else sources
+        self._tops = {name.partition(".")[0] for name in self.sources.modules}
+        self._compiled = CompiledModules()
+        self._builtins: dict[str, Any] = {"__import__": self._import}
+        self._settled: dict[str, ModuleType] = {}
+        self._tried: dict[str, Load] = {}
+        self._loading: dict[str, Load] = {}
+        self._attempts: dict[int, Attempt] = {}
+        doors.find_for_importlib()
 
     @property
     def hash(self) -> str:
         """A hash over all sources: two tables with the same hash behave alike."""
-        digest = hashlib.sha256()
-        for name, source in sorted(self._sources.items()):
-            digest.update(name.encode() + b"\0" + source.text + b"\0")
-        return digest.hexdigest()
+        return self.sources.hash
+
+    @property
+    def modules(self) -> Mapping[str, ModuleType]:
+        """The modules that have been loaded, by name."""
+        with changed:
+            return {**self._settled, **{name: loaded.module for name, loaded in self._tried.items()}}
 
     def resolve(self, path: str) -> Any:
         """Return the object that `package.module:name` names; raise ResolveError where there is none."""
@@ -77,105 +72,194 @@ class ProjectCode:
             try:
                 value = getattr(value, attribute)
             except AttributeError:
-                near = difflib.get_close_matches(
-                    attribute, list(vars(value)) if hasattr(value, "__dict__") else [], n=1
-                )
-                hint = f"did you mean {near[0]!r}?" if near else ""
-                raise ResolveError(f"module {module_name!r} has no {attribute!r}", hint) from None
+                names = list(vars(value)) if hasattr(value, "__dict__") else []
+                raise ResolveError(
+                    f"module {module_name!r} has no {attribute!r}", near_miss(attribute, names)
+                ) from None
         return value
 
     def _import_for(self, name: str) -> ModuleType:
-        known = set(self.modules)
         try:
-            return self.load(name) if self._is_project(name) else importlib.import_module(name)
-        except Exception as error:
-            for loaded in set(self.modules) - known:
-                self._take_back(loaded)
-            if isinstance(error, ModuleNotFoundError) and _is_parent(error.name, name):
-                raise ResolveError(f"no module named {error.name!r}", self._near_module(name)) from error
-            # The path is right and the user's module is broken: show their error, not ours.
-            where = self._place_of(error)
-            message = f"importing {name!r} raised {type(error).__name__}: {error}{where}"
-            raise ResolveError(message) from error
-        except SystemExit as error:
-            raise ResolveError(f"importing {name!r} called sys.exit({error.code!r})") from error
+            with self.attempt():
+                return self.load(name) if self.knows(name) else importlib.import_module(name)
+        except (Exception, SystemExit) as error:
+            raise explain(error, name, self.sources, lambda module: _runs.get(self._run(module), 0) > 1) from error
 
-    def _near_module(self, name: str) -> str:
-        near = difflib.get_close_matches(name, list(self._sources), n=1)
-        return f"did you mean {near[0]!r}?" if near else f"modules are looked up in {self.root.name}/ first"
+    def publish(self) -> None:
+        """Let `sys.modules` lead to these modules from now on, for whoever runs on no generation: this one serves."""
+        doors.serve(self)
 
-    def _place_of(self, error: Exception) -> str:
-        if isinstance(error, SyntaxError) and error.filename:
-            return f" at {self._shown(error.filename)}:{error.lineno}"
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(self.root)]
-        frames = [f for f in frames if not Path(f.filename).is_relative_to(_RUNTIME_PACKAGE)]
-        return f" at {self._shown(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""
+    def pinned(self) -> AbstractContextManager[None]:
+        """Let `sys.modules` lead to these modules inside a `with` block, and in tasks and threads that inherit it.
 
-    def _shown(self, filename: str) -> str:
-        path = Path(filename)
-        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else filename
+        That is how pickle, `typing.get_type_hints`, pydantic, `inspect` and `importlib.import_module` find the modules
+        of the generation that they run on. The `import` statements of the project's own modules need none of this.
+        """
+        return doors.pinned(self)
 
-    def _is_project(self, name: str) -> bool:
-        return name.partition(".")[0] in self._tops
+    @contextmanager
+    def attempt(self) -> Iterator[Attempt]:
+        """Take back the modules that this thread loads in the block, if it raises or `fail()` is called.
 
-    def load(self, name: str) -> ModuleType:
-        """Return the project's module, running it first where that has not happened yet."""
-        with self._lock:
-            if name in self.modules:
-                return self.modules[name]
-            source = self._sources.get(name)
-            if source is None:
-                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-            parent, _, leaf = name.rpartition(".")
-            if parent:
-                self.load(parent)
-                if name in self.modules:  # the parent's own code imported it
-                    return self.modules[name]
-            module = self._execute(name, source)
-            if parent:
-                setattr(self.modules[parent], leaf, module)
-            return module
-
-    def _execute(self, name: str, source: _Source) -> ModuleType:
-        module = _new_module(name, source)
-        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": self._import}
-        self.modules[name] = module
-        self._publish(name, module)
+        Then neither the table nor `sys.modules` shows a trace of it, other than modules that another thread has used
+        meanwhile. The block is pinned, and must not await: what else ran in this thread would be taken back with it.
+        """
+        thread = threading.get_ident()
+        outer, attempt = self._attempts.get(thread), Attempt()
+        self._attempts[thread] = attempt
         try:
-            exec(compile(source.text, str(source.path), "exec", dont_inherit=True), module.__dict__)
+            with self.pinned():
+                yield attempt
         except BaseException:
-            self._take_back(name)
+            attempt.fail()
             raise
-        return module
+        finally:
+            if outer is None:
+                del self._attempts[thread]
+            else:
+                self._attempts[thread] = outer
+            if attempt.failed:
+                self._take_back(attempt)
+            elif outer is not None:
+                outer.loaded += attempt.loaded
+            else:
+                with changed:
+                    self._settle(thread)
 
     def discard(self) -> None:
-        """Leave no trace in `sys.modules`: what this table put there gives way to what was there before."""
-        with self._lock:
-            for name in list(self.modules):
-                self._take_back(name)
+        """Leave no trace in `sys.modules`: the table stays usable for whatever still runs, but nobody is led to it."""
+        doors.retire(self)
+        for name in self.modules:
+            doors.close_door(name, self)
+        # They hold on to the latest types that they were asked about, and a type to all of its generation.
+        for clear in getattr(typing, "_cleanups", ()):
+            clear()
 
-    def _publish(self, name: str, module: ModuleType) -> None:
-        """Let `sys.modules` name the newest copy, unless the module is somebody else's in this process."""
-        before = sys.modules.get(name)
-        if before is not None and before not in _PROJECT_MODULES:
-            file = getattr(before, "__file__", None)
-            if file is None or not Path(file).resolve().is_relative_to(self.root):
-                raise ImportError(f"the project's {name!r} has the name of an installed module (rename it)", name=name)
-            return  # the app around us has imported the same file, and keeps its copy
-        # Not held: a table must not keep the one before it alive.
-        self._replaced[name] = None if before is None else weakref.ref(before)
-        _PROJECT_MODULES.add(module)
-        sys.modules[name] = module
+    def knows(self, name: str) -> bool:
+        """Say whether a module of this name would be the project's."""
+        return name.partition(".")[0] in self._tops
 
-    def _take_back(self, name: str) -> None:
-        module, reference = self.modules.pop(name), self._replaced.pop(name, None)
-        if sys.modules.get(name) is not module:
-            return
-        before = None if reference is None else reference()
-        if before is None:
-            del sys.modules[name]
-        else:
-            sys.modules[name] = before
+    def has(self, name: str) -> bool:
+        """Say whether there is such a module, loaded or not."""
+        return name in self.sources.modules
+
+    def find(self, name: str) -> ModuleType | None:
+        """Return the module as far as it is loaded, without waiting for the rest, or None if that has not begun."""
+        with changed:
+            found = self._tried.get(name) or self._loading.get(name)
+            return self._settled.get(name) if found is None else found.module
+
+    def load(self, name: str) -> ModuleType:
+        """Return the project's module, running it first where that has not happened yet.
+
+        Raise ModuleNotFoundError where there is none, and whatever the module raises.
+        """
+        module = self._settled.get(name)
+        return self._load(name) if module is None else module
+
+    def _load(self, name: str) -> ModuleType:
+        source = self.sources.modules.get(name)
+        if source is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        package = name.rpartition(".")[0]
+        if package:
+            self.load(package)
+        thread = threading.get_ident()
+        with changed:
+            while (module := self._ready(name, thread)) is None:
+                other = self._loading.get(name)
+                if other is None:
+                    break
+                wait_for(other)
+            else:
+                return module
+            load = self._loading[name] = Load(name, self._new_module(name, source), thread)
+        return self._run_module(load, source)
+
+    def _ready(self, name: str, thread: int) -> ModuleType | None:
+        """Return what the thread may see of the module now; None if it must wait, or load it itself."""
+        loaded, loading = self._tried.get(name), self._loading.get(name)
+        if loaded is not None:
+            if loaded.thread != thread:
+                self._settle(loaded.thread)
+            return loaded.module
+        if loading is not None and waits_for(loading, thread):
+            return loading.module
+        return self._settled.get(name)
+
+    def _settle(self, thread: int) -> None:
+        """Keep what the thread has loaded, whatever becomes of its attempt."""
+        for loaded in [loaded for loaded in self._tried.values() if loaded.thread == thread]:
+            self._settled[loaded.name] = loaded.module
+            del self._tried[loaded.name]
+
+    def _take_back(self, attempt: Attempt) -> None:
+        for loaded in reversed(attempt.loaded):
+            with changed:
+                if self._tried.get(loaded.name) is not loaded:
+                    continue
+                del self._tried[loaded.name]
+            doors.close_door(loaded.name, self)
+            loaded.detach()
+
+    def _new_module(self, name: str, source: Source) -> ModuleType:
+        module = new_module(name, source, self._compiled)
+        for builtin, value in vars(builtins).items():
+            self._builtins.setdefault(builtin, value)
+        module.__dict__["__builtins__"] = self._builtins
+        return module
+
+    def _run_module(self, load: Load, source: Source) -> ModuleType:
+        good = False
+        try:
+            if source.fault:
+                shown = source.path.relative_to(self.root).as_posix()
+                raise ImportError(f"{shown!r} can't be read: {source.fault}", name=load.name)
+            doors.open_door(load.name, self)
+            with self.pinned():
+                load.module = self._execute(load.name, load.module)
+            load.attach(self.find(load.name.rpartition(".")[0]))
+            good = True
+        finally:
+            if not good:
+                doors.close_door(load.name, self)
+                load.detach()
+            self._finish(load, good)
+        return load.module
+
+    def _execute(self, name: str, module: ModuleType) -> ModuleType:
+        spec = module.__spec__
+        assert spec is not None
+        assert isinstance(spec.loader, MemoryLoader)
+        code = spec.loader.get_code(name)
+        _runs[self._run(name)] = _runs.get(self._run(name), 0) + 1
+        door = sys.modules.get(name)
+        # With it, a circular import that can't work is called one in the error.
+        spec._initializing = True  # type: ignore[attr-defined]
+        try:
+            exec(code, module.__dict__)
+        finally:
+            spec._initializing = False  # type: ignore[attr-defined]
+            there = sys.modules.get(name)
+            if door is not None:
+                sys.modules[name] = door
+        # A module may put something else in its own place.
+        return module if there is door or there is None else there
+
+    def _finish(self, load: Load, good: bool) -> None:
+        with changed:
+            del self._loading[load.name]
+            load.ended = True
+            attempt = self._attempts.get(load.thread)
+            if good and attempt is None:
+                self._settled[load.name] = load.module
+            elif good and attempt is not None:
+                self._tried[load.name] = load
+                attempt.loaded.append(load)
+            changed.notify_all()
+
+    def _run(self, name: str) -> int:
+        return hash((name, self.sources.modules[name].path))
 
     def _import(
         self,
@@ -190,67 +274,27 @@ class ProjectCode:
         if level:
             package = str((globals or {}).get("__package__") or "")
             absolute = importlib.util.resolve_name("." * level + name, package)
-        if not self._is_project(absolute):
+        if not self.knows(absolute):
             return builtins.__import__(name, globals, locals, fromlist or (), level)
         module = self.load(absolute)
         if not fromlist:
-            return self.modules[absolute.partition(".")[0]]
+            parts = absolute.split(".")
+            for count in range(2, len(parts) + 1):
+                self._attach_circular(".".join(parts[:count]))
+            return self.load(parts[0])
         wanted = getattr(module, "__all__", ()) if "*" in fromlist else fromlist
         for leaf in wanted:
-            if not hasattr(module, leaf) and f"{absolute}.{leaf}" in self._sources:
-                self.load(f"{absolute}.{leaf}")
+            name = f"{absolute}.{leaf}"
+            if self.has(name) and (name in self._loading or not hasattr(module, leaf)):
+                self.load(name)
+                self._attach_circular(name)
         return module
 
+    def _attach_circular(self, name: str) -> None:
+        """Make a module that is only half loaded, in a circle of imports, an attribute of its package already.
 
-def _new_module(name: str, source: _Source) -> ModuleType:
-    locations = [str(source.path.parent)] if source.is_package else None
-    spec = importlib.util.spec_from_file_location(name, source.path, submodule_search_locations=locations)
-    assert spec is not None
-    return importlib.util.module_from_spec(spec)
-
-
-def _is_parent(missing: str | None, name: str) -> bool:
-    return missing is not None and (name == missing or name.startswith(missing + "."))
-
-
-def _read_sources(root: Path) -> dict[str, _Source]:
-    sources: dict[str, _Source] = {}
-    for folder, names, files in os.walk(root):
-        here = Path(folder)
-        names[:] = sorted(n for n in names if _is_package_folder(here / n))
-        parts = here.relative_to(root).parts
-        for file in sorted(files):
-            if not file.endswith(".py") or not file[:-3].isidentifier():
-                continue
-            is_package = file == "__init__.py"
-            if is_package and not parts:
-                continue
-            name = ".".join(parts if is_package else (*parts, file[:-3]))
-            sources[name] = _Source(here / file, (here / file).read_bytes(), is_package)
-    for name in list(sources):
-        _add_namespace_packages(sources, root, name)
-    for top in {name.partition(".")[0] for name in sources}:
-        if top in sources and not sources[top].path.exists() and _is_installed(top):
-            # A folder without __init__.py, such as agents/ full of YAML, gives way to a package of that name.
-            sources = {name: source for name, source in sources.items() if name.partition(".")[0] != top}
-    return sources
-
-
-def _is_installed(top: str) -> bool:
-    installed = [entry for entry in sys.path if Path(entry).name in _INSTALLED or entry == _STDLIB]
-    spec = importlib.machinery.PathFinder.find_spec(top, installed)
-    return spec is not None and spec.loader is not None
-
-
-def _add_namespace_packages(sources: dict[str, _Source], root: Path, name: str) -> None:
-    parent = name.rpartition(".")[0]
-    while parent and parent not in sources:
-        sources[parent] = _Source(root.joinpath(*parent.split("."), "__init__.py"), b"", is_package=True)
-        parent = parent.rpartition(".")[0]
-
-
-def _is_package_folder(folder: Path) -> bool:
-    name = folder.name
-    if not name.isidentifier() or name in _SKIPPED:
-        return False
-    return folder.resolve() != _RUNTIME_PACKAGE and not (folder / "pyvenv.cfg").exists()
+        Otherwise Python would take it from `sys.modules`, and the door there does not lead to this generation for ever.
+        """
+        load = self._loading.get(name)
+        if load is not None:
+            load.attach(self.find(name.rpartition(".")[0]))

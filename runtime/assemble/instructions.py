@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from agents import Agent, RunContextWrapper
@@ -11,13 +10,15 @@ from agents import Agent, RunContextWrapper
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.problems import BuildError
+from runtime.config.files import ProjectFiles
 from runtime.config.model import agents as declared
 from runtime.config.template import Template, TemplateError
+from runtime.diagnostics import Diagnostic
 
 Instructions = str | Callable[..., Any] | None
 
 
-def build_instructions(entry: declared.Instructions | None, root: Path, code: ProjectCode) -> Instructions:
+def build_instructions(entry: declared.Instructions | None, files: ProjectFiles, code: ProjectCode) -> Instructions:
     """Return a string, or a function of the run's context where the text is a template or Python decides."""
     match entry:
         case None:
@@ -25,17 +26,18 @@ def build_instructions(entry: declared.Instructions | None, root: Path, code: Pr
         case declared.PythonInstructions():
             return _from_python(entry.python, code)
         case declared.FileInstructions():
-            text, raw = _read(root / entry.file), entry.raw
+            text, raw = _read(files, entry.file), entry.raw
         case declared.InlineInstructions():
             text, raw = entry.text, entry.raw
     return text if raw else _from_template(text)
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BuildError(f"can't read {path.name!r}: {error}") from error
+def _read(files: ProjectFiles, name: str) -> str:
+    text = files.read(name)
+    if isinstance(text, Diagnostic):
+        raise BuildError(text.message, text.hint)
+    # A model sees one kind of line end, whatever the editor writes.
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _from_python(path: str, code: ProjectCode) -> str | Callable[..., Any]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import agents
@@ -16,10 +15,13 @@ from openai.types.shared import Reasoning
 
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.problems import BuildError, Problems
-from runtime.assemble.scripted import ScriptedConversation, ScriptError, load_script
+from runtime.assemble.scripted import ScriptedConversation, ScriptError
 from runtime.assemble.tool_errors import format_tool_error
+from runtime.config.files import ProjectFiles
 from runtime.config.model import Config
 from runtime.config.model import models as declared
+from runtime.diagnostics import Diagnostic
+from runtime.pool import Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,12 @@ class BuiltModel:
 class Models:
     """The declared models, and on demand those that agents name directly at OpenAI."""
 
-    root: Path
+    files: ProjectFiles
     code: ProjectCode
     environ: Mapping[str, str]
+    share: Share
     entries: Mapping[str, declared.Model]
     _built: dict[str, BuiltModel] = field(default_factory=dict)
-    _clients: dict[tuple[Any, ...], AsyncOpenAI] = field(default_factory=dict)
-    closed: bool = False
 
     def get(self, name: str) -> BuiltModel:
         """Return the model of that name; a name that is not declared is a model of OpenAI's. Raise BuildError."""
@@ -62,19 +63,19 @@ class Models:
             case declared.OpenAIModel():
                 model = self._openai(entry)
             case declared.AnyLLMModel():
-                model = _any_llm(entry)
+                model = self._shared(lambda: _any_llm(entry), entry)
             case declared.LiteLLMModel():
-                model = _litellm(entry)
+                model = self._shared(lambda: _litellm(entry), entry)
             case declared.ScriptedModel():
-                model = _scripted(self.root / entry.scripted)
+                model = _scripted(self.files, entry.scripted)
             case declared.PythonModel():
-                model = _python(self.code, entry)
+                model = self._shared(lambda: _python(self.code, entry), entry, self.code)
         return BuiltModel(model, build_settings(entry.settings))
 
     def _openai(self, entry: declared.OpenAIModel) -> Model:
         key = entry.api_key or self.environ.get("OPENAI_API_KEY")
         if not key and entry.offline:
-            return _scripted(self.root / entry.offline)
+            return _scripted(self.files, entry.offline)
         if not key:
             raise BuildError(
                 f"model {entry.name!r} needs an API key",
@@ -90,9 +91,10 @@ class Models:
         base_url = entry.base_url or self.environ.get("OPENAI_BASE_URL") or None
         headers = tuple(sorted(entry.headers.items()))
         identity = (base_url, key, entry.organization, entry.project, headers, entry.timeout, entry.retries)
-        if identity not in self._clients:
-            options: dict[str, Any] = {} if entry.timeout is None else {"timeout": entry.timeout}
-            self._clients[identity] = AsyncOpenAI(
+        options: dict[str, Any] = {} if entry.timeout is None else {"timeout": entry.timeout}
+
+        def make() -> AsyncOpenAI:
+            return AsyncOpenAI(
                 api_key=key,
                 base_url=base_url,
                 organization=entry.organization,
@@ -101,21 +103,24 @@ class Models:
                 max_retries=entry.retries,
                 **options,
             )
-        return self._clients[identity]
 
-    async def close(self) -> None:
-        """Close the models and the clients behind them."""
-        for built in self._built.values():
-            await built.model.close()
-        for client in self._clients.values():
-            await client.close()
-        # A closed client stays closed; models without one can be used again.
-        self.closed = bool(self._clients)
+        return self.share.get(("client", *identity), make, AsyncOpenAI.close)
+
+    def _shared(self, make: Callable[[], Model], entry: declared.Model, *more: object) -> Model:
+        """Make a model, or take the one that the generation before has made of the same declaration."""
+        return self.share.get(("model", entry.model_dump_json(by_alias=True), *more), make, lambda model: model.close())
 
 
-def build_models(config: Config, root: Path, code: ProjectCode, environ: Mapping[str, str], found: Problems) -> Models:
+def build_models(
+    config: Config,
+    files: ProjectFiles,
+    code: ProjectCode,
+    environ: Mapping[str, str],
+    share: Share,
+    found: Problems,
+) -> Models:
     """Build every model that an agent or the title uses; a declared one that nobody uses needs no key."""
-    models = Models(root, code, environ, config.models)
+    models = Models(files, code, environ, share, config.models)
     wanted = {agent.model: ("agents", key, "model") for key, agent in config.agents.items()}
     title = getattr(config.chat.title, "model", None)
     if title:
@@ -151,13 +156,14 @@ def _litellm(entry: declared.LiteLLMModel) -> Model:
     return LitellmModel(model=entry.litellm, base_url=entry.base_url, api_key=entry.api_key)
 
 
-def _scripted(path: Path) -> ScriptedConversation:
-    if not path.is_file():
-        raise BuildError(f"there is no script {path.name!r} at that path")
+def _scripted(files: ProjectFiles, name: str) -> ScriptedConversation:
+    text = files.read(name)
+    if isinstance(text, Diagnostic):
+        raise BuildError(text.message, text.hint)
     try:
-        return load_script(path)
+        return ScriptedConversation.from_text(text, name)
     except ScriptError as error:
-        where = f"{path.name}, {error.path}" if error.path else path.name
+        where = f"{name}, {error.path}" if error.path else name
         raise BuildError(f"the script can't be played: {where}: {error.message}") from error
 
 

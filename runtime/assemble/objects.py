@@ -1,22 +1,19 @@
-"""What the project brings along by name: widgets, a context, a converter, routers, state, a store."""
+"""What the project brings along by name: widgets, a context, a converter, routers."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from chatkit.agents import AgentContext, ThreadItemConverter
-from chatkit.store import Store
 from fastapi import APIRouter
 
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext, context_type
 from runtime.assemble.problems import BuildError, Problems, ReportedError
 from runtime.assemble.widgets import BuiltWidget, build_widget
+from runtime.config.files import ProjectFiles
 from runtime.config.model import Config
-from runtime.config.model.server import PythonStore
 from runtime.config.model.widgets import TemplateWidget
 
 OwnConverter = type[ThreadItemConverter] | ThreadItemConverter | None
@@ -26,13 +23,13 @@ MixConverter = Callable[[OwnConverter], ThreadItemConverter]
 class Widgets:
     """The declared widgets, and those that a tool or action names by their file."""
 
-    def __init__(self, config: Config, root: Path, code: ProjectCode, found: Problems) -> None:
-        self.root, self.code = root, code
+    def __init__(self, config: Config, files: ProjectFiles, code: ProjectCode, found: Problems) -> None:
+        self.files, self.code = files, code
         self.declared = frozenset(config.widgets)
         self.built: dict[str, BuiltWidget] = {}
         for name, entry in config.widgets.items():
             with found.at("A401", "widgets", name):
-                self.built[name] = build_widget(name, entry, root, code.resolve)
+                self.built[name] = build_widget(name, entry, files, code.resolve)
 
     def get(self, name: str) -> BuiltWidget:
         """Return the widget of that name or file. Raise BuildError, ReportedError."""
@@ -41,12 +38,12 @@ class Widgets:
                 raise ReportedError
             if not name.endswith((".widget", ".json")):
                 raise BuildError(f"no widget is named {name!r}")
-            self.built[name] = build_widget(name, TemplateWidget(template=name), self.root, self.code.resolve)
+            self.built[name] = build_widget(name, TemplateWidget(template=name), self.files, self.code.resolve)
         return self.built[name]
 
 
 class Objects:
-    """The project's own objects that the file names: contexts, converters, routers, state, a store."""
+    """The project's own objects that the file names: contexts, converters, routers."""
 
     def __init__(self, code: ProjectCode, found: Problems) -> None:
         self.code, self.found = code, found
@@ -93,28 +90,3 @@ class Objects:
                     raise BuildError(f"{path!r} is {type(value).__name__}, not a fastapi.APIRouter")
                 routers.append(value)
         return tuple(routers)
-
-    def state(self, config: Config) -> dict[str, Any]:
-        """Return the objects of `state`: classes and functions are called, anything else is taken as it is."""
-        state: dict[str, Any] = {}
-        for name, path in config.state.items():
-            with self.found.at("A314", "state", name):
-                if hasattr(RuntimeContext, name) or name in RuntimeContext.model_fields:
-                    raise BuildError(f"{name!r} would hide what ctx.context.{name} is already", "choose another name")
-                value = self.code.resolve(path)
-                makes = isinstance(value, type) or inspect.isfunction(value)
-                state[name] = value() if makes else value
-        return state
-
-    def store(self, config: Config) -> Store[Any] | None:
-        """Return the project's own store, or None where a URL says where threads are kept."""
-        if not isinstance(config.store, PythonStore):
-            return None
-        with self.found.at("A315", "store"):
-            value = self.code.resolve(config.store.python)
-            if not isinstance(value, Store):
-                value = value(**config.store.with_)
-            if not isinstance(value, Store):
-                raise BuildError(f"{config.store.python!r} gave {type(value).__name__}, not a chatkit.store.Store")
-            return value
-        return None

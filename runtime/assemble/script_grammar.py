@@ -29,19 +29,26 @@ def parse_script(data: object, source: str = "") -> Script:
 
 def read_script(path: Path) -> Script:
     """Read a script from a YAML file; raises `ScriptError` for a file that is missing, not YAML, or not a script."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ScriptError("can't read the script: it is not UTF-8 text", source=str(path)) from error
+    except OSError as error:
+        raise ScriptError(f"can't read the script: {error.strerror}", source=str(path)) from error
+    return read_script_text(text, str(path))
+
+
+def read_script_text(text: str, source: str = "") -> Script:
+    """Read a script from the YAML text that messages call `source`; raises `ScriptError`."""
     # Most scripts come parsed, and the parser is slow to import.
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     try:
-        data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise ScriptError("can't read the script: it is not UTF-8 text", source=str(path)) from error
-    except OSError as error:
-        raise ScriptError(f"can't read the script: {error.strerror}", source=str(path)) from error
+        data = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
-        raise ScriptError(f"the script is not YAML: {error}", source=str(path)) from error
-    return parse_script(data, str(path))
+        raise ScriptError(f"the script is not YAML: {error}", source=source) from error
+    return parse_script(data, source)
 
 
 def _turns(data: object) -> tuple[Turn, ...]:

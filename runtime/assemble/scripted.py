@@ -43,7 +43,7 @@ from openai.types.responses.response_prompt_param import ResponsePromptParam
 
 from runtime.assemble.script import Script, ScriptError, Situation, Step
 from runtime.assemble.script_events import ScriptedFailure, estimate_tokens, play
-from runtime.assemble.script_grammar import parse_script, read_script
+from runtime.assemble.script_grammar import parse_script, read_script, read_script_text
 from runtime.assemble.script_input import read_situation
 
 __all__ = ["ScriptError", "ScriptedConversation", "ScriptedFailure", "load_script"]
@@ -66,6 +66,11 @@ class ScriptedConversation(Model):
     def from_data(cls, data: object, source: str = "") -> ScriptedConversation:
         """Check and compile a script that is parsed already; `source` names it in messages; raises `ScriptError`."""
         return cls(parse_script(data, source))
+
+    @classmethod
+    def from_text(cls, text: str, source: str = "") -> ScriptedConversation:
+        """Read a script from YAML; `source` names it in messages; raises `ScriptError`."""
+        return cls(read_script_text(text, source))
 
     def for_agent(self, name: str) -> ScriptedConversation:
         """Return the same model as the agent `name` sees it, for turns with `agent:`; the SDK does not tell models."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +16,16 @@ from runtime.assemble.actions import BuiltAction, build_actions
 from runtime.assemble.agents import AgentShells
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext
+from runtime.assemble.kept import Kept
 from runtime.assemble.models import Models, build_models, run_config
 from runtime.assemble.objects import MixConverter, Objects, Widgets
 from runtime.assemble.problems import Problem, Problems
 from runtime.assemble.title import WriteTitle, build_title
 from runtime.assemble.tools import BuiltTool, Tools, build_tools
 from runtime.assemble.widgets import BuiltWidget
+from runtime.config.files import ProjectFiles
 from runtime.config.model import Config
-
-_generations = itertools.count(1)
+from runtime.pool import Share
 
 
 class BuildFailed(Exception):
@@ -42,14 +42,13 @@ class Snapshot:
 
     config: Config
     root: Path
-    generation: int
     code: ProjectCode
     models: Models
     tools: Mapping[str, BuiltTool]
     widgets: Mapping[str, BuiltWidget]
     agents: Mapping[str, Agent[RuntimeContext]]
     actions: Mapping[str, BuiltAction]
-    state: Mapping[str, Any]
+    state: dict[str, Any]
     context_type: type[RuntimeContext]
     build_context: Callable[[Any], Any] | None
     converter: ThreadItemConverter
@@ -71,47 +70,52 @@ class Snapshot:
         made = self.build_context(request)
         return await made if isinstance(made, Awaitable) else made
 
-    async def close(self) -> None:
-        """Release what the generation opened."""
-        await self.models.close()
 
-
-def build(config: Config, root: Path, environ: Mapping[str, str], mix_converter: MixConverter) -> Snapshot:
+def build(
+    config: Config,
+    files: ProjectFiles,
+    code: ProjectCode,
+    environ: Mapping[str, str],
+    share: Share,
+    mix_converter: MixConverter,
+) -> Snapshot:
     """Build everything that the configuration declares. Raise BuildFailed with every problem at once.
 
-    `environ` are the environment's variables; `mix_converter` makes the converter of the project's own, if it has one.
+    `files` are those that the configuration was loaded from, of which only what was read then is used; `environ` the
+    environment's variables; `share` gives what generations have in common; `mix_converter` makes the converter of the
+    project's own, if it has one.
     """
     found = Problems()
-    code = ProjectCode(root)
-    widgets = Widgets(config, root, code, found)
-    models = build_models(config, root, code, environ, found)
+    root = files.root.resolve()
+    # A file that is read only now would be in no hash.
+    files = files.sealed()
+    widgets = Widgets(config, files, code, found)
+    models = build_models(config, files, code, environ, share, found)
     shells = AgentShells(config)
     tools = Tools(code, widgets.get, shells.as_tool)
     build_tools(config, tools, found)
-    shells.fill(root, code, models, tools, found)
-    objects = Objects(code, found)
+    shells.fill(files, code, models, tools, found)
+    objects, kept = Objects(code, found), Kept(code, share, found)
     snapshot = Snapshot(
         config=config,
         root=root,
-        generation=next(_generations),
         code=code,
         models=models,
         tools=tools.built,
         widgets=widgets.built,
         agents=shells.agents,
         actions=build_actions(config, code, widgets.get, found),
-        state=objects.state(config),
+        state=kept.state(config),
         context_type=objects.context_class(config),
         build_context=objects.function(config.context, "context"),
         converter=objects.converter(config, mix_converter),
         routers=objects.routers(config),
-        own_store=objects.store(config),
+        own_store=kept.store(config),
         write_title=_title(config, models, code, found),
         run_config=run_config(),
         partial_images=_partial_images(tools.built),
     )
     if found.found:
-        code.discard()
         raise BuildFailed(found.found)
     return snapshot
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from runtime.assemble.widget_data import TreeError, hint, show_value
 from runtime.assemble.widget_sections import SectionsTemplate, read_sections
 from runtime.assemble.widget_studio import StudioTemplate, read_studio
 from runtime.assemble.widget_template import TreeTemplate
+from runtime.config.files import ProjectFiles
 from runtime.config.model.widgets import SectionsWidget
+from runtime.diagnostics import Diagnostic
 
 _BESIDE = ("data", "copy_text", "sample", "description")
 
@@ -33,12 +34,12 @@ class Form:
     tree: dict[str, Any] | None = None
 
 
-def read_form(written: str | dict[str, Any], root: Path) -> Form:
-    """Read the template at a path from the project folder, or the tree itself; raises TreeError."""
+def read_form(written: str | dict[str, Any], files: ProjectFiles) -> Form:
+    """Read the template in a file of the project, or the tree itself; raises TreeError."""
     if not isinstance(written, str):
         return _form(written)
     try:
-        return _form(_read_json(written, root))
+        return _form(_read_json(written, files))
     except TreeError as error:
         at = f"{written}: {error.path}" if error.path else written
         raise TreeError(at, error.message) from error
@@ -49,28 +50,17 @@ def sections_form(widget: SectionsWidget) -> Form:
     return Form(SectionsTemplate(widget), widget.data, widget.copy_text, widget.sample)
 
 
-def _read_json(written: str, root: Path) -> Any:
-    file = (root / written).resolve()
-    if not file.is_relative_to(root.resolve()):
-        raise TreeError("", "stands outside the project folder")
+def _read_json(written: str, files: ProjectFiles) -> Any:
+    text = files.read(written)
+    if isinstance(text, Diagnostic):
+        raise TreeError("", f"{text.message} ({text.hint})" if text.hint else text.message)
     try:
-        return json.loads(file.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise TreeError("", f"there is no such file{_near_file(file, written)}") from None
-    except OSError as error:
-        raise TreeError("", f"can't be read: {(error.strerror or 'no reason given').lower()}") from error
+        return json.loads(text)
     except json.JSONDecodeError as error:
         said = f"{error.msg[:1].lower()}{error.msg[1:]}"
         raise TreeError("", f"not JSON at line {error.lineno}, column {error.colno}: {said}") from error
-    except UnicodeDecodeError as error:
-        raise TreeError("", "not JSON: the file is not UTF-8 text") from error
     except RecursionError as error:
         raise TreeError("", "nested too deep") from error
-
-
-def _near_file(file: Path, written: str) -> str:
-    names = [other.name for other in file.parent.iterdir()] if file.parent.is_dir() else []
-    return hint(file.name, names) if names else f" (looked for {written!r} in the project folder)"
 
 
 def _form(tree: Any) -> Form:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from chatkit.widgets import DynamicWidgetRoot, WidgetComponentBase, WidgetRoot
@@ -23,6 +22,7 @@ from runtime.assemble.widget_error import WidgetBuildError, WidgetError
 from runtime.assemble.widget_file import Form, read_form, sections_form
 from runtime.assemble.widget_studio import WAY_OUT, StudioTemplate
 from runtime.assemble.widget_template import as_json, parse_text, render_text
+from runtime.config.files import ProjectFiles
 from runtime.config.model import Config
 from runtime.config.model.widgets import PythonWidget, SectionsWidget, TemplateWidget, Widget
 from runtime.config.template import Template
@@ -124,13 +124,13 @@ class BuiltWidget:
         return WidgetError(self.name, f"its renderer raised {type(error).__name__}: {error}")
 
 
-def build_widgets(config: Config, root: Path, resolve: Resolve) -> dict[str, BuiltWidget]:
+def build_widgets(config: Config, files: ProjectFiles, resolve: Resolve) -> dict[str, BuiltWidget]:
     """Build every declared widget; raises WidgetBuildError with all that is wrong."""
     built: dict[str, BuiltWidget] = {}
     errors: list[tuple[str, str]] = []
     for name, entry in config.widgets.items():
         try:
-            built[name] = build_widget(name, entry, root, resolve)
+            built[name] = build_widget(name, entry, files, resolve)
         except WidgetError as error:
             errors.append((name, error.message))
     if errors:
@@ -138,8 +138,8 @@ def build_widgets(config: Config, root: Path, resolve: Resolve) -> dict[str, Bui
     return built
 
 
-def build_widget(name: str, config: Widget, root: Path, resolve: Resolve) -> BuiltWidget:
-    """Build one widget; `root` is the project folder, `resolve` finds an import path. Raises WidgetError."""
+def build_widget(name: str, config: Widget, files: ProjectFiles, resolve: Resolve) -> BuiltWidget:
+    """Build one widget; `files` are the project's, `resolve` finds an import path. Raises WidgetError."""
     try:
         match config:
             case PythonWidget():
@@ -147,7 +147,7 @@ def build_widget(name: str, config: Widget, root: Path, resolve: Resolve) -> Bui
             case SectionsWidget():
                 return _build_template(name, config, sections_form(config))
             case TemplateWidget():
-                return _build_template(name, config, read_form(config.template, root))
+                return _build_template(name, config, read_form(config.template, files))
     except TreeError as error:
         raise WidgetError(name, str(error)) from error
     except ResolveError as error:

@@ -111,6 +111,8 @@ Port = Annotated[
     typer.Option("--port", "-p", min=0, max=65535, help="The port; 0 takes a free one. Default: server.port."),
 ]
 
+LastGood = Annotated[bool, typer.Option("--last-good", help="When the files are broken, start from what served last.")]
+
 
 @app.command(epilog=_examples("init my-chat", "init . --force"))
 def init(
@@ -137,32 +139,47 @@ def serve(
         bool, typer.Option("--allow-unauthenticated", help="Serve off loopback although nobody has to log in.")
     ] = False,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log each request.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch/--no-watch", help="Reload when a file of the project changes.")
+    ] = True,
+    last_good: LastGood = False,
 ) -> None:
-    """Serve a project over HTTP until Ctrl-C.
+    """Serve a project over HTTP until Ctrl-C, and reload it when its files change.
 
     The line "serving http://HOST:PORT/chatkit" on standard output says that requests are welcome. The command refuses
     to start (exit code 1) when agents.yaml has errors, and when the host is not loopback: this version has no login, so
     whoever reaches the port may chat. Put a proxy that checks who it is in front and say --allow-unauthenticated.
-    A port that is taken ends with exit code 2, SIGTERM with 0.
+    A port that is taken ends with exit code 2, SIGTERM with 0: answers that run get `server.grace` to end.
+
+    An edit of agents.yaml, of a file that it names, of the project's Python or of .env takes effect with the next
+    message; answers that run end on what they began with. An edit with mistakes changes nothing: they are printed, and
+    what served goes on. SIGHUP and POST /-/reload ask for a reload.
     """
     from runtime.cli.serve import serve_project
 
     raise typer.Exit(
-        serve_project(path, host=host, port=port, allow_unauthenticated=allow_unauthenticated, access_log=access_log)
+        serve_project(
+            path,
+            host=host,
+            port=port,
+            allow_unauthenticated=allow_unauthenticated,
+            access_log=access_log,
+            watch=watch,
+            last_good=last_good,
+        )
     )
 
 
 @app.command(epilog=_examples("dev", "dev my-chat --port 9000"))
-def dev(path: Project = Path(), port: Port = None) -> None:
-    """Serve a project to this machine alone, with a log line for each request.
+def dev(path: Project = Path(), port: Port = None, last_good: LastGood = False) -> None:
+    """Serve a project to this machine alone, with a log line for each request, and reload it when its files change.
 
     Requests whose Host or Origin is not loopback are refused, so that no page on the web can reach the server through
-    your browser. This version does not reload: after an edit of agents.yaml or of the project's Python, stop it with
-    Ctrl-C and start it again.
+    your browser. Edits take effect with the next message, as they do with serve.
     """
     from runtime.cli.dev import serve_locally
 
-    raise typer.Exit(serve_locally(path, port=port))
+    raise typer.Exit(serve_locally(path, port=port, last_good=last_good))
 
 
 @app.command(

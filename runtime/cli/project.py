@@ -20,9 +20,13 @@ def load_project(path: Path, *, unset: Literal["warning", "error"] = "warning") 
     """Load the project in the folder or file `path`; every place in the result is relative to the working folder."""
     from runtime.config.load import load_config
 
-    loaded = load_config(path, unset=unset)
-    diagnostics = tuple(_from_here(diagnostic, loaded.root) for diagnostic in loaded.diagnostics)
-    sources = {_display(file, loaded.root): text for file, text in loaded.sources.items()}
+    return from_here(load_config(path, unset=unset))
+
+
+def from_here(loaded: Loaded) -> Loaded:
+    """Return the same, with every place relative to the working folder."""
+    diagnostics = tuple(diagnostic_from_here(diagnostic, loaded.root) for diagnostic in loaded.diagnostics)
+    sources = {display(file, loaded.root): text for file, text in loaded.sources.items()}
     return replace(loaded, diagnostics=diagnostics, sources=sources)
 
 
@@ -43,12 +47,14 @@ def display_path(path: Path) -> str:
         return str(path)
 
 
-def _from_here(diagnostic: Diagnostic, root: Path) -> Diagnostic:
+def diagnostic_from_here(diagnostic: Diagnostic, root: Path) -> Diagnostic:
+    """Return the same mistake, its place relative to the working folder instead of `root`."""
     place = diagnostic.place
-    return replace(diagnostic, place=Place(_display(place.file, root), place.line, place.column))
+    return replace(diagnostic, place=Place(display(place.file, root), place.line, place.column))
 
 
-def _display(file: str, root: Path) -> str:
+def display(file: str, root: Path) -> str:
+    """Write the path of a project's file the short way."""
     return display_path(root / file)
 
 
@@ -58,6 +64,6 @@ def building(loaded: Loaded) -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        diagnostics = tuple(_from_here(diagnostic, loaded.root) for diagnostic in error.diagnostics)
+        diagnostics = tuple(diagnostic_from_here(diagnostic, loaded.root) for diagnostic in error.diagnostics)
         report(replace(loaded, diagnostics=diagnostics))
         raise ConfigError(()) from error

@@ -2,68 +2,94 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime import __version__
-from runtime.cli.project import building, display_path, load_project, report
+from runtime.cli.project import display_path
+from runtime.cli.start import start_project
 from runtime.config.model.models import OpenAIModel
 
 if TYPE_CHECKING:
     from runtime.config.load import Loaded
     from runtime.config.model import Config
+    from runtime.server.runtime import Runtime
 
 
 def serve_project(
-    path: Path, *, host: str | None, port: int | None, allow_unauthenticated: bool, access_log: bool
+    path: Path,
+    *,
+    host: str | None,
+    port: int | None,
+    allow_unauthenticated: bool,
+    access_log: bool,
+    watch: bool,
+    last_good: bool,
 ) -> int:
     """Serve the project at `path`; 1 when its config has errors or anybody could reach a server without a login."""
-    loaded = load_project(path, unset="error")
-    report(loaded)
-    if loaded.config is None:
-        return 1
-    from runtime.server.loopback import is_loopback
 
-    address = host or loaded.config.server.host
-    if not is_loopback(address) and not allow_unauthenticated:
-        print(
-            f"error: {address!r} is reachable from other machines, and this version has no login: whoever reaches the "
-            "port may chat and read every thread (listen on 127.0.0.1; or put a proxy that checks who it is in front "
-            "and say --allow-unauthenticated)",
-            file=sys.stderr,
+    def check(config: Config) -> str:
+        from runtime.server.loopback import is_loopback
+
+        address = host or config.server.host
+        if allow_unauthenticated or is_loopback(address):
+            return ""
+        return (
+            f"{address!r} is reachable from other machines, and this version has no login: whoever reaches the port "
+            "may chat and read every thread (listen on 127.0.0.1; or put a proxy that checks who it is in front and "
+            "say --allow-unauthenticated)"
         )
+
+    runtime = start_project(path, check, last_good=last_good)
+    if runtime is None:
         return 1
-    serve_loaded(loaded, address, port, access_log=access_log)
+    serve_runtime(runtime, host or runtime.config.server.host, port, access_log=access_log, watch=watch)
     return 0
 
 
-def serve_loaded(
-    loaded: Loaded, host: str, port: int | None, *, access_log: bool, local: bool = False, after: str = ""
+def serve_runtime(
+    runtime: Runtime,
+    host: str,
+    port: int | None,
+    *,
+    access_log: bool,
+    watch: bool,
+    local: bool = False,
+    after: str = "",
 ) -> None:
-    """Serve a loaded project until a signal; `local` adds the loopback checks, `after` is printed once it serves.
+    """Serve a project until a signal; `local` adds the loopback checks, `after` is printed once it serves.
 
-    `{url}` in `after` stands for the address.
+    `{url}` in `after` stands for the address of ChatKit's endpoint, `{base}` for the server's. `watch` reloads the
+    project when its files change; SIGHUP and `POST /-/reload` do so in any case.
     """
     from runtime.cli.listen import bind, run_app, url_of
-    from runtime.server.app import create_app
+    from runtime.cli.reloads import show_reloads
+    from runtime.reload import keep_current
+    from runtime.server.app import build_app
     from runtime.server.loopback import LoopbackOnly
 
-    assert loaded.config is not None
-    config = loaded.config
-    with building(loaded):
-        # Built before the port is taken: a project's own mistakes are worth more than the news of a busy port.
-        app = create_app(loaded.file)
-        with bind(host, config.server.port if port is None else port) as listener:
-            url = url_of(listener, config.server.path)
+    config = runtime.config
+    # Bound after the project is built: its own mistakes are worth more than the news of a busy port.
+    with bind(host, config.server.port if port is None else port) as listener:
+        url, base = url_of(listener, config.server.path), url_of(listener)
 
-            def ready() -> None:
-                print(summary(loaded, config))
-                print(f"serving {url}", flush=True)
-                if after:
-                    print(after.replace("{url}", url), flush=True)
+        def ready() -> None:
+            print(summary(runtime.generation.reading.loaded, config))
+            print(f"serving {url}", flush=True)
+            if after:
+                print(after.replace("{url}", url).replace("{base}", base), flush=True)
 
-            run_app(LoopbackOnly(app) if local else app, listener, ready=ready, access_log=access_log)
+        show_reloads(runtime)
+        app = build_app(runtime)
+        keep_current(app, watch=watch)
+        run_app(
+            LoopbackOnly(app) if local else app,
+            listener,
+            ready=ready,
+            access_log=access_log,
+            drain=lambda: runtime.drain(runtime.config.server.grace),
+            grace_s=config.server.grace,
+        )
 
 
 def summary(loaded: Loaded, config: Config) -> str:

@@ -55,19 +55,5 @@ def _as_json(found: Sequence[Diagnostic], *, ok: bool) -> dict[str, Any]:
         "ok": ok,
         "errors": sum(diagnostic.severity == "error" for diagnostic in found),
         "warnings": sum(diagnostic.severity == "warning" for diagnostic in found),
-        "diagnostics": [_diagnostic_as_json(diagnostic) for diagnostic in found],
-    }
-
-
-def _diagnostic_as_json(diagnostic: Diagnostic) -> dict[str, Any]:
-    return {
-        "severity": diagnostic.severity,
-        "code": diagnostic.code,
-        "message": diagnostic.message,
-        "hint": diagnostic.hint,
-        "file": diagnostic.place.file,
-        "line": diagnostic.place.line,
-        "column": diagnostic.place.column,
-        "length": diagnostic.length,
-        "path": diagnostic.path,
+        "diagnostics": [diagnostic.as_json() for diagnostic in found],
     }

@@ -61,7 +61,9 @@ CODES: dict[str, str] = {
     "A313": "a route that is no APIRouter",
     "A314": "an object of `state` that can't be made",
     "A315": "a `store` that is no ChatKit Store",
+    "A316": "an object of `state`, or a `store`, that can't take over what the one before an edit held",
     "A401": "a widget that can't be built",
     "A601": "a model that can't be built",
     "A602": "a title that can't be built",
+    "A610": "a project that can't be opened: its store, or the lifespan of one of its routes",
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -31,7 +31,8 @@ class Loaded:
 
     `config` is None exactly when one of the sorted `diagnostics` is an error. `sources` are the texts of the files that
     were read, by their path from `root`; `hash` is the SHA-256 over all of them and the environment file, in hex.
-    `places` says where the values of the file stand; `environ` are the variables, those of `.env` among them.
+    `places` says where the values of the file stand; `environ` are the variables, those of `.env` among them. `files`
+    holds every byte that was read, for what is built from it.
     """
 
     config: Config | None
@@ -42,22 +43,30 @@ class Loaded:
     hash: str
     places: Places = field(repr=False, compare=False)
     environ: Mapping[str, str] = field(repr=False)
+    files: ProjectFiles = field(repr=False, compare=False)
 
 
 def load_config(
-    project: Path, *, environ: Mapping[str, str] | None = None, unset: Literal["warning", "error"] = "warning"
+    project: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    unset: Literal["warning", "error"] = "warning",
+    files: ProjectFiles | None = None,
 ) -> Loaded:
     """Read and check agents.yaml (`project` is its folder or the file); mistakes are returned, never raised.
 
     `environ` stands for the process's environment; `unset` says how bad a variable without value and default is.
+    `files` are read from instead of the disk, such as those of an earlier load; their root is the project folder.
     """
     with collector_paused():
-        return _load(project, os.environ if environ is None else environ, unset)
+        is_folder = project.is_dir() or (files is not None and project == files.root)
+        file = project / CONFIG_FILE if is_folder else project
+        # A relative root would move with the process's working folder.
+        files = files or ProjectFiles(file.parent.absolute())
+        return _load(file, os.environ if environ is None else environ, unset, files)
 
 
-def _load(project: Path, variables: Mapping[str, str], unset: Literal["warning", "error"]) -> Loaded:
-    file = project / CONFIG_FILE if project.is_dir() else project
-    files = ProjectFiles(file.parent)
+def _load(file: Path, variables: Mapping[str, str], unset: Literal["warning", "error"], files: ProjectFiles) -> Loaded:
     text, found = _read_config_text(files, file)
     config: Config | None = None
     places = Places(file.name)
@@ -79,19 +88,20 @@ def _load(project: Path, variables: Mapping[str, str], unset: Literal["warning",
         hash=files.hash(),
         places=places,
         environ=variables,
+        files=files,
     )
 
 
 def _read_config_text(files: ProjectFiles, file: Path) -> tuple[str | None, list[Diagnostic]]:
-    place = Place(file.name)
-    if not file.exists():
-        message = f"there is no {file.name!r} in {str(file.parent)!r}"
-        return None, [Diagnostic("A001", message, place, hint="write one with 'chatkit-runtime init'")]
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        return None, [Diagnostic("A002", f"can't read {file.name!r}: {error.strerror or error}", place)]
-    files.contents[file.name] = content
+    # The user says where this file is: it may be a link to anywhere.
+    content = files.read_bytes(file.name, linked=True)
+    if isinstance(content, Diagnostic):
+        if files.given is None and (files.root / file.name).is_dir():
+            content = replace(content, code="A002", message=f"can't read {file.name!r}: it is a folder")
+        elif content.code == "A230":
+            message = f"there is no {file.name!r} in {str(file.parent)!r}"
+            content = replace(content, code="A001", message=message, hint="write one with 'chatkit-runtime init'")
+        return None, [content]
     text = decode_text(content, file.name)
     if isinstance(text, Diagnostic):
         return None, [text]
@@ -101,14 +111,9 @@ def _read_config_text(files: ProjectFiles, file: Path) -> tuple[str | None, list
 
 def _environment(files: ProjectFiles, environ: Mapping[str, str]) -> tuple[Mapping[str, str], list[Diagnostic]]:
     """Put the variables of `.env` under those of the process."""
-    path = files.root / ENV_FILE
-    if not path.is_file():
-        return environ, []
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        return environ, [Diagnostic("A022", f"can't read {ENV_FILE!r}: {error.strerror or error}", Place(ENV_FILE))]
-    files.contents[ENV_FILE] = content
+    content = files.read_bytes(ENV_FILE, linked=True)
+    if isinstance(content, Diagnostic):
+        return environ, [replace(content, code="A022")] if content.code == "A002" else []
     text = decode_text(content, ENV_FILE)
     if isinstance(text, Diagnostic):
         return environ, [text]

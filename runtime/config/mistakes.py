@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _MAX_ROUNDS = 5
 _MANY = 9
 _OLD_BOOLEANS = ("yes", "no", "on", "off", "Yes", "No", "On", "Off")
-_LATER = frozenset({"include", "profiles", "guardrails", "mcp", "auth", "telemetry", "admin"})
+_LATER = frozenset({"include", "profiles", "guardrails", "mcp", "auth", "telemetry"})
 _LATER_INSIDE = {
     "chat": frozenset({"composer", "attachments", "feedback", "dictation", "tags", "errors"}),
     "agents": frozenset({"guardrails", "output", "preface"}),

@@ -51,6 +51,9 @@ def _property(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
             if "description" in form:
                 tidy["description"] = form["description"]
                 break
+    if "description" in tidy:
+        # A long docstring is wrapped for this source, not for the editor that shows it.
+        tidy["description"] = " ".join(tidy["description"].split())
     return tidy
 
 

@@ -44,14 +44,14 @@ def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, 
         check.instructions(agent.instructions, ("agents", name, "instructions"))
     for name, tool in config.tools.items():
         check.texts(getattr(tool, "progress", None), ("tools", name, "progress"), SCOPES["tools.*.progress"])
-        if isinstance(tool, WidgetTool) and tool.widget not in config.widgets:
+        if isinstance(tool, WidgetTool) and _is_file(config, tool.widget):
             check.widget_file(tool.widget, ("tools", name, "widget"))
     for name, action in config.actions.items():
         if isinstance(action, MessageAction):
             check.texts(action.message, ("actions", name, "message"), SCOPES["actions.*.message"])
         elif isinstance(action, EffectAction):
             check.texts(action.data, ("actions", name, "data"), SCOPES["actions.*.data"])
-        elif isinstance(action, WidgetAction) and action.widget not in config.widgets:
+        elif isinstance(action, WidgetAction) and _is_file(config, action.widget):
             check.widget_file(action.widget, ("actions", name, "widget"))
     for name, widget in config.widgets.items():
         check.widget(widget, ("widgets", name))
@@ -60,6 +60,11 @@ def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, 
             check.file(model.scripted, ("models", name, "scripted"))
         elif isinstance(model, OpenAIModel) and model.offline is not None:
             check.file(model.offline, ("models", name, "offline"))
+
+
+def _is_file(config: Config, widget: str) -> bool:
+    """Tell whether a tool or action names a widget by its file, rather than one of the section."""
+    return widget not in config.widgets and widget.endswith(_JSON_SUFFIXES)
 
 
 class _Check:
@@ -88,8 +93,9 @@ class _Check:
         return text
 
     def widget_file(self, name: str, path: Path) -> None:
-        text = self.file(name, path) if name.endswith(_JSON_SUFFIXES) or "/" in name else None
-        if text is None or not name.endswith(_JSON_SUFFIXES):
+        """Read a template's file; report where it is no JSON."""
+        text = self.file(name, path)
+        if text is None:
             return
         try:
             json.loads(text)

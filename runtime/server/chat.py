@@ -11,7 +11,7 @@ import base64
 import binascii
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chatkit.actions import Action
 from chatkit.server import ChatKitServer, NonStreamingResult, StreamingResult
@@ -42,18 +42,26 @@ from pydantic import BaseModel
 from runtime.assemble.actions import replacement
 from runtime.assemble.snapshot import Snapshot
 from runtime.errors import RequestError
-from runtime.live import Live
+from runtime.live import Lease
 from runtime.server.locks import ThreadLocks
-from runtime.server.plans import Planner, find_action
+from runtime.server.plans import Planner
 from runtime.server.record import thread_response
 from runtime.server.request import DEFAULT_PER_PAGE, Caller, page_limit, parse_request
-from runtime.server.turn import Plan, Turn
+from runtime.server.turn import Plan, Tasks, Turn
 from runtime.server.wire import Event, TextDelta, to_bytes
 from runtime.stores.facade import OwnerStore
-from runtime.stores.store import InvalidCursor, ThreadStore
+from runtime.stores.store import InvalidCursor
+
+if TYPE_CHECKING:
+    from runtime.server.generation import Generation
+    from runtime.server.runtime import Runtime
 
 PING_S = 15.0
 """After how many silent seconds a stream sends a comment, so that no proxy takes it for dead."""
+
+STORING_S = 3.0
+"""How long turns that were ended may take, in seconds, to store what they said."""
+RESTARTING = "The server is restarting. Please try again."
 
 WhoAsks = Callable[[Snapshot], Awaitable[Caller]]
 
@@ -85,11 +93,17 @@ class Streaming:
 class RuntimeServer(ChatKitServer[Any]):
     """Serves whatever snapshot is live; one request runs to its end on the snapshot it began with."""
 
-    def __init__(self, live: Live[Snapshot], backend: ThreadStore) -> None:
-        super().__init__(store=OwnerStore(backend, Caller().user.id))
-        self.live, self.backend = live, backend
+    def __init__(self, runtime: Runtime) -> None:
+        # Not the base class's own: it would keep one store, and the store may be another one after a reload.
+        self.attachment_store = None
+        self._runtime = runtime
         self._locks = ThreadLocks()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: Tasks = {}
+
+    @property
+    def store(self) -> OwnerStore:  # type: ignore[override]  # the base class has an attribute
+        """The threads of the one local user, in the store that is live."""
+        return OwnerStore(self._runtime.store, Caller().user.id)
 
     async def process(
         self, request: str | bytes | bytearray, context: Any = None
@@ -105,47 +119,76 @@ class RuntimeServer(ChatKitServer[Any]):
         result = await self.handle(request, who_asks)
         return NonStreamingResult(result) if isinstance(result, bytes) else StreamingResult(result.chunks())
 
-    async def handle(self, body: str | bytes | bytearray, who_asks: WhoAsks) -> Streaming | bytes:
-        """Handle one request: JSON bytes, or a stream that has begun. Raise RequestError for what is refused."""
+    async def handle(
+        self, body: str | bytes | bytearray, who_asks: WhoAsks, lease: Lease[Generation] | None = None
+    ) -> Streaming | bytes:
+        """Handle one request: JSON bytes, or a stream that has begun. Raise RequestError for what is refused.
+
+        `lease` holds the generation that answers; the live one where it is left out.
+        """
         request = parse_request(body)
+        # The turn's own lease: it may outlive the request.
+        held = self._runtime.live.lease() if lease is None else lease.again()
+        generation, snapshot = held.value, held.value.snapshot
         async with AsyncExitStack() as resources:
-            snapshot = await resources.enter_async_context(self.live.lease())
+            resources.enter_context(held)
             caller = await who_asks(snapshot)
-            store = OwnerStore(self.backend, caller.user.id)
+            store = OwnerStore(generation.store, caller.user.id)
             try:
                 if not is_streaming_req(request):
-                    return to_bytes(await self._reply(request, snapshot, caller, store))
-                plan = await Planner(snapshot, caller, store, self._locks, resources).plan(request)
+                    return to_bytes(await self._reply(request, generation, caller, store))
+                if self._runtime.draining:
+                    raise RequestError(503, "shutting_down", "the server is restarting (try again in a moment)")
+                plan = await self._planner(generation, caller, store, resources).plan(request)
             except NotFoundError as error:
                 raise RequestError(404, "not_found", str(error) or "not found") from None
             except InvalidCursor as error:
                 raise RequestError(400, "invalid_cursor", str(error)) from None
             # Made before it takes over the lock: a context class of the project's own may raise.
-            turn = Turn(snapshot, caller, store, plan)
+            turn = Turn(snapshot, caller, store, plan, lease=held)
             plan.resources = resources.pop_all()
-            turn.start(self._tasks)
+            with snapshot.code.pinned():
+                turn.start(self._tasks)
             return Streaming(turn)
 
     async def close(self, grace_s: float = 5.0) -> None:
-        """Give running turns `grace_s` seconds to end, then cut them off; what they said so far is stored."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace_s)
+        """Give running turns `grace_s` seconds to end, then end them as errors that may be retried.
+
+        What they said so far is stored; a turn whose storing takes longer than a few seconds is cut off.
+        """
+        await self._wait(grace_s)
+        for turn in set(self._tasks.values()):
+            turn.end(RESTARTING)
+        await self._wait(STORING_S)
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Not without a limit: code of the project's own may not let itself be cancelled.
+        await self._wait(STORING_S)
 
-    async def _reply(self, request: ChatKitReq, snapshot: Snapshot, caller: Caller, store: OwnerStore) -> BaseModel:
+    async def _wait(self, timeout_s: float) -> None:
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=timeout_s)
+
+    async def end_turns(self, generation: Generation, message: str) -> None:
+        """End the turns of one generation as errors that may be retried; what they said so far is stored."""
+        tasks = {task: turn for task, turn in self._tasks.items() if turn.snapshot is generation.snapshot}
+        for turn in set(tasks.values()):
+            turn.end(message)
+        if tasks:
+            await asyncio.wait(set(tasks), timeout=STORING_S)
+
+    async def _reply(self, request: ChatKitReq, generation: Generation, caller: Caller, store: OwnerStore) -> BaseModel:
         match request:
             case ThreadsGetByIdReq(params=params):
                 thread = await store.load_thread(params.thread_id)
-                items = await self.backend.load_items(store.owner, thread.id, limit=DEFAULT_PER_PAGE, order="asc")
+                items = await store.backend.load_items(store.owner, thread.id, limit=DEFAULT_PER_PAGE, order="asc")
                 return thread_response(thread, items)
             case ThreadsListReq(params=params):
                 page = await store.load_threads(page_limit(params.limit), params.after, params.order)
                 listed = [thread_response(thread) for thread in page.data]
                 return Page(data=listed, has_more=page.has_more, after=page.after)
             case ItemsListReq(params=params):
-                return await self.backend.load_items(
+                return await store.backend.load_items(
                     store.owner,
                     params.thread_id,
                     limit=page_limit(params.limit),
@@ -154,16 +197,16 @@ class RuntimeServer(ChatKitServer[Any]):
                 )
             case ThreadsUpdateReq(params=params):
                 return thread_response(
-                    await self.backend.update_thread(store.owner, params.thread_id, title=params.title)
+                    await store.backend.update_thread(store.owner, params.thread_id, title=params.title)
                 )
             case ThreadsDeleteReq(params=params):
                 await store.delete_thread(params.thread_id)
                 return _Empty()
             case ItemsFeedbackReq(params=params):
-                await self.backend.save_feedback(store.owner, params.thread_id, params.item_ids, params.kind)
+                await store.backend.save_feedback(store.owner, params.thread_id, params.item_ids, params.kind)
                 return _Empty()
             case ThreadsSyncCustomActionReq():
-                return await self._sync_action(request, snapshot, caller, store)
+                return await self._sync_action(request, generation, caller, store)
             case InputTranscribeReq(params=params):
                 raise _no_dictation(params.audio_base64)
             case AttachmentsCreateReq() | AttachmentsDeleteReq():
@@ -172,20 +215,19 @@ class RuntimeServer(ChatKitServer[Any]):
                 raise RequestError(400, "invalid_request", f"the request's type {request.type!r} is unknown")
 
     async def _sync_action(
-        self, request: ThreadsSyncCustomActionReq, snapshot: Snapshot, caller: Caller, store: OwnerStore
+        self, request: ThreadsSyncCustomActionReq, generation: Generation, caller: Caller, store: OwnerStore
     ) -> SyncCustomActionResponse:
         params = request.params
-        action = find_action(snapshot, params.action)
+        planner = self._planner(generation, caller, store, AsyncExitStack())
+        thread, sender, action = await planner.action_of(params.thread_id, params.item_id, params.action)
         if action.sync is None:
             raise RequestError(501, "not_supported", f"action {action.type!r} is not declared with `sync: true`")
-        planner = Planner(snapshot, caller, store, self._locks, AsyncExitStack())
-        thread, sender = await planner.sender_of(params.thread_id, params.item_id)
 
         async def nothing(turn: Turn) -> AsyncGenerator[Event, None]:
             return
             yield
 
-        turn = Turn(snapshot, caller, store, Plan(thread, nothing))
+        turn = Turn(generation.snapshot, caller, store, Plan(thread, nothing))
         answer = await action.sync(turn.context, params.action, sender)
         if turn.around.asked or turn.around.answer:
             message = f"action {action.type!r} is sync: it can neither call the client nor let the agents answer"
@@ -201,29 +243,30 @@ class RuntimeServer(ChatKitServer[Any]):
 
     def get_stream_options(self, thread: ThreadMetadata, context: Any) -> StreamOptions:
         """Say whether the user may stop an answer."""
-        return StreamOptions(allow_cancel=self.live.current.config.chat.allow_cancel)
+        return StreamOptions(allow_cancel=self._runtime.config.chat.allow_cancel)
 
     async def respond(
         self, thread: ThreadMetadata, input_user_message: UserMessageItem | None, context: Any
     ) -> AsyncIterator[ThreadStreamEvent]:
         """Answer a thread as it is stored; the events are not stored: `process` does that."""
-        async with self.live.lease() as snapshot:
-            planner = Planner(snapshot, Caller(request_context=context), self._own, self._locks, AsyncExitStack())
-            async for event in planner.respond(thread):
+        with self._runtime.live.lease() as generation:
+            async for event in self._own_planner(generation, context).respond(thread):
                 yield event.event() if isinstance(event, TextDelta) else event
 
     async def action(
         self, thread: ThreadMetadata, action: Action[str, Any], sender: WidgetItem | None, context: Any
     ) -> AsyncIterator[ThreadStreamEvent]:
         """Carry out a declared action; the events are not stored: `process` does that."""
-        async with self.live.lease() as snapshot:
-            planner = Planner(snapshot, Caller(request_context=context), self._own, self._locks, AsyncExitStack())
-            async for event in planner.act(thread, action, sender):
+        with self._runtime.live.lease() as generation:
+            async for event in self._own_planner(generation, context).act(thread, action, sender):
                 yield event.event() if isinstance(event, TextDelta) else event
 
-    @property
-    def _own(self) -> OwnerStore:
-        return OwnerStore(self.backend, Caller().user.id)
+    def _planner(self, generation: Generation, caller: Caller, store: OwnerStore, resources: AsyncExitStack) -> Planner:
+        return Planner(generation.snapshot, caller, store, self._locks, resources, generation.mark)
+
+    def _own_planner(self, generation: Generation, context: Any) -> Planner:
+        caller = Caller(request_context=context)
+        return self._planner(generation, caller, OwnerStore(generation.store, caller.user.id), AsyncExitStack())
 
 
 class _Empty(BaseModel):

@@ -37,7 +37,7 @@ class LoopbackOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse the request, or pass it on."""
-        problem = _refusal(scope["headers"]) if scope["type"] in ("http", "websocket") else None
+        problem = refusal(scope["headers"]) if scope["type"] in ("http", "websocket") else None
         if problem is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -47,7 +47,8 @@ class LoopbackOnly:
             await _refuse(send, problem)
 
 
-def _refusal(headers: list[tuple[bytes, bytes]]) -> str | None:
+def refusal(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """Say why a request is not one of this machine's to itself, by its Host and Origin; None where it is."""
     hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
     if len(hosts) != 1 or not _names_loopback(hosts[0]):
         return "this server answers requests to localhost only; the Host header names another machine"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 from chatkit.actions import Action
+from chatkit.store import NotFoundError
 from chatkit.types import (
     ActiveStatus,
     ClientToolCallItem,
@@ -42,6 +44,7 @@ from runtime.config.template import TemplateError
 from runtime.errors import RequestError
 from runtime.server.convert import UNANSWERED
 from runtime.server.locks import ThreadLocks
+from runtime.server.outdated import GOES_ON, OUTDATED_TOOL, OutdatedWidget, has_action, lost_tool
 from runtime.server.record import thread_response
 from runtime.server.request import Caller, check_message
 from runtime.server.turn import Plan, Turn, dequeue
@@ -49,18 +52,29 @@ from runtime.server.wire import Event
 from runtime.stores.facade import OwnerStore
 from runtime.stores.ids import new_id
 from runtime.stores.payload import clean
-from runtime.stores.store import ALL_KINDS, ModelItem
+from runtime.stores.store import ALL_KINDS, GenerationMark, ModelItem
+
+logger = logging.getLogger("runtime.server")
 
 _MORE_ITEMS = 100
 
 
 class Planner:
-    """Plans one request; in `resources` it leaves what the turn must hold to its end, such as the thread's lock."""
+    """Plans one request; in `resources` it leaves what the turn must hold to its end, such as the thread's lock.
+
+    `mark` is what threads are to remember of the generation that answers.
+    """
 
     def __init__(
-        self, snapshot: Snapshot, caller: Caller, store: OwnerStore, locks: ThreadLocks, resources: AsyncExitStack
+        self,
+        snapshot: Snapshot,
+        caller: Caller,
+        store: OwnerStore,
+        locks: ThreadLocks,
+        resources: AsyncExitStack,
+        mark: GenerationMark | None = None,
     ) -> None:
-        self.snapshot, self.caller, self.store = snapshot, caller, store
+        self.snapshot, self.caller, self.store, self.mark = snapshot, caller, store, mark
         self._backend, self._owner = store.backend, store.owner
         self._locks, self._resources = locks, resources
 
@@ -85,7 +99,7 @@ class Planner:
         thread = ThreadMetadata(id=new_id("thread"), created_at=datetime.now(UTC))
         item = await self._user_item(message, thread)
         await self._lock(thread.id)
-        await self._backend.create_thread(self._owner, thread, [item])
+        await self._backend.create_thread(self._owner, thread, [item], generation=self.mark)
         opening = [ThreadCreatedEvent(thread=thread_response(thread)), ThreadItemDoneEvent(item=item)]
         return self._answer(thread, [item], opening=opening, title_from=_text_of(item))
 
@@ -98,7 +112,7 @@ class Planner:
     async def _continue(self, thread: ThreadMetadata, item: UserMessageItem) -> Plan:
         history = await self._history(thread.id)
         history, passed, gone = _pass_by_pending_calls(history)
-        await self._backend.write_items(self._owner, thread.id, [*passed, item], delete=gone)
+        await self._write(thread, [*passed, item], delete=gone)
         title_from = _text_of(item) if thread.title is None else None
         return self._answer(thread, [*history, item], opening=[ThreadItemDoneEvent(item=item)], title_from=title_from)
 
@@ -110,15 +124,33 @@ class Planner:
             # Sent twice, or too late: the conversation has gone on, and nothing is lost.
             notice = NoticeEvent(level="info", message="This result is no longer needed.")
             return Plan(thread, _nothing, news=[notice])
-        call = history[at].model_copy(update={"output": result, "status": "completed"})
+        call = cast(ClientToolCallItem, history[at])
+        call = call.model_copy(update={"output": result, "status": "completed"})
         history[at] = call
-        queued = next((item for item in history if _is_queued(item)), None)
-        if queued is None:
-            await self._backend.write_items(self._owner, thread.id, [call])
-            return self._answer(thread, history)
-        following = dequeue(queued)
-        await self._backend.write_items(self._owner, thread.id, [call, following], delete=[queued.id])
-        return Plan(thread, _nothing, news=[ThreadItemDoneEvent(item=following)])
+        waiting = [item for item in history if _is_queued(item)]
+        lost = [item for item in waiting if self._lost_tool(dequeue(item), history)]
+        queued = next((item for item in waiting if item not in lost), None)
+        history, changed = _declined(history, lost)
+        changed, gone = [call, *changed], [item.id for item in lost]
+        outdated = self._lost_tool(call, history)
+        if queued is not None:
+            following = dequeue(queued)
+            await self._backend.write_items(self._owner, thread.id, [*changed, following], delete=[*gone, queued.id])
+            notices = [NoticeEvent(level="info", message=OUTDATED_TOOL)] if outdated else []
+            return Plan(thread, _nothing, news=[*notices, ThreadItemDoneEvent(item=following)])
+        if outdated:
+            # An answer would go on with something that nobody offers any more: the user says how to go on.
+            await self._backend.write_items(self._owner, thread.id, changed, delete=gone)
+            return Plan(thread, _nothing, news=[NoticeEvent(level="info", message=f"{OUTDATED_TOOL} {GOES_ON}")])
+        await self._write(thread, changed, delete=gone)
+        return self._answer(thread, history)
+
+    def _lost_tool(self, call: ClientToolCallItem, history: Sequence[ThreadItem]) -> bool:
+        """Tell whether the tool behind a client tool call is gone from the configuration; the log says so."""
+        name = lost_tool(self.snapshot, call.call_id, history)
+        if name is not None:
+            logger.info("tool %r, which called the client in thread %s, is no longer declared", name, call.thread_id)
+        return name is not None
 
     async def _add_answers(self, thread_id: str, item_id: str, answers: StructuredInputSubmission) -> Plan:
         thread = await self._busy_thread(thread_id)
@@ -128,7 +160,7 @@ class Planner:
         if item.status != "pending":
             raise RequestError(409, "already_answered", f"item {item_id!r} has been {item.status} already")
         answered = _apply_answers(item, answers)
-        await self._backend.write_items(self._owner, thread.id, [answered])
+        await self._write(thread, [answered])
         history = await self._history(thread.id)
         return self._answer(thread, history, news=[ThreadItemReplacedEvent(item=answered)])
 
@@ -140,11 +172,14 @@ class Planner:
         stale = await self._backend.item_ids_after(self._owner, thread.id, item_id)
         history = await self._history(thread.id, after_it=len(stale))
         kept = [old for old in history if old.id not in set(stale)]
+        await self._remember(thread)
         return self._answer(thread, kept, stale=stale)
 
     async def _action(self, thread_id: str, item_id: str | None, action: Action[str, Any]) -> Plan:
-        built = find_action(self.snapshot, action)
-        thread, sender = await self.sender_of(thread_id, item_id)
+        try:
+            thread, sender, built = await self.action_of(thread_id, item_id, action)
+        except OutdatedWidget as outdated:
+            return _told(await self._open_thread(thread_id), outdated)
         if built.message is None:
             # A click is not a turn: it is carried out at once, also while an answer is being written.
             return Plan(thread, lambda turn: self._carry_out(turn, built, action, sender))
@@ -154,6 +189,8 @@ class Planner:
             text = built.message(context, action)
         except TemplateError as error:
             message = f"the message of action {action.type!r} can't be made of its payload: {error}"
+            if await self._is_outdated(thread, sender, action, message):
+                return _told(thread, OutdatedWidget())
             raise RequestError(400, "invalid_payload", message) from None
         item = _said(text, thread)
         said = UserMessageInput(content=item.content, attachments=[], inference_options=item.inference_options)
@@ -169,8 +206,44 @@ class Planner:
             thread_id = turn.plan.thread.id
             await turn.plan.resources.enter_async_context(self._held(thread_id))
             turn.recorder.reload(await self._open_thread(thread_id))
+            await self._remember(turn.plan.thread)
             async for event in turn.answer(await self._history(thread_id)):
                 yield event
+
+    async def action_of(
+        self, thread_id: str, item_id: str | None, action: Action[str, Any]
+    ) -> tuple[ThreadMetadata, WidgetItem | None, BuiltAction]:
+        """The thread, the widget and the declared action of a click.
+
+        Raise OutdatedWidget where the widget comes from another version of the project, RequestError, NotFoundError.
+        """
+        try:
+            built = find_action(self.snapshot, action)
+        except RequestError as refused:
+            try:
+                thread, sender = await self.sender_of(thread_id, item_id)
+            except (RequestError, NotFoundError):
+                raise refused from None
+            if refused.code == "unknown_action":
+                if sender is not None and has_action(sender, action.type):
+                    logger.info("a click in item %s does nothing: %s", item_id, refused.message)
+                    raise OutdatedWidget from None
+            elif await self._is_outdated(thread, sender, action, refused.message):
+                raise OutdatedWidget from None
+            raise
+        return *await self.sender_of(thread_id, item_id), built
+
+    async def _is_outdated(
+        self, thread: ThreadMetadata, sender: WidgetItem | None, action: Action[str, Any], why: str
+    ) -> bool:
+        """Tell whether a click that can't be carried out is the fault of a change in the project; log why if so."""
+        if sender is None or self.mark is None or not has_action(sender, action.type):
+            return False
+        then = await self._backend.load_generation(self._owner, thread.id)
+        if then is None or (then.config, then.code) == (self.mark.config, self.mark.code):
+            return False
+        logger.warning("a click in item %s, of an earlier version of the project, does nothing: %s", sender.id, why)
+        return True
 
     async def sender_of(self, thread_id: str, item_id: str | None) -> tuple[ThreadMetadata, WidgetItem | None]:
         """The thread and the widget that an action comes from. Raise RequestError, NotFoundError."""
@@ -232,6 +305,14 @@ class Planner:
         await self._lock(thread_id)
         return await self._open_thread(thread_id)
 
+    async def _write(self, thread: ThreadMetadata, items: Sequence[ThreadItem], delete: Sequence[str] = ()) -> None:
+        """Store what a turn begins with; the thread remembers the generation that answers."""
+        await self._backend.write_items(self._owner, thread.id, items, delete=delete, generation=self.mark)
+
+    async def _remember(self, thread: ThreadMetadata) -> None:
+        if self.mark is not None:
+            await self._write(thread, ())
+
     async def _lock(self, thread_id: str) -> None:
         await self._resources.enter_async_context(self._held(thread_id))
 
@@ -265,6 +346,10 @@ def _handled(
     return built.handle(context, action, sender)
 
 
+def _told(thread: ThreadMetadata, outdated: OutdatedWidget) -> Plan:
+    return Plan(thread, _nothing, news=[NoticeEvent(level="info", message=outdated.notice)])
+
+
 async def _nothing(turn: Turn) -> AsyncGenerator[Event, None]:
     return
     yield
@@ -294,17 +379,45 @@ def _is_queued(item: ThreadItem) -> TypeGuard[ModelItem]:
 
 def _pass_by_pending_calls(history: list[ThreadItem]) -> tuple[list[ThreadItem], list[ThreadItem], list[str]]:
     """Answer client tool calls that the user typed past; return the history, what changed in it, and what goes."""
-    gone = [item.id for item in history if _is_queued(item)]
+    queued = [item for item in history if _is_queued(item)]
+    history, changed = _declined(history, queued)
     kept: list[ThreadItem] = []
-    changed: list[ThreadItem] = []
     for item in history:
-        if _is_queued(item):
-            continue
         if _is_pending(item):
             item = item.model_copy(update={"status": "completed", "output": UNANSWERED})
             changed.append(item)
         kept.append(item)
-    return kept, changed, gone
+    return kept, changed, [item.id for item in queued]
+
+
+def _declined(history: list[ThreadItem], queued: Sequence[ModelItem]) -> tuple[list[ThreadItem], list[ThreadItem]]:
+    """Answer client tool calls that will never be sent; return the history without them, and what changed in it.
+
+    Each has a result already, which says nothing: that of the tool that asked for the call.
+    """
+    if not queued:
+        return history, []
+    call_ids = {dequeue(item).call_id for item in queued}
+    kept: list[ThreadItem] = []
+    changed: list[ThreadItem] = []
+    for item in history:
+        if item in queued:
+            continue
+        if isinstance(item, ModelItem) and any(
+            _is_output(raw, call_ids) for raw in item.content.get("model_items", ())
+        ):
+            told = [
+                {**raw, "output": UNANSWERED} if _is_output(raw, call_ids) else raw
+                for raw in item.content["model_items"]
+            ]
+            item = item.model_copy(update={"content": {"model_items": told}})
+            changed.append(item)
+        kept.append(item)
+    return kept, changed
+
+
+def _is_output(raw: dict[str, Any], call_ids: set[str]) -> bool:
+    return raw.get("type") == "function_call_output" and raw.get("call_id") in call_ids
 
 
 def _apply_answers(item: StructuredInputItem, submission: StructuredInputSubmission) -> StructuredInputItem:

@@ -3,68 +3,92 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from agents import Agent
+from starlette.datastructures import State
 
 from runtime.assemble.problems import Problem
-from runtime.assemble.snapshot import BuildFailed, Snapshot, build
+from runtime.assemble.snapshot import BuildFailed
 from runtime.assemble.tools import BuiltTool
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.interpolate import path_text
-from runtime.config.load import Loaded, load_config
 from runtime.config.model import Config
-from runtime.config.model.server import PythonStore
-from runtime.diagnostics import Diagnostic, has_errors
-from runtime.errors import ConfigError, RuntimeFault
+from runtime.diagnostics import Diagnostic, Place, has_errors
+from runtime.errors import ConfigError
 from runtime.live import Live
+from runtime.pool import Pool
 from runtime.server.chat import RuntimeServer
-from runtime.server.convert import build_converter
+from runtime.server.generation import Generation, build_generation
+from runtime.server.reading import Reading, read_project
+from runtime.server.reloader import Outcome, Reloader
 from runtime.server.warm import warm_up
-from runtime.stores import open_store
-from runtime.stores.adapter import ChatKitStoreAdapter
 from runtime.stores.store import ThreadStore
 
-_RELATIVE_SQLITE = "sqlite:///"
+logger = logging.getLogger("runtime.server")
 
 
 class Runtime:
-    """What `runtime.load` returns. `open` before the first request, `close` after the last; an app does both."""
+    """What `runtime.load` returns. `open` before the first request, `close` after the last; an app does both.
 
-    def __init__(self, loaded: Loaded, snapshot: Snapshot) -> None:
-        self.root, self.file, self.diagnostics = loaded.root, loaded.file, loaded.diagnostics
-        self.live = Live(snapshot, _close)
-        self.store = _open_store(snapshot)
-        self.server = RuntimeServer(self.live, self.store)
+    `reload` makes the next requests run on what the files hold by then; those that run keep what they began with.
+    """
+
+    def __init__(self, reading: Reading, environ: Mapping[str, str] | None = None) -> None:
+        loaded = reading.loaded
+        self.root, self.file, self.environ = loaded.root, loaded.file, environ
+        self.pool = Pool()
+        self.app_state = State({"runtime": self})
+        self.server = RuntimeServer(self)
+        self.live = self._first(reading)
+        self.reloader = Reloader(self)
+        self.draining = False
+        self.at_drain: list[Callable[[], None]] = []
+        """What is called when the server begins to shut down, to end what would go on for ever."""
         self._opening: asyncio.Task[None] | None = None
+
+    @property
+    def generation(self) -> Generation:
+        """The generation that serves now."""
+        return self.live.current
 
     @property
     def config(self) -> Config:
         """The configuration that serves now."""
-        return self.live.current.config
+        return self.generation.snapshot.config
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """The warnings and notes about it."""
+        return self.generation.reading.loaded.diagnostics
 
     @property
     def agents(self) -> Mapping[str, Agent[Any]]:
         """The agents, by their key in the file."""
-        return self.live.current.agents
+        return self.generation.snapshot.agents
 
     @property
     def tools(self) -> Mapping[str, BuiltTool]:
         """The tools, by their key in the file or their import path."""
-        return self.live.current.tools
+        return self.generation.snapshot.tools
 
     @property
     def widgets(self) -> Mapping[str, BuiltWidget]:
         """The widgets, by their key in the file."""
-        return self.live.current.widgets
+        return self.generation.snapshot.widgets
 
     @property
     def state(self) -> Mapping[str, Any]:
         """The objects of the `state` section, by name."""
-        return self.live.current.state
+        return self.generation.snapshot.state
+
+    @property
+    def store(self) -> ThreadStore:
+        """Where threads are kept now."""
+        return self.generation.store
 
     @property
     def is_open(self) -> bool:
@@ -73,9 +97,10 @@ class Runtime:
         return opening is not None and opening.done() and not opening.cancelled() and opening.exception() is None
 
     async def open(self) -> None:
-        """Open the store; any number of calls open it once. Raise StoreError, or RuntimeFault after `close`."""
-        if self.live.current.models.closed:
-            raise RuntimeFault("the project was closed, and its models' clients with it (load it again)")
+        """Open the store; any number of calls open it once, and after `close` it can be opened again.
+
+        Raise StoreError, or whatever the lifespan of one of the project's routes raises.
+        """
         if self._opening is None:
             self._opening = asyncio.ensure_future(self._open())
         try:
@@ -85,15 +110,64 @@ class Runtime:
             raise
 
     async def _open(self) -> None:
-        await self.store.open()
+        if self.generation.closed:
+            self.live = self._first(self.generation.reading)
+        self.draining = False
+        await self.generation.open()
         await warm_up()
 
-    async def close(self) -> None:
-        """Let running turns end, then close the store and every client of the models."""
-        await self.server.close()
-        await self.store.close()
-        await self.live.current.close()
+    async def reload(self, *, asked: bool = True) -> Outcome:
+        """Read the files again and let the next requests run on them; what is wrong with them is in the outcome.
+
+        A file that looks half-written is taken as it is only if `asked`; see `Outcome`.
+        """
+        return await self.reloader.reload(asked=asked)
+
+    async def drain(self, grace_s: float) -> None:
+        """Take no more turns; give those that run `grace_s` seconds, then end them as errors that can be retried."""
+        self.draining = True
+        for end in list(self.at_drain):
+            end()
+        await self.server.close(grace_s)
+
+    async def close(self, grace_s: float = 5.0) -> None:
+        """Drain, then close the store and whatever else was opened."""
+        await self.drain(grace_s)
+        await self.reloader.settle(grace_s)
+        await self.live.wait_closed()
+        for generation in (*self.live.old, self.generation):
+            await generation.close()
         self._opening = None
+
+    async def build(self, reading: Reading) -> Generation | tuple[Diagnostic, ...]:
+        """Build and open what was read, beside what serves; or say why that is impossible, and leave no trace of it."""
+        try:
+            made = await asyncio.to_thread(self._build, reading)
+        except ConfigError as error:
+            return tuple(error.diagnostics)
+        try:
+            await made.open()
+            made.take_over(self.generation)
+        except Exception as error:
+            await made.close()
+            if isinstance(error, BuildFailed):
+                return tuple(_diagnostic(problem, reading) for problem in error.problems)
+            logger.error("a new generation can't be opened: %s: %s", type(error).__name__, error, exc_info=error)
+            place = Place(reading.loaded.file.name)
+            return (Diagnostic("A610", f"the project can't be opened: {type(error).__name__}: {error}", place),)
+        return made
+
+    def _first(self, reading: Reading) -> Live[Generation]:
+        made = self._build(reading)
+        made.snapshot.code.publish()
+        return Live(made, _close)
+
+    def _build(self, reading: Reading) -> Generation:
+        before = self.live.current if hasattr(self, "live") else None
+        try:
+            return build_generation(reading, self.pool.share(), before, self)
+        except BuildFailed as failed:
+            raise ConfigError([_diagnostic(problem, reading) for problem in failed.problems]) from failed
 
 
 def load(path: str | Path = "agents.yaml", *, environ: Mapping[str, str] | None = None) -> Runtime:
@@ -101,37 +175,27 @@ def load(path: str | Path = "agents.yaml", *, environ: Mapping[str, str] | None 
 
     `environ` stands for the process's environment. Raise ConfigError with every mistake at once.
     """
-    loaded = load_config(Path(path), environ=environ, unset="error")
-    if loaded.config is None or has_errors(loaded.diagnostics):
-        raise ConfigError(loaded.diagnostics)
-    try:
-        snapshot = build(loaded.config, loaded.root.resolve(), loaded.environ, build_converter)
-    except BuildFailed as failed:
-        raise ConfigError([_diagnostic(problem, loaded) for problem in failed.problems]) from failed
-    return Runtime(loaded, snapshot)
+    return build_runtime(read_project(Path(path).absolute(), environ), environ)
 
 
-def _diagnostic(problem: Problem, loaded: Loaded) -> Diagnostic:
+def build_runtime(reading: Reading, environ: Mapping[str, str] | None = None) -> Runtime:
+    """Build a project that has been read. Raise ConfigError with every mistake at once."""
+    if reading.loaded.config is None or has_errors(reading.loaded.diagnostics):
+        raise ConfigError(reading.loaded.diagnostics)
+    return Runtime(reading, environ)
+
+
+def _diagnostic(problem: Problem, reading: Reading) -> Diagnostic:
+    places = reading.loaded.places
     return Diagnostic(
         problem.code,
         problem.message,
-        loaded.places.value(problem.path),
+        places.value(problem.path),
         hint=problem.hint,
         path=path_text(problem.path),
-        length=loaded.places.length(problem.path),
+        length=places.length(problem.path),
     )
 
 
-def _open_store(snapshot: Snapshot) -> ThreadStore:
-    declared = snapshot.config.store
-    if isinstance(declared, PythonStore):
-        assert snapshot.own_store is not None
-        return ChatKitStoreAdapter(snapshot.own_store, lambda owner: {"user_id": owner})
-    url = declared.url
-    if url.startswith(_RELATIVE_SQLITE) and not url.startswith(_RELATIVE_SQLITE + "/"):
-        url = _RELATIVE_SQLITE + os.fspath(snapshot.root / url.removeprefix(_RELATIVE_SQLITE))
-    return open_store(url)
-
-
-async def _close(snapshot: Snapshot) -> None:
-    await snapshot.close()
+async def _close(generation: Generation) -> None:
+    await generation.close()

@@ -20,6 +20,7 @@ from chatkit.agents import ResponseStreamConverter
 from chatkit.server import agents_sdk_user_agent_override
 from chatkit.types import (
     ClientToolCallItem,
+    ErrorEvent,
     StreamOptions,
     StreamOptionsEvent,
     ThreadItem,
@@ -30,6 +31,7 @@ from chatkit.types import (
 
 from runtime.assemble.context import Asked, Outbox, RuntimeContext, Surroundings, new_context
 from runtime.assemble.snapshot import Snapshot
+from runtime.live import Lease
 from runtime.server.convert import to_model_input
 from runtime.server.failure import error_event
 from runtime.server.record import Recorder, to_the_end
@@ -45,6 +47,8 @@ logger = logging.getLogger("runtime.server")
 DEFAULT_MAX_TURNS = 10
 TITLE_WAIT_S = 5.0
 """How long a finished answer keeps its stream open for a title that is still being written."""
+
+_STORED = frozenset({"thread.item.done", "thread.item.replaced", "thread.item.removed"})
 
 
 @dataclass(slots=True)
@@ -65,11 +69,22 @@ class Plan:
     resources: AsyncExitStack = field(default_factory=AsyncExitStack)
 
 
+Tasks = dict[asyncio.Task[None], "Turn"]
+"""What runs on behalf of turns, and of which."""
+
+
 class Turn:
     """Carries out a plan; `channel` is where its bytes come out."""
 
-    def __init__(self, snapshot: Snapshot, caller: Caller, store: OwnerStore, plan: Plan) -> None:
-        self.snapshot, self.caller, self.plan = snapshot, caller, plan
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        caller: Caller,
+        store: OwnerStore,
+        plan: Plan,
+        lease: Lease[Any] | None = None,
+    ) -> None:
+        self.snapshot, self.caller, self.plan, self._lease = snapshot, caller, plan, lease
         self.channel = Channel()
         self.recorder = Recorder(store, plan.thread, plan.stale)
         self.around = Surroundings(snapshot.widgets, snapshot.state)
@@ -84,43 +99,58 @@ class Turn:
             config=snapshot.config,
         )
         self._title: asyncio.Task[None] | None = None
-        self._running = self._cancelled = False
+        self._running = self._stopped = self._produced = False
+        self._end_message: str | None = None
 
-    def start(self, tasks: set[asyncio.Task[None]]) -> None:
+    def start(self, tasks: Tasks) -> None:
         """Run in a task of its own; it is kept among `tasks` while it runs."""
         self._tasks = tasks
         self._task = self._keep(self._run(), "turn")
 
     def cancel(self) -> None:
-        """End the turn early; what it said so far is stored."""
-        if self._cancelled:
+        """End the turn early, because its client went away; what it said so far is stored."""
+        if self._stopped:
             # A second cancellation would cut off the storing of what was said.
             return
-        self._cancelled = True
+        self._stopped = True
         if self._running:
             self._task.cancel()
 
+    def end(self, message: str) -> None:
+        """End the turn early, because the server has to; what it said so far is stored.
+
+        The stream ends with an error that has this message and may be retried. A turn that has said everything is only
+        not made to wait for its title.
+        """
+        if self._title is not None:
+            self._title.cancel()
+        if self._stopped or self._produced:
+            return
+        self._end_message = message
+        self.cancel()
+
     def _keep(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=f"{name} {self.plan.thread.id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = self
+        task.add_done_callback(self._tasks.pop)
         return task
 
     async def _run(self) -> None:
         """Produce, store and send every event; an error becomes an event of its own."""
         self._running = True
         try:
-            if self._cancelled:
-                # A task that is cancelled before its first step would never come to the end of this block.
-                raise asyncio.CancelledError
             self._open()
             await self._produce()
             await self._finish()
         except asyncio.CancelledError:
             await to_the_end(self._cut_off())
-            raise
+            if self._end_message is None:
+                raise
+            logger.info("turn %s was ended: %s", self.caller.request_id, self._end_message)
+            self.channel.put(frame(ErrorEvent(code="custom", message=self._end_message, allow_retry=True)))
         except Exception as error:
-            await self._cut_off()
+            self._produced = True
+            await to_the_end(self._cut_off())
             self.channel.put(frame(error_event(error, self.caller.request_id)))
         finally:
             self.channel.close()
@@ -130,9 +160,15 @@ class Turn:
         allow_cancel = self.snapshot.config.chat.allow_cancel
         options = StreamOptionsEvent(stream_options=StreamOptions(allow_cancel=allow_cancel))
         self.channel.put(b"".join(frame(event) for event in (*self.plan.opening, options, *self.plan.news)))
+        if self._stopped:
+            # A task that is cancelled before its first step would never come to the end of its work.
+            raise asyncio.CancelledError
         if self.plan.title_from is not None and self.snapshot.write_title is not None:
             # It may outlive the turn: somebody has to hold it, and to end it when the server closes.
             self._title = self._keep(self._write_title(self.plan.title_from), "title")
+            if self._lease is not None:
+                lease = self._lease.again()
+                self._title.add_done_callback(lambda _: lease.release())
 
     async def _produce(self) -> None:
         put_soon, grow = self.channel.put_soon, self.recorder.grow
@@ -147,11 +183,20 @@ class Turn:
 
     async def send(self, event: Event) -> None:
         """Store an event and send what the client is to see of it."""
-        if not isinstance(event, TextDelta):
-            for seen in await self.recorder.record(event):
-                self.channel.put(frame(seen))
+        if isinstance(event, TextDelta):
+            return
+        if event.type in _STORED:
+            # Whatever ends the turn: what was stored is sent as well.
+            await to_the_end(self._record(event))
+        else:
+            await self._record(event)
+
+    async def _record(self, event: ThreadStreamEvent) -> None:
+        for seen in await self.recorder.record(event):
+            self.channel.put(frame(seen))
 
     async def _finish(self) -> None:
+        self._produced = True
         await self.recorder.finish()
         await self._send_client_calls()
         for event in await self.recorder.thread_changes():

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from runtime.assemble.code import ResolveError
 from runtime.assemble.problems import BuildError
 from runtime.assemble.widgets import BuiltWidget, WidgetBuildError, WidgetError, build_widget, build_widgets
+from runtime.config.files import ProjectFiles
 from runtime.config.model import Config
 from runtime.config.model.widgets import PythonWidget, TemplateWidget
 
@@ -27,7 +28,9 @@ def never(path: str) -> object:
 
 
 def build_python(renderer: object, **more: Any) -> BuiltWidget:
-    return build_widget("custom", PythonWidget(python="app.cards:build", **more), Path("project"), lambda _: renderer)
+    return build_widget(
+        "custom", PythonWidget(python="app.cards:build", **more), ProjectFiles(Path("project")), lambda _: renderer
+    )
 
 
 def card(value: str) -> dict[str, Any]:
@@ -129,7 +132,7 @@ def test_a_renderer_gets_the_data_as_it_is_and_not_the_object_itself() -> None:
     ],
 )
 async def test_data_that_does_not_fit_the_schema_is_told_with_its_field(data: Any, message: str) -> None:
-    tree = build_widget("order", TemplateWidget(template=CARD, data=SCHEMA), Path("project"), never)
+    tree = build_widget("order", TemplateWidget(template=CARD, data=SCHEMA), ProjectFiles(Path("project")), never)
     for widget in (tree, build_python(lambda _: card("x"), data=SCHEMA)):
         with pytest.raises(WidgetError) as caught:
             await widget.arender(data)
@@ -137,13 +140,13 @@ async def test_data_that_does_not_fit_the_schema_is_told_with_its_field(data: An
 
 
 def test_data_may_be_a_model() -> None:
-    widget = build_widget("order", TemplateWidget(template=CARD, data=SCHEMA), Path("project"), never)
+    widget = build_widget("order", TemplateWidget(template=CARD, data=SCHEMA), ProjectFiles(Path("project")), never)
     assert widget.render(Order(id="a")) == widget.render({"id": "a"})
 
 
 def test_the_copy_text_is_filled_in_from_the_data() -> None:
     config = TemplateWidget(template=CARD, data=SCHEMA, copy_text="Order {{ id }}{{ ' ' ~ tags if tags }}")
-    widget = build_widget("order", config, Path("project"), never)
+    widget = build_widget("order", config, ProjectFiles(Path("project")), never)
     assert widget.copy_text({"id": 'a"b'}) == 'Order a"b'
     lone = build_python(lambda _: card("x"), copy_text="{{ total }}")
     assert lone.copy_text({"total": 3}) == "3"
@@ -155,7 +158,7 @@ def test_the_copy_text_is_filled_in_from_the_data() -> None:
 def test_a_sample_that_does_not_work_is_found_when_the_widget_is_built() -> None:
     def build(sample: dict[str, Any]) -> BuiltWidget:
         config = TemplateWidget(template=CARD, data=SCHEMA, sample=sample)
-        return build_widget("order", config, Path("project"), never)
+        return build_widget("order", config, ProjectFiles(Path("project")), never)
 
     assert build({"id": "a"}).sample == {"id": "a"}
     with pytest.raises(WidgetError, match=r"the sample does not work: data.id: expected a string, got 7"):
@@ -167,8 +170,10 @@ def test_a_sample_that_does_not_work_is_found_when_the_widget_is_built() -> None
 def test_a_sample_shows_a_value_that_a_component_does_not_take() -> None:
     tree = {"type": "Card", "children": [{"type": "Icon", "name": "{{ icon }}"}]}
     with pytest.raises(WidgetError, match=r"name: .*is not one of .*did you mean 'search'"):
-        build_widget("x", TemplateWidget(template=tree, sample={"icon": "serch"}), Path("project"), never)
-    build_widget("x", TemplateWidget(template=tree, sample={"icon": "lucide:sun"}), Path("project"), never)
+        build_widget("x", TemplateWidget(template=tree, sample={"icon": "serch"}), ProjectFiles(Path("project")), never)
+    build_widget(
+        "x", TemplateWidget(template=tree, sample={"icon": "lucide:sun"}), ProjectFiles(Path("project")), never
+    )
 
 
 async def test_a_sample_can_be_tried_through_any_renderer() -> None:
@@ -187,7 +192,7 @@ def test_a_path_that_leads_nowhere_or_to_no_function_is_an_error_of_the_widget()
         raise ResolveError(f"no module named {path!r}", "did you mean 'app'?")
 
     with pytest.raises(WidgetError) as caught:
-        build_widget("custom", PythonWidget(python="ap.cards:build"), Path("project"), lost)
+        build_widget("custom", PythonWidget(python="ap.cards:build"), ProjectFiles(Path("project")), lost)
     assert str(caught.value) == "widget 'custom': no module named 'ap.cards:build' (did you mean 'app'?)"
     assert isinstance(caught.value, BuildError)
     with pytest.raises(WidgetError, match=r"python: 'app.cards:build' is not a function \(data -> widget\)"):
@@ -197,13 +202,16 @@ def test_a_path_that_leads_nowhere_or_to_no_function_is_an_error_of_the_widget()
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("widgets/ordr.json", "widgets/ordr.json: there is no such file (did you mean 'order.json'?)"),
-        ("cards/order.json", "cards/order.json: there is no such file (looked for 'cards/order.json' in the project"),
-        ("../order.json", "../order.json: stands outside the project folder"),
-        ("/etc/hostname", "/etc/hostname: stands outside the project folder"),
-        ("widgets", "widgets: can't be read: is a directory"),
+        (
+            "widgets/ordr.json",
+            "widgets/ordr.json: the file 'widgets/ordr.json' does not exist (did you mean 'widgets/order.json'?)",
+        ),
+        ("cards/order.json", "cards/order.json: the file 'cards/order.json' does not exist"),
+        ("../order.json", "../order.json: the file '../order.json' is outside of the project folder"),
+        ("/etc/hostname", "/etc/hostname: the file '/etc/hostname' is outside of the project folder"),
+        ("widgets", "widgets: the file 'widgets' is a folder"),
         ("widgets/broken.json", "widgets/broken.json: not JSON at line 2, column 2: expecting"),
-        ("widgets/bytes.json", "widgets/bytes.json: not JSON: the file is not UTF-8 text"),
+        ("widgets/bytes.json", "widgets/bytes.json: the file is UTF-16 (save it as UTF-8)"),
         ("widgets/list.json", "widgets/list.json: expected an object, got []"),
         ("widgets/deep.json", "widgets/deep.json: nested too deep"),
     ],
@@ -218,15 +226,15 @@ def test_a_file_that_is_no_template_is_named_with_the_way_out(tmp_path: Path, pa
     (root / "widgets" / "list.json").write_text("[]", encoding="utf-8")
     (root / "widgets" / "deep.json").write_text('{"a":' * 100_000, encoding="utf-8")
     with pytest.raises(WidgetError) as caught:
-        build_widget(path, TemplateWidget(template=path), root, never)
+        build_widget(path, TemplateWidget(template=path), ProjectFiles(root), never)
     assert caught.value.message.startswith(message)
 
 
 def test_a_schema_that_is_none_or_leads_elsewhere_is_refused_without_a_download() -> None:
     with pytest.raises(WidgetError, match=r"data.type: not a JSON Schema: expected .*did you mean 'object'"):
-        build_widget("x", TemplateWidget(template=CARD, data={"type": "objct"}), Path("project"), never)
+        build_widget("x", TemplateWidget(template=CARD, data={"type": "objct"}), ProjectFiles(Path("project")), never)
     schema = {"$ref": "http://127.0.0.1:9/schema.json"}
-    widget = build_widget("x", TemplateWidget(template=CARD, data=schema), Path("project"), never)
+    widget = build_widget("x", TemplateWidget(template=CARD, data=schema), ProjectFiles(Path("project")), never)
     with pytest.raises(WidgetError, match=r"the schema refers to 'http://127.0.0.1:9/schema.json', which it does not"):
         widget.render({"id": "a"})
 
@@ -238,7 +246,7 @@ def config(**widgets: Any) -> Config:
 
 def test_every_widget_of_a_file_is_built_by_name() -> None:
     declared = config(order={"template": CARD}, custom={"python": "app:build"}, report={"type": "sections", **REPORT})
-    built = build_widgets(declared, Path("project"), lambda path: build_async)
+    built = build_widgets(declared, ProjectFiles(Path("project")), lambda path: build_async)
     assert {name: widget.name for name, widget in built.items()} == {name: name for name in declared.widgets}
 
 
@@ -253,7 +261,7 @@ def test_the_mistakes_of_all_widgets_are_reported_at_once() -> None:
         custom={"python": "app:build"},
     )
     with pytest.raises(WidgetBuildError) as caught:
-        build_widgets(declared, Path("project"), lambda path: "no function")
+        build_widgets(declared, ProjectFiles(Path("project")), lambda path: "no function")
     assert [name for name, _ in caught.value.errors] == ["lost", "wrong", "custom"]
     assert str(caught.value).splitlines()[1] == (
         "widget 'wrong': children[0].type: unknown component 'Txt' (did you mean 'Text'?)"

@@ -7,6 +7,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from runtime.assemble.widgets import build_widget, check_components
+from runtime.config.files import ProjectFiles
 from runtime.config.model.widgets import Widget
 
 PAGE = Path(__file__).parents[2] / "docs" / "widgets.md"
@@ -17,7 +18,9 @@ EXAMPLES = {name: entry for block in BLOCKS for name, entry in yaml.safe_load(bl
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_example_in_the_documentation_renders_its_sample(name: str) -> None:
     entry: dict[str, Any] = EXAMPLES[name]
-    widget = build_widget(name, TypeAdapter(Widget).validate_python(entry), PAGE.parent, lambda path: path)
+    widget = build_widget(
+        name, TypeAdapter(Widget).validate_python(entry), ProjectFiles(PAGE.parent), lambda path: path
+    )
     assert widget.warnings == ()
     assert widget.sample == entry["sample"]
     assert check_components(widget.render(widget.sample).model_dump(exclude_none=True)) == []

@@ -6,6 +6,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from runtime.assemble.widgets import BuiltWidget, WidgetError, build_widget, check_components
+from runtime.config.files import ProjectFiles
 from runtime.config.model.widgets import SectionsWidget, TemplateWidget
 
 SECTIONS = [
@@ -25,7 +26,7 @@ DATA = {
 
 def build(*sections: dict[str, Any], **more: Any) -> BuiltWidget:
     config = TypeAdapter(SectionsWidget).validate_python({"type": "sections", "sections": list(sections), **more})
-    return build_widget("report", config, Path("project"), lambda path: path)
+    return build_widget("report", config, ProjectFiles(Path("project")), lambda path: path)
 
 
 def draw(widget: BuiltWidget, data: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def test_a_section_without_content_is_left_out_with_its_heading() -> None:
 )
 def test_the_root_of_a_template_file_may_be_the_shorthand(tmp_path: Path, root: dict[str, Any]) -> None:
     (tmp_path / "report.json").write_text(json.dumps(root), encoding="utf-8")
-    widget = build_widget("report", TemplateWidget(template="report.json"), tmp_path, lambda path: path)
+    widget = build_widget("report", TemplateWidget(template="report.json"), ProjectFiles(tmp_path), lambda path: path)
     assert widget.render(DATA) == build(*SECTIONS, title=SHORTHAND["title"]).render(DATA)
 
 
@@ -94,11 +95,11 @@ def test_a_wrapped_file_may_carry_schema_copy_text_and_sample(tmp_path: Path) ->
     inner = {"sections": [{"type": "text", "text": "{{ city }}"}]}
     root = {"type": "widget", "widget": inner, "data": schema, "copy_text": "in {{ city }}", "sample": {"city": "Oslo"}}
     (tmp_path / "report.json").write_text(json.dumps(root), encoding="utf-8")
-    widget = build_widget("report", TemplateWidget(template="report.json"), tmp_path, lambda path: path)
+    widget = build_widget("report", TemplateWidget(template="report.json"), ProjectFiles(tmp_path), lambda path: path)
     assert (widget.data_schema, widget.sample) == (schema, {"city": "Oslo"})
     assert widget.copy_text({"city": "Rome"}) == "in Rome"
     config = TemplateWidget(template="report.json", copy_text="mine", sample={"city": "Bern"})
-    mine = build_widget("report", config, tmp_path, lambda path: path)
+    mine = build_widget("report", config, ProjectFiles(tmp_path), lambda path: path)
     assert (mine.copy_text({}), mine.sample) == ("mine", {"city": "Bern"})
 
 
@@ -134,7 +135,7 @@ def test_a_wrapped_file_may_carry_schema_copy_text_and_sample(tmp_path: Path) ->
 def test_a_mistake_in_a_file_is_told_with_its_path(tmp_path: Path, root: dict[str, Any], message: str) -> None:
     (tmp_path / "report.json").write_text(json.dumps(root), encoding="utf-8")
     with pytest.raises(WidgetError) as caught:
-        build_widget("report", TemplateWidget(template="report.json"), tmp_path, lambda path: path)
+        build_widget("report", TemplateWidget(template="report.json"), ProjectFiles(tmp_path), lambda path: path)
     assert caught.value.message.startswith(f"report.json: {message}")
 
 

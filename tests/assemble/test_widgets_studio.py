@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.assemble.widgets import BuiltWidget, WidgetError, build_widget
+from runtime.config.files import ProjectFiles
 from runtime.config.model.widgets import TemplateWidget
 
 # As ChatKit Studio writes them: expressions outside the quotes, loops and conditions with dashes.
@@ -85,7 +86,7 @@ def definition(template: str, **more: Any) -> dict[str, Any]:
 
 def build(folder: Path, template: str, **more: Any) -> BuiltWidget:
     (folder / "export.widget").write_text(json.dumps(definition(template, **more)), encoding="utf-8")
-    return build_widget("export", TemplateWidget(template="export.widget"), folder, lambda path: path)
+    return build_widget("export", TemplateWidget(template="export.widget"), ProjectFiles(folder), lambda path: path)
 
 
 @pytest.mark.parametrize(("template", "data"), EXPORTS)
@@ -165,7 +166,10 @@ def test_components_newer_than_the_sdk_are_a_warning_in_an_export_and_an_error_w
     )
     with pytest.raises(WidgetError, match=r"the sample does not work: .*unknown component 'Hologram'"):
         build_widget(
-            "export", TemplateWidget(template="export.widget", sample={"title": "x"}), tmp_path, lambda path: path
+            "export",
+            TemplateWidget(template="export.widget", sample={"title": "x"}),
+            ProjectFiles(tmp_path),
+            lambda path: path,
         )
 
 
@@ -204,7 +208,7 @@ def test_what_fails_is_told_without_a_word_of_python(
 def test_a_broken_file_is_refused_when_it_is_read(tmp_path: Path, content: dict[str, Any], message: str) -> None:
     (tmp_path / "x.widget").write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(WidgetError) as caught:
-        build_widget("x", TemplateWidget(template="x.widget"), tmp_path, lambda path: path)
+        build_widget("x", TemplateWidget(template="x.widget"), ProjectFiles(tmp_path), lambda path: path)
     assert caught.value.message == f"x.widget: {message}"
 
 

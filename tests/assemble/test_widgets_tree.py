@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from runtime.assemble.widgets import BuiltWidget, WidgetError, build_widget
+from runtime.config.files import ProjectFiles
 from runtime.config.model.widgets import TemplateWidget
 
 
 def build(*children: Any, **more: Any) -> BuiltWidget:
     template = {"type": "Card", "children": list(children)}
-    return build_widget("card", TemplateWidget(template=template, **more), Path("project"), lambda path: path)
+    return build_widget(
+        "card", TemplateWidget(template=template, **more), ProjectFiles(Path("project")), lambda path: path
+    )
 
 
 def draw(*children: Any, data: dict[str, Any]) -> list[Any]:
@@ -234,7 +237,7 @@ def test_a_name_in_the_copy_text_is_held_against_the_schema_too() -> None:
 def test_a_large_tree_needs_no_recompilation(tmp_path: Path) -> None:
     tree = {"type": "Card", "children": [text("{{ a }} and {{ b }}") for _ in range(100)]}
     (tmp_path / "card.json").write_text(json.dumps(tree), encoding="utf-8")
-    widget = build_widget("card", TemplateWidget(template="card.json"), tmp_path, lambda path: path)
+    widget = build_widget("card", TemplateWidget(template="card.json"), ProjectFiles(tmp_path), lambda path: path)
     (tmp_path / "card.json").unlink()
     shown = widget.render({"a": 1, "b": 2}).model_dump(exclude_none=True)
     assert shown["children"] == [text("1 and 2")] * 100

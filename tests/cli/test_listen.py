@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+import asyncio
+import signal
 import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import pytest
 
 from runtime.cli.listen import app_in_background, bind, url_of
+from runtime.cli.workers import Workers
 from runtime.errors import ConfigError, RuntimeFault, UsageError
 
 
@@ -61,3 +69,111 @@ def test_a_free_port_is_a_real_one() -> None:
         assert url_of(listener).startswith("http://127.0.0.1:")
         with socket.create_connection(listener.getsockname()):
             assert listener.getsockname()[1] > 0
+
+
+@contextmanager
+def draining(way: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run `tests.cli.draining` until the block ends; gives the process and the address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.cli.draining", way],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    assert process.stdout is not None
+    try:
+        yield process, process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@contextmanager
+def reading(url: str) -> Iterator[tuple[httpx.Response, Iterator[bytes]]]:
+    with httpx.Client(trust_env=False, timeout=20) as client, client.stream("GET", f"{url}/stream") as answer:
+        chunks = answer.iter_raw()
+        assert next(chunks) == b"one "
+        yield answer, chunks
+
+
+def stop(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> None:
+    """Send a signal, and wait until the app has begun to drain."""
+    process.send_signal(number)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "draining\n"
+
+
+def test_the_app_ends_its_streams_while_their_clients_still_read() -> None:
+    with draining("ends") as (process, url), reading(url) as (_, chunks), socket.create_connection(_at(url)) as idle:
+        stop(process)
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(url, trust_env=False)
+        assert idle.recv(1) == b""
+        out, err = process.communicate("go on\n", timeout=20)
+        assert b"".join(chunks) == b"two"
+        assert (process.returncode, out, err) == (0, "closed\nleft\n", "")
+
+
+def test_what_goes_on_after_the_drain_is_cut() -> None:
+    with draining("endless") as (process, url), reading(url) as (_, chunks):
+        stop(process)
+        out, err = process.communicate("go on\n", timeout=20)
+        with pytest.raises(httpx.RemoteProtocolError):
+            list(chunks)
+        assert (process.returncode, out) == (0, "closed\nleft\n")
+        assert "Cancel 1 running task" in err
+
+
+def test_a_second_ctrl_c_waits_for_nothing() -> None:
+    with draining("never drained") as (process, url), reading(url):
+        stop(process, signal.SIGINT)
+        assert process.stdin is not None
+        process.stdin.write("go on\n")
+        process.stdin.flush()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) != 0
+        assert process.stdout is not None
+        assert "left" not in process.stdout.read()
+
+
+def test_a_drain_that_fails_is_in_the_log_and_the_server_ends_all_the_same() -> None:
+    with draining("broken") as (process, _):
+        stop(process)
+        out, err = process.communicate(timeout=20)
+        assert (process.returncode, out) == (0, "closed\nleft\n")
+        assert "the answers that run could not be ended: OSError: the disk is full" in err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_function_that_hangs_is_named_and_does_not_hold_up_the_end(number: int, code: int) -> None:
+    with draining("drained") as (process, url):
+        assert httpx.get(f"{url}/hang", trust_env=False).status_code == 200
+        assert process.stdout is not None
+        assert process.stdout.readline() == "hanging\n"
+        stop(process, number)
+        out, err = process.communicate("go on\n", timeout=20)
+        assert (process.returncode, out) == (code, "closed\n")
+        assert "__main__:hang still runs in a thread: the server ends without it" in err
+
+
+async def test_workers_know_what_runs_in_them_and_wait_for_no_thread() -> None:
+    workers, begun, go_on = Workers(), threading.Event(), threading.Event()
+    asyncio.get_running_loop().set_default_executor(workers)
+
+    def wait() -> bool:
+        begun.set()
+        return go_on.wait(20)
+
+    slow = asyncio.create_task(asyncio.to_thread(wait))
+    assert await asyncio.to_thread(begun.wait, 20)
+    assert workers.still_running(0) == [f"{__name__}:{wait.__qualname__}"]
+    workers.shutdown(wait=True)
+    go_on.set()
+    assert await slow is True
+    assert workers.still_running(20) == []
+
+
+def _at(url: str) -> tuple[str, int]:
+    host, port = url.removeprefix("http://").split(":")
+    return host, int(port)

@@ -146,7 +146,7 @@ def test_dev_answers_this_machine_alone_and_logs_each_request(project: Path) -> 
         _, out = server.stop(signal.SIGTERM)
     assert f"chatkit-runtime chat --url {server.url}" in out
     assert f"curl -N {server.url} " in out
-    assert "this version does not reload" in out
+    assert "edit a file of the project, and the next message runs on it" in out
     assert out.count("POST /chatkit") == 4
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from runtime.config import mistakes
-from runtime.config.interpolate import interpolate
+from runtime.config.interpolate import interpolate, redact
 from runtime.config.mistakes import build_config, schema_diagnostics
 from runtime.config.model import Config
 from runtime.config.schema import config_schema
@@ -50,6 +50,7 @@ def test_every_property_has_a_description() -> None:
     ]
     assert len(properties) > 100
     assert [path for path, item in properties if not item.get("description")] == []
+    assert [path for path, item in properties if "\n" in item["description"]] == []
 
 
 def test_every_mapping_of_the_language_is_closed() -> None:
@@ -203,6 +204,37 @@ def test_every_refusal_is_explained(path: tuple[Any, ...], value: Any) -> None:
     assert not any(
         word in diagnostic.message for diagnostic in found for word in ("<class", "NoneType", "dict", "Input should")
     )
+
+
+@pytest.mark.parametrize(("written", "token"), [("", None), ('""', None), ("s3cret", "s3cret"), ("007", "007")])
+def test_an_empty_admin_token_counts_as_none(written: str, token: str | None) -> None:
+    text = f"version: 1\nagents: {{a: {{model: m}}}}\nadmin: {{token: {written}}}\n"
+    config, found = build_config(interpolate(read_yaml(text, "a.yaml"), {}))
+    assert found == []
+    assert config is not None
+    assert config.admin.token == token
+
+
+def test_an_admin_token_that_is_not_set_or_set_to_nothing_counts_as_none() -> None:
+    text = 'version: 1\nagents: {a: {model: m}}\nadmin: {token: "${ADMIN_TOKEN:-}"}\n'
+    tokens = []
+    for environ in ({}, {"ADMIN_TOKEN": ""}, {"ADMIN_TOKEN": "12"}):
+        config, found = build_config(interpolate(read_yaml(text, "a.yaml"), environ))
+        assert found == []
+        assert config is not None
+        tokens.append(config.admin.token)
+    assert tokens == [None, None, "12"]
+
+
+def test_a_token_is_never_shown() -> None:
+    config = Config.model_validate({**SMALL, "admin": {"token": "s3cret"}})
+    assert redact(config)["admin"] == {"token": "***"}
+
+
+def test_a_file_that_says_nothing_of_reloads_gets_the_defaults() -> None:
+    config = Config.model_validate(SMALL)
+    assert (config.reload.generations, config.reload.at_limit) == (8, "wait")
+    assert (config.server.grace, config.admin.token) == (10.0, None)
 
 
 def test_a_mistake_that_the_schema_does_not_see_is_still_reported(monkeypatch: pytest.MonkeyPatch) -> None:

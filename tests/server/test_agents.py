@@ -131,7 +131,7 @@ async def test_a_declared_model_that_nobody_uses_needs_no_key(chat: MakeChat) ->
 
 async def test_no_traces_leave_the_process(chat: MakeChat) -> None:
     client = await chat()
-    assert client.runtime.live.current.run_config.tracing_disabled is True
+    assert client.runtime.generation.snapshot.run_config.tracing_disabled is True
 
 
 async def test_two_models_at_one_endpoint_share_a_client_and_the_project_closes_it(chat: MakeChat) -> None:
@@ -142,7 +142,8 @@ async def test_two_models_at_one_endpoint_share_a_client_and_the_project_closes_
     }
     agents = {"a": {}, "b": {"model": "other"}, "c": {"model": "third"}}
     client = await chat({"entry": "a", "models": models, "agents": agents})
-    clients = client.runtime.live.current.models._clients
-    assert len(clients) == 2
+    one, other, third = (client.runtime.agents[name].model for name in ("a", "b", "c"))
+    assert one._client is other._client is not third._client
     await client.runtime.close()
-    assert all(made.is_closed() for made in clients.values())
+    assert one._client.is_closed()
+    assert third._client.is_closed()

@@ -27,7 +27,7 @@ async def test_health_says_ok_without_the_store(chat: MakeChat) -> None:
     client = await chat()
     assert (await client.get("/health")).json == {"status": "ok"}
     ready = (await client.get("/ready")).json
-    assert (ready["status"], ready["generation"]) == ("ready", client.runtime.live.current.generation)
+    assert (ready["status"], ready["generation"]) == ("ready", client.runtime.generation.number)
 
 
 async def test_ready_is_a_503_when_the_store_can_not_be_reached(
@@ -335,7 +335,7 @@ class Mine(DictStore):
     assert first.said == ["Fine."]
     assert len((await client.call("threads.list")).json["data"]) == 1
     assert len(await client.items(first.thread_id)) == 2
-    assert {"user_id": "local"} in client.runtime.live.current.code.resolve("own:seen")
+    assert {"user_id": "local"} in client.runtime.generation.snapshot.code.resolve("own:seen")
 
 
 async def test_a_middleware_around_the_app_takes_nothing_from_streams_or_disconnects(chat: MakeChat) -> None:

@@ -269,7 +269,7 @@ async def test_state_a_context_class_and_a_request_context_reach_tools_under_the
     assert (await _use_again(client, "count"))[2] == "2 Hello Ida, 1 top shelf"
     assert client.runtime.state["cats"] == {"n": 2}
     assert (await _use_again(client, "asked"))[2] == "ida"
-    assert issubclass(client.runtime.live.current.context_type, RuntimeContext)
+    assert issubclass(client.runtime.generation.snapshot.context_type, RuntimeContext)
 
 
 async def test_a_request_context_may_be_async(chat: MakeChat) -> None:

@@ -122,7 +122,7 @@ async def wait_long() -> str:
     client = await chat({"agents": {"helper": {"tools": ["acts:wait_long"]}}}, acts_py=code)
     client.player.replies = [["Let me see.", call("wait_long")], "Something else."]
     answer = client.begin("go")
-    await client.runtime.live.current.code.resolve("acts:reached").wait()
+    await client.runtime.generation.snapshot.code.resolve("acts:reached").wait()
     await answer.until(lambda so_far: so_far.said)
     answer.leave()
     await answer.end()

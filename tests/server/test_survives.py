@@ -68,7 +68,7 @@ class Context(RuntimeContext):
 """
     client = await chat({"context_class": "own:Context"}, own_py=code)
     refused = await client.say("hello")
-    client.runtime.live.current.code.modules["own"].__dict__["broken"] = False
+    client.runtime.generation.snapshot.code.modules["own"].__dict__["broken"] = False
     thread = (await client.call("threads.list")).json["data"][0]["id"]
 
     assert refused.status == 500

@@ -142,7 +142,7 @@ async def test_a_description_in_the_file_overrides_the_docstring_and_the_sdk_obj
 ) -> None:
     client = await _with(chat, {"one": {"python": "acts:decorated", "description": "Mine."}, "two": "acts:decorated"})
     first, second = (client.runtime.tools[name].tool for name in ("one", "two"))
-    original = client.runtime.live.current.code.resolve("acts:decorated")
+    original = client.runtime.generation.snapshot.code.resolve("acts:decorated")
     assert isinstance(first, FunctionTool)
     assert isinstance(second, FunctionTool)
     assert (first.name, first.description) == ("one", "Mine.")
@@ -310,7 +310,7 @@ async def test_hosted_tools_become_the_sdks_objects_with_their_options(chat: Mak
     assert painter.tool_config == {"type": "image_generation", "partial_images": 3, "size": "1024x1024"}
     assert isinstance(sandbox, CodeInterpreterTool)
     assert sandbox.tool_config["container"] == {"type": "auto", "file_ids": ["file_1"]}
-    assert client.runtime.live.current.partial_images == 3
+    assert client.runtime.generation.snapshot.partial_images == 3
 
 
 async def test_every_mistake_of_the_tools_is_reported_at_once(chat: MakeChat) -> None:

@@ -10,7 +10,7 @@ from runtime.config.model.actions import Action
 from runtime.config.model.agents import Agent
 from runtime.config.model.chat import Chat
 from runtime.config.model.models import Model
-from runtime.config.model.server import Limits, Server, Store, UrlStore
+from runtime.config.model.server import Admin, Limits, Reload, Server, Store, UrlStore
 from runtime.config.model.tools import Tool
 from runtime.config.model.types import ImportPath, Section
 from runtime.config.model.widgets import Widget
@@ -58,6 +58,10 @@ class Config(Section):
     """What a request may be at most."""
     server: Server = Server()
     """How requests come in."""
+    reload: Reload = Reload()
+    """How an edit takes effect while answers are running."""
+    admin: Admin = Admin()
+    """Who may use the routes below `/-/`."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,12 +1,12 @@
-"""The sections `store`, `limits` and `server`: where threads are kept, and how requests come in."""
+"""The sections `store`, `limits`, `server`, `reload` and `admin`: what the server needs beside agents and tools."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, Tag
+from pydantic import Field, Tag, field_validator
 
-from runtime.config.model.types import Entry, ImportPath, Secret, Section, Size, by_key
+from runtime.config.model.types import Duration, Entry, ImportPath, Secret, Section, Size, by_key
 
 STORE_PATTERN = r"^(memory|sqlite:///.+|postgres(ql)?://.+|\$\{.+)$"
 
@@ -56,3 +56,30 @@ class Server(Section):
     """Where ChatKit requests are posted."""
     cors: list[str] = Field([], examples=[["https://app.example.com"]])
     """Origins whose pages may call the server from a browser; `*` for any."""
+    grace: Duration = Field(10.0, examples=["30s"])
+    """How long running answers may take to end once the server was told to stop. Then they end with an error that
+    invites to try again, and what was said so far is kept."""
+
+
+class Reload(Section):
+    """How an edit takes effect while answers are running: each answer ends on the version it began with."""
+
+    generations: int = Field(8, ge=2, le=1000)
+    """How many versions of the project may be alive at once: the one that serves, and older ones whose answers run."""
+    at_limit: Literal["wait", "end_oldest"] = "wait"
+    """What an edit does at that limit. `wait`: it takes effect once an old version has ended, and a reload that was
+    asked for is answered with a 503. `end_oldest`: the answers of the oldest version end with an error that invites to
+    try again."""
+
+
+class Admin(Section):
+    """Who may use the routes below `/-/`: whoever is on this machine, and whoever has the token."""
+
+    token: Secret | None = Field(None, examples=["${ADMIN_TOKEN:-}"])
+    """For the routes below `/-/`: whoever sends it as `Authorization: Bearer …` may use them; without it they answer
+    on this machine alone. An empty one counts as none."""
+
+    @field_validator("token")
+    @classmethod
+    def _no_token(cls, value: str | None) -> str | None:
+        return value or None

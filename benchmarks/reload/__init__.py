@@ -1,0 +1,1 @@
+"""What an edit costs while people chat: `python -m benchmarks.reload`."""

@@ -1,0 +1,216 @@
+"""One generation: a snapshot with the store behind it and the app in front of it, opened whole and closed whole."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from starlette.types import Receive, Scope, Send
+
+from runtime.assemble.code import ProjectCode
+from runtime.assemble.kept import take_over
+from runtime.assemble.problems import Problems
+from runtime.assemble.snapshot import BuildFailed, Snapshot, build
+from runtime.config.model.server import PythonStore
+from runtime.pool import Share
+from runtime.server.convert import build_converter
+from runtime.server.reading import Hashes, Reading
+from runtime.server.site import Site
+from runtime.stores import open_store
+from runtime.stores.adapter import ChatKitStoreAdapter
+from runtime.stores.store import GenerationMark, ThreadStore
+
+if TYPE_CHECKING:
+    from runtime.server.runtime import Runtime
+
+_RELATIVE_SQLITE = "sqlite:///"
+_LAST_WORDS_S = 1.0
+"""How long, in seconds, a request may take to send what is left once its turn has been ended."""
+
+
+class _SharedStore:
+    """A store that is opened by the first generation that uses it, and closed after the last."""
+
+    def __init__(self, store: ThreadStore) -> None:
+        self.store = store
+        self._opened = False
+        self._lock = asyncio.Lock()
+
+    async def open(self) -> None:
+        async with self._lock:
+            if not self._opened:
+                await self.store.open()
+                self._opened = True
+
+    async def close(self) -> None:
+        # Also one that was never opened: a store of the project's own may hold something all the same.
+        await self.store.close()
+        self._opened = False
+
+
+class _Lifespan:
+    """Holds a context manager open in a task of its own: what it opened is closed by the task that opened it."""
+
+    def __init__(self, context: AbstractAsyncContextManager[Mapping[str, Any]], code: ProjectCode) -> None:
+        self._context, self._code = context, code
+        self._end = asyncio.Event()
+
+    async def begin(self) -> Mapping[str, Any]:
+        opened: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._hold(opened), name="lifespan of the project's routes")
+        both: set[asyncio.Future[Any]] = {self._task, opened}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if not opened.done():
+            await self._task  # raises what stopped it
+            raise RuntimeError("the lifespan of a route ended before it began")
+        return opened.result()
+
+    async def _hold(self, opened: asyncio.Future[Mapping[str, Any]]) -> None:
+        with self._code.pinned():
+            async with self._context as value:
+                opened.set_result(value)
+                await self._end.wait()
+
+    async def end(self) -> None:
+        self._end.set()
+        await self._task
+
+
+@dataclass(slots=True, weakref_slot=True, eq=False)
+class Generation:
+    """What serves at one time; `open` before the first request, `close` after the last."""
+
+    number: int
+    reading: Reading
+    snapshot: Snapshot
+    share: Share
+    site: Site
+    _store: _SharedStore
+    loaded_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    requests: set[asyncio.Task[Any]] = field(default_factory=set)
+    """The requests that are being answered."""
+    _state: Mapping[str, Any] = field(default_factory=dict)
+    _lifespan: _Lifespan | None = None
+    closed: bool = False
+    began_empty: tuple[str, ...] = ()
+    """The objects that were made anew and could not take over what the old ones held."""
+
+    @property
+    def store(self) -> ThreadStore:
+        """Where this generation keeps threads."""
+        return self._store.store
+
+    @property
+    def hashes(self) -> Hashes:
+        """What it is made of."""
+        return self.reading.hashes
+
+    @property
+    def mark(self) -> GenerationMark:
+        """What a thread remembers of the generation that answered last."""
+        return GenerationMark(self.number, self.hashes.config, self.hashes.code)
+
+    async def open(self) -> None:
+        """Open the store and the lifespans of the project's routes. Raise what they raise."""
+        await self._store.open()
+        if self.snapshot.routers and self._lifespan is None:
+            lifespan = _Lifespan(self.site.running(), self.snapshot.code)
+            self._state = await lifespan.begin()
+            self._lifespan = lifespan
+
+    async def close(self) -> None:
+        """End the lifespans, and give back what is shared; what nobody else uses is closed. Once is enough."""
+        if self.closed:
+            return
+        self.closed = True
+        try:
+            if self._lifespan is not None:
+                lifespan, self._lifespan = self._lifespan, None
+                await lifespan.end()
+        finally:
+            await self.share.release()
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request over HTTP."""
+        if self._state:
+            scope.setdefault("state", {}).update(self._state)
+        task = asyncio.current_task()
+        assert task is not None
+        self.requests.add(task)
+        try:
+            with self.snapshot.code.pinned():
+                await self.site(scope, receive, send)
+        finally:
+            self.requests.discard(task)
+
+    async def end_requests(self) -> None:
+        """Let the requests whose turns have been ended come to their end, and cut off the others."""
+        if self.requests:
+            await asyncio.wait(set(self.requests), timeout=_LAST_WORDS_S)
+        for task in self.requests:
+            task.cancel()
+        if self.requests:
+            await asyncio.wait(set(self.requests), timeout=_LAST_WORDS_S)
+
+    def take_over(self, before: Generation) -> None:
+        """Take over what the objects of `before` hold, right before this one serves. Raise BuildFailed."""
+        found = Problems()
+        with self.snapshot.code.pinned():
+            empty = take_over(before.snapshot, self.snapshot, self.share, found)
+        if found.found:
+            raise BuildFailed(found.found)
+        self.began_empty = tuple(empty)
+
+
+def build_generation(reading: Reading, share: Share, before: Generation | None, runtime: Runtime) -> Generation:
+    """Build what was read, which has a configuration. Raise BuildFailed, and leave no trace.
+
+    `before` is what serves now: as long as the project's Python has not changed, its modules are kept, and with them
+    whatever they hold.
+    """
+    try:
+        if before is not None and before.snapshot.code.hash == reading.sources.hash:
+            with before.snapshot.code.attempt():
+                return _assemble(reading, before.snapshot.code, share, before, runtime)
+        code = ProjectCode(reading.loaded.root, reading.sources)
+        with code.attempt():
+            return _assemble(reading, code, share, before, runtime)
+    except BaseException:
+        share.drop()
+        raise
+
+
+def _assemble(
+    reading: Reading, code: ProjectCode, share: Share, before: Generation | None, runtime: Runtime
+) -> Generation:
+    loaded = reading.loaded
+    assert loaded.config is not None
+    # The first one taken is the last one given back: the objects that its modules made are closed before.
+    share.get(("code", code), lambda: code, ProjectCode.discard)
+    snapshot = build(loaded.config, loaded.files, code, loaded.environ, share, build_converter)
+    return Generation(
+        number=1 if before is None else before.number + 1,
+        reading=reading,
+        snapshot=snapshot,
+        share=share,
+        site=Site(snapshot, runtime.server, runtime.app_state),
+        _store=_shared_store(snapshot, share),
+    )
+
+
+def _shared_store(snapshot: Snapshot, share: Share) -> _SharedStore:
+    declared = snapshot.config.store
+    if isinstance(declared, PythonStore):
+        own = snapshot.own_store
+        assert own is not None
+        adapter = lambda: _SharedStore(ChatKitStoreAdapter(own, lambda owner: {"user_id": owner}))  # noqa: E731
+        return share.get(("adapter", id(own), own), adapter, _SharedStore.close)
+    url = declared.url
+    if url.startswith(_RELATIVE_SQLITE) and not url.startswith(_RELATIVE_SQLITE + "/"):
+        url = _RELATIVE_SQLITE + os.fspath(snapshot.root / url.removeprefix(_RELATIVE_SQLITE))
+    return share.get(("threads", url), lambda: _SharedStore(open_store(url)), _SharedStore.close)
