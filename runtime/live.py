@@ -105,10 +105,10 @@ class Live(Generic[T]):
             self._closed.clear()
             await self._closed.wait()
 
-    async def wait_closed(self) -> None:
-        """Wait until whatever has drained is closed."""
-        while self._closing:
-            await asyncio.wait(self._closing)
+    async def wait_closed(self, timeout_s: float | None = None) -> None:
+        """Wait until whatever has drained is closed, but no longer than `timeout_s` seconds."""
+        if self._closing:
+            await asyncio.wait(set(self._closing), timeout=timeout_s)
 
     def _close_if_drained(self, slot: _Slot[T]) -> None:
         if slot.retired and not slot.leases:

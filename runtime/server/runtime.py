@@ -134,7 +134,7 @@ class Runtime:
         """Drain, then close the store and whatever else was opened."""
         await self.drain(grace_s)
         await self.reloader.settle(grace_s)
-        await self.live.wait_closed()
+        await self.live.wait_closed(grace_s)
         for generation in (*self.live.old, self.generation):
             await generation.close()
         self._opening = None
