@@ -16,7 +16,7 @@ from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext
 from runtime.assemble.instructions import build_instructions
 from runtime.assemble.models import Models, build_settings
-from runtime.assemble.problems import BuildError, Problems
+from runtime.assemble.problems import BuildError, Problems, ReportedError
 from runtime.assemble.tools import Tools
 from runtime.config.files import ProjectFiles
 from runtime.config.model import Config
@@ -62,7 +62,7 @@ class AgentShells:
     def _add_model(self, agent: Agent[RuntimeContext], entry: declared.Agent, models: Models, tools: Tools) -> None:
         try:
             built = models.get(entry.model)
-        except BuildError:
+        except ReportedError:
             return  # reported where the models were built
         agent.model = built.for_agent(agent.name)
         settings = built.settings.resolve(build_settings(entry.settings))

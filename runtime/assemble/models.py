@@ -14,7 +14,7 @@ from openai import AsyncOpenAI
 from openai.types.shared import Reasoning
 
 from runtime.assemble.code import ProjectCode
-from runtime.assemble.problems import BuildError, Problems
+from runtime.assemble.problems import BuildError, Problems, ReportedError
 from runtime.assemble.scripted import ScriptedConversation, ScriptError
 from runtime.assemble.tool_errors import format_tool_error
 from runtime.config.files import ProjectFiles
@@ -46,16 +46,24 @@ class Models:
     share: Share
     entries: Mapping[str, declared.Model]
     _built: dict[str, BuiltModel] = field(default_factory=dict)
+    _failed: set[str] = field(default_factory=set)
 
     def get(self, name: str) -> BuiltModel:
-        """Return the model of that name; a name that is not declared is a model of OpenAI's. Raise BuildError."""
+        """Return the model of that name; a name that is not declared is a model of OpenAI's.
+
+        Raise BuildError, or whatever the project's own code raises; and ReportedError for a model that has done so.
+        """
+        if name in self._failed:
+            raise ReportedError
         if name not in self._built:
+            self._failed.add(name)
             entry = self.entries.get(name)
             if entry is None and name == "default":
                 raise BuildError(
                     "no model is named 'default'", "add `models: {default: …}`, or `model: …` to each agent"
                 )
             self._built[name] = self._build(entry or declared.OpenAIModel(name=name))
+            self._failed.remove(name)
         return self._built[name]
 
     def _build(self, entry: declared.Model) -> BuiltModel:

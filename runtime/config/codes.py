@@ -65,5 +65,5 @@ CODES: dict[str, str] = {
     "A401": "a widget that can't be built",
     "A601": "a model that can't be built",
     "A602": "a title that can't be built",
-    "A610": "a project that can't be opened: its store, or the lifespan of one of its routes",
+    "A610": "a project that can't be built or opened, such as its store, or the lifespan of one of its routes",
 }

@@ -141,10 +141,14 @@ class Runtime:
 
     async def build(self, reading: Reading) -> Generation | tuple[Diagnostic, ...]:
         """Build and open what was read, beside what serves; or say why that is impossible, and leave no trace of it."""
+        place = Place(reading.loaded.file.name)
         try:
             made = await asyncio.to_thread(self._build, reading)
         except ConfigError as error:
             return tuple(error.diagnostics)
+        except Exception as error:
+            logger.error("a new generation can't be built: %s: %s", type(error).__name__, error, exc_info=error)
+            return (Diagnostic("A610", f"building the project raised {type(error).__name__}: {error}", place),)
         try:
             await made.open()
             made.take_over(self.generation)
@@ -153,7 +157,6 @@ class Runtime:
             if isinstance(error, BuildFailed):
                 return tuple(_diagnostic(problem, reading) for problem in error.problems)
             logger.error("a new generation can't be opened: %s: %s", type(error).__name__, error, exc_info=error)
-            place = Place(reading.loaded.file.name)
             return (Diagnostic("A610", f"the project can't be opened: {type(error).__name__}: {error}", place),)
         return made
 

@@ -323,3 +323,25 @@ async def test_each_thread_remembers_the_generation_of_its_last_turn(chat: MakeC
     assert second == client.runtime.generation.mark != first
     assert second.number == 2
     assert await client.runtime.store.load_generation("local", other) == first
+
+
+async def test_a_model_in_python_that_breaks_is_reported_once_and_the_next_edit_takes_effect(chat: MakeChat) -> None:
+    model = "from tests.server.playing import find\n\ndef build(name):\n    return find(name)\n"
+    client = await chat(app__model_py=model)
+    config = {"agents": {"helper": {}, "other": {}}, "entry": "helper", "chat": {"title": {"model": "default"}}}
+    models = {"default": {"python": "app.model:build", "with": {"name": client.player.stage_name}}}
+    await reloaded(client, {**config, "models": models})
+    for broken in ("def build(:", "raise OSError('no')", "def build(name):\n    return 1 / 0"):
+        outcome = await edit(client, app__model_py=broken)
+        assert (outcome.status, [d.code for d in outcome.diagnostics if d.severity == "error"]) == ("refused", ["A601"])
+    await reloaded(client, app__model_py=model + "\n# mended\n")
+    assert (await client.say("hi")).said == ["Fine."]
+
+
+async def test_whatever_a_build_raises_is_a_refusal(chat: MakeChat, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = await chat()
+    with monkeypatch.context() as patched:
+        patched.setattr("runtime.server.generation.build", lambda *args: 1 / 0)
+        outcome = await edit(client, {"chat": {"greeting": "Hello"}})
+    assert (outcome.status, [d.code for d in outcome.diagnostics]) == ("refused", ["A610"])
+    assert (await client.runtime.reload()).status == "reloaded"

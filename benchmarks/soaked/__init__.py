@@ -1,0 +1,1 @@
+"""The Python of the project that `benchmarks.soak` edits; there its name is `desk`."""
