@@ -20,7 +20,6 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -73,7 +72,7 @@ class Report:
     refused: dict[str, int] = field(default_factory=dict)
     """By cause, as the server itself has counted."""
     broken_edits: int = 0
-    other_outcomes: Counter[str] = field(default_factory=Counter)
+    other_outcomes: dict[str, int] = field(default_factory=dict)
     stalled: int = 0
     turns: int = 0
     dropped: int = 0
@@ -246,7 +245,7 @@ async def _edit(project: Project, number: int, outcomes: asyncio.Queue[tuple[str
         elif status == "refused":
             report.refusals += 1
         else:
-            report.other_outcomes[status] += 1
+            report.other_outcomes[status] = report.other_outcomes.get(status, 0) + 1
         if status == final:
             break
         if status in ("reloaded", "refused"):

@@ -133,6 +133,7 @@ class Generation:
                 lifespan, self._lifespan = self._lifespan, None
                 await lifespan.end()
         finally:
+            self.site.forget()
             await self.share.release()
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:

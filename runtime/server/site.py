@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, routing
+from fastapi.dependencies import models as dependencies
 from fastapi.exception_handlers import http_exception_handler
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -63,6 +64,14 @@ class Site:
         """Keep the lifespans of the project's routers open; gives the state that they share with requests."""
         async with self._routes.router.lifespan_context(self._routes) as state:
             yield state or {}
+
+    def forget(self) -> None:
+        """Let go of the project's routes: FastAPI remembers the functions behind thousands of them, for ever."""
+        if self._snapshot.routers:
+            for value in vars(dependencies).values():
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()
+            getattr(routing, "_endpoint_context_cache", {}).clear()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""

@@ -284,7 +284,12 @@ async def test_a_turn_that_outlives_its_client_holds_its_generation(chat: MakeCh
 
 
 async def test_many_reloads_leave_nothing_behind(chat: MakeChat) -> None:
-    client = await chat({**STAMPED, "state": {"kept": "app.kept:Kept"}}, app__kept_py="class Kept: ...", **_code("0"))
+    routes = (
+        "from fastapi import APIRouter\n\nrouter = APIRouter()\n\n@router.get('/word')\ndef word():\n    return 1\n"
+    )
+    sections = {"state": {"kept": "app.kept:Kept"}, "routes": ["app.routes:router"]}
+    files = {"app__kept_py": "class Kept: ...", "app__routes_py": routes, **_code("0")}
+    client = await chat({**STAMPED, **sections}, **files)
     alive: list[weakref.ref[Generation]] = []
     snapshots: list[weakref.ref[Snapshot]] = []
     for number in range(40):
@@ -292,11 +297,12 @@ async def test_many_reloads_leave_nothing_behind(chat: MakeChat) -> None:
             assert (
                 await edit(client, agents_yaml="version: 1\nagents: {a: {tools: [app.tools:no]}}")
             ).status == "refused"
-        config = {**STAMPED, "state": {"kept": "app.kept:Kept"}, "chat": {"greeting": f"Hello {number}"}}
+        config = {**STAMPED, **sections, "chat": {"greeting": f"Hello {number}"}}
         config["version"] = 1
         write(client, agents_yaml=json.dumps({"store": "memory", **config, "models": _models(client)}))
         outcome = await edit(client, **(_code(str(number)) if number % 2 else {}))
         assert outcome.status == "reloaded", outcome
+        assert (await client.get("/word")).json == 1
         alive.append(weakref.ref(client.runtime.generation))
         snapshots.append(weakref.ref(client.runtime.generation.snapshot.code))  # type: ignore[arg-type]
     await drained(client)
