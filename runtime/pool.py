@@ -93,9 +93,12 @@ class Share:
         for key in reversed(held):
             entry = self._pool._give_back(key)
             if entry is not None and entry.close is not None and not inspect.iscoroutinefunction(entry.close):
-                closing = entry.close(entry.value)
-                if inspect.iscoroutine(closing):
-                    closing.close()
+                try:
+                    closing = entry.close(entry.value)
+                    if inspect.iscoroutine(closing):
+                        closing.close()
+                except Exception:
+                    logger.exception("%s could not be closed", type(entry.value).__name__)
 
 
 async def _close(close: Close, value: Any) -> None:

@@ -81,7 +81,7 @@ class ProjectCode:
     def _import_for(self, name: str) -> ModuleType:
         try:
             with self.attempt():
-                return self.load(name) if self.knows(name) else importlib.import_module(name)
+                return self.load(name) if self._is_ours(name) else importlib.import_module(name)
         except (Exception, SystemExit) as error:
             raise explain(error, name, self.sources, lambda module: _runs.get(self._run(module), 0) > 1) from error
 
@@ -138,6 +138,10 @@ class ProjectCode:
     def knows(self, name: str) -> bool:
         """Say whether a module of this name would be the project's."""
         return name.partition(".")[0] in self._tops
+
+    def _is_ours(self, name: str) -> bool:
+        """Say the same, also of a name whose last file has been deleted: its door leads to an older generation."""
+        return self.knows(name) or doors.is_door(name.partition(".")[0])
 
     def has(self, name: str) -> bool:
         """Say whether there is such a module, loaded or not."""
@@ -274,7 +278,7 @@ class ProjectCode:
         if level:
             package = str((globals or {}).get("__package__") or "")
             absolute = importlib.util.resolve_name("." * level + name, package)
-        if not self.knows(absolute):
+        if not self._is_ours(absolute):
             return builtins.__import__(name, globals, locals, fromlist or (), level)
         module = self.load(absolute)
         if not fromlist:

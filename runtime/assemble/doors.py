@@ -93,6 +93,11 @@ def close_door(name: str, table: Table) -> None:
                 _forget(name, reference)
 
 
+def is_door(name: str) -> bool:
+    """Say whether what stands in `sys.modules` under this name leads to some project's module."""
+    return isinstance(sys.modules.get(name), Door)
+
+
 def retire(table: Table | None) -> None:
     """Lead nobody to this table any more who is not pinned to it, nor to those that are gone."""
     with _lock:

@@ -55,10 +55,9 @@ class Kept:
     def _get(self, name: str, path: str) -> Any:
         value = self.code.resolve(path)
         makes = isinstance(value, type) or inspect.isfunction(value)
-        # An object of an installed package is not ours to close.
-        ours = makes or path.partition(":")[0] in self.code.modules
         key = _state_key(self.code, name, path)
-        return self.share.get(key, lambda: value() if makes else value, close_object if ours else None)
+        # An object that a module holds is the module's: another generation may use it as long as there is the module.
+        return self.share.get(key, lambda: value() if makes else value, close_object if makes else None)
 
 
 def _state_key(code: ProjectCode, name: str, path: str) -> tuple[Any, ...]:
@@ -121,7 +120,7 @@ def _hand_over(before: Any, made: Any) -> Any:
         return None
     try:
         loaded = load(json.loads(json.dumps(dump())))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BuildError(
             f"dump() and load() of {type(made).__name__!r} raised {type(error).__name__}: {error}"
         ) from error

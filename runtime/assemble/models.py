@@ -21,7 +21,7 @@ from runtime.config.files import ProjectFiles
 from runtime.config.model import Config
 from runtime.config.model import models as declared
 from runtime.diagnostics import Diagnostic
-from runtime.pool import Share
+from runtime.pool import Close, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +71,16 @@ class Models:
             case declared.OpenAIModel():
                 model = self._openai(entry)
             case declared.AnyLLMModel():
-                model = self._shared(lambda: _any_llm(entry), entry)
+                model = self._shared(lambda: _any_llm(entry), entry, close=_close_model)
             case declared.LiteLLMModel():
-                model = self._shared(lambda: _litellm(entry), entry)
+                model = self._shared(lambda: _litellm(entry), entry, close=_close_model)
             case declared.ScriptedModel():
                 model = _scripted(self.files, entry.scripted)
             case declared.PythonModel():
-                model = self._shared(lambda: _python(self.code, entry), entry, self.code)
+                value = self.code.resolve(entry.python)
+                # An object that a module holds is the module's, and not ours to close.
+                close = None if isinstance(value, Model) else _close_model
+                model = self._shared(lambda: _python(value, entry), entry, self.code, close=close)
         return BuiltModel(model, build_settings(entry.settings))
 
     def _openai(self, entry: declared.OpenAIModel) -> Model:
@@ -114,9 +117,11 @@ class Models:
 
         return self.share.get(("client", *identity), make, AsyncOpenAI.close)
 
-    def _shared(self, make: Callable[[], Model], entry: declared.Model, *more: object) -> Model:
+    def _shared(
+        self, make: Callable[[], Model], entry: declared.Model, *more: object, close: Close | None = None
+    ) -> Model:
         """Make a model, or take the one that the generation before has made of the same declaration."""
-        return self.share.get(("model", entry.model_dump_json(by_alias=True), *more), make, lambda model: model.close())
+        return self.share.get(("model", entry.model_dump_json(by_alias=True), *more), make, close)
 
 
 def build_models(
@@ -175,8 +180,11 @@ def _scripted(files: ProjectFiles, name: str) -> ScriptedConversation:
         raise BuildError(f"the script can't be played: {where}: {error.message}") from error
 
 
-def _python(code: ProjectCode, entry: declared.PythonModel) -> Model:
-    value = code.resolve(entry.python)
+async def _close_model(model: Model) -> None:
+    await model.close()
+
+
+def _python(value: Any, entry: declared.PythonModel) -> Model:
     if not isinstance(value, Model) and callable(value):
         value = value(**entry.with_)
     if inspect.isawaitable(value):

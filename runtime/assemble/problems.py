@@ -57,7 +57,7 @@ class Recording:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         """Take note of an exception and let building go on."""
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception | SystemExit):
             return False
         if isinstance(error, ReportedError):
             return True

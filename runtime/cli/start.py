@@ -27,7 +27,7 @@ def start_project(path: Path, check: Check, *, last_good: bool = False) -> Runti
     `check` gives the reason why a configuration must not be served, or an empty text. `last_good` starts from what
     served last when the files are broken.
     """
-    from runtime.server.last_good import load_last_good
+    from runtime.server.last_good import FILE, load_last_good
     from runtime.server.reading import read_project
 
     reading = read_project(path.absolute(), None)
@@ -37,6 +37,10 @@ def start_project(path: Path, check: Check, *, last_good: bool = False) -> Runti
     root = reading.loaded.root
     try:
         kept = load_last_good(root)
+        if kept.file != reading.loaded.file.name:
+            raise RuntimeFault(
+                f"what is kept in {str(FILE)!r} is of {kept.file!r}, not of {reading.loaded.file.name!r}"
+            )
     except RuntimeFault as fault:
         print(f"error: {fault}", file=sys.stderr)
         return None

@@ -41,14 +41,14 @@ async def keeping_current(runtime: Runtime, *, watch: bool = True) -> AsyncItera
     last_good = KeepsLastGood(runtime)
     last_good.begin()
     watching: asyncio.Task[None] | None = None
-    if watch:
-        _warn_of_mounts(runtime)
-        watcher = Watcher(lambda: watched_by(runtime), lambda: runtime.reload(asked=False))
-        watching = asyncio.create_task(watcher.run(), name="watch the project's files")
-        await watcher.ready.wait()
-        # An edit while the project was built was seen by nobody.
-        await runtime.reload(asked=False)
     try:
+        if watch:
+            _warn_of_mounts(runtime)
+            watcher = Watcher(lambda: watched_by(runtime), lambda: runtime.reload(asked=False))
+            watching = asyncio.create_task(watcher.run(), name="watch the project's files")
+            await watcher.ready.wait()
+            # An edit while the project was built was seen by nobody.
+            await runtime.reload(asked=False)
         with _at_hangup(runtime):
             yield
     finally:

@@ -67,9 +67,11 @@ class Admin:
         if wanted is not None and not _matches(wanted, current.hashes.etag):
             message = f"generation {current.number} serves, with another ETag than If-Match says"
             return self._answer(error_response(request, 412, "stale", message, **_serving(current)))
-        if self._runtime.draining:
+        if self._runtime.reloader.is_over():
             return error_response(request, 503, "shutting_down", "the server is shutting down")
         outcome = await self._runtime.reload()
+        if self._runtime.reloader.is_over() and outcome.status == "unchanged":
+            return error_response(request, 503, "shutting_down", "the server is shutting down")
         body = outcome_as_json(outcome)
         match outcome.status:
             case "refused":
@@ -90,12 +92,12 @@ class Admin:
                     **_serving(current),
                     "loaded_at": current.loaded_at.isoformat(),
                     "from_last_good": current.reading.is_last_good,
-                    "in_flight": live.leases(current),
+                    "in_flight": len(current.requests),
                     "draining": [
                         {
                             "generation": old.number,
                             "loaded_at": old.loaded_at.isoformat(),
-                            "in_flight": live.leases(old),
+                            "in_flight": len(old.requests),
                         }
                         for old in live.old
                     ],
@@ -177,7 +179,10 @@ def _matches(header: str, etag: str) -> bool:
 
 def _has_token(request: Request, token: str | None) -> bool:
     kind, _, given = request.headers.get("authorization", "").partition(" ")
-    return bool(token) and kind.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), str(token).encode())
+    if not token or kind.lower() != "bearer":
+        return False
+    # Starlette reads a header as Latin-1; the bytes that were sent are UTF-8.
+    return hmac.compare_digest(given.strip().encode("latin-1"), token.encode())
 
 
 def _is_this_machine(request: Request) -> bool:

@@ -68,7 +68,8 @@ class _Probes:
             return error_response(request, 503, "shutting_down", "the server is shutting down")
         try:
             await self.runtime.open()
-            await self.runtime.store.load_threads(LOCAL_USER.id, limit=1, after=None, order="desc")
+            with self.runtime.live.lease() as generation:
+                await generation.store.load_threads(LOCAL_USER.id, limit=1, after=None, order="desc")
         except Exception as error:
             logger.warning("not ready: %s: %s", type(error).__name__, error)
             return error_response(request, 503, "not_ready", "the store can't be reached")

@@ -137,8 +137,6 @@ class RuntimeServer(ChatKitServer[Any]):
             try:
                 if not is_streaming_req(request):
                     return to_bytes(await self._reply(request, generation, caller, store))
-                if self._runtime.draining:
-                    raise RequestError(503, "shutting_down", "the server is restarting (try again in a moment)")
                 plan = await self._planner(generation, caller, store, resources).plan(request)
             except NotFoundError as error:
                 raise RequestError(404, "not_found", str(error) or "not found") from None
@@ -171,6 +169,7 @@ class RuntimeServer(ChatKitServer[Any]):
 
     async def end_turns(self, generation: Generation, message: str) -> None:
         """End the turns of one generation as errors that may be retried; what they said so far is stored."""
+        generation.ending = True
         tasks = {task: turn for task, turn in self._tasks.items() if turn.snapshot is generation.snapshot}
         for turn in set(tasks.values()):
             turn.end(message)
@@ -262,7 +261,13 @@ class RuntimeServer(ChatKitServer[Any]):
                 yield event.event() if isinstance(event, TextDelta) else event
 
     def _planner(self, generation: Generation, caller: Caller, store: OwnerStore, resources: AsyncExitStack) -> Planner:
-        return Planner(generation.snapshot, caller, store, self._locks, resources, generation.mark)
+        def check() -> None:
+            if self._runtime.draining:
+                raise RequestError(503, "shutting_down", "the server is restarting (try again in a moment)")
+            if generation.ending:
+                raise RequestError(503, "updated", "the assistant was updated meanwhile (try again)")
+
+        return Planner(generation.snapshot, caller, store, self._locks, resources, generation.mark, check)
 
     def _own_planner(self, generation: Generation, context: Any) -> Planner:
         caller = Caller(request_context=context)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from starlette.datastructures import State
 from starlette.types import Receive, Scope, Send
 
 from runtime.assemble.code import ProjectCode
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from runtime.server.runtime import Runtime
 
 _RELATIVE_SQLITE = "sqlite:///"
+OPENING_S = 30.0
+"""How long, in seconds, the lifespans of the project's routes may take to begin."""
 _LAST_WORDS_S = 1.0
 """How long, in seconds, a request may take to send what is left once its turn has been ended."""
 
@@ -64,17 +67,28 @@ class _Lifespan:
         opened: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._hold(opened), name="lifespan of the project's routes")
         both: set[asyncio.Future[Any]] = {self._task, opened}
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await asyncio.wait(both, timeout=OPENING_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not opened.done():
+                self._task.cancel()
         if not opened.done():
-            await self._task  # raises what stopped it
+            try:
+                await self._task  # raises what stopped it
+            except asyncio.CancelledError:
+                raise TimeoutError(f"the lifespan of a route did not begin within {OPENING_S:.0f} s") from None
             raise RuntimeError("the lifespan of a route ended before it began")
         return opened.result()
 
     async def _hold(self, opened: asyncio.Future[Mapping[str, Any]]) -> None:
-        with self._code.pinned():
-            async with self._context as value:
-                opened.set_result(value)
-                await self._end.wait()
+        try:
+            with self._code.pinned():
+                async with self._context as value:
+                    opened.set_result(value)
+                    await self._end.wait()
+        except SystemExit as error:
+            # Out of a task it would end the process.
+            raise RuntimeError(f"the lifespan of a route called sys.exit({error.code!r})") from error
 
     async def end(self) -> None:
         self._end.set()
@@ -97,6 +111,8 @@ class Generation:
     _state: Mapping[str, Any] = field(default_factory=dict)
     _lifespan: _Lifespan | None = None
     closed: bool = False
+    ending: bool = False
+    """Whether its turns are being ended: no further one may begin."""
     began_empty: tuple[str, ...] = ()
     """The objects that were made anew and could not take over what the old ones held."""
 
@@ -175,7 +191,7 @@ def build_generation(reading: Reading, share: Share, before: Generation | None, 
     whatever they hold.
     """
     try:
-        if before is not None and before.snapshot.code.hash == reading.sources.hash:
+        if before is not None and not before.closed and before.snapshot.code.hash == reading.sources.hash:
             with before.snapshot.code.attempt():
                 return _assemble(reading, before.snapshot.code, share, before, runtime)
         code = ProjectCode(reading.loaded.root, reading.sources)
@@ -199,7 +215,7 @@ def _assemble(
         reading=reading,
         snapshot=snapshot,
         share=share,
-        site=Site(snapshot, runtime.server, runtime.app_state),
+        site=Site(snapshot, runtime.server, State({"runtime": runtime})),
         _store=_shared_store(snapshot, share),
     )
 
@@ -210,7 +226,8 @@ def _shared_store(snapshot: Snapshot, share: Share) -> _SharedStore:
         own = snapshot.own_store
         assert own is not None
         adapter = lambda: _SharedStore(ChatKitStoreAdapter(own, lambda owner: {"user_id": owner}))  # noqa: E731
-        return share.get(("adapter", id(own), own), adapter, _SharedStore.close)
+        # The adapter holds the store, so that its id is nobody else's.
+        return share.get(("adapter", id(own)), adapter, _SharedStore.close)
     url = declared.url
     if url.startswith(_RELATIVE_SQLITE) and not url.startswith(_RELATIVE_SQLITE + "/"):
         url = _RELATIVE_SQLITE + os.fspath(snapshot.root / url.removeprefix(_RELATIVE_SQLITE))

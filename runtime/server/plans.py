@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any, TypeGuard, cast
@@ -73,13 +73,16 @@ class Planner:
         locks: ThreadLocks,
         resources: AsyncExitStack,
         mark: GenerationMark | None = None,
+        check: Callable[[], None] | None = None,
     ) -> None:
         self.snapshot, self.caller, self.store, self.mark = snapshot, caller, store, mark
         self._backend, self._owner = store.backend, store.owner
-        self._locks, self._resources = locks, resources
+        self._locks, self._resources, self._check = locks, resources, check
 
     async def plan(self, request: StreamingReq) -> Plan:
         """Check the request and say what it will do. Raise RequestError, NotFoundError."""
+        if self._check is not None:
+            self._check()
         match request:
             case ThreadsCreateReq(params=params):
                 return await self._create(params.input)
@@ -315,6 +318,9 @@ class Planner:
 
     async def _lock(self, thread_id: str) -> None:
         await self._resources.enter_async_context(self._held(thread_id))
+        if self._check is not None:
+            # Whoever waited for the turn before may find that no other one is to begin.
+            self._check()
 
     def _held(self, thread_id: str) -> AbstractAsyncContextManager[None]:
         wait = self.snapshot.config.chat.when_busy == "wait"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,12 +42,20 @@ class Reading:
         """Read every file again; True when each one holds what it held, and none has come or gone."""
         return self.loaded.files.reread() and read_sources(self.loaded.root).hash == self.sources.hash
 
-    def cut_short(self, before: Reading) -> str | None:
-        """Return the file that looks half-written: what it holds is the beginning of what it held `before`."""
+    def fingerprints(self) -> set[tuple[str, bytes]]:
+        """Each file's name with the SHA-256 of what it holds."""
+        return {(name, hashlib.sha256(content).digest()) for name, content in self.contents().items()}
+
+    def cut_short(self, before: Reading, served: Collection[tuple[str, bytes]] = ()) -> str | None:
+        """Return the file that looks half-written: what it holds is the beginning of what it held `before`.
+
+        `served` are fingerprints of files that were whole: an edit that is taken back is no half-written one.
+        """
         old, new = before.contents(), self.contents()
         for name in sorted(new.keys() & old.keys()):
             # A missing end of whitespace is no loss.
-            if old[name].startswith(new[name]) and old[name][len(new[name]) :].strip():
+            is_cut = old[name].startswith(new[name]) and old[name][len(new[name]) :].strip()
+            if is_cut and (name, hashlib.sha256(new[name]).digest()) not in served:
                 return name
         return None
 

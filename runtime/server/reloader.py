@@ -11,10 +11,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from runtime.diagnostics import Diagnostic, Place, has_errors
 from runtime.server.changes import Changes, changes_between
@@ -25,11 +26,14 @@ if TYPE_CHECKING:
     from runtime.server.runtime import Runtime
 
 logger = logging.getLogger("runtime.reload")
+T = TypeVar("T")
 
 STABLE_S = 0.1
 """How long the files must hold still, in seconds: a half-written YAML file is usually valid YAML."""
 _PATIENCE_S = 10.0
 _SWITCH_S = 0.0005
+_LOOK_S = 2.0
+_usual_s, _reloads = 0.0, 0
 _MOST_READINGS = 100
 _END_OLDEST = "The assistant was updated meanwhile. Please try again."
 
@@ -75,8 +79,13 @@ class Reloader:
         self._runtime = runtime
         self._turn = asyncio.Lock()
         self._at_work: set[asyncio.Task[Outcome]] = set()
+        self._waiting: asyncio.Task[Outcome] | None = None
         self._refused: Hashes | None = None
+        self._full: Hashes | None = None
         self._most = 0
+        # Not the loop's own: tools that hang in every one of its threads must not keep their mended version out.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="reload")
+        self._served: set[tuple[str, bytes]] = set()
         self.latest: Reading | None = None
         """What was read last, whatever became of it."""
         self.count: Counter[str] = Counter()
@@ -97,9 +106,27 @@ class Reloader:
             self._at_work.add(task)
             task.add_done_callback(self._at_work.discard)
             outcome = await asyncio.shield(task)
-            if outcome.status != "full" or asked:
+            if outcome.status != "full":
                 return outcome
-            await self._runtime.live.wait_for_room(self._most)
+            if asked:
+                if self._waiting is None or self._waiting.done():
+                    self._waiting = asyncio.create_task(self.reload(asked=False), name="reload when there is room")
+                return outcome
+            with suppress(TimeoutError):
+                # Not for longer: another edit may raise the limit, or be one to complain about.
+                await asyncio.wait_for(self._runtime.live.wait_for_room(self._most), _LOOK_S)
+
+    def is_over(self) -> bool:
+        """Tell whether the server shuts down, and reloads no more."""
+        return self._runtime.draining
+
+    def begin(self) -> None:
+        """Belong to the event loop that runs now; called when the runtime is opened."""
+        self._turn = asyncio.Lock()
+
+    async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
+        """Run what reads or builds in the one thread for it."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
 
     def broken(self, reading: Reading, diagnostics: tuple[Diagnostic, ...]) -> None:
         """Take note of files that could not be served when the process began, and have been reported."""
@@ -108,8 +135,10 @@ class Reloader:
 
     async def settle(self, timeout_s: float) -> None:
         """Wait for the reloads that have begun; no further one does anything once the runtime is draining."""
+        if self._waiting is not None:
+            self._waiting.cancel()
         if self._at_work:
-            await asyncio.wait(self._at_work, timeout=timeout_s)
+            await asyncio.wait(set(self._at_work), timeout=timeout_s)
 
     async def _reload(self, asked: bool) -> Outcome:
         async with self._turn:
@@ -122,33 +151,39 @@ class Reloader:
     async def _attempt(self, asked: bool) -> tuple[Outcome, bool]:
         started = time.perf_counter()
         current = self._runtime.generation
-        if self._runtime.draining:
+        if self.is_over():
             return self._outcome("unchanged", message="the server is shutting down"), False
         reading = await self._settled()
         if reading is None:
             return self._outcome("refused", diagnostics=(_restless(current.reading),)), True
         if reading.hashes == current.hashes:
             news = self.last_error is not None
+            current.reading = reading  # the files themselves, where what served came from elsewhere
             self.last_error = self._refused = None
             return self._outcome("unchanged", message="the files hold what serves already"), news
         if not asked and reading.hashes == self._refused:
             return self.last_error or self._outcome("refused"), False
         self._refused = reading.hashes
-        if not asked and (cut := reading.cut_short(current.reading)):
+        if not asked and (cut := reading.cut_short(current.reading, self._served)):
             message = f"{cut!r} is the beginning of what it was, as if it were being written: waiting for the rest"
             return self._outcome("held", message=message), True
         if reading.loaded.config is None or has_errors(reading.loaded.diagnostics):
             return self._refusal(reading, reading.loaded.diagnostics), True
         if not await self._make_room(reading):
             self._refused = None
-            return self._outcome("full", message=f"{self._most} generations are alive, which is the limit"), True
-        changes = await asyncio.to_thread(changes_between, current.reading, reading)
+            news, self._full = reading.hashes != self._full or asked, reading.hashes
+            return self._outcome("full", message=f"{self._most} generations are alive, which is the limit"), news
+        changes = await self.in_thread(changes_between, current.reading, reading)
         made = await self._build(reading)
         if not isinstance(made, Generation):
             return self._refusal(reading, made), True
+        if self.is_over():
+            await made.close()
+            return self._outcome("unchanged", message="the server is shutting down"), False
+        self._served |= current.reading.fingerprints()
         self._runtime.live.swap(made)
         made.snapshot.code.publish()
-        self.last_error = self._refused = None
+        self.last_error = self._refused = self._full = None
         return self._outcome(
             "reloaded",
             took_s=time.perf_counter() - started,
@@ -163,12 +198,12 @@ class Reloader:
         loop = asyncio.get_running_loop()
         for _ in range(_MOST_READINGS):
             began = loop.time()
-            reading = await asyncio.to_thread(read_project, self._runtime.file, self._runtime.environ)
+            reading = await self.in_thread(read_project, self._runtime.file, self._runtime.environ)
             self.latest = reading
             if reading.hashes == self._runtime.generation.hashes:
                 return reading
             await asyncio.sleep(max(0.0, began + STABLE_S - loop.time()))
-            if await asyncio.to_thread(reading.still_holds):
+            if await self.in_thread(reading.still_holds):
                 return reading
         return None
 
@@ -177,6 +212,8 @@ class Reloader:
         assert reading.loaded.config is not None
         live, wanted = self._runtime.live, reading.loaded.config.reload
         self._most = wanted.generations
+        if len(live.old) + 2 <= self._most:
+            return True
         await live.wait_closed(_PATIENCE_S)
         if len(live.old) + 2 <= self._most:
             return True
@@ -246,12 +283,17 @@ def log_outcome(outcome: Outcome) -> None:
 @contextmanager
 def _giving_way() -> Iterator[None]:
     """Let a thread that reads and builds give way to the event loop ten times as often as Python does by itself."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(min(before, _SWITCH_S))
+    global _usual_s, _reloads
+    if not _reloads:
+        _usual_s = sys.getswitchinterval()
+        sys.setswitchinterval(min(_usual_s, _SWITCH_S))
+    _reloads += 1
     try:
         yield
     finally:
-        sys.setswitchinterval(before)
+        _reloads -= 1
+        if not _reloads:
+            sys.setswitchinterval(_usual_s)
 
 
 def _loss(names: tuple[str, ...]) -> str:

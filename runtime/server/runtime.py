@@ -18,7 +18,7 @@ from runtime.assemble.widgets import BuiltWidget
 from runtime.config.interpolate import path_text
 from runtime.config.model import Config
 from runtime.diagnostics import Diagnostic, Place, has_errors
-from runtime.errors import ConfigError
+from runtime.errors import ConfigError, RuntimeFault
 from runtime.live import Live
 from runtime.pool import Pool
 from runtime.server.chat import RuntimeServer
@@ -113,6 +113,7 @@ class Runtime:
         if self.generation.closed:
             self.live = self._first(self.generation.reading)
         self.draining = False
+        self.reloader.begin()
         await self.generation.open()
         await warm_up()
 
@@ -132,18 +133,20 @@ class Runtime:
 
     async def close(self, grace_s: float = 5.0) -> None:
         """Drain, then close the store and whatever else was opened."""
+        if self._opening is not None:
+            await asyncio.wait({self._opening}, timeout=grace_s)
         await self.drain(grace_s)
         await self.reloader.settle(grace_s)
         await self.live.wait_closed(grace_s)
         for generation in (*self.live.old, self.generation):
-            await generation.close()
+            await _close(generation)
         self._opening = None
 
     async def build(self, reading: Reading) -> Generation | tuple[Diagnostic, ...]:
         """Build and open what was read, beside what serves; or say why that is impossible, and leave no trace of it."""
         place = Place(reading.loaded.file.name)
         try:
-            made = await asyncio.to_thread(self._build, reading)
+            made = await self.reloader.in_thread(self._build, reading)
         except ConfigError as error:
             return tuple(error.diagnostics)
         except Exception as error:
@@ -153,7 +156,7 @@ class Runtime:
             await made.open()
             made.take_over(self.generation)
         except Exception as error:
-            await made.close()
+            await _close(made)
             if isinstance(error, BuildFailed):
                 return tuple(_diagnostic(problem, reading) for problem in error.problems)
             logger.error("a new generation can't be opened: %s: %s", type(error).__name__, error, exc_info=error)
@@ -171,6 +174,8 @@ class Runtime:
             return build_generation(reading, self.pool.share(), before, self)
         except BuildFailed as failed:
             raise ConfigError([_diagnostic(problem, reading) for problem in failed.problems]) from failed
+        except SystemExit as error:
+            raise RuntimeFault(f"the project called sys.exit({error.code!r}) while it was built") from error
 
 
 def load(path: str | Path = "agents.yaml", *, environ: Mapping[str, str] | None = None) -> Runtime:
@@ -201,4 +206,7 @@ def _diagnostic(problem: Problem, reading: Reading) -> Diagnostic:
 
 
 async def _close(generation: Generation) -> None:
-    await generation.close()
+    try:
+        await generation.close()
+    except Exception as error:
+        logger.error("closing generation %s raised %s: %s", generation.number, type(error).__name__, error)

@@ -351,3 +351,12 @@ async def test_whatever_a_build_raises_is_a_refusal(chat: MakeChat, monkeypatch:
         outcome = await edit(client, {"chat": {"greeting": "Hello"}})
     assert (outcome.status, [d.code for d in outcome.diagnostics]) == ("refused", ["A610"])
     assert (await client.runtime.reload()).status == "reloaded"
+
+
+async def test_a_module_that_was_deleted_is_missed_even_if_it_was_the_last_of_its_package(chat: MakeChat) -> None:
+    client = await chat(STAMPED, **_code("one"))
+    for file in (client.folder / "app").glob("*.py"):
+        file.unlink()
+    outcome = await client.runtime.reload()
+    assert (outcome.status, outcome.diagnostics[0].code) == ("refused", "A301")
+    await reloaded(client, **_code("two"))

@@ -252,18 +252,18 @@ async def test_at_the_limit_of_generations_an_edit_waits_until_one_has_ended(cha
     running = client.begin("hi")
     await gate.reached.wait()
     await reloaded(client, {"chat": {"greeting": "two"}})
-    outcome = await edit(client, {"chat": {"greeting": "three"}})
-    assert (outcome.status, outcome.number) == ("full", 2)
     told: asyncio.Queue[Any] = asyncio.Queue()
     client.runtime.reloader.listeners.append(told.put_nowait)
-    waiting = asyncio.create_task(client.runtime.reload(asked=False))
+    outcome = await edit(client, {"chat": {"greeting": "three"}})
+    assert (outcome.status, outcome.number) == ("full", 2)
     assert (await told.get()).status == "full"
-    # The last content wins, not the one that was waiting.
+    # It need not be asked for again; and the last content wins, not the one that was waiting.
     write(client, {"chat": {"greeting": "four"}})
     gate.open.set()
     assert (await running.end()).said == ["wait"]
-    outcome = await asyncio.wait_for(waiting, 10)
-    assert (outcome.status, outcome.number) == ("reloaded", 3)
+    while (outcome := await asyncio.wait_for(told.get(), 20)).status != "reloaded":
+        assert outcome.status == "full"
+    assert outcome.number == 3
     assert client.runtime.config.chat.greeting == "four"
 
 
@@ -289,3 +289,109 @@ async def test_at_the_limit_the_oldest_streams_can_be_ended_as_errors_to_be_retr
     assert "".join((await newer.end()).said) == "Hello wait "
     await drained(client)
     assert client.runtime.live.old == []
+
+
+@pytest.mark.parametrize(
+    ("key", "files"),
+    [
+        ("state", {"app__state_py": "import sys\n\nclass Counter:\n    def __init__(self):\n        sys.exit('no')"}),
+        ("routes", {"app__routes_py": ROUTES.replace('seen.append("begin")', "raise SystemExit('no')")}),
+    ],
+)
+async def test_code_that_exits_refuses_the_reload_and_ends_nothing(chat: MakeChat, key: str, files: Any) -> None:
+    config = {"state": {"state": {"counter": "app.state:Counter"}}, "routes": {"routes": ["app.routes:router"]}}[key]
+    client = await chat(config, app__state_py=COUNTER, app__routes_py=ROUTES)
+    outcome = await edit(client, **files)
+    assert outcome.status == "refused"
+    assert "exit" in outcome.diagnostics[0].message.lower()
+    assert (await client.say("hi")).said == ["Fine."]
+
+
+async def test_an_object_that_a_module_holds_is_not_closed_while_the_module_is_in_use(chat: MakeChat) -> None:
+    held = COUNTER + "\ncounter = Counter()\n"
+    config = {"agents": {"helper": {"tools": ["app.tools:count"]}}, "state": {"counter": "app.state:counter"}}
+    client = await chat(config, app__tools_py=TOOLS, app__state_py=held)
+    kept = client.runtime.state["counter"]
+    await reloaded(client, {"state": {"counter": "app.state:counter", "again": "app.state:counter"}})
+    await reloaded(client, {"state": {"counter": "app.state:counter"}})
+    await drained(client)
+    assert (client.runtime.state["counter"] is kept, kept.closed) == (True, 0)
+    assert await _count(client) == "1"
+
+
+async def test_each_generation_has_an_app_state_of_its_own(chat: MakeChat) -> None:
+    routes = """
+from contextlib import asynccontextmanager
+from fastapi import APIRouter, Request
+
+@asynccontextmanager
+async def lifespan(app):
+    app.state.open = True
+    yield
+    app.state.open = False
+
+router = APIRouter(lifespan=lifespan)
+
+@router.get("/open")
+async def is_open(request: Request):
+    return request.app.state.open
+"""
+    client = await chat({"routes": ["app.routes:router"]}, app__routes_py=routes)
+    await reloaded(client, {"chat": {"greeting": "Hello"}})
+    await drained(client)
+    assert (await client.get("/open")).json is True
+
+
+@pytest.mark.parametrize("ended_by", ["limit", "shutdown"])
+async def test_a_message_that_waits_for_an_answer_that_is_ended_is_refused_and_nothing_of_it_is_stored(
+    chat: MakeChat, ended_by: str
+) -> None:
+    client = await chat({"reload": {"generations": 2, "at_limit": "end_oldest"}, "chat": {"when_busy": "wait"}})
+    gate = client.player.gate("wait")
+    client.player.replies = [["Hello ", "wait "], "Fine."]
+    first = client.begin("hi")
+    await gate.reached.wait()
+    waiting = client.begin("and", first.thread_id)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    if ended_by == "limit":
+        await reloaded(client, {"chat": {"greeting": "two", "when_busy": "wait"}})
+        await reloaded(client, {"chat": {"greeting": "three", "when_busy": "wait"}})
+    else:
+        await client.runtime.drain(0)
+    await first.end()
+    assert (first.events[-1]["type"], first.events[-1]["allow_retry"]) == ("error", True)
+    await waiting.end()
+    assert (waiting.status, waiting.headers["retry-after"]) == (503, "1")
+    assert [item["content"][0]["text"] for item in await client.items(first.thread_id)] == ["hi", "Hello "]
+
+
+async def test_a_project_that_is_opened_again_runs_on_fresh_code(chat: MakeChat) -> None:
+    client = await chat(CONFIG, app__tools_py=TOOLS, app__state_py=COUNTER)
+    first = client.runtime.state["counter"]
+    await client.runtime.close()
+    assert first.closed == 1
+    await client.runtime.open()
+    assert client.runtime.state["counter"] is not first
+    assert await _count(client) == "1"
+
+
+async def test_tools_that_hold_every_thread_do_not_hold_up_a_reload(chat: MakeChat) -> None:
+    import threading
+
+    release = threading.Event()
+    client = await chat()
+    loop = asyncio.get_running_loop()
+    held = [loop.run_in_executor(None, release.wait) for _ in range(40)]
+    try:
+        await asyncio.wait_for(reloaded(client, {"chat": {"greeting": "Hello"}}), 20)
+    finally:
+        release.set()
+        await asyncio.gather(*held)
+
+
+async def test_an_edit_that_is_taken_back_is_no_half_written_file(chat: MakeChat) -> None:
+    client = await chat({"agents": {"helper": {"instructions": {"file": "prompt.md"}}}}, prompt_md="One.")
+    assert (await edit(client, asked=False, prompt_md="One. Two.")).status == "reloaded"
+    assert (await edit(client, asked=False, prompt_md="One.")).status == "reloaded"
+    assert (await edit(client, asked=False, prompt_md="On")).status == "held"
