@@ -31,7 +31,8 @@ class Lease(Generic[T]):
     __slots__ = ("_live", "_slot")
 
     def __init__(self, live: Live[T], slot: _Slot[T]) -> None:
-        self._live, self._slot = live, slot
+        self._live: Live[T] | None = live
+        self._slot = slot
         slot.leases += 1
 
     @property
@@ -47,7 +48,7 @@ class Lease(Generic[T]):
 
     def release(self) -> None:
         """Give it back."""
-        live, self._live = self._live, None  # type: ignore[assignment]  # None once it is released
+        live, self._live = self._live, None
         if live is not None:
             self._slot.leases -= 1
             live._close_if_drained(self._slot)

@@ -73,7 +73,8 @@ class Share:
             # Made outside of the lock: it may take its time, and the event loop gives back meanwhile.
             entry = self._pool._take(key) or self._pool._add(key, _Entry(make(), close))
             self._held[key] = entry.value
-        return self._held[key]  # type: ignore[no-any-return]  # what `make` of this key has returned
+        value: T = self._held[key]
+        return value
 
     def replace(self, key: Hashable, value: Any) -> None:
         """Put another value in the place of one that this share has made, before anybody else has taken it."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import State
@@ -185,21 +186,17 @@ class Generation:
 
 
 def build_generation(reading: Reading, share: Share, before: Generation | None, runtime: Runtime) -> Generation:
-    """Build what was read, which has a configuration. Raise BuildFailed, and leave no trace.
+    """Build what was read, which has a configuration. Raise BuildFailed; the caller then gives `share` back.
 
     `before` is what serves now: as long as the project's Python has not changed, its modules are kept, and with them
     whatever they hold.
     """
-    try:
-        if before is not None and not before.closed and before.snapshot.code.hash == reading.sources.hash:
-            with before.snapshot.code.attempt():
-                return _assemble(reading, before.snapshot.code, share, before, runtime)
+    if before is not None and not before.closed and before.snapshot.code.hash == reading.sources.hash:
+        code = before.snapshot.code
+    else:
         code = ProjectCode(reading.loaded.root, reading.sources)
-        with code.attempt():
-            return _assemble(reading, code, share, before, runtime)
-    except BaseException:
-        share.drop()
-        raise
+    with code.attempt():
+        return _assemble(reading, code, share, before, runtime)
 
 
 def _assemble(
@@ -225,9 +222,9 @@ def _shared_store(snapshot: Snapshot, share: Share) -> _SharedStore:
     if isinstance(declared, PythonStore):
         own = snapshot.own_store
         assert own is not None
-        adapter = lambda: _SharedStore(ChatKitStoreAdapter(own, lambda owner: {"user_id": owner}))  # noqa: E731
+        adapter = partial(ChatKitStoreAdapter, own, lambda owner: {"user_id": owner})
         # The adapter holds the store, so that its id is nobody else's.
-        return share.get(("adapter", id(own)), adapter, _SharedStore.close)
+        return share.get(("adapter", id(own)), lambda: _SharedStore(adapter()), _SharedStore.close)
     url = declared.url
     if url.startswith(_RELATIVE_SQLITE) and not url.startswith(_RELATIVE_SQLITE + "/"):
         url = _RELATIVE_SQLITE + os.fspath(snapshot.root / url.removeprefix(_RELATIVE_SQLITE))

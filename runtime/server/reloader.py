@@ -33,6 +33,7 @@ STABLE_S = 0.1
 _PATIENCE_S = 10.0
 _SWITCH_S = 0.0005
 _LOOK_S = 2.0
+_MOST_SERVED = 10_000
 _usual_s, _reloads = 0.0, 0
 _MOST_READINGS = 100
 _END_OLDEST = "The assistant was updated meanwhile. Please try again."
@@ -180,6 +181,8 @@ class Reloader:
         if self.is_over():
             await made.close()
             return self._outcome("unchanged", message="the server is shutting down"), False
+        if len(self._served) > _MOST_SERVED:
+            self._served.clear()
         self._served |= current.reading.fingerprints()
         self._runtime.live.swap(made)
         made.snapshot.code.publish()
@@ -235,9 +238,9 @@ class Reloader:
     def _refusal(self, reading: Reading, diagnostics: tuple[Diagnostic, ...]) -> Outcome:
         return self._outcome("refused", diagnostics=diagnostics, sources=reading.loaded.sources)
 
-    def _outcome(self, status: Status, **more: object) -> Outcome:
+    def _outcome(self, status: Status, **more: Any) -> Outcome:
         generation = self._runtime.generation
-        return Outcome(status, generation.number, generation.hashes, **more)  # type: ignore[arg-type]
+        return Outcome(status, generation.number, generation.hashes, **more)
 
     def _tell(self, outcome: Outcome) -> None:
         refused = outcome.status == "refused"

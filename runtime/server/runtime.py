@@ -20,7 +20,7 @@ from runtime.config.model import Config
 from runtime.diagnostics import Diagnostic, Place, has_errors
 from runtime.errors import ConfigError, RuntimeFault
 from runtime.live import Live
-from runtime.pool import Pool
+from runtime.pool import Pool, Share
 from runtime.server.chat import RuntimeServer
 from runtime.server.generation import Generation, build_generation
 from runtime.server.reading import Reading, read_project
@@ -144,12 +144,14 @@ class Runtime:
 
     async def build(self, reading: Reading) -> Generation | tuple[Diagnostic, ...]:
         """Build and open what was read, beside what serves; or say why that is impossible, and leave no trace of it."""
-        place = Place(reading.loaded.file.name)
+        place, share = Place(reading.loaded.file.name), self.pool.share()
         try:
-            made = await self.reloader.in_thread(self._build, reading)
+            made = await self.reloader.in_thread(self._build, reading, share)
         except ConfigError as error:
+            await share.release()
             return tuple(error.diagnostics)
         except Exception as error:
+            await share.release()
             logger.error("a new generation can't be built: %s: %s", type(error).__name__, error, exc_info=error)
             return (Diagnostic("A610", f"building the project raised {type(error).__name__}: {error}", place),)
         try:
@@ -164,14 +166,19 @@ class Runtime:
         return made
 
     def _first(self, reading: Reading) -> Live[Generation]:
-        made = self._build(reading)
+        share = self.pool.share()
+        try:
+            made = self._build(reading, share)
+        except BaseException:
+            share.drop()
+            raise
         made.snapshot.code.publish()
         return Live(made, _close)
 
-    def _build(self, reading: Reading) -> Generation:
+    def _build(self, reading: Reading, share: Share) -> Generation:
         before = self.live.current if hasattr(self, "live") else None
         try:
-            return build_generation(reading, self.pool.share(), before, self)
+            return build_generation(reading, share, before, self)
         except BuildFailed as failed:
             raise ConfigError([_diagnostic(problem, reading) for problem in failed.problems]) from failed
         except SystemExit as error:

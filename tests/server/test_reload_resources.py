@@ -395,3 +395,21 @@ async def test_an_edit_that_is_taken_back_is_no_half_written_file(chat: MakeChat
     assert (await edit(client, asked=False, prompt_md="One. Two.")).status == "reloaded"
     assert (await edit(client, asked=False, prompt_md="One.")).status == "reloaded"
     assert (await edit(client, asked=False, prompt_md="On")).status == "held"
+
+
+async def test_what_a_refused_build_has_made_is_closed_again(chat: MakeChat) -> None:
+    state = """
+closed = []
+
+class Counter:
+    async def aclose(self):
+        closed.append(self)
+"""
+    tools = "from agents import RunContextWrapper\n\ndef go() -> str:\n    'Go.'\n    return ''\n"
+    client = await chat(app__tools_py=tools, app__state_py=state)
+    held = len(client.runtime.pool)
+    closed = client.runtime.generation.snapshot.code.resolve("app.state:closed")
+    broken = {"state": {"counter": "app.state:Counter"}, "agents": {"helper": {"tools": ["app.tools:nothing"]}}}
+    for count in (1, 2):
+        assert (await edit(client, broken)).status == "refused"
+        assert (len(closed), len(client.runtime.pool)) == (count, held)
