@@ -14,6 +14,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,6 +35,7 @@ Work = Callable[[Connection], T]
 _LOGGER = logging.getLogger(__name__)
 # Only another process can hold the lock for long: a backup, or somebody with a database tool.
 _BUSY_TIMEOUT_S = 10.0
+_BUSY_PAUSE_S = 0.01
 # A commit writes some five pages to the log; SQLite itself would check the log in after 1,000.
 _CHECKPOINT_COMMITS = 250
 _LARGEST_LOG_PAGES = 16_000
@@ -214,8 +216,22 @@ def _sqlite_engine(path: Path) -> Engine:
 
 
 def _set_pragmas(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "wal_autocheckpoint = 0"):
+    _enter_wal_mode(connection)
+    for pragma in ("synchronous = NORMAL", "foreign_keys = ON", "wal_autocheckpoint = 0"):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _enter_wal_mode(connection: sqlite3.Connection) -> None:
+    # Processes that make the same file together both switch it over, and for that SQLite never waits by itself.
+    give_up = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+            return
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(_BUSY_PAUSE_S)
 
 
 def _raw(connection: Connection) -> sqlite3.Connection:

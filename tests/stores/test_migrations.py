@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
 from pathlib import Path
-from sqlite3 import connect
+from sqlite3 import SQLITE_BUSY, Cursor, OperationalError, connect
+from sqlite3 import Connection as Connect
+from typing import Any
 
 import pytest
 from alembic import command as alembic
@@ -22,6 +24,7 @@ from sqlalchemy import Connection, MetaData, Table, create_engine, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from runtime.stores import migrations, open_store
+from runtime.stores.database import _enter_wal_mode
 from runtime.stores.ids import new_id
 from runtime.stores.migrations import VERSION_TABLE, VERSIONS
 from runtime.stores.payload import dump_item
@@ -108,6 +111,27 @@ def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:
     starters = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     outcomes = [(starter.communicate()[1], starter.returncode) for starter in starters]
     assert outcomes == [("", 0), ("", 0)]
+
+
+class SwitchedOverElsewhere(Connect):
+    """A connection to a file that another process is making a WAL one: SQLite refuses, and waits for nobody."""
+
+    refusals = 3
+
+    def execute(self, sql: str, *parameters: Any) -> Cursor:
+        if "journal_mode" in sql and self.refusals:
+            self.refusals -= 1
+            error = OperationalError("database is locked")
+            error.sqlite_errorcode = SQLITE_BUSY
+            raise error
+        return super().execute(sql, *parameters)
+
+
+def test_a_connection_waits_until_the_file_has_been_switched_over(tmp_path: Path) -> None:
+    with closing(connect(tmp_path / "threads.db", factory=SwitchedOverElsewhere)) as connection:
+        _enter_wal_mode(connection)
+        assert connection.refusals == 0
+        assert connection.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
 
 
 def fill_first_version(connection: Connection) -> None:
