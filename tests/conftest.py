@@ -1,6 +1,9 @@
 """In CI nothing may be skipped: what a test needs is installed there, so a skip would hide that it is not."""
 
 import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,3 +16,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):
         reporter.write_line("CI refuses skipped tests", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture
+def modules_as_before(tmp_path: Path) -> Iterator[None]:
+    """Leave nothing of the test's modules in `sys.modules`."""
+    before = dict(sys.modules)
+    yield
+    for name in [name for name in sys.modules if name not in before]:
+        if str(getattr(sys.modules[name], "__file__", "") or "").startswith(str(tmp_path)):
+            del sys.modules[name]

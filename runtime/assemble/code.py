@@ -23,7 +23,7 @@ from runtime.assemble import doors
 from runtime.assemble.compiled import CompiledModules, MemoryLoader, new_module
 from runtime.assemble.import_errors import ResolveError, explain, near_miss
 from runtime.assemble.loads import Attempt, Load, changed, wait_for, waits_for
-from runtime.assemble.sources import Source, Sources, read_sources
+from runtime.config.modules import Source, Sources, read_sources
 
 __all__ = ["Attempt", "ProjectCode", "ResolveError"]
 

@@ -18,7 +18,7 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from runtime.assemble.sources import Source
+from runtime.config.modules import Source
 
 # Finalizers run in whatever thread collects garbage, at any time: also in one that is inside here.
 _lock = threading.RLock()

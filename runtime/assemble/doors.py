@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
-from runtime.assemble.sources import is_installed
+from runtime.config.modules import is_installed
 
 
 class Table(Protocol):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
 
-from runtime.assemble.sources import Sources
+from runtime.config.modules import Sources
 
 _RUNTIME_PACKAGE = Path(__file__).resolve().parents[1]
 

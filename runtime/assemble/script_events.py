@@ -39,7 +39,7 @@ from openai.types.responses.response_reasoning_summary_part_added_event import P
 from openai.types.responses.response_reasoning_summary_part_done_event import Part as DonePart
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
-from runtime.assemble.script import Call, Fail, Say, Step, Think
+from runtime.scripts.script import Call, Fail, Say, Step, Think
 
 _CHUNK = re.compile(r"\s*\S+|\s+$")
 # Endpoints send arguments in pieces that are not JSON by themselves.

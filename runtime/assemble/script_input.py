@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from runtime.assemble.script import PastCall, Situation
+from runtime.scripts.script import PastCall, Situation
 
 _Kind = Literal["words", "context", "display", "reply", "call", "output", "other"]
 

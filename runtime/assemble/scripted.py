@@ -41,10 +41,10 @@ from agents.items import TResponseInputItem, TResponseStreamEvent
 from openai.types.responses import Response, ResponseCompletedEvent
 from openai.types.responses.response_prompt_param import ResponsePromptParam
 
-from runtime.assemble.script import Script, ScriptError, Situation, Step
 from runtime.assemble.script_events import ScriptedFailure, estimate_tokens, play
-from runtime.assemble.script_grammar import parse_script, read_script, read_script_text
 from runtime.assemble.script_input import read_situation
+from runtime.scripts.grammar import parse_script, read_script, read_script_text
+from runtime.scripts.script import Script, ScriptError, Situation, Step
 
 __all__ = ["ScriptError", "ScriptedConversation", "ScriptedFailure", "load_script"]
 

@@ -15,17 +15,17 @@ from chatkit.widgets import DynamicWidgetRoot, WidgetComponentBase, WidgetRoot
 from pydantic import BaseModel, ValidationError
 
 from runtime.assemble.code import ResolveError
-from runtime.assemble.widget_check import check_components, root_problem, shape_problem
-from runtime.assemble.widget_components import ROOTS
-from runtime.assemble.widget_data import DataCheck, TreeError, hint, show_value
 from runtime.assemble.widget_error import WidgetBuildError, WidgetError
-from runtime.assemble.widget_file import Form, read_form, sections_form
-from runtime.assemble.widget_studio import WAY_OUT, StudioTemplate
-from runtime.assemble.widget_template import as_json, parse_text, render_text
 from runtime.config.files import ProjectFiles
 from runtime.config.model import Config
 from runtime.config.model.widgets import PythonWidget, SectionsWidget, TemplateWidget, Widget
 from runtime.config.template import Template
+from runtime.widgets.check import check_components, root_problem, shape_problem
+from runtime.widgets.components import roots
+from runtime.widgets.data import DataCheck, TreeError, hint, show_value
+from runtime.widgets.form import Form, read_form, sections_form
+from runtime.widgets.studio import WAY_OUT, StudioTemplate
+from runtime.widgets.tree import as_json, parse_text, render_text
 
 __all__ = ["BuiltWidget", "WidgetBuildError", "WidgetError", "build_widget", "build_widgets", "check_components"]
 
@@ -105,7 +105,7 @@ class BuiltWidget:
             raise self._raised(error) from error
 
     def _finish(self, drawn: Any) -> WidgetRoot:
-        if isinstance(drawn, WidgetComponentBase) and drawn.type in ROOTS:
+        if isinstance(drawn, WidgetComponentBase) and drawn.type in roots():
             # Whoever gives a root of the SDK decides about its class.
             return drawn  # type: ignore[return-value]  # only the root classes have these types
         try:

@@ -104,7 +104,7 @@ class _Walk:
             self.strings[path] = Interpolated(tuple(names), resolved=not missing)
         for name in dict.fromkeys(missing):
             self._report(
-                "A021", f"the variable {name!r} is not set", f"set it, or write ${{{name}:-default}}", path, self.unset
+                "A501", f"the variable {name!r} is not set", f"set it, or write ${{{name}:-default}}", path, self.unset
             )
         return text if missing else "".join(parts) + text[position:]
 

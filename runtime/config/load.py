@@ -14,11 +14,11 @@ from typing import Literal
 
 from runtime.config.check import check_config
 from runtime.config.files import ProjectFiles
-from runtime.config.interpolate import interpolate
+from runtime.config.interpolate import Interpolation, interpolate
 from runtime.config.mistakes import build_config
 from runtime.config.model import Config
-from runtime.config.salvage import check_the_rest
-from runtime.config.source import Places, Source, collector_paused, decode_text, read_yaml
+from runtime.config.salvage import Rest, check_the_rest
+from runtime.config.source import Places, collector_paused, decode_text, read_yaml
 from runtime.diagnostics import Diagnostic, Place, has_errors, sort_diagnostics
 
 CONFIG_FILE = "agents.yaml"
@@ -32,7 +32,8 @@ class Loaded:
     `config` is None exactly when one of the sorted `diagnostics` is an error. `sources` are the texts of the files that
     were read, by their path from `root`; `hash` is the SHA-256 over all of them and the environment file, in hex.
     `places` says where the values of the file stand; `environ` are the variables, those of `.env` among them. `files`
-    holds every byte that was read, for what is built from it.
+    holds every byte that was read, for what is built from it. `rest` is what further checks can look at, also where
+    `config` is None; `filled` is what it was made of.
     """
 
     config: Config | None
@@ -44,6 +45,8 @@ class Loaded:
     places: Places = field(repr=False, compare=False)
     environ: Mapping[str, str] = field(repr=False)
     files: ProjectFiles = field(repr=False, compare=False)
+    filled: Interpolation | None = field(default=None, repr=False, compare=False)
+    rest: Rest = field(default=Rest(), repr=False, compare=False)
 
 
 def load_config(
@@ -68,7 +71,8 @@ def load_config(
 
 def _load(file: Path, variables: Mapping[str, str], unset: Literal["warning", "error"], files: ProjectFiles) -> Loaded:
     text, found = _read_config_text(files, file)
-    config: Config | None = None
+    rest = Rest()
+    filled: Interpolation | None = None
     places = Places(file.name)
     if text is not None:
         source = read_yaml(text, file.name)
@@ -76,10 +80,11 @@ def _load(file: Path, variables: Mapping[str, str], unset: Literal["warning", "e
         found += source.diagnostics
         if not found:
             variables, env_problems = _environment(files, variables)
-            config, problems = _understand(source, variables, unset, files)
-            found += [*env_problems, *problems]
+            filled = interpolate(source, variables, unset)
+            rest, problems = _understand(filled, files)
+            found += [*env_problems, *filled.diagnostics, *problems]
     return Loaded(
-        config=None if has_errors(found) else config,
+        config=None if has_errors(found) else rest.config,
         # One place may have several paths, through aliases: jsonschema's order is not the same in every process.
         diagnostics=tuple(sort_diagnostics(sorted(found, key=lambda diagnostic: diagnostic.path))),
         root=file.parent,
@@ -89,6 +94,8 @@ def _load(file: Path, variables: Mapping[str, str], unset: Literal["warning", "e
         places=places,
         environ=variables,
         files=files,
+        filled=filled,
+        rest=rest,
     )
 
 
@@ -113,7 +120,7 @@ def _environment(files: ProjectFiles, environ: Mapping[str, str]) -> tuple[Mappi
     """Put the variables of `.env` under those of the process."""
     content = files.read_bytes(ENV_FILE, linked=True)
     if isinstance(content, Diagnostic):
-        return environ, [replace(content, code="A022")] if content.code == "A002" else []
+        return environ, [replace(content, code="A502")] if content.code == "A002" else []
     text = decode_text(content, ENV_FILE)
     if isinstance(text, Diagnostic):
         return environ, [text]
@@ -130,18 +137,16 @@ def _read_env(text: str) -> tuple[dict[str, str], list[Diagnostic]]:
     for binding in parse_stream(io.StringIO(text)):
         if binding.error:
             place = Place(ENV_FILE, binding.original.line, 1)
-            problems.append(Diagnostic("A022", "this line is no 'NAME=value'", place, "warning"))
+            problems.append(Diagnostic("A502", "this line is no 'NAME=value'", place, "warning"))
         elif binding.key is not None and binding.value is not None:
             declared[binding.key] = binding.value
     return declared, problems
 
 
-def _understand(
-    source: Source, environ: Mapping[str, str], unset: Literal["warning", "error"], files: ProjectFiles
-) -> tuple[Config | None, list[Diagnostic]]:
-    """Fill in, shape, cross-check: what one phase refuses, the next leaves out."""
-    filled = interpolate(source, environ, unset)
+def _understand(filled: Interpolation, files: ProjectFiles) -> tuple[Rest, list[Diagnostic]]:
+    """Shape, then cross-check: what one phase refuses, the next leaves out."""
     config, mistakes = build_config(filled)
-    found = [*filled.diagnostics, *mistakes]
-    found += check_config(config, filled, files) if config is not None else check_the_rest(filled, files)
-    return config, found
+    if config is not None:
+        return Rest(config), check_config(config, filled, files)
+    rest, found = check_the_rest(filled, files)
+    return rest, [*mistakes, *found]

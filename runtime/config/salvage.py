@@ -6,6 +6,7 @@ Only errors about what is left count: an unused tool may be used by the line tha
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -29,8 +30,29 @@ _STAND_INS: dict[str, Any] = {
 _FOLLOWS = {"A202", "A212"}
 
 
-def check_the_rest(filled: Interpolation, files: ProjectFiles) -> list[Diagnostic]:
-    """Return the errors that the cross-checks find in what is left when the mistakes of shape are taken out."""
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What is left of a config when the mistakes of shape are taken out: None where that is too little.
+
+    `taken` are the paths of what was taken out or replaced.
+    """
+
+    config: Config | None = None
+    taken: frozenset[Path] = frozenset()
+
+    def stands(self, found: Diagnostic) -> bool:
+        """Tell whether a diagnostic about the rest is one about the file, too."""
+        if not self.taken:
+            return True
+        if found.severity != "error" or found.code in _FOLLOWS:
+            return False
+        return not any(
+            found.path == text or found.path.startswith((f"{text}.", f"{text}[")) for text in map(path_text, self.taken)
+        )
+
+
+def check_the_rest(filled: Interpolation, files: ProjectFiles) -> tuple[Rest, list[Diagnostic]]:
+    """Return what is left when the mistakes of shape are taken out, and the errors that the cross-checks find in it."""
     data, taken = filled.source.data, set[Path]()
     for _ in range(_MAX_ROUNDS):
         try:
@@ -38,13 +60,14 @@ def check_the_rest(filled: Interpolation, files: ProjectFiles) -> list[Diagnosti
         except ValidationError as error:
             paths = {_to_take(problem["loc"]) for problem in error.errors(include_url=False, include_context=False)}
             if None in paths:
-                return []
+                return Rest(), []
             for path in sorted(filter(None, paths), key=len):
                 data = _without(data, path)
                 taken.add(path)
         else:
-            return [found for found in check_config(config, filled, files) if _stands(found, taken)]
-    return []
+            rest = Rest(config, frozenset(taken))
+            return rest, [found for found in check_config(config, filled, files) if rest.stands(found)]
+    return Rest(), []
 
 
 def _to_take(location: tuple[str | int, ...]) -> Path | None:
@@ -70,11 +93,3 @@ def _without(data: Any, path: Path) -> Any:
     if section == "agents" and len(path) > 2 and isinstance(entries[name], dict):
         entry = {key: value for key, value in entries[name].items() if key != path[2]}
     return {**data, section: {**entries, name: entry}}
-
-
-def _stands(found: Diagnostic, taken: set[Path]) -> bool:
-    if found.severity != "error" or found.code in _FOLLOWS:
-        return False
-    return not any(
-        found.path == text or found.path.startswith((f"{text}.", f"{text}[")) for text in map(path_text, taken)
-    )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.errors import RuntimeFault
 
 if TYPE_CHECKING:
-    from jinja2 import nodes
+    from jinja2 import Environment, nodes
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 _MARKS = ("{{", "{%", "{#")
@@ -90,24 +90,48 @@ def _parse(text: str) -> Template:
     environment = _environment()
     try:
         tree = prefer_fields(environment.parse(text))
-        _refuse_other_files(tree)
-        # Compiling finds what parsing can't: unknown filters and tests.
-        compiled = environment.from_string(tree)
+        refuse_unknown(tree, environment)
+        names = frozenset(meta.find_undeclared_variables(tree)) - environment.globals.keys()
     except jinja2.TemplateSyntaxError as error:
         raise _syntax_error(text, error) from None
     except (RecursionError, MemoryError) as error:
         raise TemplateError("the template is nested too deep") from error
-    names = frozenset(meta.find_undeclared_variables(tree)) - environment.globals.keys()
-    if (expression := _single_expression(tree, text)) is not None:
-        return Template(text, names, _native_renderer(environment, expression))
-    return Template(text, names, lambda scope: _guarded(lambda: compiled.render(scope)))
+    return Template(text, names, lambda scope: _renderer(text)(scope))
 
 
-def _refuse_other_files(tree: nodes.Template) -> None:
+def refuse_unknown(tree: nodes.Template, environment: Environment) -> None:
+    """Find what parsing can't and compiling would; raises jinja2.TemplateSyntaxError.
+
+    Compiling computes whatever is constant in a template, so that one of a stranger could compute without end.
+    """
     from jinja2 import TemplateSyntaxError, nodes
 
-    for node in tree.find_all((nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)):
-        raise TemplateSyntaxError("a template can't read another file", node.lineno)
+    blocks: set[str] = set()
+    for node in tree.find_all(nodes.Node):
+        match node:
+            case nodes.Include() | nodes.Import() | nodes.FromImport() | nodes.Extends():
+                raise TemplateSyntaxError("a template can't read another file", node.lineno)
+            case nodes.Filter() if node.name not in environment.filters:
+                raise TemplateSyntaxError(f"no filter named {node.name!r}", node.lineno)
+            case nodes.Test() if node.name not in environment.tests:
+                raise TemplateSyntaxError(f"no test named {node.name!r}", node.lineno)
+            case nodes.Block() if node.name in blocks:
+                raise TemplateSyntaxError(f"block {node.name!r} defined twice", node.lineno)
+            case nodes.Block():
+                blocks.add(node.name)
+
+
+@functools.lru_cache(maxsize=4096)
+def _renderer(text: str) -> Callable[[Mapping[str, Any]], Any]:
+    """Compile a text that has been parsed before, when it is rendered for the first time."""
+    from runtime.config.template_fields import prefer_fields
+
+    environment = _environment()
+    tree = prefer_fields(environment.parse(text))
+    if (expression := _single_expression(tree, text)) is not None:
+        return _native_renderer(environment, expression)
+    compiled = _guarded(lambda: environment.from_string(tree))
+    return lambda scope: _guarded(lambda: compiled.render(scope))
 
 
 def _single_expression(tree: nodes.Template, text: str) -> nodes.Expr | None:

@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runtime.assemble.sources import sources_from
 from runtime.config.files import ProjectFiles
 from runtime.config.load import ENV_FILE, load_config
+from runtime.config.modules import sources_from
 from runtime.errors import RuntimeFault
 from runtime.server.reading import Reading
 

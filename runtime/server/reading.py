@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.assemble.sources import Sources, read_sources
 from runtime.config.load import CONFIG_FILE, Loaded, load_config
+from runtime.config.modules import Sources, read_sources
 
 
 @dataclass(frozen=True, slots=True)

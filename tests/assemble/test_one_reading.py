@@ -8,11 +8,11 @@ import pytest
 from chatkit.agents import ThreadItemConverter
 
 from runtime.assemble.code import ProjectCode
-from runtime.assemble.script import Say, Situation
 from runtime.assemble.scripted import ScriptedConversation
 from runtime.assemble.snapshot import build
 from runtime.config.load import load_config
 from runtime.pool import Pool
+from runtime.scripts.script import Say, Situation
 
 CONFIG = """\
 version: 1

@@ -31,9 +31,9 @@ from chatkit.types import (
 from chatkit.widgets import Card, Text
 
 from runtime.assemble import scripted
-from runtime.assemble.script import Call, Fail, PastCall, Say, Situation, Think
 from runtime.assemble.script_input import read_situation
 from runtime.assemble.scripted import ScriptedConversation, ScriptedFailure, ScriptError, load_script
+from runtime.scripts.script import Call, Fail, PastCall, Say, Situation, Think
 
 QUIET = RunConfig(tracing_disabled=True)
 WEATHER = {

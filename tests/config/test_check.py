@@ -22,14 +22,14 @@ agents:
   b: {model: one}
 """
     assert set(found(tmp_path, text)) == {
-        "A021 entry",
-        "A021 models.two.scripted",
-        "A021 tools.ask.agent",
-        "A021 tools.show.widget",
-        "A021 agents.a.model",
-        "A021 agents.a.tools[0]",
-        "A021 agents.a.handoffs[0]",
-        "A021 agents.a.instructions.file",
+        "A501 entry",
+        "A501 models.two.scripted",
+        "A501 tools.ask.agent",
+        "A501 tools.show.widget",
+        "A501 agents.a.model",
+        "A501 agents.a.tools[0]",
+        "A501 agents.a.handoffs[0]",
+        "A501 agents.a.instructions.file",
     }
 
 

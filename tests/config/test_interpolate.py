@@ -47,7 +47,7 @@ def test_keys_and_other_types_are_left_alone() -> None:
 def test_an_unset_variable_keeps_its_text_and_is_reported_by_name() -> None:
     found = fill("a: ${NOBODY} and ${NAME} and ${NOBODY} and ${OTHER}\n")
     assert found.source.data == {"a": "${NOBODY} and ${NAME} and ${NOBODY} and ${OTHER}"}
-    assert [(d.code, d.severity, d.path) for d in found.diagnostics] == [("A021", "warning", "a")] * 2
+    assert [(d.code, d.severity, d.path) for d in found.diagnostics] == [("A501", "warning", "a")] * 2
     assert found.is_unresolved(("a",))
 
 

@@ -77,7 +77,7 @@ def test_a_bad_line_of_the_environment_file_is_a_warning_that_does_not_quote_it(
     write(tmp_path, **{".env": "A=1\n=hunter2\n'B=hunter2\n"})
     loaded = load_config(tmp_path, environ={})
     assert loaded.config is not None
-    assert codes(loaded)[0] == "A022"
+    assert codes(loaded)[0] == "A502"
     assert str(loaded.diagnostics[0].place) == ".env:2:1"
     assert "hunter2" not in "".join(map(str, loaded.diagnostics))
 
@@ -93,7 +93,7 @@ def test_an_unset_variable_is_a_warning_or_an_error_as_asked(tmp_path: Path) -> 
     assert load_config(tmp_path, environ={}).config is not None
     strict = load_config(tmp_path, environ={}, unset="error")
     assert strict.config is None
-    assert codes(strict) == ["A021", "A021"]
+    assert codes(strict) == ["A501", "A501"]
 
 
 @pytest.mark.parametrize("name", ["agents.yaml", "prompt.md", ".env"])
@@ -139,7 +139,7 @@ def test_all_mistakes_of_a_phase_are_reported_sorted_in_one_pass(tmp_path: Path)
     write(tmp_path, "version: 1\nagnets: {}\nagents:\n  a: {modle: '${UNSET}', tools: x}\n")
     lines = [(d.place.line, d.place.column, d.code) for d in load_config(tmp_path, environ={}).diagnostics]
     assert lines == sorted(lines)
-    assert {code for _, _, code in lines} == {"A101", "A102", "A021"}
+    assert {code for _, _, code in lines} == {"A101", "A102", "A501"}
 
 
 def test_loading_imports_neither_sdk_nor_server_nor_what_a_good_file_does_not_need(tmp_path: Path) -> None:

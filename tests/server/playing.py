@@ -11,8 +11,8 @@ from typing import Any
 from agents import Model, ModelResponse, ModelSettings, Usage
 from openai.types.responses import ResponseCompletedEvent
 
-from runtime.assemble.script import Call, Say, Think
 from runtime.assemble.script_events import play
+from runtime.scripts.script import Call, Say, Think
 
 on_stage: dict[str, Player] = {}
 """The players by name, where agents.yaml finds them."""

@@ -323,7 +323,7 @@ async def test_no_answer_ever_holds_a_secret(chat: MakeChat) -> None:
         bodies += [answer, await client.get("/-/config", HERE)]
     (client.folder / ".env").write_text("ENV_KEY=env-charlie\nPORT=env-charlie\nnot a line env-charlie\n")
     bodies += [await _reload(client), await client.get("/-/config", HERE)]
-    assert [diagnostic["code"] for diagnostic in bodies[-2].json["diagnostics"]] == ["A022"]
+    assert [diagnostic["code"] for diagnostic in bodies[-2].json["diagnostics"]] == ["A502"]
     await listening.until(lambda exchange: exchange.body.count(b"event: reloaded") == 5)
     for answer in bodies:
         everything = answer.body.decode() + json.dumps(answer.headers)

@@ -21,9 +21,9 @@ from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
 from jinja2 import Template as Compiled
 from jinja2.sandbox import SandboxedEnvironment
 
-from runtime.assemble.widget_data import Path, TreeError, show_path, show_value
-from runtime.assemble.widget_template import Scope, explain_failure
 from runtime.config.template_fields import prefer_fields
+from runtime.widgets.data import Path, TreeError, show_path, show_value
+from runtime.widgets.tree import Scope, explain_failure
 
 _VERSION = "1.0"
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runtime.assemble.code import ProjectCode, ResolveError
-from runtime.assemble.sources import read_sources, sources_from
+from runtime.config.modules import read_sources, sources_from
 from tests.assemble.writing import write_modules
 
 pytestmark = pytest.mark.usefixtures("modules_as_before")

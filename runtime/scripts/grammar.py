@@ -8,9 +8,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-from runtime.assemble.script import Matcher, Script, ScriptError, Situation, Turn, WrittenResponse, WrittenStep
 from runtime.config.model.types import parse_duration
 from runtime.config.template import Template, TemplateError
+from runtime.scripts.script import Matcher, Script, ScriptError, Situation, Turn, WrittenResponse, WrittenStep
 
 _SCRIPT_KEYS = ("delay", "turns", "otherwise")
 _MATCH_KEYS = ("user", "context", "instructions", "agent", "tools")

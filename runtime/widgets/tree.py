@@ -19,9 +19,9 @@ from jinja2 import UndefinedError
 from jinja2.exceptions import SecurityError
 from pydantic import BaseModel
 
-from runtime.assemble.widget_components import text_properties
-from runtime.assemble.widget_data import Path, TreeError, hint, kind_of, show_path, show_value
 from runtime.config.template import Template, TemplateError
+from runtime.widgets.components import text_properties
+from runtime.widgets.data import Path, TreeError, hint, kind_of, show_path, show_value
 
 Scope = Mapping[str, Any]
 

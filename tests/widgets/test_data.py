@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from runtime.assemble.widget_data import DataCheck
+from runtime.widgets.data import DataCheck
 
 MANY = "; ".join(f"data[{index}]: expected a string, got {index}" for index in range(5)) + "; and 2 more"
 

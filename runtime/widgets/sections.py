@@ -10,8 +10,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from runtime.assemble.widget_data import DataCheck, Path, TreeError, hint, show_path, show_value
-from runtime.assemble.widget_template import Scope, TreeTemplate
 from runtime.config.model.widgets import (
     CardSection,
     ImageSection,
@@ -20,6 +18,8 @@ from runtime.config.model.widgets import (
     TableSection,
     TextSection,
 )
+from runtime.widgets.data import DataCheck, Path, TreeError, hint, show_path, show_value
+from runtime.widgets.tree import Scope, TreeTemplate
 
 Node = dict[str, Any]
 _EMPTY = "—"

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from runtime.assemble.widget_components import ROOTS, component_checks
-from runtime.assemble.widget_data import Fault, Path, hint, show_path, show_value
-from runtime.assemble.widget_template import is_directive
 from runtime.config.wording import join_or
+from runtime.widgets.components import component_checks, roots
+from runtime.widgets.data import Fault, Path, hint, show_path, show_value
+from runtime.widgets.tree import is_directive
 
 _BRANCHES = ("$do", "$then", "$else")
 _ITEMS_ONLY = {"ListView": "ListViewItem"}
@@ -30,11 +30,11 @@ def root_problem(tree: Any) -> str:
     if not isinstance(tree, Mapping):
         return f"expected a component, got {show_value(tree)}"
     if "type" not in tree:
-        return f"'type' is missing (use {join_or(ROOTS)})"
-    if tree["type"] not in ROOTS:
+        return f"'type' is missing (use {join_or(roots())})"
+    if tree["type"] not in roots():
         kind = tree["type"]
-        near = hint(kind, ROOTS) if isinstance(kind, str) else ""
-        return f"{show_value(kind)} can't be the root of a widget{near or f' (use {join_or(ROOTS)})'}"
+        near = hint(kind, roots()) if isinstance(kind, str) else ""
+        return f"{show_value(kind)} can't be the root of a widget{near or f' (use {join_or(roots())})'}"
     return ""
 
 

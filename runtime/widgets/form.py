@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runtime.assemble.widget_data import TreeError, hint, show_value
-from runtime.assemble.widget_sections import SectionsTemplate, read_sections
-from runtime.assemble.widget_studio import StudioTemplate, read_studio
-from runtime.assemble.widget_template import TreeTemplate
 from runtime.config.files import ProjectFiles
 from runtime.config.model.widgets import SectionsWidget
 from runtime.diagnostics import Diagnostic
+from runtime.widgets.data import TreeError, hint, show_value
+from runtime.widgets.sections import SectionsTemplate, read_sections
+from runtime.widgets.studio import StudioTemplate, read_studio
+from runtime.widgets.tree import TreeTemplate
 
 _BESIDE = ("data", "copy_text", "sample", "description")
 

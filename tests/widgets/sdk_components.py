@@ -1,50 +1,29 @@
-"""What the installed ChatKit SDK knows of each component: its properties and the values that they take.
+"""What runtime/widgets/components.json holds, read from the classes of the installed ChatKit SDK.
 
 The classes are read as JSON Schemas and never constructed, which the SDK discourages by a warning.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Any, get_args
 
 from chatkit import widgets
 from pydantic import TypeAdapter
 
-from runtime.assemble.widget_data import DataCheck
-
 ROOTS: tuple[str, ...] = get_args(widgets.DynamicWidgetRoot.model_fields["type"].annotation)
 _ANY = widgets.DynamicWidgetComponent.__name__
 
 
-@functools.cache
-def component_checks() -> dict[str, DataCheck]:
-    """Return a check for each component by its `type`; it leaves `children` to whoever walks the tree."""
-    return {kind: DataCheck({**schema, "$defs": _schemas()[1]}, trusted=True) for kind, schema in _schemas()[0].items()}
-
-
-@functools.cache
-def text_properties(kind: str) -> frozenset[str]:
-    """Return the properties of a component that hold a text and nothing else; none for an unknown component."""
-    properties = _schemas()[0].get(kind, {}).get("properties", {})
-    return frozenset(name for name, schema in properties.items() if name != "type" and _is_text(schema))
-
-
-def _is_text(schema: Mapping[str, Any]) -> bool:
-    kinds = [branch for branch in schema.get("anyOf", [schema]) if branch.get("type") != "null"]
-    return [{key: kind[key] for key in kind if key != "title"} for kind in kinds] == [{"type": "string"}]
-
-
-@functools.cache
-def _schemas() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the JSON Schema of each component by its `type`, and the definitions that they share."""
+def read_components() -> dict[str, Any]:
+    """Return the types that can be a root, and the JSON Schema of each component with the definitions they share."""
     whole = TypeAdapter(widgets.StrictWidgetRoot).json_schema()
     closed: dict[str, Any] = {name: _closed(schema) for name, schema in whole["$defs"].items()}
     own = {name: schema for name, schema in closed.items() if _is_component(name)}
     components = {schema["properties"]["type"]["const"]: schema for schema in own.values()}
     components["Basic"] = _basic(components)
-    return components, {name: schema for name, schema in closed.items() if name not in own}
+    definitions = {name: schema for name, schema in closed.items() if name not in own}
+    return {"roots": list(ROOTS), "components": components, "definitions": definitions}
 
 
 def _is_component(name: str) -> bool:

@@ -1,0 +1,28 @@
+"""What the checks of a project look at, and where they put what they find."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.config.files import ProjectFiles
+from runtime.config.findings import Findings
+from runtime.config.load import Loaded
+from runtime.config.model import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A project: its `config`, its folder `root`, its `files`, and what is `found` so far."""
+
+    config: Config
+    root: Path
+    files: ProjectFiles
+    found: Findings
+
+    @classmethod
+    def of(cls, loaded: Loaded) -> Subject:
+        """Return what can be checked of a project; it has a config, or what is left of one."""
+        assert loaded.rest.config is not None
+        assert loaded.filled is not None
+        return cls(loaded.rest.config, loaded.root.resolve(), loaded.files, Findings(loaded.filled))
