@@ -34,22 +34,24 @@ Rounds = dict[str, list[Sample]]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A figure with the median of every server, and ours / handwritten as the median of the rounds' ratios."""
+    """A figure with the median of every server, and ours / the baseline's as the median of the rounds' ratios."""
 
     figure: Figure
     values: dict[str, float]
     ratios: dict[str, float]
 
 
-def summarise(rounds: Rounds) -> list[Line]:
+def summarise(rounds: Rounds, baseline: str = HANDWRITTEN) -> list[Line]:
     """Turn `{server: a sample per round}` into lines, in the order in which the figures were taken."""
     figures = dict.fromkeys(figure for samples in rounds.values() for sample in samples for figure in sample)
-    lines = [_summarise_figure(figure, rounds) for figure in figures]
+    lines = [_summarise_figure(figure, rounds, baseline) for figure in figures]
     lengths = [line for line in lines if line.figure.case.startswith("thread of ")]
     return lines + list(_compare_lengths(lengths))
 
 
-def as_document(lines: list[Line], settings: dict[str, Any], **more: Any) -> dict[str, Any]:
+def as_document(
+    lines: list[Line], settings: dict[str, Any], *, baseline: str = HANDWRITTEN, **more: Any
+) -> dict[str, Any]:
     """The same as JSON; `more` stands beside the settings."""
     return {
         "format": FORMAT,
@@ -61,29 +63,32 @@ def as_document(lines: list[Line], settings: dict[str, Any], **more: Any) -> dic
             "packages": {name: version(name) for name in _PACKAGES},
         },
         "settings": settings,
-        "baseline": HANDWRITTEN,
+        "baseline": baseline,
         **more,
         "figures": [asdict(line.figure) | {"values": line.values, "ratios": line.ratios} for line in lines],
     }
 
 
-def print_table(console: Console, lines: list[Line], servers: tuple[str, ...], *notes: str) -> None:
+def print_table(
+    console: Console, lines: list[Line], servers: tuple[str, ...], *notes: str, baseline: str = HANDWRITTEN
+) -> None:
     """Print a row per figure; a ratio is green where we are better, red where we are worse by more than a twentieth."""
-    table = Table(title="medians, and ratios to the handwritten server")
+    against = "the handwritten server" if baseline == HANDWRITTEN else baseline
+    table = Table(title=f"medians, and ratios to {against}")
     table.add_column("figure", no_wrap=True)
     table.add_column("load", no_wrap=True)
     for server in servers:
         table.add_column(server, justify="right")
-        if server != HANDWRITTEN:
+        if server != baseline:
             table.add_column("ratio", justify="right")
     for line in lines:
-        table.add_row(line.figure.name, line.figure.case, *_cells(line, servers))
+        table.add_row(line.figure.name, line.figure.case, *_cells(line, servers, baseline))
     console.print(table)
     for note in notes:
         console.print(note, highlight=False)
 
 
-def _summarise_figure(figure: Figure, rounds: Rounds) -> Line:
+def _summarise_figure(figure: Figure, rounds: Rounds, baseline: str) -> Line:
     taken = {server: [sample[figure] for sample in samples if figure in sample] for server, samples in rounds.items()}
     taken = {server: numbers for server, numbers in taken.items() if numbers}
     if figure.keep != "median":
@@ -91,11 +96,11 @@ def _summarise_figure(figure: Figure, rounds: Rounds) -> Line:
         # A sum and a worst case are one number for the whole run, and so is their ratio.
         taken = {server: [number] for server, number in kept.items()}
     values = {server: median(numbers) for server, numbers in taken.items()}
-    base = taken.get(HANDWRITTEN, [])
+    base = taken.get(baseline, [])
     ratios = {
         server: median(ours / theirs for ours, theirs in zip(numbers, base, strict=True))
         for server, numbers in taken.items()
-        if server != HANDWRITTEN and base and all(base)
+        if server != baseline and base and all(base)
     }
     return Line(figure, values, ratios)
 
@@ -114,12 +119,12 @@ def _compare_two(short: Line, long: Line) -> Line:
     return Line(Figure(f"growth of {long.figure.name}", case, "x"), values, ratios)
 
 
-def _cells(line: Line, servers: tuple[str, ...]) -> list[str]:
+def _cells(line: Line, servers: tuple[str, ...], baseline: str) -> list[str]:
     cells: list[str] = []
     for server in servers:
         value = line.values.get(server)
         cells.append("" if value is None else f"{_number(value)} {line.figure.unit}".strip())
-        if server != HANDWRITTEN:
+        if server != baseline:
             cells.append(_ratio_cell(line, server))
     return cells
 

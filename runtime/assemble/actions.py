@@ -18,12 +18,12 @@ from chatkit.types import (
     WidgetItem,
 )
 from chatkit.widgets import DynamicWidgetRoot
-from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.problems import BuildError, Problems
+from runtime.assemble.schemas import compile_schema
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
 from runtime.config.model import actions as declared
@@ -76,7 +76,7 @@ def _checker(schema: Mapping[str, Any] | None) -> Callable[[Any], str]:
     """Return a function that says what is wrong with a payload, or nothing."""
     if schema is None:
         return lambda payload: ""
-    validator = Draft202012Validator(schema)
+    validator = compile_schema(schema, "payload")
 
     def check(payload: Any) -> str:
         errors = validator.iter_errors({} if payload is None else payload)
@@ -87,12 +87,15 @@ def _checker(schema: Mapping[str, Any] | None) -> Callable[[Any], str]:
 
 def _function(value: Any, path: str) -> Callable[..., Any]:
     if not callable(value):
-        raise BuildError(f"{path!r} is {type(value).__name__}", "give `async def handler(ctx, action, sender)`")
+        hint = "give `async def handler(ctx, action, sender)`"
+        raise BuildError(f"{path!r} is {type(value).__name__}", hint, code="A324")
     try:
         inspect.signature(value).bind(None, None, None)
     except TypeError as error:
         hint = "an action's handler is called as `handler(ctx, action, sender)`"
-        raise BuildError(f"{path!r} can't be called with three arguments: {error}", hint) from None
+        raise BuildError(
+            f"{path!r} can't be called with three arguments: {error}", hint, code="A331", about=value
+        ) from None
     return value  # type: ignore[no-any-return]  # callable: checked above
 
 

@@ -73,9 +73,8 @@ class ProjectCode:
                 value = getattr(value, attribute)
             except AttributeError:
                 names = list(vars(value)) if hasattr(value, "__dict__") else []
-                raise ResolveError(
-                    f"module {module_name!r} has no {attribute!r}", near_miss(attribute, names)
-                ) from None
+                hint = near_miss(attribute, names)
+                raise ResolveError(f"module {module_name!r} has no {attribute!r}", hint, code="A321") from None
         return value
 
     def _import_for(self, name: str) -> ModuleType:

@@ -6,12 +6,11 @@ import difflib
 import re
 import traceback
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from types import FrameType
 
+from runtime.assemble.raised import raised_at
 from runtime.config.modules import Sources
-
-_RUNTIME_PACKAGE = Path(__file__).resolve().parents[1]
+from runtime.diagnostics import Place
 
 # What packages say when something is registered with them again: the package that raises, and its words.
 _TWICE = (
@@ -29,12 +28,19 @@ _ONCE_ONLY = (
 
 
 class ResolveError(Exception):
-    """An import path that leads nowhere, or to a module that raises; `hint` is the way out."""
+    """An import path that leads nowhere, or to a module that raises; `hint` is the way out.
 
-    def __init__(self, message: str, hint: str = "") -> None:
-        self.message = message
-        self.hint = hint
-        super().__init__(f"{message} ({hint})" if hint else message)
+    `place` is the line of the project that raises, relative to its folder, and `length` how much of it; `code` says
+    which mistake it is.
+    """
+
+    def __init__(
+        self, message: str, hint: str = "", *, code: str = "", place: Place | None = None, length: int = 1
+    ) -> None:
+        self.message, self.hint, self.code = message, hint, code
+        self.place, self.length = place, length
+        where = f" at {place.file}:{place.line}" if place is not None else ""
+        super().__init__(f"{message}{where} ({hint})" if hint else message + where)
 
 
 def near_miss(name: str, names: Iterable[str]) -> str:
@@ -50,32 +56,29 @@ def explain(
 
     `ran_before` says of a module whether it had begun to run before in this process, in this generation or another.
     """
-    if isinstance(error, SystemExit):
-        return ResolveError(f"importing {name!r} called sys.exit({error.code!r})")
     if isinstance(error, ModuleNotFoundError) and _is_parent(error.name, name):
         looked_up = f"modules are looked up in {sources.root.name}/ first"
-        return ResolveError(f"no module named {error.name!r}", near_miss(name, sources.modules) or looked_up)
-    # The path is right and the user's module is broken: show their error, not ours.
-    message = f"importing {name!r} raised {type(error).__name__}: {error}{_place_of(error, sources.root)}"
-    return ResolveError(message, _once_only(error, sources, ran_before))
+        hint = near_miss(name, sources.modules) or looked_up
+        return ResolveError(f"no module named {error.name!r}", hint, code="A320")
+    # The path is right and the user's module is broken: show their error at their line, not ours.
+    place, length = raised_at(error, sources)
+    if isinstance(error, SystemExit):
+        message, hint = f"importing {name!r} called sys.exit({error.code!r})", ""
+    else:
+        message = f"importing {name!r} raised {type(error).__name__}: {_text(error, place)}"
+        hint = _once_only(error, sources, ran_before)
+    return ResolveError(message, hint, code="A322", place=place if place.file else None, length=length)
 
 
 def _is_parent(missing: str | None, name: str) -> bool:
     return missing is not None and (name == missing or name.startswith(missing + "."))
 
 
-def _place_of(error: Exception, root: Path) -> str:
+def _text(error: Exception, place: Place) -> str:
+    """Return the error's words; with the place of a syntax error that no line of the project has."""
     if isinstance(error, SyntaxError) and error.filename:
-        return f" at {_shown(error.filename, root)}:{error.lineno}"
-    places = [(Path(frame.f_code.co_filename), line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    places = [(path, line) for path, line in places if path.is_relative_to(root)]
-    places = [(path, line) for path, line in places if not path.is_relative_to(_RUNTIME_PACKAGE)]
-    return f" at {_shown(str(places[-1][0]), root)}:{places[-1][1]}" if places else ""
-
-
-def _shown(filename: str, root: Path) -> str:
-    path = Path(filename)
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else filename
+        return error.msg if place.file else f"{error.msg} at {error.filename}:{error.lineno}"
+    return str(error)
 
 
 def _once_only(error: Exception, sources: Sources, ran_before: Callable[[str], bool]) -> str:

@@ -43,7 +43,8 @@ def _read(files: ProjectFiles, name: str) -> str:
 def _from_python(path: str, code: ProjectCode) -> str | Callable[..., Any]:
     value = code.resolve(path)
     if not isinstance(value, str) and not callable(value):
-        raise BuildError(f"{path!r} is {type(value).__name__}", "give a string or a function of (context, agent)")
+        hint = "give a string or a function of (context, agent)"
+        raise BuildError(f"{path!r} is {type(value).__name__}", hint, code="A324")
     return value  # type: ignore[no-any-return]  # str or callable: checked above
 
 

@@ -16,7 +16,7 @@ from chatkit.store import Store
 
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext
-from runtime.assemble.problems import BuildError, Problems
+from runtime.assemble.problems import BuildError, Problems, refuse_coroutine
 from runtime.config.model import Config
 from runtime.config.model.server import PythonStore
 from runtime.pool import Share
@@ -67,8 +67,9 @@ def _state_key(code: ProjectCode, name: str, path: str) -> tuple[Any, ...]:
 def _make_store(value: Any, path: str, arguments: Mapping[str, Any]) -> Store[Any]:
     if not isinstance(value, Store):
         value = value(**arguments)
+        refuse_coroutine(value, path)
     if not isinstance(value, Store):
-        raise BuildError(f"{path!r} gave {type(value).__name__}, not a chatkit.store.Store")
+        raise BuildError(f"{path!r} gave {type(value).__name__}, not a chatkit.store.Store", code="A324")
     return value
 
 
@@ -122,7 +123,7 @@ def _hand_over(before: Any, made: Any) -> Any:
         loaded = load(json.loads(json.dumps(dump())))
     except (Exception, SystemExit) as error:
         raise BuildError(
-            f"dump() and load() of {type(made).__name__!r} raised {type(error).__name__}: {error}"
+            f"dump() and load() of {type(made).__name__!r} raised {type(error).__name__}: {error}", about=error
         ) from error
     if inspect.isawaitable(loaded):
         raise BuildError(f"load() of {type(made).__name__!r} is async", "make it a plain method that fills the object")

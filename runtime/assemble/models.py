@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,7 @@ from openai import AsyncOpenAI
 from openai.types.shared import Reasoning
 
 from runtime.assemble.code import ProjectCode
-from runtime.assemble.problems import BuildError, Problems, ReportedError
+from runtime.assemble.problems import BuildError, Problems, ReportedError, refuse_coroutine
 from runtime.assemble.scripted import ScriptedConversation, ScriptError
 from runtime.assemble.tool_errors import format_tool_error
 from runtime.config.files import ProjectFiles
@@ -26,10 +25,11 @@ from runtime.pool import Close, Share
 
 @dataclass(frozen=True, slots=True)
 class BuiltModel:
-    """A model and the settings that its calls start from."""
+    """A model and the settings that its calls start from; `client` asks its endpoint, where it is one of OpenAI's."""
 
     model: Model
     settings: ModelSettings
+    client: AsyncOpenAI | None = None
 
     def for_agent(self, name: str) -> Model:
         """The model as one agent uses it: a script may have replies for that agent alone."""
@@ -66,10 +66,16 @@ class Models:
             self._failed.remove(name)
         return self._built[name]
 
+    @property
+    def built(self) -> Mapping[str, BuiltModel]:
+        """The models that are used, by their name."""
+        return self._built
+
     def _build(self, entry: declared.Model) -> BuiltModel:
+        client: AsyncOpenAI | None = None
         match entry:
             case declared.OpenAIModel():
-                model = self._openai(entry)
+                model, client = self._openai(entry)
             case declared.AnyLLMModel():
                 model = self._shared(lambda: _any_llm(entry), entry, close=_close_model)
             case declared.LiteLLMModel():
@@ -81,12 +87,12 @@ class Models:
                 # An object that a module holds is the module's, and not ours to close.
                 close = None if isinstance(value, Model) else _close_model
                 model = self._shared(lambda: _python(value, entry), entry, self.code, close=close)
-        return BuiltModel(model, build_settings(entry.settings))
+        return BuiltModel(model, build_settings(entry.settings), client)
 
-    def _openai(self, entry: declared.OpenAIModel) -> Model:
+    def _openai(self, entry: declared.OpenAIModel) -> tuple[Model, AsyncOpenAI | None]:
         key = entry.api_key or self.environ.get("OPENAI_API_KEY")
         if not key and entry.offline:
-            return _scripted(self.files, entry.offline)
+            return _scripted(self.files, entry.offline), None
         if not key:
             raise BuildError(
                 f"model {entry.name!r} needs an API key",
@@ -95,8 +101,8 @@ class Models:
             )
         client = self._client(entry, key)
         if entry.api == "chat_completions":
-            return OpenAIChatCompletionsModel(model=entry.name, openai_client=client)
-        return OpenAIResponsesModel(model=entry.name, openai_client=client)
+            return OpenAIChatCompletionsModel(model=entry.name, openai_client=client), client
+        return OpenAIResponsesModel(model=entry.name, openai_client=client), client
 
     def _client(self, entry: declared.OpenAIModel, key: str) -> AsyncOpenAI:
         base_url = entry.base_url or self.environ.get("OPENAI_BASE_URL") or None
@@ -187,10 +193,9 @@ async def _close_model(model: Model) -> None:
 def _python(value: Any, entry: declared.PythonModel) -> Model:
     if not isinstance(value, Model) and callable(value):
         value = value(**entry.with_)
-    if inspect.isawaitable(value):
-        raise BuildError(f"{entry.python!r} is async", "return the model from a plain function")
+    refuse_coroutine(value, entry.python)
     if not isinstance(value, Model):
-        raise BuildError(f"{entry.python!r} gave {type(value).__name__}, not an agents.Model")
+        raise BuildError(f"{entry.python!r} gave {type(value).__name__}, not an agents.Model", code="A324")
     return value
 
 

@@ -55,7 +55,7 @@ class Objects:
         with self.found.at("A310", *at):
             value = self.code.resolve(path)
             if not callable(value):
-                raise BuildError(f"{path!r} is {type(value).__name__}", "give a function of the request")
+                raise BuildError(f"{path!r} is {type(value).__name__}", "give a function of the request", code="A324")
             return value  # type: ignore[no-any-return]  # callable: checked above
         return None
 
@@ -65,7 +65,8 @@ class Objects:
             with self.found.at("A311", "context_class"):
                 value = self.code.resolve(config.context_class)
                 if not isinstance(value, type) or not issubclass(value, AgentContext):
-                    raise BuildError(f"{config.context_class!r} is no subclass of chatkit.agents.AgentContext")
+                    message = f"{config.context_class!r} is no subclass of chatkit.agents.AgentContext"
+                    raise BuildError(message, "derive it from runtime.RuntimeContext", code="A324")
                 return context_type(value)
         return context_type(None)
 
@@ -76,7 +77,7 @@ class Objects:
                 value = self.code.resolve(config.converter)
                 is_class = isinstance(value, type) and issubclass(value, ThreadItemConverter)
                 if not is_class and not isinstance(value, ThreadItemConverter):
-                    raise BuildError(f"{config.converter!r} is no chatkit.agents.ThreadItemConverter")
+                    raise BuildError(f"{config.converter!r} is no chatkit.agents.ThreadItemConverter", code="A324")
                 return mix(value)
         return mix(None)
 
@@ -87,6 +88,6 @@ class Objects:
             with self.found.at("A313", "routes", index):
                 value = self.code.resolve(path)
                 if not isinstance(value, APIRouter):
-                    raise BuildError(f"{path!r} is {type(value).__name__}, not a fastapi.APIRouter")
+                    raise BuildError(f"{path!r} is {type(value).__name__}, not a fastapi.APIRouter", code="A324")
                 routers.append(value)
         return tuple(routers)

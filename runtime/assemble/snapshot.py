@@ -85,7 +85,7 @@ def build(
     environment's variables; `share` gives what generations have in common; `mix_converter` makes the converter of the
     project's own, if it has one.
     """
-    found = Problems()
+    found = Problems(code.sources)
     root = files.root.resolve()
     # A file that is read only now would be in no hash.
     files = files.sealed()

@@ -47,7 +47,7 @@ def _from_model(entry: declared.ModelTitle, models: Models) -> WriteTitle | None
 def _from_python(path: str, code: ProjectCode) -> WriteTitle:
     function = code.resolve(path)
     if not callable(function):
-        raise BuildError(f"{path!r} is {type(function).__name__}", "give a function of the message's text")
+        raise BuildError(f"{path!r} is {type(function).__name__}", "give a function of the message's text", code="A324")
 
     async def write(text: str) -> str:
         title = function(text)

@@ -18,7 +18,8 @@ from jsonschema import Draft202012Validator
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext, current_call_id, scope_of
 from runtime.assemble.hosted import build_hosted
-from runtime.assemble.problems import BuildError, Problems
+from runtime.assemble.problems import BuildError, Problems, refuse_coroutine
+from runtime.assemble.schemas import compile_schema
 from runtime.assemble.tool_errors import note_failure
 from runtime.assemble.widgets import BuiltWidget, WidgetError
 from runtime.config.model import Config
@@ -79,7 +80,7 @@ class Tools:
         if not isinstance(tool, FunctionTool):
             return BuiltTool(tool, entry.stop)
         if tool.needs_approval:
-            raise BuildError(f"tool {tool.name!r} needs approval, which this version can't ask for")
+            raise BuildError(f"tool {tool.name!r} needs approval, which this version can't ask for", code="A327")
         tool = copy.copy(tool)
         tool.name = name or tool.name
         tool.description = entry.description if entry.description is not None else tool.description
@@ -92,6 +93,7 @@ class Tools:
     def _resolve(self, name: str | None, entry: declared.PythonTool | declared.FactoryTool) -> Tool:
         if isinstance(entry, declared.FactoryTool):
             path, value = entry.factory, self.code.resolve(entry.factory)(**entry.with_)
+            refuse_coroutine(value, path)
         else:
             path, value = entry.python, self.code.resolve(entry.python)
         if isinstance(value, _TOOL_TYPES):
@@ -101,6 +103,7 @@ class Tools:
         raise BuildError(
             f"{path!r} is {type(value).__name__}, not a tool",
             "give a @function_tool, a function with type hints, or any Tool of the Agents SDK",
+            code="A324",
         )
 
     def _agent(self, name: str, entry: declared.AgentTool) -> FunctionTool:
@@ -142,6 +145,8 @@ def _plain_function(function: Callable[..., Any], name: str | None) -> FunctionT
             raise BuildError(
                 f"parameter {parameter.name!r} of {function.__name__!r} has no type hint",
                 "write one: the model is told of it",
+                code="A323",
+                about=function,
             )
     # A strict schema is better for the model; free-form dicts have none.
     try:
@@ -158,7 +163,9 @@ def _bind(tool: FunctionTool, bound: Mapping[str, Any]) -> FunctionTool:
     unknown = sorted(set(bound) - set(properties))
     if unknown:
         raise BuildError(
-            f"tool {tool.name!r} has no argument {unknown[0]!r}", f"it has {', '.join(map(repr, properties)) or 'none'}"
+            f"tool {tool.name!r} has no argument {unknown[0]!r}",
+            f"it has {', '.join(map(repr, properties)) or 'none'}",
+            code="A325",
         )
     inner, outer = tool, copy.copy(tool)
     outer.params_json_schema = {
@@ -253,7 +260,7 @@ def _widget_tool(name: str, entry: declared.WidgetTool, widget: BuiltWidget) -> 
 
 
 def _effect_tool(name: str, entry: declared.EffectTool) -> FunctionTool:
-    validator = Draft202012Validator(entry.parameters)
+    validator = compile_schema(entry.parameters, "parameters")
 
     async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> str:
         data, wrong = _arguments(validator, arguments)
@@ -267,7 +274,7 @@ def _effect_tool(name: str, entry: declared.EffectTool) -> FunctionTool:
 
 
 def _client_tool(name: str, entry: declared.ClientTool) -> FunctionTool:
-    validator = Draft202012Validator(entry.parameters)
+    validator = compile_schema(entry.parameters, "parameters")
 
     async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> str:
         values, wrong = _arguments(validator, arguments)

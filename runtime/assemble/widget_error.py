@@ -8,14 +8,19 @@ from runtime.assemble.problems import BuildError
 
 
 class WidgetError(BuildError):
-    """A widget that can't be built or rendered: `widget` is its name, `message` says what, where, and the way out."""
+    """A widget that can't be built or rendered: `widget` is its name, `message` says what and where."""
 
-    def __init__(self, widget: str, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, widget: str, message: str, hint: str = "", *, code: str = "") -> None:
+        super().__init__(message, hint, code=code)
         self.widget = widget
 
     def __str__(self) -> str:
-        return f"widget {self.widget!r}: {self.message}"
+        return f"widget {self.widget!r}: {self.in_words}"
+
+    @property
+    def in_words(self) -> str:
+        """The message, and the way out."""
+        return f"{self.message} ({self.hint})" if self.hint else self.message
 
 
 class WidgetBuildError(Exception):

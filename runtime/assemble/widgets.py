@@ -6,6 +6,7 @@ written, its data is held against its JSON Schema before and its root against Ch
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -22,14 +23,13 @@ from runtime.config.model.widgets import PythonWidget, SectionsWidget, TemplateW
 from runtime.config.template import Template
 from runtime.widgets.check import check_components, root_problem, shape_problem
 from runtime.widgets.components import roots
-from runtime.widgets.data import DataCheck, TreeError, hint, show_value
+from runtime.widgets.data import DataCheck, TreeError, show_value
+from runtime.widgets.drawing import absent_values, draw, is_closed, unknown_names
 from runtime.widgets.form import Form, read_form, sections_form
 from runtime.widgets.studio import WAY_OUT, StudioTemplate
 from runtime.widgets.tree import as_json, parse_text, render_text
 
 __all__ = ["BuiltWidget", "WidgetBuildError", "WidgetError", "build_widget", "build_widgets", "check_components"]
-
-_MORE_PROPERTIES = {"patternProperties", "allOf", "anyOf", "oneOf", "if", "$ref"}
 
 Data = Mapping[str, Any] | BaseModel | None
 Resolve = Callable[[str], object]
@@ -117,7 +117,7 @@ class BuiltWidget:
         try:
             return DynamicWidgetRoot.model_validate(tree)
         except ValidationError as error:
-            raise WidgetError(self.name, shape_problem(tree)) from error
+            raise WidgetError(self.name, shape_problem(tree) or "the widget is malformed") from error
 
     def _raised(self, error: Exception) -> WidgetError:
         # The user's own code failed: their error, in their words.
@@ -131,15 +131,17 @@ def build_widgets(config: Config, files: ProjectFiles, resolve: Resolve) -> dict
     for name, entry in config.widgets.items():
         try:
             built[name] = build_widget(name, entry, files, resolve)
+        except ResolveError as error:
+            errors.append((name, str(error)))
         except WidgetError as error:
-            errors.append((name, error.message))
+            errors.append((name, error.in_words))
     if errors:
         raise WidgetBuildError(errors)
     return built
 
 
 def build_widget(name: str, config: Widget, files: ProjectFiles, resolve: Resolve) -> BuiltWidget:
-    """Build one widget; `files` are the project's, `resolve` finds an import path. Raises WidgetError."""
+    """Build one widget; `files` are the project's, `resolve` finds an import path. Raises WidgetError, ResolveError."""
     try:
         match config:
             case PythonWidget():
@@ -150,14 +152,12 @@ def build_widget(name: str, config: Widget, files: ProjectFiles, resolve: Resolv
                 return _build_template(name, config, read_form(config.template, files))
     except TreeError as error:
         raise WidgetError(name, str(error)) from error
-    except ResolveError as error:
-        raise WidgetError(name, str(error)) from error
 
 
 def _build_python(name: str, config: PythonWidget, resolve: Resolve) -> BuiltWidget:
     draw = resolve(config.python)
     if not callable(draw):
-        raise TreeError("python", f"{config.python!r} is not a function (data -> widget)")
+        raise WidgetError(name, f"{config.python!r} is not a function", "it is called as `render(data)`", code="A324")
     check = DataCheck(config.data) if config.data else None
     if check and config.sample is not None and (problem := check.problem(config.sample, "sample")):
         raise TreeError("", problem)
@@ -169,14 +169,14 @@ def _build_python(name: str, config: PythonWidget, resolve: Resolve) -> BuiltWid
         _draw=draw,
         _check=check,
         _copy=_parse_copy(config.copy_text),
-        _absent=_absent(config.data),
+        _absent=absent_values(config.data),
         _gives_json=False,
     )
 
 
 def _build_template(name: str, config: TemplateWidget | SectionsWidget, form: Form) -> BuiltWidget:
     schema = config.data or form.data
-    copy, absent = _parse_copy(config.copy_text or form.copy_text), _absent(schema)
+    copy, absent = _parse_copy(config.copy_text or form.copy_text), absent_values(schema)
     if form.tree is not None and (found := check_components(form.tree, templated=True)):
         raise TreeError("", "; ".join(found))
     warnings = _unknown_names(form, copy, schema)
@@ -186,7 +186,7 @@ def _build_template(name: str, config: TemplateWidget | SectionsWidget, form: Fo
         data_schema=schema,
         sample=form.tried if sample is None else sample,
         warnings=(),
-        _draw=_draw_with(form, absent),
+        _draw=functools.partial(draw, form, absent),
         _check=DataCheck(schema) if schema else None,
         _copy=copy,
         _absent=absent,
@@ -197,12 +197,6 @@ def _build_template(name: str, config: TemplateWidget | SectionsWidget, form: Fo
     # What only the editor's sample shows is no mistake of this project: the editor may know newer components.
     warnings += found or _fragile(form, widget.sample)
     return replace(widget, warnings=tuple(warnings))
-
-
-def _draw_with(form: Form, absent: Mapping[str, Any]) -> Callable[[dict[str, Any]], Any]:
-    render = form.template.render
-    # ChatKit's own templates may ask whether a name `is defined`.
-    return render if isinstance(form.template, StudioTemplate) else lambda data: render({**absent, **data})
 
 
 def _try_out(widget: BuiltWidget) -> list[str]:
@@ -229,23 +223,17 @@ def _fragile(form: Form, sample: dict[str, Any] | None) -> list[str]:
 
 def _unknown_names(form: Form, copy: Template | None, schema: Mapping[str, Any] | None) -> list[str]:
     """Hold the names in the templates against the schema: a mistake where it is closed, else a warning."""
-    if not schema or "properties" not in schema or schema.keys() & _MORE_PROPERTIES:
-        return []
-    used = {} if isinstance(form.template, StudioTemplate) else dict(form.template.names)
-    used |= {name: "copy_text" for name in (copy.names if copy else ()) if name not in used}
-    known = schema["properties"]
-    found = [
-        f"{where}: {name!r} is not in the data{hint(name, known)}" for name, where in used.items() if name not in known
-    ]
-    if found and schema.get("additionalProperties") is False:
-        raise TreeError("", "; ".join(found))
-    return found
+    found = unknown_names(form, copy, schema)
+    if found and is_closed(schema):
+        raise _several(found)
+    return [str(error) for error in found]
 
 
-def _absent(schema: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what declared properties are where the data leaves them out: their default, or null."""
-    properties = (schema or {}).get("properties", {})
-    return {name: value.get("default") for name, value in properties.items() if isinstance(value, Mapping)}
+def _several(errors: list[TreeError]) -> TreeError:
+    """Return one error that says all, at the place of the first."""
+    said = TreeError("", "; ".join(map(str, errors)))
+    said.steps = errors[0].steps
+    return said
 
 
 def _parse_copy(text: str | None) -> Template | None:

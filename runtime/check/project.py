@@ -7,9 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from runtime.check.choices import check_tool_choices
+from runtime.check.code import check_code
+from runtime.check.icons import check_icons
+from runtime.check.models import check_models
+from runtime.check.schemas import check_schemas
+from runtime.check.scripts import check_scripts
+from runtime.check.secrets import check_secrets
+from runtime.check.settings import check_settings
 from runtime.check.subject import Subject
+from runtime.check.widgets import check_widgets
+from runtime.config.causes import join_causes
 from runtime.config.load import Loaded
-from runtime.diagnostics import Diagnostic, sort_diagnostics
+from runtime.config.masking import mask_diagnostics
+from runtime.diagnostics import Diagnostic
 
 
 def check_project(loaded: Loaded) -> list[Diagnostic]:
@@ -17,8 +28,18 @@ def check_project(loaded: Loaded) -> list[Diagnostic]:
     if loaded.rest.config is None or loaded.filled is None:
         return list(loaded.diagnostics)
     subject = Subject.of(loaded)
-    checks: tuple[Callable[[Subject], None], ...] = ()
+    checks: tuple[Callable[[Subject], None], ...] = (
+        check_code,
+        check_widgets,
+        check_schemas,
+        check_icons,
+        check_models,
+        check_settings,
+        check_tool_choices,
+        check_scripts,
+        check_secrets,  # last: it looks into every file that was read
+    )
     for check in checks:
         check(subject)
     more = [found for found in subject.found.diagnostics if loaded.rest.stands(found)]
-    return sort_diagnostics([*loaded.diagnostics, *more])
+    return mask_diagnostics(join_causes([*loaded.diagnostics, *more]), loaded.secrets)

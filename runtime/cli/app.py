@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,11 +14,8 @@ from typing import Annotated, Literal
 import typer
 
 from runtime import __version__
-from runtime.errors import ConfigError, RuntimeFault, UsageError
-
-PROGRAM = "chatkit-runtime"
-INTERRUPTED = 130
-BUG = 3
+from runtime.cli.exits import INTERRUPTED, PROGRAM, report_error
+from runtime.errors import UsageError
 
 _EPILOG = f"""
 [bold]Begin here[/bold]
@@ -62,27 +58,8 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
-        return _report(error, debug)
+        return report_error(error, debug=debug)
     return 0
-
-
-def _report(error: Exception, debug: bool) -> int:
-    """Tell the user what stopped the command: their mistake in a few words, our bug with a way to report it."""
-    if debug:
-        import traceback
-
-        traceback.print_exception(error)
-    if isinstance(error, ConfigError):
-        from runtime.cli.frames import print_diagnostics
-
-        print_diagnostics(error.diagnostics, {})
-        return error.exit_code
-    code = error.exit_code if isinstance(error, RuntimeFault) else BUG
-    text = str(error) if isinstance(error, RuntimeFault) else f"unexpected {type(error).__name__}: {error}"
-    print(f"error: {text}", file=sys.stderr)
-    if code == BUG and not debug:
-        print(f"(run `{PROGRAM} --debug …` or set CHATKIT_DEBUG=1 to see the traceback)", file=sys.stderr)
-    return code
 
 
 def _print_version(wanted: bool) -> None:
@@ -225,26 +202,82 @@ def chat(
     )
 
 
-@app.command(epilog=_examples("validate", "validate one two/agents.yaml --strict", "validate --format json"))
+@app.command(
+    epilog=_examples(
+        "validate",
+        "validate --import --strict",
+        "validate one two/agents.yaml --format json",
+        "validate --base before.yaml",
+        "validate --watch",
+    )
+)
 def validate(
     paths: Annotated[
         list[Path] | None,
         typer.Argument(metavar="PATH", help="Project folders or their files.", show_default="./agents.yaml"),
     ] = None,
+    build: Annotated[
+        bool, typer.Option("--import", help="Build the project, too, in a process of its own: runs its Python.")
+    ] = False,
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Build it, open its store and ask its models' endpoints: needs the keys.")
+    ] = False,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", min=1, help="How long --import may take, for each project.")
+    ] = 60,
+    base: Annotated[
+        Path | None,
+        typer.Option("--base", metavar="FILE", help="Say what breaks for the users of this earlier agents.yaml."),
+    ] = None,
     output: Annotated[
-        Literal["text", "json"], typer.Option("--format", help="Code frames, or JSON alone on standard output.")
+        Literal["text", "json", "github", "sarif", "junit"],
+        typer.Option(
+            "--format", metavar="FORMAT", help="text (code frames), or for programs json, github, sarif or junit."
+        ),
     ] = "text",
-    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail, too.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail, too; notes never do.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Check again whenever a file of the project changes, until Ctrl-C.")
+    ] = False,
 ) -> None:
-    """Check agents.yaml and report every mistake with its line, its column and the way out.
+    """Report every mistake of a project with its line, its column and the way out.
 
-    Nothing of the project runs: it is safe on a stranger's file. What needs the project's Python or the SDKs (import
-    paths, widgets against ChatKit's components, offline scripts) is found when it is loaded: serve, dev and chat report
-    it in the same way.
+    By default nothing of the project runs: it is safe on a stranger's file, fast enough for every save, and needs
+    neither network nor keys. Its Python is read as text, its widgets are rendered in a sandbox. What can't be decided
+    in this way is a note.
+
+    With --import the project is built as well, as serve does before it listens, in a process of its own that ends
+    after --timeout. This runs the project's Python, and accepts exactly what serve accepts.
+
+    With --connect that build also opens the project's store and asks the endpoints of its models: whether they can be
+    reached, and take the keys.
     """
     from runtime.cli.validate import validate_projects
 
-    raise typer.Exit(validate_projects(paths or [Path()], output=output, strict=strict))
+    raise typer.Exit(
+        validate_projects(
+            paths or [Path()],
+            output=output,
+            strict=strict,
+            build=build,
+            connect=connect,
+            timeout_s=timeout,
+            base=base,
+            watch=watch,
+        )
+    )
+
+
+@app.command(epilog=_examples("explain A203", "explain"))
+def explain(
+    code: Annotated[
+        str | None, typer.Argument(metavar="CODE", help="A code that validate printed.", show_default="list them all")
+    ] = None,
+) -> None:
+    """Say what a diagnostic's code means, why it matters, and what to do."""
+    from runtime.cli.explain import explain_code
+
+    raise typer.Exit(explain_code(code))
 
 
 @app.command(epilog=_examples("show", "show my-chat --format json"))

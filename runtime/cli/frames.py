@@ -6,12 +6,14 @@ import os
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TextIO
 
 from runtime.cli.plain import one_line
 from runtime.diagnostics import Diagnostic
 
 SHOWN_AT_MOST = 100
+SEVERITIES = ("error", "warning", "note")
 _WIDTH = 110
 _BOLD, _DIM, _RESET = "\033[1m", "\033[2m", "\033[0m"
 _COLOURS = {"error": "\033[1;31m", "warning": "\033[1;33m", "note": "\033[1;36m"}
@@ -27,11 +29,25 @@ def print_diagnostics(
 ) -> None:
     """Print a frame for each diagnostic, at most `SHOWN_AT_MOST`, to `stream` (standard error when left out)."""
     stream = stream or sys.stderr
-    colour = wants_colour(stream)
-    for diagnostic in diagnostics[:SHOWN_AT_MOST]:
-        print(draw_frame(diagnostic, sources.get(diagnostic.place.file), colour=colour), file=stream)
-    if len(diagnostics) > SHOWN_AT_MOST:
-        print(f"… and {len(diagnostics) - SHOWN_AT_MOST} more", file=stream)
+    stream.write(draw_frames(diagnostics, sources, colour=wants_colour(stream)))
+
+
+def draw_frames(
+    diagnostics: Sequence[Diagnostic], sources: Mapping[str, str], *, colour: bool = False, way_to_all: str = ""
+) -> str:
+    """Draw a frame for each; of more than `SHOWN_AT_MOST` the worst, and `way_to_all` says how to see the others."""
+    shown = _worst(diagnostics)
+    frames = [draw_frame(diagnostic, sources.get(diagnostic.place.file), colour=colour) + "\n" for diagnostic in shown]
+    if len(diagnostics) > len(shown):
+        way = f" ({way_to_all})" if way_to_all else ""
+        frames.append(f"… and {len(diagnostics) - len(shown)} more{way}\n")
+    return "".join(frames)
+
+
+def _worst(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """The first `SHOWN_AT_MOST` of the worst, in the order in which they came: no warning takes an error's place."""
+    ranked = sorted(range(len(diagnostics)), key=lambda number: SEVERITIES.index(diagnostics[number].severity))
+    return [diagnostics[number] for number in sorted(ranked[:SHOWN_AT_MOST])]
 
 
 def draw_frame(diagnostic: Diagnostic, source: str | None, *, colour: bool = False) -> str:
@@ -58,24 +74,32 @@ def draw_frame(diagnostic: Diagnostic, source: str | None, *, colour: bool = Fal
 def count(diagnostics: Sequence[Diagnostic]) -> str:
     """Sum up: `2 errors, 1 warning`, or `no errors`."""
     parts = []
-    for severity in ("error", "warning", "note"):
+    for severity in SEVERITIES:
         number = sum(diagnostic.severity == severity for diagnostic in diagnostics)
         if number:
             parts.append(f"{number} {severity}{'s' if number > 1 else ''}")
     return ", ".join(parts) or "no errors"
 
 
+def line_of(source: str, line: int) -> str | None:
+    """Return one line of a file as an editor counts them, from 1; None beyond its end."""
+    rows = _rows(source)
+    return rows[line - 1] if 0 < line <= len(rows) else None
+
+
+@lru_cache(maxsize=4)
+def _rows(source: str) -> list[str]:
+    # Only these end a line in YAML; str.splitlines would count more.
+    return source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
 def _excerpt(diagnostic: Diagnostic, source: str | None) -> tuple[str, int, int] | None:
     """The source line as shown, how far the caret is indented, and how wide it is, in cells of the terminal."""
-    line, column = diagnostic.place.line, diagnostic.place.column
-    if source is None or not line:
+    row = None if source is None else line_of(source, diagnostic.place.line)
+    if row is None:
         return None
-    # Only these end a line in YAML; str.splitlines would count more.
-    rows = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    if line > len(rows):
-        return None
-    text = one_line(rows[line - 1])
-    start = min(max(column - 1, 0), len(text))
+    text = one_line(row)
+    start = min(max(diagnostic.place.column - 1, 0), len(text))
     end = max(min(start + diagnostic.length, len(text)), start + 1)
     text, start, end = _window(text, start, end)
     return text, _cells(text[:start]), max(_cells(text[start:end]), 1)

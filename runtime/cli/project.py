@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -26,8 +26,29 @@ def load_project(path: Path, *, unset: Literal["warning", "error"] = "warning") 
 def from_here(loaded: Loaded) -> Loaded:
     """Return the same, with every place relative to the working folder."""
     diagnostics = tuple(diagnostic_from_here(diagnostic, loaded.root) for diagnostic in loaded.diagnostics)
-    sources = {display(file, loaded.root): text for file, text in loaded.sources.items()}
+    texts = texts_of(loaded.diagnostics, loaded.sources, loaded.root, loaded.secrets)
+    sources = {display(file, loaded.root): text for file, text in texts.items()}
     return replace(loaded, diagnostics=diagnostics, sources=sources)
+
+
+def texts_of(
+    diagnostics: Iterable[Diagnostic], sources: Mapping[str, str], root: Path, secrets: frozenset[str] = frozenset()
+) -> dict[str, str]:
+    """Return `sources`, which may be printed as they are, with the project's Python that the diagnostics stand in.
+
+    Every file is relative to `root`; the `secrets` in the Python are masked.
+    """
+    from runtime.config.masking import mask_source
+
+    texts = dict(sources)
+    for file in {diagnostic.place.file for diagnostic in diagnostics} - texts.keys():
+        path = (root / file).resolve()
+        # A link may lead to a file of somebody else, of which no line is to be shown.
+        if file.endswith(".py") and path.is_relative_to(root.resolve()):
+            # Without the text there is a diagnostic all the same.
+            with suppress(OSError):
+                texts[file] = mask_source(path.read_bytes().decode("utf-8", "replace"), secrets)
+    return texts
 
 
 def report(loaded: Loaded) -> None:
@@ -64,6 +85,6 @@ def building(loaded: Loaded) -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        diagnostics = tuple(diagnostic_from_here(diagnostic, loaded.root) for diagnostic in error.diagnostics)
-        report(replace(loaded, diagnostics=diagnostics))
+        here = from_here(replace(loaded, diagnostics=tuple(error.diagnostics), sources={}))
+        report(replace(here, sources={**loaded.sources, **here.sources}))
         raise ConfigError(()) from error

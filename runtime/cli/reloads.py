@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from runtime.cli.frames import print_diagnostics
 from runtime.cli.plain import one_line
-from runtime.cli.project import diagnostic_from_here, display
+from runtime.cli.project import diagnostic_from_here, display, texts_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +29,7 @@ def show_outcome(outcome: Outcome, root: Path) -> None:
     from runtime.server.reloader import summary_of
 
     diagnostics = [diagnostic_from_here(diagnostic, root) for diagnostic in outcome.diagnostics]
-    sources = {display(file, root): text for file, text in outcome.sources.items()}
+    texts = texts_of(outcome.diagnostics, outcome.sources, root)
+    sources = {display(file, root): text for file, text in texts.items()}
     print_diagnostics(diagnostics, sources)
     print(f"{outcome.at.astimezone():%H:%M:%S} {one_line(summary_of(outcome))}", file=sys.stderr, flush=True)

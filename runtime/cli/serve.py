@@ -9,6 +9,7 @@ from runtime import __version__
 from runtime.cli.project import display_path
 from runtime.cli.start import start_project
 from runtime.config.model.models import OpenAIModel
+from runtime.config.tokens import hide_tokens
 
 if TYPE_CHECKING:
     from runtime.config.load import Loaded
@@ -134,14 +135,4 @@ def offline_models(loaded: Loaded, config: Config) -> dict[str, str]:
 
 def _store(config: Config) -> str:
     python = getattr(config.store, "python", None)
-    return f"python {python}" if python else hide_password(getattr(config.store, "url", ""))
-
-
-def hide_password(url: str) -> str:
-    """The URL without the password that may stand in it."""
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return url.replace(f":{parts.password}@", ":***@", 1)
+    return f"python {python}" if python else hide_tokens(getattr(config.store, "url", ""))

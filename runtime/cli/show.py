@@ -16,9 +16,9 @@ def show_project(path: Path, *, output: Literal["yaml", "json"]) -> int:
     if loaded.config is None:
         return 1
     from runtime.cli.serve import offline_models
-    from runtime.config.interpolate import redact
+    from runtime.config.redact import redact
 
-    data = redact(loaded.config)
+    data = redact(loaded.config, loaded.secrets)
     if output == "json":
         print(json.dumps(data, indent=2, ensure_ascii=False))
     else:

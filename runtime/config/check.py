@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from runtime.config.deprecated import check_deprecated
 from runtime.config.files import ProjectFiles
 from runtime.config.findings import Findings
 from runtime.config.interpolate import Interpolation
@@ -18,6 +19,7 @@ from runtime.config.model.chat import ModelTitle
 from runtime.config.model.models import LiteLLMModel, OpenAIModel
 from runtime.config.model.tools import AgentTool, WidgetTool
 from runtime.config.model.types import IMPORT_PATTERN, TOOL_NAME_PATTERN
+from runtime.config.nothing import check_nothing
 from runtime.config.scopes import check_templates
 from runtime.config.source import Path
 from runtime.config.usage import check_usage
@@ -44,6 +46,8 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
     _check_tool_targets(config, found)
     _check_actions(config, found)
     _check_title(config, found)
+    check_deprecated(filled.source.data, found)
+    check_nothing(config, filled.source.data, found)
     check_usage(config, found)
     check_templates(config, filled, files, found)
     return found.diagnostics
@@ -104,7 +108,7 @@ def _check_tools(config: Config, agent: Agent, key: str, found: Findings) -> Non
         path: Path = ("agents", key, "tools", index)
         if reference not in config.tools and not _check_inline_tool(config, reference, path, found):
             continue
-        name = _tool_name(config, reference)
+        name = tool_name(config, reference)
         if name in seen:
             same = seen[name] == reference
             message = f"the tool {name!r} is given twice" if same else f"two tools may be named {name!r}"
@@ -128,7 +132,7 @@ def _check_inline_tool(config: Config, reference: str, path: Path, found: Findin
 
 
 def _check_handoffs(config: Config, agent: Agent, key: str, found: Findings) -> None:
-    names = {_tool_name(config, tool): f"the tool {tool!r}" for tool in agent.tools}
+    names = {tool_name(config, tool): f"the tool {tool!r}" for tool in agent.tools}
     targets: set[str] = set()
     for index, handoff in enumerate(agent.handoffs):
         path: Path = ("agents", key, "handoffs", index, "agent")
@@ -139,7 +143,7 @@ def _check_handoffs(config: Config, agent: Agent, key: str, found: Findings) -> 
         if handoff.agent == key:
             found.report("A211", path, f"the agent {key!r} hands over to itself")
             continue
-        name = _transfer_name(target.name or handoff.agent)
+        name = transfer_name(target.name or handoff.agent)
         if handoff.agent in targets:
             found.report("A210", path, f"the handoff to {handoff.agent!r} is given twice")
         elif name in names:
@@ -149,11 +153,13 @@ def _check_handoffs(config: Config, agent: Agent, key: str, found: Findings) -> 
         names.setdefault(name, f"the handoff to {handoff.agent!r}")
 
 
-def _tool_name(config: Config, reference: str) -> str:
+def tool_name(config: Config, reference: str) -> str:
+    """Return the name that the model sees; of an inline path, the one that it most likely has."""
     return reference if reference in config.tools else reference.rpartition(":")[2].rpartition(".")[2]
 
 
-def _transfer_name(agent: str) -> str:
+def transfer_name(agent: str) -> str:
+    """Return the name of the tool that hands over to the agent of that name."""
     # As the Agents SDK makes it.
     return "transfer_to_" + re.sub(r"[^a-zA-Z0-9_]", "_", agent).lower()
 

@@ -1,4 +1,4 @@
-"""`${NAME}` in the strings of a file: one pass, after parsing, over values and never over keys. And what stays secret.
+"""`${NAME}` in the strings of a file: one pass, after parsing, over values and never over keys.
 
 The environment is a parameter. No message of this module or about a value's shape repeats what a variable holds.
 """
@@ -6,23 +6,16 @@ The environment is a parameter. No message of this module or about a value's sha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel
-
-from runtime.config.model.types import SecretMark
 from runtime.config.source import Path, Source
 from runtime.diagnostics import Diagnostic, Severity
 
 _START = re.compile(r"\$\$\{|\$\{(?=[A-Za-z_])")
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 _RAW = "raw"
-_MASK = "***"
-_URL_PASSWORD = re.compile(r"(?P<head>\b[A-Za-z][A-Za-z0-9+.-]*://[^\s/@:?#]*:)[^\s/?#]+(?=@)")
-_QUERY_SECRET = re.compile(r"(?P<head>[?&][^=&#\s]*(?:password|secret|token|key)[^=&#\s]*=)[^&#\s]+", re.IGNORECASE)
-_SECRET_KEY = re.compile(r"password|secret|token$|api_?key|authorization|credential", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,35 +130,3 @@ def path_text(path: Path) -> str:
         else:
             text += f".{step}"
     return text.removeprefix(".")
-
-
-def redact(config: BaseModel) -> dict[str, Any]:
-    """Return a config as plain data without its secrets: `***` for what a field or key says is one, and in URLs."""
-    return {
-        field.alias or name: _mask(value, _is_secret(field.annotation, field.metadata), name)
-        for name, field in type(config).model_fields.items()
-        if (value := getattr(config, name)) is not None
-    }
-
-
-def _is_secret(annotation: Any, metadata: Iterable[Any] = ()) -> bool:
-    marks = [*metadata, *getattr(annotation, "__metadata__", ())]
-    return any(isinstance(mark, SecretMark) for mark in marks) or any(_is_secret(part) for part in get_args(annotation))
-
-
-def _mask(value: Any, secret: bool, name: str) -> Any:
-    if isinstance(value, BaseModel):
-        return redact(value)
-    if isinstance(value, dict):
-        return {key: _mask(item, secret or bool(_SECRET_KEY.search(key)), key) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_mask(item, secret, name) for item in value]
-    # An address is worth seeing: only the passwords in it are secret.
-    if secret and name != "url" and not isinstance(value, bool):
-        return _MASK if value != "" else ""
-    return mask_urls(value) if isinstance(value, str) else value
-
-
-def mask_urls(text: str) -> str:
-    """Hide the passwords of every URL in a text."""
-    return _QUERY_SECRET.sub(rf"\g<head>{_MASK}", _URL_PASSWORD.sub(rf"\g<head>{_MASK}", text))

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from runtime.config.causes import join_causes
 from runtime.config.check import check_config
 from runtime.config.files import ProjectFiles
 from runtime.config.interpolate import Interpolation, interpolate
+from runtime.config.masking import Printable, cover_config, loose_secrets, mask_diagnostics, mask_source
 from runtime.config.mistakes import build_config
 from runtime.config.model import Config
 from runtime.config.salvage import Rest, check_the_rest
+from runtime.config.secrets import Written, find_secrets, written_secrets
 from runtime.config.source import Places, collector_paused, decode_text, read_yaml
-from runtime.diagnostics import Diagnostic, Place, has_errors, sort_diagnostics
+from runtime.diagnostics import Diagnostic, Place, has_errors
 
 CONFIG_FILE = "agents.yaml"
 ENV_FILE = ".env"
@@ -30,10 +33,11 @@ class Loaded:
     """What a project folder says.
 
     `config` is None exactly when one of the sorted `diagnostics` is an error. `sources` are the texts of the files that
-    were read, by their path from `root`; `hash` is the SHA-256 over all of them and the environment file, in hex.
+    were read, by their path from `root`, as they may be shown: with stars in the place of secrets. `hash` is the
+    SHA-256 over all that was read, the environment file included, in hex.
     `places` says where the values of the file stand; `environ` are the variables, those of `.env` among them. `files`
     holds every byte that was read, for what is built from it. `rest` is what further checks can look at, also where
-    `config` is None; `filled` is what it was made of.
+    `config` is None; `filled` is what it was made of. `secrets` are the texts that nothing may show.
     """
 
     config: Config | None
@@ -47,6 +51,7 @@ class Loaded:
     files: ProjectFiles = field(repr=False, compare=False)
     filled: Interpolation | None = field(default=None, repr=False, compare=False)
     rest: Rest = field(default=Rest(), repr=False, compare=False)
+    secrets: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
 
 def load_config(
@@ -72,31 +77,48 @@ def load_config(
 def _load(file: Path, variables: Mapping[str, str], unset: Literal["warning", "error"], files: ProjectFiles) -> Loaded:
     text, found = _read_config_text(files, file)
     rest = Rest()
+    read: Interpolation | None = None
     filled: Interpolation | None = None
     places = Places(file.name)
     if text is not None:
         source = read_yaml(text, file.name)
         places = source.places
+        read = Interpolation(source)
         found += source.diagnostics
         if not found:
             variables, env_problems = _environment(files, variables)
             filled = interpolate(source, variables, unset)
             rest, problems = _understand(filled, files)
             found += [*env_problems, *filled.diagnostics, *problems]
+    written = [] if read is None else written_secrets(filled or read)
+    secrets = frozenset[str]() if read is None else find_secrets(filled or read, variables, written)
+    if read is not None and read.source.diagnostics:
+        secrets |= loose_secrets(read.source.text)
     return Loaded(
         config=None if has_errors(found) else rest.config,
-        # One place may have several paths, through aliases: jsonschema's order is not the same in every process.
-        diagnostics=tuple(sort_diagnostics(sorted(found, key=lambda diagnostic: diagnostic.path))),
+        diagnostics=tuple(mask_diagnostics(join_causes(found), secrets)),
         root=file.parent,
         file=file,
-        sources=dict(files.texts),
+        sources=_printable(files, filled or read, written, secrets),
         hash=files.hash(),
         places=places,
         environ=variables,
         files=files,
         filled=filled,
         rest=rest,
+        secrets=secrets,
     )
+
+
+def _printable(
+    files: ProjectFiles, read: Interpolation | None, written: Sequence[Written], secrets: frozenset[str]
+) -> Mapping[str, str]:
+    def cover(name: str, text: str) -> str:
+        if read is not None and name == read.source.file:
+            return cover_config(read, written, secrets)
+        return mask_source(text, secrets)
+
+    return Printable(files.texts, cover)
 
 
 def _read_config_text(files: ProjectFiles, file: Path) -> tuple[str | None, list[Diagnostic]]:

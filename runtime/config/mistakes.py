@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from runtime.config.model import Config
 from runtime.config.scalars import parse_bool, parse_number
 from runtime.config.schema import config_schema, resolve
 from runtime.config.source import Path
+from runtime.config.strangers import advise, translate
 from runtime.config.wording import (
     join_or,
     join_words,
@@ -37,6 +38,13 @@ if TYPE_CHECKING:
 
 _MAX_ROUNDS = 5
 _MANY = 9
+_ALMOST = 0.8
+_OWN_KEYS = "a key of your own begins with 'x-'; what belongs to a section is indented"
+_PARSED: dict[str, Callable[[str], Any]] = {
+    "int_type": parse_number,
+    "float_type": parse_number,
+    "bool_type": parse_bool,
+}
 _OLD_BOOLEANS = ("yes", "no", "on", "off", "Yes", "No", "On", "Off")
 _LATER = frozenset({"include", "profiles", "guardrails", "mcp", "auth", "telemetry"})
 _LATER_INSIDE = {
@@ -58,12 +66,44 @@ def build_config(filled: Interpolation) -> tuple[Config | None, list[Diagnostic]
         try:
             return Config.model_validate(data), []
         except ValidationError as error:
+            if repairs := _plain_repairs(filled, data, error):
+                data = _repaired(data, repairs)
+                continue
             explainer = _Explainer(filled, data)
             explainer.explain((), _validator().iter_errors(_only(data, error)))
             if explainer.diagnostics or not explainer.repairs:
                 return None, explainer.diagnostics or _unexplained(filled, error)
             data = _repaired(data, explainer.repairs)
     return None, [_diagnose(filled, "A199", (), "can't make sense of this file")]
+
+
+def _plain_repairs(filled: Interpolation, data: Any, error: ValidationError) -> dict[Path, Any]:
+    """Find the numbers and booleans that variables hold, where these are all that is wrong: that needs no schema."""
+    repairs: dict[Path, Any] = {}
+    for problem in error.errors(include_url=False, include_context=False):
+        parse = _PARSED.get(problem["type"])
+        # Between the steps of a path, pydantic names the kinds of entries that it went through.
+        paths = [
+            path for path in filled.strings if _leads_to(path, problem["loc"]) and isinstance(_at(data, path), str)
+        ]
+        if parse is None or len(paths) != 1 or not filled.strings[paths[0]].resolved:
+            return {}
+        value = parse(_at(data, paths[0]))
+        if value is None:
+            return {}
+        repairs[paths[0]] = value
+    return repairs
+
+
+def _leads_to(path: Path, location: tuple[str | int, ...]) -> bool:
+    steps = iter(location)
+    return bool(path) and path[-1] == location[-1] and all(step in steps for step in path)
+
+
+def _at(data: Any, path: Path) -> Any:
+    for step in path:
+        data = data[step]
+    return data
 
 
 def schema_diagnostics(filled: Interpolation) -> list[Diagnostic]:
@@ -201,22 +241,27 @@ class _Explainer:
         for key in value:
             if key in known or (not path and key.startswith("x-")) or schema.get("additionalProperties") is not False:
                 continue
-            near = nearest(key, [name for name in known if name not in value])
+            free = [name for name in known if name not in value]
+            near = translate((*path, key), free) or nearest(key, free)
             if near in missing:
                 missing.remove(near)
             self._unknown_key((*path, key), near or nearest(key, known), known)
         for key in missing:
             self._report("A103", path, f"missing key {key!r}", at_key=True)
 
-    def _unknown_key(self, path: Path, near: str | None, known: Iterable[str]) -> None:
+    def _unknown_key(self, path: Path, near: str | None, known: Mapping[str, Any]) -> None:
         key = str(path[-1])
         if key in (_LATER if len(path) == 1 else _LATER_INSIDE.get(str(path[0]), ())):
             self._report("A101", path, f"{key!r} is not supported in this version", at_key=True)
             return
         names = sorted(known)
-        hint = f"did you mean {near!r}?" if near else ""
+        likely = near is not None and (near == translate(path, known) or nearest(key, [near], _ALMOST) is not None)
+        # A key that is right elsewhere says more than a far likeness to one that is known here.
+        hint = f"did you mean {near!r}?" if likely else advise(path, known)
+        if not hint and near is not None:
+            hint = f"did you mean {near!r}?"
         if not hint and names:
-            hint = f"known here: {', '.join(names)}" if len(names) <= _MANY else ""
+            hint = f"known here: {', '.join(names)}" if len(names) <= _MANY else _OWN_KEYS if len(path) == 1 else ""
         self._report("A101", path, f"unknown key {key!r}", hint, at_key=True)
 
     def _union(self, path: Path, value: Any, branches: list[dict[str, Any]]) -> None:
@@ -278,8 +323,9 @@ class _Explainer:
 
     def _nameless(self, path: Path, value: dict[str, Any], names: list[str]) -> None:
         for key in value:
-            if key in _LATER_INSIDE.get(str(path[0]), ()) or nearest(key, names):
-                self._unknown_key((*path, key), nearest(key, names), names)
+            near = translate((*path, key), names) or nearest(key, names)
+            if key in _LATER_INSIDE.get(str(path[0]), ()) or near:
+                self._unknown_key((*path, key), near, {name: {} for name in names})
                 return
         self._report("A106", path, "nothing says which kind this is", f"give one of {', '.join(names)}", at_key=True)
 
@@ -290,9 +336,7 @@ class _Explainer:
             words.append(noun if noun.startswith("a") else name_expected([kind.get("type", "object")]))
         if "a duration" in words or "a size" in words:
             words = [word for word in words if word not in ("a number", "a whole number")]
-        hint = "YAML 1.2 knows true and false only" if words == ["true or false"] and value in _OLD_BOOLEANS else ""
-        if isinstance(value, bool) and "a string" in words:
-            hint = "put a text in quotes"
+        hint = "" if path in self.filled.strings else _type_hint(path, value, words)
         self._report("A102", path, f"expected {join_or(words)}, got {self._shown_type(path, value)}", hint)
 
     def _shown_type(self, path: Path, value: Any) -> str:
@@ -363,6 +407,30 @@ class _Explainer:
                 yield int(value)
             if written is not None:
                 yield written
+
+
+def _type_hint(path: Path, value: Any, words: Sequence[str]) -> str:
+    """Say how the right type is written, where the wrong one shows what was meant."""
+    if path == ("version",):
+        return "this release reads version 1"
+    if words == ["true or false"]:
+        text = value if isinstance(value, str) else ""
+        word = f"write {text} without quotes" if parse_bool(text) is not None else ""
+        return "YAML 1.2 knows true and false only" if text in _OLD_BOOLEANS else word
+    if isinstance(value, bool) and "a string" in words:
+        return "put a text in quotes"
+    if isinstance(value, str) and parse_number(value) is not None and {"a number", "a whole number"} & {*words}:
+        return "write the number without quotes"
+    if value is None and {"a list", "a mapping"} & {*words}:
+        return "indent what belongs to it below, or leave the key out"
+    if words == ["a list"] and isinstance(value, (str, dict)):
+        return "write a list as [one, two], or a line with '- ' for each"
+    if words == ["a string"] and isinstance(value, dict):
+        in_tools = path[0] == "agents" and path[2:3] == ("tools",)
+        return "declare it in 'tools' and name it here" if in_tools else "put a text that holds ': ' in quotes"
+    if words == ["a mapping"] and isinstance(value, list) and path in {(name,) for name in _ENTRIES}:
+        return "each entry begins with its name, as in 'name: …', not with '-'"
+    return ""
 
 
 def _variables(names: tuple[str, ...]) -> str:

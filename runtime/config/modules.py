@@ -15,7 +15,7 @@ _RUNTIME_PACKAGE = Path(__file__).resolve().parents[1]
 _INSTALLED = {"site-packages", "dist-packages"}
 _STDLIB = sysconfig.get_path("stdlib")
 _SKIPPED = {"__pycache__", "node_modules", "site-packages"}
-_INIT = "__init__.py"
+INIT = "__init__.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def read_sources(root: Path) -> Sources:
 def sources_from(root: Path, contents: Mapping[str, bytes]) -> Sources:
     """Return what `read_sources` would, if these were the files; they are named by their paths from the folder."""
     root = root.resolve()
-    found = {place: text for name, text in contents.items() if _is_module_file((place := PurePosixPath(name)).name)}
+    found = {place: text for name, text in contents.items() if is_module_file((place := PurePosixPath(name)).name)}
     return _sources(root, found, {root, *(root / parent for place in found for parent in place.parents)})
 
 
@@ -63,14 +63,14 @@ def _read(folder: Path, place: PurePosixPath, folders: set[Path]) -> Iterator[tu
     except (FileNotFoundError, NotADirectoryError):
         return  # gone since it was seen
     except OSError as error:
-        yield place / _INIT, error
+        yield place / INIT, error
         return
     folders.add(folder)
     for entry in found:
         if entry.is_dir(follow_symlinks=False):
-            if _is_package_folder(Path(entry.path)):
+            if is_package_folder(Path(entry.path)):
                 yield from _read(folder / entry.name, place / entry.name, folders)
-        elif _is_module_file(entry.name):
+        elif is_module_file(entry.name):
             content = _read_file(entry)
             if content is not None:
                 yield place / entry.name, content
@@ -86,11 +86,13 @@ def _read_file(entry: os.DirEntry[str]) -> bytes | OSError | None:
         return error
 
 
-def _is_module_file(name: str) -> bool:
+def is_module_file(name: str) -> bool:
+    """Say whether a file of this name is a module that can be imported."""
     return name.endswith(".py") and name[:-3].isidentifier()
 
 
-def _is_package_folder(folder: Path) -> bool:
+def is_package_folder(folder: Path) -> bool:
+    """Say whether a folder may hold modules of the project: a virtual environment, for one, holds those of others."""
     name = folder.name
     if not name.isidentifier() or name in _SKIPPED:
         return False
@@ -100,9 +102,9 @@ def _is_package_folder(folder: Path) -> bool:
 def _sources(root: Path, found: Mapping[PurePosixPath, bytes | OSError], folders: set[Path]) -> Sources:
     read: dict[str, Source] = {}
     # A package wins over a module beside it that has the same name, as in Python.
-    for place in sorted(found, key=lambda place: (place.name == _INIT, place)):
+    for place in sorted(found, key=lambda place: (place.name == INIT, place)):
         content = found[place]
-        is_package = place.name == _INIT
+        is_package = place.name == INIT
         if name := ".".join(place.parent.parts if is_package else place.with_suffix("").parts):
             text, fault = (b"", content.strerror or str(content)) if isinstance(content, OSError) else (content, "")
             read[name] = Source(root / place, text, is_package, fault)
@@ -121,7 +123,7 @@ def _with_namespace_packages(root: Path, read: Mapping[str, Source]) -> dict[str
     for name in read:
         parent = name.rpartition(".")[0]
         while parent and parent not in modules:
-            modules[parent] = Source(root.joinpath(*parent.split("."), _INIT), b"", is_package=True)
+            modules[parent] = Source(root.joinpath(*parent.split("."), INIT), b"", is_package=True)
             parent = parent.rpartition(".")[0]
     return modules
 

@@ -16,6 +16,7 @@ from runtime.config.files import ProjectFiles
 from runtime.config.interpolate import Interpolation, path_text
 from runtime.config.model import Config
 from runtime.config.source import Path
+from runtime.config.wording import nearest
 from runtime.diagnostics import Diagnostic
 
 _MAX_ROUNDS = 3
@@ -26,6 +27,7 @@ _STAND_INS: dict[str, Any] = {
     "widgets": {"template": {}},
     "actions": {"message": "x"},
 }
+_NAMED = (*_STAND_INS, "agents", "entry")
 # Found only because something was taken out.
 _FOLLOWS = {"A202", "A212"}
 
@@ -77,7 +79,8 @@ def _to_take(location: tuple[str | int, ...]) -> Path | None:
         return location[:2] if len(location) > 1 else None
     if section == "agents":
         return location[:3] if len(location) > 1 else None
-    return (str(section),) if section in Config.model_fields else None
+    # A section under a misspelt name would leave its names undeclared.
+    return None if section is None or nearest(str(section), _NAMED) else (str(section),)
 
 
 def _without(data: Any, path: Path) -> Any:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import functools
+import inspect
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
+from runtime.config.examples import EXAMPLES
 from runtime.config.model import Config
+from runtime.config.model.types import Section
 
 SCHEMA_ID = "chatkit-runtime/agents.schema.json"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -21,10 +28,56 @@ def config_schema() -> dict[str, Any]:
 @functools.cache
 def _generate() -> dict[str, Any]:
     schema = Config.model_json_schema(by_alias=True)
-    definitions = {name: _tidy(part, schema) for name, part in sorted(schema.pop("$defs").items())}
-    root = _tidy(schema, {"$defs": definitions})
+    _describe(schema)
+    definitions = {name: _tidy(part, schema) for name, part in sorted(schema["$defs"].items())}
+    root = _tidy({key: value for key, value in schema.items() if key != "$defs"}, {"$defs": definitions})
     head = {"$schema": DIALECT, "$id": SCHEMA_ID, "title": "agents.yaml"}
     return head | {key: value for key, value in root.items() if key != "title"} | {"$defs": definitions}
+
+
+def _describe(schema: dict[str, Any]) -> None:
+    """Give each property its examples, and, without a description, the docstring that stands below its field."""
+    sections = {section.__name__: section for section in _sections(Section)}
+    for name, part in [(Config.__name__, schema), *schema["$defs"].items()]:
+        if name in sections:
+            for form in [part, *part.get("anyOf", [])]:
+                _describe_fields(form.get("properties", {}), sections[name])
+
+
+def _sections(section: type[Section]) -> Iterator[type[Section]]:
+    yield section
+    for part in section.__subclasses__():
+        yield from _sections(part)
+
+
+def _describe_fields(properties: dict[str, Any], section: type[Section]) -> None:
+    said: dict[str, str] = {}
+    examples: dict[str, list[Any]] = {}
+    for part in section.__mro__:
+        if issubclass(part, Section):
+            said = _docstrings(part.__module__).get(part.__name__, {}) | said
+            examples = EXAMPLES.get(part.__name__, {}) | examples
+    for name, field in section.model_fields.items():
+        key = field.alias or name
+        shown = properties.get(key)
+        if shown is not None and name in said:
+            shown.setdefault("description", said[name])
+        if shown is not None and key in examples:
+            shown["examples"] = examples[key]
+
+
+@functools.cache
+def _docstrings(module: str) -> dict[str, dict[str, str]]:
+    """Return the docstrings of every field in a module, by class and field."""
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    return {node.name: dict(_field_docstrings(node)) for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+def _field_docstrings(section: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for field, after in pairwise(section.body):
+        match field, after:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                yield name, inspect.cleandoc(text)
 
 
 def _tidy(part: Any, root: dict[str, Any]) -> Any:
@@ -53,7 +106,7 @@ def _property(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
                 break
     if "description" in tidy:
         # A long docstring is wrapped for this source, not for the editor that shows it.
-        tidy["description"] = " ".join(tidy["description"].split())
+        tidy = {"description": " ".join(tidy.pop("description").split()), **tidy}
     return tidy
 
 

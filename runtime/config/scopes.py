@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 from runtime.config.files import ProjectFiles
@@ -18,9 +18,9 @@ from runtime.config.model.actions import EffectAction, MessageAction, WidgetActi
 from runtime.config.model.agents import FileInstructions, InlineInstructions
 from runtime.config.model.models import OpenAIModel, ScriptedModel
 from runtime.config.model.tools import WidgetTool
-from runtime.config.model.widgets import SectionsWidget, TemplateWidget
+from runtime.config.model.widgets import TemplateWidget
 from runtime.config.source import Path
-from runtime.config.template import Template, TemplateError
+from runtime.config.template import Template, TemplateError, always_read
 from runtime.config.wording import suggest
 from runtime.diagnostics import Diagnostic, Place
 
@@ -33,13 +33,13 @@ SCOPES: dict[str, frozenset[str]] = {
 }
 """The names of each template field; those of a widget's templates are the properties of its `data`."""
 
+_USER = frozenset({"id", "name"})
 _JSON_SUFFIXES = (".widget", ".json")
-_LOOP = re.compile(r"\s*([A-Za-z_]\w*)(?:\s*,\s*([A-Za-z_]\w*))?\s+in\s+")
 
 
 def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, found: Findings) -> None:
     """Report what is wrong with the templates of a config and the files that it names."""
-    check = _Check(filled, files, found)
+    check = _Check(filled, files, found, _fields(config))
     for name, agent in config.agents.items():
         check.instructions(agent.instructions, ("agents", name, "instructions"))
     for name, tool in config.tools.items():
@@ -54,7 +54,9 @@ def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, 
         elif isinstance(action, WidgetAction) and _is_file(config, action.widget):
             check.widget_file(action.widget, ("actions", name, "widget"))
     for name, widget in config.widgets.items():
-        check.widget(widget, ("widgets", name))
+        # What is in its templates is the business of runtime.check.
+        if isinstance(widget, TemplateWidget) and isinstance(widget.template, str):
+            check.widget_file(widget.template, ("widgets", name, "template"))
     for name, model in config.models.items():
         if isinstance(model, ScriptedModel):
             check.file(model.scripted, ("models", name, "scripted"))
@@ -67,11 +69,25 @@ def _is_file(config: Config, widget: str) -> bool:
     return widget not in config.widgets and widget.endswith(_JSON_SUFFIXES)
 
 
+def _fields(config: Config) -> dict[str, frozenset[str]]:
+    """Return the fields of each name of a turn that are known from the file."""
+    fields = {"state": frozenset(config.state)}
+    # What the project's own Python makes of the user and of the request is known at run time.
+    if config.context_class is None:
+        fields["user"] = _USER
+    if config.context is None:
+        fields["context"] = frozenset({"request"})
+    return fields
+
+
 class _Check:
-    def __init__(self, filled: Interpolation, files: ProjectFiles, found: Findings) -> None:
+    def __init__(
+        self, filled: Interpolation, files: ProjectFiles, found: Findings, fields: Mapping[str, frozenset[str]]
+    ) -> None:
         self.filled = filled
         self.files = files
         self.found = found
+        self.fields = fields
 
     def instructions(self, declared: object, path: Path) -> None:
         scope = SCOPES["agents.*.instructions"]
@@ -106,19 +122,8 @@ class _Check:
             )
         except RecursionError:
             self.found.report("A232", path, f"{name!r} is nested too deep")
-
-    def widget(self, widget: Any, path: Path) -> None:
-        names = _data_names(widget.data)
-        self.texts(widget.copy_text, (*path, "copy_text"), names)
-        if isinstance(widget, SectionsWidget):
-            self.texts(widget.title, (*path, "title"), names)
-            for index, section in enumerate(widget.sections):
-                self.texts(section.model_dump(exclude={"type"}), (*path, "sections", index), names)
-        elif isinstance(widget, TemplateWidget) and isinstance(widget.template, dict):
-            bound = set(_loop_names(widget.template))
-            self.texts(widget.template, (*path, "template"), None if names is None else names | bound)
-        elif isinstance(widget, TemplateWidget):
-            self.widget_file(str(widget.template), (*path, "template"))
+        except ValueError:  # Python reads no longer ones
+            self.found.report("A232", path, f"{name!r} holds a number with too many digits")
 
     def texts(self, value: Any, path: Path, scope: frozenset[str] | None) -> None:
         """Check every string of a value; `scope` None means that the names are not known here."""
@@ -141,9 +146,23 @@ class _Check:
             self.found.report("A240", path, f"the template can't be read: {error.message}", hint, place=place)
             return
         for name in sorted(template.names - scope) if scope is not None else ():
-            place = self._place(path, prompt, *_position(text, name))
+            place = self._place(path, prompt, *name_position(text, name))
             hint = suggest(name, scope or ()) or f"known here: {', '.join(sorted(scope or ())) or 'nothing'}"
             self.found.report("A241", path, f"the template doesn't know {name!r}", hint, place=place)
+        if any(f"{name}." in text or f"{name}[" in text for name in self.fields):
+            self._check_fields(text, path, prompt)
+
+    def _check_fields(self, text: str, path: Path, prompt: str) -> None:
+        for name, field in sorted(always_read(text)):
+            known = self.fields.get(name)
+            if known is None or field in known:
+                continue
+            if name == "context":
+                hint = "the request is in it, and nothing else: 'context' names a function that makes more of it"
+            else:
+                hint = suggest(field, known) or f"known here: {', '.join(sorted(known)) or 'nothing'}"
+            place = self._place(path, prompt, *name_position(text, f"{name}.{field}"))
+            self.found.report("A241", path, f"the template doesn't know '{name}.{field}'", hint, place=place)
 
     def _place(self, path: Path, prompt: str, line: int, column: int) -> Place:
         if prompt:
@@ -154,27 +173,7 @@ class _Check:
         return places.value(path) if path in self.filled.strings else places.inside(path, line, column)
 
 
-def _data_names(schema: dict[str, Any] | None) -> frozenset[str] | None:
-    """Return the names that the data of a widget may have; None where it may have any."""
-    if schema is None or not isinstance(schema.get("properties"), dict):
-        return None
-    return frozenset(schema["properties"]) if schema.get("additionalProperties") is False else None
-
-
-def _loop_names(tree: Any) -> Iterator[str]:
-    """Yield the names that the `$for` loops of a component tree bind."""
-    if isinstance(tree, dict):
-        if isinstance(loop := tree.get("$for"), str) and (found := _LOOP.match(loop)):
-            yield from (name for name in found.groups() if name)
-            yield "loop"
-        for item in tree.values():
-            yield from _loop_names(item)
-    elif isinstance(tree, list):
-        for item in tree:
-            yield from _loop_names(item)
-
-
-def _position(text: str, name: str) -> tuple[int, int]:
+def name_position(text: str, name: str) -> tuple[int, int]:
     """Find a name in the code of a template: its line and column, from 1."""
     for block in re.finditer(r"\{[{%].*?[%}]\}", text, re.DOTALL):
         if found := re.search(rf"(?<![\w.]){re.escape(name)}\b", block.group()):

@@ -78,6 +78,13 @@ class Places:
         _, parent, known = self._find(path)
         return _width(parent.keys.get(path[known - 1])) if parent is not None and known else 1
 
+    def span(self, path: Path) -> tuple[Place, Place] | None:
+        """Return where the scalar at `path` begins and ends, its quotes included; None for anything else."""
+        found, _, known = self._find(path)
+        if known != len(path) or not isinstance(found, yaml.ScalarEvent):
+            return None
+        return self._place(found.start_mark), self._place(found.end_mark)
+
     def text(self, path: Path) -> str | None:
         """Return the text of a scalar as it was written without quotes; None for anything else."""
         found, _, known = self._find(path)

@@ -21,6 +21,7 @@ _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufeff\uff00-\
 # Line breaks to YAML 1.1, and to libyaml, and none to YAML 1.2, to ruamel.yaml and to editors; and a mark in mid-text.
 _DISPUTED = re.compile("[\x85\u2028\u2029\ufeff]")
 _FLOW_VARIABLE = re.compile(r"[\[{,:]\s*\$\{")
+_GLUED = re.compile(r"\s*[\w-]+:[^\s/:]\S*$")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -60,6 +61,7 @@ _PLAIN_WORDS = (
         "use single quotes, or write the backslash twice",
     ),
     _Words(r"expected the node content", "expected a value here"),
+    _Words(r"expected '<document start>'", "the file has ended above this line", "look for a bracket too many"),
 )
 
 
@@ -157,7 +159,12 @@ def _explain(error: Any, text: str, file: str) -> Diagnostic:
             break
     if mark is None:
         return Diagnostic("A010", message, Place(file), hint=hint)
-    line = [*text.split("\n"), ""][mark.line]
+    lines = [*text.split("\n"), ""]
+    line = lines[mark.line]
+    if line.startswith(("<<<<<<<", "=======", ">>>>>>>")):
+        message, hint = "a merge conflict is still open here", "keep one side, and take its three marks out"
+    elif hint.endswith("indentation") and _GLUED.match(lines[mark.line - 1]):
+        hint = "the ':' in the line above needs a space after it"
     if _FLOW_VARIABLE.search(line[: mark.column + 1]):
         hint = 'between brackets a variable stands in quotes: "${NAME}"'
     return Diagnostic("A010", message, Place(file, mark.line + 1, mark.column + 1), hint=hint)

@@ -18,6 +18,34 @@ if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 _MARKS = ("{{", "{%", "{#")
+_NAME = "[A-Za-z_][A-Za-z0-9_]*"
+_PLAIN_FIELD = re.compile(rf"(?<!\{{)\{{\{{-?\s+(?P<name>{_NAME})(?:\.(?P<field>{_NAME}))?(?:\.{_NAME})*\s+-?\}}\}}")
+# Words of the grammar, and the names that every template has.
+_NO_NAMES = frozenset(
+    (
+        "true",
+        "false",
+        "none",
+        "True",
+        "False",
+        "None",
+        "not",
+        "and",
+        "or",
+        "in",
+        "is",
+        "if",
+        "else",
+        "self",
+        "super",
+        "caller",
+        "varargs",
+        "kwargs",
+        "dict",
+        "namespace",
+        "range",
+    )
+)
 # Far more than any prompt repeats, and little enough to be harmless in a template from somebody else.
 _MAX_RANGE = 10_000
 
@@ -52,6 +80,11 @@ class Template:
         """Whether the text has nothing to fill in."""
         return self._render is None
 
+    def compile(self) -> None:
+        """Get ready to render; raise TemplateError. What is constant in the template is computed now."""
+        if not self.is_constant:
+            _guarded(lambda: _renderer(self.text))
+
     def render(self, scope: Mapping[str, Any]) -> Any:
         """Fill in the names; a text that is exactly one expression keeps its value's type, anything else is a str.
 
@@ -82,21 +115,50 @@ def _bounded_range(*bounds: int) -> range:
 
 @functools.lru_cache(maxsize=4096)
 def _parse(text: str) -> Template:
+    names = _plain_names(text)
+    return Template(text, _parsed_names(text) if names is None else names, lambda scope: _renderer(text)(scope))
+
+
+def _plain_names(text: str) -> frozenset[str] | None:
+    """Return the names of a template that says nothing but `{{ name }}` and `{{ name.field }}`: most do; else None."""
+    rest, names = [], set()
+    position = 0
+    for found in _PLAIN_FIELD.finditer(text):
+        rest.append(text[position : found.start()])
+        names.add(found["name"])
+        position = found.end()
+    rest.append(text[position:])
+    if names & _NO_NAMES or any("{" in part and any(mark in part for mark in _MARKS) for part in rest):
+        return None
+    return frozenset(names)
+
+
+def _parsed_names(text: str) -> frozenset[str]:
     import jinja2
-    from jinja2 import meta
 
     from runtime.config.template_fields import prefer_fields
+    from runtime.config.template_names import find_names
 
     environment = _environment()
     try:
         tree = prefer_fields(environment.parse(text))
         refuse_unknown(tree, environment)
-        names = frozenset(meta.find_undeclared_variables(tree)) - environment.globals.keys()
+        return find_names(tree)
     except jinja2.TemplateSyntaxError as error:
         raise _syntax_error(text, error) from None
     except (RecursionError, MemoryError) as error:
         raise TemplateError("the template is nested too deep") from error
-    return Template(text, names, lambda scope: _renderer(text)(scope))
+    except ValueError as error:  # Python reads no longer ones
+        raise TemplateError("a number in the template has too many digits") from error
+
+
+def always_read(text: str) -> frozenset[tuple[str, str]]:
+    """Return the fields of names that each rendering of a text reads, which parses: `{{ user.id }}` as (user, id)."""
+    if _plain_names(text) is not None:
+        return frozenset((found["name"], found["field"]) for found in _PLAIN_FIELD.finditer(text) if found["field"])
+    from runtime.config.template_reads import find_reads
+
+    return find_reads(_environment().parse(text))
 
 
 def refuse_unknown(tree: nodes.Template, environment: Environment) -> None:

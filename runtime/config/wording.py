@@ -14,6 +14,7 @@ from runtime.config.model.types import (
     SIZE_PATTERN,
     TOOL_NAME_PATTERN,
 )
+from runtime.config.tokens import hide_tokens
 
 _TYPES = {
     "string": "a string",
@@ -94,6 +95,6 @@ def nearest(word: str, known: Iterable[str], likeness: float = 0.65) -> str | No
 
 
 def shorten(value: Any) -> str:
-    """Show a value in at most a few words."""
-    text = repr(value)
+    """Show a value in at most a few words; half a password would be one too many."""
+    text = hide_tokens(repr(value))
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

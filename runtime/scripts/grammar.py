@@ -69,24 +69,24 @@ def _turn(data: object, path: str, delay_s: float) -> Turn:
     turn = _mapping(data, path, (*_MATCH_KEYS, "reply"))
     if "reply" not in turn:
         _refuse("a turn needs a `reply:`", path)
-    matchers = tuple(Matcher(key, _condition(key, turn[key], f"{path}.{key}")) for key in _MATCH_KEYS if key in turn)
+    matchers = tuple(_matcher(key, turn[key], f"{path}.{key}") for key in _MATCH_KEYS if key in turn)
     return Turn(matchers, _responses(turn["reply"], f"{path}.reply", delay_s), f"{path}.reply")
 
 
-def _condition(key: str, value: object, path: str) -> Callable[[Situation], re.Match[str] | bool | None]:
-    texts = _texts(value, path)
+def _matcher(key: str, value: object, path: str) -> Matcher:
+    texts = tuple(_texts(value, path))
     if key == "tools":
-        return lambda situation: situation.tools.issuperset(texts)
+        return Matcher(key, texts, lambda situation: situation.tools.issuperset(texts))
     if key == "agent":
         names = {text.casefold() for text in texts}
-        return lambda situation: situation.agent.casefold() in names
-    patterns = [_pattern(text, path) for text in texts]
+        return Matcher(key, texts, lambda situation: situation.agent.casefold() in names)
+    patterns = tuple(_pattern(text, path) for text in texts)
 
     def search(situation: Situation) -> re.Match[str] | None:
         text: str = getattr(situation, key)
         return next((found for pattern in patterns if (found := pattern.search(text))), None)
 
-    return search
+    return Matcher(key, texts, search, patterns)
 
 
 def _pattern(text: str, path: str) -> re.Pattern[str]:

@@ -97,10 +97,12 @@ Step = Say | Think | Call | Fail
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """One condition of a turn: the `key` it is written under, and whether a situation fits."""
+    """One condition of a turn: the `key` it is written under, its `texts`, and whether a situation fits."""
 
     key: str
+    texts: tuple[str, ...]
     fits: Callable[[Situation], re.Match[str] | bool | None]
+    patterns: tuple[re.Pattern[str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,21 +202,22 @@ def _call_names(response: WrittenResponse) -> Iterator[str]:
         if step.kind == "call":
             yield from (f"call {name}" for name, _ in step.value)
         elif step.kind == "handoff":
-            yield f"handoff {_plain(step.value)}"
+            yield f"handoff {plain_name(step.value)}"
 
 
 def _aliases(call: PastCall) -> tuple[str, ...]:
     """List the ways a script may have asked for this call; a handoff's result names the agent."""
-    names = [f"call {call.name}", f"handoff {_plain(call.name)}"]
+    names = [f"call {call.name}", f"handoff {plain_name(call.name)}"]
     if call.name.startswith("transfer_to_"):
-        names.append(f"handoff {_plain(call.name.removeprefix('transfer_to_'))}")
+        names.append(f"handoff {plain_name(call.name.removeprefix('transfer_to_'))}")
     answer = _parsed(call.output)
     if isinstance(answer, dict) and set(answer) == {"assistant"}:
-        names.append(f"handoff {_plain(str(answer['assistant']))}")
+        names.append(f"handoff {plain_name(str(answer['assistant']))}")
     return tuple(names)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return a name as handoffs are compared by: `Billing Desk` and `billing_desk` are one."""
     return re.sub(r"\W+", "_", name.strip().lower())
 
 
@@ -274,9 +277,9 @@ def _render_step(written: WrittenStep, scope: Mapping[str, Any], situation: Situ
 
 
 def _handoff_tool(written: WrittenStep, situation: Situation) -> str:
-    wanted = _plain(written.value)
+    wanted = plain_name(written.value)
     for tool, agent in situation.handoffs.items():
-        if wanted in (_plain(agent), _plain(tool), _plain(tool.removeprefix("transfer_to_"))):
+        if wanted in (plain_name(agent), plain_name(tool), plain_name(tool.removeprefix("transfer_to_"))):
             return tool
     offered = ", ".join(repr(agent) for agent in situation.handoffs.values()) or "nobody"
     raise ScriptError(f"the agent can't hand off to {written.value!r} (it can to {offered})", written.path)

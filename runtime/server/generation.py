@@ -177,7 +177,7 @@ class Generation:
 
     def take_over(self, before: Generation) -> None:
         """Take over what the objects of `before` hold, right before this one serves. Raise BuildFailed."""
-        found = Problems()
+        found = Problems(self.snapshot.code.sources)
         with self.snapshot.code.pinned():
             empty = take_over(before.snapshot, self.snapshot, self.share, found)
         if found.found:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from runtime.config.masking import mask_diagnostics
 from runtime.diagnostics import Diagnostic, Place, has_errors
 from runtime.server.changes import Changes, changes_between
 from runtime.server.generation import Generation
@@ -41,7 +42,15 @@ _END_OLDEST = "The assistant was updated meanwhile. Please try again."
 Status = Literal["reloaded", "unchanged", "refused", "held", "full"]
 
 # What kind of mistake refused a reload, by the hundreds of its code.
-_CAUSES = {"A0": "yaml", "A1": "schema", "A2": "references", "A3": "python", "A4": "widgets", "A6": "models"}
+_CAUSES = {
+    "A0": "yaml",
+    "A1": "schema",
+    "A2": "references",
+    "A3": "python",
+    "A4": "widgets",
+    "A5": "environment",
+    "A6": "models",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +74,8 @@ class Outcome:
 
     @property
     def cause(self) -> str:
-        """What kind of mistake refused it: `yaml`, `schema`, `references`, `python`, `widgets`, `models`, `other`."""
+        """What kind of mistake refused it: `yaml`, `schema`, `references`, `python`, `widgets`, `environment`, `models`
+        or `other`."""
         first = next((d.code for d in self.diagnostics if d.severity == "error"), "")
         return _CAUSES.get(first[:2], "other")
 
@@ -236,7 +246,9 @@ class Reloader:
             slow.cancel()
 
     def _refusal(self, reading: Reading, diagnostics: tuple[Diagnostic, ...]) -> Outcome:
-        return self._outcome("refused", diagnostics=diagnostics, sources=reading.loaded.sources)
+        # What a build says may hold what it was given: an exception's words, say.
+        shown = tuple(mask_diagnostics(diagnostics, reading.loaded.secrets))
+        return self._outcome("refused", diagnostics=shown, sources=reading.loaded.sources)
 
     def _outcome(self, status: Status, **more: Any) -> Outcome:
         generation = self._runtime.generation

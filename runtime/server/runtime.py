@@ -11,11 +11,9 @@ from typing import Any
 from agents import Agent
 from starlette.datastructures import State
 
-from runtime.assemble.problems import Problem
 from runtime.assemble.snapshot import BuildFailed
 from runtime.assemble.tools import BuiltTool
 from runtime.assemble.widgets import BuiltWidget
-from runtime.config.interpolate import path_text
 from runtime.config.model import Config
 from runtime.diagnostics import Diagnostic, Place, has_errors
 from runtime.errors import ConfigError, RuntimeFault
@@ -25,6 +23,7 @@ from runtime.server.chat import RuntimeServer
 from runtime.server.generation import Generation, build_generation
 from runtime.server.reading import Reading, read_project
 from runtime.server.reloader import Outcome, Reloader
+from runtime.server.unbuilt import diagnostics_of
 from runtime.server.warm import warm_up
 from runtime.stores.store import ThreadStore
 
@@ -160,7 +159,7 @@ class Runtime:
         except Exception as error:
             await _close(made)
             if isinstance(error, BuildFailed):
-                return tuple(_diagnostic(problem, reading) for problem in error.problems)
+                return tuple(diagnostics_of(error.problems, reading))
             logger.error("a new generation can't be opened: %s: %s", type(error).__name__, error, exc_info=error)
             return (Diagnostic("A610", f"the project can't be opened: {type(error).__name__}: {error}", place),)
         return made
@@ -180,7 +179,7 @@ class Runtime:
         try:
             return build_generation(reading, share, before, self)
         except BuildFailed as failed:
-            raise ConfigError([_diagnostic(problem, reading) for problem in failed.problems]) from failed
+            raise ConfigError(diagnostics_of(failed.problems, reading)) from failed
         except SystemExit as error:
             raise RuntimeFault(f"the project called sys.exit({error.code!r}) while it was built") from error
 
@@ -198,18 +197,6 @@ def build_runtime(reading: Reading, environ: Mapping[str, str] | None = None) ->
     if reading.loaded.config is None or has_errors(reading.loaded.diagnostics):
         raise ConfigError(reading.loaded.diagnostics)
     return Runtime(reading, environ)
-
-
-def _diagnostic(problem: Problem, reading: Reading) -> Diagnostic:
-    places = reading.loaded.places
-    return Diagnostic(
-        problem.code,
-        problem.message,
-        places.value(problem.path),
-        hint=problem.hint,
-        path=path_text(problem.path),
-        length=places.length(problem.path),
-    )
 
 
 async def _close(generation: Generation) -> None:

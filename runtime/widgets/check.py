@@ -6,9 +6,10 @@ The SDK's own root classes accept anything, so a misspelt property would reach t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from runtime.config.wording import join_or
+from runtime.config.wording import join_or, nearest
 from runtime.widgets.components import component_checks, roots
 from runtime.widgets.data import Fault, Path, hint, show_path, show_value
 from runtime.widgets.tree import is_directive
@@ -17,12 +18,38 @@ _BRANCHES = ("$do", "$then", "$else")
 _ITEMS_ONLY = {"ListView": "ListViewItem"}
 
 
+@dataclass(frozen=True, slots=True)
+class ComponentFault:
+    """What is wrong with one component: `path` leads to the key or value at fault, `component` is the type it is in.
+
+    `kind` says whether the component or the property is unknown, the value refused, or something missing; `part` is the
+    end of the path that lies inside of the component.
+    """
+
+    path: Path
+    message: str
+    kind: Literal["component", "property", "value", "missing"]
+    component: str = ""
+    meant: str | None = None
+    part: Path = ()
+
+    def __str__(self) -> str:
+        # A widget as a whole has no path worth a word.
+        is_root = not self.path or self.path == ("type",)
+        return self.message if is_root else f"{show_path(self.path)}: {self.message}"
+
+
 def check_components(tree: Any, *, templated: bool = False) -> list[str]:
     """Return what the SDK's classes don't know or accept in a tree, each with its JSON path; empty when all is well.
 
     In a `templated` tree, strings with templates and the directives `$for` and `$if` stand for any value.
     """
-    return [f"{where}: {message}" if where else message for where, message in _check(tree, (), templated)]
+    return [str(fault) for fault in component_faults(tree, templated=templated)]
+
+
+def component_faults(tree: Any, *, templated: bool = False) -> Iterator[ComponentFault]:
+    """Yield the same as what it is and where, for whoever shows it at its place."""
+    return _check(tree, (), templated)
 
 
 def root_problem(tree: Any) -> str:
@@ -39,11 +66,26 @@ def root_problem(tree: Any) -> str:
 
 
 def shape_problem(tree: Any) -> str:
-    """Say what keeps a tree from being components at all, as every root class of the SDK demands."""
-    return next((f"{show_path(path)}: {message}" for path, message in _shape(tree, ())), "the widget is malformed")
+    """Say what keeps a tree from being components at all, as every root class of the SDK demands; empty if nothing."""
+    return next((f"{show_path(path)}: {message}" for path, message in _shape(tree, ())), "")
 
 
-def _shape(node: Any, path: Path) -> Iterator[tuple[Path, str]]:
+def refused_faults(tree: Any) -> Iterator[ComponentFault]:
+    """Yield what keeps a templated tree from being a widget whatever is filled in: no rendering of it is ever shown."""
+    if not is_template(tree) and not is_template(_type_of(tree)) and (problem := root_problem(tree)):
+        yield _wrong_root(tree, problem)
+    for path, message in _shape(tree, (), templated=True):
+        if path == ("type",) or not path:
+            continue  # said of the root
+        if path[-1] == "type" and message == "is missing":
+            yield ComponentFault(path[:-1], "'type' is missing", "missing")
+        else:
+            yield ComponentFault(path, message, "value", part=path[-1:] if isinstance(path[-1], str) else ())
+
+
+def _shape(node: Any, path: Path, *, templated: bool = False) -> Iterator[tuple[Path, str]]:
+    if templated and is_template(node):
+        return
     if not isinstance(node, Mapping):
         yield path, f"expected a component, got {show_value(node)}"
         return
@@ -52,7 +94,7 @@ def _shape(node: Any, path: Path) -> Iterator[tuple[Path, str]]:
             found = f"expected a string, got {show_value(node[key])}" if key in node else "is missing"
             yield (*path, key), found
     for child, where in _children(node, path):
-        yield from _shape(child, where)
+        yield from _shape(child, where, templated=templated)
 
 
 def _children(node: Mapping[str, Any], path: Path) -> Iterator[tuple[Any, Path]]:
@@ -63,19 +105,30 @@ def _children(node: Mapping[str, Any], path: Path) -> Iterator[tuple[Any, Path]]
         yield children, (*path, "children")
 
 
-def _check(tree: Any, path: Path, templated: bool) -> Iterator[tuple[str, str]]:
+def _check(tree: Any, path: Path, templated: bool) -> Iterator[ComponentFault]:
     if templated and is_directive(tree):
         for branch in _BRANCHES:
             several = tree.get(branch)
             for node, where in _branch(several, (*path, branch)):
                 yield from _check(node, where, templated)
         return
-    if templated and (tree is None or _is_template(tree)):
+    if templated and (tree is None or is_template(tree)):
         return
-    if not path and (problem := root_problem(tree)) and not _is_template(_type_of(tree)):
-        yield "", problem
+    if not path and (problem := root_problem(tree)) and not is_template(_type_of(tree)):
+        yield _wrong_root(tree, problem)
         return
     yield from _check_node(tree, path, templated)
+
+
+def _wrong_root(tree: Any, problem: str) -> ComponentFault:
+    kind = _type_of(tree)
+    if not isinstance(tree, Mapping):
+        return ComponentFault((), problem, "value")
+    if "type" not in tree:
+        return ComponentFault((), problem, "missing")
+    near = nearest(kind, roots()) if isinstance(kind, str) else None
+    known = not isinstance(kind, str) or kind in component_checks()
+    return ComponentFault(("type",), problem, "value" if known else "component", meant=near)
 
 
 def _branch(several: Any, path: Path) -> Iterator[tuple[Any, Path]]:
@@ -85,31 +138,36 @@ def _branch(several: Any, path: Path) -> Iterator[tuple[Any, Path]]:
         yield several, path
 
 
-def _check_node(node: Any, path: Path, templated: bool) -> Iterator[tuple[str, str]]:
+def _check_node(node: Any, path: Path, templated: bool) -> Iterator[ComponentFault]:
     kind = _type_of(node)
     if not isinstance(kind, str):
-        said = "'type' is missing" if isinstance(node, Mapping) else f"expected a component, got {show_value(node)}"
-        yield show_path(path), said
+        if isinstance(node, Mapping):
+            yield ComponentFault(path, "'type' is missing", "missing")
+        else:
+            yield ComponentFault(path, f"expected a component, got {show_value(node)}", "value")
         return
-    if templated and _is_template(kind):
+    if templated and is_template(kind):
         return
     check = component_checks().get(kind)
     if check is None:
-        yield show_path((*path, "type")), f"unknown component {kind!r}{hint(kind, component_checks())}"
+        known = component_checks()
+        message = f"unknown component {kind!r}{hint(kind, known)}"
+        yield ComponentFault((*path, "type"), message, "component", kind, nearest(kind, known))
     else:
         written = {key: value for key, value in node.items() if value is not None or key == "children"}
         for fault in check.faults(written):
-            if not (templated and _is_open(node, fault)):
-                yield show_path((*path, *fault.path)), fault.message
+            if not (templated and is_open(node, fault)):
+                what: Any = {"unknown": "property"}.get(fault.kind, fault.kind)
+                yield ComponentFault((*path, *fault.path), fault.message, what, kind, fault.meant, fault.path)
     for child, where in _children(node, path):
         yield from _check_child(kind, child, where, templated)
 
 
-def _check_child(parent: str, child: Any, path: Path, templated: bool) -> Iterator[tuple[str, str]]:
+def _check_child(parent: str, child: Any, path: Path, templated: bool) -> Iterator[ComponentFault]:
     only = _ITEMS_ONLY.get(parent)
     kind = _type_of(child)
-    if only and isinstance(kind, str) and kind != only and not (templated and _is_template(kind)):
-        yield show_path(path), f"only a {only} can stand in a {parent}, got {kind!r}"
+    if only and isinstance(kind, str) and kind != only and not (templated and is_template(kind)):
+        yield ComponentFault(path, f"only a {only} can stand in a {parent}, got {kind!r}", "value", parent)
         return
     yield from _check(child, path, templated)
 
@@ -118,15 +176,15 @@ def _type_of(node: Any) -> Any:
     return node.get("type") if isinstance(node, Mapping) else None
 
 
-def _is_template(value: Any) -> bool:
+def is_template(value: Any) -> bool:
+    """Tell whether a value is a text that something is filled into."""
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
-def _is_open(node: Any, fault: Fault) -> bool:
+def is_open(node: Any, fault: Fault) -> bool:
     """Tell whether what stands at a fault, or around it, is only known once the template is filled in."""
-    about_key = fault.message.startswith(("unknown", "is missing"))
-    for step in fault.path[:-1] if about_key else fault.path:
+    for step in fault.path if fault.kind == "value" else fault.path[:-1]:
         node = node[step]
-        if _is_template(node) or is_directive(node):
+        if is_template(node) or is_directive(node):
             return True
     return False

@@ -7,14 +7,14 @@ stand in a `{type: widget, widget: …}` with its data's schema, copy text and s
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from runtime.config.files import ProjectFiles
 from runtime.config.model.widgets import SectionsWidget
 from runtime.diagnostics import Diagnostic
-from runtime.widgets.data import TreeError, hint, show_value
+from runtime.widgets.data import Path, TreeError, hint, show_value
 from runtime.widgets.sections import SectionsTemplate, read_sections
 from runtime.widgets.studio import StudioTemplate, read_studio
 from runtime.widgets.tree import TreeTemplate
@@ -37,12 +37,12 @@ class Form:
 def read_form(written: str | dict[str, Any], files: ProjectFiles) -> Form:
     """Read the template in a file of the project, or the tree itself; raises TreeError."""
     if not isinstance(written, str):
-        return _form(written)
+        return form_of(written)
     try:
-        return _form(_read_json(written, files))
+        return form_of(_read_json(written, files))
     except TreeError as error:
         at = f"{written}: {error.path}" if error.path else written
-        raise TreeError(at, error.message) from error
+        raise TreeError(at, error.message, error.line, error.column) from error
 
 
 def sections_form(widget: SectionsWidget) -> Form:
@@ -61,33 +61,63 @@ def _read_json(written: str, files: ProjectFiles) -> Any:
         raise TreeError("", f"not JSON at line {error.lineno}, column {error.colno}: {said}") from error
     except RecursionError as error:
         raise TreeError("", "nested too deep") from error
+    except ValueError as error:  # Python reads no longer ones
+        raise TreeError("", "a number has too many digits") from error
 
 
-def _form(tree: Any) -> Form:
-    if not isinstance(tree, dict):
-        raise TreeError("", f"expected an object, got {show_value(tree)}")
-    beside: dict[str, Any] = {}
-    if tree.get("type") == "widget" and "widget" in tree:
-        tree, beside = _unwrap(tree)
-    if tree.get("type") == "sections" or ("type" not in tree and "sections" in tree):
-        return sections_form(read_sections({**beside, **tree}))
-    if "template" in tree:
-        template, data, tried = read_studio(tree)
-        return Form(template, data, tried=tried)
-    known = {key: value for key, value in beside.items() if key != "description"}
-    return Form(TreeTemplate(tree), **known, tree=tree)
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a template's file holds: one of the kinds, and what a wrapper says beside it.
+
+    `at` is the path of `inner`; `faults` is all that is wrong with the wrapper.
+    """
+
+    kind: Literal["tree", "sections", "studio"]
+    inner: dict[str, Any]
+    at: Path = ()
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    faults: tuple[TreeError, ...] = ()
 
 
-def _unwrap(wrapper: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    inner = wrapper["widget"]
+def take_apart(root: Any) -> Parts:
+    """Tell which kind of template a file holds; what is wrong with its outer form is in the parts."""
+    if not isinstance(root, dict):
+        return Parts("tree", {}, faults=(TreeError("", f"expected an object, got {show_value(root)}"),))
+    if not (root.get("type") == "widget" and "widget" in root):
+        return Parts(_kind(root), root)
+    inner = root["widget"]
+    beside = {key: value for key, value in root.items() if key not in ("type", "widget")}
     if not isinstance(inner, dict):
-        raise TreeError("widget", f"expected an object, got {show_value(inner)}")
-    beside = {key: value for key, value in wrapper.items() if key not in ("type", "widget")}
+        return Parts("tree", {}, faults=(TreeError(("widget",), f"expected an object, got {show_value(inner)}"),))
+    return Parts(_kind(inner), inner, ("widget",), beside, tuple(_wrong_beside(beside)))
+
+
+def _kind(root: Mapping[str, Any]) -> Literal["tree", "sections", "studio"]:
+    if root.get("type") == "sections" or ("type" not in root and "sections" in root):
+        return "sections"
+    return "studio" if "template" in root else "tree"
+
+
+def _wrong_beside(beside: Mapping[str, Any]) -> Iterator[TreeError]:
     for key, value in beside.items():
         if key not in _BESIDE:
-            raise TreeError(key, f"unknown{hint(key, _BESIDE)}")
+            yield TreeError((key,), f"unknown{hint(key, _BESIDE)}")
+            continue
         expected = dict if key in ("data", "sample") else str
         if not isinstance(value, expected):
             kind = "an object" if expected is dict else "a string"
-            raise TreeError(key, f"expected {kind}, got {show_value(value)}")
-    return inner, beside
+            yield TreeError((key,), f"expected {kind}, got {show_value(value)}")
+
+
+def form_of(root: Any) -> Form:
+    """Read a template from the JSON that its file holds; raises TreeError."""
+    parts = take_apart(root)
+    if parts.faults:
+        raise parts.faults[0]
+    if parts.kind == "sections":
+        return sections_form(read_sections({**parts.beside, **parts.inner}))
+    if parts.kind == "studio":
+        template, data, tried = read_studio(parts.inner)
+        return Form(template, data, tried=tried)
+    known = {key: value for key, value in parts.beside.items() if key != "description"}
+    return Form(TreeTemplate(parts.inner), **known, tree=parts.inner)

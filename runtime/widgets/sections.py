@@ -18,7 +18,7 @@ from runtime.config.model.widgets import (
     TableSection,
     TextSection,
 )
-from runtime.widgets.data import DataCheck, Path, TreeError, hint, show_path, show_value
+from runtime.widgets.data import DataCheck, Fault, Path, TreeError, hint, show_path, show_value
 from runtime.widgets.tree import Scope, TreeTemplate
 
 Node = dict[str, Any]
@@ -29,12 +29,19 @@ _PAIR = ("key", "value")
 class SectionsTemplate:
     """A card of sections; `names` maps every free name in its templates to the path where it stands first."""
 
-    def __init__(self, widget: SectionsWidget) -> None:
-        """Parse the templates; raises TreeError with the path of a mistake."""
-        self._title = TreeTemplate(widget.title, ("title",))
-        self._sections = [_Section(section, ("sections", index)) for index, section in enumerate(widget.sections)]
-        parts = [self._title, *(template for section in self._sections for template in section.templates)]
+    def __init__(self, widget: SectionsWidget, faults: list[TreeError] | None = None) -> None:
+        """Parse the templates; raises TreeError with the path of a mistake. With `faults`, all of them go there."""
+        self._title = TreeTemplate(widget.title, ("title",), faults)
+        self._sections = [
+            _Section(section, ("sections", index), faults) for index, section in enumerate(widget.sections)
+        ]
+        self._parts = parts = [self._title, *(template for section in self._sections for template in section.templates)]
         self.names = {name: where for part in reversed(parts) for name, where in part.names.items()}
+
+    def compile(self) -> None:
+        """Get every text ready to render; raises TemplateError."""
+        for part in self._parts:
+            part.compile()
 
     def render(self, scope: Scope) -> Node:
         """Return the card as a component tree; raises TreeError with the path of what fails."""
@@ -52,19 +59,20 @@ class SectionsTemplate:
 class _Section:
     """One section: its heading and content as templates, and the function that lays them out."""
 
-    def __init__(self, section: CardSection, path: Path) -> None:
-        self._title = TreeTemplate(section.title, (*path, "title"))
+    def __init__(self, section: CardSection, path: Path, faults: list[TreeError] | None) -> None:
+        self._title = TreeTemplate(section.title, (*path, "title"), faults)
         self._where = show_path(path)
         self._lay_out: Callable[[Any, str], list[Node]]
         match section:
             case TableSection():
-                self._content, self._lay_out = _pairs_template(section.rows, (*path, "rows")), _table
+                self._content, self._lay_out = _pairs_template(section.rows, (*path, "rows"), faults), _table
             case MetadataSection():
-                self._content, self._lay_out = _pairs_template(section.items, (*path, "items")), _metadata
+                self._content, self._lay_out = _pairs_template(section.items, (*path, "items"), faults), _metadata
             case ImageSection():
-                self._content, self._lay_out = TreeTemplate({"src": section.src, "alt": section.alt}, path), _image
+                shown = {"src": section.src, "alt": section.alt}
+                self._content, self._lay_out = TreeTemplate(shown, path, faults), _image
             case TextSection():
-                self._content, self._lay_out = TreeTemplate(section.text, (*path, "text")), _markdown
+                self._content, self._lay_out = TreeTemplate(section.text, (*path, "text"), faults), _markdown
         self.templates = (self._title, self._content)
 
     def render(self, scope: Scope) -> list[Node]:
@@ -76,26 +84,35 @@ class _Section:
         return [{"type": "Text", "value": title, "size": "sm", "weight": "semibold"}, *content]
 
 
-def _pairs_template(written: str | list[dict[str, Any]], path: Path) -> TreeTemplate:
+def _pairs_template(written: str | list[dict[str, Any]], path: Path, faults: list[TreeError] | None) -> TreeTemplate:
+    wrong = list(_wrong_pairs(written, path))
+    if wrong and faults is None:
+        raise wrong[0]
+    if faults is not None:
+        faults += wrong
+    return TreeTemplate(written, path, faults)
+
+
+def _wrong_pairs(written: str | list[dict[str, Any]], path: Path) -> Iterator[TreeError]:
     if isinstance(written, list):
         for index, pair in enumerate(written):
-            _check_pair(pair, show_path((*path, index)))
+            yield from _wrong_pair(pair, (*path, index))
     elif "{{" not in written:
-        raise TreeError(show_path(path), f"expected a list or a template that gives one, got {show_value(written)}")
-    return TreeTemplate(written, path)
+        yield TreeError(path, f"expected a list or a template that gives one, got {show_value(written)}")
 
 
-def _check_pair(pair: Any, where: str) -> None:
+def _wrong_pair(pair: Any, path: Path) -> Iterator[TreeError]:
     if not isinstance(pair, Mapping):
-        raise TreeError(where, f"expected {{key, value}}, got {show_value(pair)}")
+        yield TreeError(path, f"expected {{key, value}}, got {show_value(pair)}")
+        return
     if any(key.startswith("$") for key in pair):
         return
     for key in pair:
         if key not in _PAIR:
-            raise TreeError(f"{where}.{key}", f"unknown{hint(key, _PAIR)}")
+            yield TreeError((*path, key), f"unknown{hint(key, _PAIR)}")
     for key in _PAIR:
         if key not in pair:
-            raise TreeError(f"{where}.{key}", "is missing")
+            yield TreeError((*path, key), "is missing")
 
 
 def _pairs(content: Any, where: str) -> Iterator[tuple[str, str]]:
@@ -159,6 +176,11 @@ def read_sections(written: Mapping[str, Any]) -> SectionsWidget:
     if problem := _shape().problem(value, start=""):
         raise TreeError("", problem)
     return SectionsWidget.model_validate(value)
+
+
+def sections_faults(written: Mapping[str, Any]) -> list[Fault]:
+    """Return what keeps `read_sections` from reading the shorthand."""
+    return _shape().faults({"type": "sections", **written})
 
 
 @functools.cache

@@ -3,6 +3,8 @@
 Such a file holds JSON as a text with Jinja in it, so a quote in the data can end a string. Where each template stands
 inside one JSON string, the tree is filled in by structure instead and data stays data; the result is the same as of the
 text for all data that the text survives. Elsewhere the text is rendered, and a failure names the field at fault.
+
+Nothing is compiled before it is rendered: compiling computes what is constant in a template, perhaps without end.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
 from jinja2 import Template as Compiled
 from jinja2.sandbox import SandboxedEnvironment
 
+from runtime.config.template import refuse_unknown
 from runtime.config.template_fields import prefer_fields
 from runtime.widgets.data import Path, TreeError, show_path, show_value
 from runtime.widgets.tree import Scope, explain_failure
@@ -28,6 +31,7 @@ from runtime.widgets.tree import Scope, explain_failure
 _VERSION = "1.0"
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _MARKS = re.compile(r"\{\{|\{%|\{#")
+_BLOCK = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _SLOT = "\0"
 _NEAR = 20
 WAY_OUT = "write `{{ name | tojson }}` without quotes around it"
@@ -49,10 +53,15 @@ class StudioTemplate:
 
     def __init__(self, text: str) -> None:
         """Parse the text; raises TreeError when it is not a template."""
+        self._text = text
         tree = _parse_tree(text)
-        self.is_robust = tree is not None or _compile(text).escapes_all
+        self.is_robust = tree is not None or _parse(text).escapes_all
         """Whether data can't break the JSON, whatever is in it."""
-        self._render = tree or functools.partial(_render_text, _compile(text))
+        self._render = tree or functools.partial(_render_text, _parse(text))
+
+    def compile(self) -> None:
+        """Get ready to render, whatever part of the text is used for it."""
+        _compile(self._text)
 
     def render(self, scope: Scope) -> Any:
         """Return the component tree; raises TreeError naming what is missing or breaks the JSON."""
@@ -75,12 +84,12 @@ def read_studio(definition: Mapping[str, Any]) -> tuple[StudioTemplate, dict[str
     """Return the template of a `.widget` file, its data's JSON Schema, and the data that its author tried it with."""
     version = definition.get("version")
     if version != _VERSION:
-        raise TreeError("version", f"expected {show_value(_VERSION)}, got {show_value(version)}")
+        raise TreeError(("version",), f"expected {show_value(_VERSION)}, got {show_value(version)}")
     text, schema = definition.get("template"), definition.get("jsonSchema")
     if not isinstance(text, str):
-        raise TreeError("template", f"expected a string, got {show_value(text)}")
+        raise TreeError(("template",), f"expected a string, got {show_value(text)}")
     if not isinstance(schema, dict | None):
-        raise TreeError("jsonSchema", f"expected an object, got {show_value(schema)}")
+        raise TreeError(("jsonSchema",), f"expected an object, got {show_value(schema)}")
     return StudioTemplate(text), schema or None, _sample(definition.get("encodedWidget"))
 
 
@@ -109,11 +118,11 @@ def _environment() -> _Environment:
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """One compiled text: whether it `changes_data` it is given, means something to the text around it, or
+    """One parsed text: whether it `changes_data` it is given, means something to the text around it, or
     `escapes_all` that it writes.
     """
 
-    compiled: Compiled
+    text: str
     changes_data: bool
     reaches_out: bool
     escapes_all: bool
@@ -121,21 +130,49 @@ class _Text:
     def fill(self, scope: Scope, shown: str) -> str:
         data = copy.deepcopy(dict(scope)) if self.changes_data else scope
         try:
-            return self.compiled.render(data)
+            return _compile(self.text).render(data)
         except Exception as error:
             raise TreeError("", explain_failure(error, shown, scope)) from error
 
 
 @functools.lru_cache(maxsize=4096)
-def _compile(text: str) -> _Text:
+def _parse(text: str) -> _Text:
     try:
-        tree = _environment().parse(text)
-        facts = (_changes_data(tree), _reaches_out(tree), _escapes_all(tree))
-        # Compiling finds what parsing can't: unknown filters and tests.
-        return _Text(_environment().from_string(tree), *facts)
+        tree = parse_studio(text)
     except TemplateSyntaxError as error:
         said = (error.message or "not a template").rstrip(".")
-        raise TreeError("template", f"{said[:1].lower()}{said[1:]} (line {error.lineno})") from error
+        message = f"{said[:1].lower()}{said[1:]} (line {error.lineno})"
+        raise TreeError(("template",), message, *_locate(text, error)) from error
+    except (RecursionError, MemoryError) as error:
+        raise TreeError(("template",), "the template is nested too deep") from error
+    except ValueError as error:  # Python reads no longer ones
+        raise TreeError(("template",), "a number in the template has too many digits") from error
+    return _Text(text, _changes_data(tree), _reaches_out(tree), _escapes_all(tree))
+
+
+def parse_studio(text: str) -> nodes.Template:
+    """Parse a text of ChatKit's grammar; raises jinja2.TemplateSyntaxError."""
+    tree = _environment().parse(text)
+    refuse_unknown(tree, _environment())
+    return tree
+
+
+@functools.lru_cache(maxsize=4096)
+def _compile(text: str) -> Compiled:
+    return _environment().from_string(text)
+
+
+def _locate(text: str, error: TemplateSyntaxError) -> tuple[int, int]:
+    """Return the line and column of the block at fault: Jinja2 knows the line alone, and exports have but one."""
+    for block in _BLOCK.finditer(text):
+        try:
+            parse_studio(block[0])
+        except TemplateSyntaxError as found:
+            if found.message == error.message:
+                return text.count("\n", 0, block.start()) + 1, block.start() - text.rfind("\n", 0, block.start())
+        except (RecursionError, MemoryError, ValueError):
+            continue
+    return error.lineno, 1
 
 
 def _changes_data(tree: nodes.Template) -> bool:
@@ -182,7 +219,7 @@ def _parse_tree(text: str) -> Callable[[Scope], Any] | None:
     if r"\u0000" in text.lower() or any("\\" in string for string in strings):
         return None
     try:
-        texts = [_compile(string) for string in strings]
+        texts = [_parse(string) for string in strings]
     except TreeError:
         return None
     if any(text.reaches_out or text.changes_data for text in texts):
@@ -193,7 +230,7 @@ def _parse_tree(text: str) -> Callable[[Scope], Any] | None:
 def _filler(node: Any, texts: list[tuple[_Text, str]], path: Path = ()) -> Callable[[Scope], Any]:
     match node:
         case str() if node.startswith(_SLOT):
-            return functools.partial(_fill_string, *texts[int(node[1:])], show_path(path))
+            return functools.partial(_fill_string, *texts[int(node[1:])], path)
         case dict():
             entries = [(_filler(key, texts, path), _filler(value, texts, (*path, key))) for key, value in node.items()]
             return lambda scope: {key(scope): value(scope) for key, value in entries}
@@ -204,7 +241,7 @@ def _filler(node: Any, texts: list[tuple[_Text, str]], path: Path = ()) -> Calla
             return lambda _: node
 
 
-def _fill_string(text: _Text, string: str, where: str, scope: Scope) -> str:
+def _fill_string(text: _Text, string: str, where: Path, scope: Scope) -> str:
     try:
         return text.fill(scope, show_value(string))
     except TreeError as error:

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 from runtime.config.template import Template, TemplateError
 from runtime.widgets.components import text_properties
-from runtime.widgets.data import Path, TreeError, hint, kind_of, show_path, show_value
+from runtime.widgets.data import Path, TreeError, hint, kind_of, show_value
 
 Scope = Mapping[str, Any]
 
@@ -51,10 +51,22 @@ def is_directive(node: Any) -> bool:
 class TreeTemplate:
     """A parsed tree; `names` maps every free name in it to the path where it stands first."""
 
-    def __init__(self, tree: Any, start: Path = ()) -> None:
-        """Parse a JSON tree; raises TreeError with the path of a mistake, under `start`."""
-        self.names: dict[str, str] = {}
+    def __init__(self, tree: Any, start: Path = (), faults: list[TreeError] | None = None) -> None:
+        """Parse a JSON tree; raises TreeError with the path of a mistake, under `start`.
+
+        With `faults`, all that is wrong goes there and nothing is raised: such a tree is not for rendering.
+        """
+        self.names: dict[str, Path] = {}
+        self.texts: list[Template] = []
+        self.bound: set[str] = set()
+        """The names that the tree's own loops set."""
+        self._faults = faults
         self._value = self._parse(tree, start, frozenset())
+
+    def compile(self) -> None:
+        """Get every text ready to render, those of branches that no data may lead to as well; raises TemplateError."""
+        for text in self.texts:
+            text.compile()
 
     def render(self, scope: Scope) -> Any:
         """Fill the tree in; raises TreeError with the path of what fails."""
@@ -62,6 +74,18 @@ class TreeTemplate:
         return None if value is _OMITTED else value
 
     def _parse(self, node: Any, path: Path, bound: frozenset[str]) -> _Value:
+        try:
+            return self._parse_node(node, path, bound)
+        except TreeError as error:
+            self._note(error)
+            return lambda _: None
+
+    def _note(self, error: TreeError) -> None:
+        if self._faults is None:
+            raise error
+        self._faults.append(error)
+
+    def _parse_node(self, node: Any, path: Path, bound: frozenset[str]) -> _Value:
         match node:
             case str():
                 return self._parse_text(node, path, bound)
@@ -76,13 +100,13 @@ class TreeTemplate:
                 return lambda _: node
 
     def _parse_text(self, text: str, path: Path, bound: frozenset[str]) -> _Value:
-        where = show_path(path)
-        template = parse_text(text, where)
+        template = parse_text(text, path)
         if template.is_constant:
             return lambda _: text
+        self.texts.append(template)
         for name in template.names - bound:
-            self.names.setdefault(name, where)
-        return _read_field(template, where) or (lambda scope: render_text(template, scope, where))
+            self.names.setdefault(name, path)
+        return _read_field(template, path) or (lambda scope: render_text(template, scope, path))
 
     def _parse_object(self, node: dict[str, Any], path: Path, bound: frozenset[str]) -> _Value:
         kind = node.get("type")
@@ -109,10 +133,14 @@ class TreeTemplate:
         return render
 
     def _parse_item(self, node: Any, path: Path, bound: frozenset[str]) -> _Values:
-        if is_directive(node):
+        if not is_directive(node):
+            value = self._parse(node, path, bound)
+            return lambda scope: (value(scope),)
+        try:
             return self._parse_for(node, path, bound) if "$for" in node else self._parse_if(node, path, bound)
-        value = self._parse(node, path, bound)
-        return lambda scope: (value(scope),)
+        except TreeError as error:
+            self._note(error)
+            return lambda _: ()
 
     def _parse_several(self, node: Any, path: Path, bound: frozenset[str]) -> _Values:
         parse = self._parse_list if isinstance(node, list) else self._parse_item
@@ -143,14 +171,15 @@ class TreeTemplate:
         where = (*path, "$for")
         written = _FOR.fullmatch(node["$for"]) if isinstance(node["$for"], str) else None
         if written is None:
-            raise TreeError(show_path(where), f"expected 'item in items', got {show_value(node['$for'])}")
+            raise TreeError(where, f"expected 'item in items', got {show_value(node['$for'])}")
         first, second, expression = written.groups()
         looped = self._parse_expression(expression, where, bound)
         names = (first, second) if second else (first,)
+        self.bound.update(names, (_LOOP,))
         body = self._parse_several(node["$do"], (*path, "$do"), bound.union(names, (_LOOP,)))
 
         def render(scope: Scope) -> Iterator[Any]:
-            items = _items(looped(scope), len(names), show_path(where))
+            items = _items(looped(scope), len(names), where)
             for index, item in enumerate(items):
                 loop = {"index": index + 1, "index0": index, "first": not index, "last": index == len(items) - 1}
                 yield from body({**scope, **dict(zip(names, item, strict=True)), _LOOP: loop | {"length": len(items)}})
@@ -159,9 +188,9 @@ class TreeTemplate:
 
     def _parse_expression(self, text: Any, path: Path, bound: frozenset[str]) -> _Value:
         if not isinstance(text, str) or not text.strip():
-            raise TreeError(show_path(path), f"expected an expression, got {show_value(text)}")
+            raise TreeError(path, f"expected an expression, got {show_value(text)}")
         if "{{" in text:
-            raise TreeError(show_path(path), f"an expression stands here without braces, got {show_value(text)}")
+            raise TreeError(path, f"an expression stands here without braces, got {show_value(text)}")
         return self._parse_text(f"{{{{ {text.strip()} }}}}", path, bound)
 
 
@@ -175,7 +204,7 @@ def _as_text(value: _Value) -> _Value:
     return render
 
 
-def _read_field(template: Template, where: str) -> _Value | None:
+def _read_field(template: Template, where: Path) -> _Value | None:
     """Return the fast way to fill in `{{ order.items }}`: the field of the data, whatever else has that name."""
     written = _FIELD.fullmatch(template.text)
     if written is None or (names := written[1].split("."))[0] not in template.names:
@@ -196,15 +225,15 @@ def _check_directive(node: dict[str, Any], path: Path) -> None:
     kind = "$for" if "$for" in node else "$if"
     if kind not in node:
         word = next(key for key in node if key.startswith("$"))
-        raise TreeError(show_path((*path, word)), f"unknown directive{hint(word, _KEYS)}")
+        raise TreeError((*path, word), f"unknown directive{hint(word, _KEYS)}")
     for key in node:
         if key not in _KEYS[kind]:
-            raise TreeError(show_path((*path, key)), f"unknown beside {kind!r}{hint(key, _KEYS[kind])}")
+            raise TreeError((*path, key), f"unknown beside {kind!r}{hint(key, _KEYS[kind])}")
     if _NEEDED[kind] not in node:
-        raise TreeError(show_path(path), f"{_NEEDED[kind]!r} is missing beside {kind!r}")
+        raise TreeError(path, f"{_NEEDED[kind]!r} is missing beside {kind!r}")
 
 
-def _items(value: Any, width: int, where: str) -> list[tuple[Any, ...]]:
+def _items(value: Any, width: int, where: Path) -> list[tuple[Any, ...]]:
     """Return what `$for` goes through, a tuple for each turn with one value for each of its `width` names."""
     if value is None:
         return []
@@ -220,15 +249,15 @@ def _items(value: Any, width: int, where: str) -> list[tuple[Any, ...]]:
     return [tuple(item) for item in value]
 
 
-def parse_text(text: str, where: str) -> Template:
+def parse_text(text: str, where: str | Path) -> Template:
     """Parse one template of a widget; raises TreeError naming its place."""
     try:
         return Template.parse(text)
     except TemplateError as error:
-        raise TreeError(where, f"{error.message} in {show_value(text)}") from error
+        raise TreeError(where, f"{error.message} in {show_value(text)}", error.line, error.column) from error
 
 
-def render_text(template: Template, scope: Scope, where: str) -> Any:
+def render_text(template: Template, scope: Scope, where: str | Path) -> Any:
     """Fill one template in, as JSON; raises TreeError naming its place and the name that is missing."""
     try:
         return as_json(template.render(scope), where)
@@ -257,7 +286,7 @@ def explain_failure(error: BaseException, template: str, scope: Scope) -> str:
     return f"{template} can't be computed from this data"
 
 
-def as_json(value: Any, where: str) -> Any:
+def as_json(value: Any, where: str | Path) -> Any:
     """Return a copy of a value made of JSON's kinds alone; raises TreeError for what has no form in JSON."""
     if type(value) is str:
         return value

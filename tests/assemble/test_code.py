@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtime.assemble.code import ProjectCode, ResolveError
+from runtime.diagnostics import Place
 from tests.assemble.writing import write_modules
 
 pytestmark = pytest.mark.usefixtures("modules_as_before")
@@ -101,7 +102,8 @@ def test_a_module_that_raises_leaves_nothing_behind_and_shows_the_users_error_an
     code = ProjectCode(tmp_path)
     with pytest.raises(ResolveError) as caught:
         code.resolve("broken_one:X")
-    assert "ValueError: my own words at inner_one.py:3" in caught.value.message
+    assert str(caught.value) == "importing 'broken_one' raised ValueError: my own words at inner_one.py:3"
+    assert (caught.value.code, caught.value.place) == ("A322", Place("inner_one.py", 3, 1))
     assert code.modules == {}
     assert set(sys.modules) == before
 

@@ -18,7 +18,7 @@ from runtime.errors import ConfigError, RuntimeFault, UsageError
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
 SCHEMA = Path(__file__).parents[2] / "agents.schema.json"
-VERBS = ("init", "serve", "dev", "chat", "validate", "show", "schema")
+VERBS = ("init", "serve", "dev", "chat", "validate", "explain", "show", "schema")
 HEAVY = ("agents", "chatkit", "openai", "fastapi", "starlette", "uvicorn", "sqlalchemy", "httpx")
 
 

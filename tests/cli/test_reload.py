@@ -139,7 +139,7 @@ def test_a_broken_edit_is_drawn_and_the_old_one_serves_until_it_is_right(folder:
         save(folder / "acts.py", "def stamp(:\n")
         save(folder / "agents.yaml", CONFIG)
         # One reading or two, as the two saves fall: the Python is what is wrong in the end.
-        said(server, "error A301: ")
+        said(server, "error A322: ")
         said(server, "reload refused")
         assert answer(server, "stamp") == "one"
         save(folder / "acts.py", ACTS.replace('WORD = "one"', 'WORD = "two"'))
@@ -222,7 +222,7 @@ def test_a_module_that_is_added_and_one_that_is_deleted(folder: Path) -> None:
         assert text == "fresher"
         (folder / "more" / "new.py").unlink()
         lines = said(server, "reload refused")
-        assert "A301" in "\n".join(lines)
+        assert "A320" in "\n".join(lines)
         assert answer(server, "stamp") == "fresher"
 
 

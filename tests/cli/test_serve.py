@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from runtime.cli.listen import bind
-from runtime.cli.serve import hide_password, summary
+from runtime.cli.serve import summary
 from runtime.config.load import load_config
 
 
@@ -148,11 +148,6 @@ def test_dev_answers_this_machine_alone_and_logs_each_request(project: Path) -> 
     assert f"curl -N {server.url} " in out
     assert "edit a file of the project, and the next message runs on it" in out
     assert out.count("POST /chatkit") == 4
-
-
-def test_passwords_of_store_urls_are_hidden() -> None:
-    assert hide_password("postgresql://ann:hun:ter@db:5432/chat") == "postgresql://ann:***@db:5432/chat"
-    assert hide_password("sqlite:///.chatkit/threads.db") == "sqlite:///.chatkit/threads.db"
 
 
 @pytest.mark.parametrize(

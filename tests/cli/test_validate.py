@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 WRONG = "version: 1\nagents:\n  helper:\n    modle: x\n    tools: 7\n"
-UNUSED = "version: 1\nmodels: {default: gpt-4.1-mini, spare: gpt-4.1}\nagents: {helper: {instructions: Help.}}\n"
+UNUSED = """version: 1
+models: {default: {name: gpt-4.1-mini, api_key: none}, spare: gpt-4.1}
+agents: {helper: {instructions: Help.}}
+"""
 
 
 def write(folder: Path, text: str) -> Path:
@@ -40,7 +43,7 @@ def test_every_mistake_is_shown_with_its_frame(cli: Callable[..., object], proje
     assert "small/agents.yaml:4:5: error A101: unknown key 'modle'" in ran.out
     assert "  4 |     modle: x\n    |     ^^^^^\n    = hint: did you mean 'model'?" in ran.out
     assert "small/agents.yaml:5:12: error A102" in ran.out
-    assert ran.out.endswith("2 errors\n")
+    assert ran.out.endswith("\n\nsmall/agents.yaml: 2 errors\n")
 
 
 def test_json_stands_alone_on_standard_output(cli: Callable[..., object], project: Path) -> None:
@@ -57,17 +60,50 @@ def test_warnings_fail_only_when_strict(cli: Callable[..., object], project: Pat
     write(project, UNUSED)
     loose, strict = cli("validate", "small"), cli("validate", "small", "--strict")
     assert (loose.code, strict.code) == (0, 1)
-    assert loose.out.endswith("small/agents.yaml: ok (1 agent)\n1 warning\n")
+    assert loose.out.endswith("small/agents.yaml: ok (1 agent), 1 warning\n")
     assert "ok" not in strict.out
-    assert strict.out.endswith("1 warning (warnings fail because of --strict)\n")
+    assert strict.out.endswith("small/agents.yaml: 1 warning, warnings fail because of --strict\n")
 
 
 def test_several_projects_are_checked_in_one_run(cli: Callable[..., object], project: Path, tmp_path: Path) -> None:
     write(tmp_path / "other", WRONG)
-    ran = cli("validate", "small", "other/agents.yaml")
+    ran = cli("validate", "other/agents.yaml", "small")
     assert ran.code == 1
     assert "other/agents.yaml:4:5" in ran.out
-    assert "small/agents.yaml: ok" in ran.out
+    assert ran.out.endswith("other/agents.yaml: 2 errors\nsmall/agents.yaml: ok (1 agent)\n2 projects: 2 errors\n")
+
+
+def test_a_project_that_is_named_twice_is_checked_once(cli: Callable[..., object], project: Path) -> None:
+    ran = cli("validate", "small", "small/agents.yaml", str(project))
+    assert ran.out == "small/agents.yaml: ok (1 agent)\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--base", "nowhere.yaml"), "--base needs a file, and 'nowhere.yaml' is not there"),
+        (("--base", "small"), "--base needs a file, and 'small' is a folder"),
+        (("other", "--base", "small/agents.yaml"), "--base is the earlier file of one project"),
+        (("--watch", "--format", "sarif"), "goes without --format sarif"),
+        (("--watch", "--format", "junit"), "goes without --format junit"),
+    ],
+)
+def test_what_can_not_work_is_wrong_usage(
+    cli: Callable[..., object], project: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    ran = cli("validate", "small", *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+
+
+def test_a_failure_of_the_runtime_itself_ends_with_three(
+    cli: Callable[..., object], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("k")
+
+    monkeypatch.setattr("runtime.check.project.check_project", fail)
+    assert cli("validate", "small").code == 3
 
 
 def test_a_missing_file_names_the_way_out(cli: Callable[..., object], project: Path, tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
-"""Variables in the strings of a file, and what stays secret."""
+"""Variables in the strings of a file."""
 
 from typing import Any
 
 import pytest
 
-from runtime.config.interpolate import Interpolation, interpolate, mask_urls, path_text, redact
+from runtime.config.interpolate import Interpolation, interpolate, path_text
 from runtime.config.mistakes import build_config
 from runtime.config.model import Config
 from runtime.config.source import read_yaml
@@ -116,50 +116,3 @@ def test_a_field_of_another_type_takes_a_variable_and_coerces_it() -> None:
 def test_free_data_keeps_what_a_variable_holds_as_text() -> None:
     built = config("widgets: {w: {template: {type: Card}, sample: {n: '${N}', m: 1.10}}}\n", {"N": "5"})
     assert built.widgets["w"].sample == {"n": "5", "m": 1.1}
-
-
-SECRET = "hunter2"
-
-
-def test_no_secret_survives_redaction() -> None:
-    built = config(
-        f"""models:
-  m:
-    name: x
-    api_key: {SECRET}
-    headers: {{X-Key: {SECRET}}}
-    base_url: "https://me:{SECRET}@host/v1?api-key={SECRET}&x=1"
-    settings: {{extra_headers: {{A: {SECRET}}}, extra_body: {{deep: [{{password: {SECRET}}}]}}}}
-  n: {{python: a:b, with: {{client_secret: {SECRET}, url: "redis://:{SECRET}@h/0"}}}}
-  o: {{any_llm: x/y, api_key: {SECRET}}}
-tools: {{t: {{python: a:b, with: {{api_key: {SECRET}, tokens: {{token: {SECRET}}}}}}}}}
-store: postgresql://me:{SECRET}@db/x?sslpassword={SECRET}
-""",
-        {},
-    )
-    shown = repr(redact(built))
-    assert SECRET not in shown
-    assert "postgresql://me:***@db/x" in shown
-    assert "https://me:***@host/v1?api-key=***&x=1" in shown
-
-
-def test_redaction_hides_nothing_else() -> None:
-    shown = redact(config("store: memory\nchat: {title: off}\nmodels: {m: {name: x, api_key: ''}}\n", {}))
-    assert shown["store"] == {"url": "memory"}
-    assert shown["models"]["m"]["name"] == "x"
-    assert shown["models"]["m"]["api_key"] == ""
-    assert shown["version"] == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("postgresql://u:p@ss@h/db", "postgresql://u:***@h/db"),
-        ("see http://a:b@c and http://d:e@f", "see http://a:***@c and http://d:***@f"),
-        ("http://host:8080/x@y", "http://host:8080/x@y"),
-        ("nothing here", "nothing here"),
-        ("https://x?access_token=abc#f", "https://x?access_token=***#f"),
-    ],
-)
-def test_passwords_in_addresses_are_masked(text: str, shown: str) -> None:
-    assert mask_urls(text) == shown

@@ -13,9 +13,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from runtime.config import mistakes
-from runtime.config.interpolate import interpolate, redact
+from runtime.config.deprecated import DEPRECATED
+from runtime.config.examples import EXAMPLES
+from runtime.config.interpolate import interpolate
 from runtime.config.mistakes import build_config, schema_diagnostics
 from runtime.config.model import Config
+from runtime.config.model.types import Section
+from runtime.config.redact import redact
 from runtime.config.schema import config_schema
 from runtime.config.source import read_yaml
 
@@ -51,6 +55,51 @@ def test_every_property_has_a_description() -> None:
     assert len(properties) > 100
     assert [path for path, item in properties if not item.get("description")] == []
     assert [path for path, item in properties if "\n" in item["description"]] == []
+
+
+def all_properties() -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, part in parts(config_schema()):
+        if isinstance(part.get("properties"), dict) and part.get("type") == "object":
+            yield from ((f"{path}/{name}", item) for name, item in part["properties"].items())
+
+
+def speaks_for_itself(part: dict[str, Any]) -> bool:
+    """Whether an editor can offer the values without an example: two or a few words, or a section with keys."""
+    if "$ref" in json.dumps(part) or part.get("type") == "boolean" or {"enum", "const"} & part.keys():
+        return True
+    forms = [form for form in part.get("anyOf", []) if form.get("type") != "null"]
+    return bool(forms) and all(map(speaks_for_itself, forms))
+
+
+def test_every_property_that_does_not_speak_for_itself_has_examples_and_they_are_valid() -> None:
+    asked = [(path, part) for path, part in all_properties() if not speaks_for_itself(part)]
+    assert len(asked) > 100
+    assert [path for path, part in asked if not part.get("examples")] == []
+    refused = [
+        (path, example)
+        for path, part in all_properties()
+        for example in part.get("examples", [])
+        if not mistakes._validator().evolve(schema=part).is_valid(example)
+    ]
+    assert refused == []
+
+
+def test_an_example_belongs_to_a_key_of_the_language() -> None:
+    sections: dict[str, type[Section]] = {section.__name__: section for section in _subclasses(Section)}
+    for name, examples in EXAMPLES.items():
+        fields = {field.alias or key for key, field in sections[name].model_fields.items()}
+        assert examples.keys() <= fields, name
+
+
+def _subclasses(section: type[Section]) -> Iterator[type[Section]]:
+    for part in section.__subclasses__():
+        yield part
+        yield from _subclasses(part)
+
+
+def test_the_deprecated_keys_of_the_schema_are_those_that_are_reported() -> None:
+    marked = {path.rsplit("/", 1)[1] for path, part in all_properties() if part.get("deprecated")}
+    assert marked == {path[-1] for path in DEPRECATED}
 
 
 def test_every_mapping_of_the_language_is_closed() -> None:

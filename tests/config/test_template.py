@@ -3,8 +3,36 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from runtime.config.template import Template, TemplateError
+from runtime.config.template import Template, TemplateError, _parsed_names, _plain_names
+
+# What plain templates are made of, and what only looks like one.
+PIECES = [
+    "{{ name }}",
+    "{{ user.name }}",
+    "{{- name -}}",
+    "{{ range }}",
+    "{{ true }}",
+    "{{ not }}",
+    "{{",
+    "}}",
+    "{",
+    "}",
+    "{#",
+    "#}",
+    "{% raw %}",
+    "{% endraw %}",
+    "{% if name %}",
+    "{% endif %}",
+    "{{ 'x' }}",
+    "{{ a b }}",
+    " ",
+    "text",
+    "\n",
+    "{{name}}",
+]
 
 
 def render(text: str, **scope: Any) -> Any:
@@ -118,3 +146,10 @@ def test_a_dot_finds_a_field_before_a_method_of_the_same_name(text: str) -> None
 
 def test_a_method_can_still_be_called() -> None:
     assert Template.parse("{{ name.upper() }}!").render({"name": "ada"}) == "ADA!"
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
+def test_the_names_of_plain_templates_are_those_that_parsing_finds(text: str) -> None:
+    plain = _plain_names(text)
+    if plain is not None:
+        assert _parsed_names(text) == plain

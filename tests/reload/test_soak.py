@@ -26,7 +26,7 @@ async def test_thirty_edits_under_streaming_clients_lose_and_mix_nothing() -> No
     assert promises == [], report.complaints
     assert report.turns > 0
     assert (report.reloaded, report.refusals, sum(report.refused.values())) == (27, 3, 3)
-    assert report.refused == {"schema": 1, "references": 1, "models": 1}
+    assert report.refused == {"schema": 1, "references": 1, "python": 1}
 
 
 def test_the_judge_sees_a_version_that_is_whole() -> None:

@@ -137,10 +137,10 @@ BROKEN: dict[str, tuple[dict[str, str], str, str]] = {
         "references",
         "A205",
     ),
-    "syntax": ({"app__tools_py": "def stamp(:\n"}, "python", "A301"),
-    "raises": ({"app__stamp_py": "STAMP = 1 / 0"}, "python", "A301"),
-    "exits": ({"app__stamp_py": "import sys\nsys.exit(3)"}, "python", "A301"),
-    "gone": ({"app__tools_py": "def other() -> str:\n    'x'\n    return ''"}, "python", "A301"),
+    "syntax": ({"app__tools_py": "def stamp(:\n"}, "python", "A322"),
+    "raises": ({"app__stamp_py": "STAMP = 1 / 0"}, "python", "A322"),
+    "exits": ({"app__stamp_py": "import sys\nsys.exit(3)"}, "python", "A322"),
+    "gone": ({"app__tools_py": "def other() -> str:\n    'x'\n    return ''"}, "python", "A321"),
 }
 
 
@@ -337,9 +337,10 @@ async def test_a_model_in_python_that_breaks_is_reported_once_and_the_next_edit_
     config = {"agents": {"helper": {}, "other": {}}, "entry": "helper", "chat": {"title": {"model": "default"}}}
     models = {"default": {"python": "app.model:build", "with": {"name": client.player.stage_name}}}
     await reloaded(client, {**config, "models": models})
-    for broken in ("def build(:", "raise OSError('no')", "def build(name):\n    return 1 / 0"):
+    raising = "def build(name):\n    return 1 / 0"
+    for broken, code in (("def build(:", "A322"), ("raise OSError('no')", "A322"), (raising, "A601")):
         outcome = await edit(client, app__model_py=broken)
-        assert (outcome.status, [d.code for d in outcome.diagnostics if d.severity == "error"]) == ("refused", ["A601"])
+        assert (outcome.status, [d.code for d in outcome.diagnostics if d.severity == "error"]) == ("refused", [code])
     await reloaded(client, app__model_py=model + "\n# mended\n")
     assert (await client.say("hi")).said == ["Fine."]
 
@@ -358,5 +359,5 @@ async def test_a_module_that_was_deleted_is_missed_even_if_it_was_the_last_of_it
     for file in (client.folder / "app").glob("*.py"):
         file.unlink()
     outcome = await client.runtime.reload()
-    assert (outcome.status, outcome.diagnostics[0].code) == ("refused", "A301")
+    assert (outcome.status, outcome.diagnostics[0].code) == ("refused", "A320")
     await reloaded(client, **_code("two"))

@@ -71,7 +71,7 @@ class Agent(Section):
     """Names of the `tools` section, or import paths."""
     handoffs: list[Handoff] = []
     """The agents that may take over."""
-    settings: Settings = Settings()
+    settings: Settings = Field(default_factory=Settings)
     """Settings that override the model's."""
     max_turns: int | None = Field(None, ge=1, le=1000)
     """How many model calls one turn may take; 10 when left out."""

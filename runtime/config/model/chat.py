@@ -73,9 +73,9 @@ class Chat(Section):
     """The headline of an empty chat."""
     start_prompts: list[StartPrompt] = []
     """Suggestions on the empty chat."""
-    history: History = History()
+    history: History = Field(default_factory=History)
     """How much of a thread the model sees."""
-    title: Title = NoTitle()
+    title: Title = Field(default_factory=NoTitle)
     """Where a thread's title comes from: `{model: …}`, `{python: …}` or `off`. A user's rename always wins."""
     allow_cancel: bool = True
     """Whether a user may stop an answer."""

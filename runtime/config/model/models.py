@@ -18,6 +18,15 @@ class Reasoning(Section):
     """Ask for a summary of the thoughts; it is shown as a workflow."""
 
 
+class PromptCache(Section):
+    """How the provider caches the beginning of prompts, for models that can be told."""
+
+    mode: Literal["implicit", "explicit"] | None = None
+    """Whether OpenAI sets a breakpoint of its own; `explicit` leaves them to the messages."""
+    ttl: Literal["30m", "12h"] | None = None
+    """How long an entry lives at least."""
+
+
 class Settings(Section):
     """Settings of a model call. An agent's settings override its model's, key by key."""
 
@@ -45,8 +54,10 @@ class Settings(Section):
     """Metadata stored with the response at the provider."""
     store: bool | None = None
     """Whether the provider keeps the response."""
-    prompt_cache_retention: Literal["in_memory", "24h"] | None = None
-    """How long the provider keeps the prompt's prefix in its cache."""
+    prompt_cache_options: PromptCache | None = None
+    """How the provider caches the prompt's beginning."""
+    prompt_cache_retention: Literal["in_memory", "24h"] | None = Field(None, json_schema_extra={"deprecated": True})
+    """Deprecated by OpenAI: `prompt_cache_options` takes its place."""
     include_usage: bool | None = None
     """Ask a Chat Completions endpoint for token counts while streaming."""
     top_logprobs: int | None = Field(None, ge=0, le=20)
@@ -62,7 +73,7 @@ class Settings(Section):
 
 
 class _Model(Section):
-    settings: Settings = Settings()
+    settings: Settings = Field(default_factory=Settings)
     """Settings of every call to this model."""
 
 

@@ -40,7 +40,7 @@ class Config(Section):
     """Agents by name."""
     actions: dict[str, Action] = {}
     """Handlers of widget actions, by the action's type."""
-    chat: Chat = Chat()
+    chat: Chat = Field(default_factory=Chat)
     """What ChatKit itself offers."""
     context: ImportPath | None = None
     """A function of the request; what it returns is `ctx.context.request_context`."""
@@ -52,15 +52,15 @@ class Config(Section):
     """FastAPI routers of your own, mounted beside ChatKit's path."""
     state: dict[str, ImportPath] = {}
     """Objects of your own, by name: tools find them as `ctx.context.<name>`."""
-    store: Store = UrlStore(url=DEFAULT_STORE)
+    store: Store = Field(default_factory=lambda: UrlStore(url=DEFAULT_STORE))
     """Where threads are kept."""
-    limits: Limits = Limits()
+    limits: Limits = Field(default_factory=Limits)
     """What a request may be at most."""
-    server: Server = Server()
+    server: Server = Field(default_factory=Server)
     """How requests come in."""
-    reload: Reload = Reload()
+    reload: Reload = Field(default_factory=Reload)
     """How an edit takes effect while answers are running."""
-    admin: Admin = Admin()
+    admin: Admin = Field(default_factory=Admin)
     """Who may use the routes below `/-/`."""
 
     @model_validator(mode="before")

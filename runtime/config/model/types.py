@@ -94,9 +94,9 @@ JsonSchema = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "additi
 class Section(BaseModel):
     """A mapping of the file: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, protected_namespaces=()
-    )
+    # A validator of its own for each section would be most of the time that `validate` takes; the file's is enough.
+    # Nor are the docstrings of the fields read here: that parses every class again (see runtime/config/schema.py).
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=(), defer_build=True)
 
 
 class Entry(Section):

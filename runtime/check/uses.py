@@ -1,0 +1,118 @@
+"""Every import path that agents.yaml names, and what each is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from runtime.check.subject import Subject
+from runtime.config.model import Config
+from runtime.config.model.actions import PythonAction
+from runtime.config.model.agents import PythonInstructions
+from runtime.config.model.chat import ModelTitle, PythonTitle
+from runtime.config.model.models import PythonModel
+from runtime.config.model.server import PythonStore
+from runtime.config.model.tools import FactoryTool, PythonTool
+from runtime.config.model.types import IMPORT_PATTERN
+from runtime.config.model.widgets import PythonWidget
+from runtime.config.source import Path
+from runtime.diagnostics import Severity
+
+Callable = Literal["tool", "factory", "instructions", "widget", "action", "model", "title", "context"]
+Object = Literal["context_class", "converter", "route", "state", "store"]
+Role = Callable | Object
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """An import path: its `text`, where it stands, and what it must lead to.
+
+    `arguments` are those of `with`, at `arguments_at`; `declared` is the name that a tool gets, if the file gives it
+    one. `severity` is how bad it is that the path can't be used: nobody needs an unused model.
+    """
+
+    text: str
+    path: Path
+    role: Role
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments_at: Path = ()
+    declared: str | None = None
+    severity: Severity = "error"
+
+    @property
+    def module(self) -> str:
+        """The module's name."""
+        return self.text.partition(":")[0]
+
+    @property
+    def attributes(self) -> list[str]:
+        """The names that lead from the module to the object."""
+        return self.text.partition(":")[2].split(".")
+
+
+def uses_of(subject: Subject) -> list[Use]:
+    """Return the import paths of a file in the order in which they stand there."""
+    filled = subject.found.filled
+    places = filled.source.places
+    found = [use for use in _all(subject.config) if not filled.is_unresolved(places.written(use.path))]
+    return sorted(found, key=lambda use: places.value(places.written(use.path)))
+
+
+def _all(config: Config) -> Iterator[Use]:
+    yield from _tools(config)
+    yield from _models(config)
+    for name, widget in config.widgets.items():
+        if isinstance(widget, PythonWidget):
+            yield Use(widget.python, ("widgets", name, "python"), "widget")
+    for name, action in config.actions.items():
+        if isinstance(action, PythonAction):
+            yield Use(action.python, ("actions", name, "python"), "action")
+    for key, agent in config.agents.items():
+        if isinstance(agent.instructions, PythonInstructions):
+            yield Use(agent.instructions.python, ("agents", key, "instructions", "python"), "instructions")
+    yield from _objects(config)
+
+
+def _tools(config: Config) -> Iterator[Use]:
+    import re
+
+    is_path = re.compile(IMPORT_PATTERN.removesuffix("$") + r"\Z")
+    for name, tool in config.tools.items():
+        at: Path = ("tools", name)
+        if isinstance(tool, PythonTool):
+            yield Use(tool.python, (*at, "python"), "tool", tool.with_, (*at, "with"), name)
+        elif isinstance(tool, FactoryTool):
+            yield Use(tool.factory, (*at, "factory"), "factory", tool.with_, (*at, "with"), name)
+    for key, agent in config.agents.items():
+        for index, reference in enumerate(agent.tools):
+            if reference not in config.tools and is_path.match(reference):
+                yield Use(reference, ("agents", key, "tools", index), "tool")
+
+
+def _models(config: Config) -> Iterator[Use]:
+    title = config.chat.title
+    wanted = {agent.model for agent in config.agents.values()}
+    wanted |= {title.model} if isinstance(title, ModelTitle) else set()
+    for name, model in config.models.items():
+        if isinstance(model, PythonModel):
+            at: Path = ("models", name)
+            severity: Severity = "error" if name in wanted else "warning"
+            yield Use(model.python, (*at, "python"), "model", model.with_, (*at, "with"), severity=severity)
+
+
+def _objects(config: Config) -> Iterator[Use]:
+    if isinstance(config.chat.title, PythonTitle):
+        yield Use(config.chat.title.python, ("chat", "title", "python"), "title")
+    if config.context is not None:
+        yield Use(config.context, ("context",), "context")
+    if config.context_class is not None:
+        yield Use(config.context_class, ("context_class",), "context_class")
+    if config.converter is not None:
+        yield Use(config.converter, ("converter",), "converter")
+    for index, route in enumerate(config.routes):
+        yield Use(route, ("routes", index), "route")
+    for name, path in config.state.items():
+        yield Use(path, ("state", name), "state")
+    if isinstance(config.store, PythonStore):
+        yield Use(config.store.python, ("store", "python"), "store", config.store.with_, ("store", "with"))

@@ -1,0 +1,246 @@
+"""Which names the statements of a module or class bind, and to what: read from its tree, whatever would run of it.
+
+A name that is bound anywhere counts as bound: in one branch of an `if`, in a `try`, in a loop.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["function", "class", "value", "import", "other"]
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+_NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import brings: a module by its full name, and the name in it unless the module itself is meant."""
+
+    module: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One statement that binds a name; `certain` says that nothing decides whether it runs."""
+
+    kind: Kind
+    node: ast.AST
+    certain: bool = True
+    target: Imported | None = None
+
+
+@dataclass(slots=True)
+class Names:
+    """The names that statements bind, each with what binds it, in order; `stars` are modules imported whole."""
+
+    bound: dict[str, list[Binding]] = field(default_factory=dict)
+    stars: list[str] = field(default_factory=list)
+
+
+def read_names(body: list[ast.stmt], package: str = "") -> Names:
+    """Collect what statements bind; `package` is what relative imports start from."""
+    names = Names()
+    for statement, certain in each_statement(body):
+        for name, binding in _bindings(statement, certain, package):
+            if name == "*" and binding.target is not None:
+                names.stars.append(binding.target.module)
+            else:
+                names.bound.setdefault(name, []).append(binding)
+    return names
+
+
+def each_statement(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, bool]]:
+    """Yield the statements that run with the body, in order, and whether nothing decides that they do.
+
+    What stands below `if TYPE_CHECKING` or `if __name__ == "__main__"` does not run when a module is imported.
+    """
+    # Not recursive: a chain of `elif` may be longer than Python's stack.
+    waiting: list[tuple[ast.stmt, bool]] = [(statement, True) for statement in reversed(body)]
+    while waiting:
+        statement, certain = waiting.pop()
+        yield statement, certain
+        if not isinstance(statement, _NESTED):
+            inner = [found for block in _blocks(statement) for found in block]
+            waiting += [(found, False) for found in reversed(inner)]
+
+
+def _blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
+    if isinstance(statement, ast.If) and _never_runs(statement.test):
+        yield statement.orelse
+        return
+    for name in ("body", "orelse", "finalbody"):
+        yield getattr(statement, name, [])
+    for handler in getattr(statement, "handlers", []):
+        yield handler.body
+    for case in getattr(statement, "cases", []):
+        yield case.body
+
+
+def _never_runs(test: ast.expr) -> bool:
+    if isinstance(test, ast.Compare):
+        return (
+            isinstance(test.left, ast.Name)
+            and test.left.id == "__name__"
+            and isinstance(test.ops[0], ast.Eq)
+            and isinstance(test.comparators[0], ast.Constant)
+            and test.comparators[0].value == "__main__"
+        )
+    name = test.attr if isinstance(test, ast.Attribute) else test.id if isinstance(test, ast.Name) else ""
+    return name == "TYPE_CHECKING"
+
+
+def _bindings(statement: ast.stmt, certain: bool, package: str) -> Iterator[tuple[str, Binding]]:
+    match statement:
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            yield statement.name, Binding("function", statement, certain)
+        case ast.ClassDef():
+            yield statement.name, Binding("class", statement, certain)
+        case ast.Assign():
+            for target in statement.targets:
+                yield from _assigned(target, statement.value, certain)
+        case ast.AnnAssign(value=ast.expr() as value):
+            yield from _assigned(statement.target, value, certain)
+        case ast.Import():
+            yield from _imports(statement, certain)
+        case ast.ImportFrom():
+            yield from _from_imports(statement, certain, package)
+        case _:
+            for name in _other_names(statement):
+                yield name, Binding("other", statement, False)
+
+
+def _assigned(target: ast.expr, value: ast.expr, certain: bool) -> Iterator[tuple[str, Binding]]:
+    if isinstance(target, ast.Name):
+        yield target.id, Binding("value", value, certain)
+    else:
+        for name in _stored(target):
+            yield name, Binding("other", value, certain)
+
+
+def _imports(statement: ast.Import, certain: bool) -> Iterator[tuple[str, Binding]]:
+    for alias in statement.names:
+        module = alias.name if alias.asname else alias.name.partition(".")[0]
+        yield alias.asname or module, Binding("import", statement, certain, Imported(module))
+
+
+def _from_imports(statement: ast.ImportFrom, certain: bool, package: str) -> Iterator[tuple[str, Binding]]:
+    module = absolute_name(statement, package)
+    for alias in statement.names:
+        target = None if module is None else Imported(module, alias.name)
+        kind: Kind = "import" if target else "other"
+        yield alias.asname or alias.name, Binding(kind, statement, certain, target)
+
+
+def absolute_name(statement: ast.ImportFrom, package: str) -> str | None:
+    """Return the full name of the module that is imported from; None where the dots lead out of every package."""
+    if not statement.level:
+        return statement.module or ""
+    parts = package.split(".") if package else []
+    if statement.level > len(parts):
+        return None
+    parts = parts[: len(parts) - statement.level + 1]
+    return ".".join([*parts, statement.module] if statement.module else parts)
+
+
+def _other_names(statement: ast.stmt) -> Iterable[str]:
+    match statement:
+        case ast.AugAssign() | ast.For() | ast.AsyncFor():
+            return _stored(statement.target)
+        case ast.With() | ast.AsyncWith():
+            return [name for item in statement.items if item.optional_vars for name in _stored(item.optional_vars)]
+        case ast.Try():
+            return [handler.name for handler in statement.handlers if handler.name]
+        case ast.Match():
+            return [name for case in statement.cases for name in _captured(case.pattern)]
+        case ast.Delete():
+            return [target.id for target in statement.targets if isinstance(target, ast.Name)]
+    if isinstance(statement, getattr(ast, "TryStar", ())):
+        return [handler.name for handler in getattr(statement, "handlers", []) if handler.name]
+    # `type X = …`, from Python 3.12 on.
+    alias = getattr(statement, "name", None)
+    return [alias.id] if isinstance(alias, ast.Name) else []
+
+
+def _stored(target: ast.expr) -> list[str]:
+    return [
+        node.id for node in ast.walk(target) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store | ast.Del)
+    ]
+
+
+def _captured(pattern: ast.pattern) -> Iterator[str]:
+    for node in ast.walk(pattern):
+        name = getattr(node, "rest", None) if isinstance(node, ast.MatchMapping) else getattr(node, "name", None)
+        if isinstance(name, str):
+            yield name
+
+
+def each_expression(statement: ast.stmt) -> Iterator[ast.expr]:
+    """Yield every expression that runs with a statement itself: neither blocks inside of it nor bodies of functions."""
+    waiting: list[ast.AST] = [statement]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.expr):
+            yield node
+        if isinstance(node, ast.Lambda):
+            continue
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            waiting += [*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults)]
+            continue
+        inner = [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.stmt | ast.ExceptHandler)]
+        waiting += reversed(inner)
+
+
+@dataclass(slots=True)
+class Hidden:
+    """What binds names in other ways: `names` by `global` and `:=`, `attributes` that are set on any object.
+
+    `dynamic` says what may bind any name at all, such as `globals()`; `sets_any` that it may be one of another module,
+    `sets_self` that objects get attributes by computed names.
+    """
+
+    names: set[str] = field(default_factory=set)
+    attributes: set[str] = field(default_factory=set)
+    dynamic: str = ""
+    sets_any: bool = False
+    sets_self: bool = False
+
+
+def read_hidden(tree: ast.Module) -> Hidden:
+    """Collect what no statement shows; looks at every node."""
+    hidden = Hidden()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Global():
+                hidden.names.update(node.names)
+            case ast.NamedExpr():
+                hidden.names.add(node.target.id)
+            case ast.Attribute(ctx=ast.Store()):
+                hidden.attributes.add(node.attr)
+            case ast.Attribute(value=ast.Name(id="sys"), attr="modules"):
+                hidden.dynamic = hidden.dynamic or "changes sys.modules"
+                hidden.sets_any = True
+            case (
+                ast.Call(func=ast.Name(id="exec" | "globals" as name))
+                | ast.Call(func=ast.Name(id="vars" as name), args=[])
+            ):
+                hidden.dynamic = hidden.dynamic or f"calls {name}()"
+            case ast.Call(func=ast.Name(id="setattr"), args=[_, ast.Constant(value=str() as attribute), *_]):
+                hidden.attributes.add(attribute)
+            case ast.Call(func=ast.Name(id="setattr"), args=[subject, *_]):
+                hidden.sets_self = True
+                if not _is_self(subject):
+                    hidden.dynamic = hidden.dynamic or "calls setattr()"
+            case ast.Attribute(attr="__dict__"):
+                hidden.sets_self = True
+            case ast.ImportFrom(module="sys", names=names) if any(alias.name == "modules" for alias in names):
+                hidden.dynamic = hidden.dynamic or "changes sys.modules"
+                hidden.sets_any = True
+    return hidden
+
+
+def _is_self(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("self", "cls")

@@ -1,0 +1,181 @@
+"""`validate --connect`: the store is opened, and the endpoint of every model is asked whether it knows the model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime.cli.build_check import check_build
+from runtime.cli.listen import app_in_background
+from runtime.config.load import load_config
+from runtime.server import endpoints
+from runtime.server.connect import try_connections
+from runtime.server.runtime import load
+from runtime.testing import OpenAIStub
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path, modules_as_before: None) -> Write:
+    def project(models: Mapping[str, Any], **more: Any) -> Path:
+        agents = {name: {"model": name, "instructions": "Help."} for name in models}
+        declared = {"version": 1, "store": "memory", "models": models, "agents": agents, **more}
+        declared.setdefault("entry", next(iter(agents)))
+        (tmp_path / "agents.yaml").write_text(json.dumps(declared, indent=1))
+        (tmp_path / "script.yaml").write_text("otherwise: hi\n")
+        return tmp_path
+
+    return project
+
+
+async def tried(project: Path, environ: Mapping[str, str] | None = None) -> list[str]:
+    runtime = load(project, environ=environ or {})
+    found = await try_connections(runtime)
+    assert runtime.generation.closed
+    return [
+        f"{each.severity} {each.code} {each.path}: {each.message}" + f" ({each.hint})" * bool(each.hint)
+        for each in found
+    ]
+
+
+@contextmanager
+def endpoint(status: int, body: bytes) -> Iterator[str]:
+    """An endpoint that answers every request with this; gives its address."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            for step in ("startup", "shutdown"):
+                await receive()
+                await send({"type": f"lifespan.{step}.complete"})
+            return
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    with app_in_background(app) as base:
+        yield f"{base}/v1"
+
+
+async def test_an_endpoint_that_lists_the_model_is_right_and_is_asked_once_with_key_and_headers(write: Write) -> None:
+    async with OpenAIStub({"otherwise": "hi"}, api_key="right") as stub:
+        model = {"name": "scripted", "base_url": stub.base_url, "api_key": "right", "headers": {"x-team": "shop"}}
+        assert await tried(write({"one": model, "two": {**model, "api": "chat_completions"}})) == []
+        (request,) = stub.requests
+    assert (request.method, request.path) == ("GET", "/v1/models")
+    assert (request.headers["authorization"], request.headers["x-team"]) == ("Bearer right", "shop")
+
+
+async def test_a_model_that_is_not_listed_is_a_warning_with_the_one_that_was_meant(write: Write) -> None:
+    async with OpenAIStub({"otherwise": "hi"}) as stub:
+        near, far = ({"name": name, "base_url": stub.base_url, "api_key": "none"} for name in ("scriptd", "gpt-4.1"))
+        found = await tried(write({"near": near, "far": far}))
+    assert found == [
+        "warning A630 models.near.name: the endpoint does not list a model 'scriptd' (did you mean 'scripted'?)",
+        "warning A630 models.far.name: the endpoint does not list a model 'gpt-4.1' (it lists 1 other)",
+    ]
+
+
+async def test_a_key_that_is_refused_is_an_error_and_is_not_shown(write: Write) -> None:
+    async with OpenAIStub({"otherwise": "hi"}, api_key="right") as stub:
+        model = {"name": "scripted", "base_url": stub.base_url}
+        (found,) = await tried(write({"one": model}), {"OPENAI_API_KEY": "sk-secret-and-wrong"})
+        assert found == (
+            f"error A630 models.one: {stub.base_url} refuses the key (401) (is it the right one for this endpoint?)"
+        )
+
+
+ANSWERS = {
+    "a key without that right": (403, b"{}", "warning", "does not let this key list the models (403)"),
+    "no such route": (404, b"", "note", "is there, but has no list of its models"),
+    "no JSON": (200, b"<html>", "note", "is there, but has no list of its models"),
+    "another form": (200, b'{"models": []}', "note", "is there, but has no list of its models"),
+    "overload": (503, b"", "warning", "answered 503 when it was asked for its models"),
+}
+
+
+@pytest.mark.parametrize(("status", "body", "severity", "said"), ANSWERS.values(), ids=ANSWERS)
+async def test_what_else_an_endpoint_answers(write: Write, status: int, body: bytes, severity: str, said: str) -> None:
+    with endpoint(status, body) as url:
+        (found,) = await tried(write({"one": {"name": "x", "base_url": url, "api_key": "none"}}))
+    assert found.startswith(f"{severity} A630 models.one")
+    assert f": {url} {said}" in found
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"data": [{"id": "llama3:latest"}, {"no": "id"}, 7]}',
+        b'[{"id": "vendor/llama3"}]',
+        b'{"object": "list", "data": [{"id": "models/llama3"}]}',
+    ],
+)
+async def test_lists_in_the_forms_that_are_about_are_read(write: Write, body: bytes) -> None:
+    with endpoint(200, body) as url:
+        assert await tried(write({"one": {"name": "llama3", "base_url": url, "api_key": "none"}})) == []
+
+
+async def test_an_endpoint_that_is_not_there_is_one_mistake_and_its_password_is_not_shown(write: Write) -> None:
+    model = {"name": "x", "base_url": "http://ann:hunter2@127.0.0.1:9/v1", "api_key": "none"}
+    assert await tried(write({"one": model, "two": model})) == [
+        "error A630 models.one.base_url: http://127.0.0.1:9/v1 can't be reached: connection refused "
+        "(is it running, and is its address right?)"
+    ]
+
+
+async def test_an_endpoint_that_does_not_answer_is_given_up(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoints, "ANSWER_S", 0.05)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            while (await receive())["type"] != "http.disconnect":
+                continue
+
+    with app_in_background(app) as base:
+        (found,) = await tried(write({"one": {"name": "x", "base_url": f"{base}/v1", "api_key": "none"}}))
+    assert "did not answer within 0.05 s" in found
+
+
+async def test_scripts_are_not_asked_and_of_other_models_it_is_said_that_they_were_not(write: Write) -> None:
+    own = "from tests.server.playing import Player\n\ndef make():\n    return Player()\n"
+    project = write({"one": {"scripted": "script.yaml"}, "two": {"python": "own_model:make"}})
+    (project / "own_model.py").write_text(own)
+    assert await tried(project) == [
+        "note A630 models.two: the endpoint of model 'two' was not asked: "
+        "only those of the OpenAI API can list their models"
+    ]
+
+
+async def test_a_store_that_can_not_be_opened_is_an_error_beside_those_of_the_endpoints(write: Write) -> None:
+    model = {"name": "x", "base_url": "http://127.0.0.1:9/v1", "api_key": "none"}
+    found = await tried(write({"one": model}, store="sqlite:///."))
+    assert [each.split(":")[0] for each in found] == ["error A610 store", "error A630 models.one.base_url"]
+
+
+async def test_a_route_whose_lifespan_raises_is_an_error_at_its_line(write: Write) -> None:
+    project = write({"one": {"scripted": "script.yaml"}}, routes=["own_api:router"])
+    (project / "own_api.py").write_text(
+        "from contextlib import asynccontextmanager\nfrom fastapi import APIRouter\n\n@asynccontextmanager\n"
+        "async def lifespan(app):\n    raise OSError('no queue')\n    yield\n\nrouter = APIRouter(lifespan=lifespan)\n"
+    )
+    runtime = load(project, environ={})
+    (found,) = await try_connections(runtime)
+    assert str(found) == "own_api.py:6:5: error A610: the project can't be opened: OSError: no queue [routes]"
+
+
+def test_a_store_is_opened_and_closed_only_with_connect(write: Write) -> None:
+    project = write({"one": {"scripted": "script.yaml"}}, store="sqlite:///threads.db")
+    for connect in (False, True):
+        assert check_build(project, load_config(project), timeout_s=100, connect=connect) == []
+        assert (project / "threads.db").exists() is connect
+
+
+async def test_the_child_asks_as_well(write: Write) -> None:
+    async with OpenAIStub({"otherwise": "hi"}) as stub:
+        project = write({"one": {"name": "other", "base_url": stub.base_url, "api_key": "none"}})
+        (found,) = check_build(project, load_config(project), timeout_s=100, connect=True)
+    assert (found.code, found.severity, found.place.file) == ("A630", "warning", "agents.yaml")

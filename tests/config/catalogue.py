@@ -1,0 +1,62 @@
+"""The catalogue of mistakes in tests/configs: what each bad config is refused with, and which fixtures a code has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from unittest.mock import patch
+
+from runtime.check.project import check_project
+from runtime.config.load import Loaded, load_config
+from runtime.diagnostics import Diagnostic
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+ENVIRON = {"PORT": "8080", "WORD": "s3cret-word", "OPENAI_API_KEY": "none"}
+# These are about what is wrong without a key.
+KEYLESS = ("A625",)
+# No single file can show these: their bad side is a folder.
+FOLDERS = ("A001", "A002", "A502")
+# Only a real build finds these, so they have projects of their own in tests/configs/built.
+BUILT = (
+    *("A301", "A302", "A303", "A310", "A311", "A312", "A313", "A314", "A315", "A316"),
+    *("A401", "A601", "A602", "A610", "A611", "A630"),
+)
+# The net under the explanations: tests/config/test_schema.py takes the schema away to get there.
+WITHOUT_FIXTURE = ("A199",)
+
+
+def bad_configs() -> list[Path]:
+    """Every bad file, and every folder that is one bad project."""
+    return sorted([*(CONFIGS / "bad").glob("*.yaml"), *(CONFIGS / "bad" / code for code in FOLDERS)])
+
+
+def good_configs() -> list[Path]:
+    return sorted((CONFIGS / "good").glob("*.yaml"))
+
+
+def expected_of(config: Path) -> Path:
+    """The file with the exact report on a bad config."""
+    return config.parent / f"{config.stem}.txt"
+
+
+def check(config: Path, environ: Mapping[str, str] = ENVIRON) -> tuple[Loaded, list[Diagnostic]]:
+    """What `validate` says of a config, with `--base` where tests/configs/bad/base has a file of the same name."""
+    if config.stem in KEYLESS:
+        environ = {name: value for name, value in environ.items() if name != "OPENAI_API_KEY"}
+    loaded = load_config(config, environ=environ)
+    # Which packages are installed is the machine's affair.
+    with patch("runtime.check.models.find_spec", lambda name: None):
+        found = check_project(loaded)
+    base = config.parent / "base" / config.name
+    if base.is_file():
+        # Only a few fixtures need it.
+        from runtime.check.changes import check_changes
+
+        found = [*found, *check_changes(loaded, base)]
+    return loaded, found
+
+
+def render(config: Path) -> str:
+    lines = "".join(f"{diagnostic}\n" for diagnostic in check(config)[1])
+    return lines.replace(f"{CONFIGS}{os.sep}", "")

@@ -1,0 +1,3 @@
+"""Instructions as a text in Python."""
+
+booking = "You book rooms."

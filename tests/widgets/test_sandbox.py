@@ -1,0 +1,200 @@
+"""No widget can do more than render, and none for long."""
+
+import json
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import jinja2.filters
+import pytest
+
+from runtime.config.template import Template
+from runtime.widgets import sandbox
+from runtime.widgets.sandbox import Limits, Outcome, try_all
+from runtime.widgets.studio import StudioTemplate
+from runtime.widgets.tree import TreeTemplate
+from runtime.widgets.trial import MAX_OUTPUT, Job
+
+NOT_MUCH = Limits(cpu_s=1, wall_s=20, total_s=60, memory=128 * 1024 * 1024)
+BOMBS = [
+    "{{ 9 ** (9 ** 9) }}",
+    "{% set n = 9 ** (9 ** 9) %}",
+    "{% if false %}{{ 9 ** (9 ** 9) }}{% endif %}",
+    "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(99) %}{% endfor %}{% endfor %}{% endfor %}",
+    "{% for a in range(9999) recursive %}{{ loop(range(9999)) }}{% endfor %}",
+]
+TOO_LARGE = ["{{ 'a' * 10 ** 10 }}", "{{ '%999999999d' % 1 }}", "{{ 'a' | center(10 ** 10) }}", "{{ [0] * 10 ** 9 }}"]
+ESCAPES = [
+    "{{ ''.__class__.__mro__ }}",
+    "{{ ''|attr('__class__') }}",
+    "{{ [''] | map(attribute='__class__') | list }}",
+    "{{ '{0.__class__.__mro__}'.format('') }}",
+    "{{ '{x.__class__}'.format_map({'x': 1}) }}",
+    "{{ ''['__class__'] }}",
+    "{{ self.__init__.__globals__ }}",
+    "{{ (cycler or namespace).__init__.__globals__.os.popen('id').read() }}",
+    "{{ dict.__base__.__subclasses__() }}",
+    "{% macro m() %}{% endmacro %}{{ m.__globals__ }}",
+    "{% macro m(n) %}{{ m(n + 1) }}{% endmacro %}{{ m(0) }}",
+]
+READERS = [
+    "{% include '/etc/passwd' %}",
+    "{% import '/etc/passwd' as p %}",
+    "{% from 'x' import y %}",
+    "{% extends 'base' %}",
+]
+
+
+def card(text: str, **more: Any) -> Job:
+    root = {"type": "Card", "children": [{"type": "Text", "value": text}]}
+    return Job(**{"root": root, "data": None, "copy_text": None, "sample": {"name": "Ada"}, **more})
+
+
+def export(text: str, **more: Any) -> Job:
+    template = json.dumps({"type": "Card", "children": [{"type": "Text", "value": "TEXT"}]}).replace('"TEXT"', text)
+    return Job(
+        **{"root": {"version": "1.0", "template": template}, "data": None, "copy_text": None, "sample": {}, **more}
+    )
+
+
+@pytest.fixture(params=["a copy", "a new process"])
+def child(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to begin the child: the quick one is only for a process with one thread."""
+    if request.param == "a new process":
+        monkeypatch.setattr(sandbox, "_may_fork", lambda: False)
+    elif not sandbox._may_fork():
+        pytest.skip("this process has several threads")
+    return str(request.param)
+
+
+def codes(outcome: Outcome) -> list[str]:
+    return [found["code"] for found in outcome.found]
+
+
+def test_a_widget_that_works_is_tried_without_a_word(child: str) -> None:
+    assert try_all([card("Hello, {{ name }}")]) == [Outcome([], "", "hostile")]
+
+
+def test_a_widget_that_never_ends_is_ended_and_the_others_are_still_tried(child: str) -> None:
+    good, wrong = card("{{ name }}"), card("{{ name.first.x }}")
+    outcomes = try_all([good, card(BOMBS[0]), wrong], NOT_MUCH)
+    assert [outcome.reason for outcome in outcomes] == ["", "time", ""]
+    assert codes(outcomes[2]) == ["A418"]
+
+
+@pytest.mark.parametrize("make", [card, export], ids=["tree", "export"])
+@pytest.mark.parametrize("text", BOMBS)
+def test_a_template_that_computes_without_end_is_ended(text: str, make: Any) -> None:
+    [outcome] = try_all([make(text if make is card else f'"{text}"')], NOT_MUCH)
+    # Some are refused at once, such as a loop that calls itself too deep.
+    assert outcome.reason == "time" or codes(outcome) == ["A418"]
+
+
+@pytest.mark.parametrize("text", BOMBS)
+def test_parsing_a_template_computes_nothing_of_it(text: str) -> None:
+    start = time.process_time()
+    Template.parse(text)
+    TreeTemplate({"type": "Text", "value": text})
+    StudioTemplate('{"type":"Card","children":["' + text + '"]}')
+    assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize("text", TOO_LARGE)
+def test_a_template_that_needs_much_memory_gets_none(text: str) -> None:
+    [outcome] = try_all([card(text)], NOT_MUCH)
+    assert outcome.reason in ("memory", "time")
+
+
+def test_a_widget_that_grows_too_large_is_refused() -> None:
+    [outcome] = try_all([card(f"{{{{ name * {MAX_OUTPUT} }}}}")])
+    assert outcome.reason == "output"
+
+
+@pytest.mark.parametrize("make", [card, export], ids=["tree", "export"])
+@pytest.mark.parametrize("text", ESCAPES)
+def test_no_template_reaches_an_object_of_python(text: str, make: Any) -> None:
+    [outcome] = try_all([make(text if make is card else f"{text}")])
+    assert codes(outcome) == ["A418"]
+    assert outcome.reason == ""
+
+
+@pytest.mark.parametrize("text", READERS)
+def test_a_template_that_reads_another_file_is_refused_before_it_is_rendered(text: str) -> None:
+    [outcome] = try_all([card(text)])
+    assert (outcome.reason, outcome.stage) == ("crash", "")
+
+
+def test_a_schema_that_takes_for_ever_is_ended_as_well() -> None:
+    schema = {"type": "object", "properties": {"name": {"type": "string", "pattern": "^(a+)+$"}}}
+    job = card("{{ name }}", data=schema, sample={"name": "a" * 60 + "!"})
+    assert [outcome.reason for outcome in try_all([job], NOT_MUCH)] == ["time"]
+
+
+def test_what_is_left_when_the_time_for_all_is_over_is_not_tried() -> None:
+    outcomes = try_all([card(BOMBS[0]), card("{{ name }}")], Limits(cpu_s=5, total_s=0.5))
+    assert [outcome.reason for outcome in outcomes] == ["skipped", "skipped"]
+
+
+def attempt(action: Any) -> str:
+    """Do something in a child as it is when it renders; return what came of it."""
+    readable, writable = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            sandbox.close_cage(2**26)
+            action()
+            os.write(writable, b"done")
+        except BaseException as error:
+            os.write(writable, type(error).__name__.encode())
+        finally:
+            os._exit(0)
+    os.close(writable)
+    os.waitpid(pid, 0)
+    with os.fdopen(readable, "rb") as stream:
+        return stream.read().decode()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize(
+    "action",
+    [
+        lambda: Path("/etc/hostname").read_text(),
+        lambda: Path("made.txt").write_text("x"),
+        lambda: socket.socket(),
+        lambda: os.system("true"),
+        lambda: os.listdir("/"),
+        lambda: os.fork(),
+        lambda: __import__("this"),
+        lambda: os.kill(os.getppid(), 0),
+    ],
+    ids=["read a file", "write a file", "open a socket", "run", "list a folder", "fork", "import", "signal"],
+)
+def test_the_process_that_renders_can_do_nothing_else(action: Any) -> None:
+    if threading.active_count() > 1:
+        pytest.skip("this process has several threads")
+    assert attempt(action) == "PermissionError"
+    assert attempt(lambda: None) == "done"
+
+
+FILTERS = sorted(set(jinja2.filters.FILTERS) - {"random"})
+
+
+def test_every_filter_of_jinja_works_in_there_as_it_does_outside(child: str) -> None:
+    """Whatever is imported when it is first used must be there already."""
+    data = {"x": "Some text & more: 12", "n": 3, "xs": [{"k": "b", "v": 1}, {"k": "a", "v": 2}]}
+    texts = [f"{{{{ ({value} | {name}) | string | length > -1 }}}}" for name in FILTERS for value in ("x", "n", "xs")]
+    outside = [_works(text, data) for text in texts]
+    outcomes = try_all([card(text, sample=data) for text in texts], Limits(total_s=60))
+    assert [not outcome.found for outcome in outcomes] == outside
+    assert {outcome.reason for outcome in outcomes} == {""}
+
+
+def _works(text: str, data: dict[str, Any]) -> bool:
+    try:
+        Template.parse(text).render(data)
+    except Exception:
+        return False
+    return True
