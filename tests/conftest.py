@@ -11,6 +11,27 @@ import pytest
 pytest.register_assert_rewrite("runtime.testing.store_suite", "runtime.testing.store_items")
 
 
+# Slow, and the same on every Python: CI leaves them out on all but the oldest one (-m "not once").
+ONCE = (
+    "benchmarks",
+    "check/test_widgets_and_build.py",
+    "cli/test_built_configs.py",
+    "cli/test_connect.py",
+    "cli/test_validate_in_ci.py",
+    "cli/test_validate_watch.py",
+    "config/test_half_written.py",
+    "docs",
+    "reload/test_soak.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).as_posix().startswith(ONCE):
+            item.add_marker(pytest.mark.once)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") and reporter is not None and reporter.stats.get("skipped"):

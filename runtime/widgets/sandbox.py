@@ -159,13 +159,19 @@ def _may_fork() -> bool:
         return False
 
 
+def _prepare(jobs: Sequence[Job]) -> None:
+    _rehearse(sections=any('"sections"' in json.dumps(job["root"]) for job in jobs))
+
+
 @functools.cache
-def _rehearse() -> None:
-    """Do once what trying a widget does: whatever is imported when it is first needed is needed for this."""
+def _rehearse(*, sections: bool) -> None:
+    """Do once what trying a widget does: whatever is imported, or made, when it is first needed is needed for this."""
     load_all()
     tree = {"type": "Card", "children": [{"type": "Text", "value": "x {{ a | tojson }}"}], "sise": 1}
     data = {"properties": {"a": {"anyOf": [{"type": "string"}, {"type": "null"}]}}, "required": ["b"]}
+    shorthand = {"type": "sections", "sections": [{"type": "table", "rows": "{{ a }}"}]}
     jobs = (
+        *((Job(root=shorthand, data=None, copy_text=None, sample={"a": []}),) if sections else ()),
         Job(root=tree, data=None, copy_text="{{ a }}", sample={"a": "x"}),
         Job(root=tree, data=None, copy_text="{{ a.b }}", sample={"a": "x"}),
         Job(root={"version": "1.0", "template": "{{ a | tojson }}"}, data=data, copy_text=None, sample={}),
@@ -176,8 +182,7 @@ def _rehearse() -> None:
 
 
 def _fork(jobs: Sequence[Job], limits: Limits) -> _Child:
-    _rehearse()
-    _rehearse()
+    _prepare(jobs)
     readable, writable = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -214,7 +219,7 @@ def main() -> None:
     """Be the child that is started anew rather than copied."""
     asked = json.loads(sys.stdin.buffer.read())
     cpu_s, memory = asked["limits"]
-    _rehearse()
+    _prepare(asked["jobs"])
     run_child(asked["jobs"], Limits(cpu_s=cpu_s, memory=memory), sys.stdout.fileno())
     os._exit(0)
 

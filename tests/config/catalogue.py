@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Mapping
+import re
 from pathlib import Path
 from unittest.mock import patch
 
@@ -40,10 +41,15 @@ def expected_of(config: Path) -> Path:
     return config.parent / f"{config.stem}.txt"
 
 
-def check(config: Path, environ: Mapping[str, str] = ENVIRON) -> tuple[Loaded, list[Diagnostic]]:
+def expected_codes(config: Path) -> list[tuple[str, str]]:
+    """The severities and codes in the expected report."""
+    return re.findall(r": (error|warning|note) (A\d{3}): ", expected_of(config).read_text(encoding="utf-8"))
+
+
+@functools.cache
+def check(config: Path) -> tuple[Loaded, list[Diagnostic]]:
     """What `validate` says of a config, with `--base` where tests/configs/bad/base has a file of the same name."""
-    if config.stem in KEYLESS:
-        environ = {name: value for name, value in environ.items() if name != "OPENAI_API_KEY"}
+    environ = {name: value for name, value in ENVIRON.items() if name != "OPENAI_API_KEY" or config.stem not in KEYLESS}
     loaded = load_config(config, environ=environ)
     # Which packages are installed is the machine's affair.
     with patch("runtime.check.models.find_spec", lambda name: None):

@@ -3,6 +3,8 @@
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -60,14 +62,26 @@ def export(text: str, **more: Any) -> Job:
     )
 
 
-@pytest.fixture(params=["a copy", "a new process"])
+# The quick way is only for a process with one thread, which a worker of pytest-xdist is not.
+COPY, NEW = "copied", "started"
+WAYS = [COPY, NEW] if sandbox._may_fork() else [NEW]
+
+
+@pytest.fixture(params=WAYS)
 def child(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways to begin the child: the quick one is only for a process with one thread."""
-    if request.param == "a new process":
+    """Both ways to begin the child."""
+    if request.param == NEW:
         monkeypatch.setattr(sandbox, "_may_fork", lambda: False)
-    elif not sandbox._may_fork():
-        pytest.skip("this process has several threads")
     return str(request.param)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a process is copied on Linux alone")
+def test_a_copy_is_as_good_as_a_new_process() -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", __file__, "-k", COPY]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "CI"))}
+    ran = subprocess.run(command, cwd=Path(__file__).parents[2], env=environ, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout
+    assert " 3 passed" in f" {ran.stdout.splitlines()[-1]}", ran.stdout
 
 
 def codes(outcome: Outcome) -> list[str]:
