@@ -14,9 +14,12 @@ pytest.register_assert_rewrite("runtime.testing.store_suite", "runtime.testing.s
 # Slow, and the same on every Python: CI leaves them out on all but the oldest one (-m "not once").
 ONCE = (
     "benchmarks",
-    "check/test_widgets_and_build.py",
+    "check/test_widgets",
+    "cli/test_build_check.py",
     "cli/test_built_configs.py",
     "cli/test_connect.py",
+    "cli/test_validate_depths.py",
+    "cli/test_validate_formats.py",
     "cli/test_validate_in_ci.py",
     "cli/test_validate_watch.py",
     "config/test_half_written.py",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from runtime.config.interpolate import Interpolation, path_text
 from runtime.config.model import Config
+from runtime.config.repairs import plain_repairs, repaired
 from runtime.config.scalars import parse_bool, parse_number
 from runtime.config.schema import config_schema, resolve
 from runtime.config.source import Path
@@ -40,11 +41,6 @@ _MAX_ROUNDS = 5
 _MANY = 9
 _ALMOST = 0.8
 _OWN_KEYS = "a key of your own begins with 'x-'; what belongs to a section is indented"
-_PARSED: dict[str, Callable[[str], Any]] = {
-    "int_type": parse_number,
-    "float_type": parse_number,
-    "bool_type": parse_bool,
-}
 _OLD_BOOLEANS = ("yes", "no", "on", "off", "Yes", "No", "On", "Off")
 _LATER = frozenset({"include", "profiles", "guardrails", "mcp", "auth", "telemetry"})
 _LATER_INSIDE = {
@@ -66,44 +62,15 @@ def build_config(filled: Interpolation) -> tuple[Config | None, list[Diagnostic]
         try:
             return Config.model_validate(data), []
         except ValidationError as error:
-            if repairs := _plain_repairs(filled, data, error):
-                data = _repaired(data, repairs)
+            if repairs := plain_repairs(filled, data, error):
+                data = repaired(data, repairs)
                 continue
             explainer = _Explainer(filled, data)
             explainer.explain((), _validator().iter_errors(_only(data, error)))
             if explainer.diagnostics or not explainer.repairs:
                 return None, explainer.diagnostics or _unexplained(filled, error)
-            data = _repaired(data, explainer.repairs)
+            data = repaired(data, explainer.repairs)
     return None, [_diagnose(filled, "A199", (), "can't make sense of this file")]
-
-
-def _plain_repairs(filled: Interpolation, data: Any, error: ValidationError) -> dict[Path, Any]:
-    """Find the numbers and booleans that variables hold, where these are all that is wrong: that needs no schema."""
-    repairs: dict[Path, Any] = {}
-    for problem in error.errors(include_url=False, include_context=False):
-        parse = _PARSED.get(problem["type"])
-        # Between the steps of a path, pydantic names the kinds of entries that it went through.
-        paths = [
-            path for path in filled.strings if _leads_to(path, problem["loc"]) and isinstance(_at(data, path), str)
-        ]
-        if parse is None or len(paths) != 1 or not filled.strings[paths[0]].resolved:
-            return {}
-        value = parse(_at(data, paths[0]))
-        if value is None:
-            return {}
-        repairs[paths[0]] = value
-    return repairs
-
-
-def _leads_to(path: Path, location: tuple[str | int, ...]) -> bool:
-    steps = iter(location)
-    return bool(path) and path[-1] == location[-1] and all(step in steps for step in path)
-
-
-def _at(data: Any, path: Path) -> Any:
-    for step in path:
-        data = data[step]
-    return data
 
 
 def schema_diagnostics(filled: Interpolation) -> list[Diagnostic]:
@@ -147,21 +114,6 @@ def _only(data: Any, error: ValidationError) -> Any:
 
 
 _ENTRIES = frozenset({"models", "tools", "widgets", "agents", "actions"})
-
-
-def _repaired(data: Any, repairs: Mapping[Path, Any]) -> Any:
-    for path, value in repairs.items():
-        data = _replace(data, path, value)
-    return data
-
-
-def _replace(data: Any, path: Path, value: Any) -> Any:
-    # Aliases share their values: copy what leads to the one that changes.
-    if not path:
-        return value
-    copy: Any = list(data) if isinstance(data, list) else dict(data)
-    copy[path[0]] = _replace(data[path[0]], path[1:], value)
-    return copy
 
 
 def _unexplained(filled: Interpolation, error: ValidationError) -> list[Diagnostic]:

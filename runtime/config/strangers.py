@@ -19,7 +19,7 @@ _WORDS: dict[str, dict[str, str]] = {
     "agents": {
         **dict.fromkeys(("instruction", "system", "system_prompt", "system_message", "systemPrompt"), "instructions"),
         **dict.fromkeys(("prompt", "prompt_template", "backstory", "persona", "goal", "role"), "instructions"),
-        **dict.fromkeys(("sub_agents", "subagents", "subAgents", "delegates", "agents", "children"), "handoffs"),
+        **dict.fromkeys(("sub_agents", "subAgents", "delegates", "agents", "children"), "handoffs"),
         **dict.fromkeys(("toolsets", "toolset", "functions", "function_tools", "skills", "plugins"), "tools"),
         **dict.fromkeys(("llm", "model_name", "deployment", "model_id", "engine"), "model"),
         **dict.fromkeys(("handoff_description", "summary"), "description"),
