@@ -21,7 +21,8 @@ from runtime.static.classes import parameters_of
 from runtime.static.hints import may_rename, own_parameters
 from runtime.static.things import Thing, Things
 
-_AGENT_INPUT = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
+# An agent that is given nothing answers all the same.
+_AGENT_INPUT = {"type": "object", "properties": {"input": {"type": "string"}}}
 # About which keys and how many there are, whatever the values turn out to be.
 _OF_KEYS = frozenset(
     {"required", "additionalProperties", "minProperties", "maxProperties", "dependentRequired", "minItems", "maxItems"}
@@ -148,7 +149,7 @@ def _faults(error: Any) -> Iterator[Fault]:
             strangers = [key for key in error.instance if key not in properties]
             for name in error.validator_value:
                 if name not in error.instance:
-                    is_told = error.schema.get("additionalProperties") is False and suggest(name, strangers)
+                    is_told = error.schema.get("additionalProperties") is False and suggest(str(name), strangers)
                     yield from [] if is_told else [Fault(path, f"nothing is given for {name!r}", at_key=True)]
         case "additionalProperties" if error.validator_value is False:
             for name in error.instance:

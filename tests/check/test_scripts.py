@@ -140,7 +140,6 @@ def desk(folder: Path, reply: str, project: str = DESK) -> list[str]:
         ("{mark: {size: big, at: x}, look: {far: 1}}", "error: the call of 'look' fails: 1 is not true or false"),
         ("{mark: {size: '{{ match.n }}', at: 1}, look: {far: no}}", "error: the call of 'look' fails: 'no' is not"),
         ("{mark: {size: '-'}}", "error: the call of 'mark' fails: '-' is not allowed (it is one of 'big')"),
-        ("{ask: {inputs: x}}", "error: the call of 'ask' fails: nothing is given for 'input'"),
         ("{ask: {input: 5}}", "error: the call of 'ask' fails: 5 is not a text"),
         ("{weigh: {}}", "error: the call of 'weigh' fails: nothing is given for 'item'"),
         ("{weigh: {item: 5}}", "error: the call of 'weigh' fails: 5 is not a text"),
