@@ -11,20 +11,25 @@ import pytest
 pytest.register_assert_rewrite("runtime.testing.store_suite", "runtime.testing.store_items")
 
 
-# Slow, and the same on every Python: CI leaves them out on all but the oldest one (-m "not once").
+# The same on every Python: CI leaves them out on all but the oldest one (-m "not once").
 ONCE = (
     "benchmarks",
-    "check/test_widgets",
+    "check",
+    "cli/test_app.py",
     "cli/test_build_check.py",
     "cli/test_built_configs.py",
+    "cli/test_chat",
     "cli/test_connect.py",
-    "cli/test_validate_depths.py",
-    "cli/test_validate_formats.py",
-    "cli/test_validate_in_ci.py",
-    "cli/test_validate_watch.py",
-    "config/test_half_written.py",
+    "cli/test_draw.py",
+    "cli/test_explain.py",
+    "cli/test_frames.py",
+    "cli/test_init.py",
+    "cli/test_validate",
+    "config",
     "docs",
+    "examples/test_counts.py",
     "reload/test_soak.py",
+    "widgets",
 )
 
 

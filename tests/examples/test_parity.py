@@ -6,31 +6,22 @@ declares. What differs must stand in differences.yaml, with the documented reaso
 
 from __future__ import annotations
 
-import asyncio
 import re
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import agents
-import httpx
 import pytest
-from openai import AsyncOpenAI
 
-from runtime.server.app import create_app
-from tests.examples.desk_model import DeskModel
+from tests.examples.desk_model import draw_or_cite
 from tests.examples.desk_play import play
-from tests.examples.differences import Difference, differences, read_permitted
-from tests.examples.exchanges import Caller, Exchange, Reader
-from tests.examples.serving import serving
+from tests.examples.differences import read_permitted
+from tests.examples.exchanges import Exchange
+from tests.examples.pairs import Pair, Run, Runs, run_both
 
 ROOT = Path(__file__).resolve().parents[2]
-DESK = ROOT / "examples" / "courier_desk"
+DESK = Pair("courier_desk", "DESK", Path(__file__).with_name("desk_script.yaml"), play, draw_or_cite)
 REASONS = ROOT / "docs" / "sdk-differences.md"
-# A connection for each request: uvicorn drops one on which an app has failed, and the handwritten server closes none.
-CLOSE = {"connection": "close"}
 HANDWRITTEN_FAILS = {
     "its result once more",
     "the model fails",
@@ -50,80 +41,26 @@ HANDWRITTEN_FAILS = {
 PERMITTED = read_permitted(Path(__file__).with_name("differences.yaml"))
 
 
-@dataclass(frozen=True)
-class Run:
-    """What one server said, and what it asked the model."""
-
-    exchanges: dict[str, Exchange]
-    model_requests: list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Runs:
-    handwritten: Run
-    ours: Run
-
-    def differences(self) -> list[Difference]:
-        pairs = zip(self.handwritten.exchanges.values(), self.ours.exchanges.values(), strict=True)
-        return [difference for handwritten, ours in pairs for difference in differences(handwritten, ours)]
-
-
 @pytest.fixture(scope="module")
-def runs() -> Iterator[Runs]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(DESK))
-        agents.set_tracing_disabled(True)
-        before = set(sys.modules)
-        try:
-            yield Runs(_run_handwritten(), _run_ours())
-        finally:
-            agents.set_tracing_disabled(False)
-            for name in set(sys.modules) - before:
-                if name.partition(".")[0] in ("app", "handwritten"):
-                    del sys.modules[name]
-
-
-def _run_handwritten() -> Run:
-    from handwritten.server import create_app as create_handwritten  # its folder is on the path by now
-
-    model = DeskModel(Reader())
-    with serving(model.app) as model_url:
-        client = AsyncOpenAI(base_url=f"{model_url}/v1", api_key="none", max_retries=0, default_headers=CLOSE)
-        with serving(create_handwritten(agents.OpenAIResponsesModel("desk", client))) as url:
-            return Run(asyncio.run(_talk(url, model.reader)), model.requests)
-
-
-def _run_ours() -> Run:
-    model = DeskModel(Reader())
-    with serving(model.app) as model_url:
-        environ = {"DESK_MODEL": "desk", "DESK_MODEL_URL": f"{model_url}/v1", "OPENAI_API_KEY": "none"}
-        with serving(create_app(DESK / "agents.yaml", environ=environ)) as url:
-            return Run(asyncio.run(_talk(url, model.reader)), model.requests)
-
-
-async def _talk(url: str, reader: Reader) -> dict[str, Exchange]:
-    async with httpx.AsyncClient(base_url=url, timeout=30, headers=CLOSE) as http:
-        caller = Caller(http, reader)
-        await play(caller)
-    assert len({exchange.name for exchange in caller.exchanges}) == len(caller.exchanges), "an exchange's name repeats"
-    return {exchange.name: exchange for exchange in caller.exchanges}
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    with run_both(DESK, tmp_path_factory.mktemp("desk")) as both:
+        yield both
 
 
 def test_the_desk_itself_knows_neither_server() -> None:
-    sources = {path.name: path.read_text(encoding="utf-8") for path in (DESK / "app").glob("*.py")}
+    sources = {path.name: path.read_text(encoding="utf-8") for path in (DESK.folder / "app").glob("*.py")}
     assert {"tools.py", "actions.py", "context.py", "converter.py", "routes.py"} <= sources.keys()
     imports = re.compile(r"^\s*(?:from|import)\s+(?:runtime|handwritten)\b", re.MULTILINE)
     assert not [name for name, source in sources.items() if imports.search(source)]
 
 
 def test_both_servers_send_the_same_events(runs: Runs) -> None:
-    unknown = [d for d in runs.differences() if not any(entry.covers(d) for entry in PERMITTED)]
+    unknown = runs.unexplained(PERMITTED)
     assert not unknown, "\n\n".join(map(str, unknown))
 
 
 def test_every_permitted_difference_occurs_and_has_its_documented_reason(runs: Runs) -> None:
-    found = runs.differences()
-    unused = [entry for entry in PERMITTED if not any(entry.covers(difference) for difference in found)]
+    unused = runs.unused(PERMITTED)
     anchors = set(re.findall(r'<a id="([\w-]+)">', REASONS.read_text(encoding="utf-8")))
     assert not unused
     assert {entry.why for entry in PERMITTED} <= {f"docs/sdk-differences.md#{anchor}" for anchor in anchors}
