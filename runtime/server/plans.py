@@ -110,14 +110,14 @@ class Planner:
         check_message(message, self.snapshot.config)
         thread = await self._busy_thread(thread_id)
         item = await self._user_item(message, thread)
-        return await self._continue(thread, item)
+        return await self._continue(thread, item, opening=[ThreadItemDoneEvent(item=item)])
 
-    async def _continue(self, thread: ThreadMetadata, item: UserMessageItem) -> Plan:
+    async def _continue(self, thread: ThreadMetadata, item: UserMessageItem, **events: Sequence[Event]) -> Plan:
         history = await self._history(thread.id)
         history, passed, gone = _pass_by_pending_calls(history)
         await self._write(thread, [*passed, item], delete=gone)
         title_from = _text_of(item) if thread.title is None else None
-        return self._answer(thread, [*history, item], opening=[ThreadItemDoneEvent(item=item)], title_from=title_from)
+        return self._answer(thread, [*history, item], title_from=title_from, **events)
 
     async def _add_client_result(self, thread_id: str, result: Any) -> Plan:
         thread = await self._busy_thread(thread_id)
@@ -198,7 +198,7 @@ class Planner:
         item = _said(text, thread)
         said = UserMessageInput(content=item.content, attachments=[], inference_options=item.inference_options)
         check_message(said, self.snapshot.config)
-        return await self._continue(thread, item)
+        return await self._continue(thread, item, news=[ThreadItemDoneEvent(item=item)])
 
     async def _carry_out(
         self, turn: Turn, built: BuiltAction, action: Action[str, Any], sender: WidgetItem | None

@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 
 Event = dict[str, Any]
+CLICK_DEFAULTS = {"handler": "server", "loadingBehavior": "auto", "streaming": True}
+"""What ChatKit takes where a click leaves it out: widgets made of Python classes write it down, templates need not."""
 ID_KEYS = {"id", "item_id", "thread_id", "call_id", "after", "request_id"}
 
 
@@ -100,6 +102,8 @@ class Caller:
     def _comparable(self, value: Any, key: str = "") -> Any:
         """Number ids in the order in which they appear, and blank out times, after making sure that they are times."""
         if isinstance(value, dict):
+            if key.startswith("on") and key.endswith("Action"):
+                value = {**CLICK_DEFAULTS, **value}
             return {name: self._comparable(inner, name) for name, inner in value.items()}
         if isinstance(value, list):
             return [self._comparable(inner) for inner in value]

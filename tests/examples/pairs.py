@@ -77,6 +77,7 @@ class Runs:
 def run_both(pair: Pair, tmp_path: Path) -> Iterator[Runs]:
     """Hold the conversation with both servers; no module of the example stays behind, and none of its threads."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(EXAMPLES))
         patch.syspath_prepend(str(pair.folder))
         agents.set_tracing_disabled(True)
         before = set(sys.modules)
@@ -85,7 +86,7 @@ def run_both(pair: Pair, tmp_path: Path) -> Iterator[Runs]:
         finally:
             agents.set_tracing_disabled(False)
             for name in set(sys.modules) - before:
-                if _stands_in(pair.folder, sys.modules[name]):
+                if _stands_in(EXAMPLES, sys.modules[name]):
                     del sys.modules[name]
 
 

@@ -30,7 +30,7 @@ def lines_of(path: Path) -> int:
 def count(example: Path) -> dict[str, dict[str, int]]:
     """The lines by side ('handwritten', 'declared', 'shared') and language."""
     sides: dict[str, dict[str, int]] = {side: {} for side in ("handwritten", "declared", "shared")}
-    for path, side in _files(example):
+    for path, side in (*_files(example), (EXAMPLES / "memory_store.py", "handwritten")):
         kind = KINDS[path.suffix]
         sides[side][kind] = sides[side].get(kind, 0) + lines_of(path)
     return sides

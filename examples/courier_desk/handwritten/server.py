@@ -1,6 +1,6 @@
 """The courier desk as a ChatKit backend written by hand, the way the published samples are.
 
-Run it from this example's folder: `uvicorn handwritten.server:create_app --factory`.
+Run it from the folder `examples`: `python -m uvicorn --app-dir courier_desk handwritten.server:create_app --factory`.
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ from chatkit.server import ChatKitServer, StreamingResult
 from chatkit.types import ErrorEvent, ThreadMetadata, ThreadStreamEvent, UserMessageItem, WidgetItem
 from fastapi import FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
-
-from handwritten.memory_store import MemoryStore
+from memory_store import MemoryStore
 
 MODEL = "gpt-4.1-mini"
 PARTIAL_IMAGES = 3

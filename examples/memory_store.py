@@ -1,4 +1,4 @@
-"""Threads and items in dictionaries: the store that every handwritten backend begins with."""
+"""Threads and items in dictionaries: the store that every handwritten backend begins with, and here they share."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class _Entry:
 class MemoryStore(Store[Context]):
     def __init__(self) -> None:
         self._threads: dict[str, _Entry] = {}
+        self._attachments: dict[str, Attachment] = {}
 
     async def load_thread(self, thread_id: str, context: Context) -> ThreadMetadata:
         return self._entry(thread_id).thread.model_copy(deep=True)
@@ -71,13 +72,15 @@ class MemoryStore(Store[Context]):
         entry.items = [item for item in entry.items if item.id != item_id]
 
     async def save_attachment(self, attachment: Attachment, context: Context) -> None:
-        raise NotImplementedError("this desk takes no attachments")
+        self._attachments[attachment.id] = attachment.model_copy(deep=True)
 
     async def load_attachment(self, attachment_id: str, context: Context) -> Attachment:
-        raise NotImplementedError("this desk takes no attachments")
+        if attachment_id not in self._attachments:
+            raise NotFoundError(f"Attachment {attachment_id} not found")
+        return self._attachments[attachment_id].model_copy(deep=True)
 
     async def delete_attachment(self, attachment_id: str, context: Context) -> None:
-        raise NotImplementedError("this desk takes no attachments")
+        self._attachments.pop(attachment_id, None)
 
     def _entry(self, thread_id: str) -> _Entry:
         if thread_id not in self._threads:

@@ -1,0 +1,1 @@
+"""The lounge itself, which both servers use."""

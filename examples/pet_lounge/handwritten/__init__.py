@@ -1,0 +1,1 @@
+"""The pet lounge, written by hand."""
