@@ -1,0 +1,1 @@
+"""The metro itself, which both guides use."""

@@ -1,0 +1,1 @@
+"""The metro guide, written by hand."""
