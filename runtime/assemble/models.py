@@ -19,6 +19,8 @@ from runtime.assemble.tool_errors import format_tool_error
 from runtime.config.files import ProjectFiles
 from runtime.config.model import Config
 from runtime.config.model import models as declared
+from runtime.config.named import model_uses
+from runtime.config.source import Path
 from runtime.diagnostics import Diagnostic
 from runtime.pool import Close, Share
 
@@ -138,12 +140,11 @@ def build_models(
     share: Share,
     found: Problems,
 ) -> Models:
-    """Build every model that an agent or the title uses; a declared one that nobody uses needs no key."""
+    """Build every model that is used; a declared one that nobody uses needs no key."""
     models = Models(files, code, environ, share, config.models)
-    wanted = {agent.model: ("agents", key, "model") for key, agent in config.agents.items()}
-    title = getattr(config.chat.title, "model", None)
-    if title:
-        wanted.setdefault(title, ("chat", "title", "model"))
+    wanted: dict[str, Path] = {}
+    for name, path in model_uses(config):
+        wanted.setdefault(name, path)
     for name, used_at in wanted.items():
         path = ("models", name) if name in config.models else used_at
         with found.at("A601", *path):

@@ -16,6 +16,7 @@ from runtime.assemble.actions import BuiltAction, build_actions
 from runtime.assemble.agents import AgentShells
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext
+from runtime.assemble.entrance import Entrance, build_entrance
 from runtime.assemble.kept import Kept
 from runtime.assemble.models import Models, build_models, run_config
 from runtime.assemble.objects import MixConverter, Objects, Widgets
@@ -25,6 +26,7 @@ from runtime.assemble.tools import BuiltTool, Tools, build_tools
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.files import ProjectFiles
 from runtime.config.model import Config
+from runtime.config.template import Template
 from runtime.pool import Share
 
 
@@ -55,13 +57,11 @@ class Snapshot:
     routers: tuple[APIRouter, ...]
     own_store: Store[Any] | None
     write_title: WriteTitle | None
+    entrance: Entrance
+    prefaces: Mapping[str, Template]
+    errors: Mapping[str, Template]
     run_config: RunConfig
     partial_images: int | None
-
-    @property
-    def entry(self) -> Agent[RuntimeContext]:
-        """The agent that answers."""
-        return self.agents[self.config.entry_agent]
 
     async def request_context(self, request: Any) -> Any:
         """What tools see as `ctx.context.request_context`: what `context:` makes of the request."""
@@ -112,6 +112,9 @@ def build(
         routers=objects.routers(config),
         own_store=kept.store(config),
         write_title=_title(config, models, code, found),
+        entrance=build_entrance(config, shells.agents, models, tools.built, code, found),
+        prefaces={key: Template.parse(agent.preface) for key, agent in config.agents.items() if agent.preface},
+        errors={kind: Template.parse(text) for kind, text in config.chat.errors if text},
         run_config=run_config(),
         partial_images=_partial_images(tools.built),
     )

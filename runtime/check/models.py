@@ -14,8 +14,8 @@ from importlib.resources import files
 from importlib.util import find_spec
 
 from runtime.check.subject import Subject
-from runtime.config.model.chat import ModelTitle
 from runtime.config.model.models import AnyLLMModel, LiteLLMModel, Model, OpenAIModel
+from runtime.config.named import model_uses
 from runtime.config.source import Path
 from runtime.config.wording import nearest
 
@@ -30,7 +30,7 @@ _WAYS_OUT = (
 
 @dataclass(frozen=True, slots=True)
 class UsedModel:
-    """A model that an agent or the title uses: `name` is what they call it, `path` where it is declared, or named."""
+    """A model that is used: `name` is what they call it, `path` where it is declared, or named."""
 
     name: str
     model: Model
@@ -41,10 +41,7 @@ class UsedModel:
 def used_models(subject: Subject) -> Iterator[UsedModel]:
     """Yield every model that is built for the project, each once; an undeclared name is a model of OpenAI's."""
     config, seen = subject.config, set[str]()
-    users: list[tuple[str, Path]] = [(agent.model, ("agents", key, "model")) for key, agent in config.agents.items()]
-    if isinstance(config.chat.title, ModelTitle):
-        users.append((config.chat.title.model, ("chat", "title", "model")))
-    for name, used_at in users:
+    for name, used_at in model_uses(config):
         if name in seen or subject.found.filled.is_unresolved(used_at):
             continue
         seen.add(name)

@@ -52,6 +52,10 @@ def _check_context(verdicts: Verdicts, use: Use, thing: Thing) -> None:
     _check_called(verdicts, use, thing, "a function of the request", 1, "it is called as `build(request)`")
 
 
+def _check_entry(verdicts: Verdicts, use: Use, thing: Thing) -> None:
+    _check_called(verdicts, use, thing, "a function of the turn's context", 1, "it is called as `choose(context)`")
+
+
 def _check_instructions(verdicts: Verdicts, use: Use, thing: Thing) -> None:
     wanted, called = "a string or a function", "instructions are called as `instructions(context, agent)`"
     if thing.kind == "literal" and thing.name == "str":
@@ -62,7 +66,7 @@ def _check_instructions(verdicts: Verdicts, use: Use, thing: Thing) -> None:
         # The SDK counts the parameters, also those with a default.
         reason = refusal(parameters, 2) if len(parameters) == 2 else f"it takes {count_words(len(parameters))}, not 2"
         if reason:
-            is_entry = use.path[1] == verdicts.subject.config.entry_agent
+            is_entry = use.path[1] in verdicts.subject.config.entry_agents
             verdicts.uncallable(use, thing, reason, called, "error" if is_entry else "warning")
 
 
@@ -121,6 +125,7 @@ _CHECKS: Mapping[Role, Check] = {
     "widget": _check_widget,
     "title": _check_title,
     "context": _check_context,
+    "entry": _check_entry,
     "instructions": _check_instructions,
     "context_class": _check_context_class,
     "converter": _check_converter,

@@ -10,16 +10,18 @@ from runtime.check.subject import Subject
 from runtime.config.model import Config
 from runtime.config.model.actions import PythonAction
 from runtime.config.model.agents import PythonInstructions
-from runtime.config.model.chat import ModelTitle, PythonTitle
+from runtime.config.model.chat import PythonTitle
+from runtime.config.model.entry import PythonEntry
 from runtime.config.model.models import PythonModel
 from runtime.config.model.server import PythonStore
 from runtime.config.model.tools import FactoryTool, PythonTool
 from runtime.config.model.types import IMPORT_PATTERN
 from runtime.config.model.widgets import PythonWidget
+from runtime.config.named import model_uses
 from runtime.config.source import Path
 from runtime.diagnostics import Severity
 
-Callable = Literal["tool", "factory", "instructions", "widget", "action", "model", "title", "context"]
+Callable = Literal["tool", "factory", "instructions", "widget", "action", "model", "title", "context", "entry"]
 Object = Literal["context_class", "converter", "route", "state", "store"]
 Role = Callable | Object
 
@@ -91,9 +93,7 @@ def _tools(config: Config) -> Iterator[Use]:
 
 
 def _models(config: Config) -> Iterator[Use]:
-    title = config.chat.title
-    wanted = {agent.model for agent in config.agents.values()}
-    wanted |= {title.model} if isinstance(title, ModelTitle) else set()
+    wanted = {name for name, _ in model_uses(config)}
     for name, model in config.models.items():
         if isinstance(model, PythonModel):
             at: Path = ("models", name)
@@ -104,6 +104,8 @@ def _models(config: Config) -> Iterator[Use]:
 def _objects(config: Config) -> Iterator[Use]:
     if isinstance(config.chat.title, PythonTitle):
         yield Use(config.chat.title.python, ("chat", "title", "python"), "title")
+    if isinstance(config.entry, PythonEntry):
+        yield Use(config.entry.python, ("entry", "python"), "entry")
     if config.context is not None:
         yield Use(config.context, ("context",), "context")
     if config.context_class is not None:

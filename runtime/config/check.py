@@ -9,16 +9,17 @@ import re
 from collections.abc import Mapping
 
 from runtime.config.deprecated import check_deprecated
+from runtime.config.entrance import check_entrance
 from runtime.config.files import ProjectFiles
 from runtime.config.findings import Findings
 from runtime.config.interpolate import Interpolation
 from runtime.config.model import Config
 from runtime.config.model.actions import WidgetAction
 from runtime.config.model.agents import Agent
-from runtime.config.model.chat import ModelTitle
 from runtime.config.model.models import LiteLLMModel, OpenAIModel
 from runtime.config.model.tools import AgentTool, WidgetTool
 from runtime.config.model.types import IMPORT_PATTERN, TOOL_NAME_PATTERN
+from runtime.config.named import model_uses
 from runtime.config.nothing import check_nothing
 from runtime.config.scopes import check_templates
 from runtime.config.source import Path
@@ -37,7 +38,7 @@ _TOOL_NAME = re.compile(TOOL_NAME_PATTERN.removesuffix("$") + r"\Z")
 def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> list[Diagnostic]:
     """Return what is wrong with a config whose shape is right; reads the files that it names."""
     found = Findings(filled)
-    _check_entry(config, found)
+    check_entrance(config, found)
     _check_names(config, found)
     for key, agent in config.agents.items():
         _check_model(config, agent, key, found)
@@ -45,23 +46,14 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
         _check_handoffs(config, agent, key, found)
     _check_tool_targets(config, found)
     _check_actions(config, found)
-    _check_title(config, found)
+    for name, path in model_uses(config):
+        if path[0] != "agents":
+            _check_model_name(config, name, path, found)
     check_deprecated(filled.source.data, found)
     check_nothing(config, filled.source.data, found)
     check_usage(config, found)
     check_templates(config, filled, files, found)
     return found.diagnostics
-
-
-def _check_entry(config: Config, found: Findings) -> None:
-    if config.entry is not None:
-        if config.entry not in config.agents:
-            message = f"there is no agent {config.entry!r}"
-            found.report("A201", ("entry",), message, suggest(config.entry, config.agents))
-    elif len(config.agents) > 1:
-        found.report(
-            "A202", ("agents",), "several agents, and nothing says which one answers", "add 'entry'", at_key=True
-        )
 
 
 def _check_names(config: Config, found: Findings) -> None:
@@ -183,8 +175,3 @@ def _check_actions(config: Config, found: Findings) -> None:
 
 def _is_widget(widgets: Mapping[str, object], name: str) -> bool:
     return name in widgets or name.endswith(WIDGET_SUFFIXES)
-
-
-def _check_title(config: Config, found: Findings) -> None:
-    if isinstance(config.chat.title, ModelTitle):
-        _check_model_name(config, config.chat.title.model, ("chat", "title", "model"), found)

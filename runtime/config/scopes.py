@@ -16,6 +16,7 @@ from runtime.config.interpolate import Interpolation
 from runtime.config.model import Config
 from runtime.config.model.actions import EffectAction, MessageAction, WidgetAction
 from runtime.config.model.agents import FileInstructions, InlineInstructions
+from runtime.config.model.entry import Route
 from runtime.config.model.models import OpenAIModel, ScriptedModel
 from runtime.config.model.tools import WidgetTool
 from runtime.config.model.widgets import TemplateWidget
@@ -27,6 +28,9 @@ from runtime.diagnostics import Diagnostic, Place
 _TURN = frozenset({"user", "locale", "thread", "context", "state", "now"})
 SCOPES: dict[str, frozenset[str]] = {
     "agents.*.instructions": _TURN,
+    "agents.*.preface": _TURN,
+    "entry.*.when": _TURN | {"tool", "model"},
+    "chat.errors.*": _TURN | {"reference"},
     "tools.*.progress": _TURN | {"args"},
     "actions.*.message": _TURN | {"payload"},
     "actions.*.data": _TURN | {"payload"},
@@ -42,6 +46,11 @@ def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, 
     check = _Check(filled, files, found, _fields(config))
     for name, agent in config.agents.items():
         check.instructions(agent.instructions, ("agents", name, "instructions"))
+        check.texts(agent.preface, ("agents", name, "preface"), SCOPES["agents.*.preface"])
+    for index, route in enumerate(config.entry if isinstance(config.entry, list) else ()):
+        if isinstance(route, Route) and isinstance(route.when, str):
+            check.texts(route.when, ("entry", index, "when"), SCOPES["entry.*.when"])
+    check.texts(config.chat.errors.model_dump(exclude_none=True), ("chat", "errors"), SCOPES["chat.errors.*"])
     for name, tool in config.tools.items():
         check.texts(getattr(tool, "progress", None), ("tools", name, "progress"), SCOPES["tools.*.progress"])
         if isinstance(tool, WidgetTool) and _is_file(config, tool.widget):

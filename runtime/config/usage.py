@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from runtime.config.findings import Findings
 from runtime.config.model import Config
-from runtime.config.model.chat import ModelTitle
 from runtime.config.model.tools import AgentTool
+from runtime.config.named import model_uses
+from runtime.config.wording import join_words
 
 
 def check_usage(config: Config, found: Findings) -> None:
@@ -15,18 +16,13 @@ def check_usage(config: Config, found: Findings) -> None:
     _check_agents(config, found)
     _check_circles(config, found)
     _check_unused("A221", "tools", config.tools, _used_tools(config), "no agent uses the tool {!r}", found)
-    _check_unused("A222", "models", config.models, _used_models(config), "nothing uses the model {!r}", found)
+    _check_unused(
+        "A222", "models", config.models, {name for name, _ in model_uses(config)}, "nothing uses the model {!r}", found
+    )
 
 
 def _used_tools(config: Config) -> set[str]:
     return {name for agent in config.agents.values() for name in agent.tools}
-
-
-def _used_models(config: Config) -> set[str]:
-    title = config.chat.title
-    return {agent.model for agent in config.agents.values()} | (
-        {title.model} if isinstance(title, ModelTitle) else set()
-    )
 
 
 def _check_unused(
@@ -39,11 +35,13 @@ def _check_unused(
 
 
 def _check_agents(config: Config, found: Findings) -> None:
-    entry = config.entry or (next(iter(config.agents)) if len(config.agents) == 1 else "")
-    if entry not in config.agents:
+    if config.entry is None and len(config.agents) > 1:
         return
     reached: set[str] = set()
-    waiting = [entry]
+    waiting = config.entry_agents
+    if not all(name in config.agents for name in waiting):
+        return
+    entries = join_words([repr(name) for name in waiting], "and")
     while waiting:
         name = waiting.pop()
         if name in config.agents and name not in reached:
@@ -51,7 +49,7 @@ def _check_agents(config: Config, found: Findings) -> None:
             waiting += [handoff.agent for handoff in config.agents[name].handoffs]
             waiting += _called(config, name)
     for name in config.agents.keys() - reached:
-        message = f"nothing leads from the entry {entry!r} to the agent {name!r}"
+        message = f"nothing leads from the entry {entries} to the agent {name!r}"
         found.report("A220", ("agents", name), message, severity="warning", at_key=True)
 
 

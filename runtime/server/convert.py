@@ -91,6 +91,15 @@ async def to_model_input(
     return repair(await converter.to_agent_input(window))
 
 
+def with_preface(items: list[TResponseInputItem], preface: str) -> list[TResponseInputItem]:
+    """Put a text before the user's last message: the model reads it as part of this turn, and of no other."""
+    if not preface.strip():
+        return items
+    said = [index for index, item in enumerate(items) if item.get("role") == "user"]
+    at = said[-1] if said else len(items)
+    return [*items[:at], cast(TResponseInputItem, {"role": "user", "content": preface}), *items[at:]]
+
+
 def _as_called(items: Sequence[ThreadItem]) -> list[ThreadItem]:
     """Tell client tool calls as the model made them: what the browser was called with has names of its own."""
     recorded = [call for item in items if isinstance(item, ModelItem) for call in item.content.get("model_items", ())]

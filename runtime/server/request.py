@@ -71,8 +71,21 @@ def check_message(message: UserMessageInput, config: Config) -> None:
         raise RequestError(
             413, "message_too_large", f"the message has {size} bytes; at most {config.limits.message} are allowed"
         )
-    options = message.inference_options
+    _check_choices(message, config)
+
+
+def _check_choices(message: UserMessageInput, config: Config) -> None:
+    options, composer = message.inference_options, config.chat.composer
     if options.model is not None:
-        raise RequestError(400, "unknown_model", f"no model {options.model!r} is offered here")
+        offered = [choice.model for choice in composer.models if not choice.disabled]
+        if options.model not in offered:
+            raise RequestError(400, "unknown_model", f"no model {options.model!r} is offered here{_menu(offered)}")
     if options.tool_choice is not None:
-        raise RequestError(400, "unknown_tool", f"no tool {options.tool_choice.id!r} is offered here")
+        offered = [choice.id for choice in composer.tools]
+        if options.tool_choice.id not in offered:
+            told = f"no tool {options.tool_choice.id!r} is offered here{_menu(offered)}"
+            raise RequestError(400, "unknown_tool", told)
+
+
+def _menu(offered: list[str]) -> str:
+    return f" (there is: {', '.join(map(repr, offered))})" if offered else ""

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from runtime.assemble.snapshot import Snapshot
 from runtime.errors import RequestError
 from runtime.server.chat import RuntimeServer, Streaming
+from runtime.server.options import component_options
 from runtime.server.request import Caller
 from runtime.server.respond import EventStreamResponse, check_media_type, read_body
 from runtime.server.visitor import error_response, locale_of, request_id_of, user_of
@@ -122,12 +123,8 @@ class Site:
         return Response(result, media_type="application/json")
 
     async def _options(self, request: Request) -> Response:
-        chat = self._snapshot.config.chat
-        prompts = [prompt.model_dump(exclude_none=True) for prompt in chat.start_prompts]
-        screen: dict[str, Any] = {"prompts": prompts}
-        if chat.greeting is not None:
-            screen["greeting"] = chat.greeting
-        return JSONResponse({"startScreen": screen})
+        url = f"{str(request.scope.get('root_path', '')).rstrip('/')}{self.path}"
+        return JSONResponse(component_options(self._snapshot.config, url))
 
 
 def path_within(scope: Scope) -> str:

@@ -27,12 +27,14 @@ from chatkit.types import (
     ThreadItemDoneEvent,
     ThreadMetadata,
     ThreadStreamEvent,
+    UserMessageItem,
 )
 
-from runtime.assemble.context import Asked, Outbox, RuntimeContext, Surroundings, new_context
+from runtime.assemble.context import Asked, Outbox, RuntimeContext, Surroundings, new_context, scope_of
+from runtime.assemble.entrance import Starter
 from runtime.assemble.snapshot import Snapshot
 from runtime.live import Lease
-from runtime.server.convert import to_model_input
+from runtime.server.convert import to_model_input, with_preface
 from runtime.server.failure import error_event
 from runtime.server.record import Recorder, to_the_end
 from runtime.server.request import Caller
@@ -151,7 +153,8 @@ class Turn:
         except Exception as error:
             self._produced = True
             await to_the_end(self._cut_off())
-            self.channel.put(frame(error_event(error, self.caller.request_id)))
+            scope = scope_of(self.context)
+            self.channel.put(frame(error_event(error, self.caller.request_id, self.snapshot.errors, scope)))
         finally:
             self.channel.close()
             await asyncio.shield(self.plan.resources.aclose())
@@ -225,14 +228,18 @@ class Turn:
 
     async def answer(self, items: Sequence[ThreadItem]) -> AsyncGenerator[Event, None]:
         """Let the agents answer a thread that holds these items, oldest first."""
-        config, agent = self.snapshot.config, self.snapshot.entry
+        config = self.snapshot.config
+        starter = await self._starter(items)
         model_input = await to_model_input(self.snapshot.converter, items, config.chat.history)
-        limit = config.agents[config.entry_agent].max_turns or DEFAULT_MAX_TURNS
+        preface = self.snapshot.prefaces.get(starter.key)
+        if preface is not None:
+            model_input = with_preface(model_input, str(preface.render(scope_of(self.context))))
+        limit = config.agents[starter.key].max_turns or DEFAULT_MAX_TURNS
         shown = [item for item in items[-4:] if not isinstance(item, ModelItem)]
         images = ResponseStreamConverter(partial_images=self.snapshot.partial_images)
         run = RunEvents(self.context, images, shown)
         result = Runner.run_streamed(
-            agent, model_input, context=self.context, max_turns=limit, run_config=self.snapshot.run_config
+            starter.agent, model_input, context=self.context, max_turns=limit, run_config=self.snapshot.run_config
         )
         try:
             async with aclosing(run.events(result)) as events:
@@ -245,6 +252,13 @@ class Turn:
             self.recorder.keep_calls(run.calls)
             if self.context.workflow_item is not None:
                 self.recorder.keep_workflow(self.context.workflow_item)
+
+    async def _starter(self, items: Sequence[ThreadItem]) -> Starter:
+        """The agent that begins, as the user's last message has chosen it; that message may be some calls ago."""
+        last = next((item for item in reversed(items) if isinstance(item, UserMessageItem)), None)
+        chosen = last.inference_options if last is not None else None
+        key = await self.snapshot.entrance.agent_for(self.context, chosen)
+        return self.snapshot.entrance.start(key, chosen, first=bool(items) and items[-1] is last)
 
     async def handle(self, events: AsyncIterator[ThreadStreamEvent]) -> AsyncGenerator[Event, None]:
         """Yield an action handler's events, those it emits through its context among them."""

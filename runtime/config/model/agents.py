@@ -67,6 +67,9 @@ class Agent(Section):
     """What the agent is good at; other agents see it."""
     instructions: Instructions | None = None
     """What the agent is told to be and to do."""
+    preface: str | None = Field(None, min_length=1)
+    """Said to the model before each message of the user, and never to the user: who they are, what they look at. A
+    template; what it says of earlier turns is not repeated."""
     tools: list[str] = []
     """Names of the `tools` section, or import paths."""
     handoffs: list[Handoff] = []

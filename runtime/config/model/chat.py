@@ -6,7 +6,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, Tag
 
+from runtime.config.model.surface import Composer, Disclaimer, Header, HistoryPanel, Theme
 from runtime.config.model.types import Entry, ImportPath, Section, by_key
+
+LOCALE_PATTERN = r"^[a-z]{2,3}(-[A-Za-z0-9]{2,4})?$"
 
 
 class StartPrompt(Section):
@@ -66,6 +69,21 @@ Title = Annotated[
 ]
 
 
+class Errors(Section):
+    """What the user is told when an answer fails; templates, in which `reference` is the request's id in the log."""
+
+    model: str | None = Field(None, min_length=1)
+    """The model can't be reached, fails, or is asked too much."""
+    timeout: str | None = Field(None, min_length=1)
+    """The model took too long."""
+    refused: str | None = Field(None, min_length=1)
+    """The model refused the request: its key, its size, its content."""
+    max_turns: str | None = Field(None, min_length=1)
+    """The agents needed more steps than `max_turns` allows."""
+    unexpected: str | None = Field(None, min_length=1)
+    """Anything else."""
+
+
 class Chat(Section):
     """What ChatKit itself offers."""
 
@@ -73,6 +91,30 @@ class Chat(Section):
     """The headline of an empty chat."""
     start_prompts: list[StartPrompt] = []
     """Suggestions on the empty chat."""
+    composer: Composer = Field(default_factory=Composer)
+    """Where the user writes, and what may be chosen there."""
+    header: Header = Field(default_factory=Header)
+    """The bar above the thread."""
+    history_panel: HistoryPanel = Field(default_factory=HistoryPanel)
+    """The list of the user's threads."""
+    theme: Theme | None = None
+    """How the chat looks: `light`, `dark`, or more."""
+    disclaimer: Disclaimer | None = None
+    """A line below the composer."""
+    locale: str | None = Field(None, pattern=LOCALE_PATTERN)
+    """The language of the component, such as `nb-NO`; the browser's when left out."""
+    domain_key: str = Field("domain_pk_localhost_dev", min_length=1)
+    """The key with which OpenAI lets the page's domain use the component; any will do on localhost. It is no secret."""
+    frame_title: str | None = Field(None, min_length=1)
+    """What a screen reader calls the chat."""
+    feedback: bool = False
+    """Whether an answer can be rated, thumbs up or down."""
+    retry: bool = True
+    """Whether an answer can be asked for again; a request is answered all the same."""
+    auto_scroll: bool = False
+    """Whether the thread follows an answer while it is written."""
+    errors: Errors = Field(default_factory=Errors)
+    """What the user is told when an answer fails; words of our own where left out."""
     history: History = Field(default_factory=History)
     """How much of a thread the model sees."""
     title: Title = Field(default_factory=NoTitle)

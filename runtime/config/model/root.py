@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 from runtime.config.model.actions import Action
 from runtime.config.model.agents import Agent
 from runtime.config.model.chat import Chat
+from runtime.config.model.entry import Entrance, PythonEntry
 from runtime.config.model.models import Model
 from runtime.config.model.server import Admin, Limits, Reload, Server, Store, UrlStore
 from runtime.config.model.tools import Tool
@@ -28,8 +29,9 @@ class Config(Section):
     # Not a Literal: `true` would pass for 1.
     version: Annotated[int, Field(ge=1, le=1), WithJsonSchema({"type": "integer", "const": 1})]
     """The version of the language; 1."""
-    entry: str | None = None
-    """The agent that answers; not needed where there is only one."""
+    entry: Entrance | None = None
+    """The agent that answers; not needed where there is only one. Or a list, of which the first that fits answers:
+    `{when: …, agent: …}`, and at its end an agent for all the rest. Or `{python: …}`."""
     models: dict[str, Model] = {}
     """Language models by name; an agent without `model` uses the one named `default`."""
     tools: dict[str, Tool] = {}
@@ -70,5 +72,16 @@ class Config(Section):
 
     @property
     def entry_agent(self) -> str:
-        """The key of the agent that answers."""
-        return self.entry or next(iter(self.agents))
+        """The key of the agent that answers where nothing else decides."""
+        last = self.entry[-1] if isinstance(self.entry, list) and self.entry else self.entry
+        return last if isinstance(last, str) else next(iter(self.agents))
+
+    @property
+    def entry_agents(self) -> list[str]:
+        """The keys of the agents that may answer first; with a function that decides, of all of them."""
+        if isinstance(self.entry, PythonEntry):
+            return list(self.agents)
+        routes = self.entry if isinstance(self.entry, list) else []
+        return [*dict.fromkeys([route if isinstance(route, str) else route.agent for route in routes])] or [
+            self.entry_agent
+        ]

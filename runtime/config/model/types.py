@@ -104,6 +104,7 @@ class Entry(Section):
 
     short_key: ClassVar[str]
     short_pattern: ClassVar[str | None] = None
+    short_needed: ClassVar[bool] = True
 
     @model_validator(mode="before")
     @classmethod
@@ -119,7 +120,8 @@ class Entry(Section):
         short_form = {key: value for key, value in text.items() if key not in ("title", "default")}
         short_form["description"] = f"Short for `{{{cls.short_key}: …}}`."
         # The short key says which kind of entry a mapping is, even where the model has a default for it.
-        resolved["required"] = sorted({*resolved.get("required", []), cls.short_key})
+        if cls.short_needed:
+            resolved["required"] = sorted({*resolved.get("required", []), cls.short_key})
         mapping = dict(resolved)
         resolved.clear()
         resolved["anyOf"] = [short_form, mapping]

@@ -1,0 +1,19 @@
+"""Where agents.yaml names its models: every place, in one list, for whoever builds, checks or counts them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runtime.config.model import Config
+from runtime.config.model.chat import ModelTitle
+from runtime.config.source import Path
+
+
+def model_uses(config: Config) -> Iterator[tuple[str, Path]]:
+    """Yield the name of each model that is used, and where; a name that stands twice comes twice."""
+    for key, agent in config.agents.items():
+        yield agent.model, ("agents", key, "model")
+    for index, choice in enumerate(config.chat.composer.models):
+        yield choice.model, ("chat", "composer", "models", index, "model")
+    if isinstance(config.chat.title, ModelTitle):
+        yield config.chat.title.model, ("chat", "title", "model")
