@@ -1,0 +1,1 @@
+"""The paper itself, which both newsrooms use."""
