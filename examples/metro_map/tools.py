@@ -1,29 +1,15 @@
-"""What the guide can do, what a click on a line does, and what the page may ask for."""
+"""What the guide can do, what a click on a line does, and what can be mentioned with `@`."""
 
-from datetime import datetime
 from typing import Any
 
 from agents import RunContextWrapper
-from app.metro import LINES, describe, find, lines_of, route
+from app.metro import LINES, describe, find, route
 from chatkit.actions import Action
-from chatkit.agents import ThreadItemConverter
-from chatkit.types import (
-    Annotation,
-    AssistantMessageContent,
-    AssistantMessageItem,
-    EntitySource,
-    ThreadItemDoneEvent,
-    ThreadItemReplacedEvent,
-    UserMessageTagContent,
-    WidgetItem,
-)
-from fastapi import APIRouter
-from openai.types.responses import ResponseInputTextParam
+from chatkit.types import EntitySource, ThreadItemReplacedEvent, WidgetItem
 
 from runtime import RuntimeContext
 
 Context = RunContextWrapper[RuntimeContext]
-router = APIRouter(prefix="/metro")
 
 
 async def plan_route(ctx: Context, start: str, end: str) -> list[str]:
@@ -33,15 +19,8 @@ async def plan_route(ctx: Context, start: str, end: str) -> list[str]:
     for station in map(describe, way):
         text += f"{' > ' if text else ''}{station['name']}"
         source = EntitySource(id=station["id"], title=station["name"], icon="map-pin", group="Stations")
-        sources.append(Annotation(source=source, index=len(text)))
-    content = AssistantMessageContent(text=text, annotations=sources)
-    item = AssistantMessageItem(
-        id=ctx.context.generate_id("message"),
-        thread_id=ctx.context.thread.id,
-        created_at=datetime.now(),
-        content=[content],
-    )
-    await ctx.context.stream(ThreadItemDoneEvent(item=item))
+        sources.append((source, len(text)))
+    await ctx.context.say(text, sources)
     return way
 
 
@@ -59,15 +38,17 @@ async def look_at_line(ctx: Context, action: Action[str, Any], sender: WidgetIte
     await ctx.context.effect("map.focus", {"stations": LINES[line]})
 
 
-class Converter(ThreadItemConverter):
-    """Tells the model the lines of a station that the user has tagged with `@`."""
-
-    async def tag_to_message_content(self, tag: UserMessageTagContent) -> ResponseInputTextParam:
-        station = f"<STATION id={tag.id!r} lines={', '.join(lines_of(tag.id))!r}>{tag.text}</STATION>"
-        return ResponseInputTextParam(type="input_text", text=station)
-
-
-@router.get("/stations")
-async def stations(q: str = "") -> list[dict[str, Any]]:
+def search(query: str, context: Any) -> list[dict[str, Any]]:
     """What the page offers as the user types `@`."""
-    return find(q)
+    return [entity(station) for station in find(query)]
+
+
+def lookup(station: str, context: Any) -> dict[str, Any]:
+    """What is known of a station that the user has tagged."""
+    return entity(describe(station))
+
+
+def entity(station: dict[str, Any]) -> dict[str, Any]:
+    """A station as something that can be mentioned."""
+    lines = {"lines": ", ".join(station["lines"])}
+    return {"id": station["id"], "title": station["name"], "group": "Stations", "icon": "map-pin", "data": lines}

@@ -1,18 +1,13 @@
-"""What the newsroom's agents can do, and what the page may ask for."""
+"""What the newsroom's agents can do, and what can be mentioned with `@`."""
 
 from typing import Any
 
 from agents import RunContextWrapper
 from app.paper import article, events, find, search
-from chatkit.agents import ThreadItemConverter
-from chatkit.types import UserMessageTagContent
-from fastapi import APIRouter, HTTPException, Request
-from openai.types.responses import ResponseInputTextParam
 
 from runtime import RuntimeContext
 
 Context = RunContextWrapper[RuntimeContext]
-router = APIRouter(prefix="/news")
 
 
 async def search_articles(topic: str) -> list[dict[str, Any]]:
@@ -31,27 +26,16 @@ async def show_events(ctx: Context, day: str) -> None:
     await ctx.context.show_widget("events", {"day": day, "events": events(day)})
 
 
-class Converter(ThreadItemConverter):
-    """Tells the model what stands in an article that the reader has tagged with `@`."""
-
-    async def tag_to_message_content(self, tag: UserMessageTagContent) -> ResponseInputTextParam:
-        found = article(tag.id)
-        text = f"<ARTICLE id={tag.id!r} author={found['author']!r}>{found['title']}: {found['text']}</ARTICLE>"
-        return ResponseInputTextParam(type="input_text", text=text)
+def entity(found: dict[str, Any]) -> dict[str, Any]:
+    """An article as something that can be mentioned."""
+    return {"id": found["id"], "title": found["title"], "group": found["topic"], "icon": "document", "data": found}
 
 
-@router.get("/articles")
-async def articles(q: str = "") -> list[dict[str, Any]]:
+def search_titles(query: str, context: Any) -> list[dict[str, Any]]:
     """What the page offers as the reader types `@`."""
-    return find(q)
+    return [entity(found) for found in find(query)]
 
 
-@router.get("/articles/{article_id}/preview")
-async def preview(article_id: str, request: Request) -> dict[str, Any]:
-    """What the page shows when the pointer rests on a tagged article."""
-    try:
-        shown = await request.app.state.runtime.widgets["preview"].arender(article(article_id))
-    except KeyError:
-        raise HTTPException(404) from None
-    drawn: dict[str, Any] = shown.model_dump(exclude_none=True)
-    return drawn
+def lookup(article_id: str, context: Any) -> dict[str, Any] | None:
+    """What is known of an article that the reader has tagged, or points at."""
+    return entity(found) if (found := article(article_id)) else None

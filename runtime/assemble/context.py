@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,15 +17,19 @@ from typing import Any, Literal
 from chatkit.agents import AgentContext, ClientToolCall
 from chatkit.server import stream_widget
 from chatkit.types import (
+    Annotation,
     AssistantMessageContent,
     AssistantMessageItem,
     ClientEffectEvent,
+    EntitySource,
+    FileSource,
     HiddenContextItem,
     NoticeEvent,
     ProgressUpdateEvent,
     ThreadItemAddedEvent,
     ThreadItemDoneEvent,
     ThreadStreamEvent,
+    URLSource,
 )
 from chatkit.widgets import WidgetRoot
 from pydantic import ConfigDict, PrivateAttr
@@ -51,6 +55,9 @@ class Asked:
 
     call: ClientToolCall
     call_id: str | None
+
+
+Source = URLSource | FileSource | EntitySource
 
 
 class Outbox:
@@ -79,6 +86,7 @@ class Surroundings:
     asked: list[Asked] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
     answer: bool = False
+    sources: list[Source] = field(default_factory=list)
 
 
 class RuntimeContext(AgentContext[Any]):
@@ -145,15 +153,24 @@ class RuntimeContext(AgentContext[Any]):
         )
         await self.stream(ThreadItemDoneEvent(item=item))
 
-    async def say(self, text: str) -> None:
-        """Send an assistant message of your own words."""
+    async def say(self, text: str, sources: Sequence[Source | tuple[Source, int]] = ()) -> None:
+        """Send an assistant message of your own words, with the sources that it rests on.
+
+        A source stands at the end of the text, or, as `(source, index)`, behind so many characters of it.
+        """
+        placed = [source if isinstance(source, tuple) else (source, len(text)) for source in sources]
+        cited = [Annotation(source=source, index=index) for source, index in placed]
         item = AssistantMessageItem(
             id=self.generate_id("message"),
             thread_id=self.thread.id,
             created_at=datetime.now(UTC),
-            content=[AssistantMessageContent(text=text)],
+            content=[AssistantMessageContent(text=text, annotations=cited)],
         )
         await self.stream(ThreadItemDoneEvent(item=item))
+
+    def cite(self, *sources: Source) -> None:
+        """Show sources with the model's next message: URLs, files or entities, as `chatkit.types` has them."""
+        self._around.sources += sources
 
     async def answer(self) -> None:
         """Let the agents answer once this action's handler is done, as if the user had written something."""

@@ -21,6 +21,7 @@ from runtime.assemble.kept import Kept
 from runtime.assemble.models import Models, build_models, run_config
 from runtime.assemble.objects import MixConverter, Objects, Widgets
 from runtime.assemble.problems import Problem, Problems
+from runtime.assemble.tags import BuiltTags, build_tags
 from runtime.assemble.title import WriteTitle, build_title
 from runtime.assemble.tools import BuiltTool, Tools, build_tools
 from runtime.assemble.widgets import BuiltWidget
@@ -60,6 +61,7 @@ class Snapshot:
     entrance: Entrance
     prefaces: Mapping[str, Template]
     errors: Mapping[str, Template]
+    tags: BuiltTags | None
     run_config: RunConfig
     partial_images: int | None
 
@@ -115,6 +117,7 @@ def build(
         entrance=build_entrance(config, shells.agents, models, tools.built, code, found),
         prefaces={key: Template.parse(agent.preface) for key, agent in config.agents.items() if agent.preface},
         errors={kind: Template.parse(text) for kind, text in config.chat.errors if text},
+        tags=build_tags(config.chat.tags, code, widgets.get, found),
         run_config=run_config(),
         partial_images=_partial_images(tools.built),
     )

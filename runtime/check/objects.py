@@ -56,6 +56,13 @@ def _check_entry(verdicts: Verdicts, use: Use, thing: Thing) -> None:
     _check_called(verdicts, use, thing, "a function of the turn's context", 1, "it is called as `choose(context)`")
 
 
+def _check_tags(verdicts: Verdicts, use: Use, thing: Thing) -> None:
+    what = {"python": "resolve(tag, context)", "search": "search(query, context)"}.get(
+        str(use.path[-1]), "lookup(id, context)"
+    )
+    _check_called(verdicts, use, thing, "a function of two arguments", 2, f"it is called as `{what}`")
+
+
 def _check_instructions(verdicts: Verdicts, use: Use, thing: Thing) -> None:
     wanted, called = "a string or a function", "instructions are called as `instructions(context, agent)`"
     if thing.kind == "literal" and thing.name == "str":
@@ -126,6 +133,7 @@ _CHECKS: Mapping[Role, Check] = {
     "title": _check_title,
     "context": _check_context,
     "entry": _check_entry,
+    "tags": _check_tags,
     "instructions": _check_instructions,
     "context_class": _check_context_class,
     "converter": _check_converter,

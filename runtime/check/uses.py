@@ -21,7 +21,7 @@ from runtime.config.named import model_uses
 from runtime.config.source import Path
 from runtime.diagnostics import Severity
 
-Callable = Literal["tool", "factory", "instructions", "widget", "action", "model", "title", "context", "entry"]
+Callable = Literal["tool", "factory", "instructions", "widget", "action", "model", "title", "context", "entry", "tags"]
 Object = Literal["context_class", "converter", "route", "state", "store"]
 Role = Callable | Object
 
@@ -106,6 +106,9 @@ def _objects(config: Config) -> Iterator[Use]:
         yield Use(config.chat.title.python, ("chat", "title", "python"), "title")
     if isinstance(config.entry, PythonEntry):
         yield Use(config.entry.python, ("entry", "python"), "entry")
+    for key in ("python", "search", "lookup"):
+        if config.chat.tags is not None and (path := getattr(config.chat.tags, key)) is not None:
+            yield Use(path, ("chat", "tags", key), "tags")
     if config.context is not None:
         yield Use(config.context, ("context",), "context")
     if config.context_class is not None:

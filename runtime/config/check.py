@@ -46,6 +46,7 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
         _check_handoffs(config, agent, key, found)
     _check_tool_targets(config, found)
     _check_actions(config, found)
+    _check_tags(config, found)
     for name, path in model_uses(config):
         if path[0] != "agents":
             _check_model_name(config, name, path, found)
@@ -171,6 +172,19 @@ def _check_actions(config: Config, found: Findings) -> None:
         if isinstance(action, WidgetAction) and not _is_widget(config.widgets, action.widget):
             message = f"there is no widget {action.widget!r}"
             found.report("A208", ("actions", key, "widget"), message, suggest(action.widget, config.widgets))
+
+
+def _check_tags(config: Config, found: Findings) -> None:
+    tags = config.chat.tags
+    if tags is None:
+        return
+    if tags.preview is not None and not _is_widget(config.widgets, tags.preview):
+        message = f"there is no widget {tags.preview!r}"
+        found.report("A208", ("chat", "tags", "preview"), message, suggest(tags.preview, config.widgets))
+    ids = [entity.id for entity in tags.entities]
+    for index, name in enumerate(ids):
+        if name in ids[:index]:
+            found.report("A209", ("chat", "tags", "entities", index, "id"), f"two entities have the id {name!r}")
 
 
 def _is_widget(widgets: Mapping[str, object], name: str) -> bool:

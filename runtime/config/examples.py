@@ -126,6 +126,21 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
         "models": [["default", {"model": "careful", "label": "Thorough"}]],
         "tools": [[{"id": "search", "label": "Search the web", "icon": "globe", "tool": "search"}]],
     },
+    "Entity": {
+        "id": ["old_town"],
+        "title": ["Old Town"],
+        "group": ["Stations"],
+        "icon": ["map-pin"],
+        "data": [{"line": "red"}],
+    },
+    "Tags": {
+        "python": ["app.tags:resolve"],
+        "entities": [[{"id": "old_town", "title": "Old Town", "data": {"line": "red"}}]],
+        "search": ["app.tags:search"],
+        "lookup": ["app.tags:lookup"],
+        "text": ["<STATION id='{{ id }}' line='{{ data.line }}'>{{ title }}</STATION>"],
+        "preview": ["station", "widgets/station.widget"],
+    },
     "Header": {"title": ["Trailhead"]},
     "Disclaimer": {"text": ["Answers may be wrong."]},
     "FontSource": {

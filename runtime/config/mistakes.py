@@ -44,7 +44,7 @@ _OWN_KEYS = "a key of your own begins with 'x-'; what belongs to a section is in
 _OLD_BOOLEANS = ("yes", "no", "on", "off", "Yes", "No", "On", "Off")
 _LATER = frozenset({"include", "profiles", "guardrails", "mcp", "auth", "telemetry"})
 _LATER_INSIDE = {
-    "chat": frozenset({"attachments", "dictation", "tags"}),
+    "chat": frozenset({"attachments", "dictation"}),
     "agents": frozenset({"guardrails", "output"}),
     "tools": frozenset({"openapi", "mcp", "needs_approval"}),
     "models": frozenset({"fallback"}),

@@ -30,6 +30,7 @@ SCOPES: dict[str, frozenset[str]] = {
     "agents.*.instructions": _TURN,
     "agents.*.preface": _TURN,
     "entry.*.when": _TURN | {"tool", "model"},
+    "chat.tags.text": _TURN | {"id", "title", "group", "icon", "data"},
     "chat.errors.*": _TURN | {"reference"},
     "tools.*.progress": _TURN | {"args"},
     "actions.*.message": _TURN | {"payload"},
@@ -51,6 +52,10 @@ def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, 
         if isinstance(route, Route) and isinstance(route.when, str):
             check.texts(route.when, ("entry", index, "when"), SCOPES["entry.*.when"])
     check.texts(config.chat.errors.model_dump(exclude_none=True), ("chat", "errors"), SCOPES["chat.errors.*"])
+    if (tags := config.chat.tags) is not None:
+        check.texts(tags.text, ("chat", "tags", "text"), SCOPES["chat.tags.text"])
+        if tags.preview is not None and _is_file(config, tags.preview):
+            check.widget_file(tags.preview, ("chat", "tags", "preview"))
     for name, tool in config.tools.items():
         check.texts(getattr(tool, "progress", None), ("tools", name, "progress"), SCOPES["tools.*.progress"])
         if isinstance(tool, WidgetTool) and _is_file(config, tool.widget):

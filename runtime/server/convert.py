@@ -6,6 +6,8 @@ import copy
 import json
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, cast
 
 from agents import TResponseInputItem
@@ -21,13 +23,26 @@ from chatkit.types import (
 )
 from openai.types.responses import ResponseInputContentParam, ResponseInputTextParam
 
+from runtime.assemble.context import RuntimeContext
 from runtime.assemble.objects import OwnConverter
+from runtime.assemble.tags import BuiltTags
 from runtime.config.model.chat import History
 from runtime.stores.store import ModelItem
 
 UNANSWERED = "The call was not answered: the conversation went on without its result."
 _CHARACTERS_PER_TOKEN = 4
 _IMAGE_TOKENS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """The turn whose input is being converted: what a converter may know of it."""
+
+    context: RuntimeContext
+    tags: BuiltTags | None
+
+
+answering: ContextVar[Answering | None] = ContextVar("answering", default=None)
 
 
 class RuntimeConverter(ThreadItemConverter):
@@ -50,7 +65,11 @@ class RuntimeConverter(ThreadItemConverter):
         return cast(TResponseInputItem, {"role": "user", "content": "".join(part.text for part in item.content)})
 
     async def tag_to_message_content(self, tag: UserMessageTagContent) -> ResponseInputContentParam:
-        """Tell the model what a tag stands for."""
+        """Tell the model what a tag stands for: what `chat.tags` says, else what the browser says."""
+        turn = answering.get()
+        told = await turn.tags.tell(tag, turn.context) if turn is not None and turn.tags is not None else None
+        if told is not None:
+            return ResponseInputTextParam(type="input_text", text=told)
         known = json.dumps({"id": tag.id, "text": tag.text, "group": tag.group, "data": tag.data}, ensure_ascii=False)
         return ResponseInputTextParam(type="input_text", text=f"@{tag.text} stands for {known}")
 

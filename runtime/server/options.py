@@ -29,6 +29,7 @@ def component_options(config: Config, url: str) -> dict[str, Any]:
         "frameTitle": chat.frame_title,
         "theme": _camel(chat.theme) if chat.theme is not None else None,
         "disclaimer": _camel(chat.disclaimer) if chat.disclaimer is not None else None,
+        "entities": {"showComposerMenu": True} if chat.tags is not None and chat.tags.menu else None,
         "commands": {"enabled": True} if chat.composer.commands else None,
     }
     return {name: value for name, value in options.items() if value is not None}

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from runtime.assemble.snapshot import Snapshot
 from runtime.errors import RequestError
 from runtime.server.chat import RuntimeServer, Streaming
+from runtime.server.entities import EntityRoutes
 from runtime.server.options import component_options
 from runtime.server.request import Caller
 from runtime.server.respond import EventStreamResponse, check_media_type, read_body
@@ -45,6 +46,10 @@ class Site:
         # The project's routes find the project under `request.app.state`, as they do in the app around them.
         self._routes.state = state
         self._routes.add_route(f"{self.path}/options.json", self._options, methods=["GET"])
+        entities = EntityRoutes(snapshot)
+        self._routes.add_route(f"{self.path}/entities", entities.search, methods=["GET"])
+        self._routes.add_route(f"{self.path}/entities/{{id}}", entities.read, methods=["GET"])
+        self._routes.add_route(f"{self.path}/entities/{{id}}/preview", entities.preview, methods=["GET"])
         for router in snapshot.routers:
             self._routes.include_router(router)
         self._routes.add_exception_handler(HTTPException, http_error)

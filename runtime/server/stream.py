@@ -16,6 +16,7 @@ from typing import Any, cast
 from agents import RunResultStreaming
 from chatkit.agents import ResponseStreamConverter, _convert_annotation, _convert_content
 from chatkit.types import (
+    Annotation,
     AssistantMessageContent,
     AssistantMessageContentPartAdded,
     AssistantMessageContentPartAnnotationAdded,
@@ -208,9 +209,10 @@ class RunEvents:
         if item.type == "message":
             self._ids.setdefault(item.id, new_id("message"))
             done = await self._message(item)
+            cited = self._cite(done)
             # The next message may come under the same id, and without an `added` of its own.
             del self._ids[item.id]
-            return [ThreadItemDoneEvent(item=done)]
+            return [*cited, ThreadItemDoneEvent(item=done)]
         image = self.context.generated_image_item
         if item.type == "image_generation_call" and item.result and image is not None:
             url = await self.converter.base64_image_to_url(image_id=item.id, base64_image=item.result)
@@ -218,6 +220,23 @@ class RunEvents:
             self.context.generated_image_item = None
             return [ThreadItemDoneEvent(item=image)]
         return []
+
+    def _cite(self, item: AssistantMessageItem) -> list[Event]:
+        """Give a message the sources that tools have named since the one before, at the end of its text."""
+        sources = self.context._around.sources
+        if not sources or not item.content:
+            return []
+        part, at = item.content[-1], len(item.content) - 1
+        events: list[Event] = []
+        for source in sources:
+            annotation = Annotation(source=source, index=len(part.text))
+            added = AssistantMessageContentPartAnnotationAdded(
+                content_index=at, annotation_index=len(part.annotations), annotation=annotation
+            )
+            part.annotations.append(annotation)
+            events += self._updated(item.id, added)
+        sources.clear()
+        return events
 
     async def _partial_image(self, data: Any) -> list[Event]:
         item = self.context.generated_image_item

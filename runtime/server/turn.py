@@ -34,7 +34,7 @@ from runtime.assemble.context import Asked, Outbox, RuntimeContext, Surroundings
 from runtime.assemble.entrance import Starter
 from runtime.assemble.snapshot import Snapshot
 from runtime.live import Lease
-from runtime.server.convert import to_model_input, with_preface
+from runtime.server.convert import Answering, answering, to_model_input, with_preface
 from runtime.server.failure import error_event
 from runtime.server.record import Recorder, to_the_end
 from runtime.server.request import Caller
@@ -230,6 +230,7 @@ class Turn:
         """Let the agents answer a thread that holds these items, oldest first."""
         config = self.snapshot.config
         starter = await self._starter(items)
+        answering.set(Answering(self.context, self.snapshot.tags))
         model_input = await to_model_input(self.snapshot.converter, items, config.chat.history)
         preface = self.snapshot.prefaces.get(starter.key)
         if preface is not None:

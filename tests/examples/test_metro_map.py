@@ -34,7 +34,7 @@ async def play(caller: Caller) -> None:
     click = {"thread_id": thread_id, "item_id": lines["id"], "action": action}
     await caller.chat("the blue one", "threads.custom_action", click)
     await caller.chat("what is kept", "items.list", {"thread_id": thread_id, "order": "asc", "limit": 100})
-    await caller.get("as one types", "/metro/stations?q=gard")
+    await caller.get("as one types", "/chatkit/entities?q=gard")
 
 
 METRO = Pair("metro_map", "METRO", Path(__file__).with_name("metro_script.yaml"), play)

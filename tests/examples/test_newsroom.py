@@ -32,9 +32,8 @@ async def play(caller: Caller) -> None:
     tag = {"type": "input_tag", "id": "a3", "text": "The bridge is closed", "data": {}, "interactive": True}
     await say("what about ", "a tag", tags=[tag])
     await caller.chat("what is kept", "items.list", {"thread_id": thread_id, "order": "asc", "limit": 100})
-    await caller.get("as one types", "/news/articles?q=tram")
-    await caller.get("a preview", "/news/articles/a1/preview")
-    await caller.get("a preview of nothing", "/news/articles/a9/preview")
+    await caller.get("as one types", "/chatkit/entities?q=tram")
+    await caller.get("a preview", "/chatkit/entities/a1/preview")
 
 
 NEWS = Pair("newsroom", "NEWS", Path(__file__).with_name("news_script.yaml"), play)

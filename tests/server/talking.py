@@ -145,6 +145,7 @@ class Client:
         return self.request("POST", path or self.path, body, headers)
 
     def request(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Exchange:
+        path, _, query = path.partition("?")
         named = {"host": "test", "content-type": "application/json", **self.headers, **(headers or {})}
         scope = {
             "type": "http",
@@ -155,7 +156,7 @@ class Client:
             "path": path,
             "raw_path": path.encode(),
             "root_path": "",
-            "query_string": b"",
+            "query_string": query.encode(),
             "headers": [(name.lower().encode(), value.encode()) for name, value in named.items()],
             "client": ("127.0.0.1", 50000),
             "server": ("test", 80),

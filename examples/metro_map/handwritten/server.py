@@ -125,6 +125,17 @@ class MetroServer(ChatKitServer[dict[str, Any]]):
         yield ClientEffectEvent(name="map.focus", data={"stations": LINES[line]})
 
 
+def entity(station: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": station["id"],
+        "title": station["name"],
+        "group": "Stations",
+        "icon": "map-pin",
+        "data": {"lines": ", ".join(station["lines"])},
+        "interactive": True,
+    }
+
+
 def create_app(model: str | Model = "gpt-4.1-mini") -> FastAPI:
     app = FastAPI(title="Metro Map")
     server = MetroServer(model)
@@ -136,9 +147,9 @@ def create_app(model: str | Model = "gpt-4.1-mini") -> FastAPI:
             return StreamingResponse(result, media_type="text/event-stream")
         return Response(content=result.json, media_type="application/json")
 
-    @app.get("/metro/stations")
-    async def stations(q: str = "") -> list[dict[str, Any]]:
+    @app.get("/chatkit/entities")
+    async def entities(q: str = "") -> dict[str, Any]:
         """What the page offers as the user types `@`."""
-        return find(q)
+        return {"entities": [entity(station) for station in find(q)]}
 
     return app

@@ -20,12 +20,9 @@ def search(topic: str) -> list[dict[str, Any]]:
     return [article for article in ARTICLES if article["topic"] == topic]
 
 
-def article(article_id: str) -> dict[str, Any]:
-    """One article. Raise KeyError."""
-    for found in ARTICLES:
-        if found["id"] == article_id:
-            return found
-    raise KeyError(article_id)
+def article(article_id: str) -> dict[str, Any] | None:
+    """One article, or None."""
+    return next((found for found in ARTICLES if found["id"] == article_id), None)
 
 
 def find(text: str) -> list[dict[str, Any]]:

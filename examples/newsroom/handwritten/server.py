@@ -73,6 +73,8 @@ def build_reporters(model: str | Model) -> dict[str, Reporter]:
 class NewsConverter(ThreadItemConverter):
     async def tag_to_message_content(self, tag: UserMessageTagContent) -> ResponseInputTextParam:
         found = article(tag.id)
+        if found is None:
+            return ResponseInputTextParam(type="input_text", text=f"@{tag.text}")
         text = f"<ARTICLE id={tag.id!r} author={found['author']!r}>{found['title']}: {found['text']}</ARTICLE>"
         return ResponseInputTextParam(type="input_text", text=text)
 
@@ -110,6 +112,11 @@ class NewsServer(ChatKitServer[dict[str, Any]]):
             yield ErrorEvent(message=f"Unknown action {action.type}", allow_retry=False)
 
 
+def entity(found: dict[str, Any]) -> dict[str, Any]:
+    shown = {"id": found["id"], "title": found["title"], "group": found["topic"], "icon": "document"}
+    return {**shown, "data": found, "interactive": True}
+
+
 def create_app(model: str | Model = "gpt-4.1-mini") -> FastAPI:
     app = FastAPI(title="Newsroom")
     server = NewsServer(model)
@@ -121,17 +128,17 @@ def create_app(model: str | Model = "gpt-4.1-mini") -> FastAPI:
             return StreamingResponse(result, media_type="text/event-stream")
         return Response(content=result.json, media_type="application/json")
 
-    @app.get("/news/articles")
-    async def articles(q: str = "") -> list[dict[str, Any]]:
+    @app.get("/chatkit/entities")
+    async def entities(q: str = "") -> dict[str, Any]:
         """What the page offers as the reader types `@`."""
-        return find(q)
+        return {"entities": [entity(found) for found in find(q)]}
 
-    @app.get("/news/articles/{article_id}/preview")
+    @app.get("/chatkit/entities/{article_id}/preview")
     async def preview(article_id: str) -> dict[str, Any]:
         """What the page shows when the pointer rests on a tagged article."""
-        try:
-            return preview_card(article(article_id)).model_dump(exclude_none=True)
-        except KeyError:
-            raise HTTPException(404) from None
+        found = article(article_id)
+        if found is None:
+            raise HTTPException(404)
+        return {"preview": preview_card(found).model_dump(exclude_none=True)}
 
     return app

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, Tag
 
 from runtime.config.model.surface import Composer, Disclaimer, Header, HistoryPanel, Theme
+from runtime.config.model.tags import Tags
 from runtime.config.model.types import Entry, ImportPath, Section, by_key
 
 LOCALE_PATTERN = r"^[a-z]{2,3}(-[A-Za-z0-9]{2,4})?$"
@@ -113,6 +114,8 @@ class Chat(Section):
     """Whether an answer can be asked for again; a request is answered all the same."""
     auto_scroll: bool = False
     """Whether the thread follows an answer while it is written."""
+    tags: Tags | None = None
+    """What a user may mention with `@`: a function that resolves mentions, or a list of entities."""
     errors: Errors = Field(default_factory=Errors)
     """What the user is told when an answer fails; words of our own where left out."""
     history: History = Field(default_factory=History)
