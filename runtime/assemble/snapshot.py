@@ -14,6 +14,7 @@ from fastapi import APIRouter
 
 from runtime.assemble.actions import BuiltAction, build_actions
 from runtime.assemble.agents import AgentShells
+from runtime.assemble.approvals import BuiltApproval
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext
 from runtime.assemble.entrance import Entrance, build_entrance
@@ -62,6 +63,7 @@ class Snapshot:
     prefaces: Mapping[str, Template]
     errors: Mapping[str, Template]
     tags: BuiltTags | None
+    approvals: Mapping[str, BuiltApproval]
     run_config: RunConfig
     partial_images: int | None
 
@@ -118,6 +120,7 @@ def build(
         prefaces={key: Template.parse(agent.preface) for key, agent in config.agents.items() if agent.preface},
         errors={kind: Template.parse(text) for kind, text in config.chat.errors if text},
         tags=build_tags(config.chat.tags, code, widgets.get, found),
+        approvals={built.tool.name: built.approval for built in tools.built.values() if built.approval is not None},
         run_config=run_config(),
         partial_images=_partial_images(tools.built),
     )

@@ -7,7 +7,7 @@ import inspect
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast, get_args, get_origin
 
 from agents import FunctionTool, Tool, UserError, function_tool
@@ -15,6 +15,7 @@ from agents.strict_schema import ensure_strict_json_schema
 from agents.tool_context import ToolContext
 from jsonschema import Draft202012Validator
 
+from runtime.assemble.approvals import BuiltApproval, build_approval
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext, current_call_id, scope_of
 from runtime.assemble.hosted import build_hosted
@@ -34,11 +35,13 @@ AgentToolFactory = Callable[[str, declared.AgentTool], FunctionTool]
 
 @dataclass(frozen=True, slots=True)
 class BuiltTool:
-    """A tool, and whether the turn ends after it; `client` says that it runs in the browser."""
+    """A tool, and whether the turn ends after it; `client` says that it runs in the browser; `approval`, how the
+    user is asked before a call."""
 
     tool: Tool
     stop: bool = False
     client: bool = False
+    approval: BuiltApproval | None = None
 
 
 @dataclass(slots=True)
@@ -60,6 +63,15 @@ class Tools:
 
     def build(self, name: str, entry: declared.Tool) -> BuiltTool:
         """Build one declared tool under its name. Raise BuildError or ResolveError."""
+        built = self._build(name, entry)
+        approval = build_approval(getattr(entry, "needs_approval", False), self.code)
+        if approval is not None and isinstance(built.tool, FunctionTool):
+            tool = copy.copy(built.tool)
+            tool.needs_approval = approval.wanted
+            return replace(built, tool=tool, approval=approval)
+        return built
+
+    def _build(self, name: str, entry: declared.Tool) -> BuiltTool:
         match entry:
             case declared.PythonTool() | declared.FactoryTool():
                 return self._python(name, entry)
@@ -79,8 +91,6 @@ class Tools:
         tool = self._resolve(name, entry)
         if not isinstance(tool, FunctionTool):
             return BuiltTool(tool, entry.stop)
-        if tool.needs_approval:
-            raise BuildError(f"tool {tool.name!r} needs approval, which this version can't ask for", code="A327")
         tool = copy.copy(tool)
         tool.name = name or tool.name
         tool.description = entry.description if entry.description is not None else tool.description

@@ -63,6 +63,10 @@ def _check_tags(verdicts: Verdicts, use: Use, thing: Thing) -> None:
     _check_called(verdicts, use, thing, "a function of two arguments", 2, f"it is called as `{what}`")
 
 
+def _check_approval(verdicts: Verdicts, use: Use, thing: Thing) -> None:
+    _check_called(verdicts, use, thing, "a function", 2, "it is called as `needs_approval(ctx, args)`")
+
+
 def _check_instructions(verdicts: Verdicts, use: Use, thing: Thing) -> None:
     wanted, called = "a string or a function", "instructions are called as `instructions(context, agent)`"
     if thing.kind == "literal" and thing.name == "str":
@@ -134,6 +138,7 @@ _CHECKS: Mapping[Role, Check] = {
     "context": _check_context,
     "entry": _check_entry,
     "tags": _check_tags,
+    "approval": _check_approval,
     "instructions": _check_instructions,
     "context_class": _check_context_class,
     "converter": _check_converter,

@@ -30,7 +30,6 @@ def check_tool(verdicts: Verdicts, use: Use, thing: Thing) -> None:
     elif thing.kind == "function":
         _check_function(verdicts, use, thing)
     elif thing.kind == "tool":
-        _check_options(verdicts, use, thing)
         _check_name(verdicts, use, thing)
         if not thing.decorated:
             _check_bound(verdicts, use, thing, parameters_of(verdicts.things, thing))
@@ -112,16 +111,6 @@ def options_of(thing: Thing) -> dict[str, ast.expr] | None:
     """Return the options that a @function_tool is made with; None where they can't be read."""
     found = {} if thing.call is None else {keyword.arg: keyword.value for keyword in thing.call.keywords}
     return None if None in found else {name: value for name, value in found.items() if name is not None}
-
-
-def _check_options(verdicts: Verdicts, use: Use, thing: Thing) -> None:
-    value = (options_of(thing) or {}).get("needs_approval")
-    asks = isinstance(value, ast.Lambda) or (isinstance(value, ast.Constant) and bool(value.value))
-    if isinstance(value, ast.Name) and thing.module is not None:
-        asks = verdicts.things.value(thing.module, value).kind == "function"
-    if value is not None and asks and thing.module is not None:
-        message = f"{use.text!r} needs approval, which this version can't ask for"
-        verdicts.at_node(use, "A327", thing.module, value, message, "let it ask with a widget, and act in an action")
 
 
 def _check_bound(verdicts: Verdicts, use: Use, thing: Thing, parameters: list[Parameter] | None) -> None:

@@ -10,6 +10,7 @@ from runtime.check.subject import Subject
 from runtime.config.model import Config
 from runtime.config.model.actions import PythonAction
 from runtime.config.model.agents import PythonInstructions
+from runtime.config.model.approvals import Approval
 from runtime.config.model.chat import PythonTitle
 from runtime.config.model.entry import PythonEntry
 from runtime.config.model.models import PythonModel
@@ -21,7 +22,9 @@ from runtime.config.named import model_uses
 from runtime.config.source import Path
 from runtime.diagnostics import Severity
 
-Callable = Literal["tool", "factory", "instructions", "widget", "action", "model", "title", "context", "entry", "tags"]
+Callable = Literal[
+    "tool", "factory", "instructions", "widget", "action", "model", "title", "context", "entry", "tags", "approval"
+]
 Object = Literal["context_class", "converter", "route", "state", "store"]
 Role = Callable | Object
 
@@ -86,6 +89,9 @@ def _tools(config: Config) -> Iterator[Use]:
             yield Use(tool.python, (*at, "python"), "tool", tool.with_, (*at, "with"), name)
         elif isinstance(tool, FactoryTool):
             yield Use(tool.factory, (*at, "factory"), "factory", tool.with_, (*at, "with"), name)
+        approval = getattr(tool, "needs_approval", False)
+        if isinstance(approval, Approval) and approval.python is not None:
+            yield Use(approval.python, (*at, "needs_approval", "python"), "approval")
     for key, agent in config.agents.items():
         for index, reference in enumerate(agent.tools):
             if reference not in config.tools and is_path.match(reference):

@@ -72,7 +72,6 @@ CODES: dict[str, str] = {
     "A324": "an import path that leads to something of the wrong kind",
     "A325": "an argument in `with` that the tool does not have",
     "A326": "a tool that has no strict schema",
-    "A327": "a tool that asks for approval, which this version can't do",
     "A328": "a tool whose own name the models refuse",
     "A329": "a module that is imported by a computed name",
     "A330": "a thread or process that is started when a module is imported",

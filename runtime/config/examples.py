@@ -65,6 +65,16 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
     "_Tool": {
         "description": ["Look up the weather of a city."],
         "progress": ["Asking about the weather in {{ args.city }}"],
+        "needs_approval": [True, "{{ args.amount > 100 }}", {"when": True, "title": "Refund {{ args.order_id }}?"}],
+    },
+    "Approval": {
+        "when": [True, "{{ args.amount > 100 }}"],
+        "python": ["app.rules:is_risky"],
+        "title": ["Refund {{ args.amount }} euros?"],
+        "text": ["The order is {{ args.order_id }}."],
+        "approve": ["Refund"],
+        "deny": ["Don't"],
+        "rejection": ["The user did not allow the refund."],
     },
     "_PythonTool": {"with": [{"currency": "EUR"}], "timeout": ["10s"]},
     "WidgetTool": {"widget": ["weather", "widgets/weather.widget"]},

@@ -46,7 +46,7 @@ _LATER = frozenset({"include", "profiles", "guardrails", "mcp", "auth", "telemet
 _LATER_INSIDE = {
     "chat": frozenset({"attachments", "dictation"}),
     "agents": frozenset({"guardrails", "output"}),
-    "tools": frozenset({"openapi", "mcp", "needs_approval"}),
+    "tools": frozenset({"openapi", "mcp"}),
     "models": frozenset({"fallback"}),
     "limits": frozenset({"audio", "requests", "concurrent_turns", "turn", "tokens"}),
     "server": frozenset({"workers", "playground"}),

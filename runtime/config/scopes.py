@@ -16,6 +16,7 @@ from runtime.config.interpolate import Interpolation
 from runtime.config.model import Config
 from runtime.config.model.actions import EffectAction, MessageAction, WidgetAction
 from runtime.config.model.agents import FileInstructions, InlineInstructions
+from runtime.config.model.approvals import Approval, approval_of
 from runtime.config.model.entry import Route
 from runtime.config.model.models import OpenAIModel, ScriptedModel
 from runtime.config.model.tools import WidgetTool
@@ -32,6 +33,7 @@ SCOPES: dict[str, frozenset[str]] = {
     "entry.*.when": _TURN | {"tool", "model"},
     "chat.tags.text": _TURN | {"id", "title", "group", "icon", "data"},
     "chat.errors.*": _TURN | {"reference"},
+    "tools.*.needs_approval": _TURN | {"args"},
     "tools.*.progress": _TURN | {"args"},
     "actions.*.message": _TURN | {"payload"},
     "actions.*.data": _TURN | {"payload"},
@@ -58,6 +60,9 @@ def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, 
             check.widget_file(tags.preview, ("chat", "tags", "preview"))
     for name, tool in config.tools.items():
         check.texts(getattr(tool, "progress", None), ("tools", name, "progress"), SCOPES["tools.*.progress"])
+        approval = approval_of(getattr(tool, "needs_approval", False))
+        if approval is not None:
+            _check_approval(check, tool, approval, ("tools", name, "needs_approval"))
         if isinstance(tool, WidgetTool) and _is_file(config, tool.widget):
             check.widget_file(tool.widget, ("tools", name, "widget"))
     for name, action in config.actions.items():
@@ -76,6 +81,13 @@ def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, 
             check.file(model.scripted, ("models", name, "scripted"))
         elif isinstance(model, OpenAIModel) and model.offline is not None:
             check.file(model.offline, ("models", name, "offline"))
+
+
+def _check_approval(check: _Check, tool: Any, approval: Approval, path: Path) -> None:
+    scope, is_long = SCOPES["tools.*.needs_approval"], isinstance(tool.needs_approval, Approval)
+    check.texts(approval.when, (*path, "when") if is_long else path, scope)
+    for key in ("title", "text"):
+        check.texts(getattr(approval, key), (*path, key), scope)
 
 
 def _is_file(config: Config, widget: str) -> bool:

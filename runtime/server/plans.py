@@ -42,6 +42,15 @@ from runtime.assemble.context import RuntimeContext
 from runtime.assemble.snapshot import Snapshot
 from runtime.config.template import TemplateError
 from runtime.errors import RequestError
+from runtime.server.approvals import (
+    ACTION,
+    GONE,
+    find_pending,
+    is_outdated,
+    pass_by,
+    read_decision,
+    redraw,
+)
 from runtime.server.convert import UNANSWERED
 from runtime.server.locks import ThreadLocks
 from runtime.server.outdated import GOES_ON, OUTDATED_TOOL, OutdatedWidget, has_action, lost_tool
@@ -115,6 +124,12 @@ class Planner:
     async def _continue(self, thread: ThreadMetadata, item: UserMessageItem, **events: Sequence[Event]) -> Plan:
         history = await self._history(thread.id)
         history, passed, gone = _pass_by_pending_calls(history)
+        waiting = find_pending(history)
+        if waiting is not None:
+            declined, replaced = pass_by(history, waiting[1], "passed")
+            history = [*(old for old in history if old.id != waiting[0].id), declined[-1]]
+            passed, gone = [*passed, *declined], [*gone, waiting[0].id]
+            events = {**events, "news": [*replaced, *events.get("news", ())]}
         await self._write(thread, [*passed, item], delete=gone)
         title_from = _text_of(item) if thread.title is None else None
         return self._answer(thread, [*history, item], title_from=title_from, **events)
@@ -179,6 +194,8 @@ class Planner:
         return self._answer(thread, kept, stale=stale)
 
     async def _action(self, thread_id: str, item_id: str | None, action: Action[str, Any]) -> Plan:
+        if action.type == ACTION:
+            return await self._approval(thread_id, action)
         try:
             thread, sender, built = await self.action_of(thread_id, item_id, action)
         except OutdatedWidget as outdated:
@@ -199,6 +216,33 @@ class Planner:
         said = UserMessageInput(content=item.content, attachments=[], inference_options=item.inference_options)
         check_message(said, self.snapshot.config)
         return await self._continue(thread, item, news=[ThreadItemDoneEvent(item=item)])
+
+    async def _approval(self, thread_id: str, action: Action[str, Any]) -> Plan:
+        """The user has said whether a call may be carried out; the last word of a run lets it go on."""
+        call_id, approved = read_decision(action.payload)
+        thread = await self._busy_thread(thread_id)
+        history = await self._history(thread.id)
+        found = find_pending(history)
+        call = next((call for call in found[1].calls if call.call_id == call_id), None) if found else None
+        if found is None or call is None or call.allowed is not None:
+            # Clicked twice, or too late: the conversation has gone on.
+            return Plan(thread, _nothing, news=[NoticeEvent(level="info", message="This has been answered already.")])
+        item, pending = found
+        if is_outdated(self.snapshot, pending):
+            changed, events = pass_by(history, pending, "outdated")
+            await self._write(thread, changed, delete=[item.id])
+            notice = NoticeEvent(level="info", message=f"{GONE} {GOES_ON}")
+            return Plan(thread, _nothing, news=[*events, notice])
+        pending = pending.decide(call_id, approved)
+        card = redraw(history, call, "approved" if approved else "denied")
+        news = [ThreadItemReplacedEvent(item=card)]
+        if any(waiting.allowed is None for waiting in pending.calls):
+            await self._write(thread, [card, pending.to_item(item.id, thread.id)])
+            return Plan(thread, _nothing, news=news)
+        # Gone before it goes on: nothing is ever carried out twice, whatever happens in between.
+        await self._write(thread, [card], delete=[item.id])
+        kept = [old for old in history if old.id != item.id]
+        return Plan(thread, lambda turn: turn.resume(pending, kept), news=news)
 
     async def _carry_out(
         self, turn: Turn, built: BuiltAction, action: Action[str, Any], sender: WidgetItem | None

@@ -15,12 +15,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from agents import Runner
+from agents import Runner, RunResultStreaming
 from chatkit.agents import ResponseStreamConverter
 from chatkit.server import agents_sdk_user_agent_override
 from chatkit.types import (
     ClientToolCallItem,
     ErrorEvent,
+    InferenceOptions,
     StreamOptions,
     StreamOptionsEvent,
     ThreadItem,
@@ -34,6 +35,7 @@ from runtime.assemble.context import Asked, Outbox, RuntimeContext, Surroundings
 from runtime.assemble.entrance import Starter
 from runtime.assemble.snapshot import Snapshot
 from runtime.live import Lease
+from runtime.server.approvals import PendingRun, load_state, stop_for_approval
 from runtime.server.convert import Answering, answering, to_model_input, with_preface
 from runtime.server.failure import error_event
 from runtime.server.record import Recorder, to_the_end
@@ -242,12 +244,32 @@ class Turn:
         result = Runner.run_streamed(
             starter.agent, model_input, context=self.context, max_turns=limit, run_config=self.snapshot.run_config
         )
+        async for event in self._pass_on(run, result, starter.key):
+            yield event
+
+    async def resume(self, pending: PendingRun, items: Sequence[ThreadItem]) -> AsyncGenerator[Event, None]:
+        """Go on with a run that has waited for the user's word."""
+        start = self.snapshot.entrance.start(pending.starter, chosen_in(items), first=False)
+        agent, state = await load_state(self.snapshot, self.context, pending, start.agent)
+        limit = self.snapshot.config.agents[pending.starter].max_turns or DEFAULT_MAX_TURNS
+        images = ResponseStreamConverter(partial_images=self.snapshot.partial_images)
+        result = Runner.run_streamed(agent, state, max_turns=limit, run_config=self.snapshot.run_config)
+        async for event in self._pass_on(RunEvents(self.context, images, ()), result, pending.starter):
+            yield event
+
+    async def _pass_on(self, run: RunEvents, result: RunResultStreaming, starter: str) -> AsyncGenerator[Event, None]:
         try:
             async with aclosing(run.events(result)) as events:
                 async for event in events:
                     if run.calls:
                         self.recorder.keep_calls(run.calls)
                     yield event
+            if result.interruptions:
+                cards, kept = stop_for_approval(self.snapshot, self.context, starter, result.to_state())
+                # One transaction with the calls: a card without its run could never be answered.
+                await to_the_end(self.recorder.write(*cards, kept))
+                for card in cards:
+                    self.channel.put(frame(ThreadItemDoneEvent(item=card)))
         finally:
             # Also what led to a failure: tools have done their work, and the model is to know of it.
             self.recorder.keep_calls(run.calls)
@@ -256,10 +278,9 @@ class Turn:
 
     async def _starter(self, items: Sequence[ThreadItem]) -> Starter:
         """The agent that begins, as the user's last message has chosen it; that message may be some calls ago."""
-        last = next((item for item in reversed(items) if isinstance(item, UserMessageItem)), None)
-        chosen = last.inference_options if last is not None else None
+        chosen = chosen_in(items)
         key = await self.snapshot.entrance.agent_for(self.context, chosen)
-        return self.snapshot.entrance.start(key, chosen, first=bool(items) and items[-1] is last)
+        return self.snapshot.entrance.start(key, chosen, first=bool(items) and isinstance(items[-1], UserMessageItem))
 
     async def handle(self, events: AsyncIterator[ThreadStreamEvent]) -> AsyncGenerator[Event, None]:
         """Yield an action handler's events, those it emits through its context among them."""
@@ -293,6 +314,12 @@ class Turn:
 async def _pour(events: AsyncIterator[ThreadStreamEvent], outbox: Outbox) -> None:
     async for event in events:
         outbox.put(event)
+
+
+def chosen_in(items: Sequence[ThreadItem]) -> InferenceOptions | None:
+    """What the user has chosen in the composer for the last message of a thread."""
+    last = next((item for item in reversed(items) if isinstance(item, UserMessageItem)), None)
+    return last.inference_options if last is not None else None
 
 
 def client_call(context: RuntimeContext, asked: Asked) -> ClientToolCallItem:

@@ -142,9 +142,6 @@ WRONG = {
     "@function_tool\ndef it(**x: str): ...": ("A326", "tool"),
     "def it(x: dict[str, Any]): ...": ("A326", "tool"),
     "def it(x: Any): ...": ("A326", "tool"),
-    "@function_tool(needs_approval=True)\ndef it(x: str): ...": ("A327", "tool inline"),
-    "@function_tool(needs_approval=lambda *a: True)\ndef it(x: str): ...": ("A327", "tool"),
-    "def asks(a, b, c): ...\n@function_tool(needs_approval=asks)\ndef it(x: str): ...": ("A327", "tool"),
     "@function_tool(name_override='a b')\ndef it(x: str): ...": ("A328", "inline"),
     "def größe(x: str): ...\nit = größe": ("A328", "inline"),
 }

@@ -232,17 +232,6 @@ async def test_a_module_with_the_name_of_an_installed_one_is_refused(chat: MakeC
         )
 
 
-async def test_a_tool_that_needs_approval_is_refused_while_nobody_can_give_it(chat: MakeChat) -> None:
-    code = """
-from agents import function_tool
-@function_tool(needs_approval=True)
-def refund() -> str:
-    return "refunded"
-"""
-    with pytest.raises(ConfigError, match="needs approval"):
-        await chat({"tools": {"refund": "pay:refund"}, "agents": {"helper": {"tools": ["refund"]}}}, pay_py=code)
-
-
 async def test_a_page_of_another_site_cannot_post_without_asking(chat: MakeChat) -> None:
     client = await chat()
     refused = await client.start(b'{"type": "threads.list", "params": {}}', {"content-type": "text/plain"}).end()

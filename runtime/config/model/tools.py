@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, Tag
 
+from runtime.config.model.approvals import NeedsApproval
 from runtime.config.model.types import (
     IMPORT_PATTERN,
     TOOL_NAME_PATTERN,
@@ -23,6 +24,8 @@ class _Tool(Section):
     """What the tool does, for the model; overrides the docstring of a Python tool."""
     progress: str | None = None
     """Shown to the user while the tool runs; a template over `args`."""
+    needs_approval: NeedsApproval = False
+    """Whether the user is asked before a call is carried out: true, a template over `args`, `{python: …}`, or more."""
     stop: bool = False
     """The turn ends after this tool; the model does not speak again."""
 
