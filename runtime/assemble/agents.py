@@ -6,6 +6,7 @@ time in proportion to the whole graph. They look their agent up when they are ta
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from agents import Agent, FunctionTool, FunctionToolResult, Handoff, ModelSettings, RunContextWrapper
@@ -14,6 +15,7 @@ from agents.strict_schema import ensure_strict_json_schema
 
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext
+from runtime.assemble.guardrails import BuiltGuards, enforce
 from runtime.assemble.instructions import build_instructions
 from runtime.assemble.models import Models, build_settings
 from runtime.assemble.problems import BuildError, Problems, ReportedError
@@ -43,14 +45,26 @@ class AgentShells:
         limit = entry.max_turns or self.config.agents[entry.agent].max_turns
         return agent.as_tool(name, description or f"Ask the agent {agent.name}.", max_turns=limit)
 
-    def fill(self, files: ProjectFiles, code: ProjectCode, models: Models, tools: Tools, found: Problems) -> None:
+    def fill(
+        self,
+        files: ProjectFiles,
+        code: ProjectCode,
+        models: Models,
+        tools: Tools,
+        guards: Mapping[str, BuiltGuards],
+        found: Problems,
+    ) -> None:
         """Give every agent its model, instructions, tools and handoffs."""
         for key, entry in self.config.agents.items():
             agent = self.agents[key]
             with found.at("A302", "agents", key, "instructions"):
                 agent.instructions = build_instructions(entry.instructions, files, code)
             agent.handoff_description = entry.description
-            agent.handoffs = [self._handoff(target) for target in entry.handoffs if target.agent in self.agents]
+            agent.handoffs = [
+                self._handoff(target, guards.get(target.agent))
+                for target in entry.handoffs
+                if target.agent in self.agents
+            ]
             self._add_tools(agent, entry, tools)
             self._add_model(agent, entry, models, tools)
 
@@ -78,11 +92,14 @@ class AgentShells:
         declaration = self.config.models.get(model) or declared_models.OpenAIModel(name=model)
         return isinstance(declaration, declared_models.OpenAIModel) and declaration.base_url is None
 
-    def _handoff(self, target: declared.Handoff) -> Handoff[Any, Any]:
+    def _handoff(self, target: declared.Handoff, guards: BuiltGuards | None) -> Handoff[Any, Any]:
         agent = self.agents[target.agent]
         description = target.description or self.config.agents[target.agent].description or ""
 
         async def take(context: RunContextWrapper[Any], arguments: str) -> Agent[RuntimeContext]:
+            said = context.context._around.said
+            if guards is not None and said is not None:
+                await enforce(guards.input, context.context, agent, said)
             return agent
 
         return Handoff(

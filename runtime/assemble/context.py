@@ -86,6 +86,7 @@ class Surroundings:
     asked: list[Asked] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
     answer: bool = False
+    said: str | None = None
     sources: list[Source] = field(default_factory=list)
 
 

@@ -18,6 +18,7 @@ from runtime.assemble.approvals import BuiltApproval
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext
 from runtime.assemble.entrance import Entrance, build_entrance
+from runtime.assemble.guardrails import BuiltGuards, build_guards
 from runtime.assemble.kept import Kept
 from runtime.assemble.models import Models, build_models, run_config
 from runtime.assemble.objects import MixConverter, Objects, Widgets
@@ -64,6 +65,7 @@ class Snapshot:
     errors: Mapping[str, Template]
     tags: BuiltTags | None
     approvals: Mapping[str, BuiltApproval]
+    guards: Mapping[str, BuiltGuards]
     run_config: RunConfig
     partial_images: int | None
 
@@ -98,7 +100,8 @@ def build(
     shells = AgentShells(config)
     tools = Tools(code, widgets.get, shells.as_tool)
     build_tools(config, tools, found)
-    shells.fill(files, code, models, tools, found)
+    guards = build_guards(config, code, models, found)
+    shells.fill(files, code, models, tools, guards, found)
     objects, kept = Objects(code, found), Kept(code, share, found)
     snapshot = Snapshot(
         config=config,
@@ -121,6 +124,7 @@ def build(
         errors={kind: Template.parse(text) for kind, text in config.chat.errors if text},
         tags=build_tags(config.chat.tags, code, widgets.get, found),
         approvals={built.tool.name: built.approval for built in tools.built.values() if built.approval is not None},
+        guards=guards,
         run_config=run_config(),
         partial_images=_partial_images(tools.built),
     )

@@ -67,6 +67,12 @@ def _check_approval(verdicts: Verdicts, use: Use, thing: Thing) -> None:
     _check_called(verdicts, use, thing, "a function", 2, "it is called as `needs_approval(ctx, args)`")
 
 
+def _check_guardrail(verdicts: Verdicts, use: Use, thing: Thing) -> None:
+    # One of the SDK's is made by a decorator, and is no function any more.
+    if thing.kind == "function":
+        _check_called(verdicts, use, thing, "a function", 2, "it is called as `guardrail(ctx, text)`")
+
+
 def _check_instructions(verdicts: Verdicts, use: Use, thing: Thing) -> None:
     wanted, called = "a string or a function", "instructions are called as `instructions(context, agent)`"
     if thing.kind == "literal" and thing.name == "str":
@@ -139,6 +145,7 @@ _CHECKS: Mapping[Role, Check] = {
     "entry": _check_entry,
     "tags": _check_tags,
     "approval": _check_approval,
+    "guardrail": _check_guardrail,
     "instructions": _check_instructions,
     "context_class": _check_context_class,
     "converter": _check_converter,

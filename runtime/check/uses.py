@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from runtime.check.subject import Subject
+from runtime.config.guards import guards_named
 from runtime.config.model import Config
 from runtime.config.model.actions import PythonAction
 from runtime.config.model.agents import PythonInstructions
 from runtime.config.model.approvals import Approval
 from runtime.config.model.chat import PythonTitle
 from runtime.config.model.entry import PythonEntry
+from runtime.config.model.guardrails import PythonGuardrail
 from runtime.config.model.models import PythonModel
 from runtime.config.model.server import PythonStore
 from runtime.config.model.tools import FactoryTool, PythonTool
@@ -23,7 +25,18 @@ from runtime.config.source import Path
 from runtime.diagnostics import Severity
 
 Callable = Literal[
-    "tool", "factory", "instructions", "widget", "action", "model", "title", "context", "entry", "tags", "approval"
+    "tool",
+    "factory",
+    "instructions",
+    "widget",
+    "action",
+    "model",
+    "title",
+    "context",
+    "entry",
+    "tags",
+    "approval",
+    "guardrail",
 ]
 Object = Literal["context_class", "converter", "route", "state", "store"]
 Role = Callable | Object
@@ -76,6 +89,12 @@ def _all(config: Config) -> Iterator[Use]:
     for key, agent in config.agents.items():
         if isinstance(agent.instructions, PythonInstructions):
             yield Use(agent.instructions.python, ("agents", key, "instructions", "python"), "instructions")
+    for name, guardrail in config.guardrails.items():
+        if isinstance(guardrail, PythonGuardrail):
+            yield Use(guardrail.python, ("guardrails", name, "python"), "guardrail")
+    for name, path in guards_named(config):
+        if name not in config.guardrails and ":" in name:
+            yield Use(name, path, "guardrail")
     yield from _objects(config)
 
 

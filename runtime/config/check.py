@@ -12,6 +12,7 @@ from runtime.config.deprecated import check_deprecated
 from runtime.config.entrance import check_entrance
 from runtime.config.files import ProjectFiles
 from runtime.config.findings import Findings
+from runtime.config.guards import check_guardrails
 from runtime.config.interpolate import Interpolation
 from runtime.config.model import Config
 from runtime.config.model.actions import WidgetAction
@@ -50,6 +51,7 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
     for name, path in model_uses(config):
         if path[0] != "agents":
             _check_model_name(config, name, path, found)
+    check_guardrails(config, found)
     check_deprecated(filled.source.data, found)
     check_nothing(config, filled.source.data, found)
     check_usage(config, found)

@@ -136,6 +136,12 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
         "models": [["default", {"model": "careful", "label": "Thorough"}]],
         "tools": [[{"id": "search", "label": "Search the web", "icon": "globe", "tool": "search"}]],
     },
+    "_Guardrail": {"message": ["I can only talk about travel."]},
+    "PythonGuardrail": {"python": ["app.guards:no_secrets"]},
+    "RegexGuardrail": {"regex": ["(?i)damn"]},
+    "LengthGuardrail": {"max_length": [2000], "min_length": [10]},
+    "JudgeGuardrail": {"judge": ["default"], "instructions": ["Is this about travel?"]},
+    "Guards": {"input": [["on_topic"]], "output": [["polite", "app.guards:no_secrets"]]},
     "Entity": {
         "id": ["old_town"],
         "title": ["Old Town"],

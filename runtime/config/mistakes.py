@@ -42,10 +42,10 @@ _MANY = 9
 _ALMOST = 0.8
 _OWN_KEYS = "a key of your own begins with 'x-'; what belongs to a section is indented"
 _OLD_BOOLEANS = ("yes", "no", "on", "off", "Yes", "No", "On", "Off")
-_LATER = frozenset({"include", "profiles", "guardrails", "mcp", "auth", "telemetry"})
+_LATER = frozenset({"include", "profiles", "mcp", "auth", "telemetry"})
 _LATER_INSIDE = {
     "chat": frozenset({"attachments", "dictation"}),
-    "agents": frozenset({"guardrails", "output"}),
+    "agents": frozenset({"output"}),
     "tools": frozenset({"openapi", "mcp"}),
     "models": frozenset({"fallback"}),
     "limits": frozenset({"audio", "requests", "concurrent_turns", "turn", "tokens"}),
@@ -113,7 +113,7 @@ def _only(data: Any, error: ValidationError) -> Any:
     return kept
 
 
-_ENTRIES = frozenset({"models", "tools", "widgets", "agents", "actions"})
+_ENTRIES = frozenset({"models", "tools", "widgets", "guardrails", "agents", "actions"})
 
 
 def _unexplained(filled: Interpolation, error: ValidationError) -> list[Diagnostic]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from runtime.config.model import Config
 from runtime.config.model.chat import ModelTitle
+from runtime.config.model.guardrails import JudgeGuardrail
 from runtime.config.source import Path
 
 
@@ -15,5 +16,8 @@ def model_uses(config: Config) -> Iterator[tuple[str, Path]]:
         yield agent.model, ("agents", key, "model")
     for index, choice in enumerate(config.chat.composer.models):
         yield choice.model, ("chat", "composer", "models", index, "model")
+    for name, guardrail in config.guardrails.items():
+        if isinstance(guardrail, JudgeGuardrail):
+            yield guardrail.judge, ("guardrails", name, "judge")
     if isinstance(config.chat.title, ModelTitle):
         yield config.chat.title.model, ("chat", "title", "model")

@@ -33,6 +33,7 @@ SCOPES: dict[str, frozenset[str]] = {
     "entry.*.when": _TURN | {"tool", "model"},
     "chat.tags.text": _TURN | {"id", "title", "group", "icon", "data"},
     "chat.errors.*": _TURN | {"reference"},
+    "guardrails.*.message": _TURN | {"reason"},
     "tools.*.needs_approval": _TURN | {"args"},
     "tools.*.progress": _TURN | {"args"},
     "actions.*.message": _TURN | {"payload"},
@@ -58,6 +59,8 @@ def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, 
         check.texts(tags.text, ("chat", "tags", "text"), SCOPES["chat.tags.text"])
         if tags.preview is not None and _is_file(config, tags.preview):
             check.widget_file(tags.preview, ("chat", "tags", "preview"))
+    for name, guardrail in config.guardrails.items():
+        check.texts(guardrail.message, ("guardrails", name, "message"), SCOPES["guardrails.*.message"])
     for name, tool in config.tools.items():
         check.texts(getattr(tool, "progress", None), ("tools", name, "progress"), SCOPES["tools.*.progress"])
         approval = approval_of(getattr(tool, "needs_approval", False))

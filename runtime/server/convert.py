@@ -106,8 +106,23 @@ async def to_model_input(
     converter: ThreadItemConverter, items: Sequence[ThreadItem], history: History
 ) -> list[TResponseInputItem]:
     """Convert a window of a thread, oldest first, into input that every model endpoint accepts."""
-    window = _fit(_without_answered_calls(_as_called(items), history.tool_results), history)
+    told = _as_called(without_left_out(items))
+    window = _fit(_without_answered_calls(told, history.tool_results), history)
     return repair(await converter.to_agent_input(window))
+
+
+def without_left_out(items: Sequence[ThreadItem]) -> list[ThreadItem]:
+    """Leave out the turns in which a guardrail tripped, each from the user's message to the next one."""
+    kept: list[ThreadItem] = []
+    turn: list[ThreadItem] = []
+    left_out = False
+    for item in items:
+        if isinstance(item, UserMessageItem):
+            kept += [] if left_out else turn
+            turn, left_out = [], False
+        turn.append(item)
+        left_out = left_out or (isinstance(item, ModelItem) and "left_out" in item.content)
+    return kept if left_out else kept + turn
 
 
 def with_preface(items: list[TResponseInputItem], preface: str) -> list[TResponseInputItem]:

@@ -13,7 +13,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from agents import RunResultStreaming
+from agents import Agent, RunResultStreaming
 from chatkit.agents import ResponseStreamConverter, _convert_annotation, _convert_content
 from chatkit.types import (
     Annotation,
@@ -48,11 +48,16 @@ _TOKEN: Any = object()
 
 
 class RunEvents:
-    """Turns what one run emits into events; `calls` gathers the tool calls and results that history must carry."""
+    """Turns what one run emits into events; `calls` gathers the tool calls and results that history must carry.
 
-    def __init__(self, context: RuntimeContext, converter: ResponseStreamConverter, tail: Sequence[ThreadItem]) -> None:
+    `agent` is the one that speaks.
+    """
+
+    def __init__(
+        self, context: RuntimeContext, converter: ResponseStreamConverter, tail: Sequence[ThreadItem], agent: Agent[Any]
+    ) -> None:
         self.context = context
-        self.converter = converter
+        self.converter, self.agent = converter, agent
         self.thread_id = context.thread.id
         self.calls: list[ModelItem] = []
         self._ids: dict[str, str] = {}
@@ -90,7 +95,9 @@ class RunEvents:
         if event.type == "raw_response_event":
             handler = _HANDLERS.get(event.data.type)
             return () if handler is None else cast(Sequence[Event], await handler(self, event.data))
-        if event.type == "run_item_stream_event":
+        if event.type == "agent_updated_stream_event":
+            self.agent = event.new_agent
+        elif event.type == "run_item_stream_event":
             self._keep_call(event.item)
         return ()
 

@@ -19,6 +19,8 @@ from agents import Runner, RunResultStreaming
 from chatkit.agents import ResponseStreamConverter
 from chatkit.server import agents_sdk_user_agent_override
 from chatkit.types import (
+    AssistantMessageContent,
+    AssistantMessageItem,
     ClientToolCallItem,
     ErrorEvent,
     InferenceOptions,
@@ -26,6 +28,7 @@ from chatkit.types import (
     StreamOptionsEvent,
     ThreadItem,
     ThreadItemDoneEvent,
+    ThreadItemRemovedEvent,
     ThreadMetadata,
     ThreadStreamEvent,
     UserMessageItem,
@@ -33,11 +36,13 @@ from chatkit.types import (
 
 from runtime.assemble.context import Asked, Outbox, RuntimeContext, Surroundings, new_context, scope_of
 from runtime.assemble.entrance import Starter
+from runtime.assemble.guardrails import BuiltGuards, Tripped, enforce
 from runtime.assemble.snapshot import Snapshot
 from runtime.live import Lease
 from runtime.server.approvals import PendingRun, load_state, stop_for_approval
 from runtime.server.convert import Answering, answering, to_model_input, with_preface
 from runtime.server.failure import error_event
+from runtime.server.guarding import Guarding, words_of
 from runtime.server.record import Recorder, to_the_end
 from runtime.server.request import Caller
 from runtime.server.stream import RunEvents
@@ -49,6 +54,7 @@ from runtime.stores.store import ModelItem
 logger = logging.getLogger("runtime.server")
 
 DEFAULT_MAX_TURNS = 10
+NO_GUARDS = BuiltGuards()
 TITLE_WAIT_S = 5.0
 """How long a finished answer keeps its stream open for a title that is still being written."""
 
@@ -240,12 +246,33 @@ class Turn:
         limit = config.agents[starter.key].max_turns or DEFAULT_MAX_TURNS
         shown = [item for item in items[-4:] if not isinstance(item, ModelItem)]
         images = ResponseStreamConverter(partial_images=self.snapshot.partial_images)
-        run = RunEvents(self.context, images, shown)
+        self.around.said = words_of(items)
+        try:
+            beside = await self._guard(starter)
+        except Tripped as tripped:
+            async for event in self._left_out(tripped, ()):
+                yield event
+            return
+        run = RunEvents(self.context, images, shown, starter.agent)
         result = Runner.run_streamed(
             starter.agent, model_input, context=self.context, max_turns=limit, run_config=self.snapshot.run_config
         )
-        async for event in self._pass_on(run, result, starter.key):
-            yield event
+        try:
+            async for event in self._pass_on(run, result, starter.key, beside):
+                yield event
+        finally:
+            if beside is not None:
+                beside.cancel()
+                await asyncio.gather(beside, return_exceptions=True)
+
+    async def _guard(self, starter: Starter) -> asyncio.Task[None] | None:
+        """Let what the user has said pass the agent's guardrails; those that run beside the agent are returned."""
+        said, guards = self.around.said, self.snapshot.guards.get(starter.key, NO_GUARDS).input
+        if said is None or not guards:
+            return None
+        await enforce([guard for guard in guards if not guard.parallel], self.context, starter.agent, said)
+        beside = [guard for guard in guards if guard.parallel]
+        return asyncio.ensure_future(enforce(beside, self.context, starter.agent, said)) if beside else None
 
     async def resume(self, pending: PendingRun, items: Sequence[ThreadItem]) -> AsyncGenerator[Event, None]:
         """Go on with a run that has waited for the user's word."""
@@ -254,27 +281,49 @@ class Turn:
         limit = self.snapshot.config.agents[pending.starter].max_turns or DEFAULT_MAX_TURNS
         images = ResponseStreamConverter(partial_images=self.snapshot.partial_images)
         result = Runner.run_streamed(agent, state, max_turns=limit, run_config=self.snapshot.run_config)
-        async for event in self._pass_on(RunEvents(self.context, images, ()), result, pending.starter):
+        async for event in self._pass_on(RunEvents(self.context, images, (), agent), result, pending.starter):
             yield event
 
-    async def _pass_on(self, run: RunEvents, result: RunResultStreaming, starter: str) -> AsyncGenerator[Event, None]:
+    async def _pass_on(
+        self, run: RunEvents, result: RunResultStreaming, starter: str, beside: asyncio.Task[None] | None = None
+    ) -> AsyncGenerator[Event, None]:
+        guarding = Guarding(self.snapshot, run, beside)
         try:
-            async with aclosing(run.events(result)) as events:
+            async with aclosing(guarding.watch(run.events(result))) as events:
                 async for event in events:
                     if run.calls:
                         self.recorder.keep_calls(run.calls)
                     yield event
-            if result.interruptions:
-                cards, kept = stop_for_approval(self.snapshot, self.context, starter, result.to_state())
-                # One transaction with the calls: a card without its run could never be answered.
-                await to_the_end(self.recorder.write(*cards, kept))
-                for card in cards:
-                    self.channel.put(frame(ThreadItemDoneEvent(item=card)))
+        except Tripped as tripped:
+            async for event in self._left_out(tripped, guarding.said):
+                yield event
+            return
         finally:
             # Also what led to a failure: tools have done their work, and the model is to know of it.
             self.recorder.keep_calls(run.calls)
             if self.context.workflow_item is not None:
                 self.recorder.keep_workflow(self.context.workflow_item)
+        if result.interruptions:
+            cards, kept = stop_for_approval(self.snapshot, self.context, starter, result.to_state())
+            # One transaction with the calls: a card without its run could never be answered.
+            await to_the_end(self.recorder.write(*cards, kept))
+            for card in cards:
+                self.channel.put(frame(ThreadItemDoneEvent(item=card)))
+
+    async def _left_out(self, tripped: Tripped, said: Sequence[str]) -> AsyncGenerator[Event, None]:
+        """Take back what was said, tell the user, and keep the turn from the model from now on."""
+        logger.info("turn %s: %s", self.caller.request_id, tripped)
+        if self._title is not None:
+            self._title.cancel()
+        for item_id in said:
+            yield ThreadItemRemovedEvent(item_id=item_id)
+        thread_id, now = self.plan.thread.id, datetime.now(UTC)
+        content = {"left_out": {"guardrail": tripped.guardrail}}
+        marker = ModelItem(id=new_id("call"), thread_id=thread_id, created_at=now, content=content)
+        await to_the_end(self.recorder.write(marker))
+        told = [AssistantMessageContent(text=tripped.message)]
+        item = AssistantMessageItem(id=new_id("message"), thread_id=thread_id, created_at=now, content=told)
+        yield ThreadItemDoneEvent(item=item)
 
     async def _starter(self, items: Sequence[ThreadItem]) -> Starter:
         """The agent that begins, as the user's last message has chosen it; that message may be some calls ago."""

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, Tag
 
+from runtime.config.model.guardrails import Guards
 from runtime.config.model.models import Settings
 from runtime.config.model.types import Entry, ImportPath, Section, by_key
 
@@ -74,6 +75,8 @@ class Agent(Section):
     """Names of the `tools` section, or import paths."""
     handoffs: list[Handoff] = []
     """The agents that may take over."""
+    guardrails: Guards = Field(default_factory=Guards)
+    """What the user, and the agent itself, may not say."""
     settings: Settings = Field(default_factory=Settings)
     """Settings that override the model's."""
     max_turns: int | None = Field(None, ge=1, le=1000)

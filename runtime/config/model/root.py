@@ -10,6 +10,7 @@ from runtime.config.model.actions import Action
 from runtime.config.model.agents import Agent
 from runtime.config.model.chat import Chat
 from runtime.config.model.entry import Entrance, PythonEntry
+from runtime.config.model.guardrails import Guardrail
 from runtime.config.model.models import Model
 from runtime.config.model.server import Admin, Limits, Reload, Server, Store, UrlStore
 from runtime.config.model.tools import Tool
@@ -38,6 +39,8 @@ class Config(Section):
     """Tools by the name that the model sees."""
     widgets: dict[str, Widget] = {}
     """Widgets by name."""
+    guardrails: dict[str, Guardrail] = {}
+    """What may not be said, by name; agents say which of them are theirs."""
     agents: dict[str, Agent] = Field(min_length=1)
     """Agents by name."""
     actions: dict[str, Action] = {}

@@ -1,0 +1,2 @@
+def is_rude(ctx, text: str) -> bool:
+    return "damn" in text
