@@ -142,6 +142,15 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
     "LengthGuardrail": {"max_length": [2000], "min_length": [10]},
     "JudgeGuardrail": {"judge": ["default"], "instructions": ["Is this about travel?"]},
     "Guards": {"input": [["on_topic"]], "output": [["polite", "app.guards:no_secrets"]]},
+    "Attachments": {
+        "accept": [["image/*", "application/pdf"]],
+        "max_size": ["20MiB"],
+        "max_count": [3],
+        "store": ["./.chatkit/files", "s3://bucket/prefix"],
+        "options": [{"region": "eu-north-1"}],
+        "secret": ["${FILES_SECRET}"],
+        "keep_unsent": ["1d"],
+    },
     "Entity": {
         "id": ["old_town"],
         "title": ["Old Town"],

@@ -44,7 +44,7 @@ _OWN_KEYS = "a key of your own begins with 'x-'; what belongs to a section is in
 _OLD_BOOLEANS = ("yes", "no", "on", "off", "Yes", "No", "On", "Off")
 _LATER = frozenset({"include", "profiles", "mcp", "auth", "telemetry"})
 _LATER_INSIDE = {
-    "chat": frozenset({"attachments", "dictation"}),
+    "chat": frozenset({"dictation"}),
     "agents": frozenset({"output"}),
     "tools": frozenset({"openapi", "mcp"}),
     "models": frozenset({"fallback"}),

@@ -48,6 +48,7 @@ from runtime.server.plans import Planner
 from runtime.server.record import thread_response
 from runtime.server.request import DEFAULT_PER_PAGE, Caller, page_limit, parse_request
 from runtime.server.turn import Plan, Tasks, Turn
+from runtime.server.uploads import Uploads
 from runtime.server.wire import Event, TextDelta, to_bytes
 from runtime.stores.facade import OwnerStore
 from runtime.stores.store import InvalidCursor
@@ -143,7 +144,7 @@ class RuntimeServer(ChatKitServer[Any]):
             except InvalidCursor as error:
                 raise RequestError(400, "invalid_cursor", str(error)) from None
             # Made before it takes over the lock: a context class of the project's own may raise.
-            turn = Turn(snapshot, caller, store, plan, lease=held)
+            turn = Turn(snapshot, caller, store, plan, lease=held, uploads=generation.uploads)
             plan.resources = resources.pop_all()
             with snapshot.code.pinned():
                 turn.start(self._tasks)
@@ -208,8 +209,11 @@ class RuntimeServer(ChatKitServer[Any]):
                 return await self._sync_action(request, generation, caller, store)
             case InputTranscribeReq(params=params):
                 raise _no_dictation(params.audio_base64)
-            case AttachmentsCreateReq() | AttachmentsDeleteReq():
-                raise RequestError(501, "not_supported", "attachments are not offered here")
+            case AttachmentsCreateReq(params=params):
+                return await _offered(generation).announce(caller.user.id, params, caller.base_url)
+            case AttachmentsDeleteReq(params=params):
+                await _offered(generation).delete(caller.user.id, params.attachment_id)
+                return _Empty()
             case _:
                 raise RequestError(400, "invalid_request", f"the request's type {request.type!r} is unknown")
 
@@ -267,11 +271,19 @@ class RuntimeServer(ChatKitServer[Any]):
             if generation.ending:
                 raise RequestError(503, "updated", "the assistant was updated meanwhile (try again)")
 
-        return Planner(generation.snapshot, caller, store, self._locks, resources, generation.mark, check)
+        return Planner(
+            generation.snapshot, caller, store, self._locks, resources, generation.mark, check, generation.uploads
+        )
 
     def _own_planner(self, generation: Generation, context: Any) -> Planner:
         caller = Caller(request_context=context)
         return self._planner(generation, caller, OwnerStore(generation.store, caller.user.id), AsyncExitStack())
+
+
+def _offered(generation: Generation) -> Uploads:
+    if generation.uploads is None:
+        raise RequestError(501, "not_supported", "attachments are not offered here")
+    return generation.uploads
 
 
 class _Empty(BaseModel):

@@ -12,8 +12,10 @@ from typing import Any, cast
 
 from agents import TResponseInputItem
 from chatkit.agents import ThreadItemConverter
+from chatkit.store import NotFoundError
 from chatkit.types import (
     AssistantMessageItem,
+    Attachment,
     ClientToolCallItem,
     GeneratedImageItem,
     HiddenContextItem,
@@ -27,6 +29,8 @@ from runtime.assemble.context import RuntimeContext
 from runtime.assemble.objects import OwnConverter
 from runtime.assemble.tags import BuiltTags
 from runtime.config.model.chat import History
+from runtime.server.reading_files import tell_file, unreadable
+from runtime.server.uploads import Uploads
 from runtime.stores.store import ModelItem
 
 UNANSWERED = "The call was not answered: the conversation went on without its result."
@@ -39,7 +43,10 @@ class Answering:
     """The turn whose input is being converted: what a converter may know of it."""
 
     context: RuntimeContext
+    owner: str
     tags: BuiltTags | None
+    uploads: Uploads | None
+    reads_files: bool
 
 
 answering: ContextVar[Answering | None] = ContextVar("answering", default=None)
@@ -72,6 +79,17 @@ class RuntimeConverter(ThreadItemConverter):
             return ResponseInputTextParam(type="input_text", text=told)
         known = json.dumps({"id": tag.id, "text": tag.text, "group": tag.group, "data": tag.data}, ensure_ascii=False)
         return ResponseInputTextParam(type="input_text", text=f"@{tag.text} stands for {known}")
+
+    async def attachment_to_message_content(self, attachment: Attachment) -> ResponseInputContentParam:
+        """Give the model what the user has attached, as far as it can read it."""
+        turn = answering.get()
+        if turn is None or turn.uploads is None:
+            return unreadable(attachment)
+        try:
+            content = await turn.uploads.read(turn.owner, attachment.id)
+        except NotFoundError:
+            return unreadable(attachment)
+        return await tell_file(attachment, content, turn.reads_files)
 
     async def hidden_context_to_input(
         self, item: HiddenContextItem
@@ -196,7 +214,8 @@ def _from_a_message(items: list[ThreadItem], start: int) -> list[ThreadItem]:
 
 def _size(item: ThreadItem) -> int:
     if isinstance(item, UserMessageItem | AssistantMessageItem):
-        return sum(len(part.text) for part in item.content)
+        attached = len(item.attachments) if isinstance(item, UserMessageItem) else 0
+        return sum(len(part.text) for part in item.content) + attached * _IMAGE_TOKENS * _CHARACTERS_PER_TOKEN
     if isinstance(item, GeneratedImageItem):
         return _IMAGE_TOKENS * _CHARACTERS_PER_TOKEN  # a data: URL says nothing about what an image costs
     return len(item.model_dump_json(exclude={"id", "thread_id", "created_at"}))

@@ -23,8 +23,10 @@ from runtime.pool import Share
 from runtime.server.convert import build_converter
 from runtime.server.reading import Hashes, Reading
 from runtime.server.site import Site
+from runtime.server.uploads import Uploads
 from runtime.stores import open_store
 from runtime.stores.adapter import ChatKitStoreAdapter
+from runtime.stores.files import open_file_store
 from runtime.stores.store import GenerationMark, ThreadStore
 
 if TYPE_CHECKING:
@@ -105,6 +107,7 @@ class Generation:
     snapshot: Snapshot
     share: Share
     site: Site
+    uploads: Uploads | None
     _store: _SharedStore
     loaded_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     requests: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -207,14 +210,28 @@ def _assemble(
     # The first one taken is the last one given back: the objects that its modules made are closed before.
     share.get(("code", code), lambda: code, ProjectCode.discard)
     snapshot = build(loaded.config, loaded.files, code, loaded.environ, share, build_converter)
+    store = _shared_store(snapshot, share)
+    uploads = _uploads(snapshot, store.store, share)
     return Generation(
         number=1 if before is None else before.number + 1,
         reading=reading,
         snapshot=snapshot,
         share=share,
-        site=Site(snapshot, runtime.server, State({"runtime": runtime})),
-        _store=_shared_store(snapshot, share),
+        site=Site(snapshot, runtime.server, State({"runtime": runtime}), uploads),
+        uploads=uploads,
+        _store=store,
     )
+
+
+def _uploads(snapshot: Snapshot, store: ThreadStore, share: Share) -> Uploads | None:
+    declared = snapshot.config.chat.attachments
+    if declared is None:
+        return None
+
+    def make() -> Uploads:
+        return Uploads(declared, store, open_file_store(declared.store, snapshot.root, declared.options))
+
+    return share.get(("uploads", declared.model_dump_json(), id(store)), make, Uploads.close)
 
 
 def _shared_store(snapshot: Snapshot, share: Share) -> _SharedStore:

@@ -11,14 +11,16 @@ from typing import Any
 from pydantic import BaseModel
 
 from runtime.config.model import Config
+from runtime.config.model.attachments import Attachments
 from runtime.config.model.surface import Composer, ComposerModel, ComposerTool, Header, HistoryPanel
 
 
-def component_options(config: Config, url: str) -> dict[str, Any]:
-    """Return the options, ready for `setOptions`; `url` is where ChatKit requests are posted, as the page sees it."""
+def component_options(config: Config, url: str, base_url: str = "") -> dict[str, Any]:
+    """Return the options, ready for `setOptions`; `url` is where ChatKit requests are posted, as the page sees
+    it, and `base_url` the same with its origin."""
     chat = config.chat
     options: dict[str, Any] = {
-        "api": {"url": url, "domainKey": chat.domain_key},
+        "api": {"url": url, "domainKey": chat.domain_key, **_strategy(chat.attachments, base_url)},
         "startScreen": _start_screen(config),
         "composer": _composer(chat.composer, config),
         "header": _header(chat.header),
@@ -35,6 +37,20 @@ def component_options(config: Config, url: str) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+def _strategy(declared: Attachments | None, base_url: str) -> dict[str, Any]:
+    if declared is None:
+        return {}
+    if declared.upload == "direct":
+        return {"uploadStrategy": {"type": "direct", "uploadUrl": f"{base_url}/files"}}
+    return {"uploadStrategy": {"type": "two_phase"}}
+
+
+def _attachments(declared: Attachments) -> dict[str, Any]:
+    # By type, as a browser's file picker takes it; which suffixes go with a type is the browser's knowledge.
+    accept = {pattern: list[str]() for pattern in declared.accept}
+    return {"enabled": True, "maxSize": declared.max_size, "maxCount": declared.max_count, "accept": accept}
+
+
 def _start_screen(config: Config) -> dict[str, Any]:
     screen: dict[str, Any] = {"prompts": [_camel(prompt) for prompt in config.chat.start_prompts]}
     return screen if config.chat.greeting is None else {"greeting": config.chat.greeting, **screen}
@@ -44,6 +60,8 @@ def _composer(composer: Composer, config: Config) -> dict[str, Any]:
     made: dict[str, Any] = {}
     if composer.placeholder is not None:
         made["placeholder"] = composer.placeholder
+    if config.chat.attachments is not None:
+        made["attachments"] = _attachments(config.chat.attachments)
     if composer.models:
         made["models"] = [_model(choice) for choice in composer.models]
     if composer.tools:

@@ -57,6 +57,7 @@ from runtime.server.outdated import GOES_ON, OUTDATED_TOOL, OutdatedWidget, has_
 from runtime.server.record import thread_response
 from runtime.server.request import Caller, check_message
 from runtime.server.turn import Plan, Turn, dequeue
+from runtime.server.uploads import Uploads
 from runtime.server.wire import Event
 from runtime.stores.facade import OwnerStore
 from runtime.stores.ids import new_id
@@ -83,10 +84,11 @@ class Planner:
         resources: AsyncExitStack,
         mark: GenerationMark | None = None,
         check: Callable[[], None] | None = None,
+        uploads: Uploads | None = None,
     ) -> None:
         self.snapshot, self.caller, self.store, self.mark = snapshot, caller, store, mark
         self._backend, self._owner = store.backend, store.owner
-        self._locks, self._resources, self._check = locks, resources, check
+        self._locks, self._resources, self._check, self._uploads = locks, resources, check, uploads
 
     async def plan(self, request: StreamingReq) -> Plan:
         """Check the request and say what it will do. Raise RequestError, NotFoundError."""
@@ -204,7 +206,7 @@ class Planner:
             # A click is not a turn: it is carried out at once, also while an answer is being written.
             return Plan(thread, lambda turn: self._carry_out(turn, built, action, sender))
         thread = await self._busy_thread(thread_id)
-        context = Turn(self.snapshot, self.caller, self.store, Plan(thread, _nothing)).context
+        context = Turn(self.snapshot, self.caller, self.store, Plan(thread, _nothing), uploads=self._uploads).context
         try:
             text = built.message(context, action)
         except TemplateError as error:
@@ -304,7 +306,7 @@ class Planner:
 
     async def respond(self, thread: ThreadMetadata) -> AsyncIterator[Event]:
         """Answer a stored thread, outside of a request."""
-        turn = Turn(self.snapshot, self.caller, self.store, Plan(thread, _nothing))
+        turn = Turn(self.snapshot, self.caller, self.store, Plan(thread, _nothing), uploads=self._uploads)
         async for event in turn.answer(await self._history(thread.id)):
             yield event
 
@@ -313,7 +315,7 @@ class Planner:
     ) -> AsyncIterator[Event]:
         """Carry out an action, outside of a request."""
         built = find_action(self.snapshot, action)
-        turn = Turn(self.snapshot, self.caller, self.store, Plan(thread, _nothing))
+        turn = Turn(self.snapshot, self.caller, self.store, Plan(thread, _nothing), uploads=self._uploads)
         if built.message is not None:
             item = _said(built.message(turn.context, action), thread)
             yield ThreadItemDoneEvent(item=item)
@@ -329,6 +331,9 @@ class Planner:
 
     async def _user_item(self, message: UserMessageInput, thread: ThreadMetadata) -> UserMessageItem:
         attachments = [await self.store.load_attachment(attachment_id) for attachment_id in message.attachments]
+        if attachments and self._uploads is not None:
+            await self._uploads.check_sent(self._owner, message.attachments)
+            await self._uploads.sent(self._owner, attachments, thread.id)
         return UserMessageItem(
             id=new_id("message"),
             thread_id=thread.id,

@@ -29,6 +29,8 @@ class Caller:
     locale: str = "en"
     request_id: str = ""
     request_context: Any = field(default_factory=dict)
+    base_url: str = ""
+    """Where ChatKit requests are posted, as an absolute URL; empty without HTTP."""
 
 
 def parse_request(body: bytes | str | bytearray) -> ChatKitReq:

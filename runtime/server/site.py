@@ -20,9 +20,11 @@ from runtime.assemble.snapshot import Snapshot
 from runtime.errors import RequestError
 from runtime.server.chat import RuntimeServer, Streaming
 from runtime.server.entities import EntityRoutes
+from runtime.server.file_routes import FileRoutes, base_url_of
 from runtime.server.options import component_options
 from runtime.server.request import Caller
 from runtime.server.respond import EventStreamResponse, check_media_type, read_body
+from runtime.server.uploads import Uploads
 from runtime.server.visitor import error_response, locale_of, request_id_of, user_of
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ LEASE = "chatkit.lease"
 class Site:
     """The ASGI app of one generation; `running` is its lifespan: that of the project's own routers."""
 
-    def __init__(self, snapshot: Snapshot, server: RuntimeServer, state: Any) -> None:
+    def __init__(self, snapshot: Snapshot, server: RuntimeServer, state: Any, uploads: Uploads | None = None) -> None:
         self._snapshot, self._server = snapshot, server
         config = snapshot.config
         self.path = config.server.path
@@ -46,6 +48,11 @@ class Site:
         # The project's routes find the project under `request.app.state`, as they do in the app around them.
         self._routes.state = state
         self._routes.add_route(f"{self.path}/options.json", self._options, methods=["GET"])
+        if uploads is not None:
+            files = FileRoutes(uploads, self.path)
+            self._routes.add_route(f"{self.path}/files", files.direct, methods=["POST"])
+            self._routes.add_route(f"{self.path}/files/{{token}}", files.upload, methods=["PUT"])
+            self._routes.add_route(f"{self.path}/files/{{token}}", files.show, methods=["GET"])
         entities = EntityRoutes(snapshot)
         self._routes.add_route(f"{self.path}/entities", entities.search, methods=["GET"])
         self._routes.add_route(f"{self.path}/entities/{{id}}", entities.read, methods=["GET"])
@@ -59,7 +66,7 @@ class Site:
             self._app = CORSMiddleware(
                 self._dispatch,
                 allow_origins=config.server.cors,
-                allow_methods=["GET", "POST", "OPTIONS"],
+                allow_methods=["GET", "POST", "PUT", "OPTIONS"],
                 allow_headers=["*"],
                 allow_credentials="*" not in config.server.cors,
                 expose_headers=["x-request-id"],
@@ -109,6 +116,7 @@ class Site:
                 locale=locale_of(request),
                 request_id=request_id_of(request),
                 request_context=await snapshot.request_context(request),
+                base_url=base_url_of(request, self.path),
             )
 
         try:
@@ -129,7 +137,7 @@ class Site:
 
     async def _options(self, request: Request) -> Response:
         url = f"{str(request.scope.get('root_path', '')).rstrip('/')}{self.path}"
-        return JSONResponse(component_options(self._snapshot.config, url))
+        return JSONResponse(component_options(self._snapshot.config, url, base_url_of(request, self.path)))
 
 
 def path_within(scope: Scope) -> str:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from agents import Runner, RunResultStreaming
+from agents import OpenAIResponsesModel, Runner, RunResultStreaming
 from chatkit.agents import ResponseStreamConverter
 from chatkit.server import agents_sdk_user_agent_override
 from chatkit.types import (
@@ -46,6 +46,7 @@ from runtime.server.guarding import Guarding, words_of
 from runtime.server.record import Recorder, to_the_end
 from runtime.server.request import Caller
 from runtime.server.stream import RunEvents
+from runtime.server.uploads import Uploads
 from runtime.server.wire import Channel, Event, TextDelta, frame
 from runtime.stores.facade import OwnerStore
 from runtime.stores.ids import new_id
@@ -93,8 +94,9 @@ class Turn:
         store: OwnerStore,
         plan: Plan,
         lease: Lease[Any] | None = None,
+        uploads: Uploads | None = None,
     ) -> None:
-        self.snapshot, self.caller, self.plan, self._lease = snapshot, caller, plan, lease
+        self.snapshot, self.caller, self.plan, self._lease, self._uploads = snapshot, caller, plan, lease, uploads
         self.channel = Channel()
         self.recorder = Recorder(store, plan.thread, plan.stale)
         self.around = Surroundings(snapshot.widgets, snapshot.state)
@@ -238,7 +240,8 @@ class Turn:
         """Let the agents answer a thread that holds these items, oldest first."""
         config = self.snapshot.config
         starter = await self._starter(items)
-        answering.set(Answering(self.context, self.snapshot.tags))
+        reads_files = isinstance(starter.agent.model, OpenAIResponsesModel)
+        answering.set(Answering(self.context, self.caller.user.id, self.snapshot.tags, self._uploads, reads_files))
         model_input = await to_model_input(self.snapshot.converter, items, config.chat.history)
         preface = self.snapshot.prefaces.get(starter.key)
         if preface is not None:

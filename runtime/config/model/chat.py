@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, Tag
 
+from runtime.config.model.attachments import Attachments
 from runtime.config.model.surface import Composer, Disclaimer, Header, HistoryPanel, Theme
 from runtime.config.model.tags import Tags
 from runtime.config.model.types import Entry, ImportPath, Section, by_key
@@ -114,6 +115,8 @@ class Chat(Section):
     """Whether an answer can be asked for again; a request is answered all the same."""
     auto_scroll: bool = False
     """Whether the thread follows an answer while it is written."""
+    attachments: Attachments | None = None
+    """What users may attach to a message; nothing where it is left out."""
     tags: Tags | None = None
     """What a user may mention with `@`: a function that resolves mentions, or a list of entities."""
     errors: Errors = Field(default_factory=Errors)

@@ -1,0 +1,1 @@
+"""The airline itself, which both desks use."""
