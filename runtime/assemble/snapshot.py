@@ -22,6 +22,7 @@ from runtime.assemble.guardrails import BuiltGuards, build_guards
 from runtime.assemble.kept import Kept
 from runtime.assemble.models import Models, build_models, run_config
 from runtime.assemble.objects import MixConverter, Objects, Widgets
+from runtime.assemble.outputs import BuiltOutput, build_outputs
 from runtime.assemble.problems import Problem, Problems
 from runtime.assemble.tags import BuiltTags, build_tags
 from runtime.assemble.title import WriteTitle, build_title
@@ -66,6 +67,7 @@ class Snapshot:
     tags: BuiltTags | None
     approvals: Mapping[str, BuiltApproval]
     guards: Mapping[str, BuiltGuards]
+    outputs: Mapping[str, BuiltOutput]
     run_config: RunConfig
     partial_images: int | None
 
@@ -101,6 +103,9 @@ def build(
     tools = Tools(code, widgets.get, shells.as_tool)
     build_tools(config, tools, found)
     guards = build_guards(config, code, models, found)
+    outputs = build_outputs(config, code, widgets.get, found)
+    for key, output in outputs.items():
+        shells.agents[key].output_type = output.shape
     shells.fill(files, code, models, tools, guards, found)
     objects, kept = Objects(code, found), Kept(code, share, found)
     snapshot = Snapshot(
@@ -125,6 +130,7 @@ def build(
         tags=build_tags(config.chat.tags, code, widgets.get, found),
         approvals={built.tool.name: built.approval for built in tools.built.values() if built.approval is not None},
         guards=guards,
+        outputs=outputs,
         run_config=run_config(),
         partial_images=_partial_images(tools.built),
     )

@@ -73,6 +73,11 @@ def _check_guardrail(verdicts: Verdicts, use: Use, thing: Thing) -> None:
         _check_called(verdicts, use, thing, "a function", 2, "it is called as `guardrail(ctx, text)`")
 
 
+def _check_output(verdicts: Verdicts, use: Use, thing: Thing) -> None:
+    if thing.kind in ("function", "literal", "module", "tool"):
+        verdicts.wrong_kind(use, thing, "a type", "give a pydantic model, a dataclass or a TypedDict")
+
+
 def _check_instructions(verdicts: Verdicts, use: Use, thing: Thing) -> None:
     wanted, called = "a string or a function", "instructions are called as `instructions(context, agent)`"
     if thing.kind == "literal" and thing.name == "str":
@@ -146,6 +151,7 @@ _CHECKS: Mapping[Role, Check] = {
     "tags": _check_tags,
     "approval": _check_approval,
     "guardrail": _check_guardrail,
+    "output": _check_output,
     "instructions": _check_instructions,
     "context_class": _check_context_class,
     "converter": _check_converter,

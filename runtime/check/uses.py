@@ -37,6 +37,7 @@ Callable = Literal[
     "tags",
     "approval",
     "guardrail",
+    "output",
 ]
 Object = Literal["context_class", "converter", "route", "state", "store"]
 Role = Callable | Object
@@ -89,6 +90,9 @@ def _all(config: Config) -> Iterator[Use]:
     for key, agent in config.agents.items():
         if isinstance(agent.instructions, PythonInstructions):
             yield Use(agent.instructions.python, ("agents", key, "instructions", "python"), "instructions")
+    for key, agent in config.agents.items():
+        if agent.output is not None and agent.output.python is not None:
+            yield Use(agent.output.python, ("agents", key, "output", "python"), "output")
     for name, guardrail in config.guardrails.items():
         if isinstance(guardrail, PythonGuardrail):
             yield Use(guardrail.python, ("guardrails", name, "python"), "guardrail")

@@ -50,6 +50,7 @@ def _check_shown(subject: Subject, mentions: Mentions) -> None:
     """Report widgets that nothing shows: no tool, no action, and no Python that says their name."""
     config = subject.config
     used = _named([*config.tools.values(), *config.actions.values()])
+    used |= {agent.output.widget for agent in config.agents.values() if agent.output and agent.output.widget}
     used |= {config.chat.tags.preview} if config.chat.tags is not None and config.chat.tags.preview else set()
     if any("${" in name or not (name in config.widgets or name.endswith(_SUFFIXES)) for name in used):
         return  # it may be any of them that is meant there

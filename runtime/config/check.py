@@ -45,6 +45,7 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
         _check_model(config, agent, key, found)
         _check_tools(config, agent, key, found)
         _check_handoffs(config, agent, key, found)
+        _check_output(config, agent, key, found)
     _check_tool_targets(config, found)
     _check_actions(config, found)
     _check_tags(config, found)
@@ -174,6 +175,26 @@ def _check_actions(config: Config, found: Findings) -> None:
         if isinstance(action, WidgetAction) and not _is_widget(config.widgets, action.widget):
             message = f"there is no widget {action.widget!r}"
             found.report("A208", ("actions", key, "widget"), message, suggest(action.widget, config.widgets))
+
+
+def _check_output(config: Config, agent: Agent, key: str, found: Findings) -> None:
+    output, path = agent.output, ("agents", key, "output")
+    if output is None:
+        return
+    if output.widget is None and output.template is None:
+        found.report("A251", path, "nothing shows this output", "give it a 'widget' or a 'template'", at_key=True)
+    elif output.widget is not None and output.template is not None:
+        message = "'widget' and 'template' can't stand together: an output is shown once"
+        found.report("A251", (*path, "template"), message, at_key=True)
+    if output.schema_ is not None and output.python is not None:
+        message = "'schema' and 'python' can't stand together: an output has one shape"
+        found.report("A251", (*path, "python"), message, at_key=True)
+    if output.widget is None:
+        if output.template is not None and output.schema_ is None and output.python is None:
+            found.report("A251", path, "this output has no shape", "give it a 'schema', or 'python'", at_key=True)
+    elif not _is_widget(config.widgets, output.widget):
+        message = f"there is no widget {output.widget!r}"
+        found.report("A208", (*path, "widget"), message, suggest(output.widget, config.widgets))
 
 
 def _check_tags(config: Config, found: Findings) -> None:

@@ -151,6 +151,12 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
         "secret": ["${FILES_SECRET}"],
         "keep_unsent": ["1d"],
     },
+    "Output": {
+        "widget": ["order", "widgets/order.widget"],
+        "template": ["**{{ title }}**, {{ price }} euros"],
+        "schema": [_PLACE],
+        "python": ["app.types:Order"],
+    },
     "Entity": {
         "id": ["old_town"],
         "title": ["Old Town"],

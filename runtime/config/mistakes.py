@@ -45,7 +45,6 @@ _OLD_BOOLEANS = ("yes", "no", "on", "off", "Yes", "No", "On", "Off")
 _LATER = frozenset({"include", "profiles", "mcp", "auth", "telemetry"})
 _LATER_INSIDE = {
     "chat": frozenset({"dictation"}),
-    "agents": frozenset({"output"}),
     "tools": frozenset({"openapi", "mcp"}),
     "models": frozenset({"fallback"}),
     "limits": frozenset({"audio", "requests", "concurrent_turns", "turn", "tokens"}),

@@ -19,6 +19,7 @@ from runtime.config.model.agents import FileInstructions, InlineInstructions
 from runtime.config.model.approvals import Approval, approval_of
 from runtime.config.model.entry import Route
 from runtime.config.model.models import OpenAIModel, ScriptedModel
+from runtime.config.model.output import Output
 from runtime.config.model.tools import WidgetTool
 from runtime.config.model.widgets import TemplateWidget
 from runtime.config.source import Path
@@ -51,6 +52,11 @@ def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, 
     for name, agent in config.agents.items():
         check.instructions(agent.instructions, ("agents", name, "instructions"))
         check.texts(agent.preface, ("agents", name, "preface"), SCOPES["agents.*.preface"])
+        if agent.output is not None:
+            at = ("agents", name, "output")
+            check.texts(agent.output.template, (*at, "template"), _fields_of(config, agent.output))
+            if agent.output.widget is not None and _is_file(config, agent.output.widget):
+                check.widget_file(agent.output.widget, (*at, "widget"))
     for index, route in enumerate(config.entry if isinstance(config.entry, list) else ()):
         if isinstance(route, Route) and isinstance(route.when, str):
             check.texts(route.when, ("entry", index, "when"), SCOPES["entry.*.when"])
@@ -84,6 +90,14 @@ def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, 
             check.file(model.scripted, ("models", name, "scripted"))
         elif isinstance(model, OpenAIModel) and model.offline is not None:
             check.file(model.offline, ("models", name, "offline"))
+
+
+def _fields_of(config: Config, output: Output) -> frozenset[str] | None:
+    """The names that the template of an output may use; None where only Python knows them."""
+    schema = output.schema_
+    if schema is None or not isinstance(schema.get("properties"), dict):
+        return None
+    return _TURN | {"output"} | frozenset(map(str, schema["properties"]))
 
 
 def _check_approval(check: _Check, tool: Any, approval: Approval, path: Path) -> None:

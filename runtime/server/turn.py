@@ -46,6 +46,7 @@ from runtime.server.guarding import Guarding, words_of
 from runtime.server.record import Recorder, to_the_end
 from runtime.server.request import Caller
 from runtime.server.stream import RunEvents
+from runtime.server.structured import Structured
 from runtime.server.uploads import Uploads
 from runtime.server.wire import Channel, Event, TextDelta, frame
 from runtime.stores.facade import OwnerStore
@@ -290,9 +291,9 @@ class Turn:
     async def _pass_on(
         self, run: RunEvents, result: RunResultStreaming, starter: str, beside: asyncio.Task[None] | None = None
     ) -> AsyncGenerator[Event, None]:
-        guarding = Guarding(self.snapshot, run, beside)
+        guarding, structured = Guarding(self.snapshot, run, beside), Structured(self.snapshot, run)
         try:
-            async with aclosing(guarding.watch(run.events(result))) as events:
+            async with aclosing(structured.watch(guarding.watch(run.events(result)))) as events:
                 async for event in events:
                     if run.calls:
                         self.recorder.keep_calls(run.calls)

@@ -8,6 +8,7 @@ from pydantic import Field, Tag
 
 from runtime.config.model.guardrails import Guards
 from runtime.config.model.models import Settings
+from runtime.config.model.output import Output
 from runtime.config.model.types import Entry, ImportPath, Section, by_key
 
 
@@ -77,6 +78,8 @@ class Agent(Section):
     """The agents that may take over."""
     guardrails: Guards = Field(default_factory=Guards)
     """What the user, and the agent itself, may not say."""
+    output: Output | None = None
+    """The shape of what the agent answers, and the widget or text that shows it."""
     settings: Settings = Field(default_factory=Settings)
     """Settings that override the model's."""
     max_turns: int | None = Field(None, ge=1, le=1000)
