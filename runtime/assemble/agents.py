@@ -17,6 +17,7 @@ from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext
 from runtime.assemble.guardrails import BuiltGuards, enforce
 from runtime.assemble.instructions import build_instructions
+from runtime.assemble.mcp import Servers
 from runtime.assemble.models import Models, build_settings
 from runtime.assemble.problems import BuildError, Problems, ReportedError
 from runtime.assemble.tools import Tools
@@ -52,6 +53,7 @@ class AgentShells:
         models: Models,
         tools: Tools,
         guards: Mapping[str, BuiltGuards],
+        servers: Servers,
         found: Problems,
     ) -> None:
         """Give every agent its model, instructions, tools and handoffs."""
@@ -65,6 +67,7 @@ class AgentShells:
                 for target in entry.handoffs
                 if target.agent in self.agents
             ]
+            agent.mcp_servers = servers.views(key)
             self._add_tools(agent, entry, tools)
             self._add_model(agent, entry, models, tools)
 

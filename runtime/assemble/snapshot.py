@@ -20,6 +20,7 @@ from runtime.assemble.context import RuntimeContext
 from runtime.assemble.entrance import Entrance, build_entrance
 from runtime.assemble.guardrails import BuiltGuards, build_guards
 from runtime.assemble.kept import Kept
+from runtime.assemble.mcp import Servers, build_servers
 from runtime.assemble.models import Models, build_models, run_config
 from runtime.assemble.objects import MixConverter, Objects, Widgets
 from runtime.assemble.outputs import BuiltOutput, build_outputs
@@ -67,6 +68,7 @@ class Snapshot:
     tags: BuiltTags | None
     approvals: Mapping[str, BuiltApproval]
     guards: Mapping[str, BuiltGuards]
+    servers: Servers
     outputs: Mapping[str, BuiltOutput]
     run_config: RunConfig
     partial_images: int | None
@@ -106,7 +108,8 @@ def build(
     outputs = build_outputs(config, code, widgets.get, found)
     for key, output in outputs.items():
         shells.agents[key].output_type = output.shape
-    shells.fill(files, code, models, tools, guards, found)
+    servers = build_servers(config, root, environ, share)
+    shells.fill(files, code, models, tools, guards, servers, found)
     objects, kept = Objects(code, found), Kept(code, share, found)
     snapshot = Snapshot(
         config=config,
@@ -130,6 +133,7 @@ def build(
         tags=build_tags(config.chat.tags, code, widgets.get, found),
         approvals={built.tool.name: built.approval for built in tools.built.values() if built.approval is not None},
         guards=guards,
+        servers=servers,
         outputs=outputs,
         run_config=run_config(),
         partial_images=_partial_images(tools.built),

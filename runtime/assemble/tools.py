@@ -25,6 +25,7 @@ from runtime.assemble.tool_errors import note_failure
 from runtime.assemble.widgets import BuiltWidget, WidgetError
 from runtime.config.model import Config
 from runtime.config.model import tools as declared
+from runtime.config.servers import split_reference
 from runtime.config.template import Template, TemplateError
 
 logger = logging.getLogger("runtime.assemble")
@@ -138,7 +139,7 @@ def build_tools(config: Config, tools: Tools, found: Problems) -> None:
             tools.built[name] = tools.build(name, entry)
     for key, agent in config.agents.items():
         for index, reference in enumerate(agent.tools):
-            if reference not in config.tools:
+            if reference not in config.tools and split_reference(config, reference) is None:
                 with found.at("A301", "agents", key, "tools", index):
                     tools.get(reference)
 

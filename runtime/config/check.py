@@ -23,6 +23,7 @@ from runtime.config.model.types import IMPORT_PATTERN, TOOL_NAME_PATTERN
 from runtime.config.named import model_uses
 from runtime.config.nothing import check_nothing
 from runtime.config.scopes import check_templates
+from runtime.config.servers import ALL, check_servers, split_reference
 from runtime.config.source import Path
 from runtime.config.usage import check_usage
 from runtime.config.wording import nearest, suggest
@@ -53,6 +54,7 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
         if path[0] != "agents":
             _check_model_name(config, name, path, found)
     check_guardrails(config, found)
+    check_servers(config, found)
     check_deprecated(filled.source.data, found)
     check_nothing(config, filled.source.data, found)
     check_usage(config, found)
@@ -102,6 +104,8 @@ def _check_tools(config: Config, agent: Agent, key: str, found: Findings) -> Non
     seen: dict[str, str] = {}
     for index, reference in enumerate(agent.tools):
         path: Path = ("agents", key, "tools", index)
+        if reference not in config.tools and split_reference(config, reference) is not None:
+            continue  # see runtime/config/servers.py
         if reference not in config.tools and not _check_inline_tool(config, reference, path, found):
             continue
         name = tool_name(config, reference)
@@ -116,7 +120,7 @@ def _check_tools(config: Config, agent: Agent, key: str, found: Findings) -> Non
 
 def _check_inline_tool(config: Config, reference: str, path: Path, found: Findings) -> bool:
     if ":" not in reference:
-        hint = suggest(reference, config.tools)
+        hint = suggest(reference, [*config.tools, *(f"{name}.{ALL}" for name in config.mcp)])
         if not hint and "." in reference:
             hint = "a Python path needs its colon, as in package.module:name"
         found.report("A203", path, f"there is no tool {reference!r}", hint)

@@ -157,6 +157,25 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
         "schema": [_PLACE],
         "python": ["app.types:Order"],
     },
+    "_McpServer": {
+        "tools": [["search_issues"]],
+        "exclude": [["delete_issue"]],
+        "prefix": ["github_"],
+        "needs_approval": [["create_issue"], True],
+        "timeout": ["30s"],
+        "connect_timeout": ["10s"],
+        "retries": [2],
+    },
+    "StdioMcpServer": {
+        "command": ["npx"],
+        "args": [["-y", "@modelcontextprotocol/server-filesystem", "./docs"]],
+        "env": [{"TOKEN": "${TOKEN}"}],
+        "cwd": ["servers"],
+    },
+    "HttpMcpServer": {
+        "url": ["https://mcp.example.com/mcp"],
+        "headers": [{"Authorization": "Bearer ${MCP_TOKEN}"}],
+    },
     "Entity": {
         "id": ["old_town"],
         "title": ["Old Town"],

@@ -42,7 +42,7 @@ _MANY = 9
 _ALMOST = 0.8
 _OWN_KEYS = "a key of your own begins with 'x-'; what belongs to a section is indented"
 _OLD_BOOLEANS = ("yes", "no", "on", "off", "Yes", "No", "On", "Off")
-_LATER = frozenset({"include", "profiles", "mcp", "auth", "telemetry"})
+_LATER = frozenset({"include", "profiles", "auth", "telemetry"})
 _LATER_INSIDE = {
     "chat": frozenset({"dictation"}),
     "tools": frozenset({"openapi", "mcp"}),
@@ -112,7 +112,7 @@ def _only(data: Any, error: ValidationError) -> Any:
     return kept
 
 
-_ENTRIES = frozenset({"models", "tools", "widgets", "guardrails", "agents", "actions"})
+_ENTRIES = frozenset({"models", "tools", "mcp", "widgets", "guardrails", "agents", "actions"})
 
 
 def _unexplained(filled: Interpolation, error: ValidationError) -> list[Diagnostic]:

@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable
 from runtime.config.source import Path
 from runtime.diagnostics import Diagnostic
 from runtime.server.endpoints import probe_models
+from runtime.server.mcp_endpoints import probe_servers
 from runtime.server.runtime import Runtime
 from runtime.server.trial import failure
 from runtime.stores.store import StoreError
 
 Probe = Callable[[Runtime], Awaitable[list[Diagnostic]]]
 
-PROBES: tuple[Probe, ...] = (probe_models,)
+PROBES: tuple[Probe, ...] = (probe_models, probe_servers)
 """What is asked of the world outside, all at the same time."""
 
 

@@ -29,7 +29,7 @@ from tests.config.catalogue import BUILT, CONFIGS, bad_configs, good_configs
 
 ROOT = CONFIGS.parents[1]
 BUILT_CONFIGS = sorted((CONFIGS / "built").glob("A*.yaml"))
-CONNECTED = ("A610", "A630")
+CONNECTED = ("A610", "A630", "A631")
 ENDED = ("A611",)
 
 pytestmark = pytest.mark.usefixtures("modules_as_before")

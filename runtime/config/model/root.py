@@ -11,6 +11,7 @@ from runtime.config.model.agents import Agent
 from runtime.config.model.chat import Chat
 from runtime.config.model.entry import Entrance, PythonEntry
 from runtime.config.model.guardrails import Guardrail
+from runtime.config.model.mcp import McpServer
 from runtime.config.model.models import Model
 from runtime.config.model.server import Admin, Limits, Reload, Server, Store, UrlStore
 from runtime.config.model.tools import Tool
@@ -37,6 +38,8 @@ class Config(Section):
     """Language models by name; an agent without `model` uses the one named `default`."""
     tools: dict[str, Tool] = {}
     """Tools by the name that the model sees."""
+    mcp: dict[str, McpServer] = {}
+    """MCP servers by name; agents use their tools as `server.tool`, or all as `server.*`."""
     widgets: dict[str, Widget] = {}
     """Widgets by name."""
     guardrails: dict[str, Guardrail] = {}

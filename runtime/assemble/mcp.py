@@ -1,0 +1,252 @@
+"""The `mcp` section -> connections that outlive generations, and what each agent sees of them.
+
+A server that is down takes nothing else down: its tools are left out, the log says so, and it is asked again after a
+while. The SDK wants a connection closed by the task that opened it, so each has a task of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from agents import AgentBase, RunContextWrapper
+from agents.mcp import MCPServer, MCPServerSse, MCPServerStdio, MCPServerStreamableHttp
+from mcp.types import CallToolResult
+from mcp.types import Tool as McpTool
+
+from runtime.config.model import Config
+from runtime.config.model import mcp as declared
+from runtime.config.servers import servers_of
+from runtime.pool import Share
+
+logger = logging.getLogger("runtime.assemble")
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+
+
+class McpUnavailable(Exception):
+    """The server can't be reached now; `reason` says why, without anything secret."""
+
+    def __init__(self, server: str, reason: str) -> None:
+        self.server, self.reason = server, reason
+        super().__init__(f"the MCP server {server!r} can't be reached: {reason}")
+
+
+class Connection:
+    """One server: connected when it is first needed, and again, after a pause, once it was lost."""
+
+    def __init__(self, name: str, make: Callable[[], MCPServer], connect_timeout_s: float) -> None:
+        self.name, self._make, self._connect_timeout_s = name, make, connect_timeout_s
+        self._lock = asyncio.Lock()
+        self._server: MCPServer | None = None
+        self._owner: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
+        self._tools: list[McpTool] | None = None
+        self._pause_s, self._not_before = FIRST_PAUSE_S, 0.0
+        self._reason = ""
+
+    async def tools(self) -> list[McpTool]:
+        """The server's tools, asked for once for each connection. Raise McpUnavailable."""
+        async with self._lock:
+            server = await self._connected()
+            if self._tools is None:
+                try:
+                    self._tools = await server.list_tools()
+                except Exception as error:
+                    await self._lost(error)
+                    raise McpUnavailable(self.name, self._reason) from error
+            return self._tools
+
+    async def call(self, tool: str, arguments: dict[str, Any] | None, meta: dict[str, Any] | None) -> CallToolResult:
+        """Call a tool. Raise McpUnavailable, or what the SDK raises for a call that failed."""
+        async with self._lock:
+            server = await self._connected()
+        try:
+            return await server.call_tool(tool, arguments, meta)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            # Whether it was the call or the connection can't be told for sure: the next one gets a fresh connection.
+            async with self._lock:
+                if self._server is server:
+                    await self._lost(error, pause=False)
+            raise
+
+    async def close(self) -> None:
+        """Close the connection; it may be opened again."""
+        async with self._lock:
+            await self._end()
+
+    async def _connected(self) -> MCPServer:
+        if self._server is not None:
+            return self._server
+        if time.monotonic() < self._not_before:
+            raise McpUnavailable(self.name, self._reason)
+        opened: asyncio.Future[MCPServer] = asyncio.get_running_loop().create_future()
+        self._stop = asyncio.Event()
+        self._owner = asyncio.create_task(self._own(opened, self._stop), name=f"MCP server {self.name}")
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                self._server = await asyncio.shield(opened)
+        except asyncio.CancelledError:
+            await self._end()
+            raise
+        except Exception as error:
+            await self._lost(error)
+            raise McpUnavailable(self.name, self._reason) from error
+        self._pause_s, self._tools = FIRST_PAUSE_S, None
+        return self._server
+
+    async def _own(self, opened: asyncio.Future[MCPServer], stop: asyncio.Event) -> None:
+        server = self._make()
+        try:
+            await server.connect()  # type: ignore[no-untyped-call]
+            if not opened.done():
+                opened.set_result(server)
+            await stop.wait()
+        except Exception as error:
+            if not opened.done():
+                opened.set_exception(error)
+                opened.exception()  # whoever waited may be gone
+        finally:
+            try:
+                await server.cleanup()  # type: ignore[no-untyped-call]
+            except Exception as error:
+                logger.info("MCP server %s did not close well: %s", self.name, type(error).__name__)
+
+    async def _lost(self, error: BaseException, pause: bool = True) -> None:
+        self._reason = _reason(error)
+        await self._end()
+        if pause:
+            self._not_before = time.monotonic() + self._pause_s
+            self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+            logger.warning("the MCP server %r is left out: %s", self.name, self._reason)
+
+    async def _end(self) -> None:
+        owner, self._owner, self._server, self._tools = self._owner, None, None, None
+        self._stop.set()
+        if owner is not None:
+            done, _ = await asyncio.wait({owner}, timeout=2.0)
+            if not done:
+                owner.cancel()
+                await asyncio.wait({owner}, timeout=2.0)
+
+
+class ServerView(MCPServer):
+    """What one agent sees of a server: some of its tools, perhaps under longer names."""
+
+    def __init__(self, connection: Connection, entry: declared.McpServer, wanted: set[str] | None) -> None:
+        approved = entry.needs_approval
+        policy: Any = "always" if approved is True else {f"{entry.prefix}{name}": "always" for name in approved or ()}
+        super().__init__(use_structured_content=entry.structured, require_approval=policy or None)
+        self._connection, self._entry, self._wanted = connection, entry, wanted
+
+    @property
+    def name(self) -> str:
+        """The server's key in the file."""
+        return self._connection.name
+
+    async def connect(self) -> None:
+        """Nothing to do: it connects when it is first needed."""
+
+    async def cleanup(self) -> None:
+        """Nothing to do: the connection is not this agent's alone."""
+
+    async def list_tools(
+        self, run_context: RunContextWrapper[Any] | None = None, agent: AgentBase | None = None
+    ) -> list[McpTool]:
+        """The tools that are let in and wanted; none while the server is down."""
+        try:
+            tools = await self._connection.tools()
+        except McpUnavailable:
+            return []
+        prefix = self._entry.prefix
+        wanted = [tool for tool in tools if self._lets_in(tool.name)]
+        return [tool.model_copy(update={"name": f"{prefix}{tool.name}"}) for tool in wanted] if prefix else wanted
+
+    async def call_tool(
+        self, tool_name: str, arguments: dict[str, Any] | None, meta: dict[str, Any] | None = None
+    ) -> CallToolResult:
+        """Call one of them."""
+        return await self._connection.call(tool_name.removeprefix(self._entry.prefix), arguments, meta)
+
+    async def list_prompts(self) -> Any:
+        """Prompts are not taken from servers."""
+        raise NotImplementedError
+
+    async def get_prompt(self, name: str, arguments: dict[str, Any] | None = None) -> Any:
+        """Prompts are not taken from servers."""
+        raise NotImplementedError
+
+    def _lets_in(self, tool: str) -> bool:
+        entry = self._entry
+        is_let_in = (entry.tools is None or tool in entry.tools) and tool not in entry.exclude
+        return is_let_in and (self._wanted is None or tool in self._wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """The declared servers that an agent uses, by their key."""
+
+    config: Config
+    connections: Mapping[str, Connection]
+
+    def views(self, agent: str) -> list[MCPServer]:
+        """What an agent sees, in the order in which it names the servers."""
+        used = servers_of(self.config, self.config.agents[agent])
+        return [ServerView(self.connections[name], self.config.mcp[name], tools) for name, tools in used.items()]
+
+
+def build_servers(config: Config, root: Path, environ: Mapping[str, str], share: Share) -> Servers:
+    """Take the connections of the servers that some agent uses; nothing connects yet."""
+    used: set[str] = set()
+    for agent in config.agents.values():
+        used |= servers_of(config, agent).keys()
+    connections = {}
+    for name in sorted(used):
+        entry = config.mcp[name]
+        # What the agents see of it may change without the connection.
+        identity = entry.model_dump_json(exclude={"tools", "exclude", "prefix", "needs_approval", "structured"})
+        made = partial(Connection, name, _maker(name, entry, root, environ), entry.connect_timeout)
+        connections[name] = share.get(("mcp", name, identity), made, Connection.close)
+    return Servers(config, connections)
+
+
+def _maker(name: str, entry: declared.McpServer, root: Path, environ: Mapping[str, str]) -> Callable[[], MCPServer]:
+    options: dict[str, Any] = {
+        "name": name,
+        "cache_tools_list": True,
+        "client_session_timeout_seconds": entry.timeout,
+        "max_retry_attempts": entry.retries,
+    }
+    if isinstance(entry, declared.StdioMcpServer):
+        params: Any = {
+            "command": entry.command,
+            "args": entry.args,
+            "env": {"PATH": environ.get("PATH", os.defpath), **entry.env},
+            "cwd": str(root / entry.cwd) if entry.cwd else str(root),
+        }
+        return lambda: MCPServerStdio(params, **options)
+    http: Any = {"url": entry.url, "headers": dict(entry.headers), "timeout": entry.connect_timeout}
+    if entry.transport == "sse":
+        http["sse_read_timeout"] = max(300.0, entry.timeout)
+        return lambda: MCPServerSse(http, **options)
+    return lambda: MCPServerStreamableHttp(http, **options)
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause, which says the most; addresses with passwords in them are the SDK's to hide."""
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time"
+    while isinstance(error, BaseExceptionGroup) and error.exceptions:
+        error = error.exceptions[0]
+    cause = error.__cause__ or error.__context__
+    return str(error) or (str(cause) if cause is not None else "") or type(error).__name__

@@ -1,0 +1,70 @@
+"""Tools of MCP servers as agents name them, `server.tool` or `server.*`: which are meant, and what leads nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runtime.config.findings import Findings
+from runtime.config.model import Config
+from runtime.config.model.agents import Agent
+from runtime.config.source import Path
+from runtime.config.wording import suggest
+
+ALL = "*"
+
+
+def split_reference(config: Config, reference: str) -> tuple[str, str] | None:
+    """The server and the tool, or `*`, that a reference names; None where it names something else."""
+    server, dot, tool = reference.partition(".")
+    return (server, tool) if dot and tool and ":" not in tool and server in config.mcp else None
+
+
+def servers_of(config: Config, agent: Agent) -> dict[str, set[str] | None]:
+    """The servers that an agent uses, and which of their tools; None for all of them."""
+    used: dict[str, set[str] | None] = {}
+    for reference in agent.tools:
+        found = None if reference in config.tools else split_reference(config, reference)
+        if found is None:
+            continue
+        server, tool = found
+        names = used.setdefault(server, set())
+        if tool == ALL:
+            used[server] = None
+        elif names is not None:
+            names.add(tool)
+    return used
+
+
+def check_servers(config: Config, found: Findings) -> None:
+    """Report servers that nobody uses, and tools that their own declaration leaves out."""
+    used: set[str] = set()
+    for agent in config.agents.values():
+        used |= servers_of(config, agent).keys()
+    for name, server in config.mcp.items():
+        if not name.isidentifier():
+            hint = "agents name its tools as SERVER.TOOL: letters, digits and '_'"
+            found.report("A215", ("mcp", name), f"{name!r} can't be a server's name", hint, at_key=True)
+        elif name not in used:
+            hint = f"an agent names its tools as '{name}.TOOL', or '{name}.*' for all"
+            message = f"no agent uses the MCP server {name!r}"
+            found.report("A252", ("mcp", name), message, hint, severity="warning", at_key=True)
+        listed = server.needs_approval if isinstance(server.needs_approval, list) else []
+        for index, tool in enumerate(listed):
+            if server.tools is not None and tool not in server.tools:
+                message = f"{tool!r} needs approval, and is not among the server's 'tools'"
+                path: Path = ("mcp", name, "needs_approval", index)
+                found.report("A253", path, message, suggest(tool, server.tools) or "let it in, or leave it out here")
+    for reference, path in _named(config):
+        server_name, tool = reference
+        server = config.mcp[server_name]
+        if tool != ALL and ((server.tools is not None and tool not in server.tools) or tool in server.exclude):
+            message = f"the server {server_name!r} lets no tool {tool!r} in"
+            found.report("A253", path, message, suggest(tool, server.tools or []) or "see its 'tools' and 'exclude'")
+
+
+def _named(config: Config) -> Iterator[tuple[tuple[str, str], Path]]:
+    for key, agent in config.agents.items():
+        for index, reference in enumerate(agent.tools):
+            split = None if reference in config.tools else split_reference(config, reference)
+            if split is not None:
+                yield split, ("agents", key, "tools", index)
