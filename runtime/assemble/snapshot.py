@@ -17,6 +17,7 @@ from runtime.assemble.agents import AgentShells
 from runtime.assemble.approvals import BuiltApproval
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext
+from runtime.assemble.dictation import Transcribe, build_dictation
 from runtime.assemble.entrance import Entrance, build_entrance
 from runtime.assemble.guardrails import BuiltGuards, build_guards
 from runtime.assemble.kept import Kept
@@ -70,6 +71,7 @@ class Snapshot:
     guards: Mapping[str, BuiltGuards]
     servers: Servers
     outputs: Mapping[str, BuiltOutput]
+    transcribe: Transcribe | None
     run_config: RunConfig
     partial_images: int | None
 
@@ -135,6 +137,7 @@ def build(
         guards=guards,
         servers=servers,
         outputs=outputs,
+        transcribe=build_dictation(config, models, code, found),
         run_config=run_config(),
         partial_images=_partial_images(tools.built),
     )

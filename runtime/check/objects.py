@@ -78,6 +78,12 @@ def _check_output(verdicts: Verdicts, use: Use, thing: Thing) -> None:
         verdicts.wrong_kind(use, thing, "a type", "give a pydantic model, a dataclass or a TypedDict")
 
 
+def _check_dictation(verdicts: Verdicts, use: Use, thing: Thing) -> None:
+    _check_called(
+        verdicts, use, thing, "a function of two arguments", 2, "it is called as `transcribe(audio, context)`"
+    )
+
+
 def _check_instructions(verdicts: Verdicts, use: Use, thing: Thing) -> None:
     wanted, called = "a string or a function", "instructions are called as `instructions(context, agent)`"
     if thing.kind == "literal" and thing.name == "str":
@@ -152,6 +158,7 @@ _CHECKS: Mapping[Role, Check] = {
     "approval": _check_approval,
     "guardrail": _check_guardrail,
     "output": _check_output,
+    "dictation": _check_dictation,
     "instructions": _check_instructions,
     "context_class": _check_context_class,
     "converter": _check_converter,

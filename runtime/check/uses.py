@@ -38,6 +38,7 @@ Callable = Literal[
     "approval",
     "guardrail",
     "output",
+    "dictation",
 ]
 Object = Literal["context_class", "converter", "route", "state", "store"]
 Role = Callable | Object
@@ -138,6 +139,8 @@ def _objects(config: Config) -> Iterator[Use]:
     for key in ("python", "search", "lookup"):
         if config.chat.tags is not None and (path := getattr(config.chat.tags, key)) is not None:
             yield Use(path, ("chat", "tags", key), "tags")
+    if config.chat.dictation is not None and config.chat.dictation.python is not None:
+        yield Use(config.chat.dictation.python, ("chat", "dictation", "python"), "dictation")
     if config.context is not None:
         yield Use(config.context, ("context",), "context")
     if config.context_class is not None:

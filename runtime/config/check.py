@@ -50,6 +50,7 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
     _check_tool_targets(config, found)
     _check_actions(config, found)
     _check_tags(config, found)
+    _check_dictation(config, found)
     for name, path in model_uses(config):
         if path[0] != "agents":
             _check_model_name(config, name, path, found)
@@ -179,6 +180,13 @@ def _check_actions(config: Config, found: Findings) -> None:
         if isinstance(action, WidgetAction) and not _is_widget(config.widgets, action.widget):
             message = f"there is no widget {action.widget!r}"
             found.report("A208", ("actions", key, "widget"), message, suggest(action.widget, config.widgets))
+
+
+def _check_dictation(config: Config, found: Findings) -> None:
+    declared = config.chat.dictation
+    if declared is not None and (declared.model is None) == (declared.python is None):
+        message = "nothing takes dictation" if declared.model is None else "'model' and 'python' can't stand together"
+        found.report("A106", ("chat", "dictation"), message, "give one of model, python", at_key=True)
 
 
 def _check_output(config: Config, agent: Agent, key: str, found: Findings) -> None:

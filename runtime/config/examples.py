@@ -176,6 +176,7 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
         "url": ["https://mcp.example.com/mcp"],
         "headers": [{"Authorization": "Bearer ${MCP_TOKEN}"}],
     },
+    "Dictation": {"model": ["gpt-4o-mini-transcribe"], "python": ["app.speech:transcribe"]},
     "Entity": {
         "id": ["old_town"],
         "title": ["Old Town"],
@@ -212,7 +213,7 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
         "unexpected": ["Something went wrong ({{ reference }})."],
     },
     "PythonStore": {"python": ["app.store:Store"], "with": [{"table": "threads"}]},
-    "Limits": {"body": ["1MiB"], "message": ["32KiB"]},
+    "Limits": {"body": ["1MiB"], "audio": ["25MiB"], "message": ["32KiB"]},
     "Server": {"host": ["127.0.0.1", "0.0.0.0"], "port": [8000], "path": ["/chatkit"]},
     "Reload": {"generations": [8]},
 }

@@ -44,10 +44,9 @@ _OWN_KEYS = "a key of your own begins with 'x-'; what belongs to a section is in
 _OLD_BOOLEANS = ("yes", "no", "on", "off", "Yes", "No", "On", "Off")
 _LATER = frozenset({"include", "profiles", "auth", "telemetry"})
 _LATER_INSIDE = {
-    "chat": frozenset({"dictation"}),
     "tools": frozenset({"openapi", "mcp"}),
     "models": frozenset({"fallback"}),
-    "limits": frozenset({"audio", "requests", "concurrent_turns", "turn", "tokens"}),
+    "limits": frozenset({"requests", "concurrent_turns", "turn", "tokens"}),
     "server": frozenset({"workers", "playground"}),
 }
 # Tried in turn for a variable that isn't set, so that the rest of the file can still be checked.

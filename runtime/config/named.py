@@ -19,5 +19,7 @@ def model_uses(config: Config) -> Iterator[tuple[str, Path]]:
     for name, guardrail in config.guardrails.items():
         if isinstance(guardrail, JudgeGuardrail):
             yield guardrail.judge, ("guardrails", name, "judge")
+    if config.chat.dictation is not None and config.chat.dictation.model is not None:
+        yield config.chat.dictation.model, ("chat", "dictation", "model")
     if isinstance(config.chat.title, ModelTitle):
         yield config.chat.title.model, ("chat", "title", "model")

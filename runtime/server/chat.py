@@ -7,8 +7,6 @@ becomes a `Plan`, and the `Turn` that carries it out runs in a task of its own.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
@@ -43,6 +41,7 @@ from runtime.assemble.actions import replacement
 from runtime.assemble.snapshot import Snapshot
 from runtime.errors import RequestError
 from runtime.live import Lease
+from runtime.server.dictation import take_dictation
 from runtime.server.locks import ThreadLocks
 from runtime.server.plans import Planner
 from runtime.server.record import thread_response
@@ -131,6 +130,9 @@ class RuntimeServer(ChatKitServer[Any]):
         # The turn's own lease: it may outlive the request.
         held = self._runtime.live.lease() if lease is None else lease.again()
         generation, snapshot = held.value, held.value.snapshot
+        if len(body) > (most := snapshot.config.limits.body) and not isinstance(request, InputTranscribeReq):
+            held.release()
+            raise RequestError(413, "body_too_large", f"the request's body is larger than {most} bytes")
         async with AsyncExitStack() as resources:
             resources.enter_context(held)
             caller = await who_asks(snapshot)
@@ -208,7 +210,7 @@ class RuntimeServer(ChatKitServer[Any]):
             case ThreadsSyncCustomActionReq():
                 return await self._sync_action(request, generation, caller, store)
             case InputTranscribeReq(params=params):
-                raise _no_dictation(params.audio_base64)
+                return await take_dictation(generation.snapshot, caller, params)
             case AttachmentsCreateReq(params=params):
                 return await _offered(generation).announce(caller.user.id, params, caller.base_url)
             case AttachmentsDeleteReq(params=params):
@@ -288,11 +290,3 @@ def _offered(generation: Generation) -> Uploads:
 
 class _Empty(BaseModel):
     """The reply `{}`."""
-
-
-def _no_dictation(audio_base64: str) -> RequestError:
-    try:
-        base64.b64decode(audio_base64, validate=True)
-    except (binascii.Error, ValueError):
-        return RequestError(400, "invalid_audio", "params.audio_base64 is not valid base64")
-    return RequestError(501, "not_supported", "dictation is not offered here")

@@ -62,6 +62,8 @@ def _composer(composer: Composer, config: Config) -> dict[str, Any]:
         made["placeholder"] = composer.placeholder
     if config.chat.attachments is not None:
         made["attachments"] = _attachments(config.chat.attachments)
+    if config.chat.dictation is not None:
+        made["dictation"] = {"enabled": True}
     if composer.models:
         made["models"] = [_model(choice) for choice in composer.models]
     if composer.tools:

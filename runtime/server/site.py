@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from runtime.assemble.snapshot import Snapshot
 from runtime.errors import RequestError
 from runtime.server.chat import RuntimeServer, Streaming
+from runtime.server.dictation import largest_body
 from runtime.server.entities import EntityRoutes
 from runtime.server.file_routes import FileRoutes, base_url_of
 from runtime.server.options import component_options
@@ -121,7 +122,7 @@ class Site:
 
         try:
             check_media_type(request)
-            body = await read_body(request, self._snapshot.config.limits.body)
+            body = await read_body(request, largest_body(self._snapshot))
             result = await self._server.handle(body, who_asks, lease)
         except RequestError as error:
             return error_response(request, error.status, error.code, error.message)

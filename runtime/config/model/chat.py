@@ -71,6 +71,15 @@ Title = Annotated[
 ]
 
 
+class Dictation(Section):
+    """What turns speech into text."""
+
+    model: str | None = Field(None, min_length=1)
+    """A name of the `models` section, or a model's name at OpenAI, such as `gpt-4o-mini-transcribe`."""
+    python: ImportPath | None = None
+    """A function `(audio, context)`, sync or async, that returns the text. `audio` has `data` and `media_type`."""
+
+
 class Errors(Section):
     """What the user is told when an answer fails; templates, in which `reference` is the request's id in the log."""
 
@@ -117,6 +126,8 @@ class Chat(Section):
     """Whether the thread follows an answer while it is written."""
     attachments: Attachments | None = None
     """What users may attach to a message; nothing where it is left out."""
+    dictation: Dictation | None = None
+    """What turns speech into text; without it there is no dictation."""
     tags: Tags | None = None
     """What a user may mention with `@`: a function that resolves mentions, or a list of entities."""
     errors: Errors = Field(default_factory=Errors)

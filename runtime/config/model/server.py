@@ -41,6 +41,8 @@ class Limits(Section):
 
     body: Size = 1024 * 1024
     """The size of a request's body."""
+    audio: Size = 25 * 1024 * 1024
+    """The size of a recording for dictation."""
     message: Size = 32 * 1024
     """The size of a user's message, as UTF-8."""
 
