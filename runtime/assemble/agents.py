@@ -7,14 +7,25 @@ time in proportion to the whole graph. They look their agent up when they are ta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
-from agents import Agent, FunctionTool, FunctionToolResult, Handoff, ModelSettings, RunContextWrapper
+from agents import (
+    Agent,
+    AgentHooks,
+    FunctionTool,
+    FunctionToolResult,
+    GenerateDynamicPromptData,
+    Handoff,
+    ModelSettings,
+    Prompt,
+    RunContextWrapper,
+)
 from agents.agent import ToolsToFinalOutputResult
+from agents.lifecycle import AgentHooksBase
 from agents.strict_schema import ensure_strict_json_schema
 
 from runtime.assemble.code import ProjectCode
-from runtime.assemble.context import RuntimeContext
+from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.guardrails import BuiltGuards, enforce
 from runtime.assemble.instructions import build_instructions
 from runtime.assemble.mcp import Servers
@@ -26,6 +37,7 @@ from runtime.config.model import Config
 from runtime.config.model import agents as declared
 from runtime.config.model import models as declared_models
 from runtime.config.model import tools as declared_tools
+from runtime.config.template import Template
 
 Agents = dict[str, Agent[RuntimeContext]]
 
@@ -62,6 +74,11 @@ class AgentShells:
             with found.at("A302", "agents", key, "instructions"):
                 agent.instructions = build_instructions(entry.instructions, files, code)
             agent.handoff_description = entry.description
+            if entry.prompt is not None:
+                agent.prompt = _stored_prompt(entry.prompt)
+            if entry.hooks is not None:
+                with found.at("A302", "agents", key, "hooks"):
+                    agent.hooks = _hooks(code, entry.hooks)
             agent.handoffs = [
                 self._handoff(target, guards.get(target.agent))
                 for target in entry.handoffs
@@ -74,7 +91,9 @@ class AgentShells:
     def _add_tools(self, agent: Agent[RuntimeContext], entry: declared.Agent, tools: Tools) -> None:
         chosen = [tools.built[reference] for reference in entry.tools if reference in tools.built]
         agent.tools = [built.tool for built in chosen]
-        agent.tool_use_behavior = _stop_at(frozenset(built.tool.name for built in chosen if built.stop))
+        stops = frozenset(built.tool.name for built in chosen if built.stop)
+        agent.tool_use_behavior = _stop_at(stops, entry.tool_use_behavior == "stop_on_first_tool")
+        agent.reset_tool_choice = entry.reset_tool_choice
 
     def _add_model(self, agent: Agent[RuntimeContext], entry: declared.Agent, models: Models, tools: Tools) -> None:
         try:
@@ -114,7 +133,30 @@ class AgentShells:
         )
 
 
-def _stop_at(names: frozenset[str]) -> Any:
+def _stored_prompt(entry: declared.StoredPrompt) -> Any:
+    variables = {name: Template.parse(text) for name, text in entry.variables.items()}
+
+    def fill(data: GenerateDynamicPromptData) -> Prompt:
+        scope = scope_of(data.context.context)
+        prompt: Prompt = {"id": entry.id}
+        if entry.version is not None:
+            prompt["version"] = entry.version
+        if variables:
+            prompt["variables"] = {name: str(text.render(scope)) for name, text in variables.items()}
+        return prompt
+
+    return fill
+
+
+def _hooks(code: ProjectCode, path: str) -> AgentHooks[Any]:
+    value = code.resolve(path)
+    value = value() if isinstance(value, type) else value
+    if not isinstance(value, AgentHooksBase):
+        raise BuildError(f"{path!r} is no agents.AgentHooks", "derive it from agents.AgentHooks", code="A324")
+    return cast(AgentHooks[Any], value)
+
+
+def _stop_at(names: frozenset[str], at_any: bool = False) -> Any:
     """End the turn after these tools, and whenever a tool of any kind has called the client.
 
     Not after a call that failed: the model is to see why, and the user would be left with nothing.
@@ -124,7 +166,7 @@ def _stop_at(names: frozenset[str]) -> Any:
         context: RunContextWrapper[RuntimeContext], results: list[FunctionToolResult]
     ) -> ToolsToFinalOutputResult:
         for result in results:
-            if result.tool.name in names and _call_id(result) not in context.context._around.failed:
+            if (at_any or result.tool.name in names) and _call_id(result) not in context.context._around.failed:
                 return ToolsToFinalOutputResult(is_final_output=True, final_output=result.output)
         waiting = context.context.client_tool_call is not None
         return ToolsToFinalOutputResult(is_final_output=waiting, final_output="" if waiting else None)

@@ -36,6 +36,7 @@ from pydantic import ConfigDict, PrivateAttr
 
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
+from runtime.config.template import Template
 
 current_call_id: ContextVar[str | None] = ContextVar("current_call_id", default=None)
 """The id of the tool call that runs now, so that a client tool call is bound to the call that made it."""
@@ -87,6 +88,8 @@ class Surroundings:
     failed: set[str] = field(default_factory=set)
     answer: bool = False
     said: str | None = None
+    step: int | None = None
+    errors: Mapping[str, Template] = field(default_factory=dict)
     sources: list[Source] = field(default_factory=list)
 
 
@@ -172,6 +175,20 @@ class RuntimeContext(AgentContext[Any]):
     def cite(self, *sources: Source) -> None:
         """Show sources with the model's next message: URLs, files or entities, as `chatkit.types` has them."""
         self._around.sources += sources
+
+    async def next_step(self) -> bool:
+        """Go on to the next of the tool's declared `steps`; false where there is none."""
+        at, workflow = self._around.step, self.workflow_item
+        if at is None or workflow is None:
+            return False
+        tasks = workflow.workflow.tasks
+        await self.update_workflow_task(tasks[at].model_copy(update={"status_indicator": "complete"}), at)
+        if at + 1 == len(tasks):
+            self._around.step = None
+            return False
+        await self.update_workflow_task(tasks[at + 1].model_copy(update={"status_indicator": "loading"}), at + 1)
+        self._around.step = at + 1
+        return True
 
     async def answer(self) -> None:
         """Let the agents answer once this action's handler is done, as if the user had written something."""

@@ -72,6 +72,7 @@ class Snapshot:
     servers: Servers
     outputs: Mapping[str, BuiltOutput]
     transcribe: Transcribe | None
+    tool_errors: Mapping[str, Template]
     run_config: RunConfig
     partial_images: int | None
 
@@ -137,6 +138,11 @@ def build(
         guards=guards,
         servers=servers,
         outputs=outputs,
+        tool_errors={
+            name: Template.parse(error)
+            for name, tool in config.tools.items()
+            if (error := getattr(tool, "error", None))
+        },
         transcribe=build_dictation(config, models, code, found),
         run_config=run_config(),
         partial_images=_partial_images(tools.built),

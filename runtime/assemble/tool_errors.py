@@ -7,7 +7,8 @@ from typing import Any
 
 from agents.run_config import ToolErrorFormatterArgs
 
-from runtime.assemble.context import RuntimeContext
+from runtime.assemble.context import RuntimeContext, scope_of
+from runtime.config.template import Template, TemplateError
 
 logger = logging.getLogger("runtime.tools")
 
@@ -25,4 +26,15 @@ def format_tool_error(args: ToolErrorFormatterArgs[Any]) -> str | None:
     context = args.run_context.context
     if args.kind == "tool_exception" and args.error is not None and isinstance(context, RuntimeContext):
         note_failure(context, args.tool_name, args.call_id, args.error)
+        own = context._around.errors.get(args.tool_name)
+        if own is not None:
+            return _in_own_words(own, context, args.error)
     return None
+
+
+def _in_own_words(template: Template, context: RuntimeContext, error: Exception) -> str | None:
+    try:
+        return str(template.render({**scope_of(context), "error": str(error)}))
+    except TemplateError as wrong:
+        logger.warning("the text for a tool's error can't be made: %s", wrong)
+        return None

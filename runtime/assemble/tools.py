@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast, get_args, get_origin
 
-from agents import FunctionTool, Tool, UserError, function_tool
+from agents import FunctionTool, RunContextWrapper, Tool, UserError, function_tool
 from agents.strict_schema import ensure_strict_json_schema
 from agents.tool_context import ToolContext
 from jsonschema import Draft202012Validator
 
 from runtime.assemble.approvals import BuiltApproval, build_approval
+from runtime.assemble.asking import ASKED, Questions, Steps
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext, current_call_id, scope_of
 from runtime.assemble.hosted import build_hosted
@@ -65,12 +66,39 @@ class Tools:
     def build(self, name: str, entry: declared.Tool) -> BuiltTool:
         """Build one declared tool under its name. Raise BuildError or ResolveError."""
         built = self._build(name, entry)
+        enabled = getattr(entry, "enabled_if", None)
+        if enabled is not None and isinstance(built.tool, FunctionTool):
+            tool = copy.copy(built.tool)
+            tool.is_enabled = self._enabled(enabled)
+            built = replace(built, tool=tool)
         approval = build_approval(getattr(entry, "needs_approval", False), self.code)
         if approval is not None and isinstance(built.tool, FunctionTool):
             tool = copy.copy(built.tool)
             tool.needs_approval = approval.wanted
             return replace(built, tool=tool, approval=approval)
         return built
+
+    def _enabled(self, declared_if: str | declared.EnabledBy) -> Callable[[RunContextWrapper[Any], Any], Any]:
+        if isinstance(declared_if, declared.EnabledBy):
+            function = self.code.resolve(declared_if.python)
+            if not callable(function):
+                raise BuildError(f"{declared_if.python!r} is {type(function).__name__}", code="A324")
+
+            async def ask(ctx: RunContextWrapper[RuntimeContext], agent: Any) -> bool:
+                answer = function(ctx.context)
+                return bool(await answer if inspect.isawaitable(answer) else answer)
+
+            return ask
+        when = Template.parse(declared_if)
+
+        def tell(ctx: RunContextWrapper[RuntimeContext], agent: Any) -> bool:
+            try:
+                return bool(when.render(scope_of(ctx.context)))
+            except TemplateError as error:
+                logger.warning("whether a tool is offered can't be told, so it is not: %s", error)
+                return False
+
+        return tell
 
     def _build(self, name: str, entry: declared.Tool) -> BuiltTool:
         match entry:
@@ -80,6 +108,8 @@ class Tools:
                 tool = _widget_tool(name, entry, self.widgets(entry.widget))
             case declared.ClientTool():
                 return BuiltTool(_wrap(_client_tool(name, entry), entry), entry.stop, client=True)
+            case declared.AskTool():
+                return BuiltTool(_wrap(_ask_tool(name, entry), entry), stop=True)
             case declared.EffectTool():
                 tool = _effect_tool(name, entry)
             case declared.AgentTool():
@@ -146,7 +176,7 @@ def build_tools(config: Config, tools: Tools, found: Problems) -> None:
 
 def _kind_of(entry: declared.Tool) -> str:
     """The key that says which kind a tool is: where its mistakes are shown."""
-    kinds = ("python", "factory", "widget", "client", "effect", "agent", "hosted")
+    kinds = ("python", "factory", "widget", "client", "effect", "ask", "agent", "hosted")
     return next(kind for kind in kinds if kind in type(entry).model_fields)
 
 
@@ -202,14 +232,19 @@ def _wrap(tool: FunctionTool, entry: Any) -> FunctionTool:
     """Announce each call, and let whatever the tool does know which call it belongs to."""
     inner, outer = tool, copy.copy(tool)
     progress = Template.parse(entry.progress) if entry.progress else None
+    steps = Steps(entry.steps) if entry.steps else None
 
     async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> Any:
         if progress is not None:
             await _announce(ctx.context, progress, arguments)
         token = current_call_id.set(ctx.tool_call_id)
+        if steps is not None:
+            await steps.begin(ctx.context, arguments)
         try:
             return await inner.on_invoke_tool(ctx, arguments)
         finally:
+            if steps is not None:
+                await steps.end(ctx.context)
             current_call_id.reset(token)
 
     outer.on_invoke_tool = invoke
@@ -282,6 +317,24 @@ def _effect_tool(name: str, entry: declared.EffectTool) -> FunctionTool:
         return "Done."
 
     return declared_tool(name, entry.description or entry.effect, entry.parameters, invoke)
+
+
+def _ask_tool(name: str, entry: declared.AskTool) -> FunctionTool:
+    validator, questions = compile_schema(entry.parameters, "parameters"), Questions(entry)
+
+    async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> str:
+        values, wrong = _arguments(validator, arguments)
+        if not wrong:
+            try:
+                await questions.ask(ctx.context, values)
+            except TemplateError as error:
+                wrong = f"The questions could not be asked: {error}"
+        if wrong:
+            note_failure(ctx.context, name, ctx.tool_call_id, wrong)
+        return wrong or ASKED
+
+    asked = "; ".join(question.question for question in entry.ask)
+    return declared_tool(name, entry.description or f"Ask the user: {asked}", entry.parameters, invoke)
 
 
 def _client_tool(name: str, entry: declared.ClientTool) -> FunctionTool:

@@ -84,6 +84,15 @@ def _check_dictation(verdicts: Verdicts, use: Use, thing: Thing) -> None:
     )
 
 
+def _check_enabled(verdicts: Verdicts, use: Use, thing: Thing) -> None:
+    _check_called(verdicts, use, thing, "a function of the turn's context", 1, "it is called as `enabled(context)`")
+
+
+def _check_hooks(verdicts: Verdicts, use: Use, thing: Thing) -> None:
+    if thing.kind in ("function", "literal", "module", "tool"):
+        verdicts.wrong_kind(use, thing, "an AgentHooks", "derive it from agents.AgentHooks")
+
+
 def _check_instructions(verdicts: Verdicts, use: Use, thing: Thing) -> None:
     wanted, called = "a string or a function", "instructions are called as `instructions(context, agent)`"
     if thing.kind == "literal" and thing.name == "str":
@@ -158,6 +167,8 @@ _CHECKS: Mapping[Role, Check] = {
     "approval": _check_approval,
     "guardrail": _check_guardrail,
     "output": _check_output,
+    "enabled": _check_enabled,
+    "hooks": _check_hooks,
     "dictation": _check_dictation,
     "instructions": _check_instructions,
     "context_class": _check_context_class,

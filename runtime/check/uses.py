@@ -17,7 +17,7 @@ from runtime.config.model.entry import PythonEntry
 from runtime.config.model.guardrails import PythonGuardrail
 from runtime.config.model.models import PythonModel
 from runtime.config.model.server import PythonStore
-from runtime.config.model.tools import FactoryTool, PythonTool
+from runtime.config.model.tools import EnabledBy, FactoryTool, PythonTool
 from runtime.config.model.types import IMPORT_PATTERN
 from runtime.config.model.widgets import PythonWidget
 from runtime.config.named import model_uses
@@ -39,8 +39,9 @@ Callable = Literal[
     "guardrail",
     "output",
     "dictation",
+    "enabled",
 ]
-Object = Literal["context_class", "converter", "route", "state", "store"]
+Object = Literal["hooks", "context_class", "converter", "route", "state", "store"]
 Role = Callable | Object
 
 
@@ -92,6 +93,8 @@ def _all(config: Config) -> Iterator[Use]:
         if isinstance(agent.instructions, PythonInstructions):
             yield Use(agent.instructions.python, ("agents", key, "instructions", "python"), "instructions")
     for key, agent in config.agents.items():
+        if agent.hooks is not None:
+            yield Use(agent.hooks, ("agents", key, "hooks"), "hooks")
         if agent.output is not None and agent.output.python is not None:
             yield Use(agent.output.python, ("agents", key, "output", "python"), "output")
     for name, guardrail in config.guardrails.items():
@@ -113,6 +116,9 @@ def _tools(config: Config) -> Iterator[Use]:
             yield Use(tool.python, (*at, "python"), "tool", tool.with_, (*at, "with"), name)
         elif isinstance(tool, FactoryTool):
             yield Use(tool.factory, (*at, "factory"), "factory", tool.with_, (*at, "with"), name)
+        enabled = getattr(tool, "enabled_if", None)
+        if isinstance(enabled, EnabledBy):
+            yield Use(enabled.python, (*at, "enabled_if", "python"), "enabled")
         approval = getattr(tool, "needs_approval", False)
         if isinstance(approval, Approval) and approval.python is not None:
             yield Use(approval.python, (*at, "needs_approval", "python"), "approval")

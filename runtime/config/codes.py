@@ -62,7 +62,7 @@ CODES: dict[str, str] = {
     "A252": "an MCP server that no agent uses",
     "A253": "a tool that its MCP server's declaration leaves out",
     "A301": "a tool that can't be built",
-    "A302": "instructions that can't be read",
+    "A302": "instructions, or hooks, that can't be read",
     "A303": "an action whose handler can't be built",
     "A305": "a guardrail that can't be built",
     "A306": "an output that can't be built",

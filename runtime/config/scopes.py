@@ -20,7 +20,7 @@ from runtime.config.model.approvals import Approval, approval_of
 from runtime.config.model.entry import Route
 from runtime.config.model.models import OpenAIModel, ScriptedModel
 from runtime.config.model.output import Output
-from runtime.config.model.tools import WidgetTool
+from runtime.config.model.tools import EnabledBy, WidgetTool
 from runtime.config.model.widgets import TemplateWidget
 from runtime.config.source import Path
 from runtime.config.template import Template, TemplateError, always_read
@@ -36,6 +36,11 @@ SCOPES: dict[str, frozenset[str]] = {
     "chat.errors.*": _TURN | {"reference"},
     "guardrails.*.message": _TURN | {"reason"},
     "tools.*.needs_approval": _TURN | {"args"},
+    "agents.*.prompt.variables": _TURN,
+    "tools.*.ask": _TURN | {"args"},
+    "tools.*.steps": _TURN | {"args"},
+    "tools.*.error": _TURN | {"error"},
+    "tools.*.enabled_if": _TURN,
     "tools.*.progress": _TURN | {"args"},
     "actions.*.message": _TURN | {"payload"},
     "actions.*.data": _TURN | {"payload"},
@@ -51,6 +56,9 @@ def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, 
     check = _Check(filled, files, found, _fields(config))
     for name, agent in config.agents.items():
         check.instructions(agent.instructions, ("agents", name, "instructions"))
+        if agent.prompt is not None:
+            at_prompt = ("agents", name, "prompt", "variables")
+            check.texts(agent.prompt.variables, at_prompt, SCOPES["agents.*.prompt.variables"])
         check.texts(agent.preface, ("agents", name, "preface"), SCOPES["agents.*.preface"])
         if agent.output is not None:
             at = ("agents", name, "output")
@@ -69,6 +77,11 @@ def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, 
         check.texts(guardrail.message, ("guardrails", name, "message"), SCOPES["guardrails.*.message"])
     for name, tool in config.tools.items():
         check.texts(getattr(tool, "progress", None), ("tools", name, "progress"), SCOPES["tools.*.progress"])
+        for key in ("ask", "steps", "error", "enabled_if"):
+            value = getattr(tool, key, None)
+            texts = [question.model_dump(exclude={"id"}) for question in value] if key == "ask" and value else value
+            if not isinstance(texts, EnabledBy):
+                check.texts(texts, ("tools", name, key), SCOPES[f"tools.*.{key}"])
         approval = approval_of(getattr(tool, "needs_approval", False))
         if approval is not None:
             _check_approval(check, tool, approval, ("tools", name, "needs_approval"))

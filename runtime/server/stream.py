@@ -107,10 +107,15 @@ class RunEvents:
             item, workflow = event.item, self.context.workflow_item
             if workflow and workflow.id != item.id and item.type not in ("client_tool_call", "hidden_context_item"):
                 events.append(self._end_workflow(workflow))
-            if event.type == "thread.item.added" and isinstance(item, WorkflowItem):
+            if event.type == "thread.item.added" and isinstance(item, WorkflowItem) and not self._is_ended(item):
                 self.context.workflow_item = item
         events.append(event)
         return events
+
+    def _is_ended(self, workflow: WorkflowItem) -> bool:
+        """Tell whether a tool that was quick has ended its workflow already; the event of that is still to be sent."""
+        waiting = self.context._around.outbox.events
+        return any(isinstance(event, ThreadItemDoneEvent) and event.item.id == workflow.id for event in waiting)
 
     def _end_workflow(self, item: WorkflowItem) -> ThreadItemDoneEvent:
         self.context.workflow_item = None

@@ -100,7 +100,7 @@ class Turn:
         self.snapshot, self.caller, self.plan, self._lease, self._uploads = snapshot, caller, plan, lease, uploads
         self.channel = Channel()
         self.recorder = Recorder(store, plan.thread, plan.stale)
-        self.around = Surroundings(snapshot.widgets, snapshot.state)
+        self.around = Surroundings(snapshot.widgets, snapshot.state, errors=snapshot.tool_errors)
         self.context = new_context(
             snapshot.context_type,
             self.around,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, Tag
 
@@ -47,6 +47,19 @@ Instructions = Annotated[
 ]
 
 
+class StoredPrompt(Entry):
+    """A prompt that is kept at OpenAI."""
+
+    short_key: ClassVar[str] = "id"
+
+    id: str = Field(min_length=1)
+    """Its id."""
+    version: str | None = None
+    """Its version; the newest when left out."""
+    variables: dict[str, str] = {}
+    """What is filled in; templates."""
+
+
 class Handoff(Entry):
     """Another agent that may take over the turn."""
 
@@ -69,6 +82,8 @@ class Agent(Section):
     """What the agent is good at; other agents see it."""
     instructions: Instructions | None = None
     """What the agent is told to be and to do."""
+    prompt: StoredPrompt | None = None
+    """A prompt that is kept at OpenAI, beside the instructions or in their place."""
     preface: str | None = Field(None, min_length=1)
     """Said to the model before each message of the user, and never to the user: who they are, what they look at. A
     template; what it says of earlier turns is not repeated."""
@@ -82,5 +97,11 @@ class Agent(Section):
     """The shape of what the agent answers, and the widget or text that shows it."""
     settings: Settings = Field(default_factory=Settings)
     """Settings that override the model's."""
+    tool_use_behavior: Literal["run_llm_again", "stop_on_first_tool"] = "run_llm_again"
+    """Whether the model speaks again after its tools were called; `stop: true` on a tool says so for that one."""
+    reset_tool_choice: bool = True
+    """Whether a `tool_choice` is let go after the first call, so that the model is not made to call for ever."""
+    hooks: ImportPath | None = None
+    """An `agents.AgentHooks` of your own, or its class: it is told what the agent does."""
     max_turns: int | None = Field(None, ge=1, le=1000)
     """How many model calls one turn may take; 10 when left out."""

@@ -62,6 +62,10 @@ class Settings(Section):
     """Ask a Chat Completions endpoint for token counts while streaming."""
     top_logprobs: int | None = Field(None, ge=0, le=20)
     """How many alternatives with their probabilities each token comes with."""
+    response_include: list[str] | None = None
+    """What else the Responses API sends along, such as `file_search_call.results`."""
+    preserve_raw_usage: bool | None = None
+    """Whether the provider's own token counts are kept as they came."""
     extra_headers: dict[str, Secret] | None = None
     """More HTTP headers of the call."""
     extra_query: dict[str, str] | None = None

@@ -19,6 +19,13 @@ from runtime.config.model.types import (
 )
 
 
+class EnabledBy(Section):
+    """Whether a tool is offered, by Python."""
+
+    python: ImportPath
+    """A function of the turn's context, sync or async, that returns true or false."""
+
+
 class _Tool(Section):
     description: str | None = None
     """What the tool does, for the model; overrides the docstring of a Python tool."""
@@ -26,8 +33,30 @@ class _Tool(Section):
     """Shown to the user while the tool runs; a template over `args`."""
     needs_approval: NeedsApproval = False
     """Whether the user is asked before a call is carried out: true, a template over `args`, `{python: …}`, or more."""
+    steps: list[str] = []
+    """Shown as a workflow while the tool works; templates over `args`. Python goes on to the next with
+    `ctx.context.next_step()`."""
+    error: str | None = Field(None, min_length=1)
+    """What the model is told when the tool raises; a template over `error`, the exception's text."""
+    enabled_if: str | EnabledBy | None = None
+    """Whether the model is offered the tool: a template that is one expression, or `{python: …}`."""
     stop: bool = False
     """The turn ends after this tool; the model does not speak again."""
+
+
+class Question(Section):
+    """One question to the user."""
+
+    id: str = Field(min_length=1)
+    """What the answer is known by."""
+    question: str = Field(min_length=1)
+    """The question; a template over `args`."""
+    options: list[str] = []
+    """What can be chosen, templates over `args`; a list among them stands for its entries. Without, any text goes."""
+    multiple: bool = False
+    """Whether several options may be chosen."""
+    description: str | None = None
+    """A line below a question that any text answers; a template over `args`."""
 
 
 class _PythonTool(_Tool):
@@ -77,6 +106,15 @@ class EffectTool(_Tool):
     """The name of the effect in the browser."""
     parameters: JsonSchema = {"type": "object", "properties": {}, "additionalProperties": False}
     """The JSON Schema of its data."""
+
+
+class AskTool(_Tool):
+    """Questions to the user: the turn pauses, and goes on with the answers."""
+
+    ask: list[Question] = Field(min_length=1)
+    """The questions."""
+    parameters: JsonSchema = {"type": "object", "properties": {}, "additionalProperties": False}
+    """The JSON Schema of the arguments, which the questions may use."""
 
 
 class AgentTool(_Tool):
@@ -155,7 +193,8 @@ Tool = Annotated[
     | Annotated[WidgetTool, Tag("widget")]
     | Annotated[ClientTool, Tag("client")]
     | Annotated[EffectTool, Tag("effect")]
+    | Annotated[AskTool, Tag("ask")]
     | Annotated[AgentTool, Tag("agent")]
     | Annotated[HostedTool, Tag("hosted")],
-    by_key("factory", "widget", "client", "effect", "agent", "hosted", "python", short="python"),
+    by_key("factory", "widget", "client", "effect", "ask", "agent", "hosted", "python", short="python"),
 ]
