@@ -15,18 +15,17 @@ from agents import (
     FunctionTool,
     FunctionToolResult,
     GenerateDynamicPromptData,
-    Handoff,
     ModelSettings,
     Prompt,
     RunContextWrapper,
 )
 from agents.agent import ToolsToFinalOutputResult
 from agents.lifecycle import AgentHooksBase
-from agents.strict_schema import ensure_strict_json_schema
 
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext, scope_of
-from runtime.assemble.guardrails import BuiltGuards, enforce
+from runtime.assemble.guardrails import BuiltGuards
+from runtime.assemble.handoffs import Handover, build_handoff
 from runtime.assemble.instructions import build_instructions
 from runtime.assemble.mcp import Servers
 from runtime.assemble.models import Models, build_settings
@@ -79,11 +78,13 @@ class AgentShells:
             if entry.hooks is not None:
                 with found.at("A302", "agents", key, "hooks"):
                     agent.hooks = _hooks(code, entry.hooks)
-            agent.handoffs = [
-                self._handoff(target, guards.get(target.agent))
-                for target in entry.handoffs
-                if target.agent in self.agents
-            ]
+            agent.handoffs = []
+            for index, target in enumerate(entry.handoffs):
+                if target.agent in self.agents:
+                    with found.at("A302", "agents", key, "handoffs", index):
+                        made = Handover(self.agents[target.agent], guards.get(target.agent))
+                        described = target.description or self.config.agents[target.agent].description or ""
+                        agent.handoffs.append(build_handoff(target, made, described, code))
             agent.mcp_servers = servers.views(key)
             self._add_tools(agent, entry, tools)
             self._add_model(agent, entry, models, tools)
@@ -113,24 +114,6 @@ class AgentShells:
     def _obeys(self, model: str) -> bool:
         declaration = self.config.models.get(model) or declared_models.OpenAIModel(name=model)
         return isinstance(declaration, declared_models.OpenAIModel) and declaration.base_url is None
-
-    def _handoff(self, target: declared.Handoff, guards: BuiltGuards | None) -> Handoff[Any, Any]:
-        agent = self.agents[target.agent]
-        description = target.description or self.config.agents[target.agent].description or ""
-
-        async def take(context: RunContextWrapper[Any], arguments: str) -> Agent[RuntimeContext]:
-            said = context.context._around.said
-            if guards is not None and said is not None:
-                await enforce(guards.input, context.context, agent, said)
-            return agent
-
-        return Handoff(
-            tool_name=Handoff.default_tool_name(agent),
-            tool_description=f"Handoff to the {agent.name} agent to handle the request. {description}".strip(),
-            input_json_schema=ensure_strict_json_schema({}),
-            on_invoke_handoff=take,
-            agent_name=agent.name,
-        )
 
 
 def _stored_prompt(entry: declared.StoredPrompt) -> Any:

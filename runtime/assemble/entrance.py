@@ -53,8 +53,13 @@ class Entrance:
     choose: Callable[[RuntimeContext], Any] | None = None
     _copies: dict[tuple[str, str | None, str | None], Agent[RuntimeContext]] = field(default_factory=dict)
 
-    async def agent_for(self, context: RuntimeContext, chosen: InferenceOptions | None) -> str:
-        """The key of the agent that answers. Raise RuntimeFault where the project's function names none."""
+    async def agent_for(
+        self, context: RuntimeContext, chosen: InferenceOptions | None, active: str | None = None
+    ) -> str:
+        """The key of the agent that answers; `active` is the one that had the last word in the thread.
+
+        Raise RuntimeFault where the project's function names none.
+        """
         tool = chosen.tool_choice.id if chosen is not None and chosen.tool_choice is not None else None
         if self.choose is not None:
             named = self.choose(context)
@@ -62,15 +67,16 @@ class Entrance:
             if key not in self.agents:
                 raise RuntimeFault(f"the function of `entry` returned {key!r}, and no agent is named that")
             return str(key)
+        keeps = active is not None and active in self.agents and self.config.agents[active].sticky
         scope: dict[str, Any] | None = None
         for rule in self.rules:
             if rule.tool is not None and rule.tool == tool:
                 return rule.agent
-            if rule.when is not None:
+            if rule.when is not None and not keeps:
                 scope = scope or {**scope_of(context), "tool": tool, "model": chosen.model if chosen else None}
                 if _holds(rule.when, scope):
                     return rule.agent
-        return self.config.entry_agent
+        return active if keeps and active is not None else self.config.entry_agent
 
     def start(self, key: str, chosen: InferenceOptions | None, first: bool) -> Starter:
         """The agent of that key on the chosen model; `first` says that the chosen tool is still to be called."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import agents
@@ -13,6 +13,7 @@ from openai import AsyncOpenAI
 from openai.types.shared import Reasoning
 
 from runtime.assemble.code import ProjectCode
+from runtime.assemble.fallback import FallbackModel
 from runtime.assemble.problems import BuildError, Problems, ReportedError, refuse_coroutine
 from runtime.assemble.scripted import ScriptedConversation, ScriptError
 from runtime.assemble.tool_errors import format_tool_error
@@ -48,6 +49,7 @@ class Models:
     share: Share
     entries: Mapping[str, declared.Model]
     _built: dict[str, BuiltModel] = field(default_factory=dict)
+    _bases: dict[str, BuiltModel] = field(default_factory=dict)
     _failed: set[str] = field(default_factory=set)
 
     def get(self, name: str) -> BuiltModel:
@@ -64,7 +66,7 @@ class Models:
                 raise BuildError(
                     "no model is named 'default'", "add `models: {default: …}`, or `model: …` to each agent"
                 )
-            self._built[name] = self._build(entry or declared.OpenAIModel(name=name))
+            self._built[name] = self._with_fallback(name, entry or declared.OpenAIModel(name=name))
             self._failed.remove(name)
         return self._built[name]
 
@@ -72,6 +74,22 @@ class Models:
     def built(self) -> Mapping[str, BuiltModel]:
         """The models that are used, by their name."""
         return self._built
+
+    def _with_fallback(self, name: str, entry: declared.Model) -> BuiltModel:
+        built = self._base(name, entry)
+        if not entry.fallback:
+            return built
+        others = [(other, self._base(other, self._entry(other))) for other in entry.fallback if other != name]
+        chain = [(key, model.model, model.settings) for key, model in ((name, built), *others)]
+        return replace(built, model=FallbackModel(chain))
+
+    def _entry(self, name: str) -> declared.Model:
+        return self.entries.get(name) or declared.OpenAIModel(name=name)
+
+    def _base(self, name: str, entry: declared.Model) -> BuiltModel:
+        if name not in self._bases:
+            self._bases[name] = self._build(entry)
+        return self._bases[name]
 
     def _build(self, entry: declared.Model) -> BuiltModel:
         client: AsyncOpenAI | None = None

@@ -88,6 +88,14 @@ def _check_enabled(verdicts: Verdicts, use: Use, thing: Thing) -> None:
     _check_called(verdicts, use, thing, "a function of the turn's context", 1, "it is called as `enabled(context)`")
 
 
+def _check_on_handoff(verdicts: Verdicts, use: Use, thing: Thing) -> None:
+    _check_called(verdicts, use, thing, "a function of two arguments", 2, "it is called as `on_handoff(ctx, data)`")
+
+
+def _check_filter(verdicts: Verdicts, use: Use, thing: Thing) -> None:
+    _check_called(verdicts, use, thing, "a function of HandoffInputData", 1, "it is called as `filter(data)`")
+
+
 def _check_hooks(verdicts: Verdicts, use: Use, thing: Thing) -> None:
     if thing.kind in ("function", "literal", "module", "tool"):
         verdicts.wrong_kind(use, thing, "an AgentHooks", "derive it from agents.AgentHooks")
@@ -168,6 +176,8 @@ _CHECKS: Mapping[Role, Check] = {
     "guardrail": _check_guardrail,
     "output": _check_output,
     "enabled": _check_enabled,
+    "on_handoff": _check_on_handoff,
+    "filter": _check_filter,
     "hooks": _check_hooks,
     "dictation": _check_dictation,
     "instructions": _check_instructions,

@@ -10,7 +10,7 @@ from runtime.check.subject import Subject
 from runtime.config.guards import guards_named
 from runtime.config.model import Config
 from runtime.config.model.actions import PythonAction
-from runtime.config.model.agents import PythonInstructions
+from runtime.config.model.agents import HistoryFilter, PythonInstructions
 from runtime.config.model.approvals import Approval
 from runtime.config.model.chat import PythonTitle
 from runtime.config.model.entry import PythonEntry
@@ -40,6 +40,8 @@ Callable = Literal[
     "output",
     "dictation",
     "enabled",
+    "on_handoff",
+    "filter",
 ]
 Object = Literal["hooks", "context_class", "converter", "route", "state", "store"]
 Role = Callable | Object
@@ -93,6 +95,12 @@ def _all(config: Config) -> Iterator[Use]:
         if isinstance(agent.instructions, PythonInstructions):
             yield Use(agent.instructions.python, ("agents", key, "instructions", "python"), "instructions")
     for key, agent in config.agents.items():
+        for index, handoff in enumerate(agent.handoffs):
+            at_handoff: Path = ("agents", key, "handoffs", index)
+            if handoff.on_handoff is not None:
+                yield Use(handoff.on_handoff, (*at_handoff, "on_handoff"), "on_handoff")
+            if isinstance(handoff.history, HistoryFilter):
+                yield Use(handoff.history.python, (*at_handoff, "history", "python"), "filter")
         if agent.hooks is not None:
             yield Use(agent.hooks, ("agents", key, "hooks"), "hooks")
         if agent.output is not None and agent.output.python is not None:

@@ -54,6 +54,8 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
     for name, path in model_uses(config):
         if path[0] != "agents":
             _check_model_name(config, name, path, found)
+        if path[0] == "models" and name == path[1]:
+            found.report("A254", path, f"the model {name!r} falls back to itself")
     check_guardrails(config, found)
     check_servers(config, found)
     check_deprecated(filled.source.data, found)
@@ -81,14 +83,17 @@ def _check_model(config: Config, agent: Agent, key: str, found: Findings) -> Non
         return
     _check_model_name(config, agent.model, ("agents", key, "model"), found)
     declared = config.models.get(agent.model)
-    if isinstance(declared, LiteLLMModel) or (isinstance(declared, OpenAIModel) and declared.api == "chat_completions"):
-        _refuse_hosted(config, agent, key, found)
+    for name in (agent.model, *(declared.fallback if declared is not None else ())):
+        asked = config.models.get(name)
+        if isinstance(asked, LiteLLMModel) or (isinstance(asked, OpenAIModel) and asked.api == "chat_completions"):
+            _refuse_hosted(config, agent, key, name, found)
+            return
 
 
-def _refuse_hosted(config: Config, agent: Agent, key: str, found: Findings) -> None:
+def _refuse_hosted(config: Config, agent: Agent, key: str, model: str, found: Findings) -> None:
     for index, name in enumerate(agent.tools):
         if hasattr(config.tools.get(name), "hosted"):
-            message = f"the hosted tool {name!r} needs the Responses API, and the model {agent.model!r} has none"
+            message = f"the hosted tool {name!r} needs the Responses API, and the model {model!r} has none"
             found.report("A250", ("agents", key, "tools", index), message)
 
 
@@ -144,7 +149,7 @@ def _check_handoffs(config: Config, agent: Agent, key: str, found: Findings) -> 
         if handoff.agent == key:
             found.report("A211", path, f"the agent {key!r} hands over to itself")
             continue
-        name = transfer_name(target.name or handoff.agent)
+        name = handoff.tool_name or transfer_name(target.name or handoff.agent)
         if handoff.agent in targets:
             found.report("A210", path, f"the handoff to {handoff.agent!r} is given twice")
         elif name in names:

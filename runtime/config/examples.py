@@ -38,7 +38,22 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
     "Route": {"when": [{"tool": "search"}, "{{ user.name == 'Ida' }}"], "agent": ["researcher"]},
     "PythonEntry": {"python": ["app.routing:choose"]},
     "InlineInstructions": {"text": ["You help {{ user.name }} plan their day."]},
-    "Handoff": {"agent": ["billing"], "description": ["Hand over for questions about bills."]},
+    "Handoff": {
+        "agent": ["billing"],
+        "description": ["Hand over for questions about bills."],
+        "tool_name": ["to_billing"],
+        "history": ["last_turn", {"python": "app.filters:recent"}],
+        "enabled_if": ["{{ user.name == 'Ida' }}"],
+        "input": [{"type": "object", "properties": {"reason": {"type": "string"}}, "required": ["reason"]}],
+        "on_handoff": ["app.desk:on_handoff"],
+    },
+    "HistoryFilter": {"python": ["app.filters:recent"]},
+    "Defaults": {
+        "model": ["default"],
+        "tools": [["get_weather"]],
+        "preface": ["The user is {{ user.name }}."],
+        "max_turns": [12],
+    },
     "Settings": {
         "temperature": [0.2],
         "top_p": [0.9],
@@ -53,6 +68,7 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
         "extra_body": [{"seed": 7}],
         "extra_args": [{"service_tier": "flex"}],
     },
+    "_Model": {"fallback": [["default"]]},
     "OpenAIModel": {
         "api_key": ["${OPENAI_API_KEY}"],
         "organization": ["org-1234"],

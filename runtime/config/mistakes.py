@@ -45,7 +45,6 @@ _OLD_BOOLEANS = ("yes", "no", "on", "off", "Yes", "No", "On", "Off")
 _LATER = frozenset({"include", "profiles", "auth", "telemetry"})
 _LATER_INSIDE = {
     "tools": frozenset({"openapi", "mcp"}),
-    "models": frozenset({"fallback"}),
     "limits": frozenset({"requests", "concurrent_turns", "turn", "tokens"}),
     "server": frozenset({"workers", "playground"}),
 }

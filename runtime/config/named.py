@@ -14,6 +14,9 @@ def model_uses(config: Config) -> Iterator[tuple[str, Path]]:
     """Yield the name of each model that is used, and where; a name that stands twice comes twice."""
     for key, agent in config.agents.items():
         yield agent.model, ("agents", key, "model")
+    for name, model in config.models.items():
+        for index, other in enumerate(model.fallback):
+            yield other, ("models", name, "fallback", index)
     for index, choice in enumerate(config.chat.composer.models):
         yield choice.model, ("chat", "composer", "models", index, "model")
     for name, guardrail in config.guardrails.items():

@@ -36,6 +36,7 @@ SCOPES: dict[str, frozenset[str]] = {
     "chat.errors.*": _TURN | {"reference"},
     "guardrails.*.message": _TURN | {"reason"},
     "tools.*.needs_approval": _TURN | {"args"},
+    "agents.*.handoffs.*.enabled_if": _TURN,
     "agents.*.prompt.variables": _TURN,
     "tools.*.ask": _TURN | {"args"},
     "tools.*.steps": _TURN | {"args"},
@@ -56,6 +57,9 @@ def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, 
     check = _Check(filled, files, found, _fields(config))
     for name, agent in config.agents.items():
         check.instructions(agent.instructions, ("agents", name, "instructions"))
+        for index, handoff in enumerate(agent.handoffs):
+            at_handoff = ("agents", name, "handoffs", index, "enabled_if")
+            check.texts(handoff.enabled_if, at_handoff, SCOPES["agents.*.handoffs.*.enabled_if"])
         if agent.prompt is not None:
             at_prompt = ("agents", name, "prompt", "variables")
             check.texts(agent.prompt.variables, at_prompt, SCOPES["agents.*.prompt.variables"])

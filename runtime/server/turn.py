@@ -114,6 +114,7 @@ class Turn:
         self._title: asyncio.Task[None] | None = None
         self._running = self._stopped = self._produced = False
         self._end_message: str | None = None
+        self._active: str | None = None
 
     def start(self, tasks: Tasks) -> None:
         """Run in a task of its own; it is kept among `tasks` while it runs."""
@@ -241,7 +242,7 @@ class Turn:
         """Let the agents answer a thread that holds these items, oldest first."""
         config = self.snapshot.config
         starter = await self._starter(items)
-        reads_files = isinstance(starter.agent.model, OpenAIResponsesModel)
+        reads_files = isinstance(getattr(starter.agent.model, "primary", starter.agent.model), OpenAIResponsesModel)
         answering.set(Answering(self.context, self.caller.user.id, self.snapshot.tags, self._uploads, reads_files))
         model_input = await to_model_input(self.snapshot.converter, items, config.chat.history)
         preface = self.snapshot.prefaces.get(starter.key)
@@ -280,6 +281,7 @@ class Turn:
 
     async def resume(self, pending: PendingRun, items: Sequence[ThreadItem]) -> AsyncGenerator[Event, None]:
         """Go on with a run that has waited for the user's word."""
+        self._active = active_in(items)
         start = self.snapshot.entrance.start(pending.starter, chosen_in(items), first=False)
         agent, state = await load_state(self.snapshot, self.context, pending, start.agent)
         limit = self.snapshot.config.agents[pending.starter].max_turns or DEFAULT_MAX_TURNS
@@ -307,12 +309,28 @@ class Turn:
             self.recorder.keep_calls(run.calls)
             if self.context.workflow_item is not None:
                 self.recorder.keep_workflow(self.context.workflow_item)
+        await self._remember_active(run)
         if result.interruptions:
             cards, kept = stop_for_approval(self.snapshot, self.context, starter, result.to_state())
             # One transaction with the calls: a card without its run could never be answered.
             await to_the_end(self.recorder.write(*cards, kept))
             for card in cards:
                 self.channel.put(frame(ThreadItemDoneEvent(item=card)))
+
+    async def _remember_active(self, run: RunEvents) -> None:
+        """Keep which agent had the last word, where a sticky one has taken over, or given the thread back."""
+        agents = self.snapshot.agents
+        key = next((key for key, agent in agents.items() if agent.name == run.agent.name), None)
+        active = key if key is not None and self.snapshot.config.agents[key].sticky else ""
+        if active == (self._active or ""):
+            return
+        marker = ModelItem(
+            id=new_id("call"),
+            thread_id=self.plan.thread.id,
+            created_at=datetime.now(UTC),
+            content={"active_agent": active},
+        )
+        await to_the_end(self.recorder.write(marker))
 
     async def _left_out(self, tripped: Tripped, said: Sequence[str]) -> AsyncGenerator[Event, None]:
         """Take back what was said, tell the user, and keep the turn from the model from now on."""
@@ -332,7 +350,8 @@ class Turn:
     async def _starter(self, items: Sequence[ThreadItem]) -> Starter:
         """The agent that begins, as the user's last message has chosen it; that message may be some calls ago."""
         chosen = chosen_in(items)
-        key = await self.snapshot.entrance.agent_for(self.context, chosen)
+        self._active = active_in(items)
+        key = await self.snapshot.entrance.agent_for(self.context, chosen, self._active)
         return self.snapshot.entrance.start(key, chosen, first=bool(items) and isinstance(items[-1], UserMessageItem))
 
     async def handle(self, events: AsyncIterator[ThreadStreamEvent]) -> AsyncGenerator[Event, None]:
@@ -367,6 +386,12 @@ class Turn:
 async def _pour(events: AsyncIterator[ThreadStreamEvent], outbox: Outbox) -> None:
     async for event in events:
         outbox.put(event)
+
+
+def active_in(items: Sequence[ThreadItem]) -> str | None:
+    """The key of the agent that had the last word in a thread, where one has kept it."""
+    kept = (item.content.get("active_agent") for item in reversed(items) if isinstance(item, ModelItem))
+    return next((key for key in kept if key is not None), None) or None
 
 
 def chosen_in(items: Sequence[ThreadItem]) -> InferenceOptions | None:

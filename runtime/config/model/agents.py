@@ -9,7 +9,7 @@ from pydantic import Field, Tag
 from runtime.config.model.guardrails import Guards
 from runtime.config.model.models import Settings
 from runtime.config.model.output import Output
-from runtime.config.model.types import Entry, ImportPath, Section, by_key
+from runtime.config.model.types import TOOL_NAME_PATTERN, Entry, ImportPath, JsonSchema, Section, by_key
 
 
 class InlineInstructions(Entry):
@@ -60,6 +60,13 @@ class StoredPrompt(Entry):
     """What is filled in; templates."""
 
 
+class HistoryFilter(Section):
+    """What another agent sees of the conversation, by Python."""
+
+    python: ImportPath
+    """A handoff filter of the Agents SDK: a function of `HandoffInputData` that returns one, sync or async."""
+
+
 class Handoff(Entry):
     """Another agent that may take over the turn."""
 
@@ -69,6 +76,17 @@ class Handoff(Entry):
     """The agent's name."""
     description: str | None = None
     """When to hand over, for the model; the other agent's description when left out."""
+    tool_name: str | None = Field(None, pattern=TOOL_NAME_PATTERN)
+    """The name under which the model sees the handoff; `transfer_to_` and the agent's name when left out."""
+    history: Literal["full", "messages", "last_turn"] | HistoryFilter = "full"
+    """What the other agent sees of the conversation: all of it, its messages without calls of tools, the user's last
+    message and what came of it, or what `{python: …}` makes of it."""
+    enabled_if: str | None = Field(None, min_length=1)
+    """Whether the model is offered the handoff: a template that is one expression."""
+    input: JsonSchema | None = None
+    """The JSON Schema of what the model says when it hands over; `on_handoff` gets it."""
+    on_handoff: ImportPath | None = None
+    """A function `(ctx, data)`, sync or async, called when it happens; `data` is what the model said, or None."""
 
 
 class Agent(Section):
@@ -103,5 +121,36 @@ class Agent(Section):
     """Whether a `tool_choice` is let go after the first call, so that the model is not made to call for ever."""
     hooks: ImportPath | None = None
     """An `agents.AgentHooks` of your own, or its class: it is told what the agent does."""
+    sticky: bool = False
+    """Whether the agent keeps a thread that was handed over to it: later messages begin with it, until it hands over
+    itself, or the user chooses otherwise in the composer."""
     max_turns: int | None = Field(None, ge=1, le=1000)
     """How many model calls one turn may take; 10 when left out."""
+
+
+class Defaults(Section):
+    """What every agent has that does not say otherwise."""
+
+    model: str | None = Field(None, min_length=1)
+    """A name of the `models` section, or a model's name at OpenAI."""
+    settings: Settings = Field(default_factory=Settings)
+    """Settings, key by key below those of the agent itself."""
+    tools: list[str] | None = None
+    """The tools of agents that name none."""
+    guardrails: Guards | None = None
+    """The guardrails of agents that name none."""
+    preface: str | None = Field(None, min_length=1)
+    """The preface of agents that have none."""
+    max_turns: int | None = Field(None, ge=1, le=1000)
+    """How many model calls one turn may take."""
+
+    def applied_to(self, agent: Agent) -> Agent:
+        """The agent with what it left out; what it says itself stays."""
+        given = {name: getattr(self, name) for name in ("model", "tools", "guardrails", "preface", "max_turns")}
+        update = {
+            name: value for name, value in given.items() if value is not None and name not in agent.model_fields_set
+        }
+        settings = {**self.settings.model_dump(exclude_unset=True), **agent.settings.model_dump(exclude_unset=True)}
+        if self.settings.model_fields_set:
+            update["settings"] = Settings.model_validate(settings)
+        return agent.model_copy(update=update) if update else agent

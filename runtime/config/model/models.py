@@ -77,6 +77,9 @@ class Settings(Section):
 
 
 class _Model(Section):
+    fallback: list[str] = []
+    """Models that are asked in turn where this one can't be reached, is asked too much, or fails, before it has said
+    anything: names of the `models` section, or of OpenAI's."""
     settings: Settings = Field(default_factory=Settings)
     """Settings of every call to this model."""
 

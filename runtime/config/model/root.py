@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
 from runtime.config.model.actions import Action
-from runtime.config.model.agents import Agent
+from runtime.config.model.agents import Agent, Defaults
 from runtime.config.model.chat import Chat
 from runtime.config.model.entry import Entrance, PythonEntry
 from runtime.config.model.guardrails import Guardrail
@@ -44,6 +44,8 @@ class Config(Section):
     """Widgets by name."""
     guardrails: dict[str, Guardrail] = {}
     """What may not be said, by name; agents say which of them are theirs."""
+    defaults: Defaults | None = None
+    """What every agent has that does not say otherwise."""
     agents: dict[str, Agent] = Field(min_length=1)
     """Agents by name."""
     actions: dict[str, Action] = {}
@@ -75,6 +77,12 @@ class Config(Section):
     @classmethod
     def _drop_free_keys(cls, value: Any) -> Any:
         return {k: v for k, v in value.items() if not k.startswith("x-")} if isinstance(value, dict) else value
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Give the agents what `defaults` has for them."""
+        if self.defaults is not None:
+            agents = {key: self.defaults.applied_to(agent) for key, agent in self.agents.items()}
+            object.__setattr__(self, "agents", agents)
 
     @property
     def entry_agent(self) -> str:
