@@ -116,7 +116,9 @@ def test_of_several_projects_only_the_one_that_changes_is_checked_again(
     assert "one/agents.yaml: ok" in first
     assert "two/agents.yaml: ok" in first
     for folder, other in (("two", "one"), ("one", "two")):
-        (tmp_path / folder / "agents.yaml").write_text(WRONG)
+        # As a whole: a file that is seen half written is reported as well, and the rest of it once more.
+        (tmp_path / "edited").write_text(WRONG)
+        (tmp_path / "edited").replace(tmp_path / folder / "agents.yaml")
         assert f"{other}/agents.yaml" not in watching.until(f"{folder}/agents.yaml: 1 error")
 
 
