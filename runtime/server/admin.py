@@ -6,12 +6,14 @@ import asyncio
 import hmac
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from runtime.errors import RequestError
 from runtime.server.loopback import is_loopback, refusal
 from runtime.server.reloader import Outcome, summary_of
 from runtime.server.visitor import error_response
@@ -30,10 +32,11 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def add_admin_routes(app: Starlette, runtime: Runtime) -> None:
-    """Add `POST /-/reload`, `GET /-/config` and `GET /-/events`."""
+    """Add `POST /-/reload`, and `GET` of `/-/config`, `/-/feedback` and `/-/events`."""
     admin = Admin(runtime)
     app.add_route("/-/reload", admin.guarded(admin.reload), methods=["POST"])
     app.add_route("/-/config", admin.guarded(admin.config), methods=["GET"])
+    app.add_route("/-/feedback", admin.guarded(admin.feedback), methods=["GET"])
     app.add_route("/-/events", admin.guarded(admin.events), methods=["GET"])
 
 
@@ -107,6 +110,17 @@ class Admin:
                 }
             )
         )
+
+    async def feedback(self, request: Request) -> Response:
+        """What users think of the answers, as JSON Lines: one object for each item that was rated."""
+        await self._runtime.open()
+        try:
+            with self._runtime.live.lease() as generation:
+                listed = await generation.store.list_feedback()
+        except RequestError as error:
+            return error_response(request, error.status, error.code, error.message)
+        lines = "".join(json.dumps(asdict(entry)) + "\n" for entry in listed)
+        return Response(lines, media_type="application/jsonl")
 
     async def events(self, request: Request) -> Response:
         """Stream one Server-Sent Event for each reload from now on; the first says what serves."""

@@ -34,6 +34,7 @@ from runtime.stores.payload import (
 from runtime.stores.store import (
     UNSET,
     VISIBLE,
+    Feedback,
     FeedbackKind,
     GenerationMark,
     ItemKind,
@@ -235,6 +236,10 @@ class ChatKitStoreAdapter(ThreadStore):
         for item_id in item_ids:
             await self.load_item(owner, thread_id, item_id)
         await save(clean(thread_id), list(map(clean, item_ids)), kind, self._context(owner))
+
+    async def list_feedback(self) -> list[Feedback]:
+        """See `ThreadStore`; raise RequestError(501): a ChatKit Store lists what belongs to one owner alone."""
+        raise RequestError(501, "not_implemented", "the project's own store can't list the feedback of all users")
 
     async def load_feedback(self, owner: str, thread_id: str) -> dict[str, str]:
         """See `ThreadStore`; raise RequestError(501) where the store has no `load_feedback`."""

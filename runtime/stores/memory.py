@@ -32,6 +32,7 @@ from runtime.stores.payload import (
 from runtime.stores.store import (
     UNSET,
     VISIBLE,
+    Feedback,
     FeedbackKind,
     GenerationMark,
     ItemKind,
@@ -85,6 +86,9 @@ class _Sequenced(Generic[T]):
 
     def ids_after(self, key: str) -> list[str]:
         return self._ids[bisect_left(self._seqs, self._rows[key][0]) + 1 :]
+
+    def pairs(self) -> Iterator[tuple[str, T]]:
+        return ((key, self._rows[key][1]) for key in self._ids)
 
     def walk(self, after: str | None, order: Order) -> Iterator[T]:
         if after is not None and after not in self._rows:
@@ -273,6 +277,18 @@ class MemoryStore(ThreadStore):
             if clean(item_id) not in thread.items:
                 raise item_not_found(item_id)
         thread.feedback.update(dict.fromkeys(map(clean, item_ids), kind))
+
+    async def list_feedback(self) -> list[Feedback]:
+        """See `ThreadStore`."""
+        return sorted(
+            (
+                Feedback(owner, thread_id, item_id, kind)
+                for owner, threads in self._threads.items()
+                for thread_id, thread in threads.pairs()
+                for item_id, kind in thread.feedback.items()
+            ),
+            key=lambda entry: (entry.thread_id, entry.item_id),
+        )
 
     async def load_feedback(self, owner: str, thread_id: str) -> dict[str, str]:
         """See `ThreadStore`."""

@@ -37,6 +37,7 @@ from runtime.stores.payload import (
 from runtime.stores.store import (
     UNSET,
     VISIBLE,
+    Feedback,
     FeedbackKind,
     GenerationMark,
     ItemKind,
@@ -285,6 +286,14 @@ class SqlStore(ThreadStore):
                 connection.execute(self._upserts.feedback, rows)
 
         await self._database.write(work)
+
+    async def list_feedback(self) -> list[Feedback]:
+        """See `ThreadStore`."""
+
+        def work(connection: Connection) -> list[Feedback]:
+            return [Feedback(*row) for row in connection.execute(sql.LIST_FEEDBACK)]
+
+        return await self._database.read(work)
 
     async def load_feedback(self, owner: str, thread_id: str) -> dict[str, str]:
         """See `ThreadStore`."""

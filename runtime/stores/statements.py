@@ -85,6 +85,13 @@ DELETE_THREAD_ATTACHMENTS: Delete = delete(ATTACHMENTS).where(
 LOAD_FEEDBACK: Select[Any] = select(FEEDBACK.c.item_id, FEEDBACK.c.kind).where(FEEDBACK.c.thread_id == _OWNED_THREAD)
 
 
+LIST_FEEDBACK: Select[Any] = (
+    select(THREADS.c.owner, FEEDBACK.c.thread_id, FEEDBACK.c.item_id, FEEDBACK.c.kind)
+    .join(THREADS, THREADS.c.id == FEEDBACK.c.thread_id)
+    .order_by(FEEDBACK.c.thread_id, FEEDBACK.c.item_id)
+)
+
+
 class Upserts:
     """The statements that insert or replace: SQLAlchemy builds them per dialect."""
 

@@ -71,6 +71,17 @@ class GenerationMark:
     """The SHA-256 of the project's Python, in hexadecimal."""
 
 
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a user thinks of one item."""
+
+    owner: str
+    thread_id: str
+    item_id: str
+    kind: str
+    """`positive` or `negative`."""
+
+
 class ModelItem(HiddenContextItem):
     """What only the model sees of a thread, kept in the thread's sequence so that retry and delete cut it too.
 
@@ -248,6 +259,10 @@ class ThreadStore(ABC):
     @abstractmethod
     async def save_feedback(self, owner: str, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind) -> None:
         """Store what the user thinks of these items, in place of what was said before; raise NotFoundError."""
+
+    @abstractmethod
+    async def list_feedback(self) -> list[Feedback]:
+        """Return what every owner thinks of every item that was rated, by thread and item."""
 
     @abstractmethod
     async def load_feedback(self, owner: str, thread_id: str) -> dict[str, str]:

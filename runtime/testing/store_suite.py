@@ -32,6 +32,7 @@ from chatkit.types import (
 )
 from pydantic import AnyUrl
 
+from runtime.errors import RequestError
 from runtime.stores.facade import OwnerStore
 from runtime.stores.ids import new_id
 from runtime.stores.store import (
@@ -366,6 +367,23 @@ class StoreSuite(ItemPromises):
             await store.delete_attachment(owner, image.id)
         with pytest.raises(NotFoundError):
             await store.load_attachment(owner, image.id)
+
+    async def test_feedback_is_listed_with_its_owner(self, store: ThreadStore, owner: str) -> None:
+        """Whoever runs the server sees all of it; what is deleted is gone from the list."""
+        thread = new_metadata()
+        items = [new_message(thread.id, "a"), new_message(thread.id, "b")]
+        await store.create_thread(owner, thread, items)
+        await store.save_feedback(owner, thread.id, [items[0].id], "negative")
+        await store.save_feedback(owner, thread.id, [item.id for item in items], "positive")
+        try:
+            listed = [entry for entry in await store.list_feedback() if entry.owner == owner]
+        except RequestError as error:
+            assert error.status == 501  # noqa: PT017
+            return
+        wanted = sorted((thread.id, item.id, "positive") for item in items)
+        assert [(entry.thread_id, entry.item_id, entry.kind) for entry in listed] == wanted
+        await store.delete_thread(owner, thread.id)
+        assert [entry for entry in await store.list_feedback() if entry.owner == owner] == []
 
     async def test_times_come_back_in_utc(self, store: ThreadStore, owner: str) -> None:
         """A naive time is local time; to the microsecond."""
