@@ -6,6 +6,7 @@ Works on what is left of a file whose shape is wrong, too, so that one run repor
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from runtime.check.choices import check_tool_choices
 from runtime.check.code import check_code
@@ -18,13 +19,29 @@ from runtime.check.settings import check_settings
 from runtime.check.subject import Subject
 from runtime.check.widgets import check_widgets
 from runtime.config.causes import join_causes
-from runtime.config.load import Loaded
+from runtime.config.load import Loaded, other_profiles, with_profile
 from runtime.config.masking import mask_diagnostics
-from runtime.diagnostics import Diagnostic
+from runtime.diagnostics import Diagnostic, sort_diagnostics
 
 
 def check_project(loaded: Loaded) -> list[Diagnostic]:
-    """Return all that is known to be wrong with a project, what loading it has found included; sorted."""
+    """Return all that is known to be wrong with a project, what loading it has found included; sorted.
+
+    Where no profile was asked for, the errors that each one would have are among them.
+    """
+    found = _check(loaded)
+    told = {(each.code, each.place, each.message) for each in found}
+    for name in other_profiles(loaded):
+        # What a profile leaves unused or unset is no mistake of the file without it.
+        for each in _check(with_profile(loaded, name)):
+            if each.severity == "error" and (each.code, each.place, each.message) not in told:
+                told.add((each.code, each.place, each.message))
+                hint = f"{each.hint}{' ' if each.hint.endswith('?') else '; '}" if each.hint else ""
+                found.append(replace(each, hint=f"{hint}with the profile {name!r}"))
+    return sort_diagnostics(found)
+
+
+def _check(loaded: Loaded) -> list[Diagnostic]:
     if loaded.rest.config is None or loaded.filled is None:
         return list(loaded.diagnostics)
     subject = Subject.of(loaded)

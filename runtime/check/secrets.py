@@ -10,7 +10,7 @@ import re
 from urllib.parse import urlsplit
 
 from runtime.check.subject import Subject
-from runtime.config.secrets import Written, is_secret_key, offsets, written_secrets
+from runtime.config.secrets import Span, Written, is_secret_key, span_of, written_secrets
 from runtime.config.tokens import Token, find_tokens
 from runtime.diagnostics import Diagnostic, Place
 
@@ -29,17 +29,17 @@ _TAKE_OUT = "take it out, and out of the history of the repository: it must coun
 def check_secrets(subject: Subject) -> None:
     """Report the secrets in agents.yaml, and the keys of a well-known form in every other file that it names."""
     filled = subject.found.filled
-    reported: dict[tuple[int, int], None] = {}
+    reported: dict[Span, None] = {}
     for written in written_secrets(filled):
-        span = offsets(filled, written.path)
-        if span is not None and span not in reported and _is_plain(subject, written, filled.source.text[slice(*span)]):
+        span = span_of(filled, written.path)
+        if span is not None and span not in reported and _is_plain(subject, written, span.text):
             reported[span] = None
             words, name = _words(written), _variable(written)
             hint = f"write ${{{name}}} and put {name}=… into .env"
             subject.found.report(_CODE, written.path, words, hint, severity="warning")
     for file, text in sorted(subject.files.texts.items()):
         for token in find_tokens(text):
-            told = file == filled.source.file and any(start <= token.start < end for start, end in reported)
+            told = any(span.file == file and span.start <= token.start < span.end for span in reported)
             if not told:
                 subject.found.diagnostics.append(_in_file(file, text, token))
 

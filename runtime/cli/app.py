@@ -17,6 +17,7 @@ from runtime import __version__
 from runtime.cli.exits import INTERRUPTED, PROGRAM, report_error
 from runtime.errors import UsageError
 
+_PROFILE = "CHATKIT_PROFILE"
 _EPILOG = f"""
 [bold]Begin here[/bold]
   {PROGRAM} init my-chat   write a working project that runs offline
@@ -51,6 +52,7 @@ app = typer.Typer(
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; no exception leaves this function."""
     debug = bool(os.environ.get("CHATKIT_DEBUG")) or "--debug" in arguments
+    profile = os.environ.get(_PROFILE)
     try:
         app(args=list(arguments), prog_name=PROGRAM)
     except SystemExit as exit_:
@@ -59,7 +61,23 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except Exception as error:
         return report_error(error, debug=debug)
+    finally:
+        _set_profile(profile)
     return 0
+
+
+def _ask_for_profile(name: str | None) -> str | None:
+    # As the variable, so that every process that this one starts reads the same project.
+    if name is not None:
+        _set_profile(name)
+    return name
+
+
+def _set_profile(name: str | None) -> None:
+    if name is not None:
+        os.environ[_PROFILE] = name
+    else:
+        os.environ.pop(_PROFILE, None)
 
 
 def _print_version(wanted: bool) -> None:
@@ -88,6 +106,16 @@ Port = Annotated[
     typer.Option("--port", "-p", min=0, max=65535, help="The port; 0 takes a free one. Default: server.port."),
 ]
 
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help=f"Lay this one of the file's profiles over it; {_PROFILE} does the same.",
+        callback=_ask_for_profile,
+        expose_value=False,
+    ),
+]
 LastGood = Annotated[bool, typer.Option("--last-good", help="When the files are broken, start from what served last.")]
 
 
@@ -120,6 +148,7 @@ def serve(
         bool, typer.Option("--watch/--no-watch", help="Reload when a file of the project changes.")
     ] = True,
     last_good: LastGood = False,
+    profile: Profile = None,
 ) -> None:
     """Serve a project over HTTP until Ctrl-C, and reload it when its files change.
 
@@ -148,7 +177,7 @@ def serve(
 
 
 @app.command(epilog=_examples("dev", "dev my-chat --port 9000"))
-def dev(path: Project = Path(), port: Port = None, last_good: LastGood = False) -> None:
+def dev(path: Project = Path(), port: Port = None, last_good: LastGood = False, profile: Profile = None) -> None:
     """Serve a project to this machine alone, with a log line for each request, and reload it when its files change.
 
     Requests whose Host or Origin is not loopback are refused, so that no page on the web can reach the server through
@@ -183,6 +212,7 @@ def chat(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print each event as one line of JSON, and nothing else.")
     ] = False,
+    profile: Profile = None,
 ) -> None:
     """Talk to an agent in the terminal: to a project (in this process) or to a running server.
 
@@ -239,6 +269,7 @@ def validate(
     watch: Annotated[
         bool, typer.Option("--watch", help="Check again whenever a file of the project changes, until Ctrl-C.")
     ] = False,
+    profile: Profile = None,
 ) -> None:
     """Report every mistake of a project with its line, its column and the way out.
 
@@ -251,6 +282,9 @@ def validate(
 
     With --connect that build also opens the project's store and asks the endpoints of its models: whether they can be
     reached, and take the keys.
+
+    The profiles of a file are checked one by one, as far as the errors go that each would have; with --profile just
+    this one is, in full.
     """
     from runtime.cli.validate import validate_projects
 
@@ -280,18 +314,28 @@ def explain(
     raise typer.Exit(explain_code(code))
 
 
-@app.command(epilog=_examples("show", "show my-chat --format json"))
+@app.command(epilog=_examples("show", "show my-chat --format json", "show --resolved --profile prod"))
 def show(
     path: Project = Path(),
     output: Annotated[Literal["yaml", "json"], typer.Option("--format", help="How to write it.")] = "yaml",
+    resolved: Annotated[
+        bool,
+        typer.Option("--resolved", help="Say of each value where it comes from: file and line, profile, variables."),
+    ] = False,
+    profile: Profile = None,
 ) -> None:
-    """Print the config as the runtime sees it: variables resolved, defaults filled in, secrets hidden."""
+    """Print the config as the runtime sees it: files and profile joined, variables resolved, defaults filled in.
+
+    Secrets are hidden. With --resolved each value has a line of its own, with its origin behind it.
+    """
     from runtime.cli.show import show_project
 
-    raise typer.Exit(show_project(path, output=output))
+    raise typer.Exit(show_project(path, output=output, origins=resolved))
 
 
-@app.command(epilog=_examples("schema --write", "schema --write my-chat", "schema > agents.schema.json"))
+@app.command(
+    epilog=_examples("schema --write", "schema --write my-chat", "schema > agents.schema.json", "schema --of included")
+)
 def schema(
     file: Annotated[
         Path | None,
@@ -300,16 +344,22 @@ def schema(
     write: Annotated[
         bool, typer.Option("--write", help="Write the file instead of printing: ./agents.schema.json, or FILE.")
     ] = False,
+    of: Annotated[
+        Literal["agents", "included", "profile"],
+        typer.Option("--of", help="Of agents.yaml, of a file that 'include' names, or of one of the 'profiles'."),
+    ] = "agents",
 ) -> None:
     """Print the JSON Schema of agents.yaml (Draft 2020-12), for editors and linters.
 
     An editor finds it through the first line of agents.yaml: # yaml-language-server: $schema=./agents.schema.json
+
+    Files that are included may be partial, and have a schema of their own: --of included writes included.schema.json.
     """
     if file is not None and not write:
         raise UsageError("FILE needs --write (to print, leave FILE out)")
     from runtime.cli.schema import print_schema, write_schema
 
-    raise typer.Exit(write_schema(file or Path()) if write else print_schema())
+    raise typer.Exit(write_schema(file or Path(), of) if write else print_schema(of))
 
 
 # A help text keeps the line breaks of its docstring, which were made for this file and not for the reader's terminal.

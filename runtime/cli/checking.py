@@ -39,6 +39,7 @@ class Report:
 
     `sizes` counts what agents.yaml declares, by its word for one (`agent`); empty when it has errors. `is_built` tells
     whether the project's Python ran; `files` is every file that counts, or was looked for in vain; absolute.
+    `patterns` is what else would count, were there a file that fits.
     """
 
     file: str
@@ -47,6 +48,7 @@ class Report:
     sizes: Mapping[str, int]
     is_built: bool
     files: frozenset[Path] = field(repr=False)
+    patterns: frozenset[str] = field(default=frozenset(), repr=False)
 
     @property
     def is_valid(self) -> bool:
@@ -125,6 +127,7 @@ def _report(loaded: Loaded, found: Iterable[Diagnostic], *, is_built: bool, file
         sizes={} if has_errors(diagnostics) else _sizes(loaded),
         is_built=is_built,
         files=files,
+        patterns=frozenset(loaded.files.patterns),
     )
 
 

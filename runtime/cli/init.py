@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from runtime.cli.project import display_path
-from runtime.cli.schema import SCHEMA_FILE, schema_text
+from runtime.cli.schema import schema_text
 from runtime.errors import UsageError
 
 # Where each template goes. Their own names have no dots in front: git and the packager would obey a .gitignore.
@@ -52,7 +52,7 @@ def _texts(project: str) -> dict[str, str]:
     templates = files("runtime.cli") / "templates"
     texts = {name: (templates / source).read_text(encoding="utf-8") for name, source in _TEMPLATES.items()}
     texts["README.md"] = texts["README.md"].replace("PROJECT_NAME", project)
-    texts[SCHEMA_FILE] = schema_text()
+    texts["agents.schema.json"] = schema_text()
     return texts
 
 

@@ -1,34 +1,37 @@
-"""The verb `schema`: the JSON Schema of agents.yaml, for editors and linters."""
+"""The verb `schema`: the JSON Schema of agents.yaml, or of a part of it, for editors and linters."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 from runtime.cli.project import display_path
 from runtime.errors import UsageError
 
-SCHEMA_FILE = "agents.schema.json"
+Of = Literal["agents", "included", "profile"]
 
 
-def schema_text() -> str:
+def schema_text(of: Of = "agents") -> str:
     """The schema as the text of its file."""
+    from runtime.config.partial import included_schema, profile_schema
     from runtime.config.schema import config_schema
 
-    return json.dumps(config_schema(), indent=2, ensure_ascii=False) + "\n"
+    made = {"agents": config_schema, "included": included_schema, "profile": profile_schema}[of]
+    return json.dumps(made(), indent=2, ensure_ascii=False) + "\n"
 
 
-def print_schema() -> int:
+def print_schema(of: Of = "agents") -> int:
     """Print the schema to standard output."""
-    print(schema_text(), end="")
+    print(schema_text(of), end="")
     return 0
 
 
-def write_schema(target: Path) -> int:
-    """Write the schema to the file `target`, or into the folder `target` as agents.schema.json."""
-    file = target / SCHEMA_FILE if target.is_dir() else target
+def write_schema(target: Path, of: Of = "agents") -> int:
+    """Write the schema to the file `target`, or into the folder `target` as agents.schema.json (of what it is)."""
+    file = target / f"{of}.schema.json" if target.is_dir() else target
     try:
-        file.write_text(schema_text(), encoding="utf-8")
+        file.write_text(schema_text(of), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"can't write {str(file)!r}: {error.strerror}") from error
     print(f"wrote {display_path(file)}")

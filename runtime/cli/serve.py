@@ -98,6 +98,7 @@ def summary(loaded: Loaded, config: Config) -> str:
     agents = [f"{name} (entry)" if name == config.entry_agent else name for name in config.agents]
     rows = {
         "project": display_path(loaded.file),
+        "profile": loaded.profile or "",
         "agents": ", ".join(agents),
         "model": _model(loaded, config),
         "store": _store(config),

@@ -82,7 +82,7 @@ class _Watch:
                 print(self._header(), flush=True)
                 report_error(error, debug=bool(os.environ.get("CHATKIT_DEBUG")))
                 return
-            self._watched = Watched(self._watched.root, report.files)
+            self._watched = Watched(self._watched.root, report.files, report.patterns)
             colour = wants_colour(sys.stdout)
             text = draw_report(report, strict=self._strict, building=self._depth.build, colour=colour)
             if says_so or text != self._printed:

@@ -18,6 +18,8 @@ _KEY = ["${PROVIDER_KEY}"]
 
 EXAMPLES: dict[str, dict[str, list[Any]]] = {
     "Config": {
+        "include": [["agents/*.yaml"]],
+        "profiles": [{"prod": {"store": {"url": "${DATABASE_URL}"}}}],
         "entry": ["concierge", [{"when": {"tool": "search"}, "agent": "researcher"}, "concierge"]],
         "context": ["app.context:build"],
         "context_class": ["app.context:MyContext"],

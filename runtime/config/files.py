@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import glob
 import hashlib
 import os
 from collections.abc import Mapping
@@ -22,12 +24,14 @@ class ProjectFiles:
 
     With `given`, bytes by name, the disk is left alone: what is not in there does not exist. `contents` holds every
     byte that was read, by its POSIX path from `root`; `missing` has the paths that were asked for and gave none, and
-    would, were there a file. `texts` holds every text by its name as it is written.
+    would, were there a file. `texts` holds every text by its name as it is written, `patterns` the names that fitted
+    each pattern.
     """
 
     root: Path
     given: Mapping[str, bytes] | None = None
     texts: dict[str, str] = field(default_factory=dict)
+    patterns: dict[str, list[str]] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
     _linked: set[str] = field(default_factory=set)
@@ -63,10 +67,24 @@ class ProjectFiles:
             self.missing.add(key)
         return content
 
+    def find(self, pattern: str) -> list[str]:
+        """Return the names of the files that fit a pattern such as `agents/*.yaml`, sorted; hidden ones do not."""
+        if pattern not in self.patterns:
+            self.patterns[pattern] = self._fitting(pattern) if _is_below(pattern) else []
+        return self.patterns[pattern]
+
+    def _fitting(self, pattern: str) -> list[str]:
+        if self.given is not None:
+            return sorted(name for name in self.given if _fits(PurePath(name).parts, PurePath(pattern).parts))
+        found = glob.glob(pattern, root_dir=self.root, recursive=True)
+        return sorted(PurePath(name).as_posix() for name in found if (self.root / name).is_file())
+
     def reread(self) -> bool:
         """Read every file again that was read or missing; True when all is as it was, as it always is when given."""
         if self.given is not None:
             return True
+        if any(self._fitting(pattern) != names for pattern, names in self.patterns.items()):
+            return False
         now = ProjectFiles(self.root)
         for name in (*self.contents, *self.missing):
             now.read_bytes(name, linked=name in self._linked)
@@ -115,6 +133,22 @@ class ProjectFiles:
             names = [path.name for path in map(PurePath, self.given) if path.parent == folder]
         near = nearest(PurePath(name).name, names, _LIKE_A_FILE)
         return f"did you mean {(folder / near).as_posix()!r}?" if near else ""
+
+
+def is_pattern(name: str) -> bool:
+    """Tell whether a name stands for every file that fits it."""
+    return glob.has_magic(name)
+
+
+def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Tell whether a path fits a pattern, name by name, as `glob.glob` would find it."""
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return _fits(parts, pattern[1:]) or (bool(parts) and parts[0][0] != "." and _fits(parts[1:], pattern))
+    if not parts or (parts[0][0] == "." and pattern[0][0] != "."):
+        return False
+    return fnmatch.fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
 def _absent(name: str, is_folder: bool = False) -> Diagnostic:

@@ -95,7 +95,8 @@ class _Walk:
             parts.append(value or "")
         if names:
             self.strings[path] = Interpolated(tuple(names), resolved=not missing)
-        for name in dict.fromkeys(missing):
+        # A profile that is not in use may wait for variables that nobody has set.
+        for name in dict.fromkeys(missing if path[:1] != ("profiles",) else ()):
             self._report(
                 "A501", f"the variable {name!r} is not set", f"set it, or write ${{{name}:-default}}", path, self.unset
             )

@@ -14,6 +14,7 @@ from typing import Literal
 
 from runtime.config.causes import join_causes
 from runtime.config.check import check_config
+from runtime.config.compose import PROFILE_VARIABLE, add_included, apply_profile
 from runtime.config.files import ProjectFiles
 from runtime.config.interpolate import Interpolation, interpolate
 from runtime.config.masking import Printable, cover_config, loose_secrets, mask_diagnostics, mask_source
@@ -21,7 +22,7 @@ from runtime.config.mistakes import build_config
 from runtime.config.model import Config
 from runtime.config.salvage import Rest, check_the_rest
 from runtime.config.secrets import Written, find_secrets, written_secrets
-from runtime.config.source import Places, collector_paused, decode_text, read_yaml
+from runtime.config.source import Places, Source, collector_paused, decode_text, read_yaml
 from runtime.diagnostics import Diagnostic, Place, has_errors
 
 CONFIG_FILE = "agents.yaml"
@@ -37,7 +38,8 @@ class Loaded:
     SHA-256 over all that was read, the environment file included, in hex.
     `places` says where the values of the file stand; `environ` are the variables, those of `.env` among them. `files`
     holds every byte that was read, for what is built from it. `rest` is what further checks can look at, also where
-    `config` is None; `filled` is what it was made of. `secrets` are the texts that nothing may show.
+    `config` is None; `filled` is what it was made of. `secrets` are the texts that nothing may show. `declared` is the
+    file with those that it includes, before the `profile` that was asked for was laid over it.
     """
 
     config: Config | None
@@ -52,6 +54,8 @@ class Loaded:
     filled: Interpolation | None = field(default=None, repr=False, compare=False)
     rest: Rest = field(default=Rest(), repr=False, compare=False)
     secrets: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    declared: Source | None = field(default=None, repr=False, compare=False)
+    profile: str | None = None
 
 
 def load_config(
@@ -76,24 +80,61 @@ def load_config(
 
 def _load(file: Path, variables: Mapping[str, str], unset: Literal["warning", "error"], files: ProjectFiles) -> Loaded:
     text, found = _read_config_text(files, file)
-    rest = Rest()
-    read: Interpolation | None = None
-    filled: Interpolation | None = None
-    places = Places(file.name)
     if text is not None:
-        source = read_yaml(text, file.name)
-        places = source.places
-        read = Interpolation(source)
-        found += source.diagnostics
-        if not found:
-            variables, env_problems = _environment(files, variables)
-            filled = interpolate(source, variables, unset)
-            rest, problems = _understand(filled, files)
-            found += [*env_problems, *filled.diagnostics, *problems]
-    written = [] if read is None else written_secrets(filled or read)
-    secrets = frozenset[str]() if read is None else find_secrets(filled or read, variables, written)
-    if read is not None and read.source.diagnostics:
-        secrets |= loose_secrets(read.source.text)
+        variables, env_problems = _environment(files, variables)
+        declared = add_included(read_yaml(text, file.name), files, variables)
+        return _take(file, declared, variables.get(PROFILE_VARIABLE) or None, variables, unset, files, env_problems)
+    return Loaded(
+        config=None,
+        diagnostics=tuple(found),
+        root=file.parent,
+        file=file,
+        sources=_printable(files, None, [], frozenset()),
+        hash=files.hash(),
+        places=Places(file.name),
+        environ=variables,
+        files=files,
+    )
+
+
+def other_profiles(loaded: Loaded) -> list[str]:
+    """Return the names of the profiles that nobody asked for: all of them, where no profile was."""
+    source = loaded.declared
+    if source is None or loaded.profile is not None or has_errors(source.diagnostics):
+        return []
+    profiles = source.data.get("profiles") if isinstance(source.data, dict) else None
+    return list(profiles) if isinstance(profiles, dict) else []
+
+
+def with_profile(loaded: Loaded, name: str) -> Loaded:
+    """Return the same project with one of its `other_profiles` laid over it; no file is read again."""
+    if loaded.declared is None:
+        raise ValueError("a project whose file can't be read has no profiles")
+    with collector_paused():
+        return _take(loaded.file, loaded.declared, name, loaded.environ, "warning", loaded.files, [])
+
+
+def _take(
+    file: Path,
+    declared: Source,
+    profile: str | None,
+    variables: Mapping[str, str],
+    unset: Literal["warning", "error"],
+    files: ProjectFiles,
+    env_problems: Sequence[Diagnostic],
+) -> Loaded:
+    rest, filled = Rest(), None
+    source = declared if profile is None else apply_profile(declared, profile)
+    read = Interpolation(source)
+    found = list(source.diagnostics)
+    if not has_errors(found):
+        filled = interpolate(source, variables, unset)
+        rest, problems = _understand(filled, files)
+        found += [*env_problems, *filled.diagnostics, *problems]
+    written = written_secrets(filled or read)
+    secrets = find_secrets(filled or read, variables, written)
+    if has_errors(source.diagnostics):
+        secrets = secrets.union(*map(loose_secrets, source.texts.values()))
     return Loaded(
         config=None if has_errors(found) else rest.config,
         diagnostics=tuple(mask_diagnostics(join_causes(found), secrets)),
@@ -101,12 +142,14 @@ def _load(file: Path, variables: Mapping[str, str], unset: Literal["warning", "e
         file=file,
         sources=_printable(files, filled or read, written, secrets),
         hash=files.hash(),
-        places=places,
+        places=source.places,
         environ=variables,
         files=files,
         filled=filled,
         rest=rest,
         secrets=secrets,
+        declared=declared,
+        profile=profile,
     )
 
 
@@ -114,8 +157,8 @@ def _printable(
     files: ProjectFiles, read: Interpolation | None, written: Sequence[Written], secrets: frozenset[str]
 ) -> Mapping[str, str]:
     def cover(name: str, text: str) -> str:
-        if read is not None and name == read.source.file:
-            return cover_config(read, written, secrets)
+        if read is not None and name in read.source.texts:
+            return cover_config(read, name, written, secrets)
         return mask_source(text, secrets)
 
     return Printable(files.texts, cover)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from runtime.config.interpolate import Interpolation
-from runtime.config.secrets import Written, is_secret_key, is_secret_section, is_worth_hiding, offsets
+from runtime.config.secrets import Written, is_secret_key, is_secret_section, is_worth_hiding, span_of
 from runtime.config.tokens import find_passwords, find_tokens, hide, stars
-from runtime.diagnostics import Diagnostic
+from runtime.diagnostics import Diagnostic, has_errors
 
 _STARS = "***"
 _SHORTEST = 4
@@ -100,24 +100,24 @@ class Printable(Mapping[str, str]):
         return len(self._texts)
 
 
-def cover_config(filled: Interpolation, written: Iterable[Written], secrets: frozenset[str]) -> str:
-    """Return the text of agents.yaml for code frames; `written` are the secrets in its data."""
-    spans = list(_written_spans(filled, written))
-    if filled.source.diagnostics:
-        spans += _loose_spans(filled.source.text)
-    return mask_source(hide(filled.source.text, spans, stars), secrets)
+def cover_config(filled: Interpolation, file: str, written: Iterable[Written], secrets: frozenset[str]) -> str:
+    """Return the text of agents.yaml, or of a `file` it includes, for code frames; `written` are its data's secrets."""
+    text = filled.source.texts[file]
+    spans = list(_written_spans(filled, file, written))
+    if has_errors(filled.source.diagnostics):
+        spans += _loose_spans(text)
+    return mask_source(hide(text, spans, stars), secrets)
 
 
-def _written_spans(filled: Interpolation, written: Iterable[Written]) -> Iterator[tuple[int, int]]:
+def _written_spans(filled: Interpolation, file: str, written: Iterable[Written]) -> Iterator[tuple[int, int]]:
     for found in written:
-        span = offsets(filled, found.path)
-        if span is None:
+        span = span_of(filled, found.path)
+        if span is None or span.file != file:
             continue
-        raw = filled.source.text[slice(*span)]
         # A part that is written otherwise, with escapes or over two lines, hides all around it.
-        if found.kind in ("field", "key") or (found.text not in raw and found.path not in filled.strings):
-            quotes = len(raw) > 1 and raw[0] in "\"'"
-            yield span[0] + quotes, span[1] - quotes
+        if found.kind in ("field", "key") or (found.text not in span.text and found.path not in filled.strings):
+            quotes = len(span.text) > 1 and span.text[0] in "\"'"
+            yield span.start + quotes, span.end - quotes
 
 
 def loose_secrets(text: str) -> frozenset[str]:

@@ -42,7 +42,7 @@ _MANY = 9
 _ALMOST = 0.8
 _OWN_KEYS = "a key of your own begins with 'x-'; what belongs to a section is indented"
 _OLD_BOOLEANS = ("yes", "no", "on", "off", "Yes", "No", "On", "Off")
-_LATER = frozenset({"include", "profiles", "auth", "telemetry"})
+_LATER = frozenset({"auth", "telemetry"})
 _LATER_INSIDE = {
     "tools": frozenset({"openapi", "mcp"}),
     "limits": frozenset({"requests", "concurrent_turns", "turn", "tokens"}),

@@ -23,7 +23,8 @@ def check_nothing(config: Config, data: Any, found: Findings) -> None:
     for path in _nothings(data, ()):
         if places.text(path) == "" and _is_field(config, path):
             place = places.value(path)
-            line = places.lines[place.line - 1] if 0 < place.line <= len(places.lines) else ""
+            lines = places.lines.get(place.file, ())
+            line = lines[place.line - 1] if 0 < place.line <= len(lines) else ""
             comment = line[place.column - 1 :].lstrip().startswith("#")
             hint = _COMMENT if comment else "leave the key out where there is nothing"
             message = f"nothing stands behind '{path[-1]}:'"

@@ -12,6 +12,7 @@ from typing import Any
 
 from runtime.config.examples import EXAMPLES
 from runtime.config.model import Config
+from runtime.config.model.root import MAIN_ONLY
 from runtime.config.model.types import Section
 
 SCHEMA_ID = "chatkit-runtime/agents.schema.json"
@@ -31,8 +32,20 @@ def _generate() -> dict[str, Any]:
     _describe(schema)
     definitions = {name: _tidy(part, schema) for name, part in sorted(schema["$defs"].items())}
     root = _tidy({key: value for key, value in schema.items() if key != "$defs"}, {"$defs": definitions})
+    root["properties"]["profiles"]["additionalProperties"] = _any_sections(root)
     head = {"$schema": DIALECT, "$id": SCHEMA_ID, "title": "agents.yaml"}
     return head | {key: value for key, value in root.items() if key != "title"} | {"$defs": definitions}
+
+
+def _any_sections(root: dict[str, Any]) -> dict[str, Any]:
+    """Return what a profile is while it is not laid over anything: sections, of which any part may be missing."""
+    sections = {
+        name: {"description": part.get("description", "")}
+        for name, part in root["properties"].items()
+        if name not in ("version", *MAIN_ONLY)
+    }
+    free = root["patternProperties"]
+    return {"type": "object", "properties": sections, "patternProperties": free, "additionalProperties": False}
 
 
 def _describe(schema: dict[str, Any]) -> None:

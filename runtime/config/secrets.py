@@ -10,7 +10,7 @@ import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -104,8 +104,8 @@ def _pieces(text: str) -> Iterator[str]:
 
 def _literals(filled: Interpolation, path: Path) -> Iterator[str]:
     """Yield what stands around the variables of a value, and their defaults."""
-    span = offsets(filled, path)
-    raw = filled.source.text[slice(*span)].strip("\"'") if span else ""
+    span = span_of(filled, path)
+    raw = span.text.strip("\"'") if span else ""
     yield from (found["default"] or "" for found in _WRITTEN_VARIABLE.finditer(raw))
     yield from (part.strip() for part in _WRITTEN_VARIABLE.sub("\n", raw).split("\n") if len(part) >= _LONG)
 
@@ -124,15 +124,17 @@ class _Search:
     def __init__(self, filled: Interpolation) -> None:
         self.filled = filled
         self.found: list[Written] = []
-        text = filled.source.text
-        self.has_tokens = any(find_tokens(text)) or any(find_passwords(text)) or "\\" in text
+        self.has_tokens = any(
+            any(find_tokens(text)) or any(find_passwords(text)) or "\\" in text for text in filled.source.texts.values()
+        )
 
     def value(self, value: Any, path: Path, mark: Any) -> None:
         """Look into a value; `mark` is `field` or `key` where all of it is secret, `address` where passwords are."""
         if isinstance(value, dict):
             known = mark if isinstance(mark, dict) else {}
             below = mark if isinstance(mark, str) else None
-            rest, judge = known.get("*"), not (len(path) == 1 and path[0] in _NAMED) and not _is_users(path)
+            at = path[2:] if path[:1] == ("profiles",) else path
+            rest, judge = known.get("*"), not (len(at) == 1 and at[0] in _NAMED) and not _is_users(at)
             for key, item in value.items():
                 inner = below or known.get(key, rest) or (_kind_of_key(key) if judge else None)
                 if isinstance(item, (dict, list)):
@@ -217,7 +219,8 @@ def _is_slip(letters: str, word: str) -> bool:
 @functools.cache
 def _marks() -> _Marks:
     """What is secret, as the models say: a tree of keys, `*` any key, and under `""` what a short form is."""
-    return _marks_of_model(Config)
+    marks = _marks_of_model(Config)
+    return {**marks, "profiles": {"*": marks}}
 
 
 def is_secret_section(key: str) -> bool:
@@ -280,21 +283,32 @@ def _marks_of(annotation: Any, metadata: Iterable[Any] = (), name: str = "") -> 
     return merged
 
 
-def offsets(filled: Interpolation, path: Path) -> tuple[int, int] | None:
-    """Return where the scalar at `path` begins and ends in the text of the file."""
+class Span(NamedTuple):
+    """A part of a file: where it begins and ends, in characters, and what stands there."""
+
+    file: str
+    start: int
+    end: int
+    text: str
+
+
+def span_of(filled: Interpolation, path: Path) -> Span | None:
+    """Return where the scalar at `path` stands, quotes included; None for anything else."""
     places = filled.source.places.span(path)
     if places is None:
         return None
-    starts = _line_starts(filled.source.text)
+    text = filled.source.texts[places[0].file]
+    starts = _line_starts(text)
     begin, end = (
         (starts[place.line - 1] + place.column - 1) if place.line <= len(starts) else None for place in places
     )
     if begin is None:
         return None
-    return begin, len(filled.source.text) if end is None else end
+    end = len(text) if end is None else end
+    return Span(places[0].file, begin, end, text[begin:end])
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=16)
 def _line_starts(text: str) -> tuple[int, ...]:
     # As YAML counts lines; a byte order mark is no column.
     first = 1 if text.startswith("\ufeff") else 0

@@ -7,10 +7,10 @@ them.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import yaml
 
@@ -34,10 +34,10 @@ _CORE_TAGS: dict[str, type | tuple[type, ...]] = {
 _MERGE = "<<"
 
 
-class _Node:
-    """A mapping or a list in the file; a scalar is its own event."""
+class Node:
+    """A mapping or a list in the file; a scalar is its own event. `files` says which children are of another file."""
 
-    __slots__ = ("anchor", "children", "data", "key", "keys", "merges", "size", "start")
+    __slots__ = ("anchor", "children", "data", "files", "key", "keys", "merges", "size", "start")
 
     def __init__(self, event: Any, data: dict[str, Any] | list[Any]) -> None:
         self.start = event.start_mark
@@ -47,90 +47,117 @@ class _Node:
         self.keys: dict[str | int, Any] = {}
         self.key: Any = None
         self.merges: list[tuple[Any, Any]] = []
+        self.files: dict[str | int, str] = {}
         self.size = 1
+
+    def copy(self) -> Node:
+        """Return one whose children can change without changing this one's."""
+        new = Node.__new__(Node)
+        new.start, new.anchor, new.data, new.size = self.start, self.anchor, self.data, self.size
+        new.key, new.merges = None, []
+        new.children, new.keys, new.files = dict(self.children), dict(self.keys), dict(self.files)
+        return new
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the keys and values of one file stand; a path that isn't there has the place of its nearest parent."""
+    """Where keys and values stand; a path that isn't there has the place of its nearest parent.
+
+    `lines` are those of every file that something was read from, by its name; `file` is the one that includes them.
+    """
 
     file: str
     root: Any = None
-    lines: Sequence[str] = ()
+    lines: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def value(self, path: Path = ()) -> Place:
         """Return where the value at `path` is written: for an alias, where its anchor is."""
-        found, _, _ = self._find(path)
-        return self._place(_mark(found))
+        found = self._find(path)
+        return _place(found.file, _mark(found.node))
 
     def key(self, path: Path) -> Place:
         """Return where the key that leads to `path` is written, or the list item itself."""
-        found, parent, known = self._find(path)
-        event = parent.keys.get(path[known - 1]) if parent is not None and known else None
-        return self._place(_mark(event if event is not None else found))
+        found = self._find(path)
+        event = found.key(path)
+        return _place(found.file, _mark(event if event is not None else found.node))
 
     def length(self, path: Path = ()) -> int:
         """Return the number of characters of a scalar on one line, else 1."""
-        return _width(self._find(path)[0])
+        return _width(self._find(path).node)
 
     def key_length(self, path: Path) -> int:
         """Return the number of characters of the key that leads to `path`, else 1."""
-        _, parent, known = self._find(path)
-        return _width(parent.keys.get(path[known - 1])) if parent is not None and known else 1
+        return _width(self._find(path).key(path))
 
     def span(self, path: Path) -> tuple[Place, Place] | None:
         """Return where the scalar at `path` begins and ends, its quotes included; None for anything else."""
-        found, _, known = self._find(path)
-        if known != len(path) or not isinstance(found, yaml.ScalarEvent):
+        found = self._find(path)
+        if found.known != len(path) or not isinstance(found.node, yaml.ScalarEvent):
             return None
-        return self._place(found.start_mark), self._place(found.end_mark)
+        return _place(found.file, found.node.start_mark), _place(found.file, found.node.end_mark)
 
     def text(self, path: Path) -> str | None:
         """Return the text of a scalar as it was written without quotes; None for anything else."""
-        found, _, known = self._find(path)
-        if known == len(path) and isinstance(found, yaml.ScalarEvent) and found.implicit[0]:
-            return str(found.value)
+        found = self._find(path)
+        if found.known == len(path) and isinstance(found.node, yaml.ScalarEvent) and found.node.implicit[0]:
+            return str(found.node.value)
         return None
 
     def written(self, path: Path) -> Path:
         """Return the longest part of `path` that stands in the file: a short form has no keys of its own."""
-        return path[: self._find(path)[2]]
+        return path[: self._find(path).known]
 
     def inside(self, path: Path, line: int, column: int) -> Place:
         """Return the place of a line and column (from 1) within the text at `path`, as exactly as its style allows."""
-        start = self.value(path)
-        node, _, known = self._find(path)
-        if known != len(path) or not isinstance(node, yaml.ScalarEvent) or not start.line:
+        start, found = self.value(path), self._find(path)
+        node = found.node
+        if found.known != len(path) or not isinstance(node, yaml.ScalarEvent) or not start.line:
             return start
         if node.style in ("|", ">"):
             return self._inside_block(node, start, line, column)
         if line > 1 or "\\" in node.value:
             return start
         quote = 1 if node.style in ("'", '"') else 0
-        return Place(self.file, start.line, start.column + quote + column - 1)
+        return Place(start.file, start.line, start.column + quote + column - 1)
 
     def _inside_block(self, node: Any, start: Place, line: int, column: int) -> Place:
         if node.style == ">":
             return start
         first = node.value.split("\n", 1)[0]
-        written = self.lines[start.line] if start.line < len(self.lines) else ""
+        lines = self.lines.get(start.file, ())
+        written = lines[start.line] if start.line < len(lines) else ""
         indent = len(written) - len(written.lstrip(" ")) - (len(first) - len(first.lstrip(" ")))
-        return Place(self.file, start.line + line, max(indent, 0) + column)
+        return Place(start.file, start.line + line, max(indent, 0) + column)
 
-    def _find(self, path: Path) -> tuple[Any, _Node | None, int]:
-        node, parent = self.root, None
+    def _find(self, path: Path) -> _Found:
+        node, parent, file = self.root, None, self.file
         for depth, step in enumerate(path):
-            if not isinstance(node, _Node) or step not in node.children:
-                return node, parent, depth
+            if not isinstance(node, Node) or step not in node.children:
+                return _Found(node, parent, depth, file)
+            file = node.files.get(step, file) if node.files else file
             parent, node = node, node.children[step]
-        return node, parent, len(path)
+        return _Found(node, parent, len(path), file)
 
-    def _place(self, mark: Any) -> Place:
-        return Place(self.file) if mark is None else Place(self.file, mark.line + 1, mark.column + 1)
+
+class _Found(NamedTuple):
+    """What stands at the first `known` steps of a path, in which mapping or list, and in which file."""
+
+    node: Any
+    parent: Node | None
+    known: int
+    file: str
+
+    def key(self, path: Path) -> Any:
+        """Return the key that leads here; None for an item of a list, and for the whole."""
+        return self.parent.keys.get(path[self.known - 1]) if self.parent is not None and self.known else None
+
+
+def _place(file: str, mark: Any) -> Place:
+    return Place(file) if mark is None else Place(file, mark.line + 1, mark.column + 1)
 
 
 def _mark(node: Any) -> Any:
-    return node.start if isinstance(node, _Node) else getattr(node, "start_mark", None)
+    return node.start if isinstance(node, Node) else getattr(node, "start_mark", None)
 
 
 def _width(node: Any) -> int:
@@ -142,13 +169,22 @@ def _width(node: Any) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file: its `text`, its plain `data`, and the `places` of what stands in it."""
+    """One file: its `text`, its plain `data`, and the `places` of what stands in it.
+
+    `included` are the texts of the files that its data comes from as well, by their names.
+    """
 
     file: str
     text: str
     data: Any
     places: Places
     diagnostics: tuple[Diagnostic, ...] = field(default=())
+    included: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """The text of every file that the data comes from, by its name."""
+        return {self.file: self.text, **self.included}
 
 
 def decode_text(content: bytes, file: str) -> str | Diagnostic:
@@ -172,7 +208,8 @@ def read_yaml(text: str, file: str) -> Source:
             return Source(file, text, None, Places(file), (events,))
         builder = _Builder(file)
         builder.read(events)
-    return Source(file, text, builder.data, Places(file, builder.root, text.splitlines()), tuple(builder.diagnostics))
+    places = Places(file, builder.root, {file: text.splitlines()})
+    return Source(file, text, builder.data, places, tuple(builder.diagnostics))
 
 
 @contextmanager
@@ -196,7 +233,7 @@ class _Builder:
         self.data: Any = None
         self.root: Any = None
         self.diagnostics: list[Diagnostic] = []
-        self.stack: list[_Node] = []
+        self.stack: list[Node] = []
         self.anchors: dict[str, tuple[Any, Any] | None] = {}
         self.aliased = 0
 
@@ -247,7 +284,7 @@ class _Builder:
             self._tagged(event, data)
         if event.anchor is not None:
             self.anchors[event.anchor] = None
-        self.stack.append(_Node(event, data))
+        self.stack.append(Node(event, data))
 
     def _end(self) -> None:
         node = self.stack.pop()
@@ -302,7 +339,7 @@ class _Builder:
         )
         return text
 
-    def _pair(self, top: _Node, into: dict[str, Any], node: Any, data: Any) -> None:
+    def _pair(self, top: Node, into: dict[str, Any], node: Any, data: Any) -> None:
         (key_node, key), top.key = top.key, None
         if key is None:
             return
@@ -319,7 +356,7 @@ class _Builder:
         top.keys[key], top.children[key] = key_node, node
         top.size += 1 + _size(node)
 
-    def _merge(self, node: _Node) -> None:
+    def _merge(self, node: Node) -> None:
         """Put the merged mappings under the node's own keys: what stands in place wins, then the earlier mapping."""
         into = node.data
         if not isinstance(into, dict):
@@ -345,7 +382,7 @@ class _Builder:
 
 
 def _size(node: Any) -> int:
-    return node.size if isinstance(node, _Node) else 1
+    return node.size if isinstance(node, Node) else 1
 
 
 def _short_tag(tag: str) -> str:

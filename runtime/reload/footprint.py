@@ -6,11 +6,13 @@ A name may lead through symbolic links, and any of them may be the one that an e
 
 from __future__ import annotations
 
+import fnmatch
+import glob
 import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 _RUNTIME_PACKAGE = os.path.realpath(Path(__file__).parents[1])
 _SKIPPED = {"__pycache__", "node_modules", "site-packages"}
@@ -26,6 +28,8 @@ class Watched:
     root: Path
     files: frozenset[Path]
     """Every file that was read, or looked for in vain; absolute."""
+    patterns: frozenset[str] = frozenset()
+    """What else is read once it is there: patterns of paths from the root, such as `agents/*.yaml`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +49,20 @@ class Footprint:
     """The folders whose Python belongs to the project, and in which a new folder may be a package."""
     marks: Mapping[str, Mark]
     """Each file, and each Python source in `packages`, by its path, with its mark."""
+    open: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Folders in which any file counts whose name fits one of these patterns."""
 
     def is_change(self, path: str) -> bool:
         """Tell whether what happened to `path` is a change of the project, whatever `stat` says of it."""
         folder, name = os.path.split(path)
-        return path in self.files or (folder in self.packages and _is_source(name))
+        fits = any(fnmatch.fnmatchcase(name, pattern) for pattern in self.open.get(folder, ()))
+        return fits or path in self.files or (folder in self.packages and _is_source(name))
 
     def is_shift(self, path: str) -> bool:
         """Tell whether `path`, coming or going, may shift where the project lies."""
         folder, name = os.path.split(path)
-        return path in self.folders or path in self.ways or (folder in self.packages and _is_package(name))
+        is_known = path in self.folders or path in self.ways or folder in self.open
+        return is_known or (folder in self.packages and _is_package(name))
 
 
 def survey(watched: Watched) -> Footprint:
@@ -77,8 +85,17 @@ def survey(watched: Watched) -> Footprint:
         paths.folders.add(folder)
         if _is_source(name) and folder not in packages:
             _find_sources(folder, packages, marks)
+    open_: dict[str, tuple[str, ...]] = {}
+    if root is not None:
+        for pattern in watched.patterns:
+            _find_fitting(root, pattern, open_, marks)
     return Footprint(
-        frozenset(paths.folders | packages), frozenset(paths.files), frozenset(paths.ways), frozenset(packages), marks
+        frozenset(paths.folders | packages | open_.keys()),
+        frozenset(paths.files),
+        frozenset(paths.ways),
+        frozenset(packages),
+        marks,
+        open_,
     )
 
 
@@ -145,6 +162,20 @@ def _find_packages(root: str, packages: set[str], marks: dict[str, Mark]) -> Non
             continue
         packages.add(folder)
         marks.update((entry.path, _mark(entry.path)) for entry in found if _is_source(entry.name))
+
+
+def _find_fitting(root: str, pattern: str, folders: dict[str, tuple[str, ...]], marks: dict[str, Mark]) -> None:
+    """Add the folders in which a file, or a folder on the way to one, could come that fits a pattern."""
+    *above, name = PurePath(pattern).parts
+    for depth in range(len(above) + 1):
+        way = os.path.join(*above[:depth], "") if depth else ""
+        for folder in glob.glob(way, root_dir=root, recursive=True) if way else [""]:
+            real = os.path.realpath(os.path.join(root, folder))
+            # Whatever comes on the way may have the file in it: it is looked for anew.
+            fitting = (name,) if depth == len(above) else ()
+            folders[real] = (*folders.get(real, ()), *fitting)
+    for file in glob.glob(pattern, root_dir=root, recursive=True):
+        marks[os.path.join(root, file)] = _mark(os.path.join(root, file))
 
 
 def _find_sources(folder: str, packages: set[str], marks: dict[str, Mark]) -> None:

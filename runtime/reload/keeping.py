@@ -63,7 +63,8 @@ def watched_by(runtime: Runtime) -> Watched:
     """What an edit may change: the files of what serves, and those of the latest attempt to replace it."""
     current = runtime.generation.reading
     latest = runtime.reloader.latest or current
-    return Watched(runtime.root, current.watched() | latest.watched())
+    patterns = current.loaded.files.patterns.keys() | latest.loaded.files.patterns.keys()
+    return Watched(runtime.root, current.watched() | latest.watched(), frozenset(patterns))
 
 
 def _warn_of_mounts(runtime: Runtime) -> None:

@@ -17,7 +17,7 @@ ENVIRON = {"PORT": "8080", "WORD": "s3cret-word", "OPENAI_API_KEY": "none"}
 # These are about what is wrong without a key.
 KEYLESS = ("A625",)
 # No single file can show these: their bad side is a folder.
-FOLDERS = ("A001", "A002", "A502")
+FOLDERS = ("A001", "A002", "A110", "A502")
 # Only a real build finds these, so they have projects of their own in tests/configs/built.
 BUILT = (
     *("A301", "A302", "A303", "A305", "A306", "A310", "A311", "A312", "A313", "A314", "A315", "A316"),

@@ -72,7 +72,9 @@ def speaks_for_itself(part: dict[str, Any]) -> bool:
 
 
 def test_every_property_that_does_not_speak_for_itself_has_examples_and_they_are_valid() -> None:
-    asked = [(path, part) for path, part in all_properties() if not speaks_for_itself(part)]
+    # The sections of a profile have theirs where the file has them.
+    every = [(path, part) for path, part in all_properties() if not path.startswith("#/properties/profiles/")]
+    asked = [(path, part) for path, part in every if not speaks_for_itself(part)]
     assert len(asked) > 100
     assert [path for path, part in asked if not part.get("examples")] == []
     refused = [

@@ -11,7 +11,7 @@ from tests.docs.reference import draw_reference
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 WHOLE_FILES = [
-    pytest.param(block, id=f"{page.name}-{number}")
+    pytest.param(block, page, id=f"{page.name}-{number}")
     for page in PAGES
     for number, block in enumerate(re.findall(r"```yaml\n(version: 1\n.*?)```", page.read_text(), re.DOTALL))
 ]
@@ -28,9 +28,13 @@ def test_there_are_whole_files_in_the_docs() -> None:
     assert len(WHOLE_FILES) >= 3
 
 
-@pytest.mark.parametrize("block", WHOLE_FILES)
-def test_a_file_in_the_docs_has_no_mistake(block: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("block", "page"), WHOLE_FILES)
+def test_a_file_in_the_docs_has_no_mistake(block: str, page: Path, tmp_path: Path) -> None:
     (tmp_path / "agents.yaml").write_text(block)
+    # A block that begins with the name of a file is what the others of its page include.
+    for name, part in re.findall(r"```yaml\n# ([\w/]+\.yaml)\n(.*?)```", page.read_text(), re.DOTALL):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(part)
 
     loaded = load_config(tmp_path, environ={})
 

@@ -40,6 +40,20 @@ async def test_a_file_in_a_folder_that_was_missing_is_seen(project: Path, poll_s
         await at.calls.saw("widgets/cards/one.widget", "another")
 
 
+@pytest.mark.parametrize("pattern", ["teams/*.yaml", "teams/*/agents.yaml", "**/agents.yaml", "*/east/[a-z]*.yaml"])
+async def test_a_file_that_fits_a_pattern_is_seen_when_it_comes_and_when_it_goes(
+    project: Path, poll_s: float, pattern: str
+) -> None:
+    async with watching(project, FILES, poll_s, patterns=[pattern]) as at:
+        file = project / ("teams/agents.yaml" if pattern == "teams/*.yaml" else "teams/east/agents.yaml")
+        file.parent.mkdir(parents=True)
+        for text in ("one", "another"):
+            file.write_text(text)
+            await at.calls.saw(file.relative_to(project).as_posix(), text)
+        file.unlink()
+        await at.calls.saw(file.relative_to(project).as_posix(), None)
+
+
 async def test_a_new_module_is_seen_before_anybody_has_read_it(project: Path, poll_s: float) -> None:
     async with watching(project, FILES, poll_s) as at:
         (project / "tools" / "news.py").write_text("1\n")

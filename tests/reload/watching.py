@@ -76,10 +76,12 @@ async def watching(
     poll_s: float = NEVER_S,
     changed: Callable[[], Awaitable[object]] | None = None,
     calls: Calls | None = None,
+    patterns: Iterable[str] = (),
 ) -> AsyncIterator[Watching]:
     """Watch these files of a folder, named by their paths from it; by events alone unless told to look often."""
     own_calls, watched = calls or Calls(root), {root / name for name in files}
-    watcher = Watcher(lambda: Watched(root, frozenset(watched)), changed or own_calls, poll_s=poll_s)
+    fits = frozenset(patterns)
+    watcher = Watcher(lambda: Watched(root, frozenset(watched), fits), changed or own_calls, poll_s=poll_s)
     with patch("runtime.reload.watcher.FileEvents", partial(_Events, own_calls.is_idle)):
         task = asyncio.create_task(watcher.run())
         try:

@@ -361,3 +361,14 @@ async def test_a_module_that_was_deleted_is_missed_even_if_it_was_the_last_of_it
     outcome = await client.runtime.reload()
     assert (outcome.status, outcome.diagnostics[0].code) == ("refused", "A320")
     await reloaded(client, **_code("two"))
+
+
+async def test_a_file_that_fits_is_included_as_soon_as_it_is_there(chat: MakeChat) -> None:
+    client = await chat({"include": ["teams/*.yaml"], "entry": "helper"}, teams__one_yaml="chat: {greeting: Hello}")
+    assert client.runtime.config.chat.greeting == "Hello"
+    await reloaded(client, teams__two_yaml="agents: {clerk: {instructions: You file.}}")
+    assert list(client.runtime.config.agents) == ["helper", "clerk"]
+    watched = {path.relative_to(client.runtime.root).as_posix() for path in client.runtime.generation.reading.watched()}
+    assert {"teams/one.yaml", "teams/two.yaml"} <= watched
+    outcome = await edit(client, teams__two_yaml="agents: {clerk: {instruktions: You file.}}")
+    assert [(str(each.place), each.code) for each in outcome.diagnostics] == [("teams/two.yaml:1:18", "A101")]

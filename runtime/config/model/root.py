@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from runtime.config.model.actions import Action
 from runtime.config.model.agents import Agent, Defaults
@@ -19,6 +19,19 @@ from runtime.config.model.types import ImportPath, Section
 from runtime.config.model.widgets import Widget
 
 DEFAULT_STORE = "sqlite:///.chatkit/threads.db"
+MAIN_ONLY = ("include", "profiles")
+"""The sections that neither an included file nor a profile may have."""
+
+
+def _check_sections(value: dict[str, Any]) -> dict[str, Any]:
+    allowed = Config.model_fields.keys() - {"version", *MAIN_ONLY}
+    if strange := [key for key in value if key not in allowed and not key.startswith("x-")]:
+        raise ValueError(f"{strange[0]!r} is no section of a profile")
+    return value
+
+
+Profile = Annotated[dict[str, Any], AfterValidator(_check_sections)]
+"""Sections that may be partial; what they hold is checked together with what they are laid over."""
 
 
 class Config(Section):
@@ -31,6 +44,11 @@ class Config(Section):
     # Not a Literal: `true` would pass for 1.
     version: Annotated[int, Field(ge=1, le=1), WithJsonSchema({"type": "integer", "const": 1})]
     """The version of the language; 1."""
+    include: list[str] = []
+    """More files, by name or by a pattern such as `agents/*.yaml`: their sections are added to those of this one."""
+    profiles: dict[str, Profile] = {}
+    """Changes to this file by name, of which one can be asked for with `--profile` or `CHATKIT_PROFILE`: a JSON merge
+    patch (RFC 7396), in which `null` takes a key out and a list replaces a list."""
     entry: Entrance | None = None
     """The agent that answers; not needed where there is only one. Or a list, of which the first that fits answers:
     `{when: …, agent: …}`, and at its end an agent for all the rest. Or `{python: …}`."""
