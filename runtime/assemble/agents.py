@@ -28,6 +28,7 @@ from runtime.assemble.guardrails import BuiltGuards
 from runtime.assemble.handoffs import Handover, build_handoff
 from runtime.assemble.instructions import build_instructions
 from runtime.assemble.mcp import Servers
+from runtime.assemble.metering import METERED
 from runtime.assemble.models import Models, build_settings
 from runtime.assemble.problems import BuildError, Problems, ReportedError
 from runtime.assemble.tools import Tools
@@ -55,7 +56,7 @@ class AgentShells:
             raise BuildError(f"no agent is named {entry.agent!r}")
         description = entry.description or self.config.agents[entry.agent].description
         limit = entry.max_turns or self.config.agents[entry.agent].max_turns
-        return agent.as_tool(name, description or f"Ask the agent {agent.name}.", max_turns=limit)
+        return agent.as_tool(name, description or f"Ask the agent {agent.name}.", max_turns=limit, hooks=METERED)
 
     def fill(
         self,

@@ -11,6 +11,9 @@ import httpx
 import openai
 from agents import Model, ModelResponse, ModelSettings
 
+from runtime.assemble.metering import ANSWERED
+from runtime.assemble.scripted import ScriptedConversation
+
 logger = logging.getLogger("runtime.models")
 
 _BEFORE_ANYTHING = frozenset({"response.created", "response.in_progress", "response.queued"})
@@ -22,6 +25,22 @@ class FallbackModel(Model):
 
     def __init__(self, chain: Sequence[tuple[str, Model, ModelSettings]]) -> None:
         self._chain = list(chain)
+
+    def for_agent(self, name: str) -> FallbackModel:
+        """The same models as one agent uses them: a script may have replies for that agent alone."""
+        if not any(isinstance(model, ScriptedConversation) for _, model, _ in self._chain):
+            return self
+        return FallbackModel(
+            [
+                (key, model.for_agent(name) if isinstance(model, ScriptedConversation) else model, settings)
+                for key, model, settings in self._chain
+            ]
+        )
+
+    @property
+    def models(self) -> Sequence[Model]:
+        """The models, in the order in which they are asked."""
+        return [model for _, model, _ in self._chain]
 
     @property
     def primary(self) -> Model:
@@ -38,7 +57,9 @@ class FallbackModel(Model):
         for index, (name, model, _) in enumerate(self._chain):
             settings = self._settings(index, model_settings)
             try:
-                return await model.get_response(system_instructions, input, settings, *args, **kwargs)
+                response = await model.get_response(system_instructions, input, settings, *args, **kwargs)
+                ANSWERED.set(model)
+                return response
             except Exception as error:
                 self._go_on(index, name, error)
         raise AssertionError("the last model either answers or raises")
@@ -62,6 +83,7 @@ class FallbackModel(Model):
                     yield event
                 for event in waiting:
                     yield event
+                ANSWERED.set(model)
                 return
             except Exception as error:
                 if begun:

@@ -14,6 +14,7 @@ from agents import Agent, InputGuardrail, OutputGuardrail, RunContextWrapper, Ru
 
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext, scope_of
+from runtime.assemble.metering import METERED
 from runtime.assemble.models import Models, run_config
 from runtime.assemble.problems import BuildError, Problems, ReportedError
 from runtime.config.model import Config
@@ -127,7 +128,8 @@ class Guardrails:
         )
 
         async def check(context: RuntimeContext, agent: Agent[Any], text: str) -> str | None:
-            said = str((await Runner.run(judge, text or "(nothing)", run_config=run_config())).final_output)
+            result = await Runner.run(judge, text or "(nothing)", hooks=METERED, run_config=run_config())
+            said = str(result.final_output)
             words = re.findall(r"[a-z]+", said.lower())
             if words[:1] == ["yes"]:
                 return None

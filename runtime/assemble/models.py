@@ -36,7 +36,9 @@ class BuiltModel:
 
     def for_agent(self, name: str) -> Model:
         """The model as one agent uses it: a script may have replies for that agent alone."""
-        return self.model.for_agent(name) if isinstance(self.model, ScriptedConversation) else self.model
+        if isinstance(self.model, ScriptedConversation | FallbackModel):
+            return self.model.for_agent(name)
+        return self.model
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 from agents import Agent, Runner
 
 from runtime.assemble.code import ProjectCode
+from runtime.assemble.metering import METERED
 from runtime.assemble.models import Models, run_config
 from runtime.assemble.problems import BuildError
 from runtime.config.model import chat as declared
@@ -38,7 +39,7 @@ def _from_model(entry: declared.ModelTitle, models: Models) -> WriteTitle | None
     )
 
     async def write(text: str) -> str:
-        result = await Runner.run(agent, text, run_config=run_config())
+        result = await Runner.run(agent, text, hooks=METERED, run_config=run_config())
         return _one_line(str(result.final_output))
 
     return write

@@ -245,6 +245,8 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
         "timeout": ["That took too long. Please try again."],
         "refused": ["This can't be answered."],
         "max_turns": ["That needs too many steps."],
+        "turn": ["That took too long. Please try again."],
+        "tokens": ["That was all for {{ 'today' if budget == 'day' else 'now' }}."],
         "unexpected": ["Something went wrong ({{ reference }})."],
     },
     "PythonStore": {"python": ["app.store:Store"], "with": [{"table": "threads"}]},

@@ -45,7 +45,7 @@ _OLD_BOOLEANS = ("yes", "no", "on", "off", "Yes", "No", "On", "Off")
 _LATER = frozenset({"auth", "telemetry"})
 _LATER_INSIDE = {
     "tools": frozenset({"openapi", "mcp"}),
-    "limits": frozenset({"requests", "concurrent_turns", "turn", "tokens"}),
+    "limits": frozenset({"requests", "concurrent_turns"}),
     "server": frozenset({"workers", "playground"}),
 }
 # Tried in turn for a variable that isn't set, so that the rest of the file can still be checked.

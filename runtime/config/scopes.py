@@ -34,6 +34,7 @@ SCOPES: dict[str, frozenset[str]] = {
     "entry.*.when": _TURN | {"tool", "model"},
     "chat.tags.text": _TURN | {"id", "title", "group", "icon", "data"},
     "chat.errors.*": _TURN | {"reference"},
+    "chat.errors.tokens": _TURN | {"reference", "budget"},
     "guardrails.*.message": _TURN | {"reason"},
     "tools.*.needs_approval": _TURN | {"args"},
     "agents.*.handoffs.*.enabled_if": _TURN,
@@ -72,7 +73,9 @@ def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, 
     for index, route in enumerate(config.entry if isinstance(config.entry, list) else ()):
         if isinstance(route, Route) and isinstance(route.when, str):
             check.texts(route.when, ("entry", index, "when"), SCOPES["entry.*.when"])
-    check.texts(config.chat.errors.model_dump(exclude_none=True), ("chat", "errors"), SCOPES["chat.errors.*"])
+    for kind, text in config.chat.errors.model_dump(exclude_none=True).items():
+        scope = SCOPES.get(f"chat.errors.{kind}", SCOPES["chat.errors.*"])
+        check.texts({kind: text}, ("chat", "errors"), scope)
     if (tags := config.chat.tags) is not None:
         check.texts(tags.text, ("chat", "tags", "text"), SCOPES["chat.tags.text"])
         if tags.preview is not None and _is_file(config, tags.preview):

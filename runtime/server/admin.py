@@ -7,6 +7,7 @@ import hmac
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -22,6 +23,7 @@ from runtime.server.wire import PING
 if TYPE_CHECKING:
     from runtime.server.generation import Generation
     from runtime.server.runtime import Runtime
+    from runtime.usage import UsageEntry
 
 PING_S = 15.0
 _MOST_UNREAD = 100
@@ -32,11 +34,12 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def add_admin_routes(app: Starlette, runtime: Runtime) -> None:
-    """Add `POST /-/reload`, and `GET` of `/-/config`, `/-/feedback` and `/-/events`."""
+    """Add `POST /-/reload`, and `GET` of `/-/config`, `/-/feedback`, `/-/usage` and `/-/events`."""
     admin = Admin(runtime)
     app.add_route("/-/reload", admin.guarded(admin.reload), methods=["POST"])
     app.add_route("/-/config", admin.guarded(admin.config), methods=["GET"])
     app.add_route("/-/feedback", admin.guarded(admin.feedback), methods=["GET"])
+    app.add_route("/-/usage", admin.guarded(admin.usage), methods=["GET"])
     app.add_route("/-/events", admin.guarded(admin.events), methods=["GET"])
 
 
@@ -122,6 +125,18 @@ class Admin:
         lines = "".join(json.dumps(asdict(entry)) + "\n" for entry in listed)
         return Response(lines, media_type="application/jsonl")
 
+    async def usage(self, request: Request) -> Response:
+        """The tokens used since a day, `?since=`, as JSON Lines: one object for each day, owner, thread and model."""
+        asked = request.query_params.get("since", date.min.isoformat())
+        try:
+            since = date.fromisoformat(asked)
+        except ValueError:
+            return error_response(request, 400, "invalid_request", f"{asked!r} is no day such as 2026-01-31")
+        await self._runtime.open()
+        with self._runtime.live.lease() as generation:
+            listed = await generation.store.list_usage(since)
+        return Response("".join(map(_usage_line, listed)), media_type="application/jsonl")
+
     async def events(self, request: Request) -> Response:
         """Stream one Server-Sent Event for each reload from now on; the first says what serves."""
         return StreamingResponse(
@@ -175,6 +190,11 @@ def outcome_as_json(outcome: Outcome) -> dict[str, Any]:
         "changes": outcome.changes.as_json(),
         "diagnostics": [diagnostic.as_json() for diagnostic in outcome.diagnostics],
     }
+
+
+def _usage_line(entry: UsageEntry) -> str:
+    whose = {"day": entry.day.isoformat(), "owner": entry.owner, "thread_id": entry.thread_id, "model": entry.model}
+    return json.dumps({**whose, **asdict(entry.usage)}) + "\n"
 
 
 def _serving(generation: Generation) -> dict[str, Any]:

@@ -53,14 +53,16 @@ def error_event(error: Exception, request_id: str, own: Mapping[str, Template], 
     trace = error if explained is _UNEXPECTED else None
     logger.error("turn failed [%s]: %s: %s", request_id, type(error).__name__, error, exc_info=trace)
     message = f"{explained.message} (reference {request_id})"
-    if explained.kind in own:
-        message = _in_own_words(own[explained.kind], {**scope, "reference": request_id}) or message
+    message = own_words(explained.kind, own, scope, request_id) or message
     return ErrorEvent(code="custom", message=message, allow_retry=explained.retry)
 
 
-def _in_own_words(template: Template, scope: Mapping[str, Any]) -> str:
+def own_words(kind: str, own: Mapping[str, Template], scope: Mapping[str, Any], request_id: str, **more: Any) -> str:
+    """Return what the project says for a kind of `chat.errors`; empty where it says nothing, or its template fails."""
+    if kind not in own:
+        return ""
     try:
-        return str(template.render(scope))
+        return str(own[kind].render({**scope, "reference": request_id, **more}))
     except TemplateError as error:
         logger.warning("a text of `chat.errors` can't be made: %s", error)
         return ""

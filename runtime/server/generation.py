@@ -28,6 +28,7 @@ from runtime.stores import open_store
 from runtime.stores.adapter import ChatKitStoreAdapter
 from runtime.stores.files import open_file_store
 from runtime.stores.store import GenerationMark, ThreadStore
+from runtime.usage import UsageTable
 
 if TYPE_CHECKING:
     from runtime.server.runtime import Runtime
@@ -239,7 +240,8 @@ def _shared_store(snapshot: Snapshot, share: Share) -> _SharedStore:
     if isinstance(declared, PythonStore):
         own = snapshot.own_store
         assert own is not None
-        adapter = partial(ChatKitStoreAdapter, own, lambda owner: {"user_id": owner})
+        usage = share.get(("usage",), UsageTable)
+        adapter = partial(ChatKitStoreAdapter, own, lambda owner: {"user_id": owner}, usage)
         # The adapter holds the store, so that its id is nobody else's.
         return share.get(("adapter", id(own)), lambda: _SharedStore(adapter()), _SharedStore.close)
     url = declared.url

@@ -53,10 +53,11 @@ from runtime.server.approvals import (
 )
 from runtime.server.convert import UNANSWERED
 from runtime.server.locks import ThreadLocks
+from runtime.server.markers import dequeue
 from runtime.server.outdated import GOES_ON, OUTDATED_TOOL, OutdatedWidget, has_action, lost_tool
 from runtime.server.record import thread_response
 from runtime.server.request import Caller, check_message
-from runtime.server.turn import Plan, Turn, dequeue
+from runtime.server.turn import Plan, Turn
 from runtime.server.uploads import Uploads
 from runtime.server.wire import Event
 from runtime.stores.facade import OwnerStore

@@ -13,7 +13,6 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 from agents import OpenAIResponsesModel, Runner, RunResultStreaming
 from chatkit.agents import ResponseStreamConverter
@@ -21,9 +20,7 @@ from chatkit.server import agents_sdk_user_agent_override
 from chatkit.types import (
     AssistantMessageContent,
     AssistantMessageItem,
-    ClientToolCallItem,
     ErrorEvent,
-    InferenceOptions,
     StreamOptions,
     StreamOptionsEvent,
     ThreadItem,
@@ -34,15 +31,18 @@ from chatkit.types import (
     UserMessageItem,
 )
 
-from runtime.assemble.context import Asked, Outbox, RuntimeContext, Surroundings, new_context, scope_of
+from runtime.assemble.context import Outbox, Surroundings, new_context, scope_of
 from runtime.assemble.entrance import Starter
 from runtime.assemble.guardrails import BuiltGuards, Tripped, enforce
+from runtime.assemble.metering import METER, METERED, Meter, UsedUp
 from runtime.assemble.snapshot import Snapshot
 from runtime.live import Lease
+from runtime.server import budget
 from runtime.server.approvals import PendingRun, load_state, stop_for_approval
 from runtime.server.convert import Answering, answering, to_model_input, with_preface
-from runtime.server.failure import error_event
+from runtime.server.failure import error_event, own_words
 from runtime.server.guarding import Guarding, words_of
+from runtime.server.markers import active_in, chosen_in, client_call, queued_call
 from runtime.server.record import Recorder, to_the_end
 from runtime.server.request import Caller
 from runtime.server.stream import RunEvents
@@ -59,6 +59,8 @@ DEFAULT_MAX_TURNS = 10
 NO_GUARDS = BuiltGuards()
 TITLE_WAIT_S = 5.0
 """How long a finished answer keeps its stream open for a title that is still being written."""
+
+TOO_LONG = "The answer took too long and was stopped. Please try again."
 
 _STORED = frozenset({"thread.item.done", "thread.item.replaced", "thread.item.removed"})
 
@@ -98,7 +100,7 @@ class Turn:
         uploads: Uploads | None = None,
     ) -> None:
         self.snapshot, self.caller, self.plan, self._lease, self._uploads = snapshot, caller, plan, lease, uploads
-        self.channel = Channel()
+        self.channel, self._store = Channel(), store
         self.recorder = Recorder(store, plan.thread, plan.stale)
         self.around = Surroundings(snapshot.widgets, snapshot.state, errors=snapshot.tool_errors)
         self.context = new_context(
@@ -114,6 +116,7 @@ class Turn:
         self._title: asyncio.Task[None] | None = None
         self._running = self._stopped = self._produced = False
         self._end_message: str | None = None
+        self.meter = Meter()
         self._active: str | None = None
 
     def start(self, tasks: Tasks) -> None:
@@ -152,9 +155,16 @@ class Turn:
     async def _run(self) -> None:
         """Produce, store and send every event; an error becomes an event of its own."""
         self._running = True
+        METER.set(self.meter)
+        limit_s = self.snapshot.config.limits.turn
+        timer = None if limit_s is None else asyncio.get_running_loop().call_later(limit_s, self._take_too_long)
         try:
             self._open()
-            await self._produce()
+            try:
+                await self._produce()
+            except UsedUp as used_up:
+                scope = scope_of(self.context)
+                await self.send(budget.notice(used_up, self.snapshot.errors, scope, self.caller.request_id))
             await self._finish()
         except asyncio.CancelledError:
             await to_the_end(self._cut_off())
@@ -168,8 +178,26 @@ class Turn:
             scope = scope_of(self.context)
             self.channel.put(frame(error_event(error, self.caller.request_id, self.snapshot.errors, scope)))
         finally:
-            self.channel.close()
-            await asyncio.shield(self.plan.resources.aclose())
+            if timer is not None:
+                timer.cancel()
+            try:
+                if self.meter.used and self.snapshot.config.limits.budgets is not None:
+                    # The next message counts on it.
+                    await to_the_end(self._keep_usage(self.meter))
+            finally:
+                self.channel.close()
+                await asyncio.shield(self._release())
+
+    async def _release(self) -> None:
+        await self._keep_usage(self.meter)
+        await self.plan.resources.aclose()
+
+    def _take_too_long(self) -> None:
+        request_id = self.caller.request_id
+        self.end(own_words("turn", self.snapshot.errors, scope_of(self.context), request_id) or TOO_LONG)
+
+    async def _keep_usage(self, meter: Meter) -> None:
+        await budget.keep(meter, self._store, self.plan.thread.id)
 
     def _open(self) -> None:
         allow_cancel = self.snapshot.config.chat.allow_cancel
@@ -229,6 +257,8 @@ class Turn:
 
     async def _write_title(self, text: str) -> None:
         assert self.snapshot.write_title is not None
+        meter = Meter()
+        METER.set(meter)
         try:
             title = await self.snapshot.write_title(text)
             if title:
@@ -237,12 +267,16 @@ class Turn:
         except Exception as error:
             # A title is a courtesy: without one the answer is as good as with.
             logger.warning("no title for thread %s: %s: %s", self.plan.thread.id, type(error).__name__, error)
+        finally:
+            await to_the_end(self._keep_usage(meter))
 
     async def answer(self, items: Sequence[ThreadItem]) -> AsyncGenerator[Event, None]:
         """Let the agents answer a thread that holds these items, oldest first."""
         config = self.snapshot.config
+        await budget.allow(self.meter, config.limits.budgets, self._store, self.plan.thread.id)
         starter = await self._starter(items)
-        reads_files = isinstance(getattr(starter.agent.model, "primary", starter.agent.model), OpenAIResponsesModel)
+        models = getattr(starter.agent.model, "models", [starter.agent.model])
+        reads_files = all(isinstance(model, OpenAIResponsesModel) for model in models)
         answering.set(Answering(self.context, self.caller.user.id, self.snapshot.tags, self._uploads, reads_files))
         model_input = await to_model_input(self.snapshot.converter, items, config.chat.history)
         preface = self.snapshot.prefaces.get(starter.key)
@@ -260,7 +294,12 @@ class Turn:
             return
         run = RunEvents(self.context, images, shown, starter.agent)
         result = Runner.run_streamed(
-            starter.agent, model_input, context=self.context, max_turns=limit, run_config=self.snapshot.run_config
+            starter.agent,
+            model_input,
+            context=self.context,
+            max_turns=limit,
+            hooks=METERED,
+            run_config=self.snapshot.run_config,
         )
         try:
             async for event in self._pass_on(run, result, starter.key, beside):
@@ -281,12 +320,14 @@ class Turn:
 
     async def resume(self, pending: PendingRun, items: Sequence[ThreadItem]) -> AsyncGenerator[Event, None]:
         """Go on with a run that has waited for the user's word."""
+        await budget.allow(self.meter, self.snapshot.config.limits.budgets, self._store, self.plan.thread.id)
         self._active = active_in(items)
         start = self.snapshot.entrance.start(pending.starter, chosen_in(items), first=False)
         agent, state = await load_state(self.snapshot, self.context, pending, start.agent)
         limit = self.snapshot.config.agents[pending.starter].max_turns or DEFAULT_MAX_TURNS
         images = ResponseStreamConverter(partial_images=self.snapshot.partial_images)
-        result = Runner.run_streamed(agent, state, max_turns=limit, run_config=self.snapshot.run_config)
+        run_config = self.snapshot.run_config
+        result = Runner.run_streamed(agent, state, max_turns=limit, hooks=METERED, run_config=run_config)
         async for event in self._pass_on(RunEvents(self.context, images, (), agent), result, pending.starter):
             yield event
 
@@ -386,45 +427,3 @@ class Turn:
 async def _pour(events: AsyncIterator[ThreadStreamEvent], outbox: Outbox) -> None:
     async for event in events:
         outbox.put(event)
-
-
-def active_in(items: Sequence[ThreadItem]) -> str | None:
-    """The key of the agent that had the last word in a thread, where one has kept it."""
-    kept = (item.content.get("active_agent") for item in reversed(items) if isinstance(item, ModelItem))
-    return next((key for key in kept if key is not None), None) or None
-
-
-def chosen_in(items: Sequence[ThreadItem]) -> InferenceOptions | None:
-    """What the user has chosen in the composer for the last message of a thread."""
-    last = next((item for item in reversed(items) if isinstance(item, UserMessageItem)), None)
-    return last.inference_options if last is not None else None
-
-
-def client_call(context: RuntimeContext, asked: Asked) -> ClientToolCallItem:
-    """The item that makes the browser run a tool, bound to the function call that it answers."""
-    return ClientToolCallItem(
-        id=new_id("tool_call"),
-        thread_id=context.thread.id,
-        created_at=datetime.now(UTC),
-        name=asked.call.name,
-        arguments=asked.call.arguments,
-        # Not one of our own ids: Chat Completions takes at most 40 characters.
-        call_id=asked.call_id or f"call_{uuid4().hex}",
-    )
-
-
-def queued_call(item: ClientToolCallItem) -> ModelItem:
-    """Keep a client tool call until the one before it has its result."""
-    return ModelItem(
-        id=item.id,
-        thread_id=item.thread_id,
-        created_at=item.created_at,
-        content={"queued_client_tool": item.model_dump(mode="json")},
-    )
-
-
-def dequeue(marker: ModelItem) -> ClientToolCallItem:
-    """The client tool call that was kept."""
-    item = ClientToolCallItem.model_validate(marker.content["queued_client_tool"])
-    # A new id: the marker's place in the thread was before the first call's result.
-    return item.model_copy(update={"id": new_id("tool_call"), "created_at": datetime.now(UTC)})

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -45,6 +46,7 @@ from runtime.stores.store import (
     kind_of,
     page_size,
 )
+from runtime.usage import TokenUsage, UsageEntry, UsageTable
 
 _PAGE = 100
 # Where a thread's metadata holds its generation: a chatkit store has no other place that it keeps for every thread.
@@ -56,11 +58,13 @@ class ChatKitStoreAdapter(ThreadStore):
 
     Where the store has `open()` or `close()`, synchronous or not, they are called. Feedback needs a store with
     `save_feedback(thread_id, item_ids, kind, context)`, and reading it back `load_feedback(thread_id, context)`.
+    Tokens are counted in `usage`, for as long as this process runs.
     The generation of a thread is kept in its metadata as `chatkit_generation`, which nobody sees or sets through here.
     """
 
-    def __init__(self, store: Store[Any], context_for: Callable[[str], Any]) -> None:
+    def __init__(self, store: Store[Any], context_for: Callable[[str], Any], usage: UsageTable | None = None) -> None:
         self.store = store
+        self._usage = usage or UsageTable()
         self._context_for = context_for
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -246,6 +250,20 @@ class ChatKitStoreAdapter(ThreadStore):
         load = self._feedback_method("load_feedback")
         await self.load_thread(owner, thread_id)
         return dict(await load(clean(thread_id), self._context(owner)))
+
+    async def add_usage(self, owner: str, thread_id: str, day: date, used: Mapping[str, TokenUsage]) -> None:
+        """See `ThreadStore`; the counts live as long as this process."""
+        self._usage.add(check_owner(owner), clean(thread_id), day, {clean(model): each for model, each in used.items()})
+
+    async def sum_usage(
+        self, owner: str | None, *, thread_id: str | None = None, day: date | None = None
+    ) -> TokenUsage:
+        """See `ThreadStore`."""
+        return self._usage.sum(owner, thread_id, day)
+
+    async def list_usage(self, since: date) -> list[UsageEntry]:
+        """See `ThreadStore`."""
+        return self._usage.entries(since)
 
     def _context(self, owner: str) -> Any:
         return self._context_for(check_owner(owner))

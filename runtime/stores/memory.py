@@ -7,8 +7,9 @@ when the caller goes on to change its object, and what JSON can't hold is refuse
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
@@ -46,6 +47,7 @@ from runtime.stores.store import (
     page_size,
     thread_not_found,
 )
+from runtime.usage import TokenUsage, UsageEntry, UsageTable
 
 T = TypeVar("T")
 
@@ -129,6 +131,7 @@ class MemoryStore(ThreadStore):
         self._threads: dict[str, _Sequenced[_Thread]] = {}
         self._owner_of: dict[str, str] = {}
         self._attachments: dict[str, _StoredAttachment] = {}
+        self._usage = UsageTable()
 
     async def load_thread(self, owner: str, thread_id: str) -> ThreadMetadata:
         """See `ThreadStore`."""
@@ -293,6 +296,20 @@ class MemoryStore(ThreadStore):
     async def load_feedback(self, owner: str, thread_id: str) -> dict[str, str]:
         """See `ThreadStore`."""
         return dict(self._find(owner, thread_id).feedback)
+
+    async def add_usage(self, owner: str, thread_id: str, day: date, used: Mapping[str, TokenUsage]) -> None:
+        """See `ThreadStore`."""
+        self._usage.add(check_owner(owner), clean(thread_id), day, {clean(model): each for model, each in used.items()})
+
+    async def sum_usage(
+        self, owner: str | None, *, thread_id: str | None = None, day: date | None = None
+    ) -> TokenUsage:
+        """See `ThreadStore`."""
+        return self._usage.sum(owner, thread_id, day)
+
+    async def list_usage(self, since: date) -> list[UsageEntry]:
+        """See `ThreadStore`."""
+        return self._usage.entries(since)
 
     def _find(self, owner: str, thread_id: str) -> _Thread:
         threads = self._threads.get(check_owner(owner))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import asdict
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ from runtime.stores.store import (
     page_size,
     thread_not_found,
 )
+from runtime.usage import TokenUsage, UsageEntry
 
 
 class SqlStore(ThreadStore):
@@ -302,6 +304,39 @@ class SqlStore(ThreadStore):
         def work(connection: Connection) -> dict[str, str]:
             _require_thread(connection, owner, thread_id)
             return {row.item_id: row.kind for row in connection.execute(sql.LOAD_FEEDBACK, keys)}
+
+        return await self._database.read(work)
+
+    async def add_usage(self, owner: str, thread_id: str, day: date, used: Mapping[str, TokenUsage]) -> None:
+        """See `ThreadStore`."""
+        key = {"owner": check_owner(owner), "thread_id": clean(thread_id), "day": day}
+        rows = [{**key, "model": clean(model), **asdict(usage)} for model, usage in sorted(used.items())]
+        if rows:
+            await self._database.write(lambda connection: connection.execute(self._upserts.usage, rows).close())
+
+    async def sum_usage(
+        self, owner: str | None, *, thread_id: str | None = None, day: date | None = None
+    ) -> TokenUsage:
+        """See `ThreadStore`."""
+        given = {
+            "owner": None if owner is None else check_owner(owner),
+            "thread_id": None if thread_id is None else clean(thread_id),
+            "day": day,
+        }
+        wanted = {name: value for name, value in given.items() if value is not None}
+        statement = sql.sum_usage(frozenset(wanted))
+        values = {f"by_{name}": value for name, value in wanted.items()}
+        # PostgreSQL adds up to numbers of any size.
+        return await self._database.read(
+            lambda connection: TokenUsage(*map(int, connection.execute(statement, values).one()))
+        )
+
+    async def list_usage(self, since: date) -> list[UsageEntry]:
+        """See `ThreadStore`."""
+
+        def work(connection: Connection) -> list[UsageEntry]:
+            rows = connection.execute(sql.LIST_USAGE, {"since": since})
+            return [UsageEntry(row[0], row[1], row[2], row[3], TokenUsage(*row[4:])) for row in rows]
 
         return await self._database.read(work)
 

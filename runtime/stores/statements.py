@@ -5,6 +5,7 @@ Each one that reads or writes a thread carries the owner, so that no caller can 
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import cache
 from typing import Any
 
@@ -28,7 +29,8 @@ from sqlalchemy import literal_column as literal
 from sqlalchemy.dialects import postgresql, sqlite
 
 from runtime.stores.store import ALL_KINDS, ItemKind, Order
-from runtime.stores.tables import ATTACHMENTS, FEEDBACK, ITEMS, THREADS
+from runtime.stores.tables import ATTACHMENTS, FEEDBACK, ITEMS, THREADS, USAGE
+from runtime.usage import TokenUsage
 
 # SQLAlchemy keeps the names of columns for the values that an UPDATE sets, hence `by_owner`.
 _OWNER: BindParameter[str] = bindparam("by_owner")
@@ -92,6 +94,21 @@ LIST_FEEDBACK: Select[Any] = (
 )
 
 
+_COUNTS = tuple(USAGE.c[field.name] for field in fields(TokenUsage))
+LIST_USAGE: Select[Any] = (
+    select(USAGE.c.day, USAGE.c.owner, USAGE.c.thread_id, USAGE.c.model, *_COUNTS)
+    .where(USAGE.c.day >= bindparam("since"))
+    .order_by(USAGE.c.day, USAGE.c.owner, USAGE.c.thread_id, USAGE.c.model)
+)
+
+
+@cache
+def sum_usage(columns: frozenset[str]) -> Select[Any]:
+    """Return the statement that adds up the counts; parameters are the columns to be equal, each `by_<name>`."""
+    wanted = [USAGE.c[name] == bindparam(f"by_{name}") for name in sorted(columns)]
+    return select(*(func.coalesce(func.sum(count), 0) for count in _COUNTS)).where(*wanted)
+
+
 class Upserts:
     """The statements that insert or replace: SQLAlchemy builds them per dialect."""
 
@@ -102,6 +119,11 @@ class Upserts:
         self.attachment: Insert = attachment.returning(ATTACHMENTS.c.id)
         self.item: Insert = _upsert(dialect, ITEMS, "thread_id", "id", keep=("seq",))
         self.feedback: Insert = _upsert(dialect, FEEDBACK, "thread_id", "item_id")
+        usage = postgresql.insert(USAGE) if dialect.name == "postgresql" else sqlite.insert(USAGE)
+        self.usage: Insert = usage.on_conflict_do_update(
+            index_elements=["owner", "day", "thread_id", "model"],
+            set_={count.name: count + usage.excluded[count.name] for count in _COUNTS},
+        )
 
 
 def _upsert(

@@ -8,8 +8,9 @@ belongs together is written together.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import Enum
 from typing import Any, Final, Literal
 
@@ -26,6 +27,7 @@ from chatkit.types import (
 from pydantic import field_validator
 
 from runtime.errors import RuntimeFault
+from runtime.usage import TokenUsage, UsageEntry
 
 ItemKind = Literal["visible", "hidden", "model"]
 Order = Literal["asc", "desc"]
@@ -263,6 +265,20 @@ class ThreadStore(ABC):
     @abstractmethod
     async def list_feedback(self) -> list[Feedback]:
         """Return what every owner thinks of every item that was rated, by thread and item."""
+
+    @abstractmethod
+    async def add_usage(self, owner: str, thread_id: str, day: date, used: Mapping[str, TokenUsage]) -> None:
+        """Add what a turn has used of each model; it is kept when the thread goes, and needs none to be there."""
+
+    @abstractmethod
+    async def sum_usage(
+        self, owner: str | None, *, thread_id: str | None = None, day: date | None = None
+    ) -> TokenUsage:
+        """Return what was used in all: by this owner, or by everybody; in one thread, or on one day, or ever."""
+
+    @abstractmethod
+    async def list_usage(self, since: date) -> list[UsageEntry]:
+        """Return what every owner has used from that day on, by day, owner, thread and model."""
 
     @abstractmethod
     async def load_feedback(self, owner: str, thread_id: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from sqlalchemy import (
     BigInteger,
     Column,
+    Date,
     DateTime,
     ForeignKeyConstraint,
     Index,
@@ -68,6 +69,24 @@ ATTACHMENTS = Table(
     Column("payload", Text, nullable=False),
     PrimaryKeyConstraint("id", name="chatkit_attachments_pk"),
     Index("chatkit_attachments_thread", "thread_id"),
+)
+
+# No foreign key: what was used stays counted when its thread is deleted.
+USAGE = Table(
+    "chatkit_usage",
+    METADATA,
+    Column("owner", Text, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("thread_id", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    PrimaryKeyConstraint("owner", "day", "thread_id", "model", name="chatkit_usage_pk"),
+    Index("chatkit_usage_thread", "thread_id"),
+    Index("chatkit_usage_day", "day"),
 )
 
 FEEDBACK = Table(

@@ -17,7 +17,7 @@ The store may hold other data already: the tests make owners and ids of their ow
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import product
 
 import pytest
@@ -52,6 +52,7 @@ from runtime.testing.store_samples import (
     now,
     thread_pages,
 )
+from runtime.usage import TokenUsage, UsageEntry
 
 
 @pytest.mark.asyncio
@@ -384,6 +385,31 @@ class StoreSuite(ItemPromises):
         assert [(entry.thread_id, entry.item_id, entry.kind) for entry in listed] == wanted
         await store.delete_thread(owner, thread.id)
         assert [entry for entry in await store.list_feedback() if entry.owner == owner] == []
+
+    async def test_usage_adds_up_by_owner_thread_day_and_model(self, store: ThreadStore, owner: str) -> None:
+        """What was used stays counted when its thread is deleted, and needs no thread."""
+        day, next_day = date(2026, 3, 29), date(2026, 3, 30)
+        thread = new_metadata()
+        await store.create_thread(owner, thread)
+        one, two = TokenUsage(1, 100, 50, 10, 5), TokenUsage(2, 2**40, 0, 20, 0)
+        before = await store.sum_usage(None, day=day)
+        await store.add_usage(owner, thread.id, day, {"a": one, "b": two})
+        await store.add_usage(owner, thread.id, day, {"a": one})
+        await store.add_usage(owner, thread.id, day, {})
+        await store.add_usage(owner, "thr_elsewhere", next_day, {"a": two})
+        await store.delete_thread(owner, thread.id)
+        assert await store.sum_usage(owner, thread_id=thread.id) == one + one + two
+        assert await store.sum_usage(owner, day=next_day) == two
+        assert await store.sum_usage(owner) == one + one + two + two
+        assert await store.sum_usage(new_id("user")) == TokenUsage()
+        assert await store.sum_usage(None, day=day) == before + one + one + two
+        mine = [entry for entry in await store.list_usage(day) if entry.owner == owner]
+        assert mine == [
+            UsageEntry(day, owner, thread.id, "a", one + one),
+            UsageEntry(day, owner, thread.id, "b", two),
+            UsageEntry(next_day, owner, "thr_elsewhere", "a", two),
+        ]
+        assert [entry for entry in await store.list_usage(date(2026, 3, 31)) if entry.owner == owner] == []
 
     async def test_times_come_back_in_utc(self, store: ThreadStore, owner: str) -> None:
         """A naive time is local time; to the microsecond."""

@@ -48,6 +48,15 @@ async def test_the_next_model_answers_where_the_first_can_not(
     assert "model 'first' failed, 'second' is asked" in caplog.text
 
 
+async def test_a_script_behind_it_has_replies_for_one_agent_alone(chat: MakeChat, players: dict[str, Player]) -> None:
+    config = _config()
+    config["models"]["second"] = {"scripted": "script.yaml"}
+    script = "turns:\n- {agent: guide, reply: For the guide.}\n- {reply: For anybody.}\n"
+    client = await chat(config, script_yaml=script)
+    players["first"].replies = [ScriptedFailure("busy", 503)]
+    assert (await client.say("hello")).said == ["For the guide."]
+
+
 async def test_each_model_has_its_own_settings_and_those_of_the_agent(
     chat: MakeChat, players: dict[str, Player]
 ) -> None:

@@ -91,6 +91,10 @@ class Errors(Section):
     """The model refused the request: its key, its size, its content."""
     max_turns: str | None = Field(None, min_length=1)
     """The agents needed more steps than `max_turns` allows."""
+    turn: str | None = Field(None, min_length=1)
+    """The answer took longer than `limits.turn`."""
+    tokens: str | None = Field(None, min_length=1)
+    """A budget of `limits.tokens` is used up; `budget` is `turn`, `thread`, `day` or `all`."""
     unexpected: str | None = Field(None, min_length=1)
     """Anything else."""
 

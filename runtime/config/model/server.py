@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, Tag, field_validator
 
-from runtime.config.model.types import Duration, Entry, ImportPath, Secret, Section, Size, by_key
+from runtime.config.model.types import Duration, Entry, ImportPath, PositiveDuration, Secret, Section, Size, by_key
 
 STORE_PATTERN = r"^(memory|sqlite:///.+|postgres(ql)?://.+|\$\{.+)$"
 
@@ -36,8 +36,24 @@ Store = Annotated[
 ]
 
 
+class TokenBudgets(Section):
+    """How many tokens may be used, in and out; days are in UTC. A budget is looked at before a model is asked."""
+
+    turn: int | None = Field(None, ge=1, examples=[50_000])
+    """By one answer."""
+    thread: int | None = Field(None, ge=1, examples=[500_000])
+    """By one thread, ever."""
+    day: int | None = Field(None, ge=1, examples=[200_000])
+    """By each user, in a day."""
+    all: int | None = Field(None, ge=1, examples=[5_000_000])
+    """By all users together, in a day."""
+
+
+BUDGET_PATTERN = r"^[1-9][0-9]{0,14}/(turn|thread|day)$"
+
+
 class Limits(Section):
-    """What a request may be at most."""
+    """What a request, and an answer, may be at most."""
 
     body: Size = 1024 * 1024
     """The size of a request's body."""
@@ -45,6 +61,21 @@ class Limits(Section):
     """The size of a recording for dictation."""
     message: Size = 32 * 1024
     """The size of a user's message, as UTF-8."""
+    turn: PositiveDuration | None = Field(None, examples=["120s"])
+    """How long an answer may take, its tools included. Then it ends with an error that invites to try again, and what
+    was said so far is kept."""
+    tokens: Annotated[str, Field(pattern=BUDGET_PATTERN)] | TokenBudgets | None = Field(
+        None, examples=["200000/day", {"turn": 50_000, "day": 200_000}]
+    )
+    """How many tokens may be used; `200000/day` is short for `{day: 200000}`. When they are, the user gets a notice."""
+
+    @property
+    def budgets(self) -> TokenBudgets | None:
+        """The budgets of tokens, whatever form they are written in."""
+        if not isinstance(self.tokens, str):
+            return self.tokens
+        number, _, of = self.tokens.partition("/")
+        return TokenBudgets.model_validate({of: int(number)})
 
 
 class Server(Section):

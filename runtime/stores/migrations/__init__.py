@@ -13,7 +13,7 @@ from runtime.stores.database import Database
 from runtime.stores.store import StoreError
 
 # Every revision in `versions/`, oldest first. A database at any other one was written by a newer runtime.
-VERSIONS = ("0001", "0002")
+VERSIONS = ("0001", "0002", "0003")
 VERSION_TABLE = "chatkit_version"
 
 # Any number that nobody else locks: the replicas of one service start together, and one of them migrates.

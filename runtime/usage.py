@@ -1,0 +1,62 @@
+"""How many tokens were used, by whom, where, on which day and of which model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from datetime import date
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """Requests to models and the tokens they took; cached ones are among the input, reasoning among the output."""
+
+    requests: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    @property
+    def total(self) -> int:
+        """All tokens, in and out."""
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: TokenUsage) -> TokenUsage:
+        return TokenUsage(*(mine + more for mine, more in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class UsageEntry:
+    """What one owner has used in one thread on one day (in UTC) of one model."""
+
+    day: date
+    owner: str
+    thread_id: str
+    model: str
+    usage: TokenUsage
+
+
+class UsageTable:
+    """The counts in the memory of this process, for stores that have no place for them."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[date, str, str, str], TokenUsage] = {}
+
+    def add(self, owner: str, thread_id: str, day: date, used: Mapping[str, TokenUsage]) -> None:
+        """Add what was used of each model."""
+        for model, usage in used.items():
+            key = (day, owner, thread_id, model)
+            self._counts[key] = self._counts.get(key, TokenUsage()) + usage
+
+    def sum(self, owner: str | None, thread_id: str | None, day: date | None) -> TokenUsage:
+        """Add up what fits; None fits all."""
+        total = TokenUsage()
+        for (its_day, its_owner, its_thread, _), usage in self._counts.items():
+            if owner in (None, its_owner) and thread_id in (None, its_thread) and day in (None, its_day):
+                total += usage
+        return total
+
+    def entries(self, since: date) -> list[UsageEntry]:
+        """List the counts from that day on, sorted."""
+        return [UsageEntry(*key, usage) for key, usage in sorted(self._counts.items()) if key[0] >= since]
