@@ -19,6 +19,7 @@ from runtime.assemble.models import Models, run_config
 from runtime.assemble.problems import BuildError, Problems, ReportedError
 from runtime.config.model import Config
 from runtime.config.model import guardrails as declared
+from runtime.config.source import Path
 from runtime.config.template import Template, TemplateError
 from runtime.errors import RuntimeFault
 
@@ -69,6 +70,9 @@ class BuiltGuards:
 
     input: tuple[BuiltGuardrail, ...] = ()
     output: tuple[BuiltGuardrail, ...] = ()
+
+
+NO_GUARDS = BuiltGuards()
 
 
 async def enforce(guards: Sequence[BuiltGuardrail], context: RuntimeContext, agent: Agent[Any], text: str) -> None:
@@ -140,27 +144,35 @@ class Guardrails:
         return check
 
 
-def build_guards(config: Config, code: ProjectCode, models: Models, found: Problems) -> Mapping[str, BuiltGuards]:
-    """Build the guardrails of every agent that has some, by the agent's key; what is wrong is among `found`."""
+def build_guardrails(config: Config, code: ProjectCode, models: Models, found: Problems) -> Guardrails:
+    """Build the declared guardrails; what is wrong is among `found`."""
     guardrails = Guardrails(config, code, models)
     for name in config.guardrails:
         guardrails.failed.add(name)
         with found.at("A305", "guardrails", name):
             guardrails.built[name] = guardrails._build(name, config.guardrails[name])
             guardrails.failed.remove(name)
-    return {
-        key: guards for key, agent in config.agents.items() if (guards := _guards_of(key, agent, guardrails, found))
+    return guardrails
+
+
+def build_guards(guardrails: Guardrails, found: Problems) -> Mapping[str, BuiltGuards]:
+    """Give every agent that has some its guardrails, by the agent's key; what is wrong is among `found`."""
+    of_agents = {
+        key: guards_of(("agents", key), agent.guardrails, guardrails, found)
+        for key, agent in guardrails.config.agents.items()
     }
+    return {key: guards for key, guards in of_agents.items() if guards != NO_GUARDS}
 
 
-def _guards_of(key: str, agent: Any, guardrails: Guardrails, found: Problems) -> BuiltGuards | None:
+def guards_of(
+    owner: Path, declared_guards: declared.Guards | declared.ToolGuards, guardrails: Guardrails, found: Problems
+) -> BuiltGuards:
+    """Return the guardrails of an agent or a tool, which stands at `owner`; what is wrong is among `found`."""
     built: dict[str, list[BuiltGuardrail]] = {"input": [], "output": []}
     for side, guards in built.items():
-        for index, name in enumerate(getattr(agent.guardrails, side)):
-            with found.at("A305", "agents", key, "guardrails", side, index):
+        for index, name in enumerate(getattr(declared_guards, side)):
+            with found.at("A305", *owner, "guardrails", side, index):
                 guards.append(guardrails.get(name))
-    if not built["input"] and not built["output"]:
-        return None
     return BuiltGuards(tuple(built["input"]), tuple(built["output"]))
 
 

@@ -17,7 +17,7 @@ def build_hosted(entry: Hosted) -> Tool:
         case declared.WebSearch():
             return _web_search(entry)
         case declared.FileSearch():
-            return FileSearchTool(vector_store_ids=list(entry.vector_store_ids), max_num_results=entry.max_num_results)
+            return _file_search(entry)
         case declared.CodeInterpreter():
             container: Any = {"type": "auto", "file_ids": list(entry.file_ids)}
             return CodeInterpreterTool(tool_config={"type": "code_interpreter", "container": container})
@@ -31,8 +31,27 @@ def build_hosted(entry: Hosted) -> Tool:
 
 def _web_search(entry: declared.WebSearch) -> WebSearchTool:
     options: dict[str, Any] = {"search_context_size": entry.search_context_size}
-    if entry.country or entry.city:
-        options["user_location"] = {"type": "approximate", "country": entry.country, "city": entry.city}
+    place = {name: getattr(entry, name) for name in ("country", "region", "city", "timezone") if getattr(entry, name)}
+    if place:
+        options["user_location"] = {"type": "approximate", **place}
     if entry.allowed_domains:
         options["filters"] = {"allowed_domains": list(entry.allowed_domains)}
-    return WebSearchTool(**options)
+    if entry.max_images is not None:
+        options["image_settings"] = {"max_results": entry.max_images}
+    return WebSearchTool(external_web_access=entry.live, search_content_types=entry.content, **options)
+
+
+def _file_search(entry: declared.FileSearch) -> FileSearchTool:
+    ranking: Any = {
+        name: value
+        for name, value in (("ranker", entry.ranker), ("score_threshold", entry.score_threshold))
+        if value is not None
+    }
+    filters: Any = entry.filters
+    return FileSearchTool(
+        vector_store_ids=list(entry.vector_store_ids),
+        max_num_results=entry.max_num_results,
+        include_search_results=entry.include_results,
+        ranking_options=ranking or None,
+        filters=filters,
+    )

@@ -9,6 +9,7 @@ from typing import Any
 import agents
 from agents import ModelSettings, OpenAIChatCompletionsModel, OpenAIResponsesModel
 from agents.models.interface import Model
+from agents.retry import ModelRetryBackoffSettings, ModelRetrySettings, retry_policies
 from openai import AsyncOpenAI
 from openai.types.shared import Reasoning
 
@@ -24,6 +25,12 @@ from runtime.config.named import model_uses
 from runtime.config.source import Path
 from runtime.diagnostics import Diagnostic
 from runtime.pool import Close, Share
+
+_MAY_PASS = retry_policies.any(
+    retry_policies.provider_suggested(),
+    retry_policies.network_error(),
+    retry_policies.http_status([408, 409, 429, 500, 502, 503, 504]),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +184,20 @@ def build_settings(settings: declared.Settings) -> ModelSettings:
     values = settings.model_dump(exclude_none=True)
     if "reasoning" in values:
         values["reasoning"] = Reasoning(**values["reasoning"])
+    if settings.retry is not None:
+        values["retry"] = _retry(settings.retry)
     return ModelSettings(**values)
+
+
+def _retry(declared_retry: declared.Retry) -> ModelRetrySettings:
+    backoff = declared_retry.backoff
+    return ModelRetrySettings(
+        max_retries=declared_retry.max,
+        backoff=ModelRetryBackoffSettings(
+            initial_delay=backoff.initial, max_delay=backoff.max, multiplier=backoff.multiplier, jitter=backoff.jitter
+        ),
+        policy=_MAY_PASS,
+    )
 
 
 def _any_llm(entry: declared.AnyLLMModel) -> Model:

@@ -19,7 +19,7 @@ from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext
 from runtime.assemble.dictation import Transcribe, build_dictation
 from runtime.assemble.entrance import Entrance, build_entrance
-from runtime.assemble.guardrails import BuiltGuards, build_guards
+from runtime.assemble.guardrails import BuiltGuards, build_guardrails, build_guards
 from runtime.assemble.kept import Kept
 from runtime.assemble.mcp import Servers, build_servers
 from runtime.assemble.models import Models, build_models, run_config
@@ -28,6 +28,7 @@ from runtime.assemble.outputs import BuiltOutput, build_outputs
 from runtime.assemble.problems import Problem, Problems
 from runtime.assemble.tags import BuiltTags, build_tags
 from runtime.assemble.title import WriteTitle, build_title
+from runtime.assemble.tool_guards import guard_tools
 from runtime.assemble.tools import BuiltTool, Tools, build_tools
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.files import ProjectFiles
@@ -107,7 +108,9 @@ def build(
     shells = AgentShells(config)
     tools = Tools(code, widgets.get, shells.as_tool)
     build_tools(config, tools, found)
-    guards = build_guards(config, code, models, found)
+    guardrails = build_guardrails(config, code, models, found)
+    guards = build_guards(guardrails, found)
+    guard_tools(config, tools, guards, guardrails, found)
     outputs = build_outputs(config, code, widgets.get, found)
     for key, output in outputs.items():
         shells.agents[key].output_type = output.shape

@@ -117,8 +117,22 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
     "EffectTool": {"effect": ["show_on_map"], "parameters": [_PLACE]},
     "AgentTool": {"agent": ["researcher"], "max_turns": [5]},
     "_Hosted": {"description": ["Searches our own pages."]},
-    "WebSearch": {"allowed_domains": [["example.com"]], "country": ["NO"], "city": ["Oslo"]},
-    "FileSearch": {"vector_store_ids": [["vs_1234"]], "max_num_results": [5]},
+    "WebSearch": {
+        "allowed_domains": [["example.com"]],
+        "country": ["NO"],
+        "region": ["Oslo"],
+        "city": ["Oslo"],
+        "timezone": ["Europe/Oslo"],
+        "content": [["text", "image"]],
+        "max_images": [5],
+    },
+    "FileSearch": {
+        "vector_store_ids": [["vs_1234"]],
+        "max_num_results": [5],
+        "ranker": ["auto"],
+        "score_threshold": [0.5],
+        "filters": [{"type": "eq", "key": "language", "value": "no"}],
+    },
     "CodeInterpreter": {"file_ids": [["file-1234"]]},
     "ImageGeneration": {"partial_images": [3], "model": ["gpt-image-1"]},
     "_Widget": {
@@ -176,6 +190,7 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
     "RegexGuardrail": {"regex": ["(?i)damn"]},
     "LengthGuardrail": {"max_length": [2000], "min_length": [10]},
     "JudgeGuardrail": {"judge": ["default"], "instructions": ["Is this about travel?"]},
+    "ToolGuards": {"input": [["no_secrets"]], "output": [["short", "app.guards:no_names"]]},
     "Guards": {"input": [["on_topic"]], "output": [["polite", "app.guards:no_secrets"]]},
     "Attachments": {
         "accept": [["image/*", "application/pdf"]],

@@ -13,11 +13,16 @@ from runtime.config.wording import suggest
 
 
 def guards_named(config: Config) -> Iterator[tuple[str, Path]]:
-    """Yield the name or import path of each guardrail that an agent has, and where."""
+    """Yield the name or import path of each guardrail that an agent or a tool has, and where."""
     for key, agent in config.agents.items():
         for side in ("input", "output"):
             for index, name in enumerate(getattr(agent.guardrails, side)):
                 yield name, ("agents", key, "guardrails", side, index)
+    for key, tool in config.tools.items():
+        guards = getattr(tool, "guardrails", None)
+        for side in ("input", "output") if guards is not None else ():
+            for index, name in enumerate(getattr(guards, side)):
+                yield name, ("tools", key, "guardrails", side, index)
 
 
 def check_guardrails(config: Config, found: Findings) -> None:
@@ -31,8 +36,9 @@ def check_guardrails(config: Config, found: Findings) -> None:
     for name, guardrail in config.guardrails.items():
         if name not in used and not any("${" in other for other in used):
             # Somebody counts on it: silence would be worse than anywhere else.
-            hint = "add it to the 'guardrails' of an agent, or take it out"
-            found.report("A228", ("guardrails", name), f"no agent has the guardrail {name!r}", hint, at_key=True)
+            hint = "add it to the 'guardrails' of an agent or a tool, or take it out"
+            message = f"no agent and no tool has the guardrail {name!r}"
+            found.report("A228", ("guardrails", name), message, hint, at_key=True)
         if isinstance(guardrail, RegexGuardrail):
             _check_pattern(guardrail.regex, ("guardrails", name, "regex"), found)
         if isinstance(guardrail, LengthGuardrail) and guardrail.min_length > guardrail.max_length:

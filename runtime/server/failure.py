@@ -12,6 +12,7 @@ from agents.exceptions import (
     InputGuardrailTripwireTriggered,
     MaxTurnsExceeded,
     ModelBehaviorError,
+    ModelTimeoutError,
     OutputGuardrailTripwireTriggered,
 )
 from chatkit.errors import CustomStreamError, StreamError
@@ -74,7 +75,7 @@ def _explain(error: Exception) -> _Explained:
             return _Explained("The assistant needed more steps than it is allowed.", False, "max_turns")
         case InputGuardrailTripwireTriggered() | OutputGuardrailTripwireTriggered():
             return _Explained("The assistant can't answer this.", False)
-        case openai.APITimeoutError():
+        case openai.APITimeoutError() | ModelTimeoutError():
             return _Explained("The model took too long to answer.", True, "timeout")
         case openai.APIStatusError(status_code=status) | ScriptedFailure(status_code=status):
             if status == 429:

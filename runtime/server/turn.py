@@ -33,7 +33,7 @@ from chatkit.types import (
 
 from runtime.assemble.context import Outbox, Surroundings, new_context, scope_of
 from runtime.assemble.entrance import Starter
-from runtime.assemble.guardrails import BuiltGuards, Tripped, enforce
+from runtime.assemble.guardrails import NO_GUARDS, Tripped, enforce
 from runtime.assemble.metering import METER, METERED, Meter, UsedUp
 from runtime.assemble.snapshot import Snapshot
 from runtime.live import Lease
@@ -56,7 +56,6 @@ from runtime.stores.store import ModelItem
 logger = logging.getLogger("runtime.server")
 
 DEFAULT_MAX_TURNS = 10
-NO_GUARDS = BuiltGuards()
 TITLE_WAIT_S = 5.0
 """How long a finished answer keeps its stream open for a title that is still being written."""
 

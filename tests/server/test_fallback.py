@@ -114,3 +114,21 @@ def test_connection_errors_may_pass_and_mistakes_may_not() -> None:
 
     assert may_pass(openai.APIConnectionError(request=Request("POST", "http://127.0.0.1")))
     assert not may_pass(ValueError("a mistake"))
+
+
+async def test_a_call_that_failed_is_tried_again_whatever_the_provider(chat: MakeChat) -> None:
+    settings = {"retry": {"max": 2, "backoff": {"initial": 0, "max": 0, "jitter": False}}}
+    client = await chat({"agents": {"helper": {"settings": settings}}})
+    client.player.replies = [ScriptedFailure("busy", 503), ScriptedFailure("busy", 503), "At last."]
+    answer = await client.say("hello")
+    assert (answer.said, len(client.player.asked)) == (["At last."], 3)
+    client.player.replies = [ScriptedFailure("not that", 400), "Never."]
+    assert len((await client.say("hello")).of("error")) == 1
+
+
+async def test_a_call_that_takes_too_long_ends(chat: MakeChat) -> None:
+    client = await chat({"agents": {"helper": {"settings": {"timeout": "20ms"}}}})
+    client.player.replies = ["one two"]
+    client.player.gate("two")
+    [error] = (await client.say("hello")).of("error")
+    assert error["message"].startswith("The model took too long to answer.")

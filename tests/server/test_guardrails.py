@@ -218,3 +218,71 @@ async def test_the_guardrails_of_an_agent_that_takes_over_are_asked_too(chat: Ma
     assert len(client.player.asked) == 1
     client.player.replies = [[call("transfer_to_desk")], "damn"]
     assert (await client.say("a parcel please")).said == ["I can't help with that."]
+
+
+def _guarded_tool(guards: dict[str, list[str]], **more: Any) -> dict[str, Any]:
+    return {
+        "guardrails": {
+            "no_names": {"python": "acts:no_names", "message": "No names, because {{ reason }}."},
+            "no_sight": {"regex": "seen", "message": "It may not be told."},
+        },
+        "tools": {"find": {"python": "acts:find", "guardrails": guards, **more}},
+        "agents": {"guide": {"tools": ["find"]}},
+    }
+
+
+FIND = (
+    ACTS
+    + """
+found = []
+
+def find(who: str) -> str:
+    "Find somebody."
+    found.append(who)
+    return f"seen {who}"
+"""
+)
+
+
+async def test_a_tool_is_not_called_with_what_may_not_be_asked_of_it(chat: MakeChat) -> None:
+    config = _guarded_tool({"input": ["no_names"]}, stop=True)
+    config["guardrails"].pop("no_sight")
+    client = await chat(config, acts_py=FIND)
+    client.player.replies = [[call("find", who="Ida")], "I may not.", [call("find", who="Bo")], "Never said."]
+    answer = await client.say("Who is it?")
+    # The model is told, and speaks again although the tool would end the turn.
+    assert answer.said == ["I may not."]
+    [output] = client.player.asked[-1].of("function_call_output")
+    assert output["output"] == "No names, because local named somebody."
+    assert (await client.say("And now?", answer.thread_id)).said == []
+    outputs = [each["output"] for each in client.player.asked[-1].of("function_call_output")]
+    assert outputs == ["No names, because local named somebody."]
+
+
+async def test_the_model_is_not_told_what_a_tool_may_not_say(chat: MakeChat) -> None:
+    client = await chat(_guarded_tool({"input": ["no_names"], "output": ["no_sight"]}), acts_py=FIND)
+    client.player.replies = [[call("find", who="Bo")], "Nobody."]
+    assert (await client.say("Who is it?")).said == ["Nobody."]
+    [output] = client.player.asked[-1].of("function_call_output")
+    assert output["output"] == "It may not be told."
+
+
+@pytest.mark.parametrize(("side", "text"), [("input", "Ida?"), ("output", "seen")])
+async def test_an_agent_that_is_a_tool_brings_its_guardrails_along(chat: MakeChat, side: str, text: str) -> None:
+    guard = "no_names" if side == "input" else "no_sight"
+    guardrails = {guard: _guarded_tool({})["guardrails"][guard]}
+    config = {
+        "guardrails": guardrails,
+        "entry": "guide",
+        "tools": {"ask": {"agent": "expert", "description": "Ask."}},
+        "agents": {"guide": {"tools": ["ask"]}, "expert": {"guardrails": {side: [guard]}}},
+    }
+    client = await chat(config, acts_py=ACTS)
+    client.player.replies = [[call("ask", input=text)], "I have seen it.", "So it is."]
+    if side == "input":
+        client.player.replies.pop(1)
+    answer = await client.say("Well?")
+    assert answer.said == ["So it is."]
+    [output] = client.player.asked[-1].of("function_call_output")
+    assert output["output"] in ("No names, because local named somebody.", "It may not be told.")
+    assert len(client.player.asked) == (2 if side == "input" else 3)

@@ -293,9 +293,21 @@ async def test_hosted_tools_become_the_sdks_objects_with_their_options(chat: Mak
             "hosted": "web_search",
             "search_context_size": "low",
             "country": "NO",
+            "timezone": "Europe/Oslo",
             "allowed_domains": ["a.example"],
+            "live": False,
+            "content": ["text", "image"],
+            "max_images": 2,
         },
-        "manuals": {"hosted": "file_search", "vector_store_ids": ["vs_1"], "max_num_results": 3},
+        "manuals": {
+            "hosted": "file_search",
+            "vector_store_ids": ["vs_1"],
+            "max_num_results": 3,
+            "ranker": "auto",
+            "score_threshold": 0.5,
+            "filters": {"type": "eq", "key": "language", "value": "no"},
+            "include_results": True,
+        },
         "painter": {"hosted": "image_generation", "partial_images": 3, "size": "1024x1024"},
         "sandbox": {"hosted": "code_interpreter", "file_ids": ["file_1"]},
     }
@@ -304,8 +316,14 @@ async def test_hosted_tools_become_the_sdks_objects_with_their_options(chat: Mak
     search, manuals, painter, sandbox = (built[name] for name in tools)
     assert isinstance(search, WebSearchTool)
     assert search.search_context_size == "low"
+    assert search.user_location == {"type": "approximate", "country": "NO", "timezone": "Europe/Oslo"}
+    assert search.external_web_access is False
+    assert (search.search_content_types, search.image_settings) == (["text", "image"], {"max_results": 2})
     assert isinstance(manuals, FileSearchTool)
     assert (manuals.vector_store_ids, manuals.max_num_results) == (["vs_1"], 3)
+    assert manuals.ranking_options == {"ranker": "auto", "score_threshold": 0.5}
+    assert manuals.filters == {"type": "eq", "key": "language", "value": "no"}
+    assert manuals.include_search_results
     assert isinstance(painter, ImageGenerationTool)
     assert painter.tool_config == {"type": "image_generation", "partial_images": 3, "size": "1024x1024"}
     assert isinstance(sandbox, CodeInterpreterTool)

@@ -70,3 +70,12 @@ class Guards(Section):
     """What the user says has to pass these, also when another agent hands over to this one."""
     output: list[str] = []
     """What the agent says has to pass these."""
+
+
+class ToolGuards(Section):
+    """The guardrails of one tool: names of the `guardrails` section, or import paths."""
+
+    input: list[str] = []
+    """The arguments of a call, as JSON, have to pass these; otherwise the model is told why, and nothing is called."""
+    output: list[str] = []
+    """What the tool gives has to pass these; otherwise the model is told why in its place."""

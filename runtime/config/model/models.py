@@ -6,14 +6,16 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, Tag
 
-from runtime.config.model.types import Duration, Entry, ImportPath, Secret, Section, by_key
+from runtime.config.model.types import Duration, Entry, ImportPath, PositiveDuration, Secret, Section, by_key
 
 
 class Reasoning(Section):
     """How much a reasoning model thinks, and whether it tells."""
 
-    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     """How hard the model thinks before it answers."""
+    mode: Literal["standard", "pro"] | None = None
+    """How the provider carries the thinking out."""
     summary: Literal["auto", "concise", "detailed"] | None = None
     """Ask for a summary of the thoughts; it is shown as a workflow."""
 
@@ -25,6 +27,28 @@ class PromptCache(Section):
     """Whether OpenAI sets a breakpoint of its own; `explicit` leaves them to the messages."""
     ttl: Literal["30m", "12h"] | None = None
     """How long an entry lives at least."""
+
+
+class Backoff(Section):
+    """How long is waited before a call is tried again, where the provider does not say."""
+
+    initial: Duration | None = Field(None, examples=["500ms"])
+    """Before the first time."""
+    max: Duration | None = Field(None, examples=["30s"])
+    """At most."""
+    multiplier: float | None = Field(None, ge=1, examples=[2])
+    """How many times longer before each further time."""
+    jitter: bool | None = None
+    """Whether the waits vary at random, so that not all callers come back at once."""
+
+
+class Retry(Section):
+    """Calls that are tried again, whatever the provider: after errors that may pass, before anything was said."""
+
+    max: int = Field(ge=1, le=10, examples=[3])
+    """How often at most."""
+    backoff: Backoff = Field(default_factory=Backoff)
+    """How long is waited in between."""
 
 
 class Settings(Section):
@@ -54,6 +78,10 @@ class Settings(Section):
     """Metadata stored with the response at the provider."""
     store: bool | None = None
     """Whether the provider keeps the response."""
+    timeout: PositiveDuration | None = Field(None, examples=["60s"])
+    """How long one call may take from its start to its end; of any provider."""
+    retry: Retry | None = None
+    """Whether calls that failed are tried again, on top of a model's own `retries`; of any provider."""
     prompt_cache_options: PromptCache | None = None
     """How the provider caches the prompt's beginning."""
     prompt_cache_retention: Literal["in_memory", "24h"] | None = Field(None, json_schema_extra={"deprecated": True})

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, Tag
 
 from runtime.config.model.approvals import NeedsApproval
+from runtime.config.model.guardrails import ToolGuards
 from runtime.config.model.types import (
     IMPORT_PATTERN,
     TOOL_NAME_PATTERN,
@@ -40,6 +41,8 @@ class _Tool(Section):
     """What the model is told when the tool raises; a template over `error`, the exception's text."""
     enabled_if: str | EnabledBy | None = None
     """Whether the model is offered the tool: a template that is one expression, or `{python: …}`."""
+    guardrails: ToolGuards = Field(default_factory=ToolGuards)
+    """What the model may not ask of the tool, and what it may not be told by it."""
     stop: bool = False
     """The turn ends after this tool; the model does not speak again."""
 
@@ -142,8 +145,18 @@ class WebSearch(_Hosted):
     """Search on these domains only."""
     country: str | None = Field(None, pattern=r"^[A-Z]{2}$")
     """The user's country, two letters, for local results."""
+    region: str | None = None
+    """The user's region, for local results."""
     city: str | None = None
     """The user's city, for local results."""
+    timezone: str | None = None
+    """The user's time zone, an IANA name, for local results."""
+    live: bool | None = None
+    """Whether pages are fetched; false searches what is cached or indexed alone."""
+    content: list[Literal["text", "image"]] | None = None
+    """What is searched for; text when left out."""
+    max_images: int | None = Field(None, ge=1)
+    """How many images are found at most."""
 
 
 class FileSearch(_Hosted):
@@ -155,6 +168,14 @@ class FileSearch(_Hosted):
     """The vector stores that are searched."""
     max_num_results: int | None = Field(None, ge=1, le=50)
     """How many results the model gets at most."""
+    ranker: str | None = Field(None, min_length=1)
+    """How results are ranked: `auto`, or a ranker's version."""
+    score_threshold: float | None = Field(None, ge=0, le=1)
+    """What a result has to score at least; from 0 to 1."""
+    filters: dict[str, Any] | None = None
+    """Which files are searched, by their attributes: a comparison or a compound filter of OpenAI's API."""
+    include_results: bool = False
+    """Whether the response carries the results, beside what the model makes of them."""
 
 
 class CodeInterpreter(_Hosted):
