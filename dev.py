@@ -98,7 +98,7 @@ def environ() -> dict[str, str]:
 def lock() -> int:
     """Resolve the requirements anew; needs uv."""
     requirements = ROOT / "requirements"
-    dev = ["--extra", "postgres", "--extra", "s3", "--group", "dev"]
+    dev = ["--extra", "postgres", "--extra", "s3", "--extra", "openapi", "--group", "dev"]
     extras = [*dev, "--extra", "any-llm", "--extra", "litellm"]
     for file, more in (("runtime.txt", []), ("dev.txt", dev), ("extras.txt", extras)):
         command = [*LOCK, "--upgrade", "pyproject.toml", *more, "-o", str(requirements / file)]

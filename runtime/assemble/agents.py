@@ -91,7 +91,8 @@ class AgentShells:
             self._add_model(agent, entry, models, tools)
 
     def _add_tools(self, agent: Agent[RuntimeContext], entry: declared.Agent, tools: Tools) -> None:
-        chosen = [tools.built[reference] for reference in entry.tools if reference in tools.built]
+        named = dict.fromkeys(name for reference in entry.tools for name in tools.expand(reference))
+        chosen = [tools.built[name] for name in named if name in tools.built]
         agent.tools = [built.tool for built in chosen]
         stops = frozenset(built.tool.name for built in chosen if built.stop)
         agent.tool_use_behavior = _stop_at(stops, entry.tool_use_behavior == "stop_on_first_tool")

@@ -24,6 +24,7 @@ from runtime.assemble.kept import Kept
 from runtime.assemble.mcp import Servers, build_servers
 from runtime.assemble.models import Models, build_models, run_config
 from runtime.assemble.objects import MixConverter, Objects, Widgets
+from runtime.assemble.openapi import build_operations
 from runtime.assemble.outputs import BuiltOutput, build_outputs
 from runtime.assemble.problems import Problem, Problems
 from runtime.assemble.tags import BuiltTags, build_tags
@@ -106,7 +107,7 @@ def build(
     widgets = Widgets(config, files, code, found)
     models = build_models(config, files, code, environ, share, found)
     shells = AgentShells(config)
-    tools = Tools(code, widgets.get, shells.as_tool)
+    tools = Tools(code, widgets.get, shells.as_tool, lambda entry: build_operations(entry, files, share))
     build_tools(config, tools, found)
     guardrails = build_guardrails(config, code, models, found)
     guards = build_guards(guardrails, found)

@@ -39,17 +39,18 @@ def guard_tools(
         declared = getattr(entry, "guardrails", None)
         guards = guards_of(("tools", name), declared or ToolGuards(), guardrails, found)
         inner = of_agents.get(entry.agent, NO_GUARDS) if isinstance(entry, AgentTool) else NO_GUARDS
-        built = tools.built.get(name)
-        if built is None or not isinstance(built.tool, FunctionTool) or guards == inner == NO_GUARDS:
+        if guards == inner == NO_GUARDS:
             continue
-        tool = copy.copy(built.tool)
-        before = [_before(guard, _arguments) for guard in guards.input] + [
-            _before(guard, _said) for guard in inner.input
-        ]
+        before = [_before(guard, _arguments) for guard in guards.input]
+        before += [_before(guard, _said) for guard in inner.input]
         after = [_after(guard) for guard in (*inner.output, *guards.output)]
-        tool.tool_input_guardrails = [*(tool.tool_input_guardrails or ()), *before]
-        tool.tool_output_guardrails = [*(tool.tool_output_guardrails or ()), *after]
-        tools.built[name] = replace(built, tool=tool)
+        for each in tools.expand(name):
+            built = tools.built.get(each)
+            if built is not None and isinstance(built.tool, FunctionTool):
+                tool = copy.copy(built.tool)
+                tool.tool_input_guardrails = [*(tool.tool_input_guardrails or ()), *before]
+                tool.tool_output_guardrails = [*(tool.tool_output_guardrails or ()), *after]
+                tools.built[each] = replace(built, tool=tool)
 
 
 def _arguments(arguments: str) -> str:

@@ -19,14 +19,15 @@ from runtime.assemble.approvals import BuiltApproval, build_approval
 from runtime.assemble.asking import ASKED, Questions, Steps
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext, current_call_id, scope_of
-from runtime.assemble.hosted import build_hosted
+from runtime.assemble.hosted import Hosted, build_hosted
 from runtime.assemble.problems import BuildError, Problems, refuse_coroutine
 from runtime.assemble.schemas import compile_schema
 from runtime.assemble.tool_errors import note_failure
 from runtime.assemble.widgets import BuiltWidget, WidgetError
 from runtime.config.model import Config
 from runtime.config.model import tools as declared
-from runtime.config.servers import split_reference
+from runtime.config.servers import ALL, split_reference
+from runtime.config.specs import split_operation
 from runtime.config.template import Template, TemplateError
 
 logger = logging.getLogger("runtime.assemble")
@@ -53,7 +54,9 @@ class Tools:
     code: ProjectCode
     widgets: Callable[[str], BuiltWidget]
     as_tool: AgentToolFactory
+    operations: Callable[[declared.OpenApiTool], dict[str, FunctionTool]]
     built: dict[str, BuiltTool] = field(default_factory=dict)
+    groups: dict[str, list[str]] = field(default_factory=dict)
 
     def get(self, reference: str) -> BuiltTool:
         """Return the tool that an agent names: a key of the section, or an import path. Raise BuildError."""
@@ -63,15 +66,30 @@ class Tools:
             self.built[reference] = self._python(None, declared.PythonTool(python=reference))
         return self.built[reference]
 
-    def build(self, name: str, entry: declared.Tool) -> BuiltTool:
-        """Build one declared tool under its name. Raise BuildError or ResolveError."""
-        built = self._build(name, entry)
+    def expand(self, reference: str) -> list[str]:
+        """Return the names in `built` of what a reference means: every operation of an entry, or the tool itself."""
+        return self.groups.get(reference.removesuffix(f".{ALL}"), [reference])
+
+    def build_all(self, name: str, entry: declared.Tool) -> None:
+        """Build one declared tool under its name, or each of its operations. Raise BuildError or ResolveError."""
+        if not isinstance(entry, declared.OpenApiTool):
+            self.built[name] = self._complete(self._build(name, entry), entry, entry_approval(entry))
+            return
+        made = self.operations(entry)
+        for operation, tool in made.items():
+            asked = entry.needs_approval
+            approval = asked if isinstance(asked, bool) else operation in asked
+            built = BuiltTool(_wrap(tool, entry), entry.stop)
+            self.built[f"{name}.{operation}"] = self._complete(built, entry, approval)
+        self.groups[name] = [f"{name}.{operation}" for operation in made]
+
+    def _complete(self, built: BuiltTool, entry: declared.Tool, needs_approval: Any) -> BuiltTool:
         enabled = getattr(entry, "enabled_if", None)
         if enabled is not None and isinstance(built.tool, FunctionTool):
             tool = copy.copy(built.tool)
             tool.is_enabled = self._enabled(enabled)
             built = replace(built, tool=tool)
-        approval = build_approval(getattr(entry, "needs_approval", False), self.code)
+        approval = build_approval(needs_approval, self.code)
         if approval is not None and isinstance(built.tool, FunctionTool):
             tool = copy.copy(built.tool)
             tool.needs_approval = approval.wanted
@@ -115,7 +133,7 @@ class Tools:
             case declared.AgentTool():
                 tool = self._agent(name, entry)
             case _:
-                return BuiltTool(build_hosted(entry))
+                return BuiltTool(build_hosted(cast(Hosted, entry)))
         return BuiltTool(_wrap(tool, entry), entry.stop)
 
     def _python(self, name: str | None, entry: declared.PythonTool | declared.FactoryTool) -> BuiltTool:
@@ -162,21 +180,27 @@ class Tools:
         return tool
 
 
+def entry_approval(entry: declared.Tool) -> Any:
+    """What an entry says of approval; hosted tools say nothing."""
+    return getattr(entry, "needs_approval", False)
+
+
 def build_tools(config: Config, tools: Tools, found: Problems) -> None:
     """Build every declared tool, and every import path that an agent names directly."""
     for name, entry in config.tools.items():
         with found.at("A301", "tools", name, _kind_of(entry)):
-            tools.built[name] = tools.build(name, entry)
+            tools.build_all(name, entry)
     for key, agent in config.agents.items():
         for index, reference in enumerate(agent.tools):
-            if reference not in config.tools and split_reference(config, reference) is None:
+            is_part = split_reference(config, reference) is not None or split_operation(config, reference) is not None
+            if reference not in config.tools and not is_part:
                 with found.at("A301", "agents", key, "tools", index):
                     tools.get(reference)
 
 
 def _kind_of(entry: declared.Tool) -> str:
     """The key that says which kind a tool is: where its mistakes are shown."""
-    kinds = ("python", "factory", "widget", "client", "effect", "ask", "agent", "hosted")
+    kinds = ("python", "factory", "widget", "client", "effect", "ask", "agent", "openapi", "hosted")
     return next(kind for kind in kinds if kind in type(entry).model_fields)
 
 

@@ -9,6 +9,7 @@ from runtime.config.check import transfer_name
 from runtime.config.model.agents import Agent
 from runtime.config.model.models import AnyLLMModel, LiteLLMModel, OpenAIModel
 from runtime.config.source import Path
+from runtime.config.specs import operation_names
 from runtime.config.wording import suggest
 
 _WORDS = ("auto", "required", "none")
@@ -47,6 +48,10 @@ def tool_names(agent: Agent, subject: Subject) -> set[str]:
     config = subject.config
     names: set[str] = set()
     for reference in agent.tools:
+        operations = operation_names(config, subject.files, reference)
+        if operations is not None:
+            names.update(operations)
+            continue
         hosted = getattr(config.tools.get(reference), "hosted", None)
         names.add(
             hosted or (reference if reference in config.tools else reference.rpartition(":")[2].rpartition(".")[2])

@@ -12,6 +12,7 @@ from runtime.check.choices import check_tool_choices
 from runtime.check.code import check_code
 from runtime.check.icons import check_icons
 from runtime.check.models import check_models
+from runtime.check.openapi import check_openapi
 from runtime.check.schemas import check_schemas
 from runtime.check.scripts import check_scripts
 from runtime.check.secrets import check_secrets
@@ -50,6 +51,7 @@ def _check(loaded: Loaded) -> list[Diagnostic]:
         check_widgets,
         check_schemas,
         check_icons,
+        check_openapi,
         check_models,
         check_settings,
         check_tool_choices,

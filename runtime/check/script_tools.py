@@ -13,6 +13,7 @@ from runtime.config.check import transfer_name
 from runtime.config.findings import Findings
 from runtime.config.model.agents import Agent
 from runtime.config.model.tools import PythonTool, Tool, WidgetTool
+from runtime.config.specs import operation_names
 from runtime.static.things import Thing, Things
 
 
@@ -50,6 +51,10 @@ class ScriptTools:
         all_known = is_filled = True
         for reference in agent.tools:
             is_filled = is_filled and "${" not in reference
+            operations = operation_names(self.subject.config, self.subject.files, reference)
+            if operations is not None:
+                references |= dict.fromkeys(operations, reference)
+                continue
             if reference in self.subject.config.tools:
                 entry = self.subject.config.tools[reference]
                 references[getattr(entry, "hosted", None) or reference] = reference

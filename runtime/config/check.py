@@ -25,6 +25,7 @@ from runtime.config.nothing import check_nothing
 from runtime.config.scopes import check_templates
 from runtime.config.servers import ALL, check_servers, split_reference
 from runtime.config.source import Path
+from runtime.config.specs import check_specs, split_operation
 from runtime.config.usage import check_usage
 from runtime.config.wording import nearest, suggest
 from runtime.diagnostics import Diagnostic
@@ -60,6 +61,7 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
     check_servers(config, found)
     check_deprecated(filled.source.data, found)
     check_nothing(config, filled.source.data, found)
+    check_specs(config, files, found)
     check_usage(config, found)
     check_templates(config, filled, files, found)
     return found.diagnostics
@@ -110,8 +112,10 @@ def _check_tools(config: Config, agent: Agent, key: str, found: Findings) -> Non
     seen: dict[str, str] = {}
     for index, reference in enumerate(agent.tools):
         path: Path = ("agents", key, "tools", index)
-        if reference not in config.tools and split_reference(config, reference) is not None:
-            continue  # see runtime/config/servers.py
+        if reference not in config.tools and (
+            split_reference(config, reference) is not None or split_operation(config, reference) is not None
+        ):
+            continue  # see runtime/config/servers.py and specs.py
         if reference not in config.tools and not _check_inline_tool(config, reference, path, found):
             continue
         name = tool_name(config, reference)

@@ -116,6 +116,16 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
     "ClientTool": {"client": ["get_location"], "parameters": [_PLACE]},
     "EffectTool": {"effect": ["show_on_map"], "parameters": [_PLACE]},
     "AgentTool": {"agent": ["researcher"], "max_turns": [5]},
+    "OpenApiTool": {
+        "openapi": ["specs/petstore.yaml"],
+        "base_url": ["https://pets.example.com/v1"],
+        "operations": [["getPetById"]],
+        "headers": [{"Authorization": "Bearer ${PETS_TOKEN}"}],
+        "prefix": ["pets_"],
+        "needs_approval": [["deletePet"]],
+        "timeout": ["10s"],
+        "max_response": ["256KiB"],
+    },
     "_Hosted": {"description": ["Searches our own pages."]},
     "WebSearch": {
         "allowed_domains": [["example.com"]],

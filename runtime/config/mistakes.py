@@ -44,7 +44,7 @@ _OWN_KEYS = "a key of your own begins with 'x-'; what belongs to a section is in
 _OLD_BOOLEANS = ("yes", "no", "on", "off", "Yes", "No", "On", "Off")
 _LATER = frozenset({"auth", "telemetry"})
 _LATER_INSIDE = {
-    "tools": frozenset({"openapi", "mcp"}),
+    "tools": frozenset({"mcp"}),
     "limits": frozenset({"requests", "concurrent_turns"}),
     "server": frozenset({"workers", "playground"}),
 }

@@ -8,6 +8,7 @@ from runtime.config.findings import Findings
 from runtime.config.model import Config
 from runtime.config.model.tools import AgentTool
 from runtime.config.named import model_uses
+from runtime.config.specs import split_operation
 from runtime.config.wording import join_words
 
 
@@ -22,7 +23,8 @@ def check_usage(config: Config, found: Findings) -> None:
 
 
 def _used_tools(config: Config) -> set[str]:
-    return {name for agent in config.agents.values() for name in agent.tools}
+    named = [name for agent in config.agents.values() for name in agent.tools]
+    return {(split_operation(config, name) or (name, ""))[0] for name in named}
 
 
 def _check_unused(

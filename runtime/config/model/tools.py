@@ -15,7 +15,9 @@ from runtime.config.model.types import (
     ImportPath,
     JsonSchema,
     PositiveDuration,
+    Secret,
     Section,
+    Size,
     by_key,
 )
 
@@ -129,6 +131,27 @@ class AgentTool(_Tool):
     """How many model calls it may make."""
 
 
+class OpenApiTool(_Tool):
+    """The operations of an HTTP service that an OpenAPI document describes; each is a tool."""
+
+    openapi: str = Field(min_length=1)
+    """The document, from the project folder: OpenAPI 3.0 or 3.1, as YAML or JSON."""
+    base_url: str | None = Field(None, pattern=r"^(https?://|\$\{)")
+    """Where the service is; the document's first server when left out."""
+    operations: list[str] | None = None
+    """The operations that are let in, by their `operationId`; all of them when left out."""
+    headers: dict[str, Secret] = {}
+    """HTTP headers sent with every call."""
+    prefix: str = Field("", pattern=r"^[A-Za-z0-9_-]{0,40}$")
+    """Put before the name of each tool that the model sees."""
+    needs_approval: bool | list[str] = False  # type: ignore[assignment]  # of one operation, there is more to say
+    """Whether the user is asked before a call: true for all operations, or the names of some."""
+    timeout: PositiveDuration = 30.0
+    """How long one call may take."""
+    max_response: Size = 64 * 1024
+    """How much of an answer the model gets at most."""
+
+
 class _Hosted(Section):
     description: str | None = None
     """A note for readers of the file; hosted tools describe themselves to the model."""
@@ -216,6 +239,7 @@ Tool = Annotated[
     | Annotated[EffectTool, Tag("effect")]
     | Annotated[AskTool, Tag("ask")]
     | Annotated[AgentTool, Tag("agent")]
+    | Annotated[OpenApiTool, Tag("openapi")]
     | Annotated[HostedTool, Tag("hosted")],
-    by_key("factory", "widget", "client", "effect", "ask", "agent", "hosted", "python", short="python"),
+    by_key("factory", "widget", "client", "effect", "ask", "agent", "openapi", "hosted", "python", short="python"),
 ]

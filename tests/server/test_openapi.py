@@ -1,0 +1,196 @@
+"""OpenAPI operations as tools: a real service on loopback, called as its own document says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import pytest
+from fastapi import FastAPI, Header, HTTPException, Query, Response
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from tests.examples.serving import serving
+from tests.server.conftest import Chat, MakeChat
+from tests.server.editing import reloaded
+from tests.server.playing import call
+
+SECRET = "hunter2-hunter2"
+
+
+class Pet(BaseModel):
+    name: str
+    tags: list[str] = []
+
+
+class Service:
+    """A pet store; `seen` are the paths, queries, and headers of the requests that came."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, Any]] = []
+        self.gate = asyncio.Event()
+        self.app = FastAPI(title="Pets", version="1")
+        self.app.middleware("http")(self._note)
+        self.app.get("/pets/{pet:path}", operation_id="getPet")(self.get_pet)
+        self.app.get("/pets", operation_id="listPets")(self.list_pets)
+        self.app.post("/pets", operation_id="addPet", description="Add a pet.")(self.add_pet)
+        self.app.get("/large", operation_id="large")(self.large)
+        self.app.get("/picture", operation_id="picture")(self.picture)
+        self.app.get("/away", operation_id="away")(self.away)
+        self.app.get("/slow", operation_id="slow")(self.slow)
+
+    async def _note(self, request: Request, call_next: Any) -> Any:
+        scope = request.scope
+        self.seen.append(
+            {"path": scope["raw_path"].decode(), "query": scope["query_string"].decode(), **dict(request.headers)}
+        )
+        return await call_next(request)
+
+    def get_pet(self, pet: str, x_trace: str | None = Header(None)) -> dict[str, Any]:
+        if pet == "gone":
+            raise HTTPException(404, f"no pet {pet}")
+        return {"pet": pet, "trace": x_trace}
+
+    def list_pets(self, tag: Annotated[list[str], Query()], limit: int | None = None) -> dict[str, Any]:
+        return {"tags": tag, "limit": limit}
+
+    def add_pet(self, pet: Pet) -> dict[str, Any]:
+        return {"added": pet.name, "tags": pet.tags}
+
+    def large(self) -> str:
+        return "x" * 5000
+
+    def picture(self) -> Response:
+        return Response(b"\x89PNG", media_type="image/png")
+
+    def away(self) -> Response:
+        return Response(status_code=307, headers={"location": "http://127.0.0.1:9/elsewhere"})
+
+    async def slow(self) -> str:
+        await self.gate.wait()
+        return "at last"
+
+
+@pytest.fixture
+def service() -> Iterator[tuple[Service, str]]:
+    pets = Service()
+    with serving(pets.app) as base:
+        yield pets, base
+
+
+async def project(chat: MakeChat, service: tuple[Service, str], **entry: Any) -> Chat:
+    pets, base = service
+    declared = {"openapi": "pets.json", "base_url": base, "headers": {"Authorization": f"Bearer {SECRET}"}, **entry}
+    config = {"tools": {"pets": declared}, "agents": {"helper": {"tools": ["pets"]}}, "store": "memory"}
+    acts = "def no_cats(ctx, text): return 'cat' in text"
+    return await chat(config, pets_json=json.dumps(pets.app.openapi()), acts_py=acts)
+
+
+async def told(client: Chat, *calls: Any) -> list[Any]:
+    """Let the model call, and return what it was told."""
+    client.player.replies = [list(calls), "Done."]
+    answer = await client.say("go")
+    assert answer.said == ["Done."], answer.events
+    return [each["output"] for each in client.player.asked[-1].of("function_call_output")]
+
+
+async def test_operations_are_called_as_the_document_says(chat: MakeChat, service: tuple[Service, str]) -> None:
+    client = await project(chat, service)
+    outputs = await told(
+        client,
+        call("getPet", pet="a/../b c?", **{"x-trace": "t1"}),
+        call("listPets", tag=["a b", "c&d"], limit=3),
+        call("addPet", body={"name": "Bo", "tags": ["old"]}),
+    )
+    assert [json.loads(output) for output in outputs] == [
+        {"pet": "a/../b c?", "trace": "t1"},
+        {"tags": ["a b", "c&d"], "limit": 3},
+        {"added": "Bo", "tags": ["old"]},
+    ]
+    first, second, third = service[0].seen
+    assert first["path"] == "/pets/a%2F..%2Fb%20c%3F"
+    assert second["query"] == "tag=a%20b&tag=c%26d&limit=3"
+    assert third["content-type"] == "application/json"
+    assert {each["authorization"] for each in service[0].seen} == {f"Bearer {SECRET}"}
+    assert client.player.asked[0].tools == ["getPet", "listPets", "addPet", "large", "picture", "away", "slow"]
+
+
+@pytest.mark.parametrize("pet", ["..", ".", ""])
+async def test_an_argument_does_not_leave_its_place_in_the_path(
+    chat: MakeChat, service: tuple[Service, str], pet: str
+) -> None:
+    client = await project(chat, service)
+    assert await told(client, call("getPet", pet=pet)) == [f"Error: 'pet' may not be {pet!r}"]
+    assert service[0].seen == []
+
+
+async def test_whatever_goes_wrong_is_told_to_the_model(
+    chat: MakeChat, service: tuple[Service, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    client = await project(chat, service, max_response=100, timeout=0.2)
+    outputs = await told(
+        client,
+        call("getPet", pet="gone"),
+        call("getPet"),
+        call("large"),
+        call("picture"),
+        call("away"),
+        call("slow"),
+    )
+    assert outputs == [
+        'Error: the service answered with status 404: {"detail":"no pet gone"}',
+        "Error: the arguments do not fit: 'pet' is a required property",
+        '"' + "x" * 99 + "\n(The answer is longer than 100 bytes; this is its beginning.)",
+        "(an answer of the kind image/png)",
+        "Error: the service answered with status 307: the service redirects elsewhere, which is not followed",
+        "Error: the service did not answer within 0.2 s",
+    ]
+    service[0].gate.set()
+    assert SECRET not in caplog.text
+
+
+async def test_a_service_that_is_down_ends_no_turn(chat: MakeChat, service: tuple[Service, str]) -> None:
+    client = await project(chat, service, base_url="http://127.0.0.1:9")
+    assert await told(client, call("listPets", tag=["x"])) == ["Error: the service can't be reached: ConnectError"]
+
+
+async def test_agents_have_all_operations_or_some(chat: MakeChat, service: tuple[Service, str]) -> None:
+    client = await project(chat, service, operations=["getPet", "listPets"], prefix="pets_")
+    for references, names in (
+        (["pets"], ["pets_getPet", "pets_listPets"]),
+        (["pets.*"], ["pets_getPet", "pets_listPets"]),
+        (["pets.listPets"], ["pets_listPets"]),
+    ):
+        await reloaded(client, {"agents": {"helper": {"tools": references, "description": str(references)}}})
+        await client.say("hi")
+        assert client.player.asked[-1].tools == names
+
+
+async def test_operations_ask_for_approval_and_have_guardrails(chat: MakeChat, service: tuple[Service, str]) -> None:
+    guards = {"input": ["acts:no_cats"]}
+    client = await project(chat, service, needs_approval=["addPet"], guardrails=guards)
+    client.player.replies = [[call("addPet", body={"name": "Bo"})], "Added."]
+    asked = await client.say("add Bo")
+    [card] = asked.done("widget")
+    assert "addPet" in json.dumps(card)
+    click = card["widget"]["confirm"]["action"]
+    approved = await client.act(asked.thread_id, click["type"], click["payload"], card["id"])
+    assert approved.said == ["Added."]
+    assert len(service[0].seen) == 1
+    [output] = await told(client, call("getPet", pet="cat"))
+    assert output == "I can't help with that."
+    assert len(service[0].seen) == 1
+
+
+async def test_clients_outlive_an_edit_and_are_closed_with_the_server(
+    chat: MakeChat, service: tuple[Service, str]
+) -> None:
+    client = await project(chat, service)
+    await told(client, call("listPets", tag=["x"]))
+    await reloaded(client, {"agents": {"helper": {"tools": ["pets.listPets"]}}})
+    await told(client, call("listPets", tag=["x"]))
+    assert len({each.get("host") for each in service[0].seen}) == 1
