@@ -44,6 +44,11 @@ def write_client(
     beside = file.parent / HANDLERS
     if kind == "page" and not beside.exists():
         _write(beside, _text("handlers", loaded, server, script))
+    if kind == "page" and not loaded.config.server.cors and not (server or "").startswith("/"):
+        print(
+            "note: only a page from the server's own origin may call it: list the page's in server.cors",
+            file=sys.stderr,
+        )
     return 0
 
 
