@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,13 @@ def test_the_handlers_of_a_page_are_checked_against_the_types_beside_it(folder: 
     [(name, _, words), *_] = compile_folder(folder)
     assert name == "handlers.js"
     assert "'set_them' does not exist" in words
+
+
+def test_the_page_in_the_docs_compiles_against_the_sample_project(cli: Callable[..., Any], tmp_path: Path) -> None:
+    [page] = re.findall(r"```ts\n(.*?)```", (ROOT / "docs" / "browser.md").read_text(), re.DOTALL)
+    (tmp_path / "page.ts").write_text(page)
+    assert cli("client", "types", str(ROOT), "-o", str(tmp_path)).code == 0
+    assert compile_folder(tmp_path) == []
 
 
 @pytest.mark.parametrize("config", ["version: 1\nagents: {a: {model: x}}\n", (ROOT / "agents.yaml").read_text()])
