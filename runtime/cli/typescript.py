@@ -105,7 +105,7 @@ class _Drawing:
             return self._object(schema, indent)
         if kind == "array":
             return self._array(schema, indent)
-        return Drawn(_KINDS[kind]) if kind in _KINDS else UNKNOWN
+        return Drawn(_KINDS.get(str(kind), "unknown"))
 
     def _object(self, schema: Mapping[str, Any], indent: str) -> Drawn:
         found = schema.get("properties")
@@ -134,7 +134,7 @@ class _Drawing:
         items = schema.get("items", True)
         if not _is_list(schema.get("prefixItems")):
             return Drawn(f"{self.draw(items, indent).tight}[]")
-        least = schema.get("minItems", 0)
+        least = found if isinstance(found := schema.get("minItems"), int) else 0
         first = self._all(schema["prefixItems"], indent)
         parts = [part.text if at < least else f"{part.tight}?" for at, part in enumerate(first)]
         rest = [] if items is False else [f"...{self.draw(items, indent).tight}[]"]

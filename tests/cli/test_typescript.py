@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from runtime.cli.typescript import declarations
 from runtime.cli.typescript_text import Names, comment, quote
@@ -101,6 +103,33 @@ def test_what_a_schema_says_to_people_is_a_comment() -> None:
 
 def test_no_text_ends_a_string_a_line_or_a_script() -> None:
     assert quote('it\'s "so" \\ \n\u2028</script>') == "'it\\'s \"so\" \\\\ \\n\\u2028\\u003c/script>'"
+
+
+WORDS = ["type", "properties", "items", "prefixItems", "minItems", "required", "enum", "const", "anyOf", "allOf"]
+WORDS += [
+    "$ref",
+    "$defs",
+    "additionalProperties",
+    "description",
+    "default",
+    "nullable",
+    "object",
+    "array",
+    "#",
+    "#/$defs",
+]
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(WORDS) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(ANYTHING)
+def test_what_is_no_schema_does_not_stop_anything(schema: Any) -> None:
+    names = Names()
+    assert declarations(schema, names.claim("T"), names)
 
 
 TREE = {"$defs": {"leaf": {"type": "object", "additionalProperties": {"$ref": "#/$defs/leaf"}}}, "$ref": "#/$defs/leaf"}
