@@ -334,6 +334,58 @@ def show(
 
 
 @app.command(
+    epilog=_examples(
+        "client page --output web",
+        "client page --output web --server /chatkit",
+        "client types my-chat --output src/chatkit.ts",
+        "client types --output src/chatkit.ts --check",
+    )
+)
+def client(
+    kind: Annotated[
+        Literal["page", "handlers", "types"],
+        typer.Argument(metavar="page|handlers|types", help="Which file.", show_default=False),
+    ],
+    path: Project = Path(),
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write this file, or into this folder, instead of printing."
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit with 1 when the file of --output is missing or old.")
+    ] = False,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            "--server", metavar="URL", help="Where the page finds the server. Default: the address in `server:`."
+        ),
+    ] = None,
+    script: Annotated[
+        str | None,
+        typer.Option("--script", metavar="URL", help="ChatKit's component, hosted elsewhere than at OpenAI."),
+    ] = None,
+    profile: Profile = None,
+) -> None:
+    """Write what a web page needs to talk to the project: the page itself, or TypeScript for a page of your own.
+
+    page is a whole page with ChatKit's component. It asks the server for its options, and calls handlers.js, which is
+    written beside it once and then yours, for every client tool, effect and action of the browser.
+
+    types is a TypeScript module: the types of client tools, effects and payloads, Handlers, which has to have a handler
+    for each of them, and connect(), which connects them to the component. It needs @openai/chatkit.
+
+    handlers prints a handlers.js with a handler for everything that agents.yaml declares now.
+
+    Like validate, it runs nothing of the project: tools and effects that only its Python knows are not in the files.
+    """
+    from runtime.cli.client import write_client
+
+    raise typer.Exit(write_client(kind, path, output=output, check=check, server=server, script=script))
+
+
+@app.command(
     epilog=_examples("schema --write", "schema --write my-chat", "schema > agents.schema.json", "schema --of included")
 )
 def schema(

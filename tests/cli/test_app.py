@@ -18,7 +18,7 @@ from runtime.errors import ConfigError, RuntimeFault, UsageError
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
 SCHEMA = Path(__file__).parents[2] / "agents.schema.json"
-VERBS = ("init", "serve", "dev", "chat", "validate", "explain", "show", "schema")
+VERBS = ("init", "serve", "dev", "chat", "validate", "explain", "show", "schema", "client")
 HEAVY = ("agents", "chatkit", "openai", "fastapi", "starlette", "uvicorn", "sqlalchemy", "httpx")
 
 
@@ -75,7 +75,16 @@ def test_debug_shows_the_traceback(cli: Callable[..., Any], monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--help",), ("validate", "small"), ("schema",), ("init", "new"), ("show", "small")]
+    "arguments",
+    [
+        ("--help",),
+        ("validate", "small"),
+        ("schema",),
+        ("init", "new"),
+        ("show", "small"),
+        ("client", "types", "small"),
+        ("client", "page", "small", "-o", "web"),
+    ],
 )
 def test_what_needs_no_server_loads_no_sdk_and_no_web_framework(project: Path, arguments: tuple[str, ...]) -> None:
     code = (
