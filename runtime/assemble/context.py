@@ -17,13 +17,16 @@ from typing import Any, Literal
 from chatkit.agents import AgentContext, ClientToolCall
 from chatkit.server import stream_widget
 from chatkit.types import (
+    ActiveStatus,
     Annotation,
     AssistantMessageContent,
     AssistantMessageItem,
     ClientEffectEvent,
+    ClosedStatus,
     EntitySource,
     FileSource,
     HiddenContextItem,
+    LockedStatus,
     NoticeEvent,
     ProgressUpdateEvent,
     ThreadItemAddedEvent,
@@ -189,6 +192,18 @@ class RuntimeContext(AgentContext[Any]):
         await self.update_workflow_task(tasks[at + 1].model_copy(update={"status_indicator": "loading"}), at + 1)
         self._around.step = at + 1
         return True
+
+    def lock_thread(self, reason: str | None = None) -> None:
+        """Let nobody write in the thread once this turn has ended, until it is opened; `reason` is for the user."""
+        self.thread.status = LockedStatus(reason=reason)
+
+    def close_thread(self, reason: str | None = None) -> None:
+        """End the thread once this turn has ended; `reason` is for the user."""
+        self.thread.status = ClosedStatus(reason=reason)
+
+    def open_thread(self) -> None:
+        """Let the user write in the thread."""
+        self.thread.status = ActiveStatus()
 
     async def answer(self) -> None:
         """Let the agents answer once this action's handler is done, as if the user had written something."""

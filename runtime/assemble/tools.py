@@ -130,6 +130,8 @@ class Tools:
                 return BuiltTool(_wrap(_ask_tool(name, entry), entry), stop=True)
             case declared.EffectTool():
                 tool = _effect_tool(name, entry)
+            case declared.ThreadTool():
+                tool = _thread_tool(name, entry)
             case declared.AgentTool():
                 tool = self._agent(name, entry)
             case _:
@@ -200,7 +202,7 @@ def build_tools(config: Config, tools: Tools, found: Problems) -> None:
 
 def _kind_of(entry: declared.Tool) -> str:
     """The key that says which kind a tool is: where its mistakes are shown."""
-    kinds = ("python", "factory", "widget", "client", "effect", "ask", "agent", "openapi", "hosted")
+    kinds = ("python", "factory", "widget", "client", "effect", "thread", "ask", "agent", "openapi", "hosted")
     return next(kind for kind in kinds if kind in type(entry).model_fields)
 
 
@@ -341,6 +343,29 @@ def _effect_tool(name: str, entry: declared.EffectTool) -> FunctionTool:
         return "Done."
 
     return declared_tool(name, entry.description or entry.effect, entry.parameters, invoke)
+
+
+def _thread_tool(name: str, entry: declared.ThreadTool) -> FunctionTool:
+    reason = Template.parse(entry.reason) if entry.reason else None
+
+    async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> str:
+        words = str(reason.render(scope_of(ctx.context))) if reason is not None else None
+        match entry.thread:
+            case "lock":
+                ctx.context.lock_thread(words)
+            case "close":
+                ctx.context.close_thread(words)
+            case "open":
+                ctx.context.open_thread()
+        return "Done."
+
+    described = {
+        "lock": "Let nobody write in this conversation.",
+        "close": "End this conversation.",
+        "open": "Open it.",
+    }
+    nothing: dict[str, Any] = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+    return declared_tool(name, entry.description or described[entry.thread], nothing, invoke)
 
 
 def _ask_tool(name: str, entry: declared.AskTool) -> FunctionTool:

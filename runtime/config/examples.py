@@ -116,6 +116,7 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
     "ClientTool": {"client": ["get_location"], "parameters": [_PLACE]},
     "EffectTool": {"effect": ["show_on_map"], "parameters": [_PLACE]},
     "AgentTool": {"agent": ["researcher"], "max_turns": [5]},
+    "ThreadTool": {"reason": ["This case is closed. Thank you, {{ user.name }}."]},
     "OpenApiTool": {
         "openapi": ["specs/petstore.yaml"],
         "base_url": ["https://pets.example.com/v1"],

@@ -43,6 +43,7 @@ SCOPES: dict[str, frozenset[str]] = {
     "tools.*.steps": _TURN | {"args"},
     "tools.*.error": _TURN | {"error"},
     "tools.*.enabled_if": _TURN,
+    "tools.*.reason": _TURN,
     "tools.*.progress": _TURN | {"args"},
     "actions.*.message": _TURN | {"payload"},
     "actions.*.data": _TURN | {"payload"},
@@ -84,7 +85,7 @@ def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, 
         check.texts(guardrail.message, ("guardrails", name, "message"), SCOPES["guardrails.*.message"])
     for name, tool in config.tools.items():
         check.texts(getattr(tool, "progress", None), ("tools", name, "progress"), SCOPES["tools.*.progress"])
-        for key in ("ask", "steps", "error", "enabled_if"):
+        for key in ("ask", "steps", "error", "enabled_if", "reason"):
             value = getattr(tool, key, None)
             texts = [question.model_dump(exclude={"id"}) for question in value] if key == "ask" and value else value
             if not isinstance(texts, EnabledBy):

@@ -152,3 +152,26 @@ async def test_a_stored_prompt_is_sent_with_its_variables(chat: MakeChat) -> Non
         assert (await client.say("hello")).said == ["Fine."]
         sent = stub.requests[-1].body["prompt"]
         assert sent == {"id": "pmpt_1", "version": "2", "variables": {"who": "local"}}
+
+
+async def test_a_tool_locks_or_closes_the_thread_and_nobody_writes_in_it(chat: MakeChat) -> None:
+    tools = {
+        "lock": {"thread": "lock", "reason": "Wait, {{ user.id }}."},
+        "finish": {"thread": "close", "stop": True},
+        "open_up": {"thread": "open"},
+    }
+    client = await chat({"tools": tools, "agents": {"helper": {"tools": list(tools)}}})
+    client.player.replies = [[call("lock")], "Locked."]
+    answer = await client.say("lock it")
+    assert answer.said == ["Locked."]
+    [event] = answer.of("thread.updated")
+    assert event["thread"]["status"] == {"type": "locked", "reason": "Wait, local."}
+    refused = await client.say("again", answer.thread_id)
+    assert (refused.status, refused.error["code"]) == (409, "thread_locked")
+    client.player.replies = [[call("finish")]]
+    closed = await client.say("finish")
+    assert closed.of("thread.updated")[-1]["thread"]["status"]["type"] == "closed"
+    client.player.replies = [[call("lock"), call("open_up")], "Open."]
+    opened = await client.say("never mind")
+    client.player.replies = ["Fine."]
+    assert (await client.say("again", opened.thread_id)).said == ["Fine."]

@@ -113,6 +113,15 @@ class EffectTool(_Tool):
     """The JSON Schema of its data."""
 
 
+class ThreadTool(_Tool):
+    """A tool without Python that locks or closes the thread, so that nobody writes in it, or opens it again."""
+
+    thread: Literal["lock", "close", "open"]
+    """What becomes of the thread."""
+    reason: str | None = Field(None, min_length=1)
+    """What the user is told about it; a template."""
+
+
 class AskTool(_Tool):
     """Questions to the user: the turn pauses, and goes on with the answers."""
 
@@ -237,9 +246,12 @@ Tool = Annotated[
     | Annotated[WidgetTool, Tag("widget")]
     | Annotated[ClientTool, Tag("client")]
     | Annotated[EffectTool, Tag("effect")]
+    | Annotated[ThreadTool, Tag("thread")]
     | Annotated[AskTool, Tag("ask")]
     | Annotated[AgentTool, Tag("agent")]
     | Annotated[OpenApiTool, Tag("openapi")]
     | Annotated[HostedTool, Tag("hosted")],
-    by_key("factory", "widget", "client", "effect", "ask", "agent", "openapi", "hosted", "python", short="python"),
+    by_key(
+        "factory", "widget", "client", "effect", "thread", "ask", "agent", "openapi", "hosted", "python", short="python"
+    ),
 ]
