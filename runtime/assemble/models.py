@@ -10,6 +10,7 @@ import agents
 from agents import ModelSettings, OpenAIChatCompletionsModel, OpenAIResponsesModel
 from agents.models.interface import Model
 from agents.retry import ModelRetryBackoffSettings, ModelRetrySettings, retry_policies
+from agents.run_config import ToolExecutionConfig
 from openai import AsyncOpenAI
 from openai.types.shared import Reasoning
 
@@ -240,6 +241,12 @@ def _python(value: Any, entry: declared.PythonModel) -> Model:
     return value
 
 
-def run_config() -> agents.RunConfig:
-    """The settings of every run: no traces leave the process unasked, and a tool that fails is in the log."""
-    return agents.RunConfig(tracing_disabled=True, tool_error_formatter=format_tool_error)
+def run_config(parallel_tools: int | None = None) -> agents.RunConfig:
+    """The settings of every run: no traces leave the process unasked, and a tool that fails is in the log.
+
+    Nobody is asked to allow a call that a guardrail refuses.
+    """
+    execution = ToolExecutionConfig(
+        max_function_tool_concurrency=parallel_tools, pre_approval_tool_input_guardrails=True
+    )
+    return agents.RunConfig(tracing_disabled=True, tool_error_formatter=format_tool_error, tool_execution=execution)

@@ -148,7 +148,7 @@ def build(
             if (error := getattr(tool, "error", None))
         },
         transcribe=build_dictation(config, models, code, found),
-        run_config=run_config(),
+        run_config=run_config(config.limits.parallel_tools),
         partial_images=_partial_images(tools.built),
     )
     if found.found:

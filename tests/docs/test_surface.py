@@ -1,7 +1,6 @@
 """What the SDKs offer, held against surface.yaml: what a release adds fails here until it has a key or a reason.
 
-The component's options are those of ChatKitOptions and ComposerOption in `@openai/chatkit` 1.9; no Python package has
-them, so that a new one among them is seen by nobody here.
+The options of the component are those of its package, `@openai/chatkit`: ChatKitOptions and ComposerOption.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import dataclasses
 import inspect
 import json
 import os
+import re
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +21,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from runtime.config.schema import config_schema, resolve
+from tests.cli.compiling import MODULES, missing
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -60,6 +61,18 @@ def offered() -> dict[str, list[str]]:
 
 
 OFFERED = offered()
+
+
+@pytest.mark.parametrize(("group", "declared"), [(COMPONENT[0], "ChatKitOptions"), (COMPONENT[1], "ComposerOption")])
+def test_every_option_of_the_component_is_in_the_table(group: str, declared: str) -> None:
+    modules = os.environ.get(MODULES)
+    if not modules:
+        missing(f"the types of @openai/chatkit are missing: `npm ci` in a copy of tests/browser, and {MODULES}")
+    text = (Path(modules) / "@openai" / "chatkit" / "types" / "index.d.ts").read_text(encoding="utf-8")
+    body = text.partition(f"export type {declared} = {{\n")[2].partition("\n};")[0]
+    options = re.findall(r"^  (\w+)\??:", body, re.MULTILINE)
+    assert len(options) > 4
+    assert sorted(GROUPS[group]) == sorted(options)
 
 
 def test_the_table_has_every_group_and_no_other() -> None:

@@ -286,3 +286,12 @@ async def test_an_agent_that_is_a_tool_brings_its_guardrails_along(chat: MakeCha
     [output] = client.player.asked[-1].of("function_call_output")
     assert output["output"] in ("No names, because local named somebody.", "It may not be told.")
     assert len(client.player.asked) == (2 if side == "input" else 3)
+
+
+async def test_nobody_is_asked_to_allow_what_a_guardrail_refuses(chat: MakeChat) -> None:
+    config = _guarded_tool({"input": ["no_names"]}, needs_approval=True)
+    config["guardrails"].pop("no_sight")
+    client = await chat(config, acts_py=FIND)
+    client.player.replies = [[call("find", who="Ida")], "I may not."]
+    answer = await client.say("Who is it?")
+    assert (answer.said, answer.done("widget")) == (["I may not."], [])

@@ -175,3 +175,27 @@ async def test_a_tool_locks_or_closes_the_thread_and_nobody_writes_in_it(chat: M
     opened = await client.say("never mind")
     client.player.replies = ["Fine."]
     assert (await client.say("again", opened.thread_id)).said == ["Fine."]
+
+
+@pytest.mark.parametrize(("limit", "most"), [(1, 1), (None, 3)])
+async def test_so_many_tools_run_side_by_side(chat: MakeChat, limit: int | None, most: int) -> None:
+    code = """
+import asyncio
+
+running = most = 0
+
+async def work() -> str:
+    "Work."
+    global running, most
+    running += 1
+    most = max(most, running)
+    await asyncio.sleep(0)
+    running -= 1
+    return str(most)
+"""
+    config = {"tools": {"work": "app.tools:work"}, "agents": {"helper": {"tools": ["work"]}}}
+    client = await chat({**config, "limits": {"parallel_tools": limit} if limit else {}}, app__tools_py=code)
+    client.player.replies = [[call("work"), call("work"), call("work")], "Done."]
+    await client.say("go")
+    outputs = [each["output"] for each in client.player.asked[-1].of("function_call_output")]
+    assert max(map(int, outputs)) == most

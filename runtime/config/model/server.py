@@ -64,6 +64,8 @@ class Limits(Section):
     turn: PositiveDuration | None = Field(None, examples=["120s"])
     """How long an answer may take, its tools included. Then it ends with an error that invites to try again, and what
     was said so far is kept."""
+    parallel_tools: int | None = Field(None, ge=1, examples=[4])
+    """How many tools that a model calls at once run side by side; all of them when left out."""
     tokens: Annotated[str, Field(pattern=BUDGET_PATTERN)] | TokenBudgets | None = Field(
         None, examples=["200000/day", {"turn": 50_000, "day": 200_000}]
     )
