@@ -65,6 +65,7 @@ CODES: dict[str, str] = {
     "A252": "an MCP server that no agent uses",
     "A253": "a tool that its MCP server's declaration leaves out",
     "A254": "a model that falls back to itself",
+    "A255": "a hosted MCP server that OpenAI would refuse",
     "A301": "a tool that can't be built",
     "A302": "instructions, hooks, or a handoff of an agent, that can't be made",
     "A303": "an action whose handler can't be built",

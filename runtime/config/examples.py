@@ -121,6 +121,15 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
     "FileSearch": {"vector_store_ids": [["vs_1234"]], "max_num_results": [5]},
     "CodeInterpreter": {"file_ids": [["file-1234"]]},
     "ImageGeneration": {"partial_images": [3], "model": ["gpt-image-1"]},
+    "HostedMcp": {
+        "label": ["deepwiki"],
+        "url": ["https://mcp.deepwiki.com/mcp"],
+        "connector": ["connector_gmail"],
+        "authorization": ["${WIKI_TOKEN}"],
+        "headers": [{"X-Tenant": "${TENANT}"}],
+        "tools": [["ask_question", "read_wiki_contents"]],
+        "needs_approval": [["ask_question"], True],
+    },
     "_Widget": {
         "data": [_PLACE],
         "copy_text": ["Weather in {{ city }}"],

@@ -324,6 +324,7 @@ class Turn:
         self._active = active_in(items)
         start = self.snapshot.entrance.start(pending.starter, chosen_in(items), first=False)
         agent, state = await load_state(self.snapshot, self.context, pending, start.agent)
+        self.recorder.keep_calls(pending.refusals(self.plan.thread.id))
         limit = self.snapshot.config.agents[pending.starter].max_turns or DEFAULT_MAX_TURNS
         images = ResponseStreamConverter(partial_images=self.snapshot.partial_images)
         run_config = self.snapshot.run_config

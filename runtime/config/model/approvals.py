@@ -29,8 +29,10 @@ class Approval(Section):
 NeedsApproval = bool | str | Approval
 
 
-def approval_of(declared: NeedsApproval) -> Approval | None:
-    """Return the long form of what was declared; None where nobody is ever asked."""
+def approval_of(declared: NeedsApproval | list[str]) -> Approval | None:
+    """Return the long form of what was declared; None where nobody is ever asked, and for the tools of a server."""
+    if isinstance(declared, list):
+        return None
     if isinstance(declared, Approval):
         return declared if declared.python is not None or declared.when is not False else None
     return None if declared is False else Approval(when=declared)
