@@ -66,6 +66,7 @@ CODES: dict[str, str] = {
     "A253": "a tool that its MCP server's declaration leaves out",
     "A254": "a model that falls back to itself",
     "A255": "a hosted MCP server that OpenAI would refuse",
+    "A256": "a header that can't be passed on to an MCP server",
     "A301": "a tool that can't be built",
     "A302": "instructions, hooks, or a handoff of an agent, that can't be made",
     "A303": "an action whose handler can't be built",

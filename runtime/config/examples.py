@@ -219,6 +219,7 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
     "HttpMcpServer": {
         "url": ["https://mcp.example.com/mcp"],
         "headers": [{"Authorization": "Bearer ${MCP_TOKEN}"}],
+        "forward_headers": [["Authorization", "X-Tenant"]],
     },
     "Dictation": {"model": ["gpt-4o-mini-transcribe"], "python": ["app.speech:transcribe"]},
     "Entity": {

@@ -33,6 +33,7 @@ from chatkit.types import (
 
 from runtime.assemble.context import Outbox, Surroundings, new_context, scope_of
 from runtime.assemble.entrance import Starter
+from runtime.assemble.forwarding import HEADERS
 from runtime.assemble.guardrails import BuiltGuards, Tripped, enforce
 from runtime.assemble.metering import METER, METERED, Meter, UsedUp
 from runtime.assemble.snapshot import Snapshot
@@ -156,6 +157,7 @@ class Turn:
         """Produce, store and send every event; an error becomes an event of its own."""
         self._running = True
         METER.set(self.meter)
+        HEADERS.set(self.caller.headers)
         limit_s = self.snapshot.config.limits.turn
         timer = None if limit_s is None else asyncio.get_running_loop().call_later(limit_s, self._take_too_long)
         try:
