@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents import Agent
+from agents import Agent, HostedMCPTool, Tool
+from agents.model_settings import MCPToolChoice
 from chatkit.types import InferenceOptions
 
 from runtime.assemble.code import ProjectCode
@@ -101,10 +102,18 @@ class Entrance:
                 settings = dataclasses.replace(settings, parallel_tool_calls=agent.model_settings.parallel_tool_calls)
             agent = agent.clone(model=built.for_agent(agent.name), model_settings=settings)
         if tool is not None:
-            settings = dataclasses.replace(agent.model_settings, tool_choice=self.tools[tool].tool.name)
+            settings = dataclasses.replace(agent.model_settings, tool_choice=_choice(self.tools[tool].tool))
             # The SDK lets go of the choice after the first call.
             agent = agent.clone(model_settings=settings, reset_tool_choice=True)
         return agent
+
+
+def _choice(tool: Tool) -> str | MCPToolChoice:
+    if not isinstance(tool, HostedMCPTool):
+        return tool.name
+    choice = MCPToolChoice(server_label=tool.tool_config["server_label"], name="")
+    choice.name = None  # type: ignore[assignment]  # any tool of the server: the API knows that, the SDK's type does not
+    return choice
 
 
 def _holds(when: Template, scope: Mapping[str, Any]) -> bool:

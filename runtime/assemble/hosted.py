@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
-from agents import CodeInterpreterTool, FileSearchTool, ImageGenerationTool, Tool, WebSearchTool
+from agents import CodeInterpreterTool, FileSearchTool, HostedMCPTool, ImageGenerationTool, Tool, WebSearchTool
 
 from runtime.config.model import tools as declared
 
-Hosted = declared.WebSearch | declared.FileSearch | declared.CodeInterpreter | declared.ImageGeneration
+Hosted = (
+    declared.WebSearch | declared.FileSearch | declared.CodeInterpreter | declared.ImageGeneration | declared.HostedMcp
+)
 
 
 def build_hosted(entry: Hosted) -> Tool:
@@ -27,6 +31,8 @@ def build_hosted(entry: Hosted) -> Tool:
                 options.pop("partial_images")
             config: Any = {"type": "image_generation", **options}
             return ImageGenerationTool(tool_config=config)
+        case declared.HostedMcp():
+            return _mcp(entry)
 
 
 def _web_search(entry: declared.WebSearch) -> WebSearchTool:
@@ -55,3 +61,40 @@ def _file_search(entry: declared.FileSearch) -> FileSearchTool:
         ranking_options=ranking or None,
         filters=filters,
     )
+
+
+def _mcp(entry: declared.HostedMcp) -> HostedMCPTool:
+    config: Any = {"type": "mcp", "server_label": entry.label, "require_approval": _approval(entry)}
+    given = {
+        "server_url": entry.url,
+        "connector_id": entry.connector,
+        "authorization": entry.authorization or None,
+        "headers": dict(entry.headers) or None,
+        "server_description": entry.description,
+        "allowed_tools": entry.tools,
+    }
+    config |= {key: value for key, value in given.items() if value is not None}
+    return HostedMCPTool(tool_config=config)
+
+
+def _approval(entry: declared.HostedMcp) -> Any:
+    if isinstance(entry.needs_approval, bool):
+        return "always" if entry.needs_approval else "never"
+    # Both said: what the API does with a tool that stands in neither list is its own affair.
+    rest = [tool for tool in entry.tools or () if tool not in entry.needs_approval]
+    asked = {"always": {"tool_names": list(entry.needs_approval)}, "never": {"tool_names": rest}}
+    return {key: names for key, names in asked.items() if names["tool_names"]}
+
+
+def hosted_signature(tool: HostedMCPTool) -> str:
+    """What an approval of a call holds for: the server that would be called, as a hash."""
+    config = tool.tool_config
+    place = [config.get(key) for key in ("server_label", "server_url", "connector_id", "tunnel_id")]
+    return hashlib.sha256(json.dumps(place).encode()).hexdigest()[:16]
+
+
+def lets_in(tool: HostedMCPTool, name: str) -> bool:
+    """Tell whether the server's tool of that name may be called."""
+    allowed = tool.tool_config.get("allowed_tools")
+    names = allowed.get("tool_names") if isinstance(allowed, dict) else allowed
+    return names is None or name in names

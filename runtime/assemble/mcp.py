@@ -11,6 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from agents.mcp import MCPServer, MCPServerSse, MCPServerStdio, MCPServerStreama
 from mcp.types import CallToolResult
 from mcp.types import Tool as McpTool
 
+from runtime.assemble.forwarding import Forwarding, Link, Values, betrays, merged
 from runtime.config.model import Config
 from runtime.config.model import mcp as declared
 from runtime.config.servers import servers_of
@@ -41,10 +43,13 @@ class McpUnavailable(Exception):
 
 
 class Connection:
-    """One server: connected when it is first needed, and again, after a pause, once it was lost."""
+    """One server: connected when it is first needed, and again, after a pause, once it was lost.
 
-    def __init__(self, name: str, make: Callable[[], MCPServer], connect_timeout_s: float) -> None:
-        self.name, self._make, self._connect_timeout_s = name, make, connect_timeout_s
+    `values` are a user's own headers among those that `make` gives it: no error says them.
+    """
+
+    def __init__(self, name: str, make: Callable[[], MCPServer], connect_timeout_s: float, values: Values = ()) -> None:
+        self.name, self._make, self._connect_timeout_s, self._values = name, make, connect_timeout_s, values
         self._lock = asyncio.Lock()
         self._server: MCPServer | None = None
         self._owner: asyncio.Task[None] | None = None
@@ -62,7 +67,7 @@ class Connection:
                     self._tools = await server.list_tools()
                 except Exception as error:
                     await self._lost(error)
-                    raise McpUnavailable(self.name, self._reason) from error
+                    raise McpUnavailable(self.name, self._reason) from self._told(error)
             return self._tools
 
     async def call(self, tool: str, arguments: dict[str, Any] | None, meta: dict[str, Any] | None) -> CallToolResult:
@@ -78,6 +83,8 @@ class Connection:
             async with self._lock:
                 if self._server is server:
                     await self._lost(error, pause=False)
+            if self._told(error) is None:
+                raise McpUnavailable(self.name, self._reason_of(error)) from None
             raise
 
     async def close(self) -> None:
@@ -92,7 +99,9 @@ class Connection:
             raise McpUnavailable(self.name, self._reason)
         opened: asyncio.Future[MCPServer] = asyncio.get_running_loop().create_future()
         self._stop = asyncio.Event()
-        self._owner = asyncio.create_task(self._own(opened, self._stop), name=f"MCP server {self.name}")
+        # It outlives the turn that has opened it, and is to know nothing of that.
+        owner = self._own(opened, self._stop)
+        self._owner = asyncio.create_task(owner, name=f"MCP server {self.name}", context=Context())
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 self._server = await asyncio.shield(opened)
@@ -101,7 +110,7 @@ class Connection:
             raise
         except Exception as error:
             await self._lost(error)
-            raise McpUnavailable(self.name, self._reason) from error
+            raise McpUnavailable(self.name, self._reason) from self._told(error)
         self._pause_s, self._tools = FIRST_PAUSE_S, None
         return self._server
 
@@ -123,12 +132,19 @@ class Connection:
                 logger.info("MCP server %s did not close well: %s", self.name, type(error).__name__)
 
     async def _lost(self, error: BaseException, pause: bool = True) -> None:
-        self._reason = _reason(error)
+        self._reason = self._reason_of(error)
         await self._end()
         if pause:
             self._not_before = time.monotonic() + self._pause_s
             self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
             logger.warning("the MCP server %r is left out: %s", self.name, self._reason)
+
+    def _told(self, error: BaseException) -> BaseException | None:
+        return None if betrays(error, self._values) else error
+
+    def _reason_of(self, error: BaseException) -> str:
+        told = self._told(error)
+        return _reason(told) if told is not None else f"{type(error).__name__}, whose words hold a user's header"
 
     async def _end(self) -> None:
         owner, self._owner, self._server, self._tools = self._owner, None, None, None
@@ -143,7 +159,7 @@ class Connection:
 class ServerView(MCPServer):
     """What one agent sees of a server: some of its tools, perhaps under longer names."""
 
-    def __init__(self, connection: Connection, entry: declared.McpServer, wanted: set[str] | None) -> None:
+    def __init__(self, connection: Link, entry: declared.McpServer, wanted: set[str] | None) -> None:
         approved = entry.needs_approval
         policy: Any = "always" if approved is True else {f"{entry.prefix}{name}": "always" for name in approved or ()}
         super().__init__(use_structured_content=entry.structured, require_approval=policy or None)
@@ -197,7 +213,7 @@ class Servers:
     """The declared servers that an agent uses, by their key."""
 
     config: Config
-    connections: Mapping[str, Connection]
+    connections: Mapping[str, Link]
 
     def views(self, agent: str) -> list[MCPServer]:
         """What an agent sees, in the order in which it names the servers."""
@@ -210,17 +226,31 @@ def build_servers(config: Config, root: Path, environ: Mapping[str, str], share:
     used: set[str] = set()
     for agent in config.agents.values():
         used |= servers_of(config, agent).keys()
-    connections = {}
+    connections: dict[str, Link] = {}
     for name in sorted(used):
         entry = config.mcp[name]
         # What the agents see of it may change without the connection.
         identity = entry.model_dump_json(exclude={"tools", "exclude", "prefix", "needs_approval", "structured"})
-        made = partial(Connection, name, _maker(name, entry, root, environ), entry.connect_timeout)
-        connections[name] = share.get(("mcp", name, identity), made, Connection.close)
+        connections[name] = share.get(("mcp", name, identity), partial(_link, name, entry, root, environ), _close)
     return Servers(config, connections)
 
 
-def _maker(name: str, entry: declared.McpServer, root: Path, environ: Mapping[str, str]) -> Callable[[], MCPServer]:
+def _link(name: str, entry: declared.McpServer, root: Path, environ: Mapping[str, str]) -> Link:
+    def connection(values: Values = ()) -> Connection:
+        return Connection(name, _maker(name, entry, root, environ, values), entry.connect_timeout, values)
+
+    if isinstance(entry, declared.HttpMcpServer) and entry.forward_headers:
+        return Forwarding(name, entry.forward_headers, connection)
+    return connection()
+
+
+async def _close(link: Link) -> None:
+    await link.close()
+
+
+def _maker(
+    name: str, entry: declared.McpServer, root: Path, environ: Mapping[str, str], values: Values
+) -> Callable[[], MCPServer]:
     options: dict[str, Any] = {
         "name": name,
         "cache_tools_list": True,
@@ -235,7 +265,7 @@ def _maker(name: str, entry: declared.McpServer, root: Path, environ: Mapping[st
             "cwd": str(root / entry.cwd) if entry.cwd else str(root),
         }
         return lambda: MCPServerStdio(params, **options)
-    http: Any = {"url": entry.url, "headers": dict(entry.headers), "timeout": entry.connect_timeout}
+    http: Any = {"url": entry.url, "headers": merged(entry.headers, values), "timeout": entry.connect_timeout}
     if entry.transport == "sse":
         http["sse_read_timeout"] = max(300.0, entry.timeout)
         return lambda: MCPServerSse(http, **options)

@@ -38,13 +38,15 @@ from openai.types.responses.response_reasoning_item import Summary
 from openai.types.responses.response_reasoning_summary_part_added_event import Part as AddedPart
 from openai.types.responses.response_reasoning_summary_part_done_event import Part as DonePart
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
+from pydantic import TypeAdapter
 
-from runtime.scripts.script import Call, Fail, Say, Step, Think
+from runtime.scripts.script import Call, Fail, Item, Say, Step, Think
 
 _CHUNK = re.compile(r"\s*\S+|\s+$")
 # Endpoints send arguments in pieces that are not JSON by themselves.
 _FRAGMENT = re.compile(r".{1,16}", re.DOTALL)
 _CHARACTERS_PER_TOKEN = 4
+_ITEMS: TypeAdapter[ResponseOutputItem] = TypeAdapter(ResponseOutputItem, config={"defer_build": True})
 
 
 class ScriptedFailure(AgentsException):
@@ -78,7 +80,7 @@ async def play(
     for step in steps:
         if isinstance(step, Fail):
             raise ScriptedFailure(step.message, step.status)
-        delay_s = 0.0 if isinstance(step, Call) else step.delay_s
+        delay_s = step.delay_s if isinstance(step, Say | Think) else 0.0
         for event in reply.events(step):
             if event.type in _PAUSED_BEFORE:
                 await asyncio.sleep(delay_s)
@@ -134,7 +136,7 @@ class _Reply:
         response = self._response.model_copy(update={"output": self._output, "status": "completed", "usage": usage})
         return ResponseCompletedEvent(type="response.completed", response=response, sequence_number=self._next())
 
-    def events(self, step: Say | Think | Call) -> Iterator[TResponseStreamEvent]:
+    def events(self, step: Say | Think | Call | Item) -> Iterator[TResponseStreamEvent]:
         match step:
             case Say():
                 return self._message(step.text)
@@ -142,6 +144,8 @@ class _Reply:
                 return self._reasoning(step.text)
             case Call():
                 return self._call(step)
+            case Item():
+                return self._whole(_ITEMS.validate_python(step.data))
 
     def _next(self) -> int:
         self._sequence += 1
@@ -163,6 +167,10 @@ class _Reply:
             output_index=len(self._output) - 1,
             sequence_number=self._next(),
         )
+
+    def _whole(self, item: ResponseOutputItem) -> Iterator[TResponseStreamEvent]:
+        yield self._added(item)
+        yield self._done(item)
 
     def _message(self, text: str) -> Iterator[TResponseStreamEvent]:
         self._characters += len(text)

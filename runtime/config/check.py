@@ -13,6 +13,7 @@ from runtime.config.entrance import check_entrance
 from runtime.config.files import ProjectFiles
 from runtime.config.findings import Findings
 from runtime.config.guards import check_guardrails
+from runtime.config.hosted_mcp import check_hosted_servers
 from runtime.config.interpolate import Interpolation
 from runtime.config.model import Config
 from runtime.config.model.actions import WidgetAction
@@ -59,6 +60,7 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
             found.report("A254", path, f"the model {name!r} falls back to itself")
     check_guardrails(config, found)
     check_servers(config, found)
+    check_hosted_servers(config, found)
     check_deprecated(filled.source.data, found)
     check_nothing(config, filled.source.data, found)
     check_specs(config, files, found)

@@ -65,6 +65,8 @@ CODES: dict[str, str] = {
     "A252": "an MCP server that no agent uses",
     "A253": "a tool that its MCP server's declaration leaves out",
     "A254": "a model that falls back to itself",
+    "A255": "a hosted MCP server that OpenAI would refuse",
+    "A256": "a header that can't be passed on to an MCP server",
     "A261": "an OpenAPI document that no tool can be made of",
     "A262": "an operation that an OpenAPI document does not have, or that is not let in",
     "A263": "an operation that no tool can call",

@@ -146,6 +146,15 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
     },
     "CodeInterpreter": {"file_ids": [["file-1234"]]},
     "ImageGeneration": {"partial_images": [3], "model": ["gpt-image-1"]},
+    "HostedMcp": {
+        "label": ["deepwiki"],
+        "url": ["https://mcp.deepwiki.com/mcp"],
+        "connector": ["connector_gmail"],
+        "authorization": ["${WIKI_TOKEN}"],
+        "headers": [{"X-Tenant": "${TENANT}"}],
+        "tools": [["ask_question", "read_wiki_contents"]],
+        "needs_approval": [["ask_question"], True],
+    },
     "_Widget": {
         "data": [_PLACE],
         "copy_text": ["Weather in {{ city }}"],
@@ -238,6 +247,7 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
     "HttpMcpServer": {
         "url": ["https://mcp.example.com/mcp"],
         "headers": [{"Authorization": "Bearer ${MCP_TOKEN}"}],
+        "forward_headers": [["Authorization", "X-Tenant"]],
     },
     "Dictation": {"model": ["gpt-4o-mini-transcribe"], "python": ["app.speech:transcribe"]},
     "Entity": {

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runtime.config.findings import Findings
+from runtime.config.forwarded import check_forwarded
 from runtime.config.model import Config
 from runtime.config.model.agents import Agent
+from runtime.config.model.mcp import HttpMcpServer
 from runtime.config.source import Path
 from runtime.config.wording import suggest
 
@@ -48,6 +50,8 @@ def check_servers(config: Config, found: Findings) -> None:
             hint = f"an agent names its tools as '{name}.TOOL', or '{name}.*' for all"
             message = f"no agent uses the MCP server {name!r}"
             found.report("A252", ("mcp", name), message, hint, severity="warning", at_key=True)
+        if isinstance(server, HttpMcpServer):
+            check_forwarded(name, server.forward_headers, found)
         listed = server.needs_approval if isinstance(server.needs_approval, list) else []
         for index, tool in enumerate(listed):
             if server.tools is not None and tool not in server.tools:

@@ -92,7 +92,14 @@ class Fail:
     status: int = 500
 
 
-Step = Say | Think | Call | Fail
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An output item as the Responses API has it, such as a hosted tool's call; only Python can make one."""
+
+    data: Mapping[str, Any]
+
+
+Step = Say | Think | Call | Fail | Item
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.snapshot import Snapshot
 from runtime.config.template import Template, TemplateError
 from runtime.errors import RequestError
+from runtime.server.hosted_calls import read_request, signature_of_request, told_call, without_credentials
 from runtime.stores.ids import new_id
 from runtime.stores.store import ModelItem
 
@@ -50,6 +51,15 @@ class WaitingCall:
     title: str
     text: str
     allowed: bool | None = None
+    hosted: dict[str, str] | None = None
+    """What the model asked for, where OpenAI is to call the tool; see runtime/server/hosted_calls.py."""
+
+    @property
+    def declined(self) -> list[dict[str, Any]]:
+        """How later turns are told that the call was not carried out."""
+        if self.hosted is not None:
+            return told_call(self.call_id, self.hosted, self.rejection)
+        return [{"type": "function_call_output", "call_id": self.call_id, "output": self.rejection}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +92,18 @@ class PendingRun:
 
     def outputs(self, thread_id: str) -> ModelItem:
         """Answer every call as declined, for a run that is not resumed."""
-        told = [
-            {"type": "function_call_output", "call_id": call.call_id, "output": call.rejection} for call in self.calls
-        ]
-        return ModelItem(
-            id=new_id("call"), thread_id=thread_id, created_at=datetime.now(UTC), content={"model_items": told}
-        )
+        return _told([item for call in self.calls for item in call.declined], thread_id)
+
+    def refusals(self, thread_id: str) -> list[ModelItem]:
+        """What later turns are told of denied calls, where the run itself that is resumed does not say it."""
+        denied = [call for call in self.calls if call.hosted is not None and not call.allowed]
+        return [_told(call.declined, thread_id) for call in denied]
+
+
+def _told(items: list[dict[str, Any]], thread_id: str) -> ModelItem:
+    return ModelItem(
+        id=new_id("call"), thread_id=thread_id, created_at=datetime.now(UTC), content={"model_items": items}
+    )
 
 
 def find_pending(items: Sequence[ThreadItem]) -> tuple[ThreadItem, PendingRun] | None:
@@ -108,22 +124,24 @@ def stop_for_approval(
     for asked in state.get_interruptions():
         raw = asked.raw_item if isinstance(asked.raw_item, dict) else asked.raw_item.model_dump(exclude_none=True)
         name, call_id = asked.tool_name or "", str(raw.get("call_id") or raw.get("id"))
-        tool = _tool_named(asked.agent, name)
-        how = snapshot.approvals.get(name, DEFAULT_APPROVAL)
-        title, text = _words(how, context, name, raw.get("arguments") or "{}")
+        hosted = read_request(raw)
+        how = snapshot.approvals.get(name, DEFAULT_APPROVAL) if hosted is None else DEFAULT_APPROVAL
+        shown = name if hosted is None else f"{name} of {hosted['server_label']}"
+        title, text = _words(how, context, shown, raw.get("arguments") or "{}")
         call = WaitingCall(
             call_id,
             name,
-            signature_of(tool) if tool is not None else "",
+            _signature(asked.agent, name, hosted),
             context.generate_id("message"),
             how.words.rejection,
             title,
             text,
+            hosted=hosted,
         )
         calls.append(call)
         cards.append(_item(call, context.thread.id, _card(call, how)))
     agent = _key_of(snapshot, state, starter)
-    kept = state.to_json(context_serializer=lambda value: {})
+    kept = without_credentials(state.to_json(context_serializer=lambda value: {}))
     pending = PendingRun(starter, agent, tuple(calls), kept)
     return cards, pending.to_item(new_id("call"), context.thread.id)
 
@@ -178,13 +196,11 @@ def is_outdated(snapshot: Snapshot, pending: PendingRun) -> bool:
     """Tell whether the agents or the tools of a run that waits are gone, or take other arguments by now."""
     if pending.starter not in snapshot.agents or pending.agent not in snapshot.agents:
         return True
-    known = {
-        tool.name: signature_of(tool)
-        for agent in snapshot.agents.values()
-        for tool in agent.tools
-        if isinstance(tool, FunctionTool)
-    }
-    return any(call.signature and known.get(call.tool) != call.signature for call in pending.calls)
+    agents = snapshot.agents.values()
+    return any(
+        call.signature and all(_signature(agent, call.tool, call.hosted) != call.signature for agent in agents)
+        for call in pending.calls
+    )
 
 
 def answered_card(call: WaitingCall, outcome: Outcome, thread_id: str, created_at: datetime) -> WidgetItem:
@@ -270,6 +286,9 @@ def _plain(value: Any) -> str:
     return "".join(f"\\{mark}" if mark in "\\`*_[]<>#|" else mark for mark in " ".join(text.split()))
 
 
-def _tool_named(agent: Any, name: str) -> FunctionTool | None:
+def _signature(agent: Any, name: str, hosted: dict[str, str] | None) -> str:
     tools = getattr(agent, "tools", ())
-    return next((tool for tool in tools if isinstance(tool, FunctionTool) and tool.name == name), None)
+    if hosted is not None:
+        return signature_of_request(hosted, tools)
+    functions = (tool for tool in tools if isinstance(tool, FunctionTool) and tool.name == name)
+    return next(map(signature_of, functions), "")

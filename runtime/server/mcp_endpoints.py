@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from runtime.assemble.mcp import Connection, McpUnavailable
+from runtime.assemble.forwarding import Link
+from runtime.assemble.mcp import McpUnavailable
 from runtime.config.interpolate import path_text
+from runtime.config.model.mcp import HttpMcpServer
 from runtime.config.servers import ALL, split_reference
 from runtime.config.source import Path
 from runtime.config.wording import suggest
-from runtime.diagnostics import Diagnostic
+from runtime.diagnostics import Diagnostic, Severity
 
 if TYPE_CHECKING:
     from runtime.server.runtime import Runtime
@@ -23,11 +25,16 @@ async def probe_servers(runtime: Runtime) -> list[Diagnostic]:
     return [diagnostic for diagnostics in found for diagnostic in diagnostics]
 
 
-async def _probe(runtime: Runtime, name: str, connection: Connection) -> list[Diagnostic]:
+async def _probe(runtime: Runtime, name: str, connection: Link) -> list[Diagnostic]:
     try:
         tools = {tool.name for tool in await connection.tools()}
     except McpUnavailable as error:
-        key = "url" if hasattr(runtime.config.mcp[name], "url") else "command"
+        entry = runtime.config.mcp[name]
+        if isinstance(entry, HttpMcpServer) and entry.forward_headers:
+            # It may be there, and want to know who asks.
+            hint = "it was asked without the headers that users bring"
+            return [_diagnostic(runtime, "A631", ("mcp", name, "url"), str(error), hint, "warning")]
+        key = "url" if hasattr(entry, "url") else "command"
         return [_diagnostic(runtime, "A631", ("mcp", name, key), str(error), "is it running, and is the key right?")]
     finally:
         await connection.close()
@@ -42,7 +49,11 @@ async def _probe(runtime: Runtime, name: str, connection: Connection) -> list[Di
     return wrong
 
 
-def _diagnostic(runtime: Runtime, code: str, path: Path, message: str, hint: str) -> Diagnostic:
+def _diagnostic(
+    runtime: Runtime, code: str, path: Path, message: str, hint: str, severity: Severity = "error"
+) -> Diagnostic:
     places = runtime.generation.reading.loaded.places
     path = places.written(path)
-    return Diagnostic(code, message, places.value(path), hint=hint, path=path_text(path), length=places.length(path))
+    return Diagnostic(
+        code, message, places.value(path), severity, hint=hint, path=path_text(path), length=places.length(path)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,8 @@ class Caller:
     request_context: Any = field(default_factory=dict)
     base_url: str = ""
     """Where ChatKit requests are posted, as an absolute URL; empty without HTTP."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The request's headers that MCP servers are given, by their names in lower case."""
 
 
 def parse_request(body: bytes | str | bytearray) -> ChatKitReq:

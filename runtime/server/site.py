@@ -26,7 +26,7 @@ from runtime.server.options import component_options
 from runtime.server.request import Caller
 from runtime.server.respond import EventStreamResponse, check_media_type, read_body
 from runtime.server.uploads import Uploads
-from runtime.server.visitor import error_response, locale_of, request_id_of, user_of
+from runtime.server.visitor import error_response, forwarded_headers, locale_of, request_id_of, user_of
 
 if TYPE_CHECKING:
     from runtime.live import Lease
@@ -118,6 +118,7 @@ class Site:
                 request_id=request_id_of(request),
                 request_context=await snapshot.request_context(request),
                 base_url=base_url_of(request, self.path),
+                headers=forwarded_headers(request, snapshot.config),
             )
 
         try:

@@ -40,6 +40,7 @@ from chatkit.types import (
 )
 
 from runtime.assemble.context import RuntimeContext
+from runtime.server.hosted_calls import output_of, told_call
 from runtime.server.wire import Event, TextDelta
 from runtime.stores.ids import new_id
 from runtime.stores.store import ModelItem
@@ -129,17 +130,17 @@ class RunEvents:
         raw = item.raw_item
         if item.type == "tool_call_item" and getattr(raw, "type", None) == "function_call":
             # Without its id: the id would oblige us to send the reasoning that led to the call as well.
-            call = {"type": "function_call", "call_id": raw.call_id, "name": raw.name, "arguments": raw.arguments}
+            self._tell({"type": "function_call", "call_id": raw.call_id, "name": raw.name, "arguments": raw.arguments})
         elif item.type == "tool_call_output_item" and raw.get("type") == "function_call_output":
-            call = {"type": "function_call_output", "call_id": raw["call_id"], "output": raw["output"]}
-        else:
-            return
+            self._tell({"type": "function_call_output", "call_id": raw["call_id"], "output": raw["output"]})
+
+    def _tell(self, *items: dict[str, Any]) -> None:
         self.calls.append(
             ModelItem(
                 id=new_id("call"),
                 thread_id=self.thread_id,
                 created_at=datetime.now(UTC),
-                content={"model_items": [call]},
+                content={"model_items": [*items]},
             )
         )
 
@@ -225,6 +226,10 @@ class RunEvents:
             # The next message may come under the same id, and without an `added` of its own.
             del self._ids[item.id]
             return [*cited, ThreadItemDoneEvent(item=done)]
+        if item.type == "mcp_call":
+            # Here, and not with the run's own items: those come once the whole response is there, behind what it says.
+            self._tell(*told_call(item.id, item.model_dump(), output_of(item)))
+            return []
         image = self.context.generated_image_item
         if item.type == "image_generation_call" and item.result and image is not None:
             url = await self.converter.base64_image_to_url(image_id=item.id, base64_image=item.result)

@@ -33,6 +33,7 @@ from chatkit.types import (
 
 from runtime.assemble.context import Outbox, Surroundings, new_context, scope_of
 from runtime.assemble.entrance import Starter
+from runtime.assemble.forwarding import HEADERS
 from runtime.assemble.guardrails import NO_GUARDS, Tripped, enforce
 from runtime.assemble.metering import METER, METERED, Meter, UsedUp
 from runtime.assemble.snapshot import Snapshot
@@ -166,6 +167,7 @@ class Turn:
         """Produce, store and send every event; an error becomes an event of its own."""
         self._running = True
         METER.set(self.meter)
+        HEADERS.set(self.caller.headers)
         limit_s = self.snapshot.config.limits.turn
         timer = None if limit_s is None else asyncio.get_running_loop().call_later(limit_s, self._take_too_long)
         try:
@@ -344,6 +346,7 @@ class Turn:
         self._active = active_in(items)
         start = self.snapshot.entrance.start(pending.starter, chosen_in(items), first=False)
         agent, state = await load_state(self.snapshot, self.context, pending, start.agent)
+        self.recorder.keep_calls(pending.refusals(self.plan.thread.id))
         limit = self.snapshot.config.agents[pending.starter].max_turns or DEFAULT_MAX_TURNS
         images = ResponseStreamConverter(partial_images=self.snapshot.partial_images)
         run_config = self.snapshot.run_config

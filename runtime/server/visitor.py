@@ -6,6 +6,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from runtime.assemble.context import User
+from runtime.config.model import Config
+from runtime.config.model.mcp import HttpMcpServer
 from runtime.errors import RequestError
 from runtime.server.request import LOCAL_USER
 from runtime.stores.ids import new_id
@@ -37,6 +39,14 @@ def locale_of(request: Request) -> str:
     """The first language of the Accept-Language header, `en` where there is none."""
     first = request.headers.get("accept-language", "").split(",")[0].split(";")[0].strip()
     return first if first and first != "*" else "en"
+
+
+def forwarded_headers(request: Request, config: Config) -> dict[str, str]:
+    """The headers that some MCP server is to be given, by their names in lower case; no others are kept."""
+    servers = (server for server in config.mcp.values() if isinstance(server, HttpMcpServer))
+    names = {name.lower() for server in servers for name in server.forward_headers}
+    # A header that came twice is passed on as both: no one but the server can say which is meant.
+    return {name: ", ".join(request.headers.getlist(name)) for name in names if name in request.headers}
 
 
 def request_id_of(request: Request) -> str:

@@ -9,7 +9,13 @@ from typing import Any
 _LONGEST_ID = 64
 _LONGEST_CHAT_ID = 40
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_ID_STARTS = {"message": "msg", "function_call": "fc", "reasoning": "rs"}
+_ID_STARTS = {
+    "message": "msg",
+    "function_call": "fc",
+    "reasoning": "rs",
+    "mcp_call": "mcp",
+    "mcp_approval_request": "mcpr",
+}
 _ITEM_TYPES = (
     "message",
     "function_call",
@@ -79,6 +85,8 @@ def check_responses(body: Mapping[str, Any]) -> None:
         _check_item(item, f"input[{index}]")
     _check_ids(items)
     _check_calls(items)
+    _check_approvals(items)
+    _check_hosted_servers(body.get("tools") or [])
     _check_reasoning(items)
 
 
@@ -184,6 +192,32 @@ def _check_calls(items: Sequence[Mapping[str, Any]]) -> None:
                 raise Refusal(f"No tool output found for function call {item['call_id']}.", "input")
         if item.get("type") == "function_call_output" and item["call_id"] not in calls:
             raise Refusal(f"No tool call found for function call output with call_id {item['call_id']}.", "input")
+
+
+def _check_approvals(items: Sequence[Mapping[str, Any]]) -> None:
+    asked: set[str] = set()
+    for item in items:
+        if item.get("type") == "mcp_approval_request":
+            asked.add(item["id"])
+        if item.get("type") == "mcp_approval_response" and item["approval_request_id"] not in asked:
+            raise Refusal(
+                f"Approval response for '{item['approval_request_id']}' does not match any approval request.", "input"
+            )
+
+
+def _check_hosted_servers(tools: Sequence[Mapping[str, Any]]) -> None:
+    seen: set[str] = set()
+    for index, tool in enumerate(tools):
+        if tool.get("type") != "mcp":
+            continue
+        path = f"tools[{index}]"
+        if not tool.get("server_label"):
+            raise Refusal(f"Missing required parameter: '{path}.server_label'.", f"{path}.server_label")
+        if len([field for field in ("server_url", "connector_id", "tunnel_id") if tool.get(field)]) != 1:
+            raise Refusal("Exactly one of 'server_url', 'connector_id' or 'tunnel_id' must be provided.", path)
+        if tool["server_label"] in seen:
+            raise Refusal(f"Duplicate MCP server label '{tool['server_label']}'.", path)
+        seen.add(tool["server_label"])
 
 
 def _check_reasoning(items: Sequence[Mapping[str, Any]]) -> None:

@@ -153,7 +153,7 @@ CUTS = [
         {},
         id="full-lines",
     ),
-    pytest.param(FULL, range(0, FULL.stat().st_size, EVERY_BYTES), {"chat": 1}, {}, id="full-bytes"),
+    pytest.param(FULL, range(0, FULL.stat().st_size, EVERY_BYTES), {"chat": 2}, {}, id="full-bytes"),
 ]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
 
 
 def make_server(calls: list[Any] | None = None) -> MCPServer:
@@ -30,6 +31,14 @@ def make_server(calls: list[Any] | None = None) -> MCPServer:
     def burn_book(title: str) -> str:
         """Never do this."""
         raise RuntimeError("books are not burnt")
+
+    @server.tool()
+    async def who_asks(ctx: Context) -> str:  # type: ignore[type-arg]
+        """Say by which headers the caller is known."""
+        headers = ctx.headers or {}
+        told = {name: headers.get(name) for name in ("authorization", "x-tenant", "x-app")}
+        noted.append(("who_asks", told))
+        return json.dumps(told)
 
     @server.tool()
     def leave() -> str:

@@ -56,7 +56,7 @@ async def test_the_tools_of_a_program_are_offered_and_called(chat: MakeChat) -> 
     client = await chat(_config(_stdio()))
     client.player.replies = [[call("find_book", title="Momo")], "Found."]
     assert (await client.say("find Momo")).said == ["Found."]
-    assert client.player.asked[0].tools == ["find_book", "lend_book", "burn_book", "leave"]
+    assert client.player.asked[0].tools == ["find_book", "lend_book", "burn_book", "who_asks", "leave"]
     assert "Momo is on shelf 7 of Oslo" in str(client.player.asked[1].input[-1]["output"])
 
 

@@ -6,6 +6,8 @@ from runtime.testing.openai_rules import Refusal, check_chat, check_responses
 
 USER = {"role": "user", "content": "hi"}
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "t", "arguments": "{}"}
+ASKED = {"type": "mcp_approval_request", "id": "mcpr_1", "server_label": "s", "name": "t", "arguments": "{}"}
+ALLOWED = {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}
 OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": "x"}
 REASONING = {"type": "reasoning", "id": "rs_1", "summary": []}
 ASKS = {"role": "assistant", "content": None, "tool_calls": [{"id": "call_1", "type": "function"}]}
@@ -32,6 +34,7 @@ def chat(*messages: Any, **body: Any) -> None:
         [message("user", "input_text"), message("assistant", "output_text"), USER],
         [message("user", "input_image"), message("user", "input_file"), message("developer", "input_text")],
         [USER, CALL, OUTPUT],
+        [USER, ASKED, ALLOWED],
         [USER, REASONING, CALL, OUTPUT, message("assistant", "output_text", id="msg_1")],
         [USER, CALL, {**CALL, "id": "fc_2", "call_id": "call_2"}, OUTPUT, {**OUTPUT, "call_id": "call_2"}],
     ],
@@ -45,6 +48,9 @@ def test_a_whole_history_is_accepted(items: list[Any]) -> None:
     [
         ([USER, CALL], "No tool output found for function call call_1."),
         ([USER, OUTPUT], "No tool call found for function call output with call_id call_1."),
+        ([USER, ALLOWED], "Approval response for 'mcpr_1' does not match any approval request."),
+        ([USER, ALLOWED, ASKED], "does not match any approval request."),
+        ([USER, {**ASKED, "id": "req_1"}], "Expected an ID that begins with 'mcpr'."),
         ([USER, OUTPUT, CALL], "No tool call found for function call output with call_id call_1."),
         ([message("user", "output_text")], "Invalid value: 'output_text'. Supported values are: 'input_text', "),
         ([message("user", "text")], "Invalid value: 'text'. Supported values are: "),
@@ -139,3 +145,22 @@ def test_a_tool_that_openai_refuses_is_refused_on_both_apis(function: dict[str, 
 
 def test_a_strict_tool_with_a_strict_schema_is_accepted() -> None:
     assert responses(USER, tools=[{"type": "function", "name": "a", "strict": True, "parameters": STRICT}]) is None
+
+
+SERVER = {"type": "mcp", "server_label": "s", "server_url": "https://mcp.example.com"}
+
+
+@pytest.mark.parametrize(
+    ("tools", "text"),
+    [
+        ([{**SERVER, "server_label": ""}], "Missing required parameter: 'tools[0].server_label'."),
+        ([{"type": "mcp", "server_label": "s"}], "Exactly one of 'server_url'"),
+        ([{**SERVER, "connector_id": "connector_gmail"}], "Exactly one of 'server_url'"),
+        ([SERVER, SERVER], "Duplicate MCP server label 's'."),
+    ],
+)
+def test_a_hosted_server_that_can_not_be_used_is_refused(tools: list[Any], text: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        responses(USER, tools=tools)
+    assert text in caught.value.message
+    assert responses(USER, tools=[SERVER, {**SERVER, "server_label": "t"}]) is None

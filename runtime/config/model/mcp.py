@@ -48,6 +48,8 @@ class HttpMcpServer(_McpServer):
     """Its address."""
     headers: dict[str, Secret] = {}
     """HTTP headers sent with every request."""
+    forward_headers: list[str] = []
+    """Headers of the user's own request that are passed on to the server, in place of those in `headers`."""
     transport: Literal["http", "sse"] = "http"
     """`http` is Streamable HTTP; `sse` is the older transport."""
 

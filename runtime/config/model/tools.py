@@ -161,9 +161,21 @@ class OpenApiTool(_Tool):
     """How much of an answer the model gets at most."""
 
 
+Connector = Literal[
+    "connector_dropbox",
+    "connector_gmail",
+    "connector_googlecalendar",
+    "connector_googledrive",
+    "connector_microsoftteams",
+    "connector_outlookcalendar",
+    "connector_outlookemail",
+    "connector_sharepoint",
+]
+
+
 class _Hosted(Section):
     description: str | None = None
-    """A note for readers of the file; hosted tools describe themselves to the model."""
+    """A note for readers of the file; of an MCP server, a note for the model as well."""
 
 
 class WebSearch(_Hosted):
@@ -238,7 +250,30 @@ class ImageGeneration(_Hosted):
     """The file format."""
 
 
-HostedTool = Annotated[WebSearch | FileSearch | CodeInterpreter | ImageGeneration, Field(discriminator="hosted")]
+class HostedMcp(_Hosted):
+    """An MCP server that OpenAI connects to and calls: its address, or one of OpenAI's connectors."""
+
+    hosted: Literal["mcp"]
+    """Which hosted tool."""
+    label: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")
+    """The server's name for the model and on the cards that ask for approval; one of its own among an agent's tools."""
+    url: Secret | None = Field(None, pattern=r"^(https?://.+|\$\{.+)$")
+    """The server's address, which OpenAI must be able to reach."""
+    connector: Connector | None = None
+    """One of OpenAI's connectors, in place of `url`; it needs an `authorization`."""
+    authorization: Secret | None = None
+    """An OAuth access token for the server or the connector; none where it is empty."""
+    headers: dict[str, Secret] = {}
+    """HTTP headers that OpenAI sends to the server."""
+    tools: list[str] | None = None
+    """The tools that are let in; all of them when left out."""
+    needs_approval: bool | list[str] = True
+    """Whether the user is asked before a call: true for all tools, or the names of some of `tools`."""
+
+
+HostedTool = Annotated[
+    WebSearch | FileSearch | CodeInterpreter | ImageGeneration | HostedMcp, Field(discriminator="hosted")
+]
 
 Tool = Annotated[
     Annotated[PythonTool, Tag("python")]
