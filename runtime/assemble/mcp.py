@@ -22,7 +22,9 @@ from agents.mcp import MCPServer, MCPServerSse, MCPServerStdio, MCPServerStreama
 from mcp.types import CallToolResult
 from mcp.types import Tool as McpTool
 
+from runtime.assemble.code import ProjectCode
 from runtime.assemble.forwarding import Forwarding, Link, Values, betrays, merged
+from runtime.assemble.problems import BuildError, Problems
 from runtime.config.model import Config
 from runtime.config.model import mcp as declared
 from runtime.config.servers import servers_of
@@ -218,11 +220,17 @@ class Servers:
     def views(self, agent: str) -> list[MCPServer]:
         """What an agent sees, in the order in which it names the servers."""
         used = servers_of(self.config, self.config.agents[agent])
-        return [ServerView(self.connections[name], self.config.mcp[name], tools) for name, tools in used.items()]
+        return [
+            ServerView(self.connections[name], self.config.mcp[name], tools)
+            for name, tools in used.items()
+            if name in self.connections
+        ]
 
 
-def build_servers(config: Config, root: Path, environ: Mapping[str, str], share: Share) -> Servers:
-    """Take the connections of the servers that some agent uses; nothing connects yet."""
+def build_servers(
+    config: Config, root: Path, environ: Mapping[str, str], share: Share, code: ProjectCode, found: Problems
+) -> Servers:
+    """Take the connections of the servers that some agent uses; nothing connects yet, what is wrong is in `found`."""
     used: set[str] = set()
     for agent in config.agents.values():
         used |= servers_of(config, agent).keys()
@@ -231,11 +239,20 @@ def build_servers(config: Config, root: Path, environ: Mapping[str, str], share:
         entry = config.mcp[name]
         # What the agents see of it may change without the connection.
         identity = entry.model_dump_json(exclude={"tools", "exclude", "prefix", "needs_approval", "structured"})
-        connections[name] = share.get(("mcp", name, identity), partial(_link, name, entry, root, environ), _close)
+        key: tuple[object, ...] = ("mcp", name, identity)
+        if isinstance(entry, declared.PythonMcpServer):
+            with found.at("A301", "mcp", name, "python"):
+                own = _own(name, entry, code.resolve(entry.python))
+                connections[name] = share.get((*key, code), own, _close)
+            continue
+        connections[name] = share.get(key, partial(_link, name, entry, root, environ), _close)
     return Servers(config, connections)
 
 
-def _link(name: str, entry: declared.McpServer, root: Path, environ: Mapping[str, str]) -> Link:
+_Declared = declared.StdioMcpServer | declared.HttpMcpServer
+
+
+def _link(name: str, entry: _Declared, root: Path, environ: Mapping[str, str]) -> Link:
     def connection(values: Values = ()) -> Connection:
         return Connection(name, _maker(name, entry, root, environ, values), entry.connect_timeout, values)
 
@@ -244,12 +261,26 @@ def _link(name: str, entry: declared.McpServer, root: Path, environ: Mapping[str
     return connection()
 
 
+def _own(name: str, entry: declared.PythonMcpServer, value: Any) -> Callable[[], Link]:
+    if not isinstance(value, MCPServer) and not callable(value):
+        hint = "give an agents.mcp.MCPServer, or what makes one"
+        raise BuildError(f"{entry.python!r} is {type(value).__name__}", hint, code="A324")
+
+    def make() -> MCPServer:
+        server = value if isinstance(value, MCPServer) else value(**entry.with_)
+        if not isinstance(server, MCPServer):
+            raise TypeError(f"{entry.python!r} gave {type(server).__name__}, not an agents.mcp.MCPServer")
+        return server
+
+    return lambda: Connection(name, make, entry.connect_timeout)
+
+
 async def _close(link: Link) -> None:
     await link.close()
 
 
 def _maker(
-    name: str, entry: declared.McpServer, root: Path, environ: Mapping[str, str], values: Values
+    name: str, entry: _Declared, root: Path, environ: Mapping[str, str], values: Values
 ) -> Callable[[], MCPServer]:
     options: dict[str, Any] = {
         "name": name,

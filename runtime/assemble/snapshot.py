@@ -117,7 +117,7 @@ def build(
     outputs = build_outputs(config, code, widgets.get, found)
     for key, output in outputs.items():
         shells.agents[key].output_type = output.shape
-    servers = build_servers(config, root, environ, share)
+    servers = build_servers(config, root, environ, share, code, found)
     shells.fill(files, code, models, tools, guards, servers, found)
     objects, kept = Objects(code, found), Kept(code, share, found)
     snapshot = Snapshot(

@@ -10,7 +10,7 @@ from runtime.check.verdicts import Verdicts
 from runtime.diagnostics import Severity
 from runtime.static.calls import count_words, refusal
 from runtime.static.classes import derives, is_callable, parameters_of
-from runtime.static.symbols import CONTEXTS, CONVERTERS, MODELS, ROUTERS, STORES
+from runtime.static.symbols import CONTEXTS, CONVERTERS, MCP_SERVERS, MODELS, ROUTERS, STORES
 from runtime.static.things import Thing
 
 Check = Callable[[Verdicts, Use, Thing], None]
@@ -155,6 +155,10 @@ def _check_model(verdicts: Verdicts, use: Use, thing: Thing) -> None:
     _check_made(verdicts, use, thing, "an agents.Model", MODELS)
 
 
+def _check_mcp(verdicts: Verdicts, use: Use, thing: Thing) -> None:
+    _check_made(verdicts, use, thing, "an agents.mcp.MCPServer", MCP_SERVERS)
+
+
 def _check_made(verdicts: Verdicts, use: Use, thing: Thing, wanted: str, roots: frozenset[str]) -> None:
     """An object of these classes, or what makes one when it is called with the arguments of `with`."""
     is_one, can_call = derives(verdicts.things, thing, roots), is_callable(verdicts.things, thing)
@@ -173,6 +177,7 @@ _CHECKS: Mapping[Role, Check] = {
     "factory": check_factory,
     "action": _check_action,
     "widget": _check_widget,
+    "mcp": _check_mcp,
     "title": _check_title,
     "summary": _check_summary,
     "context": _check_context,

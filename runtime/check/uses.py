@@ -15,6 +15,7 @@ from runtime.config.model.approvals import Approval
 from runtime.config.model.chat import PythonSummary, PythonTitle
 from runtime.config.model.entry import PythonEntry
 from runtime.config.model.guardrails import PythonGuardrail
+from runtime.config.model.mcp import PythonMcpServer
 from runtime.config.model.models import PythonModel
 from runtime.config.model.server import PythonStore
 from runtime.config.model.tools import EnabledBy, FactoryTool, PythonTool
@@ -31,6 +32,7 @@ Callable = Literal[
     "widget",
     "action",
     "model",
+    "mcp",
     "title",
     "summary",
     "context",
@@ -86,6 +88,10 @@ def uses_of(subject: Subject) -> list[Use]:
 def _all(config: Config) -> Iterator[Use]:
     yield from _tools(config)
     yield from _models(config)
+    for name, server in config.mcp.items():
+        if isinstance(server, PythonMcpServer):
+            at: Path = ("mcp", name)
+            yield Use(server.python, (*at, "python"), "mcp", server.with_, (*at, "with"))
     for name, widget in config.widgets.items():
         if isinstance(widget, PythonWidget):
             yield Use(widget.python, ("widgets", name, "python"), "widget")

@@ -244,6 +244,7 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
         "env": [{"TOKEN": "${TOKEN}"}],
         "cwd": ["servers"],
     },
+    "PythonMcpServer": {"python": ["app.mcp:connect"], "with": [{"region": "eu"}]},
     "HttpMcpServer": {
         "url": ["https://mcp.example.com/mcp"],
         "headers": [{"Authorization": "Bearer ${MCP_TOKEN}"}],

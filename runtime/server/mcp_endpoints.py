@@ -34,7 +34,7 @@ async def _probe(runtime: Runtime, name: str, connection: Link) -> list[Diagnost
             # It may be there, and want to know who asks.
             hint = "it was asked without the headers that users bring"
             return [_diagnostic(runtime, "A631", ("mcp", name, "url"), str(error), hint, "warning")]
-        key = "url" if hasattr(entry, "url") else "command"
+        key = next(key for key in ("url", "command", "python") if hasattr(entry, key))
         return [_diagnostic(runtime, "A631", ("mcp", name, key), str(error), "is it running, and is the key right?")]
     finally:
         await connection.close()

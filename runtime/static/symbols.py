@@ -10,6 +10,7 @@ CONTEXTS = frozenset({"chatkit.agents.AgentContext", "runtime.RuntimeContext"})
 CONVERTERS = frozenset({"chatkit.agents.ThreadItemConverter"})
 STORES = frozenset({"chatkit.store.Store"})
 MODELS = frozenset({"agents.Model"})
+MCP_SERVERS = frozenset(f"agents.mcp.MCPServer{kind}" for kind in ("", "Stdio", "Sse", "StreamableHttp"))
 ROUTERS = frozenset({"fastapi.APIRouter"})
 WRAPPERS = frozenset({"agents.RunContextWrapper", "agents.ToolContext"})
 KEEPS_CLASS = frozenset(
@@ -28,7 +29,7 @@ NO_INIT = frozenset({BUILTINS + "object", "abc.ABC", "typing.Generic"}) | CONVER
 PYDANTIC = CONTEXTS | {"pydantic.BaseModel"}
 """Classes that are made with keywords alone, and whose objects can't be called."""
 AGENT = "agents.Agent"
-_SDK = CONTEXTS | CONVERTERS | STORES | MODELS | ROUTERS | {AGENT}
+_SDK = CONTEXTS | CONVERTERS | STORES | MODELS | MCP_SERVERS | ROUTERS | {AGENT}
 
 # Where each may be imported from, besides the place that names it.
 _ALIASES = {

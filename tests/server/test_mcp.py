@@ -14,6 +14,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from runtime.assemble import mcp
+from runtime.errors import ConfigError
 from runtime.server.connect import try_connections
 from tests.examples.serving import serving
 from tests.server.conftest import Chat, MakeChat
@@ -190,3 +191,42 @@ async def test_nothing_stays_behind_when_the_server_closes(chat: MakeChat, tmp_p
     [pid] = started.read_text().split()
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid), 0)
+
+
+OWN = """
+import sys
+from agents.mcp import MCPServerStdio
+
+made = []
+
+def connect(branch):
+    made.append(branch)
+    return MCPServerStdio({"command": sys.executable, "args": [PROGRAM], "env": {"BRANCH": branch}})
+
+def nothing():
+    return "no server"
+
+number = 7
+"""
+
+
+async def test_python_may_make_the_server(chat: MakeChat) -> None:
+    code = OWN.replace("PROGRAM", repr(PROGRAM))
+    server = {"python": "app.mcp:connect", "with": {"branch": "Bergen"}, "exclude": ["burn_book"]}
+    client = await chat(_config(server), app__mcp_py=code)
+    client.player.replies = [[call("find_book", title="Momo")], "Found."]
+    assert (await client.say("find Momo")).said == ["Found."]
+    assert "burn_book" not in client.player.asked[0].tools
+    assert "Momo is on shelf 7 of Bergen" in str(client.player.asked[1].input[-1]["output"])
+    await client.runtime.close()
+
+
+async def test_python_that_makes_no_server_is_left_out_and_what_can_make_none_is_refused(
+    chat: MakeChat, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await chat(_config({"python": "app.mcp:nothing"}), app__mcp_py=OWN)
+    assert (await client.say("hello")).said == ["Fine."]
+    assert "gave str, not an agents.mcp.MCPServer" in caplog.text
+    with pytest.raises(ConfigError, match="is int") as caught:
+        await chat(_config({"python": "app.mcp:number"}), name="other", app__mcp_py=OWN)
+    assert [found.path for found in caught.value.diagnostics] == ["mcp.library.python"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
-from runtime.config.model.types import PositiveDuration, Secret, Section, by_key
+from runtime.config.model.types import ImportPath, PositiveDuration, Secret, Section, by_key
 
 
 class _McpServer(Section):
@@ -54,6 +54,18 @@ class HttpMcpServer(_McpServer):
     """`http` is Streamable HTTP; `sse` is the older transport."""
 
 
+class PythonMcpServer(_McpServer):
+    """A server as Python makes it: with an authorization, a client or a transport of your own."""
+
+    python: ImportPath
+    """An `agents.mcp.MCPServer`, or a class or function that makes one; it is called anew for each connection."""
+    with_: dict[str, Any] = Field({}, alias="with")
+    """Keyword arguments for the class or function."""
+
+
 McpServer = Annotated[
-    Annotated[StdioMcpServer, Tag("command")] | Annotated[HttpMcpServer, Tag("url")], by_key("command", "url")
+    Annotated[StdioMcpServer, Tag("command")]
+    | Annotated[HttpMcpServer, Tag("url")]
+    | Annotated[PythonMcpServer, Tag("python")],
+    by_key("command", "url", "python"),
 ]
