@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from runtime.server.app import create_app
 from runtime.server.runtime import Runtime
 from tests.server.bare import BareServer, bare_app
+from tests.server.over_http import WANTED, OverHttp
 from tests.server.playing import Player, on_stage
 from tests.server.talking import Client
 
@@ -88,7 +89,8 @@ async def chat(tmp_path: Path, player: Player) -> AsyncIterator[MakeChat]:
             app = create_app(folder, environ=environ or {})
             await stack.enter_async_context(app.router.lifespan_context(app))
             path = app.state.runtime.config.server.path
-            return Chat(app=app, path=path, runtime=app.state.runtime, player=player, folder=folder)
+            reached: Any = OverHttp(app, stack) if WANTED else app
+            return Chat(app=reached, path=path, runtime=app.state.runtime, player=player, folder=folder)
 
         yield make
     for module in set(sys.modules) - modules:

@@ -206,6 +206,7 @@ async def test_a_page_of_another_site_and_a_proxy_are_not_this_machine(chat: Mak
     assert client.runtime.generation.number == 1
 
 
+@pytest.mark.in_process
 async def test_another_machine_may_nothing_where_no_token_is_declared(chat: MakeChat) -> None:
     client = _from(await chat(), "203.0.113.7")
     for given in ({}, {"authorization": "Bearer "}, {"authorization": "Bearer None"}):
@@ -213,6 +214,7 @@ async def test_another_machine_may_nothing_where_no_token_is_declared(chat: Make
         assert (answer.status, answer.error["code"]) == (403, "forbidden")
 
 
+@pytest.mark.in_process
 async def test_the_token_opens_the_routes_from_anywhere_and_another_one_does_not(chat: MakeChat) -> None:
     client = _from(await chat({"admin": {"token": "first"}}), "203.0.113.7")
     elsewhere = {"host": "chat.example.com", "x-forwarded-for": "203.0.113.7"}
@@ -231,6 +233,7 @@ async def test_a_token_may_hold_any_letter(chat: MakeChat) -> None:
         assert (await client.get("/-/config", {"authorization": f"Bearer {given}"})).status == status
 
 
+@pytest.mark.in_process
 @pytest.mark.parametrize("declared", ["${ADMIN_TOKEN:-}", "", None])
 async def test_an_empty_token_grants_nothing(chat: MakeChat, declared: str | None) -> None:
     client = await chat({"admin": {"token": declared}})
@@ -395,6 +398,7 @@ async def test_a_quiet_time_is_filled_with_pings(chat: MakeChat, monkeypatch: py
     await listening.end()
 
 
+@pytest.mark.in_process
 async def test_a_listener_who_goes_away_leaves_nothing_behind(chat: MakeChat) -> None:
     client = await chat()
     reloader, enders = client.runtime.reloader, client.runtime.at_drain
@@ -408,6 +412,7 @@ async def test_a_listener_who_goes_away_leaves_nothing_behind(chat: MakeChat) ->
     await reloaded(client, {"chat": {"greeting": "two"}})
 
 
+@pytest.mark.in_process
 async def test_a_listener_who_stops_reading_misses_the_oldest_and_harms_nobody(
     chat: MakeChat, monkeypatch: pytest.MonkeyPatch
 ) -> None:

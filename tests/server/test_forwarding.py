@@ -235,6 +235,7 @@ async def test_a_connection_that_nobody_uses_is_closed(
     assert len(_links(client)) == 0
 
 
+@pytest.mark.in_process
 async def test_the_values_are_in_no_log_and_no_error(
     chat: MakeChat, watched: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:

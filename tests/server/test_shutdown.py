@@ -269,6 +269,7 @@ async def test_a_plain_tool_that_hangs_does_not_hold_up_the_end(chat: MakeChat) 
         signals.free.set()
 
 
+@pytest.mark.in_process
 async def test_a_tool_that_refuses_to_be_cancelled_is_not_waited_for_for_ever(
     chat: MakeChat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
