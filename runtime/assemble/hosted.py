@@ -1,4 +1,4 @@
-"""Tools that run at OpenAI: declared options -> the SDK's tool objects."""
+"""Tools of OpenAI's own: those that run there, and those whose work the project itself carries out."""
 
 from __future__ import annotations
 
@@ -6,8 +6,20 @@ import hashlib
 import json
 from typing import Any
 
-from agents import CodeInterpreterTool, FileSearchTool, HostedMCPTool, ImageGenerationTool, Tool, WebSearchTool
+from agents import (
+    ApplyPatchTool,
+    CodeInterpreterTool,
+    FileSearchTool,
+    HostedMCPTool,
+    ImageGenerationTool,
+    ShellTool,
+    Tool,
+    WebSearchTool,
+)
+from agents.editor import ApplyPatchEditor
 
+from runtime.assemble.code import ProjectCode
+from runtime.assemble.problems import BuildError
 from runtime.config.model import tools as declared
 
 Hosted = (
@@ -33,6 +45,21 @@ def build_hosted(entry: Hosted) -> Tool:
             return ImageGenerationTool(tool_config=config)
         case declared.HostedMcp():
             return _mcp(entry)
+
+
+def build_trusted(entry: declared.ShellTool | declared.PatchTool, code: ProjectCode) -> Tool:
+    """Make the tool of what the project itself has written to run commands, or to change files. Raise BuildError."""
+    if isinstance(entry, declared.ShellTool):
+        run = code.resolve(entry.shell)
+        if not callable(run):
+            raise BuildError(f"{entry.shell!r} is {type(run).__name__}", "give a function of the request", code="A324")
+        return ShellTool(executor=run, needs_approval=entry.needs_approval)
+    value = code.resolve(entry.apply_patch)
+    editor = value() if isinstance(value, type) else value
+    if not isinstance(editor, ApplyPatchEditor):
+        hint = "it needs create_file, update_file and delete_file"
+        raise BuildError(f"{entry.apply_patch!r} is no agents.ApplyPatchEditor", hint, code="A324")
+    return ApplyPatchTool(editor=editor, needs_approval=entry.needs_approval)
 
 
 def _web_search(entry: declared.WebSearch) -> WebSearchTool:

@@ -19,7 +19,7 @@ from runtime.assemble.approvals import BuiltApproval, build_approval
 from runtime.assemble.asking import ASKED, Questions, Steps
 from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext, current_call_id, scope_of
-from runtime.assemble.hosted import Hosted, build_hosted
+from runtime.assemble.hosted import Hosted, build_hosted, build_trusted
 from runtime.assemble.problems import BuildError, Problems, refuse_coroutine
 from runtime.assemble.schemas import compile_schema
 from runtime.assemble.tool_errors import note_failure
@@ -130,6 +130,8 @@ class Tools:
                 return BuiltTool(_wrap(_ask_tool(name, entry), entry), stop=True)
             case declared.EffectTool():
                 tool = _effect_tool(name, entry)
+            case declared.ShellTool() | declared.PatchTool():
+                return BuiltTool(build_trusted(entry, self.code))
             case declared.ThreadTool():
                 tool = _thread_tool(name, entry)
             case declared.AgentTool():
@@ -202,8 +204,7 @@ def build_tools(config: Config, tools: Tools, found: Problems) -> None:
 
 def _kind_of(entry: declared.Tool) -> str:
     """The key that says which kind a tool is: where its mistakes are shown."""
-    kinds = ("python", "factory", "widget", "client", "effect", "thread", "ask", "agent", "openapi", "hosted")
-    return next(kind for kind in kinds if kind in type(entry).model_fields)
+    return next(kind for kind in declared.KINDS if kind in type(entry).model_fields)
 
 
 def _plain_function(function: Callable[..., Any], name: str | None) -> FunctionTool:

@@ -155,6 +155,15 @@ def _check_model(verdicts: Verdicts, use: Use, thing: Thing) -> None:
     _check_made(verdicts, use, thing, "an agents.Model", MODELS)
 
 
+def _check_shell(verdicts: Verdicts, use: Use, thing: Thing) -> None:
+    _check_called(verdicts, use, thing, "a function of the request", 1, "it is called as `run(request)`")
+
+
+def _check_editor(verdicts: Verdicts, use: Use, thing: Thing) -> None:
+    if thing.kind == "function":
+        verdicts.wrong_kind(use, thing, "an agents.ApplyPatchEditor, nor its class")
+
+
 def _check_mcp(verdicts: Verdicts, use: Use, thing: Thing) -> None:
     _check_made(verdicts, use, thing, "an agents.mcp.MCPServer", MCP_SERVERS)
 
@@ -178,6 +187,8 @@ _CHECKS: Mapping[Role, Check] = {
     "action": _check_action,
     "widget": _check_widget,
     "mcp": _check_mcp,
+    "shell": _check_shell,
+    "editor": _check_editor,
     "title": _check_title,
     "summary": _check_summary,
     "context": _check_context,

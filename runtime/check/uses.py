@@ -18,7 +18,7 @@ from runtime.config.model.guardrails import PythonGuardrail
 from runtime.config.model.mcp import PythonMcpServer
 from runtime.config.model.models import PythonModel
 from runtime.config.model.server import PythonStore
-from runtime.config.model.tools import EnabledBy, FactoryTool, PythonTool
+from runtime.config.model.tools import EnabledBy, FactoryTool, PatchTool, PythonTool, ShellTool
 from runtime.config.model.types import IMPORT_PATTERN
 from runtime.config.model.widgets import PythonWidget
 from runtime.config.named import model_uses
@@ -33,6 +33,8 @@ Callable = Literal[
     "action",
     "model",
     "mcp",
+    "shell",
+    "editor",
     "title",
     "summary",
     "context",
@@ -131,6 +133,10 @@ def _tools(config: Config) -> Iterator[Use]:
             yield Use(tool.python, (*at, "python"), "tool", tool.with_, (*at, "with"), name)
         elif isinstance(tool, FactoryTool):
             yield Use(tool.factory, (*at, "factory"), "factory", tool.with_, (*at, "with"), name)
+        elif isinstance(tool, ShellTool):
+            yield Use(tool.shell, (*at, "shell"), "shell")
+        elif isinstance(tool, PatchTool):
+            yield Use(tool.apply_patch, (*at, "apply_patch"), "editor")
         enabled = getattr(tool, "enabled_if", None)
         if isinstance(enabled, EnabledBy):
             yield Use(enabled.python, (*at, "enabled_if", "python"), "enabled")

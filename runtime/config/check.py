@@ -19,7 +19,7 @@ from runtime.config.model import Config
 from runtime.config.model.actions import WidgetAction
 from runtime.config.model.agents import Agent
 from runtime.config.model.models import LiteLLMModel, OpenAIModel
-from runtime.config.model.tools import AgentTool, WidgetTool
+from runtime.config.model.tools import AgentTool, PatchTool, ShellTool, WidgetTool
 from runtime.config.model.types import IMPORT_PATTERN, TOOL_NAME_PATTERN
 from runtime.config.named import model_uses
 from runtime.config.nothing import check_nothing
@@ -96,7 +96,8 @@ def _check_model(config: Config, agent: Agent, key: str, found: Findings) -> Non
 
 def _refuse_hosted(config: Config, agent: Agent, key: str, model: str, found: Findings) -> None:
     for index, name in enumerate(agent.tools):
-        if hasattr(config.tools.get(name), "hosted"):
+        tool = config.tools.get(name)
+        if hasattr(tool, "hosted") or isinstance(tool, ShellTool | PatchTool):
             message = f"the hosted tool {name!r} needs the Responses API, and the model {model!r} has none"
             found.report("A250", ("agents", key, "tools", index), message)
 

@@ -117,6 +117,8 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
     "EffectTool": {"effect": ["show_on_map"], "parameters": [_PLACE]},
     "AgentTool": {"agent": ["researcher"], "max_turns": [5]},
     "ThreadTool": {"reason": ["This case is closed. Thank you, {{ user.name }}."]},
+    "ShellTool": {"shell": ["app.shell:run"]},
+    "PatchTool": {"apply_patch": ["app.files:Editor"]},
     "OpenApiTool": {
         "openapi": ["specs/petstore.yaml"],
         "base_url": ["https://pets.example.com/v1"],

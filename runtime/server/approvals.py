@@ -127,7 +127,9 @@ def stop_for_approval(
         hosted = read_request(raw)
         how = snapshot.approvals.get(name, DEFAULT_APPROVAL) if hosted is None else DEFAULT_APPROVAL
         shown = name if hosted is None else f"{name} of {hosted['server_label']}"
-        title, text = _words(how, context, shown, raw.get("arguments") or "{}")
+        # Commands and patches are no arguments, and what the user most needs to see.
+        arguments = raw.get("arguments") or json.dumps(raw.get("action") or raw.get("operation") or {})
+        title, text = _words(how, context, shown, arguments)
         call = WaitingCall(
             call_id,
             name,

@@ -140,6 +140,24 @@ class AgentTool(_Tool):
     """How many model calls it may make."""
 
 
+class ShellTool(Section):
+    """Commands that the model wants to run, through Python of your own; nothing runs them unless you say how."""
+
+    shell: ImportPath
+    """An `agents.ShellExecutor`: a function of the request, sync or async, that runs the commands."""
+    needs_approval: bool = True
+    """Whether the user is asked before commands run."""
+
+
+class PatchTool(Section):
+    """Files that the model wants to change, through Python of your own; nothing changes them unless you say how."""
+
+    apply_patch: ImportPath
+    """An `agents.ApplyPatchEditor`, or its class."""
+    needs_approval: bool = True
+    """Whether the user is asked before a file is changed."""
+
+
 class OpenApiTool(_Tool):
     """The operations of an HTTP service that an OpenAPI document describes; each is a tool."""
 
@@ -275,6 +293,12 @@ HostedTool = Annotated[
     WebSearch | FileSearch | CodeInterpreter | ImageGeneration | HostedMcp, Field(discriminator="hosted")
 ]
 
+KINDS = (
+    *("factory", "widget", "client", "effect", "thread", "ask", "agent"),
+    *("shell", "apply_patch", "openapi", "hosted", "python"),
+)
+"""The keys of which one says which kind a tool is."""
+
 Tool = Annotated[
     Annotated[PythonTool, Tag("python")]
     | Annotated[FactoryTool, Tag("factory")]
@@ -284,9 +308,9 @@ Tool = Annotated[
     | Annotated[ThreadTool, Tag("thread")]
     | Annotated[AskTool, Tag("ask")]
     | Annotated[AgentTool, Tag("agent")]
+    | Annotated[ShellTool, Tag("shell")]
+    | Annotated[PatchTool, Tag("apply_patch")]
     | Annotated[OpenApiTool, Tag("openapi")]
     | Annotated[HostedTool, Tag("hosted")],
-    by_key(
-        "factory", "widget", "client", "effect", "thread", "ask", "agent", "openapi", "hosted", "python", short="python"
-    ),
+    by_key(*KINDS, short="python"),
 ]
