@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -18,8 +19,13 @@ HANDWRITTEN = "handwritten"
 
 
 class _Server(uvicorn.Server):
+    settle: Callable[[], None] | None = None
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if self.settle is not None:
+            # As `chatkit-runtime serve` does once it is ready.
+            self.settle()
         if self.started and sockets:
             print(sockets[0].getsockname()[1], flush=True)
 
@@ -34,7 +40,12 @@ def main(kind: str, project: str) -> None:
     config = uvicorn.Config(
         _load(kind, project), access_log=False, log_level="warning", backlog=2048, timeout_graceful_shutdown=1
     )
-    _Server(config).run(sockets=[listener])
+    server = _Server(config)
+    if kind != HANDWRITTEN:
+        from runtime.server.warm import settle
+
+        server.settle = settle
+    server.run(sockets=[listener])
 
 
 def _load(kind: str, project: str) -> Any:

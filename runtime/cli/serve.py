@@ -68,6 +68,7 @@ def serve_runtime(
     from runtime.reload import keep_current
     from runtime.server.app import build_app
     from runtime.server.loopback import LoopbackOnly
+    from runtime.server.warm import settle
 
     config = runtime.config
     # Bound after the project is built: its own mistakes are worth more than the news of a busy port.
@@ -75,6 +76,7 @@ def serve_runtime(
         url, base = url_of(listener, config.server.path), url_of(listener)
 
         def ready() -> None:
+            settle()
             print(summary(runtime.generation.reading.loaded, config))
             print(f"serving {url}", flush=True)
             if after:

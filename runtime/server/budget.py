@@ -51,6 +51,9 @@ async def keep(meter: Meter, store: OwnerStore, thread_id: str) -> None:
     if not meter.used:
         return
     used, meter.used = meter.used, {}
+    for model, usage in used.items():
+        sides = usage.input_tokens, usage.output_tokens
+        logger.info("thread %s used %d tokens of %s (%d in, %d out)", thread_id, usage.total, model, *sides)
     try:
         await store.backend.add_usage(store.owner, thread_id, today(), used)
     except Exception:
