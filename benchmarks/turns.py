@@ -26,7 +26,7 @@ from benchmarks.measure import (
     measure_reads,
     measure_turns,
 )
-from benchmarks.report import Rounds, as_document, print_table, summarise
+from benchmarks.report import Line, Rounds, as_document, print_table, summarise
 from benchmarks.rounds import Step, names, output_console, positive, run, take
 
 FIGURES = ("idle", "turns", "tool", "reads", "length")
@@ -68,7 +68,21 @@ async def _main(options: argparse.Namespace) -> int:
         counts = {"quick": options.quick, "turns": settings.turns, "rounds": settings.rounds}
         document = as_document(lines, counts, events_per_turn=events)
         options.json.write_text(json.dumps(document, indent=2) + "\n")
-    return 0
+    return 0 if options.gate is None else _pass(lines, options.gate)
+
+
+def _pass(lines: list[Line], most: float) -> int:
+    """Return 1, and say why, where a turn costs more than this share of the handwritten server's CPU."""
+    dear = [
+        f"{line.figure.case}, {server}: {ratio:.2f}"
+        for line in lines
+        if line.figure.name == "CPU per turn"
+        for server, ratio in line.ratios.items()
+        if ratio > most
+    ]
+    for words in dear:
+        print(f"error: the CPU of a turn is more than {most} of the handwritten server's: {words}", file=sys.stderr)
+    return 1 if dear else 0
 
 
 async def _warm_up(children: list[Child], settings: Settings) -> None:
@@ -125,6 +139,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--servers", type=names(SERVERS), default=SERVERS, help=f"of {','.join(SERVERS)}")
     parser.add_argument("--rounds", type=positive, help="rounds per figure (5)")
     parser.add_argument("--turns", type=positive, help="turns per figure, round and server (128)")
+    parser.add_argument(
+        "--gate", type=float, metavar="RATIO", help="exit with 1 where the CPU of a turn is above this ratio"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     return parser.parse_args(arguments)
 
