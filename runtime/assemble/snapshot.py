@@ -27,7 +27,6 @@ from runtime.assemble.objects import MixConverter, Objects, Widgets
 from runtime.assemble.openapi import build_operations
 from runtime.assemble.outputs import BuiltOutput, build_outputs
 from runtime.assemble.problems import Problem, Problems
-from runtime.assemble.summary import Summarise, build_summary
 from runtime.assemble.tags import BuiltTags, build_tags
 from runtime.assemble.title import WriteTitle, build_title
 from runtime.assemble.tool_guards import guard_tools
@@ -66,7 +65,6 @@ class Snapshot:
     routers: tuple[APIRouter, ...]
     own_store: Store[Any] | None
     write_title: WriteTitle | None
-    summarise: Summarise | None
     entrance: Entrance
     prefaces: Mapping[str, Template]
     errors: Mapping[str, Template]
@@ -136,7 +134,6 @@ def build(
         routers=objects.routers(config),
         own_store=kept.store(config),
         write_title=_title(config, models, code, found),
-        summarise=_summary(config, models, code, found),
         entrance=build_entrance(config, shells.agents, models, tools.built, code, found),
         prefaces={key: Template.parse(agent.preface) for key, agent in config.agents.items() if agent.preface},
         errors={kind: Template.parse(text) for kind, text in config.chat.errors if text},
@@ -162,12 +159,6 @@ def build(
 def _title(config: Config, models: Models, code: ProjectCode, found: Problems) -> WriteTitle | None:
     with found.at("A602", "chat", "title"):
         return build_title(config.chat.title, models, code)
-    return None
-
-
-def _summary(config: Config, models: Models, code: ProjectCode, found: Problems) -> Summarise | None:
-    with found.at("A602", "chat", "history", "summary"):
-        return build_summary(config.chat.history.summary, models, code)
     return None
 
 

@@ -48,11 +48,6 @@ def _check_title(verdicts: Verdicts, use: Use, thing: Thing) -> None:
     _check_called(verdicts, use, thing, "a function", 1, called, "warning")
 
 
-def _check_summary(verdicts: Verdicts, use: Use, thing: Thing) -> None:
-    called = "it is called as `summarise(earlier, said)`"
-    _check_called(verdicts, use, thing, "a function", 2, called, "warning")
-
-
 def _check_context(verdicts: Verdicts, use: Use, thing: Thing) -> None:
     _check_called(verdicts, use, thing, "a function of the request", 1, "it is called as `build(request)`")
 
@@ -190,7 +185,6 @@ _CHECKS: Mapping[Role, Check] = {
     "shell": _check_shell,
     "editor": _check_editor,
     "title": _check_title,
-    "summary": _check_summary,
     "context": _check_context,
     "entry": _check_entry,
     "tags": _check_tags,

@@ -116,7 +116,7 @@ CODES: dict[str, str] = {
     "A502": "the `.env` file can't be read",
     "A503": "a secret in plain text",
     "A601": "a model that can't be built",
-    "A602": "a title, a summary, or dictation, that can't be built",
+    "A602": "a title, or dictation, that can't be built",
     "A610": "a project that can't be built or opened, such as its store, or the lifespan of one of its routes",
     "A611": "a project whose build took too long, or ended its process",
     "A620": "a model's name that OpenAI does not know",

@@ -183,8 +183,6 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
     "WidgetAction": {"widget": ["weather"]},
     "StartPrompt": {"label": ["Weather"], "prompt": ["What's the weather in Oslo?"], "icon": ["sparkle"]},
     "History": {"items": [100], "tokens": [30000]},
-    "ModelSummary": {"instructions": ["Summarise the conversation in at most 100 words."]},
-    "PythonSummary": {"python": ["app.memory:summarise"]},
     "ModelTitle": {"model": ["default"], "instructions": ["Write a title of at most five words."]},
     "PythonTitle": {"python": ["app.titles:write"]},
     "Chat": {

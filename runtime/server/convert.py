@@ -34,9 +34,8 @@ from runtime.server.uploads import Uploads
 from runtime.stores.store import ModelItem
 
 UNANSWERED = "The call was not answered: the conversation went on without its result."
-CHARACTERS_PER_TOKEN = 4
+_CHARACTERS_PER_TOKEN = 4
 _IMAGE_TOKENS = 1_000
-_SUMMARY = "A summary of what was said earlier in this conversation:\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,24 +124,9 @@ async def to_model_input(
     converter: ThreadItemConverter, items: Sequence[ThreadItem], history: History
 ) -> list[TResponseInputItem]:
     """Convert a window of a thread, oldest first, into input that every model endpoint accepts."""
-    summary, items = take_summary(items)
     told = _as_called(without_left_out(items))
     window = _fit(_without_answered_calls(told, history.tool_results), history)
-    made = repair(await converter.to_agent_input(window))
-    return [cast(TResponseInputItem, {"role": "user", "content": f"{_SUMMARY}{summary}"}), *made] if summary else made
-
-
-def take_summary(items: Sequence[ThreadItem]) -> tuple[str, list[ThreadItem]]:
-    """The newest summary that a thread keeps, which may be empty, and the items that it does not tell of."""
-    summary, until = "", None
-    for item in items:
-        if isinstance(item, ModelItem) and "summary" in item.content:
-            summary, until = item.content["summary"]["text"], item.content["summary"]["until"]
-    if not summary:
-        return "", list(items)
-    rest = [item for item in items if not (isinstance(item, ModelItem) and "summary" in item.content)]
-    at = next((index for index, item in enumerate(rest) if item.id == until), -1)
-    return summary, rest[at + 1 :]
+    return repair(await converter.to_agent_input(window))
 
 
 def without_left_out(items: Sequence[ThreadItem]) -> list[ThreadItem]:
@@ -207,11 +191,11 @@ def _without_answered_calls(items: Sequence[ThreadItem], tool_results: bool) -> 
 
 def _fit(items: list[ThreadItem], history: History) -> list[ThreadItem]:
     """Keep the newest items within the budget; whole turns fall out, and the turn under way always stays."""
-    characters, count = history.tokens * CHARACTERS_PER_TOKEN, history.items
+    characters, count = history.tokens * _CHARACTERS_PER_TOKEN, history.items
     start, has_message = len(items), False
     for index in range(len(items) - 1, -1, -1):
         item = items[index]
-        characters -= size_of(item)
+        characters -= _size(item)
         count -= not isinstance(item, ModelItem)
         fits = characters >= 0 and count >= 0
         if has_message and not fits:
@@ -228,13 +212,12 @@ def _from_a_message(items: list[ThreadItem], start: int) -> list[ThreadItem]:
     return items[first:]
 
 
-def size_of(item: ThreadItem) -> int:
-    """Estimate how much of the model's input an item is, in characters."""
+def _size(item: ThreadItem) -> int:
     if isinstance(item, UserMessageItem | AssistantMessageItem):
         attached = len(item.attachments) if isinstance(item, UserMessageItem) else 0
-        return sum(len(part.text) for part in item.content) + attached * _IMAGE_TOKENS * CHARACTERS_PER_TOKEN
+        return sum(len(part.text) for part in item.content) + attached * _IMAGE_TOKENS * _CHARACTERS_PER_TOKEN
     if isinstance(item, GeneratedImageItem):
-        return _IMAGE_TOKENS * CHARACTERS_PER_TOKEN  # a data: URL says nothing about what an image costs
+        return _IMAGE_TOKENS * _CHARACTERS_PER_TOKEN  # a data: URL says nothing about what an image costs
     return len(item.model_dump_json(exclude={"id", "thread_id", "created_at"}))
 
 

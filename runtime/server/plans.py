@@ -57,7 +57,6 @@ from runtime.server.markers import dequeue
 from runtime.server.outdated import GOES_ON, OUTDATED_TOOL, OutdatedWidget, has_action, lost_tool
 from runtime.server.record import thread_response
 from runtime.server.request import Caller, check_message
-from runtime.server.summaries import standing
 from runtime.server.turn import Plan, Turn
 from runtime.server.uploads import Uploads
 from runtime.server.wire import Event
@@ -193,9 +192,7 @@ class Planner:
             raise RequestError(400, "wrong_item", f"item {item_id!r} is not a user message; only those can be retried")
         stale = await self._backend.item_ids_after(self._owner, thread.id, item_id)
         history = await self._history(thread.id, after_it=len(stale))
-        summaries = standing(history, stale)
-        stale = [gone for gone in stale if gone not in {summary.id for summary in summaries}]
-        kept = [*summaries, *(old for old in history if old.id not in {*stale, *(each.id for each in summaries)})]
+        kept = [old for old in history if old.id not in set(stale)]
         await self._remember(thread)
         return self._answer(thread, kept, stale=stale)
 

@@ -37,7 +37,6 @@ from runtime.assemble.forwarding import HEADERS
 from runtime.assemble.guardrails import NO_GUARDS, Tripped, enforce
 from runtime.assemble.metering import METER, METERED, Meter, UsedUp
 from runtime.assemble.snapshot import Snapshot
-from runtime.assemble.summary import Summarise
 from runtime.live import Lease
 from runtime.server import budget
 from runtime.server.approvals import PendingRun, load_state, stop_for_approval
@@ -49,7 +48,6 @@ from runtime.server.record import Recorder, to_the_end
 from runtime.server.request import Caller
 from runtime.server.stream import RunEvents
 from runtime.server.structured import Structured
-from runtime.server.summaries import renew
 from runtime.server.uploads import Uploads
 from runtime.server.wire import Channel, Event, TextDelta, frame
 from runtime.stores.facade import OwnerStore
@@ -120,7 +118,6 @@ class Turn:
         self._end_message: str | None = None
         self.meter = Meter()
         self._active: str | None = None
-        self._answered = False
 
     def start(self, tasks: Tasks) -> None:
         """Run in a task of its own; it is kept among `tasks` while it runs."""
@@ -153,14 +150,6 @@ class Turn:
         task = asyncio.create_task(work, name=f"{name} {self.plan.thread.id}")
         self._tasks[task] = self
         task.add_done_callback(self._tasks.pop)
-        return task
-
-    def _keep_beside(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Keep what may outlive the turn: somebody has to hold it, and to end it when the server closes."""
-        task = self._keep(work, name)
-        if self._lease is not None:
-            lease = self._lease.again()
-            task.add_done_callback(lambda _: lease.release())
         return task
 
     async def _run(self) -> None:
@@ -219,7 +208,11 @@ class Turn:
             # A task that is cancelled before its first step would never come to the end of its work.
             raise asyncio.CancelledError
         if self.plan.title_from is not None and self.snapshot.write_title is not None:
-            self._title = self._keep_beside(self._write_title(self.plan.title_from), "title")
+            # It may outlive the turn: somebody has to hold it, and to end it when the server closes.
+            self._title = self._keep(self._write_title(self.plan.title_from), "title")
+            if self._lease is not None:
+                lease = self._lease.again()
+                self._title.add_done_callback(lambda _: lease.release())
 
     async def _produce(self) -> None:
         put_soon, grow = self.channel.put_soon, self.recorder.grow
@@ -252,8 +245,6 @@ class Turn:
         await self._send_client_calls()
         for event in await self.recorder.thread_changes():
             self.channel.put(frame(event))
-        if self._answered and self.snapshot.summarise is not None:
-            self._keep_beside(self._summarise(self.snapshot.summarise), "summary")
         if self._title is not None:
             await asyncio.wait({self._title}, timeout=TITLE_WAIT_S)
 
@@ -280,21 +271,9 @@ class Turn:
         finally:
             await to_the_end(self._keep_usage(meter))
 
-    async def _summarise(self, summarise: Summarise) -> None:
-        meter, snapshot, thread_id = Meter(), self.snapshot, self.plan.thread.id
-        METER.set(meter)
-        try:
-            await renew(summarise, snapshot.converter, snapshot.config.chat.history, self._store, thread_id)
-        except Exception as error:
-            # What is in view stays in view: the next turn tries again.
-            logger.warning("no summary for thread %s: %s: %s", thread_id, type(error).__name__, error)
-        finally:
-            await to_the_end(self._keep_usage(meter))
-
     async def answer(self, items: Sequence[ThreadItem]) -> AsyncGenerator[Event, None]:
         """Let the agents answer a thread that holds these items, oldest first."""
         config = self.snapshot.config
-        self._answered = True
         await budget.allow(self.meter, config.limits.budgets, self._store, self.plan.thread.id)
         starter = await self._starter(items)
         models = getattr(starter.agent.model, "models", [starter.agent.model])

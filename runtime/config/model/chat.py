@@ -25,35 +25,6 @@ class StartPrompt(Section):
     """An icon of ChatKit, such as `sparkle`."""
 
 
-class ModelSummary(Entry):
-    """A summary from a model, of what the window leaves out."""
-
-    short_key: ClassVar[str] = "model"
-
-    model: str = Field(min_length=1, examples=["default"])
-    """A name of the `models` section, or a model's name at OpenAI."""
-    instructions: str = Field(
-        "Summarise this part of a conversation for the assistant who goes on with it: what the user wants, what was "
-        "found out and decided, names, numbers and open questions. If there is a summary so far, write one of both. "
-        "At most 300 words, without a preamble.",
-        min_length=1,
-    )
-    """What the model is told."""
-
-
-class PythonSummary(Section):
-    """A summary from Python: a function of the summary so far and of what was said since then, sync or async."""
-
-    python: ImportPath
-    """Where the function is."""
-
-
-Summary = Annotated[
-    Annotated[ModelSummary, Tag("model")] | Annotated[PythonSummary, Tag("python")],
-    by_key("python", "model", short="model"),
-]
-
-
 class History(Section):
     """How much of a thread the model sees; whole turns fall out first."""
 
@@ -63,8 +34,6 @@ class History(Section):
     """The most tokens, estimated."""
     tool_results: bool = True
     """Whether calls of earlier turns and their results stay in view."""
-    summary: Summary | None = None
-    """What is told of that which falls out: a model's name, or `{python: …}`; nothing when left out."""
 
 
 class ModelTitle(Section):
