@@ -1,4 +1,4 @@
-"""Summaries: what falls out of the window is told by one, which costs little, harms nothing, and tells of nothing gone."""
+"""Summaries: what falls out of the window is told by one, which costs little, and tells of nothing gone."""
 
 from __future__ import annotations
 
@@ -162,15 +162,16 @@ async def test_a_retry_takes_the_summary_of_what_it_cuts_along(chat: MakeChat, p
 async def test_a_retry_of_the_last_message_that_a_summary_covers_tells_it_again(chat: MakeChat, player: Player) -> None:
     summary = {"items": 4, "summary": {"python": "acts:summarise"}}
     client = await chat({"chat": {"history": summary}}, acts_py=SUMS_UP)
-    player.replies = ["Fine.", RuntimeError("down"), "Fine."]
-    thread = (await client.say("number 1.")).thread_id
-    assert (await client.say("number 2.", thread)).of("error") != []
-    await talk(client, *numbers(3, 4), thread=thread)
-    assert heard(player.asked[-1]) == [EARLIER + "Summary 1", *numbers(3, 4)]
-    second = (await _messages(client, thread))[1]
-    await client.call("threads.retry_after_item", thread_id=thread, item_id=second)
-    assert heard(player.asked[-1]) == numbers(1, 2)
-    assert await stored(client, thread) == []
+    player.replies = ["Fine.", "Fine.", RuntimeError("down"), "Fine."]
+    thread = await talk(client, *numbers(1, 2))
+    assert (await client.say("number 3.", thread)).of("error") != []
+    await talk(client, *numbers(4, 5), thread=thread)
+    assert heard(player.asked[-1]) == [EARLIER + "Summary 1", *numbers(4, 5)]
+    third = (await _messages(client, thread))[2]
+    await client.call("threads.retry_after_item", thread_id=thread, item_id=third)
+    assert heard(player.asked[-1]) == numbers(1, 3)
+    await settled(client)
+    assert await stored(client, thread) == ["Summary 2"]
 
 
 async def test_a_retry_of_what_no_summary_covers_leaves_the_summary(chat: MakeChat, player: Player) -> None:
