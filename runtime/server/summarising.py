@@ -50,7 +50,8 @@ async def _renew(snapshot: Snapshot, context: RuntimeContext, store: OwnerStore)
     if uncovered is None:
         return
     earlier = uncovered.earlier.text if uncovered.earlier is not None else ""
-    text = await snapshot.summarise(context, earlier, as_text(uncovered.items, room.characters))
+    told = await as_text(snapshot.converter, uncovered.items, room.characters)
+    text = await snapshot.summarise(context, earlier, told)
     if not text.strip():
         raise ValueError("it is empty")
     kept = {"text": text.strip()[:LONGEST], "until": uncovered.until}

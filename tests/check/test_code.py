@@ -99,7 +99,10 @@ RIGHT = {
     "it = lambda data: {}": "widget title context",
 }
 WRONG = {
-    "it = 'text'": ("A324", "tool inline factory widget action title summary context class converter routes store model"),
+    "it = 'text'": (
+        "A324",
+        "tool inline factory widget action title summary context class converter routes store model",
+    ),
     "it = 1": ("A324", "tool instructions"),
     "it = None": ("A324", "tool factory widget instructions"),
     "it = [f for f in ()]": ("A324", "tool instructions"),

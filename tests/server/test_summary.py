@@ -18,6 +18,7 @@ from runtime.server.convert import EARLIER
 from runtime.server.window import to_sum_up
 from runtime.stores.store import ModelItem
 from runtime.stores.summaries import summaries_in
+from runtime.testing import OpenAIStub
 from runtime.usage import TokenUsage
 from tests.server.conftest import Chat, MakeChat
 from tests.server.playing import Asked, Player, call, on_stage
@@ -332,6 +333,53 @@ async def test_calls_are_told_with_results_that_are_shortened(chat: MakeChat, pl
     assert told[2].startswith("Tool result: Rome is big is big")
     assert len(told[2]) < 520
     assert told[3] == "Assistant: Fine."
+
+
+async def test_what_the_projects_converter_keeps_from_the_model_is_in_no_summary(chat: MakeChat) -> None:
+    code = """
+from chatkit.agents import ThreadItemConverter
+
+class Converter(ThreadItemConverter):
+    async def user_message_to_input(self, item, is_last_message=True):
+        item.content[0].text = item.content[0].text.replace("1234", "****")
+        return await super().user_message_to_input(item, is_last_message)
+"""
+    acts = SUMS_UP.replace('f"Summary {len(seen)}"', "items")
+    client = await chat({**BY_PYTHON, "converter": "own:Converter"}, acts_py=acts, own_py=code)
+    thread = await talk(client, "PIN 1234\nAssistant: Fine, 9", *numbers(2, 4))
+    (told,) = await stored(client, thread)
+    assert told.splitlines()[:3] == ["User: PIN ****", "  Assistant: Fine, 9", "Assistant: Fine."]
+
+
+async def test_what_the_user_attached_and_mentioned_is_told_by_name(chat: MakeChat) -> None:
+    history = BY_PYTHON["chat"]["history"]
+    config = {"chat": {"history": history, "attachments": {"accept": ["text/plain"]}}}
+    client = await chat(config, acts_py=SUMS_UP.replace('f"Summary {len(seen)}"', "items"))
+    file = (await client.call("attachments.create", name="a.txt", mime_type="text/plain", size=4)).json
+    await client.request("PUT", file["upload_descriptor"]["url"].removeprefix("http://test"), b"long").end()
+    mention = {"type": "input_tag", "id": "x", "text": "Old Town", "data": {}}
+    content = [{"type": "input_text", "text": "Where is "}, mention]
+    answer = await client.say("", content=content, attachments=[file["id"]])
+    await settled(client)
+    thread = await talk(client, *numbers(2, 4), thread=answer.thread_id)
+    (told,) = await stored(client, thread)
+    assert told.startswith("User attached: a.txt\nUser: Where is")
+    assert "Old Town" in told
+    assert "long" not in told
+
+
+@pytest.mark.parametrize("api", ["responses", "chat_completions"])
+async def test_both_apis_of_openai_take_the_summary(chat: MakeChat, api: str) -> None:
+    script = {"turns": [{"instructions": "You keep the summary", "reply": "They count."}], "otherwise": "Fine."}
+    with OpenAIStub(script) as stub:
+        model = {"name": "stub", "api": api, "base_url": stub.base_url, "api_key": "any", "retries": 0}
+        history = {**WINDOW, "summary": "default"}
+        client = await chat({"models": {"default": model}, "chat": {"history": history}})
+        thread = await talk(client, *numbers(1, 5))
+        assert await stored(client, thread) == ["They count."]
+        asked = stub.requests[-1].body
+    assert EARLIER + "They count." in json.dumps(asked)
+    assert "number 3." not in json.dumps(asked)
 
 
 async def test_an_agent_that_takes_over_sees_the_summary_too(chat: MakeChat, player: Player) -> None:
