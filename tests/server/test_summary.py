@@ -186,8 +186,11 @@ async def test_a_retry_of_what_no_summary_covers_leaves_the_summary(chat: MakeCh
     assert await stored(client, thread) == ["Summary 1"]
 
 
-async def test_a_retry_far_back_finds_the_summary_of_what_came_before(chat: MakeChat, player: Player) -> None:
-    client = await chat(BY_PYTHON, acts_py=SUMS_UP)
+@pytest.mark.parametrize("store", ["memory", "sqlite:///threads.db"])
+async def test_a_retry_far_back_finds_the_summary_of_what_came_before(
+    chat: MakeChat, player: Player, store: str
+) -> None:
+    client = await chat({**BY_PYTHON, "store": store}, acts_py=SUMS_UP)
     thread = await talk(client, *numbers(1, 8))
     assert await stored(client, thread) == ["Summary 1", "Summary 2"]
     fifth = (await _messages(client, thread))[4]
@@ -196,7 +199,10 @@ async def test_a_retry_far_back_finds_the_summary_of_what_came_before(chat: Make
     assert await stored(client, thread) == ["Summary 1"]
 
 
-async def test_a_deleted_item_takes_the_summaries_along_that_tell_of_it(chat: MakeChat, player: Player) -> None:
+@pytest.mark.parametrize("store", ["memory", "sqlite:///threads.db"])
+async def test_a_deleted_item_takes_the_summaries_along_that_tell_of_it(
+    chat: MakeChat, player: Player, store: str
+) -> None:
     code = """
 async def forget(ctx, item_id: str) -> str:
     "Forget."
@@ -207,7 +213,7 @@ async def forget(ctx, item_id: str) -> str:
     tools = "from agents import RunContextWrapper\nfrom runtime import RuntimeContext\n" + code.replace(
         "(ctx,", "(ctx: RunContextWrapper[RuntimeContext],"
     )
-    config = {**BY_PYTHON, "agents": {"helper": {"tools": ["tools:forget"]}}}
+    config = {**BY_PYTHON, "store": store, "agents": {"helper": {"tools": ["tools:forget"]}}}
     client = await chat(config, acts_py=SUMS_UP, tools_py=tools)
     thread = await talk(client, *numbers(1, 8))
     fifth, eighth = (await _messages(client, thread))[4], (await _messages(client, thread))[7]
