@@ -27,6 +27,7 @@ from runtime.assemble.objects import MixConverter, Objects, Widgets
 from runtime.assemble.openapi import build_operations
 from runtime.assemble.outputs import BuiltOutput, build_outputs
 from runtime.assemble.problems import Problem, Problems
+from runtime.assemble.summary import Summarise, build_summary
 from runtime.assemble.tags import BuiltTags, build_tags
 from runtime.assemble.title import WriteTitle, build_title
 from runtime.assemble.tool_guards import guard_tools
@@ -65,6 +66,7 @@ class Snapshot:
     routers: tuple[APIRouter, ...]
     own_store: Store[Any] | None
     write_title: WriteTitle | None
+    summarise: Summarise | None
     entrance: Entrance
     prefaces: Mapping[str, Template]
     errors: Mapping[str, Template]
@@ -134,6 +136,7 @@ def build(
         routers=objects.routers(config),
         own_store=kept.store(config),
         write_title=_title(config, models, code, found),
+        summarise=build_summary(config, models, code, found),
         entrance=build_entrance(config, shells.agents, models, tools.built, code, found),
         prefaces={key: Template.parse(agent.preface) for key, agent in config.agents.items() if agent.preface},
         errors={kind: Template.parse(text) for kind, text in config.chat.errors if text},

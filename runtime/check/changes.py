@@ -267,6 +267,10 @@ def _limits(change: _Comparison) -> None:
         message = "the results of tools are no longer in view"
         hint = "the model forgets what tools have told in threads that are open"
         change.report("A708", ("chat", "history", "tool_results"), message, hint, severity="note")
+    if change.old.chat.history.summary is not None and change.new.chat.history.summary is None:
+        message = "what falls out of the history is no longer summed up"
+        hint = "the model forgets the beginning of long threads that are open"
+        change.report("A708", ("chat", "history", "summary"), message, hint, severity="note")
 
 
 def _value(config: Config, path: Steps) -> int:

@@ -12,7 +12,7 @@ from runtime.config.model import Config
 from runtime.config.model.actions import PythonAction
 from runtime.config.model.agents import HistoryFilter, PythonInstructions
 from runtime.config.model.approvals import Approval
-from runtime.config.model.chat import PythonTitle
+from runtime.config.model.chat import PythonSummary, PythonTitle
 from runtime.config.model.entry import PythonEntry
 from runtime.config.model.guardrails import PythonGuardrail
 from runtime.config.model.mcp import PythonMcpServer
@@ -36,6 +36,7 @@ Callable = Literal[
     "shell",
     "editor",
     "title",
+    "summary",
     "context",
     "entry",
     "tags",
@@ -160,6 +161,8 @@ def _models(config: Config) -> Iterator[Use]:
 def _objects(config: Config) -> Iterator[Use]:
     if isinstance(config.chat.title, PythonTitle):
         yield Use(config.chat.title.python, ("chat", "title", "python"), "title")
+    if isinstance(config.chat.history.summary, PythonSummary):
+        yield Use(config.chat.history.summary.python, ("chat", "history", "summary", "python"), "summary")
     if isinstance(config.entry, PythonEntry):
         yield Use(config.entry.python, ("entry", "python"), "entry")
     for key in ("python", "search", "lookup"):

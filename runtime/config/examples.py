@@ -182,7 +182,9 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
     "EffectAction": {"effect": ["show_on_map"], "data": [{"city": "{{ payload.city }}"}]},
     "WidgetAction": {"widget": ["weather"]},
     "StartPrompt": {"label": ["Weather"], "prompt": ["What's the weather in Oslo?"], "icon": ["sparkle"]},
-    "History": {"items": [100], "tokens": [30000]},
+    "History": {"items": [100], "tokens": [30000], "summary": ["default", {"python": "app.memory:summarise"}]},
+    "ModelSummary": {"model": ["default"], "instructions": ["Write a summary of at most 100 words."]},
+    "PythonSummary": {"python": ["app.memory:summarise"]},
     "ModelTitle": {"model": ["default"], "instructions": ["Write a title of at most five words."]},
     "PythonTitle": {"python": ["app.titles:write"]},
     "Chat": {

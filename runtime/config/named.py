@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runtime.config.model import Config
-from runtime.config.model.chat import ModelTitle
+from runtime.config.model.chat import ModelSummary, ModelTitle
 from runtime.config.model.guardrails import JudgeGuardrail
 from runtime.config.source import Path
 
@@ -26,3 +26,5 @@ def model_uses(config: Config) -> Iterator[tuple[str, Path]]:
         yield config.chat.dictation.model, ("chat", "dictation", "model")
     if isinstance(config.chat.title, ModelTitle):
         yield config.chat.title.model, ("chat", "title", "model")
+    if isinstance(config.chat.history.summary, ModelSummary):
+        yield config.chat.history.summary.model, ("chat", "history", "summary", "model")

@@ -1,4 +1,4 @@
-"""Thread items -> the model's input: the window of history, the calls of earlier turns, and the fixes around them."""
+"""Thread items -> the model's input: the calls of earlier turns, the summary before them, the fixes around them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from chatkit.store import NotFoundError
 from chatkit.types import (
     AssistantMessageItem,
     Attachment,
-    ClientToolCallItem,
-    GeneratedImageItem,
     HiddenContextItem,
     ThreadItem,
     UserMessageItem,
@@ -31,11 +29,12 @@ from runtime.assemble.tags import BuiltTags
 from runtime.config.model.chat import History
 from runtime.server.reading_files import tell_file, unreadable
 from runtime.server.uploads import Uploads
+from runtime.server.window import window
 from runtime.stores.store import ModelItem
+from runtime.stores.summaries import Summary
 
 UNANSWERED = "The call was not answered: the conversation went on without its result."
-_CHARACTERS_PER_TOKEN = 4
-_IMAGE_TOKENS = 1_000
+EARLIER = "Earlier in this conversation: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,26 +120,17 @@ def build_converter(own: OwnConverter) -> ThreadItemConverter:
 
 
 async def to_model_input(
-    converter: ThreadItemConverter, items: Sequence[ThreadItem], history: History
+    converter: ThreadItemConverter, items: Sequence[ThreadItem], history: History, summary: Summary | None = None
 ) -> list[TResponseInputItem]:
-    """Convert a window of a thread, oldest first, into input that every model endpoint accepts."""
-    told = _as_called(without_left_out(items))
-    window = _fit(_without_answered_calls(told, history.tool_results), history)
-    return repair(await converter.to_agent_input(window))
+    """Convert a window of a thread, oldest first, into input that every model endpoint accepts.
 
-
-def without_left_out(items: Sequence[ThreadItem]) -> list[ThreadItem]:
-    """Leave out the turns in which a guardrail tripped, each from the user's message to the next one."""
-    kept: list[ThreadItem] = []
-    turn: list[ThreadItem] = []
-    left_out = False
-    for item in items:
-        if isinstance(item, UserMessageItem):
-            kept += [] if left_out else turn
-            turn, left_out = [], False
-        turn.append(item)
-        left_out = left_out or (isinstance(item, ModelItem) and "left_out" in item.content)
-    return kept if left_out else kept + turn
+    What the summary covers is told by it alone.
+    """
+    told = repair(await converter.to_agent_input(window(items, history, summary)))
+    if summary is None:
+        return told
+    # Of a role that handoffs, prefaces and guardrails never take for the user's word.
+    return [cast(TResponseInputItem, {"role": "system", "content": f"{EARLIER}{summary.text}"}), *told]
 
 
 def with_preface(items: list[TResponseInputItem], preface: str) -> list[TResponseInputItem]:
@@ -150,75 +140,6 @@ def with_preface(items: list[TResponseInputItem], preface: str) -> list[TRespons
     said = [index for index, item in enumerate(items) if item.get("role") == "user"]
     at = said[-1] if said else len(items)
     return [*items[:at], cast(TResponseInputItem, {"role": "user", "content": preface}), *items[at:]]
-
-
-def _as_called(items: Sequence[ThreadItem]) -> list[ThreadItem]:
-    """Tell client tool calls as the model made them: what the browser was called with has names of its own."""
-    recorded = [call for item in items if isinstance(item, ModelItem) for call in item.content.get("model_items", ())]
-    made = {call["call_id"]: call for call in recorded if call.get("type") == "function_call"}
-    return [
-        item.model_copy(update=_name_and_arguments(made[item.call_id]))
-        if isinstance(item, ClientToolCallItem) and item.call_id in made
-        else item
-        for item in items
-    ]
-
-
-def _name_and_arguments(call: dict[str, Any]) -> dict[str, Any]:
-    try:
-        return {"name": call["name"], "arguments": json.loads(call["arguments"] or "{}")}
-    except json.JSONDecodeError:
-        return {"name": call["name"]}
-
-
-def _without_answered_calls(items: Sequence[ThreadItem], tool_results: bool) -> list[ThreadItem]:
-    """Leave out recorded calls that a client tool's item tells better, and all of them where they are not wanted."""
-    told = {item.call_id for item in items if isinstance(item, ClientToolCallItem)}
-    last_message = max((i for i, item in enumerate(items) if isinstance(item, UserMessageItem)), default=0)
-    kept: list[ThreadItem] = []
-    for index, item in enumerate(items):
-        if isinstance(item, ModelItem):
-            # Calls of the turn that is under way are always in view.
-            wanted = tool_results or index > last_message
-            calls = [call for call in item.content.get("model_items", ()) if call.get("call_id") not in told]
-            if not calls or not wanted:
-                continue
-            if len(calls) < len(item.content["model_items"]):
-                item = item.model_copy(update={"content": {"model_items": calls}})
-        kept.append(item)
-    return kept
-
-
-def _fit(items: list[ThreadItem], history: History) -> list[ThreadItem]:
-    """Keep the newest items within the budget; whole turns fall out, and the turn under way always stays."""
-    characters, count = history.tokens * _CHARACTERS_PER_TOKEN, history.items
-    start, has_message = len(items), False
-    for index in range(len(items) - 1, -1, -1):
-        item = items[index]
-        characters -= _size(item)
-        count -= not isinstance(item, ModelItem)
-        fits = characters >= 0 and count >= 0
-        if has_message and not fits:
-            break
-        has_message = has_message or isinstance(item, UserMessageItem)
-        start = index
-    return _from_a_message(items, start)
-
-
-def _from_a_message(items: list[ThreadItem], start: int) -> list[ThreadItem]:
-    if start == 0:
-        return items
-    first = next((i for i in range(start, len(items)) if isinstance(items[i], UserMessageItem)), start)
-    return items[first:]
-
-
-def _size(item: ThreadItem) -> int:
-    if isinstance(item, UserMessageItem | AssistantMessageItem):
-        attached = len(item.attachments) if isinstance(item, UserMessageItem) else 0
-        return sum(len(part.text) for part in item.content) + attached * _IMAGE_TOKENS * _CHARACTERS_PER_TOKEN
-    if isinstance(item, GeneratedImageItem):
-        return _IMAGE_TOKENS * _CHARACTERS_PER_TOKEN  # a data: URL says nothing about what an image costs
-    return len(item.model_dump_json(exclude={"id", "thread_id", "created_at"}))
 
 
 def repair(items: Iterable[TResponseInputItem]) -> list[TResponseInputItem]:

@@ -52,6 +52,7 @@ from runtime.server.approvals import (
     redraw,
 )
 from runtime.server.convert import UNANSWERED
+from runtime.server.history import load_history
 from runtime.server.locks import ThreadLocks
 from runtime.server.markers import dequeue
 from runtime.server.outdated import GOES_ON, OUTDATED_TOOL, OutdatedWidget, has_action, lost_tool
@@ -63,11 +64,10 @@ from runtime.server.wire import Event
 from runtime.stores.facade import OwnerStore
 from runtime.stores.ids import new_id
 from runtime.stores.payload import clean
-from runtime.stores.store import ALL_KINDS, GenerationMark, ModelItem
+from runtime.stores.store import GenerationMark, ModelItem
+from runtime.stores.summaries import cut_after
 
 logger = logging.getLogger("runtime.server")
-
-_MORE_ITEMS = 100
 
 
 class Planner:
@@ -192,7 +192,7 @@ class Planner:
             raise RequestError(400, "wrong_item", f"item {item_id!r} is not a user message; only those can be retried")
         stale = await self._backend.item_ids_after(self._owner, thread.id, item_id)
         history = await self._history(thread.id, after_it=len(stale))
-        kept = [old for old in history if old.id not in set(stale)]
+        kept, stale = cut_after(history, stale, item_id)
         await self._remember(thread)
         return self._answer(thread, kept, stale=stale)
 
@@ -377,10 +377,7 @@ class Planner:
         return self._locks.hold(f"{self._owner}\0{clean(thread_id)}", wait=wait)
 
     async def _history(self, thread_id: str, after_it: int = 0) -> list[ThreadItem]:
-        # More than the model sees: calls count too, and those that wait must be found whatever the window is.
-        limit = self.snapshot.config.chat.history.items + _MORE_ITEMS + after_it
-        page = await self._backend.load_items(self._owner, thread_id, limit=limit, order="desc", kinds=ALL_KINDS)
-        return page.data[::-1]
+        return await load_history(self.store, thread_id, self.snapshot.config.chat.history, after_it=after_it)
 
 
 def find_action(snapshot: Snapshot, action: Action[str, Any]) -> BuiltAction:

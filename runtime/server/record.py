@@ -44,6 +44,7 @@ from runtime.stores.facade import OwnerStore
 from runtime.stores.ids import new_id
 from runtime.stores.payload import check_item
 from runtime.stores.store import ModelItem
+from runtime.stores.summaries import delete_item
 
 _FIELDS = ("title", "status", "allowed_image_domains", "metadata")
 CUT_OFF = "The answer above is incomplete: it was cut off before its end."
@@ -108,7 +109,7 @@ class Recorder:
                 await self.write(item)
             case ThreadItemRemovedEvent(item_id=item_id):
                 self._forget(item_id)
-                await self._backend.write_items(self._owner, self._thread.id, (), delete=[item_id])
+                await delete_item(self._backend, self._owner, self._thread.id, item_id)
             case ThreadItemUpdatedEvent():
                 seen = [await self._update(event)]
         if isinstance(getattr(event, "item", None), HiddenContextItem | SDKHiddenContextItem):

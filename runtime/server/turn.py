@@ -48,7 +48,9 @@ from runtime.server.record import Recorder, to_the_end
 from runtime.server.request import Caller
 from runtime.server.stream import RunEvents
 from runtime.server.structured import Structured
+from runtime.server.summarising import renew_summary
 from runtime.server.uploads import Uploads
+from runtime.server.window import take_summary, to_sum_up
 from runtime.server.wire import Channel, Event, TextDelta, frame
 from runtime.stores.facade import OwnerStore
 from runtime.stores.ids import new_id
@@ -114,6 +116,8 @@ class Turn:
             config=snapshot.config,
         )
         self._title: asyncio.Task[None] | None = None
+        self._summary: asyncio.Task[None] | None = None
+        self._summary_due = False
         self._running = self._stopped = self._produced = False
         self._end_message: str | None = None
         self.meter = Meter()
@@ -137,10 +141,11 @@ class Turn:
         """End the turn early, because the server has to; what it said so far is stored.
 
         The stream ends with an error that has this message and may be retried. A turn that has said everything is only
-        not made to wait for its title.
+        not made to wait for its title, nor the server for a summary.
         """
-        if self._title is not None:
-            self._title.cancel()
+        for beside in (self._title, self._summary):
+            if beside is not None:
+                beside.cancel()
         if self._stopped or self._produced:
             return
         self._end_message = message
@@ -150,6 +155,14 @@ class Turn:
         task = asyncio.create_task(work, name=f"{name} {self.plan.thread.id}")
         self._tasks[task] = self
         task.add_done_callback(self._tasks.pop)
+        return task
+
+    def _keep_beside(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        # It may outlive the turn: somebody has to hold it, and to end it when the server closes.
+        task = self._keep(work, name)
+        if self._lease is not None:
+            lease = self._lease.again()
+            task.add_done_callback(lambda _: lease.release())
         return task
 
     async def _run(self) -> None:
@@ -167,6 +180,7 @@ class Turn:
                 scope = scope_of(self.context)
                 await self.send(budget.notice(used_up, self.snapshot.errors, scope, self.caller.request_id))
             await self._finish()
+            self._renew_summary()
         except asyncio.CancelledError:
             await to_the_end(self._cut_off())
             if self._end_message is None:
@@ -208,11 +222,7 @@ class Turn:
             # A task that is cancelled before its first step would never come to the end of its work.
             raise asyncio.CancelledError
         if self.plan.title_from is not None and self.snapshot.write_title is not None:
-            # It may outlive the turn: somebody has to hold it, and to end it when the server closes.
-            self._title = self._keep(self._write_title(self.plan.title_from), "title")
-            if self._lease is not None:
-                lease = self._lease.again()
-                self._title.add_done_callback(lambda _: lease.release())
+            self._title = self._keep_beside(self._write_title(self.plan.title_from), "title")
 
     async def _produce(self) -> None:
         put_soon, grow = self.channel.put_soon, self.recorder.grow
@@ -248,6 +258,12 @@ class Turn:
         if self._title is not None:
             await asyncio.wait({self._title}, timeout=TITLE_WAIT_S)
 
+    def _renew_summary(self) -> None:
+        running = any(task.get_name() == f"summary {self.plan.thread.id}" for task in self._tasks)
+        if self._summary_due and not running:
+            work = renew_summary(self.snapshot, self.context, self._store)
+            self._summary = self._keep_beside(work, "summary")
+
     async def _cut_off(self) -> None:
         try:
             while self.around.outbox.events:
@@ -275,11 +291,15 @@ class Turn:
         """Let the agents answer a thread that holds these items, oldest first."""
         config = self.snapshot.config
         await budget.allow(self.meter, config.limits.budgets, self._store, self.plan.thread.id)
+        self._summary_due = self.snapshot.summarise is not None and to_sum_up(items, config.chat.history) is not None
+        summary, items = take_summary(items)
+        if self.snapshot.summarise is None:
+            summary = None  # written before it was switched off
         starter = await self._starter(items)
         models = getattr(starter.agent.model, "models", [starter.agent.model])
         reads_files = all(isinstance(model, OpenAIResponsesModel) for model in models)
         answering.set(Answering(self.context, self.caller.user.id, self.snapshot.tags, self._uploads, reads_files))
-        model_input = await to_model_input(self.snapshot.converter, items, config.chat.history)
+        model_input = await to_model_input(self.snapshot.converter, items, config.chat.history, summary)
         preface = self.snapshot.prefaces.get(starter.key)
         if preface is not None:
             model_input = with_preface(model_input, str(preface.render(scope_of(self.context))))

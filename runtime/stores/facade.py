@@ -13,6 +13,7 @@ from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata
 
 from runtime.stores.ids import new_id
 from runtime.stores.store import VISIBLE_AND_HIDDEN, Order, ThreadStore
+from runtime.stores.summaries import delete_item
 
 
 class OwnerStore(Store[Any]):
@@ -75,8 +76,8 @@ class OwnerStore(Store[Any]):
         return await self.backend.load_item(self.owner, thread_id, item_id)
 
     async def delete_thread_item(self, thread_id: str, item_id: str, context: Any = None) -> None:
-        """Delete an item, if it is there."""
-        await self.backend.write_items(self.owner, thread_id, (), delete=[item_id])
+        """Delete an item, if it is there, and the summaries that tell of it."""
+        await delete_item(self.backend, self.owner, thread_id, item_id)
 
     async def save_attachment(self, attachment: Attachment, context: Any = None) -> None:
         """Insert or replace an attachment's metadata."""

@@ -39,7 +39,7 @@ ALL_KINDS: Final[frozenset[ItemKind]] = frozenset({"visible", "hidden", "model"}
 
 # More than any thread holds, and small enough for the integers of every database.
 _LARGEST_PAGE = 1_000_000_000
-_MODEL_KEYS = ("model_items", "queued_client_tool", "pending_run", "left_out", "active_agent")
+_MODEL_KEYS = ("model_items", "queued_client_tool", "pending_run", "left_out", "active_agent", "summary")
 
 
 class Unset(Enum):
@@ -88,8 +88,9 @@ class ModelItem(HiddenContextItem):
     """What only the model sees of a thread, kept in the thread's sequence so that retry and delete cut it too.
 
     `content` is `{"model_items": [raw Responses input items]}` , `{"queued_client_tool": {…}}`,
-    `{"pending_run": {…}}`, `{"left_out": {…}}` or `{"active_agent": "key"}`. Every store can hold
-    it, because it is written as a hidden context item and known again by its content.
+    `{"pending_run": {…}}`, `{"left_out": {…}}`, `{"active_agent": "key"}` or `{"summary": {"text": …, "until": id}}`,
+    which covers the thread from its beginning to that item. Every store can hold it, because it is written as a hidden
+    context item and known again by its content.
     """
 
     content: dict[str, Any]

@@ -81,9 +81,13 @@ class ItemPromises:
             assert as_json(await store.load_item(owner, thread.id, item.id)) == as_json(item)
 
     async def test_model_items_are_known_again(self, store: ThreadStore, owner: str) -> None:
-        """Both forms come back as `ModelItem`; other hidden content that looks a little like it doesn't."""
+        """Every form comes back as `ModelItem`; other hidden content that looks a little like it doesn't."""
         thread = await new_thread(store, owner)
-        contents = [{"model_items": [CALL]}, {"queued_client_tool": {"name": "pick"}}]
+        contents = [
+            {"model_items": [CALL]},
+            {"queued_client_tool": {"name": "pick"}},
+            {"summary": {"text": "Hi.", "until": "x"}},
+        ]
         models = [new_hidden(thread.id, content, ModelItem) for content in contents]
         others = [
             new_hidden(thread.id, content) for content in ({"model_items": [], "n": 1}, "model_items", ["model_items"])

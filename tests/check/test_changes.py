@@ -111,8 +111,9 @@ def test_another_store_is_told_without_its_password(tmp_path: Path) -> None:
 
 def test_another_path_lower_limits_and_less_history_are_told(tmp_path: Path) -> None:
     history = "chat: {history: {tokens: 500, tool_results: false}}\n"
-    lines = changes(tmp_path, AGENT, f"{AGENT}server: {{path: /ask}}\nlimits: {{body: 1KiB}}\n{history}")
-    assert [line.split(": ")[1] for line in lines] == ["warning A705", "warning A708", "note A708", "note A708"]
+    summed_up = "chat: {history: {summary: gpt-4.1-mini}}\n"
+    lines = changes(tmp_path, AGENT + summed_up, f"{AGENT}server: {{path: /ask}}\nlimits: {{body: 1KiB}}\n{history}")
+    assert [line.split(": ")[1] for line in lines] == ["warning A705", "warning A708", *["note A708"] * 3]
 
 
 def test_a_declared_model_that_changes_is_told_once(tmp_path: Path) -> None:

@@ -45,6 +45,12 @@ def test_the_only_agent_is_the_entry_and_the_title_uses_a_model(tmp_path: Path) 
     assert found(tmp_path, "models: {t: x}\nchat: {title: {model: t}}\nagents:\n  a: {model: m1}\n") == []
 
 
+@pytest.mark.parametrize("summary", ["t", "{model: t}"])
+def test_the_summary_uses_a_model(tmp_path: Path, summary: str) -> None:
+    text = f"models: {{t: x}}\nchat: {{history: {{summary: {summary}}}}}\nagents:\n  a: {{model: m1}}\n"
+    assert found(tmp_path, text) == []
+
+
 def test_agents_are_reached_through_handoffs_and_through_tools(tmp_path: Path) -> None:
     text = """entry: a
 tools: {ask: {agent: c}}
