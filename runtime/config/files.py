@@ -16,6 +16,8 @@ from runtime.diagnostics import Diagnostic, Place
 
 # Names of one folder share their endings: near is only what differs in a letter or two.
 _LIKE_A_FILE = 0.8
+# What others have installed; no pattern means it.
+_NOT_OURS = frozenset({"node_modules", "site-packages"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,11 @@ class ProjectFiles:
 
     def _fitting(self, pattern: str) -> list[str]:
         if self.given is not None:
-            return sorted(name for name in self.given if _fits(PurePath(name).parts, PurePath(pattern).parts))
-        found = glob.glob(pattern, root_dir=self.root, recursive=True)
-        return sorted(PurePath(name).as_posix() for name in found if (self.root / name).is_file())
+            found = [name for name in self.given if _fits(PurePath(name).parts, PurePath(pattern).parts)]
+        else:
+            names = map(PurePath, glob.iglob(pattern, root_dir=self.root, recursive=True))
+            found = [name.as_posix() for name in names if (self.root / name).is_file()]
+        return sorted(name for name in found if _NOT_OURS.isdisjoint(PurePath(name).parts))
 
     def reread(self) -> bool:
         """Read every file again that was read or missing; True when all is as it was, as it always is when given."""

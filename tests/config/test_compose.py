@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runtime.config.files import ProjectFiles, _fits
+from runtime.config.files import ProjectFiles
 from runtime.config.load import load_config
 from runtime.config.origins import find_origins
 from runtime.config.partial import included_schema, profile_schema

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from openai.types.responses import Response, ResponseOutputItem, ResponseStreamEvent
 from openai.types.responses.response_output_message import ResponseOutputMessage
-from openai.types.responses.response_output_text import AnnotationURLCitation
+from openai.types.responses.response_output_text_annotation_added_event import AnnotationURLCitation
 
 from tests.server.conftest import MakeBare, MakeChat
 from tests.server.playing import Player
