@@ -236,13 +236,18 @@ def _fields_of(thread: ThreadMetadata) -> dict[str, Any]:
     return {name: getattr(thread, name) for name in _FIELDS}
 
 
+_NO_ITEMS: Page[ThreadItem] = Page[ThreadItem](data=[])
+
+
 def thread_response(thread: ThreadMetadata, items: Page[ThreadItem] | None = None) -> Thread:
     """A thread as clients get it: without the metadata, which is the server's own."""
-    return Thread(
+    # Made of parts that have been checked: a list of threads has a hundred of them.
+    return Thread.model_construct(
         id=thread.id,
         title=thread.title,
         created_at=thread.created_at,
         status=thread.status,
         allowed_image_domains=thread.allowed_image_domains,
-        items=items if items is not None else Page(),
+        items=items if items is not None else _NO_ITEMS,
+        metadata={},
     )

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Union, get_args
 
-from chatkit.types import Attachment, HiddenContextItem, Page, ThreadItem, ThreadMetadata, ThreadStatus, WidgetItem
+from chatkit.types import (
+    ActiveStatus,
+    Attachment,
+    HiddenContextItem,
+    Page,
+    ThreadItem,
+    ThreadMetadata,
+    ThreadStatus,
+    WidgetItem,
+)
 from chatkit.widgets import DynamicWidgetRoot
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
@@ -151,9 +160,13 @@ def dump_value(value: Any) -> str:
         return _without_nul(to_json(_without_surrogates(value)).decode())
 
 
+# What nearly every thread has: not worth a parser.
+_ACTIVE = '{"type":"active"}'
+
+
 def load_status(payload: str) -> ThreadStatus:
     """Return a thread's status."""
-    return _STATUS.validate_json(payload)
+    return ActiveStatus() if payload == _ACTIVE else _STATUS.validate_json(payload)
 
 
 def load_domains(payload: str) -> list[str] | None:
@@ -163,7 +176,7 @@ def load_domains(payload: str) -> list[str] | None:
 
 def load_metadata(payload: str) -> dict[str, Any]:
     """Return a thread's metadata dict."""
-    return _METADATA.validate_json(payload)
+    return {} if payload == "{}" else _METADATA.validate_json(payload)
 
 
 def item_page(found: list[ThreadItem], limit: int) -> Page[ThreadItem]:

@@ -7,13 +7,20 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from chatkit.types import AssistantMessageContent, AssistantMessageItem, HiddenContextItem, ThreadItem, WidgetItem
+from chatkit.types import (
+    ActiveStatus,
+    AssistantMessageContent,
+    AssistantMessageItem,
+    HiddenContextItem,
+    ThreadItem,
+    WidgetItem,
+)
 from chatkit.widgets import DynamicWidgetRoot
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from runtime.stores.payload import dump_item, load_item, load_items, to_utc
+from runtime.stores.payload import _ACTIVE, dump_item, dump_value, load_item, load_items, load_status, to_utc
 from runtime.stores.store import ModelItem, kind_of
 
 AT: dict[str, Any] = {"id": "msg_1", "thread_id": "thr_1", "created_at": datetime(2026, 1, 2, tzinfo=UTC)}
@@ -101,3 +108,10 @@ def test_hidden_content_that_reads_like_a_model_item_is_one() -> None:
     item = HiddenContextItem(content={"queued_client_tool": {"name": "pick"}}, **AT)
     assert kind_of(item) == "model"
     assert type(load_item(dump_item(item))) is ModelItem
+
+
+def test_the_status_that_nearly_every_thread_has_is_known_at_sight() -> None:
+    payload = dump_value(ActiveStatus())
+    assert payload == _ACTIVE
+    assert load_status(payload) == ActiveStatus()
+    assert load_status(payload) is not load_status(payload)
