@@ -1,4 +1,4 @@
-"""Calls of MCP servers that OpenAI makes: what approvals hold of them, and how later turns are told of them.
+"""Calls that are no functions, of MCP servers that OpenAI asks and of commands and patches: how they are told of later.
 
 Within a run the model is told in the API's own items. Later turns are told the same as a function's call and output:
 the items of the API can't stand without the reasoning that led to them, which no thread keeps, nor at other endpoints.
@@ -19,6 +19,7 @@ from runtime.assemble.hosted import hosted_signature, lets_in
 REQUEST = "mcp_approval_request"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 _LONGEST_NAME = 64
+_WORK = {"shell_call": "shell", "apply_patch_call": "apply_patch"}
 
 
 def read_request(raw: Mapping[str, Any]) -> dict[str, str] | None:
@@ -45,6 +46,21 @@ def told_call(call_id: str, call: Mapping[str, Any], output: str) -> list[dict[s
         {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments},
         {"type": "function_call_output", "call_id": call_id, "output": output},
     ]
+
+
+def told_work(item: Any) -> dict[str, Any] | None:
+    """Commands, a patch, or what came of them, as later turns are told; None for items of other kinds."""
+    if item.type not in ("tool_call_item", "tool_call_output_item"):
+        return None
+    raw = item.raw_item if isinstance(item.raw_item, dict) else item.raw_item.model_dump(exclude_none=True)
+    kind = str(raw.get("type", ""))
+    name = _WORK.get(kind.removesuffix("_output"))
+    if name is None or "call_id" not in raw:
+        return None
+    if kind.endswith("_output"):
+        return {"type": "function_call_output", "call_id": raw["call_id"], "output": str(getattr(item, "output", ""))}
+    arguments = json.dumps(raw.get("action") or raw.get("operation") or {})
+    return {"type": "function_call", "call_id": raw["call_id"], "name": name, "arguments": arguments}
 
 
 def output_of(raw: Any) -> str:

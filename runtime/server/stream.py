@@ -40,7 +40,7 @@ from chatkit.types import (
 )
 
 from runtime.assemble.context import RuntimeContext
-from runtime.server.hosted_calls import output_of, told_call
+from runtime.server.hosted_calls import output_of, told_call, told_work
 from runtime.server.wire import Event, TextDelta
 from runtime.stores.ids import new_id
 from runtime.stores.store import ModelItem
@@ -133,6 +133,8 @@ class RunEvents:
             self._tell({"type": "function_call", "call_id": raw.call_id, "name": raw.name, "arguments": raw.arguments})
         elif item.type == "tool_call_output_item" and raw.get("type") == "function_call_output":
             self._tell({"type": "function_call_output", "call_id": raw["call_id"], "output": raw["output"]})
+        elif told := told_work(item):
+            self._tell(told)
 
     def _tell(self, *items: dict[str, Any]) -> None:
         self.calls.append(

@@ -63,6 +63,11 @@ async def test_commands_run_once_the_user_has_seen_and_allowed_them(chat: MakeCh
     assert ("done: ls -l; rm notes.txt" in told) is approved
     client.player.replies = ["Fine."]
     assert (await client.say("thanks", answer.thread_id)).said == ["Fine."]
+    # The next turn knows what was wanted, and what came of it.
+    asked_now = client.player.asked[-1]
+    [wanted], [came] = asked_now.of("function_call"), asked_now.of("function_call_output")
+    assert (wanted["name"], "rm notes.txt" in wanted["arguments"]) == ("shell", True)
+    assert ("done: ls -l; rm notes.txt" in came["output"]) is approved
 
 
 async def test_a_file_is_changed_once_the_user_has_seen_and_allowed_it(chat: MakeChat) -> None:
