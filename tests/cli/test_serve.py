@@ -84,16 +84,18 @@ def test_serve_says_what_it_serves_and_where_and_ends_at_sigterm_with_zero(
         assert server.stop(signal.SIGTERM) == (0, "")
 
 
-def test_the_collector_leaves_alone_what_start_up_made(project: Path) -> None:
+def test_the_interpreter_is_set_up_for_serving(project: Path) -> None:
     (project / "api.py").write_text(
-        "import gc\nfrom fastapi import APIRouter\n\nrouter = APIRouter()\n\n"
-        "@router.get('/frozen')\ndef frozen() -> int:\n    return gc.get_freeze_count()\n"
+        "import gc\nimport sys\nfrom fastapi import APIRouter\n\nrouter = APIRouter()\n\n"
+        "@router.get('/frozen')\ndef frozen() -> list[float]:\n"
+        "    return [gc.get_freeze_count(), sys.getswitchinterval()]\n"
     )
     with (project / "agents.yaml").open("a") as file:
         file.write("routes: ['api:router']\n")
     with serving(project, "serve") as server:
-        frozen = httpx.get(server.url.replace("/chatkit", "/frozen"), trust_env=False).json()
+        frozen, switch_s = httpx.get(server.url.replace("/chatkit", "/frozen"), trust_env=False).json()
     assert frozen > 50_000
+    assert switch_s < 0.001
 
 
 def test_a_port_in_use_ends_with_two(project: Path, cli: Callable[..., Any]) -> None:
