@@ -22,9 +22,10 @@ _SWITCH_S = 0.0005
 def settle() -> None:
     """Set the interpreter up for a process that serves and does nothing else.
 
-    All that start-up made leaves the garbage collector's sight. The SDKs are a quarter of a million objects: to walk over
-    them takes a quarter of a second, in which every stream stands still, and what is looked for is not among them. And
-    while an edit is built in a thread, the event loop gets its turn ten times as often as Python would give it.
+    All that start-up made leaves the garbage collector's sight. The SDKs are a quarter of a million objects: to walk
+    over them takes a quarter of a second, in which every stream stands still, and what is looked for is not among
+    them. And while an edit is built in a thread, the event loop gets its turn ten times as often as Python would give
+    it.
     """
     gc.freeze()
     sys.setswitchinterval(_SWITCH_S)
