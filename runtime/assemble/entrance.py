@@ -20,6 +20,7 @@ from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.tools import BuiltTool
 from runtime.config.model import Config
 from runtime.config.model.entry import ChosenTool, PythonEntry, Route
+from runtime.config.specs import has_tool
 from runtime.config.template import Template, TemplateError
 from runtime.errors import RuntimeFault
 
@@ -86,7 +87,7 @@ class Entrance:
         if not any(choice.model == model for choice in self.config.chat.composer.models):
             model = None  # chosen before an edit took it from the menu
         called = next((choice.tool for choice in self.config.chat.composer.tools if choice.id == tool), None)
-        if called not in self.config.agents[key].tools:
+        if called is not None and not has_tool(self.config, self.config.agents[key].tools, called):
             called = None
         wanted = (key, model, called)
         if wanted not in self._copies:

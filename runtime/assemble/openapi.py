@@ -5,9 +5,11 @@ Whatever comes back is told to the model: an error of the service is its result,
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -22,11 +24,13 @@ from runtime.assemble.tool_errors import note_failure
 from runtime.config.files import ProjectFiles
 from runtime.config.model.tools import OpenApiTool
 from runtime.config.operations import FORM_BODY, JSON_BODY, Operation, Parameter
+from runtime.config.secrets import is_secret_key
 from runtime.config.specs import read_spec
 from runtime.diagnostics import Diagnostic
 from runtime.pool import Share
 
 logger = logging.getLogger("runtime.tools")
+_SHORTEST_SECRET = 8
 _READABLE = ("text/", "application/json", "application/xml", "application/x-ndjson", "application/yaml")
 
 
@@ -43,7 +47,9 @@ def build_operations(entry: OpenApiTool, files: ProjectFiles, share: Share) -> d
 
     def make() -> httpx.AsyncClient:
         # A redirect could take the headers, with what is secret in them, to another host.
-        return httpx.AsyncClient(headers=dict(headers), timeout=entry.timeout, follow_redirects=False)
+        # Nor may what one user's call is given as a cookie go out with that of another.
+        jar = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+        return httpx.AsyncClient(headers=dict(headers), timeout=entry.timeout, follow_redirects=False, cookies=jar)
 
     client = share.get(identity, make, httpx.AsyncClient.aclose)
     return {each.name: _tool(entry, each, base_url.rstrip("/"), client) for each in spec.chosen(entry)}
@@ -51,7 +57,7 @@ def build_operations(entry: OpenApiTool, files: ProjectFiles, share: Share) -> d
 
 def _tool(entry: OpenApiTool, operation: Operation, base_url: str, client: httpx.AsyncClient) -> FunctionTool:
     name = f"{entry.prefix}{operation.name}"
-    validator = compile_schema(operation.schema, "openapi")
+    validator, hidden = compile_schema(operation.schema, "openapi"), _secrets(entry.headers)
 
     async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> str:
         try:
@@ -63,18 +69,20 @@ def _tool(entry: OpenApiTool, operation: Operation, base_url: str, client: httpx
             return _failed(ctx, name, f"the arguments do not fit: {wrong.message}")
         try:
             request = _request(client, operation, base_url, values)
-        except ValueError as error:
+        except (ValueError, httpx.InvalidURL) as error:
             return _failed(ctx, name, str(error))
         try:
-            return await _answer(ctx, name, client, request, entry.max_response)
-        except httpx.TimeoutException:
+            # The client's own limit is that of each step: a service that sends a little now and then never ends.
+            async with asyncio.timeout(entry.timeout):
+                return await _answer(ctx, name, client, request, entry.max_response, hidden)
+        except (httpx.TimeoutException, TimeoutError):
             return _failed(ctx, name, f"the service did not answer within {entry.timeout:g} s")
         except httpx.HTTPError as error:
             return _failed(ctx, name, f"the service can't be reached: {type(error).__name__}")
 
     return FunctionTool(
         name=name,
-        description=operation.description,
+        description="\n\n".join(filter(None, (entry.description, operation.description))),
         params_json_schema=dict(operation.schema),
         on_invoke_tool=invoke,
         strict_json_schema=False,
@@ -86,22 +94,41 @@ def _failed(ctx: ToolContext[RuntimeContext], name: str, reason: str) -> str:
     return f"Error: {reason}"
 
 
+def _secrets(headers: Mapping[str, str]) -> list[bytes]:
+    """What a service may repeat of the headers, and the model is not told: the longest first."""
+    secret = [value for name, value in headers.items() if is_secret_key(name)]
+    texts = {*secret, *(value.partition(" ")[2].strip() for value in secret)}
+    return sorted((text.encode() for text in texts if len(text) >= _SHORTEST_SECRET), key=len, reverse=True)
+
+
 async def _answer(
-    ctx: ToolContext[RuntimeContext], name: str, client: httpx.AsyncClient, request: httpx.Request, most: int
+    ctx: ToolContext[RuntimeContext],
+    name: str,
+    client: httpx.AsyncClient,
+    request: httpx.Request,
+    most: int,
+    hidden: list[bytes],
 ) -> str:
+    # The end of what is read may be the beginning of a secret: it is not told.
+    longest = max(map(len, hidden), default=0)
+    enough = most + longest
     response = await client.send(request, stream=True)
     try:
         kind = response.headers.get("content-type", "").split(";")[0].strip().lower()
-        content, is_cut = bytearray(), False
+        content = bytearray()
         async for chunk in response.aiter_bytes():
             content += chunk
-            if len(content) > most:
-                is_cut = True
+            if len(content) > enough:
                 break
     finally:
         await response.aclose()
+    answer, is_cut = bytes(content), len(content) > most
+    for secret in hidden:
+        answer = answer.replace(secret, b"***")
+    if len(content) > enough:
+        answer = answer[: len(answer) - longest]
     if not kind or kind.startswith(_READABLE) or kind.endswith(("+json", "+xml")):
-        text = bytes(content[:most]).decode(response.charset_encoding or "utf-8", "replace")
+        text = _decoded(answer[:most], response.charset_encoding)
     else:
         text = f"(an answer of the kind {kind})"
     if is_cut:
@@ -111,6 +138,13 @@ async def _answer(
     if response.is_redirect:
         text = "the service redirects elsewhere, which is not followed"
     return _failed(ctx, name, f"the service answered with status {response.status_code}: {text}")
+
+
+def _decoded(content: bytes, encoding: str | None) -> str:
+    try:
+        return content.decode(encoding or "utf-8", "replace")
+    except LookupError:
+        return content.decode("utf-8", "replace")
 
 
 def _request(
@@ -150,7 +184,7 @@ def _content(kind: str, value: Any) -> bytes:
 
 def _segment(parameter: Parameter, value: Any) -> str:
     """What stands in the path: never more than the segment that the document has for it."""
-    text = _joined(value)
+    text = _joined(value, explode=parameter.explode)
     if text in ("", ".", ".."):
         raise ValueError(f"{parameter.key!r} may not be {text!r}")
     return quote(text, safe="")
@@ -169,15 +203,15 @@ def _pairs(parameter: Parameter, value: Any) -> list[tuple[str, str]]:
 
 
 def _header(parameter: Parameter, value: Any) -> str:
-    text = _joined(value)
+    text = _joined(value, explode=parameter.explode)
     if not text.isprintable():
         raise ValueError(f"{parameter.key!r} has characters that no header can have")
     return text
 
 
-def _joined(value: Any, separator: str = ",") -> str:
+def _joined(value: Any, separator: str = ",", *, explode: bool = False) -> str:
     if isinstance(value, dict):
-        return separator.join(f"{key}{separator}{_text(item)}" for key, item in value.items())
+        return separator.join(f"{key}{'=' if explode else separator}{_text(item)}" for key, item in value.items())
     return separator.join(map(_text, _listed(value)))
 
 

@@ -8,6 +8,7 @@ from runtime.config.findings import Findings
 from runtime.config.model import Config
 from runtime.config.model.entry import ChosenTool, PythonEntry, Route
 from runtime.config.source import Path
+from runtime.config.specs import has_tool, means_several
 from runtime.config.wording import suggest
 
 
@@ -69,7 +70,10 @@ def _check_menus(config: Config, found: Findings) -> None:
 def _check_tool(config: Config, tool: str, path: Path, found: Findings) -> None:
     entries = [config.agents[name] for name in config.entry_agents if name in config.agents]
     offered = {reference for agent in entries for reference in agent.tools}
-    if entries and tool not in offered:
+    if means_several(config, tool):
+        hint = f"name one operation, as '{tool.partition('.')[0]}.NAME'"
+        found.report("A225", path, f"{tool!r} means several tools", hint)
+    elif entries and not has_tool(config, offered, tool):
         message = f"no agent that answers first has the tool {tool!r}"
         found.report("A225", path, message, suggest(tool, offered) or "add it to the agent's 'tools'")
 

@@ -1,4 +1,4 @@
-"""The operations of an OpenAPI document (3.0 and 3.1), as far as a tool can call them; nothing outside of it is read.
+"""The operations of an OpenAPI document (3.0 to 3.2), as far as a tool can call them; nothing outside of it is read.
 
 Source: the OpenAPI Specification 3.1.1, sections 4.8.9 to 4.8.14.
 """
@@ -14,8 +14,18 @@ from runtime.config.source import Path
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 JSON_BODY, FORM_BODY, TEXT_BODY = "application/json", "application/x-www-form-urlencoded", "text/plain"
+LONGEST_NAME = 64
 _FOREIGN = frozenset({"nullable", "example", "xml", "discriminator", "externalDocs"})
-_LONGEST_NAME = 64
+# What stands in these is named by the document's author, or is data: no words of the schema.
+_BY_NAME = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+_DATA = frozenset({"enum", "const", "default", "examples"})
+_VERSION = re.compile(r"3\.[012](\..*)?")
+
+_STYLES = {
+    "path": ("simple",),
+    "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"),
+    "header": ("simple",),
+}
 
 In = Literal["path", "query", "header"]
 
@@ -73,7 +83,7 @@ def read_operations(spec: Any) -> tuple[list[Operation], list[Refused]]:
                 continue
             place = (*at, method)
             operation = document.mapping(item[method], place)
-            name = tool_name(operation.get("operationId") or f"{method}{path}")
+            name = tool_name(str(operation.get("operationId") or "")) or tool_name(f"{method}{path}")
             if name in names:
                 raise SpecError(f"two operations are named {name!r}", place, "give one of them another 'operationId'")
             names[name] = place
@@ -93,21 +103,26 @@ def server_of(spec: Any) -> str | None:
     variables = first.get("variables")
     url = str(first.get("url") or "")
     for name, variable in variables.items() if isinstance(variables, dict) else ():
-        url = url.replace(f"{{{name}}}", str(variable.get("default", "")))
+        default = variable.get("default", "") if isinstance(variable, dict) else ""
+        url = url.replace(f"{{{name}}}", str(default))
     return url if url.startswith(("http://", "https://")) and "{" not in url else None
 
 
 def tool_name(text: str) -> str:
     """Make of an operation's id a name that models take."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_")[:_LONGEST_NAME]
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_")[:LONGEST_NAME]
 
 
 class _Document:
     def __init__(self, spec: Any) -> None:
         if not isinstance(spec, dict) or not str(spec.get("openapi", "")).startswith("3."):
             message = "this is no OpenAPI document of version 3: it has no 'openapi: 3.…'"
-            hint = "Swagger 2 can be converted, for one with editor.swagger.io" if "swagger" in (spec or {}) else ""
-            raise SpecError(message, (), hint)
+            is_old = isinstance(spec, dict) and "swagger" in spec
+            raise SpecError(message, (), "Swagger 2 can be converted, for one with editor.swagger.io" if is_old else "")
+        if not _VERSION.fullmatch(str(spec["openapi"])):
+            raise SpecError(
+                f"OpenAPI {spec['openapi']} is unknown", ("openapi",), "this release reads 3.0, 3.1 and 3.2"
+            )
         self.root: dict[str, Any] = spec
 
     def paths(self) -> Iterator[tuple[str, dict[str, Any], Path]]:
@@ -169,10 +184,14 @@ class _Document:
                 if required and where_ == "cookie":
                     raise SpecError(f"the cookie {name!r} is needed, and tools send none", place)
                 continue
+            if where_ not in ("path", "query", "header"):
+                raise SpecError(f"the parameter {name!r} is in {where_!r}, where nothing can be sent", place)
+            style = str(parameter.get("style") or ("form" if where_ == "query" else "simple"))
+            if style not in _STYLES[where_]:
+                raise SpecError(f"the parameter {name!r} has the style {style!r}, which tools do not write", place)
             if "schema" not in parameter:
                 raise SpecError(f"the parameter {name!r} has no 'schema'", place)
             key = arguments.add(name, parameter["schema"], required, parameter.get("description"), where_, place)
-            style = str(parameter.get("style") or ("form" if where_ == "query" else "simple"))
             explode = bool(parameter.get("explode", style == "form"))
             found.append(Parameter(name, key, where_, style, explode))  # type: ignore[arg-type]  # one of the three
         return found
@@ -236,7 +255,9 @@ class _Arguments:
             return part
         if isinstance(part.get("$ref"), str):
             return {"$ref": f"#/$defs/{self._define(part['$ref'], path)}"}
-        made = {key: self._local(value, path) for key, value in part.items() if key not in _FOREIGN}
+        made = {key: self._part(key, value, path) for key, value in part.items() if key not in _FOREIGN}
+        if not _is_readable(made.get("pattern", "")):
+            del made["pattern"]
         for bound, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
             if made.get(bound) is True and limit in made:
                 made[bound] = made.pop(limit)
@@ -245,6 +266,12 @@ class _Arguments:
         if part.get("nullable") is True:
             return {"anyOf": [made, {"type": "null"}]}
         return made
+
+    def _part(self, key: str, value: Any, path: Path) -> Any:
+        """Return the value of a word of a schema."""
+        if key in _BY_NAME and isinstance(value, dict):
+            return {name: self._local(inner, path) for name, inner in value.items()}
+        return value if key in _DATA else self._local(value, path)
 
     def _define(self, pointer: str, path: Path) -> str:
         if pointer not in self._names:
@@ -255,3 +282,12 @@ class _Arguments:
             self._definitions[name] = {}
             self._definitions[name] = self._local(self._document.at(pointer, path), path)
         return self._names[pointer]
+
+
+def _is_readable(pattern: Any) -> bool:
+    """Tell whether a pattern is one in Python, too: documents may use all of ECMAScript."""
+    try:
+        re.compile(pattern)
+    except (re.error, TypeError, OverflowError):
+        return False
+    return True

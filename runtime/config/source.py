@@ -32,6 +32,8 @@ _CORE_TAGS: dict[str, type | tuple[type, ...]] = {
     "tag:yaml.org,2002:seq": list,
 }
 _MERGE = "<<"
+QUOTE_KEY = "put the key in quotes"
+"""The hint at a key that is a number or a word of YAML; it is read as it is written."""
 
 
 class Node:
@@ -334,9 +336,7 @@ class _Builder:
             self._report("A013", node, f"a key must be text, not a {'mapping' if hint else 'list'}", hint)
             return None
         text = str(getattr(node, "value", ""))
-        self._report(
-            "A013", node, f"a key must be text, not {text!r}" if text else "a key is missing", "put the key in quotes"
-        )
+        self._report("A013", node, f"a key must be text, not {text!r}" if text else "a key is missing", QUOTE_KEY)
         return text
 
     def _pair(self, top: Node, into: dict[str, Any], node: Any, data: Any) -> None:

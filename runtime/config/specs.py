@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from runtime.config.files import ProjectFiles
 from runtime.config.findings import Findings
 from runtime.config.model import Config
 from runtime.config.model.tools import OpenApiTool
-from runtime.config.operations import Operation, Refused, SpecError, read_operations, server_of
+from runtime.config.operations import LONGEST_NAME, Operation, Refused, SpecError, read_operations, server_of
 from runtime.config.servers import ALL
-from runtime.config.source import Path, Source, read_yaml
+from runtime.config.source import QUOTE_KEY, Path, Source, read_yaml
 from runtime.config.wording import suggest
 from runtime.diagnostics import Diagnostic
 
@@ -36,8 +36,10 @@ def read_spec(files: ProjectFiles, name: str) -> Spec | Diagnostic:
     if isinstance(text, Diagnostic):
         return text
     source = read_yaml(text, name)
-    if source.diagnostics:
-        return source.diagnostics[0]
+    # The keys of responses are numbers, which most documents write without quotes.
+    wrong = [found for found in source.diagnostics if (found.code, found.hint) != ("A013", QUOTE_KEY)]
+    if wrong:
+        return wrong[0]
     try:
         operations, refused = read_operations(source.data)
     except SpecError as error:
@@ -50,6 +52,18 @@ def split_operation(config: Config, reference: str) -> tuple[str, str] | None:
     name, dot, operation = reference.partition(".")
     is_one = dot and operation and ":" not in operation and isinstance(config.tools.get(name), OpenApiTool)
     return (name, operation) if is_one else None
+
+
+def has_tool(config: Config, references: Collection[str], tool: str) -> bool:
+    """Tell whether a tool or an operation is among those that references mean."""
+    name = (split_operation(config, tool) or ("", ""))[0]
+    return tool in references or (bool(name) and (name in references or f"{name}.{ALL}" in references))
+
+
+def means_several(config: Config, reference: str) -> bool:
+    """Tell whether a reference means all operations of an entry."""
+    split = split_operation(config, reference) or (reference, ALL)
+    return split[1] == ALL and isinstance(config.tools.get(split[0]), OpenApiTool)
 
 
 def operation_names(config: Config, files: ProjectFiles, reference: str) -> list[str] | None:
@@ -83,6 +97,27 @@ def check_specs(config: Config, files: ProjectFiles, found: Findings) -> None:
             message = f"{entry.openapi!r} does not say where its server is"
             found.report("A261", (*at, "openapi"), message, "write 'base_url: https://…'")
         _check_operations(config, name, entry, spec, found)
+        for each in spec.chosen(entry):
+            if len(entry.prefix) + len(each.name) > LONGEST_NAME:
+                message = f"'{entry.prefix}{each.name}' can't be a tool's name"
+                hint = f"models accept {LONGEST_NAME} characters: give a shorter 'prefix'"
+                found.report("A215", (*at, "prefix"), message, hint)
+    for key in config.agents:
+        _check_names(config, key, files, found)
+
+
+def _check_names(config: Config, key: str, files: ProjectFiles, found: Findings) -> None:
+    """Report an operation of which the model would know another tool of the same name."""
+    seen: dict[str, tuple[str, str]] = {}
+    for index, reference in enumerate(config.agents[key].tools):
+        names = operation_names(config, files, reference)
+        origin = reference if names is None else (split_operation(config, reference) or (reference, ALL))[0]
+        for name in [reference] if names is None else names:
+            other, stood = seen.setdefault(name, (origin, reference))
+            if other != origin:
+                message = f"the model would know {stood!r} and {reference!r} both as {name!r}"
+                found.report("A209", ("agents", key, "tools", index), message, "give the operations a 'prefix'")
+                break
 
 
 def _check_operations(config: Config, name: str, entry: OpenApiTool, spec: Spec, found: Findings) -> None:

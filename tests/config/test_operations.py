@@ -118,3 +118,42 @@ def test_two_operations_of_one_name_are_refused() -> None:
 )
 def test_the_address_of_the_first_server(servers: Any, url: str | None) -> None:
     assert server_of(spec({}, servers=servers)) == url
+
+
+def test_properties_may_be_named_like_words_of_a_schema_and_data_is_left_alone() -> None:
+    properties = {"example": {"type": "string"}, "xml": {"default": {"nullable": True}, "example": "gone"}}
+    schema = {"type": "object", "properties": properties, "required": ["example"]}
+    made = only({"requestBody": {"content": {"application/json": {"schema": schema}}}})
+    assert made.schema["properties"]["body"]["properties"] == {
+        "example": {"type": "string"},
+        "xml": {"default": {"nullable": True}},
+    }
+
+
+def test_a_pattern_that_only_javascript_can_read_is_left_to_the_service() -> None:
+    schema = {"type": "string", "pattern": r"^\p{L}+$", "maxLength": 5}
+    made = only({"parameters": [{"name": "a", "in": "query", "schema": schema}]})
+    assert made.schema["properties"]["a"] == {"type": "string", "maxLength": 5}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "reason"),
+    [
+        ({"in": "nowhere"}, "the parameter 'a' is in 'nowhere', where nothing can be sent"),
+        ({"in": "query", "style": "matrix"}, "the parameter 'a' has the style 'matrix', which tools do not write"),
+        ({"in": "header", "style": "form"}, "the parameter 'a' has the style 'form', which tools do not write"),
+    ],
+)
+def test_a_parameter_that_can_not_be_written_is_refused(parameter: dict[str, Any], reason: str) -> None:
+    assert why_not({"parameters": [{"name": "a", "schema": NUMBER, **parameter}]}) == reason
+
+
+@pytest.mark.parametrize("document", [7, "swagger", ["swagger"], None, {"openapi": "3.9.0", "paths": {}}])
+def test_what_is_no_document_is_refused(document: Any) -> None:
+    with pytest.raises(SpecError):
+        read_operations(document)
+
+
+@pytest.mark.parametrize(("operation_id", "name"), [(7, "7"), ("/", "post_x"), ("", "post_x")])
+def test_an_odd_id_is_a_name_or_none(operation_id: Any, name: str) -> None:
+    assert only({"operationId": operation_id}).name == name

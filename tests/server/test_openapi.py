@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
 
 import pytest
 from fastapi import FastAPI, Header, HTTPException, Query, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.requests import Request
 
@@ -19,6 +20,7 @@ from tests.server.editing import reloaded
 from tests.server.playing import call
 
 SECRET = "hunter2-hunter2"
+ODD = ["dribble", "odd", "mirror", "cookie"]
 
 
 class Pet(BaseModel):
@@ -41,6 +43,8 @@ class Service:
         self.app.get("/picture", operation_id="picture")(self.picture)
         self.app.get("/away", operation_id="away")(self.away)
         self.app.get("/slow", operation_id="slow")(self.slow)
+        for odd in (self.dribble, self.odd, self.mirror, self.cookie):
+            self.app.get(f"/{odd.__name__}", operation_id=odd.__name__)(odd)
 
     async def _note(self, request: Request, call_next: Any) -> Any:
         scope = request.scope
@@ -72,6 +76,25 @@ class Service:
     async def slow(self) -> str:
         await self.gate.wait()
         return "at last"
+
+    def dribble(self) -> StreamingResponse:
+        async def pieces() -> AsyncIterator[bytes]:
+            while not self.gate.is_set():
+                yield b"x"
+                await asyncio.sleep(0)
+
+        return StreamingResponse(pieces(), media_type="text/plain")
+
+    def odd(self) -> Response:
+        return Response(b"in no known letters", headers={"content-type": "text/plain; charset=no-such"})
+
+    def mirror(self, request: Request, times: int = 1) -> Response:
+        sent = f"you sent {request.headers['authorization']} "
+        return Response(sent * times, 403, media_type="text/plain")
+
+    def cookie(self, response: Response) -> str:
+        response.set_cookie("session", "of-one-user")
+        return "set"
 
 
 @pytest.fixture
@@ -115,7 +138,7 @@ async def test_operations_are_called_as_the_document_says(chat: MakeChat, servic
     assert second["query"] == "tag=a%20b&tag=c%26d&limit=3"
     assert third["content-type"] == "application/json"
     assert {each["authorization"] for each in service[0].seen} == {f"Bearer {SECRET}"}
-    assert client.player.asked[0].tools == ["getPet", "listPets", "addPet", "large", "picture", "away", "slow"]
+    assert client.player.asked[0].tools == ["getPet", "listPets", "addPet", "large", "picture", "away", "slow", *ODD]
 
 
 @pytest.mark.parametrize("pet", ["..", ".", ""])
@@ -194,3 +217,54 @@ async def test_clients_outlive_an_edit_and_are_closed_with_the_server(
     await reloaded(client, {"agents": {"helper": {"tools": ["pets.listPets"]}}})
     await told(client, call("listPets", tag=["x"]))
     assert len({each.get("host") for each in service[0].seen}) == 1
+
+
+async def test_the_limit_of_time_is_that_of_the_whole_call(chat: MakeChat, service: tuple[Service, str]) -> None:
+    client = await project(chat, service, timeout=0.2, max_response="1GB")
+    assert await told(client, call("dribble")) == ["Error: the service did not answer within 0.2 s"]
+    service[0].gate.set()
+
+
+async def test_an_odd_answer_or_too_long_an_address_ends_no_turn(chat: MakeChat, service: tuple[Service, str]) -> None:
+    client = await project(chat, service)
+    outputs = await told(client, call("odd"), call("listPets", tag=["x" * 70_000]))
+    assert outputs == ["in no known letters", "Error: URL too long"]
+
+
+@pytest.mark.parametrize("most", [len("you sent ***"), len("you sent Bearer hunt"), 1000])
+async def test_a_service_that_repeats_a_secret_tells_nobody(
+    chat: MakeChat, service: tuple[Service, str], caplog: pytest.LogCaptureFixture, most: int
+) -> None:
+    client = await project(chat, service, max_response=most)
+    once, often = await told(client, call("mirror"), call("mirror", times=5000))
+    assert once.startswith("Error: the service answered with status 403: you sent ***")
+    assert "hunt" not in once + often
+    assert "hunt" not in caplog.text
+
+
+async def test_cookies_of_one_call_are_not_sent_with_another(chat: MakeChat, service: tuple[Service, str]) -> None:
+    client = await project(chat, service)
+    assert await told(client, call("cookie"), call("cookie")) == ['"set"', '"set"']
+    await told(client, call("cookie"))
+    assert [each for each in service[0].seen if "cookie" in each] == []
+
+
+async def test_the_entrys_words_come_before_those_of_the_document(chat: MakeChat, service: tuple[Service, str]) -> None:
+    client = await project(chat, service, description="Of our shop.", operations=["addPet"])
+    tool: Any = client.runtime.tools["pets.addPet"].tool
+    assert tool.description == "Of our shop.\n\nAdd Pet\n\nAdd a pet."
+
+
+@pytest.mark.parametrize("reference", ["pets", "pets.*", "pets.listPets"])
+async def test_the_composer_may_offer_an_operation(
+    chat: MakeChat, service: tuple[Service, str], reference: str
+) -> None:
+    pets, base = service
+    config = {
+        "tools": {"pets": {"openapi": "pets.json", "base_url": base}},
+        "agents": {"helper": {"tools": [reference]}},
+        "chat": {"composer": {"tools": [{"id": "list", "label": "List", "icon": "cube", "tool": "pets.listPets"}]}},
+    }
+    client = await chat(config, pets_json=json.dumps(pets.app.openapi()))
+    await client.say("go", inference_options={"tool_choice": {"id": "list"}})
+    assert client.player.asked[0].settings.tool_choice == "listPets"

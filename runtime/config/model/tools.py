@@ -162,7 +162,9 @@ class OpenApiTool(_Tool):
     """The operations of an HTTP service that an OpenAPI document describes; each is a tool."""
 
     openapi: str = Field(min_length=1)
-    """The document, from the project folder: OpenAPI 3.0 or 3.1, as YAML or JSON."""
+    """The document, from the project folder: OpenAPI 3.0, 3.1 or 3.2, as YAML or JSON."""
+    description: str | None = None
+    """Said to the model before what the document says of each operation."""
     base_url: str | None = Field(None, pattern=r"^(https?://|\$\{)")
     """Where the service is; the document's first server when left out."""
     operations: list[str] | None = None
