@@ -20,7 +20,7 @@ from agents.tool_context import ToolContext
 from runtime.assemble.context import RuntimeContext
 from runtime.assemble.problems import BuildError
 from runtime.assemble.schemas import compile_schema
-from runtime.assemble.tool_errors import note_failure
+from runtime.assemble.tool_errors import note_failure, own_words
 from runtime.config.files import ProjectFiles
 from runtime.config.model.tools import OpenApiTool
 from runtime.config.operations import FORM_BODY, JSON_BODY, Operation, Parameter
@@ -91,7 +91,7 @@ def _tool(entry: OpenApiTool, operation: Operation, base_url: str, client: httpx
 
 def _failed(ctx: ToolContext[RuntimeContext], name: str, reason: str) -> str:
     note_failure(ctx.context, name, ctx.tool_call_id, reason)
-    return f"Error: {reason}"
+    return own_words(ctx.context, name, reason) or f"Error: {reason}"
 
 
 def _secrets(headers: Mapping[str, str]) -> list[bytes]:

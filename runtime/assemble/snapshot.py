@@ -146,9 +146,11 @@ def build(
         servers=servers,
         outputs=outputs,
         tool_errors={
-            name: Template.parse(error)
+            tools.built[each].tool.name: Template.parse(error)
             for name, tool in config.tools.items()
             if (error := getattr(tool, "error", None))
+            for each in tools.expand(name)
+            if each in tools.built
         },
         transcribe=build_dictation(config, models, code, found),
         run_config=run_config(config.limits.parallel_tools),

@@ -8,7 +8,7 @@ from typing import Any
 from agents.run_config import ToolErrorFormatterArgs
 
 from runtime.assemble.context import RuntimeContext, scope_of
-from runtime.config.template import Template, TemplateError
+from runtime.config.template import TemplateError
 
 logger = logging.getLogger("runtime.tools")
 
@@ -26,15 +26,17 @@ def format_tool_error(args: ToolErrorFormatterArgs[Any]) -> str | None:
     context = args.run_context.context
     if args.kind == "tool_exception" and args.error is not None and isinstance(context, RuntimeContext):
         note_failure(context, args.tool_name, args.call_id, args.error)
-        own = context._around.errors.get(args.tool_name)
-        if own is not None:
-            return _in_own_words(own, context, args.error)
+        return own_words(context, args.tool_name, str(args.error))
     return None
 
 
-def _in_own_words(template: Template, context: RuntimeContext, error: Exception) -> str | None:
+def own_words(context: RuntimeContext, tool: str, error: str) -> str | None:
+    """What the file says that the model is told of a tool's error; None where it says nothing, or can't."""
+    template = context._around.errors.get(tool)
+    if template is None:
+        return None
     try:
-        return str(template.render({**scope_of(context), "error": str(error)}))
+        return str(template.render({**scope_of(context), "error": error}))
     except TemplateError as wrong:
         logger.warning("the text for a tool's error can't be made: %s", wrong)
         return None

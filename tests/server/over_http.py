@@ -40,7 +40,6 @@ class OverHttp:
         listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         config = uvicorn.Config(self._app, lifespan="off", log_config=None, access_log=False, ws="none")
         server = uvicorn.Server(config)
-        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined,method-assign]  # these are the tests' own
         config.load()
         server.lifespan = config.lifespan_class(config)
         await server.startup(sockets=[listener])

@@ -268,3 +268,9 @@ async def test_the_composer_may_offer_an_operation(
     client = await chat(config, pets_json=json.dumps(pets.app.openapi()))
     await client.say("go", inference_options={"tool_choice": {"id": "list"}})
     assert client.player.asked[0].settings.tool_choice == "listPets"
+
+
+async def test_an_error_is_told_in_the_words_of_the_file(chat: MakeChat, service: tuple[Service, str]) -> None:
+    client = await project(chat, service, error="Tell the user: {{ error }}", prefix="pets_")
+    [output] = await told(client, call("pets_getPet", pet="gone"))
+    assert output == 'Tell the user: the service answered with status 404: {"detail":"no pet gone"}'
