@@ -18,6 +18,8 @@ logger = logging.getLogger("runtime.reload")
 
 _STEP_MS = 10
 _DEBOUNCE_MS = 50
+_LAST_MS = 50
+"""How long what a watch still has to tell may be on its way: it comes through a thread of the library."""
 _MOST_OPENINGS = 5
 _BREAK_S = 1.0
 _LOOKING_SHARE = 0.05
@@ -156,7 +158,7 @@ class FileEvents:
 
 def _last_events(notify: RustNotify) -> _Events:
     try:
-        events = notify.watch(_DEBOUNCE_MS, 1, 1, None)
+        events = notify.watch(_DEBOUNCE_MS, 1, _LAST_MS, None)
     except _FAILURES:
         return set()
     finally:
