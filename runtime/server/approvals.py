@@ -158,11 +158,14 @@ def _key_of(snapshot: Snapshot, state: RunState[Any, Any], starter: str) -> str:
 async def load_state(
     snapshot: Snapshot, context: RuntimeContext, pending: PendingRun, start: Agent[RuntimeContext]
 ) -> tuple[Agent[RuntimeContext], RunState[Any, Any]]:
-    """The agent that goes on, and the state of its run with the user's word in it.
+    """What `Runner` resumes: a hub, and the state of the run with the user's word in it; `start` began the run.
 
-    The SDK looks agents up along references that our handoffs do not carry: it is shown all of them beside those.
+    The SDK looks agents up along references that our handoffs do not carry, and walks that graph six times: the hub has
+    such references to the agents that the state names, and to no others.
     """
-    hub = start.clone(handoffs=[*start.handoffs, *map(_pointer, snapshot.agents.values())])
+    named = _texts_in(pending.state)
+    others = [agent for agent in snapshot.agents.values() if agent.name in named and agent.name != start.name]
+    hub: Agent[RuntimeContext] = Agent(name="", handoffs=[_pointer(agent) for agent in (start, *others)])
     wrapper: RunContextWrapper[RuntimeContext] = RunContextWrapper(context)
     state: RunState[Any, Any] = await RunState.from_json(hub, pending.state, context_override=wrapper)
     said = {call.call_id: call for call in pending.calls}
@@ -174,6 +177,22 @@ async def load_state(
         else:
             state.reject(asked, rejection_message=call.rejection)
     return hub, state
+
+
+def _texts_in(state: dict[str, Any]) -> set[str]:
+    """Every text in it, keys among them; agents are referred to by their names, in many places."""
+    texts: set[str] = set()
+    left: list[Any] = [state]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            texts.add(value)
+        elif isinstance(value, dict):
+            left += value
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return texts
 
 
 def _pointer(agent: Agent[RuntimeContext]) -> Handoff[Any, Any]:

@@ -344,13 +344,13 @@ class Turn:
         await budget.allow(self.meter, self.snapshot.config.limits.budgets, self._store, self.plan.thread.id)
         self._active = active_in(items)
         start = self.snapshot.entrance.start(pending.starter, chosen_in(items), first=False)
-        agent, state = await load_state(self.snapshot, self.context, pending, start.agent)
+        hub, state = await load_state(self.snapshot, self.context, pending, start.agent)
         self.recorder.keep_calls(pending.refusals(self.plan.thread.id))
         limit = self.snapshot.config.agents[pending.starter].max_turns or DEFAULT_MAX_TURNS
         images = ResponseStreamConverter(partial_images=self.snapshot.partial_images)
         run_config = self.snapshot.run_config
-        result = Runner.run_streamed(agent, state, max_turns=limit, hooks=METERED, run_config=run_config)
-        async for event in self._pass_on(RunEvents(self.context, images, (), agent), result, pending.starter):
+        result = Runner.run_streamed(hub, state, max_turns=limit, hooks=METERED, run_config=run_config)
+        async for event in self._pass_on(RunEvents(self.context, images, (), start.agent), result, pending.starter):
             yield event
 
     async def _pass_on(

@@ -264,6 +264,49 @@ async def test_the_agent_that_was_handed_over_to_goes_on(chat: MakeChat) -> None
     assert client.player.asked[-1].handoffs == []
 
 
+async def test_who_is_handed_over_to_after_a_yes_may_ask_again(chat: MakeChat) -> None:
+    config = _desk()
+    config["agents"]["guide"] = {"tools": ["wipe"], "handoffs": ["desk"]}
+    config |= {"entry": "guide", "store": "sqlite:///threads.db"}
+    client = await chat(config, acts_py=ACTS)
+    client.player.replies = [
+        [call("wipe", what="all")],
+        [call("transfer_to_desk")],
+        [call("refund", order="A1", amount=20)],
+    ]
+    asked = await client.say("wipe all, then refund A1")
+    first = await _click(client, asked.thread_id, _cards(asked)[0], approved=True)
+    await client.runtime.close()
+    again = await chat(config, acts_py=ACTS)
+    again.player.replies = ["Both are done."]
+    second = await _click(again, asked.thread_id, _cards(first)[0], approved=True)
+    assert second.said == ["Both are done."]
+    assert (_done(client), _done(again)) == (["all"], [("A1", 20)])
+
+
+@pytest.mark.in_process
+async def test_the_number_of_agents_does_not_matter_to_a_run_that_goes_on(
+    chat: MakeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walked: list[str] = []
+
+    def counting(agent: Any) -> str:
+        walked.append(agent.name)
+        return str(agent.name)
+
+    config = _desk()
+    names = [f"clerk_{number}" for number in range(40)]
+    config["agents"]["desk"]["handoffs"] = names
+    config["agents"] |= {name: {"handoffs": ["desk", *(other for other in names if other != name)]} for name in names}
+    client = await chat({**config, "entry": "desk"}, acts_py=ACTS)
+    monkeypatch.setattr("agents._run_state_agent_identity._agent_identity_signature", counting)
+    client.player.replies = [[call("refund", order="A1", amount=20)], "It is done."]
+    asked = await client.say("refund A1")
+    answer = await _click(client, asked.thread_id, _cards(asked)[0], approved=True)
+    assert answer.said == ["It is done."]
+    assert set(walked) == {"", "desk"}
+
+
 async def test_an_agent_that_is_a_tool_asks_as_well(chat: MakeChat) -> None:
     config = _desk()
     config["tools"]["ask_desk"] = {"agent": "desk"}
