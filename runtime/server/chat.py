@@ -147,6 +147,7 @@ class RuntimeServer(ChatKitServer[Any]):
                 raise RequestError(400, "invalid_cursor", str(error)) from None
             # Made before it takes over the lock: a context class of the project's own may raise.
             turn = Turn(snapshot, caller, store, plan, lease=held, uploads=generation.uploads)
+            turn.open()
             plan.resources = resources.pop_all()
             with snapshot.code.pinned():
                 turn.start(self._tasks)

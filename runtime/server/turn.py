@@ -123,6 +123,12 @@ class Turn:
         self.meter = Meter()
         self._active: str | None = None
 
+    def open(self) -> None:
+        """Say what is stored already: it is on its way before anything else is done."""
+        allow_cancel = self.snapshot.config.chat.allow_cancel
+        options = StreamOptionsEvent(stream_options=StreamOptions(allow_cancel=allow_cancel))
+        self.channel.put(b"".join(frame(event) for event in (*self.plan.opening, options, *self.plan.news)))
+
     def start(self, tasks: Tasks) -> None:
         """Run in a task of its own; it is kept among `tasks` while it runs."""
         self._tasks = tasks
@@ -173,7 +179,7 @@ class Turn:
         limit_s = self.snapshot.config.limits.turn
         timer = None if limit_s is None else asyncio.get_running_loop().call_later(limit_s, self._take_too_long)
         try:
-            self._open()
+            self._begin()
             try:
                 await self._produce()
             except UsedUp as used_up:
@@ -214,10 +220,7 @@ class Turn:
     async def _keep_usage(self, meter: Meter) -> None:
         await budget.keep(meter, self._store, self.plan.thread.id)
 
-    def _open(self) -> None:
-        allow_cancel = self.snapshot.config.chat.allow_cancel
-        options = StreamOptionsEvent(stream_options=StreamOptions(allow_cancel=allow_cancel))
-        self.channel.put(b"".join(frame(event) for event in (*self.plan.opening, options, *self.plan.news)))
+    def _begin(self) -> None:
         if self._stopped:
             # A task that is cancelled before its first step would never come to the end of its work.
             raise asyncio.CancelledError

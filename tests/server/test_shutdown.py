@@ -94,6 +94,21 @@ async def _begun(client: Chat, kind: str, **params: Any) -> Streaming:
     return streaming
 
 
+async def test_what_is_stored_is_on_its_way_before_anything_else_is_done(chat: MakeChat) -> None:
+    client = await chat()
+    client.player.replies = ["Hello."]
+    streaming = await _begun(client, "threads.create", input=user_input("hi"))
+    with pytest.raises(StopIteration) as taken:
+        # A chunk that is there already: the response does not have to wait for the turn's first step.
+        streaming.channel.take(10).send(None)
+    assert [event["type"] for event in parse_events(taken.value.value)] == [
+        "thread.created",
+        "thread.item.done",
+        "stream_options",
+    ]
+    assert [event["type"] for event in await _rest(streaming)][-1] == "thread.item.done"
+
+
 async def _rest(streaming: Streaming) -> list[dict[str, Any]]:
     async with asyncio.timeout(20):
         return parse_events(b"".join([chunk async for chunk in streaming.chunks()]))
