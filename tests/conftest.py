@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,3 +58,20 @@ def modules_as_before(tmp_path: Path) -> Iterator[None]:
     for name in [name for name in sys.modules if name not in before]:
         if str(getattr(sys.modules[name], "__file__", "") or "").startswith(str(tmp_path)):
             del sys.modules[name]
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The text of every statement that a SQLite store carries out from now on."""
+    from runtime.stores.session import Prepared
+
+    carried_out: list[str] = []
+    get = Prepared.get
+
+    def note(self: Prepared, *args: Any) -> Any:
+        ready = get(self, *args)
+        carried_out.append(ready.text)
+        return ready
+
+    monkeypatch.setattr(Prepared, "get", note)
+    return carried_out

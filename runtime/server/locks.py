@@ -25,7 +25,10 @@ class ThreadLocks:
             raise _busy()
         self._locks[thread_id] = (lock, users + 1)
         try:
-            await _acquire(lock)
+            if users:
+                await _wait_for(lock)
+            else:
+                await lock.acquire()  # without a turn of the event loop
             try:
                 yield
             finally:
@@ -40,11 +43,15 @@ class ThreadLocks:
         else:
             self._locks[thread_id] = (lock, users - 1)
 
+    def __contains__(self, thread_id: str) -> bool:
+        """Tell whether somebody holds the thread's lock, or waits for it."""
+        return thread_id in self._locks
+
     def __len__(self) -> int:
         return len(self._locks)
 
 
-async def _acquire(lock: asyncio.Lock) -> None:
+async def _wait_for(lock: asyncio.Lock) -> None:
     try:
         await asyncio.wait_for(lock.acquire(), LONGEST_WAIT_S)
     except TimeoutError:

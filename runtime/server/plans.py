@@ -354,7 +354,8 @@ class Planner:
 
     async def _busy_thread(self, thread_id: str) -> ThreadMetadata:
         """Load a thread and hold its lock; loaded again where another turn came first."""
-        await self._open_thread(thread_id)
+        if self._key(thread_id) in self._locks:
+            await self._open_thread(thread_id)
         await self._lock(thread_id)
         return await self._open_thread(thread_id)
 
@@ -374,7 +375,10 @@ class Planner:
 
     def _held(self, thread_id: str) -> AbstractAsyncContextManager[None]:
         wait = self.snapshot.config.chat.when_busy == "wait"
-        return self._locks.hold(f"{self._owner}\0{clean(thread_id)}", wait=wait)
+        return self._locks.hold(self._key(thread_id), wait=wait)
+
+    def _key(self, thread_id: str) -> str:
+        return f"{self._owner}\0{clean(thread_id)}"
 
     async def _history(self, thread_id: str, after_it: int = 0) -> list[ThreadItem]:
         return await load_history(self.store, thread_id, self.snapshot.config.chat.history, after_it=after_it)

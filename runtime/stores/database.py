@@ -1,6 +1,6 @@
 """Where the statements of a SQL store run: SQLite right in the call, PostgreSQL through asyncpg.
 
-Both take a function of a synchronous SQLAlchemy connection. A SQLite transaction of ours takes a tenth of a millisecond
+Both take a function of a session. A SQLite transaction of ours takes a tenth of a millisecond
 and touches nothing but the page cache: in WAL mode a commit waits for no disk. Handing it to a thread costs more than
 doing it, and while the event loop is busy a thread gets the interpreter's lock once in 5 ms: with 16 busy streams the
 writing of one message took 25 to 45 ms that way. What may really take time stays in a thread: waiting for a lock that
@@ -20,17 +20,18 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event
+from sqlalchemy import URL, Dialect, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
+from runtime.stores.session import CoreSession, Prepared, Session, SqliteSession
 from runtime.stores.store import StoreError
 
 T = TypeVar("T")
-Work = Callable[[Connection], T]
+Work = Callable[[Session], T]
 
 _LOGGER = logging.getLogger(__name__)
 # Only another process can hold the lock for long: a backup, or somebody with a database tool.
@@ -74,8 +75,9 @@ class SqliteDatabase(Database):
         self._path = path
         self._engine = _sqlite_engine(path)
         self.dialect = self._engine.dialect
+        self._prepared = Prepared(self.dialect)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="chatkit-store")
-        self._connections: list[Connection] = []
+        self._sessions: list[SqliteSession] = []
         self._near_lock = threading.Lock()
         self._last: Future[Any] | None = None
         self._commits = 0
@@ -100,8 +102,8 @@ class SqliteDatabase(Database):
         if self._near_lock.acquire(blocking=False):
             try:
                 return work(self._near)
-            except OperationalError as error:
-                if not _is_busy(error.orig):
+            except (sqlite3.OperationalError, OperationalError) as error:
+                if not _is_busy(getattr(error, "orig", error)):
                     raise
             finally:
                 self._near_lock.release()
@@ -112,7 +114,7 @@ class SqliteDatabase(Database):
         # Whoever comes while others wait has to wait behind them.
         if (self._last is None or self._last.done()) and self._near_lock.acquire(blocking=False):
             try:
-                if _begin(self._near):
+                if _begin(self._near.raw):
                     return self._finish(self._near, work)
             finally:
                 self._near_lock.release()
@@ -123,33 +125,33 @@ class SqliteDatabase(Database):
     def _connect(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-        self._far, self._near = self._new_connection(), self._new_connection()
-        self._near.exec_driver_sql("PRAGMA busy_timeout = 0").close()
+        self._far, self._near = self._new_session(), self._new_session()
+        self._near.raw.execute("PRAGMA busy_timeout = 0").close()
 
     def _disconnect(self) -> None:
         # A store may be opened again, or for the first time after it could not be; this starts no thread yet.
         executor, self._executor = self._executor, ThreadPoolExecutor(1, thread_name_prefix="chatkit-store")
         executor.shutdown()
         with self._near_lock:
-            while self._connections:
-                self._connections.pop().close()
+            while self._sessions:
+                self._sessions.pop().connection.close()
         self._engine.dispose()
 
-    def _new_connection(self) -> Connection:
-        connection = self._engine.connect()
-        self._connections.append(connection)
-        return connection
+    def _new_session(self) -> SqliteSession:
+        session = SqliteSession(self._engine.connect(), self._prepared)
+        self._sessions.append(session)
+        return session
 
     def _wait_and_write(self, work: Work[T]) -> T:
-        _raw(self._far).execute("BEGIN IMMEDIATE")
+        self._far.raw.execute("BEGIN IMMEDIATE")
         return self._finish(self._far, work)
 
-    def _finish(self, connection: Connection, work: Work[T]) -> T:
+    def _finish(self, session: SqliteSession, work: Work[T]) -> T:
         try:
-            result = work(connection)
-            _raw(connection).execute("COMMIT")
+            result = work(session)
+            session.raw.execute("COMMIT")
         except BaseException:
-            _roll_back(connection)
+            _roll_back(session.raw)
             raise
         self._commits += 1
         if self._commits % _CHECKPOINT_COMMITS == 0:
@@ -160,11 +162,11 @@ class SqliteDatabase(Database):
 
     def _checkpoint(self) -> None:
         try:
-            _, pages, _ = self._far.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").one()
+            _, pages, _ = self._far.raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             if pages > _LARGEST_LOG_PAGES:
                 # Writers never paused long enough for the log to start over: now they queue up behind this.
-                self._far.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").close()
-        except SQLAlchemyError as error:
+                self._far.raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        except sqlite3.Error as error:
             _LOGGER.warning("can't write the log of %s back: %s", self._path, error)
 
 
@@ -194,12 +196,12 @@ class PostgresDatabase(Database):
     async def read(self, work: Work[T]) -> T:
         """See `Database`."""
         async with self._autocommit.connect() as connection:
-            return await connection.run_sync(work)
+            return await connection.run_sync(lambda core: work(CoreSession(core)))
 
     async def write(self, work: Work[T]) -> T:
         """See `Database`."""
         async with self._engine.begin() as connection:
-            return await connection.run_sync(work)
+            return await connection.run_sync(lambda core: work(CoreSession(core)))
 
 
 def _sqlite_engine(path: Path) -> Engine:
@@ -234,14 +236,9 @@ def _enter_wal_mode(connection: sqlite3.Connection) -> None:
             time.sleep(_BUSY_PAUSE_S)
 
 
-def _raw(connection: Connection) -> sqlite3.Connection:
-    return cast(sqlite3.Connection, connection.connection.dbapi_connection)
-
-
-def _begin(connection: Connection) -> bool:
-    # By the driver itself, like COMMIT: SQLAlchemy's bookkeeping for these two would cost a quarter of a transaction.
+def _begin(connection: sqlite3.Connection) -> bool:
     try:
-        _raw(connection).execute("BEGIN IMMEDIATE")
+        connection.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:
         if _is_busy(error):
             return False
@@ -254,11 +251,10 @@ def _is_busy(error: BaseException | None) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
-def _roll_back(connection: Connection) -> None:
+def _roll_back(connection: sqlite3.Connection) -> None:
     # A full disk ends the transaction by itself; a second rollback would hide that error behind its own.
-    raw = _raw(connection)
-    if raw.in_transaction:
-        raw.execute("ROLLBACK")
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
 
 
 def _postgres_engine(url: URL, pool_size: int) -> AsyncEngine:

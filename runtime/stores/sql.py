@@ -10,7 +10,7 @@ from typing import Any
 
 from chatkit.store import NotFoundError
 from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata, ThreadStatus
-from sqlalchemy import Connection, Row, make_url
+from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from runtime.stores import statements as sql
@@ -35,6 +35,7 @@ from runtime.stores.payload import (
     thread_page,
     to_utc,
 )
+from runtime.stores.session import Row, Session, first
 from runtime.stores.store import (
     UNSET,
     VISIBLE,
@@ -82,7 +83,7 @@ class SqlStore(ThreadStore):
     async def load_thread(self, owner: str, thread_id: str) -> ThreadMetadata:
         """See `ThreadStore`."""
         keys = _keys(owner, thread_id)
-        row = await self._database.read(lambda connection: connection.execute(sql.LOAD_THREAD, keys).one_or_none())
+        row = await self._database.read(lambda session: first(session, sql.LOAD_THREAD, keys))
         if row is None:
             raise thread_not_found(thread_id)
         return _thread(row)
@@ -99,17 +100,17 @@ class SqlStore(ThreadStore):
         row, rows = _thread_row(owner, thread, generation), _item_rows(thread.id, items)
         keys = _keys(owner, thread.id)
 
-        def work(connection: Connection) -> None:
-            self._put_thread(connection, row)
+        def work(session: Session) -> None:
+            self._put_thread(session, row)
             if rows:
-                self._put_items(connection, keys, rows)
+                self._put_items(session, keys, rows)
 
         await self._database.write(work)
 
     async def save_thread(self, owner: str, thread: ThreadMetadata) -> None:
         """See `ThreadStore`."""
         row = _thread_row(owner, thread)
-        await self._database.write(lambda connection: self._put_thread(connection, row))
+        await self._database.write(lambda session: self._put_thread(session, row))
 
     async def update_thread(
         self,
@@ -137,7 +138,7 @@ class SqlStore(ThreadStore):
             return await self.load_thread(owner, thread_id)
         statement = sql.update_thread(tuple(values), only_if_untitled)
         keys = _keys(owner, thread_id) | {f"new_{name}": value for name, value in values.items()}
-        row = await self._database.write(lambda connection: connection.execute(statement, keys).one_or_none())
+        row = await self._database.write(lambda session: first(session, statement, keys))
         if row is None:
             raise thread_not_found(thread_id)
         return _thread(row)
@@ -148,12 +149,13 @@ class SqlStore(ThreadStore):
         statement = sql.threads_page(order, after is not None)
         values: dict[str, Any] = {"by_owner": check_owner(owner), "size": size + 1}
 
-        def work(connection: Connection) -> Sequence[Row[Any]]:
+        def work(session: Session) -> Sequence[Row]:
             if after is not None:
-                values["seq"] = connection.execute(sql.FIND_THREAD_SEQ, _keys(owner, after)).scalar_one_or_none()
-                if values["seq"] is None:
+                found = first(session, sql.FIND_THREAD_SEQ, _keys(owner, after))
+                if found is None:
                     raise invalid_cursor(after)
-            return connection.execute(statement, values).all()
+                values["seq"] = found[0]
+            return session.all(statement, values)
 
         return thread_page(list(map(_thread, await self._database.read(work))), size)
 
@@ -161,10 +163,10 @@ class SqlStore(ThreadStore):
         """See `ThreadStore`."""
         keys = _keys(owner, thread_id)
 
-        def work(connection: Connection) -> None:
+        def work(session: Session) -> None:
             # Items and feedback go by their foreign keys.
-            if connection.execute(sql.DELETE_THREAD, keys).rowcount:
-                connection.execute(sql.DELETE_THREAD_ATTACHMENTS, keys)
+            if session.run(sql.DELETE_THREAD, keys):
+                session.run(sql.DELETE_THREAD_ATTACHMENTS, keys)
 
         await self._database.write(work)
 
@@ -181,15 +183,15 @@ class SqlStore(ThreadStore):
         keys, rows = _keys(owner, thread_id), _item_rows(thread_id, items)
         gone = [{"thread": keys["thread"], "item": clean(item_id)} for item_id in delete]
         mark = dump_generation(generation)
-        await self._database.write(lambda connection: self._put_items(connection, keys, rows, gone, mark))
+        await self._database.write(lambda session: self._put_items(session, keys, rows, gone, mark))
 
     async def load_generation(self, owner: str, thread_id: str) -> GenerationMark | None:
         """See `ThreadStore`."""
         keys = _keys(owner, thread_id)
-        row = await self._database.read(lambda connection: connection.execute(sql.LOAD_GENERATION, keys).one_or_none())
+        row = await self._database.read(lambda session: first(session, sql.LOAD_GENERATION, keys))
         if row is None:
             raise thread_not_found(thread_id)
-        return load_generation(row.generation)
+        return load_generation(row[0])
 
     async def load_items(
         self,
@@ -208,12 +210,12 @@ class SqlStore(ThreadStore):
         if after is not None:
             keys["item"] = clean(after)
 
-        def work(connection: Connection) -> Sequence[str]:
-            payloads = connection.execute(statement, keys).scalars().all()
+        def work(session: Session) -> Sequence[str]:
+            payloads = [row[0] for row in session.all(statement, keys)]
             if not payloads:
                 # Rare enough to be asked afterwards: an empty page, or a thread or a cursor that isn't there.
-                _require_thread(connection, owner, thread_id)
-                if after is not None and connection.execute(sql.FIND_ITEM, keys).one_or_none() is None:
+                _require_thread(session, owner, thread_id)
+                if after is not None and first(session, sql.FIND_ITEM, keys) is None:
                     raise invalid_cursor(after)
             return payloads
 
@@ -223,11 +225,11 @@ class SqlStore(ThreadStore):
         """See `ThreadStore`."""
         keys = _keys(owner, thread_id) | {"item": clean(item_id)}
 
-        def work(connection: Connection) -> str:
-            payload: str | None = connection.execute(sql.LOAD_ITEM, keys).scalar_one_or_none()
-            if payload is None:
-                raise _item_missing(connection, owner, thread_id, item_id)
-            return payload
+        def work(session: Session) -> str:
+            found = first(session, sql.LOAD_ITEM, keys)
+            if found is None:
+                raise _item_missing(session, owner, thread_id, item_id)
+            return str(found[0])
 
         return load_item(await self._database.read(work))
 
@@ -235,11 +237,11 @@ class SqlStore(ThreadStore):
         """See `ThreadStore`."""
         keys: dict[str, Any] = _keys(owner, thread_id) | {"item": clean(item_id)}
 
-        def work(connection: Connection) -> list[str]:
-            seq = connection.execute(sql.FIND_ITEM, keys).scalar_one_or_none()
-            if seq is None:
-                raise _item_missing(connection, owner, thread_id, item_id)
-            return list(connection.execute(sql.ITEM_IDS_AFTER, keys | {"seq": seq}).scalars())
+        def work(session: Session) -> list[str]:
+            found = first(session, sql.FIND_ITEM, keys)
+            if found is None:
+                raise _item_missing(session, owner, thread_id, item_id)
+            return [row[0] for row in session.all(sql.ITEM_IDS_AFTER, keys | {"seq": found[0]})]
 
         return await self._database.read(work)
 
@@ -253,8 +255,8 @@ class SqlStore(ThreadStore):
             "payload": dump_attachment(attachment),
         }
 
-        def work(connection: Connection) -> None:
-            if connection.execute(self._upserts.attachment, row).one_or_none() is None:
+        def work(session: Session) -> None:
+            if first(session, self._upserts.attachment, row) is None:
                 raise attachment_not_found(attachment.id)
 
         await self._database.write(work)
@@ -262,16 +264,15 @@ class SqlStore(ThreadStore):
     async def load_attachment(self, owner: str, attachment_id: str) -> Attachment:
         """See `ThreadStore`."""
         keys = {"by_owner": check_owner(owner), "item": clean(attachment_id)}
-        read = self._database.read
-        payload = await read(lambda connection: connection.execute(sql.LOAD_ATTACHMENT, keys).scalar_one_or_none())
-        if payload is None:
+        found = await self._database.read(lambda session: first(session, sql.LOAD_ATTACHMENT, keys))
+        if found is None:
             raise attachment_not_found(attachment_id)
-        return load_attachment(payload)
+        return load_attachment(found[0])
 
     async def delete_attachment(self, owner: str, attachment_id: str) -> None:
         """See `ThreadStore`."""
         keys = {"by_owner": check_owner(owner), "item": clean(attachment_id)}
-        await self._database.write(lambda connection: connection.execute(sql.DELETE_ATTACHMENT, keys).close())
+        await self._database.write(lambda session: session.run(sql.DELETE_ATTACHMENT, keys))
 
     async def save_feedback(self, owner: str, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind) -> None:
         """See `ThreadStore`."""
@@ -279,21 +280,21 @@ class SqlStore(ThreadStore):
         now = datetime.now(UTC)
         rows = [{"thread_id": keys["thread"], "item_id": item, "kind": kind, "created_at": now} for item in wanted]
 
-        def work(connection: Connection) -> None:
-            _require_thread(connection, owner, thread_id, lock=True)
-            found = set(connection.execute(sql.FIND_ITEMS, keys | {"items": wanted}).scalars())
-            for missing in (item_id for item_id in wanted if item_id not in found):
-                raise item_not_found(missing)
+        def work(session: Session) -> None:
+            _require_thread(session, owner, thread_id, lock=True)
+            for item in wanted:
+                if first(session, sql.FIND_ITEM, keys | {"item": item}) is None:
+                    raise item_not_found(item)
             if rows:
-                connection.execute(self._upserts.feedback, rows)
+                session.run(self._upserts.feedback, *rows)
 
         await self._database.write(work)
 
     async def list_feedback(self) -> list[Feedback]:
         """See `ThreadStore`."""
 
-        def work(connection: Connection) -> list[Feedback]:
-            return [Feedback(*row) for row in connection.execute(sql.LIST_FEEDBACK)]
+        def work(session: Session) -> list[Feedback]:
+            return [Feedback(*row) for row in session.all(sql.LIST_FEEDBACK, {})]
 
         return await self._database.read(work)
 
@@ -301,9 +302,9 @@ class SqlStore(ThreadStore):
         """See `ThreadStore`."""
         keys = _keys(owner, thread_id)
 
-        def work(connection: Connection) -> dict[str, str]:
-            _require_thread(connection, owner, thread_id)
-            return {row.item_id: row.kind for row in connection.execute(sql.LOAD_FEEDBACK, keys)}
+        def work(session: Session) -> dict[str, str]:
+            _require_thread(session, owner, thread_id)
+            return {row[0]: row[1] for row in session.all(sql.LOAD_FEEDBACK, keys)}
 
         return await self._database.read(work)
 
@@ -312,7 +313,7 @@ class SqlStore(ThreadStore):
         key = {"owner": check_owner(owner), "thread_id": clean(thread_id), "day": day}
         rows = [{**key, "model": clean(model), **asdict(usage)} for model, usage in sorted(used.items())]
         if rows:
-            await self._database.write(lambda connection: connection.execute(self._upserts.usage, rows).close())
+            await self._database.write(lambda session: session.run(self._upserts.usage, *rows))
 
     async def sum_usage(
         self, owner: str | None, *, thread_id: str | None = None, day: date | None = None
@@ -327,41 +328,39 @@ class SqlStore(ThreadStore):
         statement = sql.sum_usage(frozenset(wanted))
         values = {f"by_{name}": value for name, value in wanted.items()}
         # PostgreSQL adds up to numbers of any size.
-        return await self._database.read(
-            lambda connection: TokenUsage(*map(int, connection.execute(statement, values).one()))
-        )
+        return await self._database.read(lambda session: TokenUsage(*map(int, session.all(statement, values)[0])))
 
     async def list_usage(self, since: date) -> list[UsageEntry]:
         """See `ThreadStore`."""
 
-        def work(connection: Connection) -> list[UsageEntry]:
-            rows = connection.execute(sql.LIST_USAGE, {"since": since})
+        def work(session: Session) -> list[UsageEntry]:
+            rows = session.all(sql.LIST_USAGE, {"since": since})
             return [UsageEntry(row[0], row[1], row[2], row[3], TokenUsage(*row[4:])) for row in rows]
 
         return await self._database.read(work)
 
-    def _put_thread(self, connection: Connection, row: Mapping[str, Any]) -> None:
-        if connection.execute(self._upserts.thread, row).one_or_none() is None:
+    def _put_thread(self, session: Session, row: Mapping[str, Any]) -> None:
+        if first(session, self._upserts.thread, row) is None:
             raise thread_not_found(row["id"])
 
     def _put_items(
         self,
-        connection: Connection,
+        session: Session,
         keys: Mapping[str, str],
         rows: Sequence[dict[str, Any]],
         gone: Sequence[dict[str, str]] = (),
         mark: str | None = None,
     ) -> None:
         values = {**keys, "count": len(rows), "new_generation": mark}
-        following = connection.execute(sql.TAKE_NUMBERS, values).scalar_one_or_none()
-        if following is None:
+        numbered = first(session, sql.TAKE_NUMBERS, values)
+        if numbered is None:
             raise thread_not_found(keys["thread"])
         if gone:
-            connection.execute(sql.DELETE_ITEM, gone)
-        for seq, row in enumerate(rows, following - len(rows)):
+            session.run(sql.DELETE_ITEM, *gone)
+        for seq, row in enumerate(rows, numbered[0] - len(rows)):
             row["seq"] = seq
         if rows:
-            connection.execute(self._upserts.item, rows)
+            session.run(self._upserts.item, *rows)
 
 
 def _database(url: str, pool_size: int) -> Database:
@@ -381,14 +380,14 @@ def _keys(owner: str, thread_id: str) -> dict[str, str]:
     return {"by_owner": check_owner(owner), "thread": clean(thread_id)}
 
 
-def _require_thread(connection: Connection, owner: str, thread_id: str, *, lock: bool = False) -> None:
+def _require_thread(session: Session, owner: str, thread_id: str, *, lock: bool = False) -> None:
     statement = sql.LOCK_THREAD if lock else sql.FIND_THREAD
-    if connection.execute(statement, _keys(owner, thread_id)).one_or_none() is None:
+    if first(session, statement, _keys(owner, thread_id)) is None:
         raise thread_not_found(thread_id)
 
 
-def _item_missing(connection: Connection, owner: str, thread_id: str, item_id: str) -> NotFoundError:
-    _require_thread(connection, owner, thread_id)
+def _item_missing(session: Session, owner: str, thread_id: str, item_id: str) -> NotFoundError:
+    _require_thread(session, owner, thread_id)
     return item_not_found(item_id)
 
 
@@ -422,14 +421,14 @@ def _item_rows(thread_id: str, items: Sequence[ThreadItem]) -> list[dict[str, An
     ]
 
 
-def _thread(row: Row[Any]) -> ThreadMetadata:
-    created_at: datetime = row.created_at
+def _thread(row: Row) -> ThreadMetadata:
+    thread_id, created_at, title, status, domains, metadata = row
     return ThreadMetadata.model_construct(
-        id=row.id,
+        id=thread_id,
         # SQLite keeps no time zone; what is stored is UTC.
         created_at=created_at.replace(tzinfo=UTC) if created_at.tzinfo is None else to_utc(created_at),
-        title=row.title,
-        status=load_status(row.status),
-        allowed_image_domains=None if row.allowed_image_domains is None else load_domains(row.allowed_image_domains),
-        metadata=load_metadata(row.metadata),
+        title=title,
+        status=load_status(status),
+        allowed_image_domains=None if domains is None else load_domains(domains),
+        metadata=load_metadata(metadata),
     )

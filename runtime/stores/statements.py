@@ -71,9 +71,6 @@ ITEM_IDS_AFTER: Select[Any] = (
     .where(ITEMS.c.thread_id == _OWNED_THREAD, ITEMS.c.seq > bindparam("seq"))
     .order_by(ITEMS.c.thread_id, ITEMS.c.seq)
 )
-FIND_ITEMS: Select[Any] = select(ITEMS.c.id).where(
-    ITEMS.c.thread_id == _OWNED_THREAD, ITEMS.c.id.in_(bindparam("items", expanding=True))
-)
 DELETE_ITEM: Delete = delete(ITEMS).where(ITEMS.c.thread_id == _THREAD, ITEMS.c.id == _ITEM)
 
 LOAD_ATTACHMENT: Select[Any] = select(ATTACHMENTS.c.payload).where(

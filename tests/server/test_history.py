@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -188,3 +189,24 @@ async def test_any_text_survives_storing_and_comes_back_to_the_model(chat: MakeC
     clean = text.replace("\x00", "")
     told = client.player.asked[1].input
     assert any(item.get("content") == f"echo {clean}" for item in told)
+
+
+@pytest.mark.in_process
+async def test_a_turn_reads_its_history_with_one_query_and_writes_each_item_with_one(
+    chat: MakeChat, statements: list[str]
+) -> None:
+    client = await chat({**WITH_TOOL, "store": "sqlite:///threads.db"}, acts_py=TOOLS)
+    client.player.replies = ["Hello.", ["Let me see.", call("look_up", city="Oslo")], "Seven."]
+    thread = (await client.say("hi")).thread_id
+    statements.clear()
+    await client.say("how many parks?", thread)
+    done = [tuple(re.findall(r"SELECT|INSERT|UPDATE|chatkit_\w+", statement)[:2]) for statement in statements]
+    write = [("UPDATE", "chatkit_threads"), ("INSERT", "chatkit_items")]
+    assert done == [
+        ("SELECT", "chatkit_threads"),
+        ("SELECT", "chatkit_items"),
+        *write,  # the user's message
+        *write,  # what was said before the tool was called
+        *write,  # the call, its result and what was said of them
+        ("INSERT", "chatkit_usage"),
+    ]

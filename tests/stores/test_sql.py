@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from chatkit.types import AssistantMessageContent, AssistantMessageItem, ThreadMetadata
-from sqlalchemy import Engine, event
 from sqlalchemy.dialects import sqlite
 
 from runtime.stores import database, open_store
@@ -160,23 +159,16 @@ async def test_a_write_that_fails_in_the_database_is_undone(store: ThreadStore, 
     assert await item_count(store, thread_id) == 3
 
 
-async def test_a_generation_is_written_by_the_statements_that_are_there_anyway(store: ThreadStore) -> None:
-    executed: list[str] = []
-
-    def keep(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        executed.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", keep)
-    try:
-        texts = []
-        for mark in (None, new_mark(1)):
-            thread = ThreadMetadata(id=new_id("thread"), created_at=datetime.now(UTC))
-            await store.create_thread("alice", thread, [message(thread.id)], generation=mark)
-            await store.write_items("alice", thread.id, [message(thread.id)], generation=mark)
-            texts.append(tuple(executed))
-            executed.clear()
-    finally:
-        event.remove(Engine, "before_cursor_execute", keep)
+async def test_a_generation_is_written_by_the_statements_that_are_there_anyway(
+    store: ThreadStore, statements: list[str]
+) -> None:
+    texts = []
+    for mark in (None, new_mark(1)):
+        thread = ThreadMetadata(id=new_id("thread"), created_at=datetime.now(UTC))
+        await store.create_thread("alice", thread, [message(thread.id)], generation=mark)
+        await store.write_items("alice", thread.id, [message(thread.id)], generation=mark)
+        texts.append(tuple(statements))
+        statements.clear()
     assert len(texts[0]) == 5
     assert texts[0] == texts[1]
     assert await store.load_generation("alice", thread.id) == new_mark(1)

@@ -22,9 +22,9 @@ _LOCK = 0x636861746B6974
 
 async def migrate(database: Database) -> None:
     """Bring the schema to the newest version; raise StoreError when it is newer than that."""
-    if await database.read(_is_current):
+    if await database.read(lambda session: _is_current(session.connection)):
         return
-    await database.write(_upgrade)
+    await database.write(lambda session: _upgrade(session.connection))
 
 
 def _is_current(connection: Connection) -> bool:
