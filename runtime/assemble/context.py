@@ -5,6 +5,7 @@ Tools written for the plain SDKs run unedited: everything that they use of Agent
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -109,6 +110,8 @@ class RuntimeContext(AgentContext[Any]):
     """The configuration that this turn runs on, read-only."""
 
     _around: Surroundings = PrivateAttr()
+    # The base class has a queue as its default, which pydantic would copy deeply for every turn.
+    _events: asyncio.Queue[Any] = PrivateAttr(default_factory=asyncio.Queue)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "client_tool_call" and value is not None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from chatkit.store import NotFoundError
 from chatkit.types import (
+    ActiveStatus,
     Annotation,
     AssistantMessageContent,
     AssistantMessageContentPartAdded,
@@ -82,7 +83,7 @@ class Recorder:
         self._growing: dict[str, _Growing] = {}
         self._workflows: dict[str, WorkflowItem] = {}
         self._calls: list[ModelItem] = []
-        self._known = copy.deepcopy(_fields_of(thread))
+        self._known = _copied(_fields_of(thread))
 
     def grow(self, delta: TextDelta) -> None:
         """Add a piece of text to the message that is under way."""
@@ -172,7 +173,7 @@ class Recorder:
         """Take over a thread's fields as they are stored now."""
         for name, value in _fields_of(thread).items():
             setattr(self._thread, name, value)
-        self._known = copy.deepcopy(_fields_of(self._thread))
+        self._known = _copied(_fields_of(self._thread))
 
     async def thread_changes(self) -> list[Event]:
         """Store the fields of the thread that a tool has set, one by one, and tell the client."""
@@ -180,7 +181,7 @@ class Recorder:
         changed = {name: value for name, value in now.items() if value != self._known[name]}
         if not changed:
             return []
-        sent = copy.deepcopy(changed)
+        sent = _copied(changed)
         stored = await self._backend.update_thread(self._owner, self._thread.id, **sent)
         self._known.update(sent)
         for name, value in _fields_of(stored).items():
@@ -234,6 +235,14 @@ async def to_the_end(write: Coroutine[Any, Any, None]) -> None:
 
 def _fields_of(thread: ThreadMetadata) -> dict[str, Any]:
     return {name: getattr(thread, name) for name in _FIELDS}
+
+
+def _copied(fields: dict[str, Any]) -> dict[str, Any]:
+    # The status of nearly every thread is this one, which is costly to copy deeply and has nothing deep in it.
+    return {
+        name: value.model_copy() if isinstance(value, ActiveStatus) else copy.deepcopy(value)
+        for name, value in fields.items()
+    }
 
 
 _NO_ITEMS: Page[ThreadItem] = Page[ThreadItem](data=[])

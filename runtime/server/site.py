@@ -117,7 +117,7 @@ class Site:
                 locale=locale_of(request),
                 request_id=request_id_of(request),
                 request_context=await snapshot.request_context(request),
-                base_url=base_url_of(request, self.path),
+                base_url="" if snapshot.config.chat.attachments is None else base_url_of(request, self.path),
                 headers=forwarded_headers(request, snapshot.config),
             )
 
