@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from benchmarks.children import ROOT
-from benchmarks.measure import Figure
+from benchmarks.figures import Figure
 from benchmarks.project.zero import TEXT
 from benchmarks.reload.__main__ import main
 from benchmarks.reload.clients import Client, Tally, stream, wait_for
