@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.client import BenchmarkError
+from benchmarks.prepare import Plan, write_plan
 from benchmarks.serve import HANDWRITTEN
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,12 +28,12 @@ _STOP_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One server that runs; `threads` keeps the threads that were filled once, by their length."""
+    """One server that runs; `turns` counts those that were taken in threads of a length."""
 
     name: str
     pid: int
     port: int
-    threads: dict[int, str] = field(default_factory=dict)
+    turns: dict[int, int] = field(default_factory=dict)
 
     @property
     def cpu_s(self) -> float:
@@ -53,10 +54,12 @@ class Child:
 
 
 @asynccontextmanager
-async def run_server(name: str, folder: Path) -> AsyncIterator[Child]:
+async def run_server(name: str, folder: Path, plan: Plan | None = None) -> AsyncIterator[Child]:
     """Run one of SERVERS on a copy of the project in `folder`, to the end of the block; may raise BenchmarkError."""
     project = folder / name
     shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns(".chatkit", "__pycache__"))
+    if plan is not None:
+        write_plan(plan, project, STORES.get(name, ""))
     log = folder / f"{name}.log"
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(

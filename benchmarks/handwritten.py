@@ -18,6 +18,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
 from benchmarks.project import cards, zero
+from benchmarks.team import heirs, instructions_of
 
 RECENT_ITEMS = 200
 
@@ -119,10 +120,10 @@ class HandwrittenServer(ChatKitServer[Context]):
             yield event
 
 
-def build_app(agent: Agent[AgentContext[Context]]) -> FastAPI:
+def build_app(agent: Agent[AgentContext[Context]], store: DictStore | None = None) -> FastAPI:
     """Return an app that answers with `agent`."""
     built = FastAPI()
-    server = HandwrittenServer(DictStore(), agent)
+    server = HandwrittenServer(store or DictStore(), agent)
 
     @built.post("/chatkit")
     async def chatkit(request: Request) -> Response:
@@ -132,6 +133,20 @@ def build_app(agent: Agent[AgentContext[Context]]) -> FastAPI:
         return Response(content=result.json, media_type="application/json")
 
     return built
+
+
+def build_team(count: int) -> Agent[AgentContext[Context]]:
+    """Return the first of `count` agents, from which all others are reached by handoffs."""
+    others = [
+        Agent[AgentContext[Context]](
+            name=f"Agent {number}", model=assistant.model, instructions=instructions_of(number), tools=assistant.tools
+        )
+        for number in range(1, count)
+    ]
+    team = [assistant.clone(), *others]
+    for number, agent in enumerate(team):
+        agent.handoffs = [team[heir] for heir in heirs(number, count)]
+    return team[0]
 
 
 app = build_app(assistant)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import platform
-from collections.abc import Iterator
+import sys
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from itertools import groupby
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measure import Figure, Sample
+from benchmarks.figures import Figure, Rounds
 from benchmarks.serve import HANDWRITTEN
 
 FORMAT = 1
@@ -29,8 +32,6 @@ _PACKAGES = (
     "chatkit-runtime",
 )
 
-Rounds = dict[str, list[Sample]]
-
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -41,12 +42,39 @@ class Line:
     ratios: dict[str, float]
 
 
+def publish(
+    lines: list[Line],
+    servers: tuple[str, ...],
+    file: Path | None,
+    settings: dict[str, Any],
+    *notes: str,
+    baseline: str = HANDWRITTEN,
+    **more: Any,
+) -> None:
+    """Print the table and the notes, and write the JSON into `file` where there is one."""
+    # In a file the table is as wide as it needs to be; a terminal says itself.
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    print_table(console, lines, servers, *notes, baseline=baseline)
+    if file is not None:
+        document = as_document(lines, settings, baseline=baseline, **more)
+        file.write_text(json.dumps(document, indent=2) + "\n")
+
+
 def summarise(rounds: Rounds, baseline: str = HANDWRITTEN) -> list[Line]:
-    """Turn `{server: a sample per round}` into lines, in the order in which the figures were taken."""
-    figures = dict.fromkeys(figure for samples in rounds.values() for sample in samples for figure in sample)
-    lines = [_summarise_figure(figure, rounds, baseline) for figure in figures]
-    lengths = [line for line in lines if line.figure.case.startswith("thread of ")]
-    return lines + list(_compare_lengths(lengths))
+    """Turn `{server: a sample per round}` into lines, in the order in which the figures were taken.
+
+    Figures of a series stand together, and after them how the largest compares with the smallest.
+    """
+    figures = list(dict.fromkeys(figure for samples in rounds.values() for sample in samples for figure in sample))
+    firsts = {_series_of(figure): place for place, figure in reversed(list(enumerate(figures))) if figure.series}
+    places = {figure: firsts.get(_series_of(figure), place) for place, figure in enumerate(figures)}
+    lines: list[Line] = []
+    for _, group in groupby(sorted(figures, key=places.__getitem__), key=places.__getitem__):
+        same = sorted(group, key=lambda figure: figure.size)
+        lines += [_line(figure, _taken(figure, rounds), baseline) for figure in same]
+        if len(same) > 1:
+            lines.append(_growth(same[0], same[-1], rounds, baseline))
+    return lines
 
 
 def as_document(
@@ -88,35 +116,37 @@ def print_table(
         console.print(note, highlight=False)
 
 
-def _summarise_figure(figure: Figure, rounds: Rounds, baseline: str) -> Line:
+def _series_of(figure: Figure) -> tuple[str, str]:
+    return figure.name, figure.series
+
+
+def _taken(figure: Figure, rounds: Rounds) -> dict[str, list[float]]:
     taken = {server: [sample[figure] for sample in samples if figure in sample] for server, samples in rounds.items()}
     taken = {server: numbers for server, numbers in taken.items() if numbers}
-    if figure.keep != "median":
-        kept = {server: sum(numbers) if figure.keep == "sum" else max(numbers) for server, numbers in taken.items()}
-        # A sum and a worst case are one number for the whole run, and so is their ratio.
-        taken = {server: [number] for server, number in kept.items()}
-    values = {server: median(numbers) for server, numbers in taken.items()}
+    if figure.keep == "median":
+        return taken
+    # A sum and a worst case are one number for the whole run, and so is their ratio.
+    return {server: [sum(numbers) if figure.keep == "sum" else max(numbers)] for server, numbers in taken.items()}
+
+
+def _growth(small: Figure, large: Figure, rounds: Rounds, baseline: str) -> Line:
+    small_taken, large_taken = _taken(small, rounds), _taken(large, rounds)
+    grown = {
+        server: [most / least for least, most in zip(small_taken[server], numbers, strict=True)]
+        for server, numbers in large_taken.items()
+        if all(small_taken.get(server, [0]))
+    }
+    return _line(Figure(f"growth of {small.name}", f"{large.case} against {small.size:,}", "x"), grown, baseline)
+
+
+def _line(figure: Figure, taken: dict[str, list[float]], baseline: str) -> Line:
     base = taken.get(baseline, [])
     ratios = {
         server: median(ours / theirs for ours, theirs in zip(numbers, base, strict=True))
         for server, numbers in taken.items()
         if server != baseline and base and all(base)
     }
-    return Line(figure, values, ratios)
-
-
-def _compare_lengths(lengths: list[Line]) -> Iterator[Line]:
-    for name in dict.fromkeys(line.figure.name for line in lengths):
-        same = [line for line in lengths if line.figure.name == name]
-        if len(same) > 1:
-            yield _compare_two(same[0], same[-1])
-
-
-def _compare_two(short: Line, long: Line) -> Line:
-    case = f"{long.figure.case} against {short.figure.case.removeprefix('thread of ')}"
-    values = {server: value / short.values[server] for server, value in long.values.items()}
-    ratios = {server: values[server] / values[HANDWRITTEN] for server in long.ratios}
-    return Line(Figure(f"growth of {long.figure.name}", case, "x"), values, ratios)
+    return Line(figure, {server: median(numbers) for server, numbers in taken.items()}, ratios)
 
 
 def _cells(line: Line, servers: tuple[str, ...], baseline: str) -> list[str]:

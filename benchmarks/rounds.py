@@ -1,8 +1,7 @@
-"""What every benchmark does alike: rounds that measure each server in turn, their options, and how a run ends."""
+"""What every benchmark does alike: rounds that measure each server in turn, and how a run ends."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import signal
 import sys
@@ -14,8 +13,7 @@ import uvloop
 from rich.console import Console
 
 from benchmarks.client import BenchmarkError
-from benchmarks.measure import Sample
-from benchmarks.report import Rounds
+from benchmarks.figures import Rounds, Sample
 
 _STEP_S = 180.0
 
@@ -54,38 +52,21 @@ def run(main: Coroutine[Any, Any, int]) -> int:
 async def take(step: Step[Server], servers: Sequence[Server], rounds: Rounds, progress: Console) -> None:
     """Measure the servers one after the other in each round; add the samples to `rounds`; may raise BenchmarkError."""
     for number in range(step.rounds):
-        # Who comes first changes, so that being first helps nobody.
-        for server in servers if number % 2 == 0 else servers[::-1]:
-            progress.print(f"{step.label}: round {number + 1} of {step.rounds}, {server.name}", highlight=False)
-            try:
-                async with asyncio.timeout(_STEP_S):
-                    rounds[server.name].append(await step.measure(server))
-            except TimeoutError:
-                raise BenchmarkError(f"{step.label} on {server.name!r} took longer than {_STEP_S:.0f} s") from None
+        await take_round(step, number, servers, rounds, progress)
 
 
-def output_console() -> Console:
-    """Where the table goes: in a file it is as wide as it needs to be; a terminal says itself."""
-    return Console(width=None if sys.stdout.isatty() else 140)
-
-
-def names(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
-    """Return a parser of a list such as `a,b`, out of `known`."""
-
-    def parse(text: str) -> tuple[str, ...]:
-        given = tuple(text.split(","))
-        if unknown := [name for name in given if name not in known]:
-            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)} (one or more of {','.join(known)})")
-        return given
-
-    return parse
-
-
-def positive(text: str) -> int:
-    """Parse a positive whole number."""
-    if not text.isdigit() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
-    return int(text)
+async def take_round(
+    step: Step[Server], number: int, servers: Sequence[Server], rounds: Rounds, progress: Console
+) -> None:
+    """Take the round `number`, from 0, of a step."""
+    # Who comes first changes, so that being first helps nobody.
+    for server in servers if number % 2 == 0 else servers[::-1]:
+        progress.print(f"{step.label}: round {number + 1} of {step.rounds}, {server.name}", highlight=False)
+        try:
+            async with asyncio.timeout(_STEP_S):
+                rounds[server.name].append(await step.measure(server))
+        except TimeoutError:
+            raise BenchmarkError(f"{step.label} on {server.name!r} took longer than {_STEP_S:.0f} s") from None
 
 
 async def _until_sigterm(main: Coroutine[Any, Any, int]) -> int:

@@ -11,9 +11,12 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import uvicorn
+
+from benchmarks.prepare import fill_handwritten, fill_runtime, read_plan
 
 HANDWRITTEN = "handwritten"
 
@@ -50,13 +53,18 @@ def main(kind: str, project: str) -> None:
 
 def _load(kind: str, project: str) -> Any:
     # Each process imports its own side alone: the memory of one must not hold the other.
+    plan = read_plan(Path(project))
     if kind == HANDWRITTEN:
-        from benchmarks.handwritten import app
+        from benchmarks.handwritten import DictStore, assistant, build_app, build_team
 
-        return app
+        store = DictStore()
+        fill_handwritten(store, plan)
+        return build_app(build_team(plan.agents) if plan.agents else assistant, store)
     from runtime.server.app import create_app
 
-    return create_app(os.path.join(project, "agents.yaml"))
+    app = create_app(os.path.join(project, "agents.yaml"))
+    fill_runtime(app, Path(project), plan)
+    return app
 
 
 def end_with_parent() -> None:

@@ -31,8 +31,9 @@ from rich.console import Console
 
 from benchmarks.children import ROOT, environment, stop, tail
 from benchmarks.client import Answer, BenchmarkError, Connection
-from benchmarks.measure import create_thread
-from benchmarks.rounds import positive, run
+from benchmarks.drive import create_thread
+from benchmarks.options import positive
+from benchmarks.rounds import run
 
 _FILES = Path(__file__).resolve().parent / "soaked"
 _START_S, _PATIENCE_S = 60.0, 30.0

@@ -9,7 +9,6 @@ Both are whole processes, from their start to their exit code, on the same Pytho
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -21,9 +20,10 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.client import BenchmarkError
-from benchmarks.measure import Figure, Sample
-from benchmarks.report import Rounds, as_document, print_table, summarise
-from benchmarks.rounds import Step, output_console, positive, run, take
+from benchmarks.figures import Figure, Rounds, Sample, counted
+from benchmarks.options import new_parser
+from benchmarks.report import publish, summarise
+from benchmarks.rounds import Step, run, take
 from runtime.cli.schema import schema_text
 
 BASELINE, OURS = "check-jsonschema", "validate"
@@ -59,11 +59,8 @@ async def _main(options: argparse.Namespace) -> int:
             for tool in tools:
                 _run(tool, file)  # warms the disk, and writes what Python compiles
             await take(_step(file, case, number), tools, rounds, Console(stderr=True))
-    lines = summarise(rounds, BASELINE)
-    print_table(output_console(), lines, _TOOLS, baseline=BASELINE)
-    if options.json:
-        document = as_document(lines, {"quick": options.quick, "rounds": number}, baseline=BASELINE)
-        options.json.write_text(json.dumps(document, indent=2) + "\n")
+    counts = {"quick": options.quick, "rounds": number}
+    publish(summarise(rounds, BASELINE), _TOOLS, options.json, counts, baseline=BASELINE)
     return 0
 
 
@@ -80,7 +77,7 @@ def _write(folder: Path, *, quick: bool) -> tuple[Path, dict[str, Path]]:
     schema.write_text(schema_text())
     files: dict[str, Path] = {}
     for agents in (1, 3) if quick else (1, 100, 1000):
-        files[f"{agents:,} agent{'s' if agents > 1 else ''}"] = _write_file(folder, short_agents(agents))
+        files[counted(agents, "agent")] = _write_file(folder, short_agents(agents))
     if not quick:
         text = long_agents(_LONG)
         files[f"{text.count(chr(10)):,} lines"] = _write_file(folder, text)
@@ -146,11 +143,7 @@ def _sample(tool: Tool, file: Path, case: str) -> Sample:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.validate", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="one round of small files: does it run, not how fast")
-    parser.add_argument("--rounds", type=positive, help="rounds per figure (5)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
-    return parser.parse_args(arguments)
+    return new_parser("validate", __doc__, "one round of small files").parse_args(arguments)
 
 
 if __name__ == "__main__":

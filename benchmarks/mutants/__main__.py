@@ -27,7 +27,7 @@ from benchmarks.mutants.forks import in_parallel
 from benchmarks.mutants.operators import make_mutant
 from benchmarks.mutants.report import Row, Verdict, print_verdict
 from benchmarks.mutants.trial import try_project, warm_up
-from benchmarks.rounds import positive
+from benchmarks.options import positive
 
 
 def judge(texts: Mapping[str, str], seed: int, index: int) -> Row:

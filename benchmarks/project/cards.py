@@ -20,3 +20,8 @@ async def show_card(ctx: RunContextWrapper[AgentContext[Any]], city: str) -> str
     )
     await ctx.context.stream_widget(card, copy_text=f"{city}: 21 °C")
     return f"the card for {city} is on the screen"
+
+
+async def archive(city: str) -> str:
+    """Put the weather of a city away."""
+    return f"the weather of {city} is in the archive"

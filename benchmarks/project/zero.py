@@ -4,6 +4,7 @@ The user's last message says what it does:
 
 - `plain`: 50 text deltas;
 - `tool`: a call of `show_card`, and 50 text deltas when its result is there;
+- `archive`: the same with `archive`, which growing.py declares to need approval;
 - `short`: one text delta, for filling threads;
 - `hold`: one text delta, then nothing until somebody says `release`, then the rest;
 - `stamp`: one text delta, the stamp that stands in the agent's instructions: it tells the versions of a project apart;
@@ -44,6 +45,7 @@ DELTAS = tuple(f"word{n:02d} " for n in range(50))
 TEXT = "".join(DELTAS)
 STAMP = re.compile(r"stamp-[0-9]{6}")
 PACE_S = 0.02
+_CALLS = {"tool": "show_card", "archive": "archive"}
 
 
 def build() -> ZeroModel:
@@ -66,8 +68,8 @@ class ZeroModel(Model):
     ) -> AsyncIterator[ResponseStreamEvent]:
         """Answer the last user message of `input`."""
         command = _last_user_text(input)
-        if command == "tool" and not _ends_with_result(input):
-            for event in _call_events("show_card", '{"city":"Oslo"}'):
+        if command in _CALLS and not _ends_with_result(input):
+            for event in _call_events(_CALLS[command], '{"city":"Oslo"}'):
                 yield event
             return
         if command == "release":

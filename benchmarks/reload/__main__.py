@@ -8,7 +8,6 @@ Each round measures one server after the other, and each ratio is taken inside a
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,11 +17,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.figures import Rounds, counted
+from benchmarks.options import add_names, new_parser, positive, sizes
 from benchmarks.reload.measure import check_saves, measure_broken, measure_load, measure_save
 from benchmarks.reload.projects import RUNTIME, SERVERS, Edited
 from benchmarks.reload.servers import Reloading, run_reloading
-from benchmarks.report import Rounds, as_document, print_table, summarise
-from benchmarks.rounds import Step, names, output_console, positive, run, take
+from benchmarks.report import publish, summarise
+from benchmarks.rounds import Step, run, take
 from benchmarks.serve import HANDWRITTEN
 
 FIGURES = ("save", "load", "broken")
@@ -56,19 +57,15 @@ async def _main(options: argparse.Namespace) -> int:
     for edited in settings.edited:
         for agents in settings.agents:
             await _measure(settings, agents, edited, rounds, Console(stderr=True))
-    lines = summarise(rounds)
-    print_table(
-        output_console(), lines, settings.servers, "included:", *(f"  {WAITS[server]}" for server in settings.servers)
-    )
-    if options.json:
-        counts = {
-            "quick": options.quick,
-            "rounds": settings.rounds,
-            "streams": settings.streams,
-            "saves": settings.saves,
-        }
-        document = as_document(lines, counts, included={server: WAITS[server] for server in settings.servers})
-        options.json.write_text(json.dumps(document, indent=2) + "\n")
+    included = {server: WAITS[server] for server in settings.servers}
+    counts = {
+        "quick": options.quick,
+        "rounds": settings.rounds,
+        "streams": settings.streams,
+        "saves": settings.saves,
+    }
+    notes = ("included:", *(f"  {words}" for words in included.values()))
+    publish(summarise(rounds), settings.servers, options.json, counts, *notes, included=included)
     return 0
 
 
@@ -86,8 +83,7 @@ async def _measure(settings: Settings, agents: int, edited: Edited, rounds: Roun
 
 
 def _steps(settings: Settings, agents: int, edited: Edited) -> Iterator[Step[Reloading]]:
-    size = f"{agents:,} agent{'s' if agents > 1 else ''}"
-    case = f"{size}, {edited} edited"
+    case = f"{counted(agents, 'agent')}, {edited} edited"
     few = min(settings.rounds, 3)
     if "save" in settings.figures:
         yield Step(f"saves, {case}", lambda server: measure_save(server, case), settings.rounds)
@@ -103,8 +99,8 @@ def _steps(settings: Settings, agents: int, edited: Edited) -> Iterator[Step[Rel
 def _settings(options: argparse.Namespace) -> Settings:
     quick = options.quick
     return Settings(
-        figures=tuple(figure for figure in FIGURES if figure in options.only),
-        servers=tuple(server for server in SERVERS if server in options.servers),
+        figures=options.only,
+        servers=options.servers,
         rounds=options.rounds or (1 if quick else 5),
         agents=options.agents or ((2,) if quick else (1, 100, 1000)),
         edited=("YAML", "Python"),
@@ -114,19 +110,12 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.reload", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="one save of everything: does it run, not how fast")
-    parser.add_argument("--only", type=names(FIGURES), default=FIGURES, help=f"of {','.join(FIGURES)}")
-    parser.add_argument("--servers", type=names(SERVERS), default=SERVERS, help=f"of {','.join(SERVERS)}")
-    parser.add_argument("--agents", type=_sizes, help="agents per project (1,100,1000)")
+    parser = new_parser("reload", __doc__, "one save of everything")
+    add_names(parser, "--only", FIGURES)
+    add_names(parser, "--servers", SERVERS)
+    parser.add_argument("--agents", type=sizes, help="agents per project (1,100,1000)")
     parser.add_argument("--streams", type=positive, help="clients that stream while a project is saved (20)")
-    parser.add_argument("--rounds", type=positive, help="rounds per figure (5)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     return parser.parse_args(arguments)
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    return tuple(positive(size) for size in text.split(","))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from benchmarks.client import Answer, BenchmarkError, Connection
-from benchmarks.measure import create_thread
+from benchmarks.drive import create_thread
 from benchmarks.project.zero import TEXT
 from benchmarks.reload.projects import Save
 

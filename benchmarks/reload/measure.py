@@ -7,7 +7,7 @@ import time
 from statistics import median
 
 from benchmarks.client import BenchmarkError
-from benchmarks.measure import Figure, Sample
+from benchmarks.figures import Figure, Sample
 from benchmarks.project.zero import PACE_S, TEXT
 from benchmarks.reload.clients import Client, Tally, stream, wait_for
 from benchmarks.reload.servers import Reloading

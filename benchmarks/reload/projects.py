@@ -16,6 +16,7 @@ from typing import Literal
 
 from benchmarks.children import PROJECT
 from benchmarks.serve import HANDWRITTEN
+from benchmarks.team import agents_yaml, instructions_of
 
 RUNTIME = "runtime"
 SERVERS = (HANDWRITTEN, RUNTIME)
@@ -23,8 +24,6 @@ SERVERS = (HANDWRITTEN, RUNTIME)
 Edited = Literal["YAML", "Python"]
 
 _STAMP = "STAMP"
-# A tree, in which every agent is reached from the first one.
-_BRANCHES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,42 +71,11 @@ def _runtime(folder: Path, agents: int, edited: Edited) -> Project:
         shutil.copy(PROJECT / name, folder)
     config = folder / "agents.yaml"
     if edited == "YAML":
-        text = _agents_yaml(agents, f"Answer in one paragraph. {_STAMP}")
+        text = agents_yaml(agents, f"Answer in one paragraph. {_STAMP}")
         return Project(RUNTIME, folder, config, text, text.replace("agents:", "agents: [", 1))
-    config.write_text(_agents_yaml(agents, '{python: "words:INSTRUCTIONS"}'), encoding="utf-8")
+    config.write_text(agents_yaml(agents, '{python: "words:INSTRUCTIONS"}'), encoding="utf-8")
     text = f'INSTRUCTIONS = "Answer in one paragraph. {_STAMP}"\n'
     return Project(RUNTIME, folder, folder / "words.py", text, text + "def broken(:\n")
-
-
-def _agents_yaml(agents: int, instructions: str) -> str:
-    lines = [
-        "version: 1",
-        "entry: assistant",
-        'models: {zero: {python: "zero:build"}}',
-        "tools: {show_card: cards:show_card}",
-        "agents:",
-        "  assistant:",
-        "    name: Assistant",
-        "    model: zero",
-        f"    instructions: {instructions}",
-        "    tools: [show_card]",
-        f"    handoffs: [{_handoffs(0, agents)}]",
-    ]
-    for number in range(1, agents):
-        lines += [
-            f"  agent_{number}:",
-            f"    name: Agent {number}",
-            "    model: zero",
-            f"    instructions: {_instructions(number)}",
-            "    tools: [show_card]",
-            f"    handoffs: [{_handoffs(number, agents)}]",
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def _handoffs(number: int, agents: int) -> str:
-    first = number * _BRANCHES + 1
-    return ", ".join(f"agent_{child}" for child in range(first, min(first + _BRANCHES, agents)))
 
 
 def _handwritten(folder: Path, agents: int) -> Project:
@@ -127,14 +95,10 @@ def _handwritten(folder: Path, agents: int) -> Project:
             f'    "agent_{number}": Agent(',
             f'        name="Agent {number}",',
             "        model=MODEL,",
-            f'        instructions="{_instructions(number)}",',
+            f'        instructions="{instructions_of(number)}",',
             "        tools=[cards.show_card],",
             "    ),",
         ]
     lines += ["}", "app = build_app(assistant)"]
     text = "\n".join(lines) + "\n"
     return Project(HANDWRITTEN, folder, folder / "app.py", text, text + "def broken(:\n")
-
-
-def _instructions(number: int) -> str:
-    return f"You know all about subject {number}. Answer in one paragraph, and say so when you are not sure."

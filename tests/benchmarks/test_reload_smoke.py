@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from benchmarks.children import ROOT
-from benchmarks.measure import Figure
+from benchmarks.figures import Figure
 from benchmarks.project.zero import TEXT
 from benchmarks.reload.__main__ import main
 from benchmarks.reload.clients import Client, Tally, stream, wait_for
@@ -278,7 +278,7 @@ def test_a_server_and_its_process_end_when_their_parent_is_gone(tmp_path: Path) 
 def test_a_server_that_does_not_start_is_told_with_its_reason(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("benchmarks.reload.projects._agents_yaml", lambda *_: "version: 7\n")
+    monkeypatch.setattr("benchmarks.reload.projects.agents_yaml", lambda *_: "version: 7\n")
     assert main(["--quick", "--servers", "runtime"]) == 1
     error = capsys.readouterr().err
     assert "the server 'runtime' did not start" in error

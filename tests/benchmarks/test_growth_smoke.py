@@ -1,0 +1,87 @@
+"""The benchmark of growth runs, and both sides hold what it says they hold. Not how fast anything is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.children import ROOT, SERVERS, run_server
+from benchmarks.drive import check_answers, connections_to, list_items, read_requests
+from benchmarks.growth import main
+from benchmarks.prepare import Plan, thread_name
+from benchmarks.project.zero import TEXT
+from benchmarks.team import ASKING, agents_yaml, heirs
+from runtime.config.load import load_config
+
+# A dozen servers start, and then three more.
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    file = tmp_path_factory.mktemp("benchmark") / "figures.json"
+    assert main(["--quick", "--servers", "handwritten,sqlite", "--items", "10,30", "--json", str(file)]) == 0
+    loaded: dict[str, Any] = json.loads(file.read_text())
+    return loaded
+
+
+def test_every_figure_is_taken_for_every_size_and_compared(document: dict[str, Any]) -> None:
+    cases = {figure["case"] for figure in document["figures"]}
+    assert cases >= {
+        "thread of 10 items",
+        "thread of 30 items against 10",
+        "threads.list, 10 threads",
+        "items.list, 40 threads against 10",
+        "1 agent",
+        "12 agents against 1",
+    }
+    assert document["settings"] == {"quick": True, "turns": 2, "rounds": 1}
+    grown = {figure["name"] for figure in document["figures"] if figure["name"].startswith("growth of ")}
+    assert grown == {f"growth of {figure['name']}" for figure in document["figures"] if figure["size"]}
+
+
+def test_only_ours_asks_for_approval(document: dict[str, Any]) -> None:
+    for figure in document["figures"]:
+        both = "approval" not in figure["name"]
+        assert set(figure["values"]) == ({"handwritten", "sqlite"} if both else {"sqlite"})
+        assert set(figure["ratios"]) == ({"sqlite"} if both else set())
+
+
+def test_the_figures_are_the_ones_that_the_readme_names(document: dict[str, Any]) -> None:
+    readme = (ROOT / "benchmarks" / "README.md").read_text()
+    names = {figure["name"] for figure in document["figures"] if figure["size"]}
+    assert {name for name in names if f"| {name} |" not in readme} == set()
+
+
+@pytest.mark.parametrize("name", SERVERS)
+async def test_a_server_holds_what_was_planned(name: str, tmp_path: Path) -> None:
+    plan = Plan(threads=((2, 3), (8, 1)), agents=3)
+    async with run_server(name, tmp_path, plan) as child, connections_to(child, 1) as [connection]:
+        listed = await connection.post(read_requests("")["threads.list"])
+        items = await connection.post(list_items(thread_name(8, 0)))
+        await check_answers(child)
+    wanted = [thread_name(2, 0), thread_name(2, 1), thread_name(2, 2), thread_name(8, 0)]
+    assert sorted(thread["id"] for thread in json.loads(listed.content)["data"]) == wanted
+    kinds = [item["type"] for item in json.loads(items.content)["data"]]
+    assert kinds == ["user_message", "assistant_message"] * 4
+    assert items.content.count(TEXT.encode()) == 4
+
+
+def test_every_agent_is_reached_once(tmp_path: Path) -> None:
+    assert sorted(heir for number in range(120) for heir in heirs(number, 120)) == list(range(1, 120))
+    for file in ("zero.py", "cards.py"):
+        (tmp_path / file).write_text((ROOT / "benchmarks" / "project" / file).read_text())
+    (tmp_path / "agents.yaml").write_text(agents_yaml(120, asking=ASKING))
+    loaded = load_config(tmp_path, environ={})
+    assert list(loaded.diagnostics) == []
+    assert loaded.config is not None
+    assert len(loaded.config.agents) == 120
+
+
+@pytest.mark.parametrize("option", [["--only", "idle"], ["--items", "ten"], ["--agents", "0"], ["--servers", "mine"]])
+def test_an_option_that_makes_no_sense_is_a_usage_error(option: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(option)

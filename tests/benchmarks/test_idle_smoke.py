@@ -1,0 +1,37 @@
+"""The benchmark of idle streams runs and says what it saw. Not how much anything takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.children import ROOT, SERVERS
+from benchmarks.idle import main
+
+
+def test_every_figure_has_a_value_for_every_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "figures.json"
+    assert main(["--quick", "--streams", "4,8", "--json", str(file)]) == 0
+    assert "ratios to the handwritten server" in capsys.readouterr().out
+    document = json.loads(file.read_text())
+    assert document["settings"] == {"quick": True, "rounds": 1, "seconds": 1}
+    figures = document["figures"]
+    assert [(figure["name"], figure["case"]) for figure in figures] == [
+        ("memory per open stream", "4 idle streams"),
+        ("CPU per second while idle", "4 idle streams"),
+        ("memory per open stream", "8 idle streams"),
+        ("CPU per second while idle", "8 idle streams"),
+    ]
+    assert [figure for figure in figures if set(figure["values"]) != set(SERVERS)] == []
+    readme = (ROOT / "benchmarks" / "README.md").read_text()
+    assert [figure["name"] for figure in figures if f"| {figure['name']} |" not in readme] == []
+
+
+@pytest.mark.parametrize(
+    "option", [["--servers", "mine"], ["--streams", "0"], ["--streams", "4,x"], ["--seconds", "0"]]
+)
+def test_an_option_that_makes_no_sense_is_a_usage_error(option: list[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(option)
