@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from chatkit.types import AssistantMessageContent, AssistantMessageItem, ThreadMetadata
 from rich.console import Console
 
-from benchmarks.measure import Figure, Sample
-from benchmarks.report import Rounds, as_document, print_table, summarise
-from benchmarks.rounds import Step, output_console, positive, run, take
+from benchmarks.figures import Figure, Rounds, Sample
+from benchmarks.options import new_parser, positive
+from benchmarks.report import publish, summarise
+from benchmarks.rounds import Step, run, take
 from runtime.stores.ids import new_id
 from runtime.stores.sql import SqlStore
 from runtime.stores.store import ALL_KINDS
@@ -50,21 +49,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 async def _main(options: argparse.Namespace) -> int:
-    streams = (4,) if options.quick else (16, 64)
-    rounds_count, turns = (1, 8) if options.quick else (options.rounds, options.turns)
-    sizes = (1, 10) if options.quick else SIZES
+    quick = options.quick
+    streams, sizes = ((4,), (1, 10)) if quick else ((16, 64), SIZES)
+    rounds_count, turns = options.rounds or (1 if quick else 3), options.turns or (8 if quick else 512)
     progress = Console(stderr=True)
     async with AsyncExitStack() as stack:
         pools = [await _open(options.store, size, max(streams), stack) for size in sizes]
         rounds: Rounds = {pool.name: [] for pool in pools}
         for step in _steps(streams, turns, rounds_count):
             await take(step, pools, rounds, progress)
-    lines = summarise(rounds, SHIPPED)
+    counts = {"quick": quick, "turns": turns, "rounds": rounds_count}
     note = "columns: how many connections the pool may have"
-    print_table(output_console(), lines, tuple(rounds), note, baseline=SHIPPED)
-    if options.json:
-        counts = {"quick": options.quick, "turns": turns, "rounds": rounds_count}
-        options.json.write_text(json.dumps(as_document(lines, counts, baseline=SHIPPED), indent=2) + "\n")
+    publish(summarise(rounds, SHIPPED), tuple(rounds), options.json, counts, note, baseline=SHIPPED)
     return 0
 
 
@@ -120,14 +116,11 @@ def _message(thread_id: str) -> AssistantMessageItem:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.pool", description=(__doc__ or "").split("\n")[0])
+    parser = new_parser("pool", __doc__, "a few turns", rounds=3)
     parser.add_argument(
         "--store", required=True, metavar="URL", help="postgresql://…, a database that may be written to"
     )
-    parser.add_argument("--quick", action="store_true", help="a few turns of everything: does it run, not how fast")
-    parser.add_argument("--rounds", type=positive, default=3, help="rounds per figure (3)")
-    parser.add_argument("--turns", type=positive, default=512, help="turns per figure, round and pool (512)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--turns", type=positive, help="turns per figure, round and pool (512)")
     return parser.parse_args(arguments)
 
 
