@@ -24,9 +24,8 @@ from chatkit.types import (
 )
 
 from benchmarks.project.zero import TEXT
+from benchmarks.serve import PLAN
 from benchmarks.team import ASKING, agents_yaml
-
-_PLAN = "plan.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +46,23 @@ def thread_name(items: int, number: int) -> str:
 
 def write_plan(plan: Plan, project: Path, store: str) -> None:
     """Leave the plan in the server's project, and declare its agents there."""
-    (project / _PLAN).write_text(json.dumps(asdict(plan)))
+    (project / PLAN).write_text(json.dumps(asdict(plan)))
     if plan.agents:
         text = agents_yaml(plan.agents, asking=ASKING)
         (project / "agents.yaml").write_text(f"{text}store: {json.dumps(store)}\n")
 
 
-def read_plan(project: Path) -> Plan:
-    """Return what was left there."""
-    file = project / _PLAN
-    if not file.is_file():
-        return Plan()
-    kept = json.loads(file.read_text())
+def _read_plan(project: str) -> Plan:
+    kept = json.loads(Path(project, PLAN).read_text())
     return Plan(tuple((items, threads) for items, threads in kept["threads"]), kept["agents"])
 
 
-def fill_handwritten(store: Any, plan: Plan) -> None:
-    """Fill the store of the handwritten server."""
+def prepared_handwritten(project: str) -> Any:
+    """Return the handwritten app with all that is planned."""
+    from benchmarks.handwritten import DictStore, assistant, build_app, build_team
+
+    plan = _read_plan(project)
+    store = DictStore()
 
     async def fill() -> None:
         for thread, items in _threads(plan):
@@ -72,18 +71,21 @@ def fill_handwritten(store: Any, plan: Plan) -> None:
                 await store.add_thread_item(thread.id, item, {})
 
     asyncio.run(fill())
+    return build_app(build_team(plan.agents) if plan.agents else assistant, store)
 
 
-def fill_runtime(app: Any, project: Path, plan: Plan) -> None:
-    """Fill the store of the runtime, which is not open yet."""
+def prepare_runtime(app: Any, project: str) -> None:
+    """Fill the store of the runtime's app, which is not open yet."""
     from runtime.server.request import LOCAL_USER
     from runtime.stores import open_store
 
+    plan = _read_plan(project)
+    # What is in memory belongs to the app; a database is filled through a store of its own, and closed again.
+    in_memory = app.state.runtime.config.store.url == "memory"
+    file = Path(project, ".chatkit", "threads.db")
+    file.parent.mkdir(exist_ok=True)
+
     async def fill() -> None:
-        # What is in memory belongs to the app; a database is filled through a store of its own, and closed again.
-        in_memory = app.state.runtime.config.store.url == "memory"
-        file = project / ".chatkit" / "threads.db"
-        file.parent.mkdir(exist_ok=True)
         store = app.state.runtime.store if in_memory else open_store(f"sqlite:///{file}")
         await store.open()
         for thread, items in _threads(plan):
@@ -91,8 +93,7 @@ def fill_runtime(app: Any, project: Path, plan: Plan) -> None:
         if not in_memory:
             await store.close()
 
-    if plan.threads:
-        asyncio.run(fill())
+    asyncio.run(fill())
 
 
 def _threads(plan: Plan) -> Iterator[tuple[ThreadMetadata, list[ThreadItem]]]:

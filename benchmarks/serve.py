@@ -11,14 +11,13 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import uvicorn
 
-from benchmarks.prepare import fill_handwritten, fill_runtime, read_plan
-
 HANDWRITTEN = "handwritten"
+PLAN = "plan.json"
+"""What a server is to hold before it starts; see prepare.py."""
 
 
 class _Server(uvicorn.Server):
@@ -52,18 +51,19 @@ def main(kind: str, project: str) -> None:
 
 
 def _load(kind: str, project: str) -> Any:
-    # Each process imports its own side alone: the memory of one must not hold the other.
-    plan = read_plan(Path(project))
+    # Each process imports its own side alone, and before all else: the memory and CPU of one must not hold the other.
     if kind == HANDWRITTEN:
-        from benchmarks.handwritten import DictStore, assistant, build_app, build_team
+        from benchmarks.handwritten import app
+    else:
+        from runtime.server.app import create_app
 
-        store = DictStore()
-        fill_handwritten(store, plan)
-        return build_app(build_team(plan.agents) if plan.agents else assistant, store)
-    from runtime.server.app import create_app
+        app = create_app(os.path.join(project, "agents.yaml"))
+    if os.path.isfile(os.path.join(project, PLAN)):
+        from benchmarks.prepare import prepare_runtime, prepared_handwritten
 
-    app = create_app(os.path.join(project, "agents.yaml"))
-    fill_runtime(app, Path(project), plan)
+        if kind == HANDWRITTEN:
+            return prepared_handwritten(project)
+        prepare_runtime(app, project)
     return app
 
 
