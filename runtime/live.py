@@ -89,6 +89,11 @@ class Live(Generic[T]):
         """How many leases of the value have not ended."""
         return sum(slot.leases for slot in (*self._old, self._slot) if slot.value is value)
 
+    @property
+    def in_use(self) -> bool:
+        """Whether any lease has not ended, of whichever value."""
+        return any(slot.leases for slot in (*self._old, self._slot))
+
     def lease(self) -> Lease[T]:
         """Hold the current value from now on: it stays open until the lease ends, whatever is swapped in meanwhile."""
         return Lease(self, self._slot)

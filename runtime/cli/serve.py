@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,7 @@ def serve_runtime(
     from runtime.cli.reloads import show_reloads
     from runtime.reload import keep_current
     from runtime.server.app import build_app
+    from runtime.server.collecting import collect_at_rest
     from runtime.server.loopback import LoopbackOnly
     from runtime.server.warm import settle
 
@@ -77,11 +79,13 @@ def serve_runtime(
 
         def ready() -> None:
             settle()
+            tasks.append(asyncio.get_running_loop().create_task(collect_at_rest(runtime), name="collect"))
             print(summary(runtime.generation.reading.loaded, config))
             print(f"serving {url}", flush=True)
             if after:
                 print(after.replace("{url}", url).replace("{base}", base), flush=True)
 
+        tasks: list[asyncio.Task[None]] = []  # the event loop does not hold on to its tasks
         show_reloads(runtime)
         app = build_app(runtime)
         keep_current(app, watch=watch)

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from runtime.config.masking import mask_diagnostics
 from runtime.diagnostics import Diagnostic, Place, has_errors
 from runtime.server.changes import Changes, changes_between
+from runtime.server.collecting import giving_way
 from runtime.server.generation import Generation
 from runtime.server.reading import Hashes, Reading, read_project
 
@@ -32,10 +32,8 @@ T = TypeVar("T")
 STABLE_S = 0.1
 """How long the files must hold still, in seconds: a half-written YAML file is usually valid YAML."""
 _PATIENCE_S = 10.0
-_SWITCH_S = 0.0005
 _LOOK_S = 2.0
 _MOST_SERVED = 10_000
-_usual_s, _reloads = 0.0, 0
 _MOST_READINGS = 100
 _END_OLDEST = "The assistant was updated meanwhile. Please try again."
 
@@ -153,7 +151,7 @@ class Reloader:
 
     async def _reload(self, asked: bool) -> Outcome:
         async with self._turn:
-            with _giving_way():
+            with giving_way():
                 outcome, news = await self._attempt(asked)
         if news:
             self._tell(outcome)
@@ -293,22 +291,6 @@ def log_outcome(outcome: Outcome) -> None:
         severity = logging.ERROR if diagnostic.severity == "error" else logging.WARNING
         hint = f" ({diagnostic.hint})" if diagnostic.hint else ""
         logger.log(severity, "%s: %s %s%s", diagnostic.place, diagnostic.code, diagnostic.message, hint)
-
-
-@contextmanager
-def _giving_way() -> Iterator[None]:
-    """Let a thread that reads and builds give way to the event loop ten times as often as Python does by itself."""
-    global _usual_s, _reloads
-    if not _reloads:
-        _usual_s = sys.getswitchinterval()
-        sys.setswitchinterval(min(_usual_s, _SWITCH_S))
-    _reloads += 1
-    try:
-        yield
-    finally:
-        _reloads -= 1
-        if not _reloads:
-            sys.setswitchinterval(_usual_s)
 
 
 def _loss(names: tuple[str, ...]) -> str:

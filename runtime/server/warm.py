@@ -11,6 +11,7 @@ from chatkit.types import AssistantMessageContent, AssistantMessageItem, ThreadI
 
 from runtime.assemble.models import run_config
 from runtime.assemble.scripted import ScriptedConversation
+from runtime.server.collecting import never_through_everything
 from runtime.server.wire import frame
 
 _done = False
@@ -24,10 +25,11 @@ def settle() -> None:
 
     All that start-up made leaves the garbage collector's sight. The SDKs are a quarter of a million objects: to walk
     over them takes a quarter of a second, in which every stream stands still, and what is looked for is not among
-    them. And while an edit is built in a thread, the event loop gets its turn ten times as often as Python would give
-    it.
+    them. From then on it goes through everything at rest alone (`collect_at_rest`). And while an edit is built in a
+    thread, the event loop gets its turn ten times as often as Python would give it.
     """
     gc.freeze()
+    never_through_everything()
     sys.setswitchinterval(_SWITCH_S)
 
 

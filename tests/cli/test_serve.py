@@ -88,14 +88,15 @@ def test_the_interpreter_is_set_up_for_serving(project: Path) -> None:
     (project / "api.py").write_text(
         "import gc\nimport sys\nfrom fastapi import APIRouter\n\nrouter = APIRouter()\n\n"
         "@router.get('/frozen')\ndef frozen() -> list[float]:\n"
-        "    return [gc.get_freeze_count(), sys.getswitchinterval()]\n"
+        "    return [gc.get_freeze_count(), sys.getswitchinterval(), gc.get_threshold()[2]]\n"
     )
     with (project / "agents.yaml").open("a") as file:
         file.write("routes: ['api:router']\n")
     with serving(project, "serve") as server:
-        frozen, switch_s = httpx.get(server.url.replace("/chatkit", "/frozen"), trust_env=False).json()
+        frozen, switch_s, full = httpx.get(server.url.replace("/chatkit", "/frozen"), trust_env=False).json()
     assert frozen > 50_000
     assert switch_s < 0.001
+    assert full > 1_000_000
 
 
 def test_a_port_in_use_ends_with_two(project: Path, cli: Callable[..., Any]) -> None:
