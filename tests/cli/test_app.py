@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -93,6 +94,33 @@ def test_what_needs_no_server_loads_no_sdk_and_no_web_framework(project: Path, a
         f"print('LOADED', code, sorted(set({HEAVY!r}) & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=project.parent, check=True)
+    assert ran.stdout.endswith("LOADED 0 []\n"), ran.stdout + ran.stderr
+
+
+SAMPLE = ("agents.yaml", "demo", "prompts", "tools", "widgets")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("validate",), ("validate", "--strict", "--format=json", "."), ("schema",), ("init", "new")],
+)
+def test_the_commands_of_editors_load_no_sdk_for_a_project_with_prompts_tools_and_widgets(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    root = SCHEMA.parent
+    for found in (root / name for name in SAMPLE):
+        if found.is_dir():
+            shutil.copytree(found, tmp_path / found.name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif found.exists():
+            shutil.copy(found, tmp_path)
+    # As the installed command begins: `validate` has a way of its own, which passes the command line's library by.
+    code = (
+        "import sys; from runtime.__main__ import main\n"
+        f"sys.argv = ['chatkit-runtime', *{list(arguments)!r}]\n"
+        "try:\n    code = main()\nexcept SystemExit as end:\n    code = end.code\n"
+        f"print('LOADED', code or 0, sorted(set({HEAVY!r}) & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert ran.stdout.endswith("LOADED 0 []\n"), ran.stdout + ran.stderr
 
 
