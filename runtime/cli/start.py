@@ -27,6 +27,17 @@ def start_project(path: Path, check: Check, *, last_good: bool = False) -> Runti
     `check` gives the reason why a configuration must not be served, or an empty text. `last_good` starts from what
     served last when the files are broken.
     """
+    # Nearly all that is made here stays. The garbage collector would look through it again and again meanwhile, and
+    # from then on while it makes answers wait.
+    gc.disable()
+    try:
+        return _start(path, check, last_good)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _start(path: Path, check: Check, last_good: bool) -> Runtime | None:
     from runtime.server.last_good import FILE, load_last_good
     from runtime.server.reading import read_project
 
@@ -65,10 +76,6 @@ def _build(reading: Reading, check: Check) -> tuple[Runtime | None, tuple[Diagno
         return None, ()
     from runtime.server.runtime import build_runtime
 
-    # The modules that are imported by now stay: no collection needs to look at them again, least of all while it
-    # makes an answer wait.
-    gc.collect()
-    gc.freeze()
     try:
         return build_runtime(reading), ()
     except ConfigError as error:

@@ -24,10 +24,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import URL, Dialect, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 
-from runtime.stores.session import CoreSession, Prepared, Session, SqliteSession
+from runtime.stores.session import Prepared, Session, SqliteSession
 from runtime.stores.store import StoreError
 
 T = TypeVar("T")
@@ -170,40 +169,6 @@ class SqliteDatabase(Database):
             _LOGGER.warning("can't write the log of %s back: %s", self._path, error)
 
 
-class PostgresDatabase(Database):
-    """A PostgreSQL database through asyncpg, with a pool of connections."""
-
-    def __init__(self, url: URL, *, pool_size: int) -> None:
-        self._url = url
-        self._engine = _postgres_engine(url, pool_size)
-        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-        self.dialect = self._engine.dialect
-
-    async def open(self) -> None:
-        """See `Database`."""
-        try:
-            async with self._engine.connect():
-                return
-        except (OSError, SQLAlchemyError) as error:
-            reason = getattr(error, "orig", None) or error
-            where = self._url.render_as_string(hide_password=True)
-            raise StoreError(f"can't open the store {where!r}: {reason}") from error
-
-    async def close(self) -> None:
-        """See `Database`."""
-        await self._engine.dispose()
-
-    async def read(self, work: Work[T]) -> T:
-        """See `Database`."""
-        async with self._autocommit.connect() as connection:
-            return await connection.run_sync(lambda core: work(CoreSession(core)))
-
-    async def write(self, work: Work[T]) -> T:
-        """See `Database`."""
-        async with self._engine.begin() as connection:
-            return await connection.run_sync(lambda core: work(CoreSession(core)))
-
-
 def _sqlite_engine(path: Path) -> Engine:
     # AUTOCOMMIT: transactions are begun by hand, as IMMEDIATE ones. The connections outlive the calls, so no pool is
     # needed; `close` runs in another thread than the one that connected.
@@ -255,16 +220,3 @@ def _roll_back(connection: sqlite3.Connection) -> None:
     # A full disk ends the transaction by itself; a second rollback would hide that error behind its own.
     if connection.in_transaction:
         connection.execute("ROLLBACK")
-
-
-def _postgres_engine(url: URL, pool_size: int) -> AsyncEngine:
-    try:
-        import asyncpg  # type: ignore[import-untyped]  # noqa: F401  # it ships no types
-    except ImportError:
-        raise StoreError("a postgresql store needs asyncpg (pip install 'chatkit-runtime[postgres]')") from None
-    query = dict(url.query)
-    # `sslmode` is what libpq and most hosters write; asyncpg calls the same thing `ssl`.
-    if "sslmode" in query:
-        query["ssl"] = query.pop("sslmode")
-    url = url.set(drivername="postgresql+asyncpg", query=query)
-    return create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, pool_timeout=30)

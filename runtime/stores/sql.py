@@ -14,7 +14,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from runtime.stores import statements as sql
-from runtime.stores.database import Database, PostgresDatabase, SqliteDatabase
+from runtime.stores.database import Database, SqliteDatabase
 from runtime.stores.migrations import migrate
 from runtime.stores.payload import (
     check_owner,
@@ -370,6 +370,8 @@ def _database(url: str, pool_size: int) -> Database:
         # The URL itself may hold a password.
         raise StoreError("the store's URL can't be read (expected sqlite:///path or postgresql://…)") from None
     if parsed.get_backend_name() in ("postgresql", "postgres"):
+        from runtime.stores.postgres import PostgresDatabase
+
         return PostgresDatabase(parsed, pool_size=pool_size)
     if not parsed.database or parsed.database == ":memory:":
         raise StoreError("a sqlite store needs a file (sqlite:///path, or 'memory' to keep nothing)")

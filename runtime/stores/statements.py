@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BindParameter,
@@ -26,11 +26,13 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import literal_column as literal
-from sqlalchemy.dialects import postgresql, sqlite
 
 from runtime.stores.store import ALL_KINDS, ItemKind, Order
 from runtime.stores.tables import ATTACHMENTS, FEEDBACK, ITEMS, THREADS, USAGE
 from runtime.usage import TokenUsage
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 # SQLAlchemy keeps the names of columns for the values that an UPDATE sets, hence `by_owner`.
 _OWNER: BindParameter[str] = bindparam("by_owner")
@@ -116,18 +118,28 @@ class Upserts:
         self.attachment: Insert = attachment.returning(ATTACHMENTS.c.id)
         self.item: Insert = _upsert(dialect, ITEMS, "thread_id", "id", keep=("seq",))
         self.feedback: Insert = _upsert(dialect, FEEDBACK, "thread_id", "item_id")
-        usage = postgresql.insert(USAGE) if dialect.name == "postgresql" else sqlite.insert(USAGE)
+        usage = _insert(dialect, USAGE)
         self.usage: Insert = usage.on_conflict_do_update(
             index_elements=["owner", "day", "thread_id", "model"],
             set_={count.name: count + usage.excluded[count.name] for count in _COUNTS},
         )
 
 
+def _insert(dialect: Dialect, table: Table) -> postgresql.Insert | sqlite.Insert:
+    # Imported for its own databases alone: each dialect takes as long to import as all of the core.
+    if dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table)
+
+
 def _upsert(
     dialect: Dialect, table: Table, *key: str, keep: tuple[str, ...] = (), keep_for_null: tuple[str, ...] = ()
 ) -> postgresql.Insert | sqlite.Insert:
-    insert: postgresql.Insert | sqlite.Insert
-    insert = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
+    insert = _insert(dialect, table)
     changes: dict[str, Any]
     changes = {column.name: insert.excluded[column.name] for column in table.c if column.name not in (*key, *keep)}
     changes |= {name: func.coalesce(changes[name], table.c[name]) for name in keep_for_null}

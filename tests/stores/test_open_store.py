@@ -65,3 +65,12 @@ def test_the_memory_store_needs_no_sqlalchemy() -> None:
     code = "import sys; from runtime.stores import open_store; open_store('memory'); print('sqlalchemy' in sys.modules)"
     result = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "False\n"
+
+
+def test_a_sqlite_store_needs_nothing_of_postgresqls(tmp_path: Path) -> None:
+    code = (
+        "import sys; from runtime.stores import open_store; open_store('sqlite:///threads.db'); "
+        "print({'sqlalchemy.orm', 'sqlalchemy.ext.asyncio', 'sqlalchemy.dialects.postgresql'} & set(sys.modules))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert ran.stdout == "set()\n"
