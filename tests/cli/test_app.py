@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 
 import runtime
 from runtime.cli import validate
-from runtime.cli.schema import schema_text
+from runtime.cli.schema import SHIPPED, make_schema_text
 from runtime.diagnostics import Diagnostic, Place
 from runtime.errors import ConfigError, RuntimeFault, UsageError
 
@@ -96,6 +97,33 @@ def test_what_needs_no_server_loads_no_sdk_and_no_web_framework(project: Path, a
     assert ran.stdout.endswith("LOADED 0 []\n"), ran.stdout + ran.stderr
 
 
+SAMPLE = ("agents.yaml", "demo", "prompts", "tools", "widgets")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("validate",), ("validate", "--strict", "--format=json", "."), ("schema",), ("init", "new")],
+)
+def test_the_commands_of_editors_load_no_sdk_for_a_project_with_prompts_tools_and_widgets(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    root = SCHEMA.parent
+    for found in (root / name for name in SAMPLE):
+        if found.is_dir():
+            shutil.copytree(found, tmp_path / found.name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif found.exists():
+            shutil.copy(found, tmp_path)
+    # As the installed command begins: `validate` has a way of its own, which passes the command line's library by.
+    code = (
+        "import sys; from runtime.__main__ import main\n"
+        f"sys.argv = ['chatkit-runtime', *{list(arguments)!r}]\n"
+        "try:\n    code = main()\nexcept SystemExit as end:\n    code = end.code\n"
+        f"print('LOADED', code or 0, sorted(set({HEAVY!r}) & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert ran.stdout.endswith("LOADED 0 []\n"), ran.stdout + ran.stderr
+
+
 def test_the_docs_hold_the_help_of_every_verb(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setattr("typer.rich_utils.FORCE_TERMINAL", False)
@@ -116,8 +144,10 @@ def _with_help(text: str, verb: str, printed: str) -> str:
 
 
 def test_the_schema_in_the_repository_is_the_one_of_the_code() -> None:
+    made = make_schema_text("agents")
     if os.environ.get("UPDATE_EXPECTED"):
-        SCHEMA.write_text(schema_text(), encoding="utf-8")
-    assert SCHEMA.read_text(encoding="utf-8") == schema_text(), (
+        for file in (SCHEMA, SHIPPED):
+            file.write_text(made, encoding="utf-8")
+    assert SCHEMA.read_text(encoding="utf-8") == SHIPPED.read_text(encoding="utf-8") == made, (
         "agents.schema.json is old (UPDATE_EXPECTED=1 rewrites it)"
     )
