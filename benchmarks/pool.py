@@ -23,10 +23,10 @@ from benchmarks.figures import Figure, Rounds, Sample
 from benchmarks.options import new_parser, positive
 from benchmarks.report import publish, summarise
 from benchmarks.rounds import Step, run, take
+from runtime.resources.token_usage import TokenUsage
 from runtime.stores.ids import new_id
 from runtime.stores.sql import SqlStore
 from runtime.stores.store import ALL_KINDS
-from runtime.usage import TokenUsage
 
 SIZES = (1, 2, 5, 10, 20, 40)
 SHIPPED = "10"

@@ -76,7 +76,7 @@ def prepared_handwritten(project: str) -> Any:
 
 def prepare_runtime(app: Any, project: str) -> None:
     """Fill the store of the runtime's app, which is not open yet."""
-    from runtime.server.request import LOCAL_USER
+    from runtime.server.turns.request import LOCAL_USER
     from runtime.stores import open_store
 
     plan = _read_plan(project)

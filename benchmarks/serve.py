@@ -44,7 +44,7 @@ def main(kind: str, project: str) -> None:
     )
     server = _Server(config)
     if kind != HANDWRITTEN:
-        from runtime.server.warm import settle
+        from runtime.resources.gc_policy import settle
 
         server.settle = settle
     server.run(sockets=[listener])
@@ -55,7 +55,7 @@ def _load(kind: str, project: str) -> Any:
     if kind == HANDWRITTEN:
         from benchmarks.handwritten import app
     else:
-        from runtime.server.app import create_app
+        from runtime.server.http.app import create_app
 
         app = create_app(os.path.join(project, "agents.yaml"))
     if os.path.isfile(os.path.join(project, PLAN)):

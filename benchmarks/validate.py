@@ -24,7 +24,7 @@ from benchmarks.figures import Figure, Rounds, Sample, counted
 from benchmarks.options import new_parser
 from benchmarks.report import publish, summarise
 from benchmarks.rounds import Step, run, take
-from runtime.cli.schema import schema_text
+from runtime.cli.commands.schema import schema_text
 
 BASELINE, OURS = "check-jsonschema", "validate"
 _TOOLS = (BASELINE, OURS)

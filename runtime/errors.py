@@ -1,6 +1,6 @@
 """The exceptions of the runtime: one tree, one exit code per class.
 
-A mistake in a user's files is a `runtime.diagnostics.Diagnostic`; an exception here stops a command or a request.
+A mistake in a user's file is a `Diagnostic`; an exception stops a command or a request.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runtime.diagnostics import Diagnostic
+    from runtime.diagnostics.diagnostic import Diagnostic
 
 
 class RuntimeFault(Exception):

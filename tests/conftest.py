@@ -15,7 +15,7 @@ pytest.register_assert_rewrite("runtime.testing.store_suite", "runtime.testing.s
 # The same on every Python: CI leaves them out on all but the oldest one (-m "not once").
 ONCE = (
     "benchmarks",
-    "check",
+    "validation",
     "cli/test_app.py",
     "cli/test_build_check.py",
     "cli/test_built_configs.py",
@@ -29,9 +29,14 @@ ONCE = (
     "cli/test_typescript.py",
     "cli/test_validate",
     "config",
+    "diagnostics",
     "docs",
+    "documents",
     "examples/test_counts.py",
-    "reload/test_soak.py",
+    "json_schema",
+    "autoreload/test_soak.py",
+    "static_analysis",
+    "templates",
     "widgets",
 )
 
@@ -63,7 +68,7 @@ def modules_as_before(tmp_path: Path) -> Iterator[None]:
 @pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The text of every statement that a SQLite store carries out from now on."""
-    from runtime.stores.session import Prepared
+    from runtime.stores.sqlite import Prepared
 
     carried_out: list[str] = []
     get = Prepared.get

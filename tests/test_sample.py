@@ -10,7 +10,7 @@ import pytest
 
 from runtime import create_app
 from runtime.testing import OpenAIStub
-from tests.server.talking import Client, Exchange, user_input
+from tests.conversations.talking import Client, Exchange, user_input
 
 ROOT = Path(__file__).parents[1]
 

@@ -166,7 +166,7 @@ def _first_line(error: BaseException) -> str:
 
 def _stay_here() -> None:
     """Let this process, a mutant's own, speak to nobody, and wait for nothing that the script says."""
-    from runtime.assemble import script_events
+    from runtime.assemble import scripted_events as script_events
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
         if event in ("socket.connect", "socket.getaddrinfo"):

@@ -87,7 +87,7 @@ def warm_up(root: Path, texts: Mapping[str, str]) -> Trial:
     for name in [name for name in os.environ if name.startswith(("OPENAI_", "CHATKIT_"))]:
         del os.environ[name]
     os.environ["OPENAI_AGENTS_DISABLE_TRACING"] = "1"
-    for module in ("runtime.server.app", "runtime.server.warm", "runtime.testing", "runtime.check.project"):
+    for module in ("runtime.server.http.app", "runtime.server.warmup", "runtime.testing", "runtime.validation.project"):
         importlib.import_module(module)
     with tempfile.TemporaryDirectory(prefix="mutant-") as name:
         folder = Path(name)
@@ -100,8 +100,8 @@ def warm_up(root: Path, texts: Mapping[str, str]) -> Trial:
 
 
 def _check(folder: Path) -> dict[str, Any]:
-    from runtime.check.project import check_project
     from runtime.config.load import load_config
+    from runtime.validation.project import check_project
 
     said: dict[str, Any] = {"error": [], "warning": [], "note": []}
     for diagnostic in check_project(load_config(folder, environ=ENVIRON)):

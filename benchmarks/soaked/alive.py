@@ -7,7 +7,7 @@ import gc
 
 from fastapi import APIRouter, Request
 
-from runtime.server.generation import Generation
+from runtime.server.generations.generation import Generation
 
 router = APIRouter()
 

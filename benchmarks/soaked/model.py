@@ -9,8 +9,8 @@ from typing import Any
 from agents import Model, ModelResponse
 from desk.inner.stamp import STAMP
 
-from runtime.assemble.script_events import play
-from runtime.scripts.script import Call, Say
+from runtime.assemble.scripted_events import play
+from runtime.scripts.player import Call, Say
 
 _PACES_S = {"long": 0.04, "short": 0.001}
 

@@ -20,14 +20,14 @@ from chatkit.types import (
 from chatkit.widgets import DynamicWidgetRoot
 from pydantic import BaseModel
 
-from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.schemas import compile_schema
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
 from runtime.config.model import actions as declared
-from runtime.config.template import Template
+from runtime.project_code.loader import ProjectCode
+from runtime.templates.template import Template
 
 Clicked = Action[str, Any]
 Handler = Callable[[RuntimeContext, Clicked, WidgetItem | None], AsyncIterator[ThreadStreamEvent]]

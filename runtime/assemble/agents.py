@@ -6,7 +6,7 @@ time in proportion to the whole graph. They look their agent up when they are ta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from agents import (
@@ -22,22 +22,22 @@ from agents import (
 from agents.agent import ToolsToFinalOutputResult
 from agents.lifecycle import AgentHooksBase
 
-from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.guardrails import BuiltGuards
 from runtime.assemble.handoffs import Handover, build_handoff
-from runtime.assemble.instructions import build_instructions
 from runtime.assemble.mcp import Servers
-from runtime.assemble.metering import METERED
 from runtime.assemble.models import Models, build_settings
 from runtime.assemble.problems import BuildError, Problems, ReportedError
+from runtime.assemble.token_meter import METERED
 from runtime.assemble.tools import Tools
-from runtime.config.files import ProjectFiles
 from runtime.config.model import Config
 from runtime.config.model import agents as declared
 from runtime.config.model import models as declared_models
 from runtime.config.model import tools as declared_tools
-from runtime.config.template import Template
+from runtime.config.project_files import ProjectFiles
+from runtime.diagnostics.diagnostic import Diagnostic
+from runtime.project_code.loader import ProjectCode
+from runtime.templates.template import Template, TemplateError
 
 Agents = dict[str, Agent[RuntimeContext]]
 
@@ -163,3 +163,52 @@ def _call_id(result: FunctionToolResult) -> str | None:
     raw = result.run_item.raw_item if result.run_item is not None else None
     call_id = raw.get("call_id") if isinstance(raw, dict) else getattr(raw, "call_id", None)
     return None if call_id is None else str(call_id)
+
+
+# Instructions from the file, from a file of their own, or from Python -> what the SDK's Agent takes.
+
+Instructions = str | Callable[..., Any] | None
+
+
+def build_instructions(entry: declared.Instructions | None, files: ProjectFiles, code: ProjectCode) -> Instructions:
+    """Return a string, or a function of the run's context where the text is a template or Python decides."""
+    match entry:
+        case None:
+            return None
+        case declared.PythonInstructions():
+            return _from_python(entry.python, code)
+        case declared.FileInstructions():
+            text, raw = _read(files, entry.file), entry.raw
+        case declared.InlineInstructions():
+            text, raw = entry.text, entry.raw
+    return text if raw else _from_template(text)
+
+
+def _read(files: ProjectFiles, name: str) -> str:
+    text = files.read(name)
+    if isinstance(text, Diagnostic):
+        raise BuildError(text.message, text.hint)
+    # A model sees one kind of line end, whatever the editor writes.
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _from_python(path: str, code: ProjectCode) -> str | Callable[..., Any]:
+    value = code.resolve(path)
+    if not isinstance(value, str) and not callable(value):
+        hint = "give a string or a function of (context, agent)"
+        raise BuildError(f"{path!r} is {type(value).__name__}", hint, code="A324")
+    return value  # type: ignore[no-any-return]  # str or callable: checked above
+
+
+def _from_template(text: str) -> Instructions:
+    try:
+        template = Template.parse(text)
+    except TemplateError as error:
+        raise BuildError(f"the instructions are no valid template: {error}") from error
+    if template.is_constant:
+        return str(template.render({}))
+
+    def render(context: RunContextWrapper[RuntimeContext], agent: Agent[Any]) -> str:
+        return str(template.render(scope_of(context.context)))
+
+    return render

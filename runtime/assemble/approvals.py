@@ -12,11 +12,11 @@ from typing import Any
 
 from agents import FunctionTool, RunContextWrapper
 
-from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.problems import BuildError
 from runtime.config.model.approvals import Approval, NeedsApproval, approval_of
-from runtime.config.template import Template, TemplateError
+from runtime.project_code.loader import ProjectCode
+from runtime.templates.template import Template, TemplateError
 
 logger = logging.getLogger("runtime.assemble")
 Decide = Callable[[RunContextWrapper[Any], dict[str, Any], str], Awaitable[bool]]

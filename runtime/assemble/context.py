@@ -40,7 +40,7 @@ from pydantic import ConfigDict, PrivateAttr
 
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
-from runtime.config.template import Template
+from runtime.templates.template import Template
 
 current_call_id: ContextVar[str | None] = ContextVar("current_call_id", default=None)
 """The id of the tool call that runs now, so that a client tool call is bound to the call that made it."""

@@ -11,8 +11,8 @@ import httpx
 import openai
 from agents import Model, ModelResponse, ModelSettings
 
-from runtime.assemble.metering import ANSWERED
-from runtime.assemble.scripted import ScriptedConversation
+from runtime.assemble.scripted_model import ScriptedConversation
+from runtime.assemble.token_meter import ANSWERED
 
 logger = logging.getLogger("runtime.models")
 

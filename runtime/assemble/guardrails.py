@@ -12,16 +12,16 @@ from typing import Any
 
 from agents import Agent, InputGuardrail, OutputGuardrail, RunContextWrapper, Runner
 
-from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext, scope_of
-from runtime.assemble.metering import METERED
 from runtime.assemble.models import Models, run_config
 from runtime.assemble.problems import BuildError, Problems, ReportedError
+from runtime.assemble.token_meter import METERED
 from runtime.config.model import Config
 from runtime.config.model import guardrails as declared
-from runtime.config.source import Path
-from runtime.config.template import Template, TemplateError
+from runtime.diagnostics.key_path import KeyPath
 from runtime.errors import RuntimeFault
+from runtime.project_code.loader import ProjectCode
+from runtime.templates.template import Template, TemplateError
 
 logger = logging.getLogger("runtime.assemble")
 DEFAULT_MESSAGE = "I can't help with that."
@@ -165,7 +165,7 @@ def build_guards(guardrails: Guardrails, found: Problems) -> Mapping[str, BuiltG
 
 
 def guards_of(
-    owner: Path, declared_guards: declared.Guards | declared.ToolGuards, guardrails: Guardrails, found: Problems
+    owner: KeyPath, declared_guards: declared.Guards | declared.ToolGuards, guardrails: Guardrails, found: Problems
 ) -> BuiltGuards:
     """Return the guardrails of an agent or a tool, which stands at `owner`; what is wrong is among `found`."""
     built: dict[str, list[BuiltGuardrail]] = {"input": [], "output": []}

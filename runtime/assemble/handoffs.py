@@ -18,13 +18,13 @@ from agents.extensions.handoff_filters import remove_all_tools
 from agents.handoffs import HandoffInputData
 from agents.strict_schema import ensure_strict_json_schema
 
-from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.guardrails import BuiltGuards, enforce
 from runtime.assemble.problems import BuildError
 from runtime.assemble.schemas import compile_schema
 from runtime.config.model import agents as declared
-from runtime.config.template import Template, TemplateError
+from runtime.project_code.loader import ProjectCode
+from runtime.templates.template import Template, TemplateError
 
 logger = logging.getLogger("runtime.assemble")
 

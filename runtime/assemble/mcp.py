@@ -22,13 +22,13 @@ from agents.mcp import MCPServer, MCPServerSse, MCPServerStdio, MCPServerStreama
 from mcp.types import CallToolResult
 from mcp.types import Tool as McpTool
 
-from runtime.assemble.code import ProjectCode
-from runtime.assemble.forwarding import Forwarding, Link, Values, betrays, merged
+from runtime.assemble.forwarded_headers import Forwarding, Link, Values, betrays, merged
 from runtime.assemble.problems import BuildError, Problems
 from runtime.config.model import Config
 from runtime.config.model import mcp as declared
-from runtime.config.servers import servers_of
-from runtime.pool import Share
+from runtime.config.references import servers_of
+from runtime.project_code.loader import ProjectCode
+from runtime.resources.pool import Share
 
 logger = logging.getLogger("runtime.assemble")
 

@@ -14,18 +14,18 @@ from agents.run_config import ToolExecutionConfig
 from openai import AsyncOpenAI
 from openai.types.shared import Reasoning
 
-from runtime.assemble.code import ProjectCode
 from runtime.assemble.fallback import FallbackModel
 from runtime.assemble.problems import BuildError, Problems, ReportedError, refuse_coroutine
-from runtime.assemble.scripted import ScriptedConversation, ScriptError
+from runtime.assemble.scripted_model import ScriptedConversation, ScriptError
 from runtime.assemble.tool_errors import format_tool_error
-from runtime.config.files import ProjectFiles
 from runtime.config.model import Config
 from runtime.config.model import models as declared
-from runtime.config.named import model_uses
-from runtime.config.source import Path
-from runtime.diagnostics import Diagnostic
-from runtime.pool import Close, Share
+from runtime.config.project_files import ProjectFiles
+from runtime.config.references import model_uses
+from runtime.diagnostics.diagnostic import Diagnostic
+from runtime.diagnostics.key_path import KeyPath
+from runtime.project_code.loader import ProjectCode
+from runtime.resources.pool import Close, Share
 
 _MAY_PASS = retry_policies.any(
     retry_policies.provider_suggested(),
@@ -170,7 +170,7 @@ def build_models(
 ) -> Models:
     """Build every model that is used; a declared one that nobody uses needs no key."""
     models = Models(files, code, environ, share, config.models)
-    wanted: dict[str, Path] = {}
+    wanted: dict[str, KeyPath] = {}
     for name, path in model_uses(config):
         wanted.setdefault(name, path)
     for name, used_at in wanted.items():

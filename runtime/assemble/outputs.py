@@ -13,13 +13,13 @@ from agents.strict_schema import ensure_strict_json_schema
 from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter
 
-from runtime.assemble.code import ProjectCode
 from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.schemas import compile_schema
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
 from runtime.config.model.output import Output
-from runtime.config.template import Template
+from runtime.project_code.loader import ProjectCode
+from runtime.templates.template import Template
 
 
 @dataclass(frozen=True, slots=True)

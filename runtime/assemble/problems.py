@@ -6,10 +6,10 @@ import inspect
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from runtime.assemble.code import ResolveError
-from runtime.assemble.raised import place_of, raised_at
-from runtime.config.modules import Sources
-from runtime.diagnostics import Place
+from runtime.diagnostics.diagnostic import Place
+from runtime.project_code.import_errors import place_of, raised_at
+from runtime.project_code.loader import ResolveError
+from runtime.project_code.sources import Sources
 
 
 class BuildError(Exception):

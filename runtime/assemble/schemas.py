@@ -8,8 +8,8 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from runtime.assemble.problems import BuildError
-from runtime.config.plain_schema import is_plain_schema
-from runtime.widgets.data import DataCheck, TreeError
+from runtime.json_schema.data import DataCheck, TreeError
+from runtime.json_schema.plain import is_plain_schema
 
 
 def compile_schema(schema: Mapping[str, Any], key: str) -> Draft202012Validator:

@@ -8,7 +8,7 @@ from typing import Any
 from agents.run_config import ToolErrorFormatterArgs
 
 from runtime.assemble.context import RuntimeContext, scope_of
-from runtime.config.template import TemplateError
+from runtime.templates.template import TemplateError
 
 logger = logging.getLogger("runtime.tools")
 

@@ -16,19 +16,19 @@ from agents.tool_context import ToolContext
 from jsonschema import Draft202012Validator
 
 from runtime.assemble.approvals import BuiltApproval, build_approval
-from runtime.assemble.asking import ASKED, Questions, Steps
-from runtime.assemble.code import ProjectCode
 from runtime.assemble.context import RuntimeContext, current_call_id, scope_of
-from runtime.assemble.hosted import Hosted, build_hosted, build_trusted
+from runtime.assemble.hosted_tools import Hosted, build_hosted, build_trusted
 from runtime.assemble.problems import BuildError, Problems, refuse_coroutine
+from runtime.assemble.questions import ASKED, Questions, Steps
 from runtime.assemble.schemas import compile_schema
 from runtime.assemble.tool_errors import note_failure
 from runtime.assemble.widgets import BuiltWidget, WidgetError
 from runtime.config.model import Config
 from runtime.config.model import tools as declared
-from runtime.config.servers import ALL, split_reference
-from runtime.config.specs import split_operation
-from runtime.config.template import Template, TemplateError
+from runtime.config.openapi_documents import split_operation
+from runtime.config.references import ALL, split_reference
+from runtime.project_code.loader import ProjectCode
+from runtime.templates.template import Template, TemplateError
 
 logger = logging.getLogger("runtime.assemble")
 _TOOL_TYPES = tuple(get_origin(kind) or kind for kind in get_args(Tool))

@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from chatkit.widgets import DynamicWidgetRoot, WidgetComponentBase, WidgetRoot
 from pydantic import BaseModel, ValidationError
 
-from runtime.assemble.code import ResolveError
-from runtime.assemble.widget_error import WidgetBuildError, WidgetError
-from runtime.config.files import ProjectFiles
+from runtime.assemble.problems import BuildError
 from runtime.config.model import Config
 from runtime.config.model.widgets import PythonWidget, SectionsWidget, TemplateWidget, Widget
-from runtime.config.template import Template
-from runtime.widgets.check import check_components, root_problem, shape_problem
+from runtime.config.project_files import ProjectFiles
+from runtime.json_schema.data import DataCheck, TreeError, show_value
+from runtime.project_code.loader import ResolveError
+from runtime.templates.template import Template
+from runtime.widgets.component_checks import check_components, root_problem, shape_problem
 from runtime.widgets.components import roots
-from runtime.widgets.data import DataCheck, TreeError, show_value
-from runtime.widgets.drawing import absent_values, draw, is_closed, unknown_names
-from runtime.widgets.form import Form, read_form, sections_form
+from runtime.widgets.forms import Form, absent_values, draw, is_closed, read_form, sections_form, unknown_names
 from runtime.widgets.studio import WAY_OUT, StudioTemplate
 from runtime.widgets.tree import as_json, parse_text, render_text
 
@@ -248,3 +247,30 @@ def _mapping(data: Data) -> dict[str, Any]:
     if not isinstance(data, Mapping):
         raise TreeError("data", f"expected an object, got {show_value(data)}")
     return dict(data)
+
+
+# What goes wrong with widgets: one error for one widget, and one that collects them all.
+
+
+class WidgetError(BuildError):
+    """A widget that can't be built or rendered: `widget` is its name, `message` says what and where."""
+
+    def __init__(self, widget: str, message: str, hint: str = "", *, code: str = "") -> None:
+        super().__init__(message, hint, code=code)
+        self.widget = widget
+
+    def __str__(self) -> str:
+        return f"widget {self.widget!r}: {self.in_words}"
+
+    @property
+    def in_words(self) -> str:
+        """The message, and the way out."""
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class WidgetBuildError(Exception):
+    """Every mistake in the `widgets` section: `errors` holds a name and a message for each, in the file's order."""
+
+    def __init__(self, errors: Iterable[tuple[str, str]]) -> None:
+        self.errors = list(errors)
+        super().__init__("\n".join(f"widget {name!r}: {message}" for name, message in self.errors))

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import typer
 
 from runtime import __version__
-from runtime.cli.exits import INTERRUPTED, PROGRAM, report_error
+from runtime.cli.exit_codes import INTERRUPTED, PROGRAM, report_error
 from runtime.errors import UsageError
 
 _PROFILE = "CHATKIT_PROFILE"
@@ -130,7 +130,7 @@ def init(
 
     It needs no key and no network. Nothing is overwritten without --force.
     """
-    from runtime.cli.init import init_project
+    from runtime.cli.commands.init import init_project
 
     raise typer.Exit(init_project(folder, force=force))
 
@@ -161,7 +161,7 @@ def serve(
     message; answers that run end on what they began with. An edit with mistakes changes nothing: they are printed, and
     what served goes on. SIGHUP and POST /-/reload ask for a reload.
     """
-    from runtime.cli.serve import serve_project
+    from runtime.cli.commands.serve import serve_project
 
     raise typer.Exit(
         serve_project(
@@ -183,7 +183,7 @@ def dev(path: Project = Path(), port: Port = None, last_good: LastGood = False, 
     Requests whose Host or Origin is not loopback are refused, so that no page on the web can reach the server through
     your browser. Edits take effect with the next message, as they do with serve.
     """
-    from runtime.cli.dev import serve_locally
+    from runtime.cli.commands.dev import serve_locally
 
     raise typer.Exit(serve_locally(path, port=port, last_good=last_good))
 
@@ -223,7 +223,7 @@ def chat(
     a client tool, the required inputs of a form (the others keep their defaults), the answers to questions. The exit
     code is then 1 when a turn ended in an error.
     """
-    from runtime.cli.chat import chat_with
+    from runtime.cli.commands.chat import chat_with
 
     raise typer.Exit(
         chat_with(
@@ -286,7 +286,7 @@ def validate(
     The profiles of a file are checked one by one, as far as the errors go that each would have; with --profile just
     this one is, in full.
     """
-    from runtime.cli.validate import validate_projects
+    from runtime.cli.commands.validate import validate_projects
 
     raise typer.Exit(
         validate_projects(
@@ -309,7 +309,7 @@ def explain(
     ] = None,
 ) -> None:
     """Say what a diagnostic's code means, why it matters, and what to do."""
-    from runtime.cli.explain import explain_code
+    from runtime.cli.commands.explain import explain_code
 
     raise typer.Exit(explain_code(code))
 
@@ -328,7 +328,7 @@ def show(
 
     Secrets are hidden. With --resolved each value has a line of its own, with its origin behind it.
     """
-    from runtime.cli.show import show_project
+    from runtime.cli.commands.show import show_project
 
     raise typer.Exit(show_project(path, output=output, origins=resolved))
 
@@ -380,7 +380,7 @@ def client(
 
     Like validate, it runs nothing of the project: tools and effects that only its Python knows are not in the files.
     """
-    from runtime.cli.client import write_client
+    from runtime.cli.commands.client import write_client
 
     raise typer.Exit(write_client(kind, path, output=output, check=check, server=server, script=script))
 
@@ -409,7 +409,7 @@ def schema(
     """
     if file is not None and not write:
         raise UsageError("FILE needs --write (to print, leave FILE out)")
-    from runtime.cli.schema import print_schema, write_schema
+    from runtime.cli.commands.schema import print_schema, write_schema
 
     raise typer.Exit(write_schema(file or Path(), of) if write else print_schema(of))
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.cli.frames import line_of
 from runtime.cli.project import display, display_path, texts_of
-from runtime.diagnostics import Diagnostic, Place, has_errors, sort_diagnostics
+from runtime.cli.report.frames import line_of
+from runtime.diagnostics.diagnostic import Diagnostic, Place, has_errors, sort_diagnostics
 
 if TYPE_CHECKING:
     from runtime.config.load import Loaded
@@ -67,8 +67,8 @@ def is_fatal(diagnostic: Diagnostic, *, strict: bool) -> bool:
 
 def check_path(path: Path, depth: Depth) -> Report:
     """Check the project in the folder or file `path`; its mistakes are in the report, never raised."""
-    from runtime.check.project import check_project
     from runtime.config.load import load_config
+    from runtime.validation.project import check_project
 
     loaded = load_config(path, unset="error" if depth.build else "warning")
     found = check_project(loaded)
@@ -76,7 +76,7 @@ def check_path(path: Path, depth: Depth) -> Report:
     if builds:
         found = _with_build(found, path, loaded, depth)
     if depth.base is not None and loaded.config is not None:
-        from runtime.check.changes import check_changes
+        from runtime.validation.breaking_changes import check_changes
 
         found = [*found, *check_changes(loaded, depth.base)]
     return _report(loaded, found, is_built=builds, files=_files(loaded, depth))
@@ -87,7 +87,7 @@ def _with_build(found: list[Diagnostic], path: Path, loaded: Loaded, depth: Dept
 
     What can be built is served: what else would fail, a turn or a click, is a warning then.
     """
-    from runtime.cli.build_check import check_build
+    from runtime.cli.build_process.check import check_build
 
     built = check_build(path, loaded, timeout_s=depth.timeout_s, connect=depth.connect)
     if not has_errors(built):
@@ -115,7 +115,7 @@ def _files(loaded: Loaded, depth: Depth) -> frozenset[Path]:
 
 
 def _report(loaded: Loaded, found: Iterable[Diagnostic], *, is_built: bool, files: frozenset[Path]) -> Report:
-    from runtime.config.masking import mask_diagnostics
+    from runtime.config.secrets.mask import mask_diagnostics
 
     diagnostics = mask_diagnostics(sort_diagnostics(found), loaded.secrets)
     texts = _texts(loaded, diagnostics)
@@ -133,7 +133,7 @@ def _report(loaded: Loaded, found: Iterable[Diagnostic], *, is_built: bool, file
 
 def _texts(loaded: Loaded, found: Sequence[Diagnostic]) -> dict[str, str]:
     """The files that the diagnostics stand in, secrets masked: they are as long as before, and columns stay."""
-    from runtime.config.masking import mask_source
+    from runtime.config.secrets.mask import mask_source
 
     known = {file: loaded.sources[file] for file in {each.place.file for each in found} if file in loaded.sources}
     more = texts_of(found, known, loaded.root)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from runtime.diagnostics import Diagnostic, Place
+from runtime.diagnostics.diagnostic import Diagnostic, Place
 from runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def texts_of(
 
     Every file is relative to `root`; the `secrets` in the Python are masked.
     """
-    from runtime.config.masking import mask_source
+    from runtime.config.secrets.mask import mask_source
 
     texts = dict(sources)
     for file in {diagnostic.place.file for diagnostic in diagnostics} - texts.keys():
@@ -53,7 +53,7 @@ def texts_of(
 
 def report(loaded: Loaded) -> None:
     """Print what is wrong with a project to standard error, with a line that sums it up."""
-    from runtime.cli.frames import count, print_diagnostics
+    from runtime.cli.report.frames import count, print_diagnostics
 
     if loaded.diagnostics:
         print_diagnostics(loaded.diagnostics, loaded.sources)

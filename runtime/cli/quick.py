@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from runtime.cli.exits import INTERRUPTED, report_error
+from runtime.cli.exit_codes import INTERRUPTED, report_error
 
 FORMATS = ("text", "json", "github", "sarif", "junit")
 _PLUGINS = "pydantic.plugin._loader"
@@ -28,7 +28,7 @@ def validate_quickly(arguments: Sequence[str]) -> int | None:
     # A command this short has no use for the collector, which would go through everything that it has read.
     gc.disable()
     try:
-        from runtime.cli.validate import validate_projects
+        from runtime.cli.commands.validate import validate_projects
 
         return validate_projects(**options)
     except KeyboardInterrupt:

@@ -12,18 +12,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from runtime.config.causes import join_causes
-from runtime.config.check import check_config
-from runtime.config.compose import PROFILE_VARIABLE, add_included, apply_profile
-from runtime.config.files import ProjectFiles
-from runtime.config.interpolate import Interpolation, interpolate
-from runtime.config.masking import Printable, cover_config, loose_secrets, mask_diagnostics, mask_source
-from runtime.config.mistakes import build_config
+from runtime.config.cross_checks import check_config
+from runtime.config.includes import PROFILE_VARIABLE, add_included, apply_profile
 from runtime.config.model import Config
-from runtime.config.salvage import Rest, check_the_rest
-from runtime.config.secrets import Written, find_secrets, written_secrets
-from runtime.config.source import Places, Source, collector_paused, decode_text, read_yaml
-from runtime.diagnostics import Diagnostic, Place, has_errors
+from runtime.config.project_files import ProjectFiles
+from runtime.config.recovery import Rest, check_the_rest
+from runtime.config.secrets.detect import Written, find_secrets, written_secrets
+from runtime.config.secrets.mask import Printable, cover_config, loose_secrets, mask_diagnostics, mask_source
+from runtime.config.shape_errors import build_config
+from runtime.diagnostics.dedupe import join_causes
+from runtime.diagnostics.diagnostic import Diagnostic, Place, has_errors
+from runtime.documents.document import Places, Source, decode_text, read_yaml
+from runtime.documents.variables import Interpolation, interpolate
+from runtime.resources.gc_policy import collector_paused
 
 CONFIG_FILE = "agents.yaml"
 ENV_FILE = ".env"

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runtime.config.interpolate import path_text
 from runtime.config.load import Loaded
-from runtime.config.redact import redact
-from runtime.config.source import Path
-from runtime.diagnostics import Place
+from runtime.config.secrets.mask import redact
+from runtime.diagnostics.diagnostic import Place
+from runtime.diagnostics.key_path import KeyPath, path_text
 
 _APART = ("include", "profiles")
 
@@ -47,7 +46,7 @@ def find_origins(loaded: Loaded) -> Iterator[Origin]:
             yield Origin(path_text(path), value)
 
 
-def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     if not items:
         yield path, value
@@ -55,7 +54,7 @@ def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
         yield from _leaves(part, (*path, step))
 
 
-def _written_at(loaded: Loaded, path: Path, value: Any) -> Path | None:
+def _written_at(loaded: Loaded, path: KeyPath, value: Any) -> KeyPath | None:
     """Return the path at which a value is written: its own, that of its short form, or that of `defaults`."""
     places = loaded.places
     written = places.written(path)
@@ -70,14 +69,14 @@ def _written_at(loaded: Loaded, path: Path, value: Any) -> Path | None:
     return None
 
 
-def _origin(loaded: Loaded, path: Path, at: Path, value: Any) -> Origin:
+def _origin(loaded: Loaded, path: KeyPath, at: KeyPath, value: Any) -> Origin:
     over = ("profiles", loaded.profile, *at) if loaded.profile else ()
     profile = loaded.profile if over and loaded.places.written(over) == over else None
     found = loaded.filled.strings.get(at) if loaded.filled is not None else None
     return Origin(path_text(path), value, loaded.places.value(at), profile, found.names if found else ())
 
 
-def _value_at(loaded: Loaded, path: Path) -> Any:
+def _value_at(loaded: Loaded, path: KeyPath) -> Any:
     value: Any = loaded.filled.source.data if loaded.filled is not None else None
     for step in path:
         value = value[step]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,7 +13,8 @@ from runtime.config.model.types import (
     SIZE_PATTERN,
     TOOL_NAME_PATTERN,
 )
-from runtime.config.tokens import hide_tokens
+from runtime.config.secrets.patterns import hide_tokens
+from runtime.diagnostics.wording import join_or
 
 _TYPES = {
     "string": "a string",
@@ -61,37 +61,6 @@ def name_pattern(pattern: str) -> tuple[str, str]:
         if known in pattern:
             return noun, hint
     return "valid here", f"it must match {pattern}"
-
-
-def join_or(words: Iterable[str]) -> str:
-    """Join words as a sentence does: `a, b or c`."""
-    return join_words(words, "or")
-
-
-def join_words(words: Iterable[str], last: str) -> str:
-    """Join words with commas, and with `last` before the last one; each appears once."""
-    unique = list(dict.fromkeys(words))
-    return f" {last} ".join([", ".join(unique[:-1]), unique[-1]] if len(unique) > 1 else unique)
-
-
-def quote(words: Iterable[str]) -> list[str]:
-    """Put each word in quotes."""
-    return [repr(word) for word in words]
-
-
-def suggest(word: str, known: Iterable[str]) -> str:
-    """Return `did you mean 'x'?` for the nearest known word, or nothing."""
-    near = nearest(word, known)
-    return f"did you mean {near!r}?" if near else ""
-
-
-def nearest(word: str, known: Iterable[str], likeness: float = 0.65) -> str | None:
-    """Return the known word that `word` was probably meant to be; `likeness` runs from 0 to 1, which is equal."""
-    names = list(known)
-    exact = difflib.get_close_matches(word, names, n=1, cutoff=likeness)
-    by_fold = {name.casefold(): name for name in reversed(names)}
-    folded = difflib.get_close_matches(word.casefold(), by_fold, n=1, cutoff=likeness)
-    return exact[0] if exact else by_fold[folded[0]] if folded else None
 
 
 def shorten(value: Any) -> str:

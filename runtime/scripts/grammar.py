@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from runtime.config.model.types import parse_duration
-from runtime.config.template import Template, TemplateError
-from runtime.scripts.script import Matcher, Script, ScriptError, Situation, Turn, WrittenResponse, WrittenStep
+from runtime.scripts.player import Matcher, Script, ScriptError, Situation, Turn, WrittenResponse, WrittenStep
+from runtime.templates.template import Template, TemplateError
 
 _SCRIPT_KEYS = ("delay", "turns", "otherwise")
 _MATCH_KEYS = ("user", "context", "instructions", "agent", "tools")

@@ -11,20 +11,20 @@ from typing import Any
 from agents import Agent
 from starlette.datastructures import State
 
-from runtime.assemble.snapshot import BuildFailed
+from runtime.assemble.project import BuildFailed
 from runtime.assemble.tools import BuiltTool
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
-from runtime.diagnostics import Diagnostic, Place, has_errors
+from runtime.diagnostics.diagnostic import Diagnostic, Place, has_errors
 from runtime.errors import ConfigError, RuntimeFault
-from runtime.live import Live
-from runtime.pool import Pool, Share
-from runtime.server.chat import RuntimeServer
-from runtime.server.generation import Generation, build_generation
-from runtime.server.reading import Reading, read_project
-from runtime.server.reloader import Outcome, Reloader
-from runtime.server.unbuilt import diagnostics_of
-from runtime.server.warm import warm_up
+from runtime.resources.lease import Live
+from runtime.resources.pool import Pool, Share
+from runtime.server.generations.build_diagnostics import diagnostics_of
+from runtime.server.generations.generation import Generation, build_generation
+from runtime.server.generations.project_source import Reading, read_project
+from runtime.server.generations.reloader import Outcome, Reloader
+from runtime.server.turns.chatkit_server import RuntimeServer
+from runtime.server.warmup import warm_up
 from runtime.stores.store import ThreadStore
 
 logger = logging.getLogger("runtime.server")

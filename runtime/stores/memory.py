@@ -15,7 +15,8 @@ from typing import Any, Generic, TypeVar
 
 from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata, ThreadStatus
 
-from runtime.stores.payload import (
+from runtime.resources.token_usage import TokenUsage, UsageEntry, UsageTable
+from runtime.stores.serialization import (
     check_owner,
     clean,
     dump_attachment,
@@ -47,7 +48,6 @@ from runtime.stores.store import (
     page_size,
     thread_not_found,
 )
-from runtime.usage import TokenUsage, UsageEntry, UsageTable
 
 T = TypeVar("T")
 

@@ -6,8 +6,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from runtime.stores.database import Database, T, Work
-from runtime.stores.session import CoreSession
+from runtime.stores.sqlite import CoreSession, Database, T, Work
 from runtime.stores.store import StoreError
 
 

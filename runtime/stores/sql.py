@@ -13,10 +13,10 @@ from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata, ThreadSt
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from runtime.resources.token_usage import TokenUsage, UsageEntry
 from runtime.stores import statements as sql
-from runtime.stores.database import Database, SqliteDatabase
 from runtime.stores.migrations import migrate
-from runtime.stores.payload import (
+from runtime.stores.serialization import (
     check_owner,
     clean,
     dump_attachment,
@@ -35,7 +35,7 @@ from runtime.stores.payload import (
     thread_page,
     to_utc,
 )
-from runtime.stores.session import Row, Session, first
+from runtime.stores.sqlite import Database, Row, Session, SqliteDatabase, first
 from runtime.stores.store import (
     UNSET,
     VISIBLE,
@@ -54,7 +54,6 @@ from runtime.stores.store import (
     page_size,
     thread_not_found,
 )
-from runtime.usage import TokenUsage, UsageEntry
 
 
 class SqlStore(ThreadStore):

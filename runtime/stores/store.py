@@ -27,7 +27,7 @@ from chatkit.types import (
 from pydantic import field_validator
 
 from runtime.errors import RuntimeFault
-from runtime.usage import TokenUsage, UsageEntry
+from runtime.resources.token_usage import TokenUsage, UsageEntry
 
 ItemKind = Literal["visible", "hidden", "model"]
 Order = Literal["asc", "desc"]

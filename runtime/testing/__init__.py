@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from runtime.assemble.scripted import ScriptedConversation, ScriptedFailure, ScriptError, load_script
+    from runtime.assemble.scripted_model import ScriptedConversation, ScriptedFailure, ScriptError, load_script
     from runtime.testing.openai_stub import OpenAIStub, StubHold, StubRequest
     from runtime.testing.sse import parse_events
     from runtime.testing.store_suite import StoreSuite
@@ -26,13 +26,13 @@ __all__ = [
 # Each name is imported when it is asked for: the store suite needs pytest, the stub a web server, few tests both.
 _HOMES = {
     "OpenAIStub": "runtime.testing.openai_stub",
-    "ScriptError": "runtime.assemble.scripted",
-    "ScriptedConversation": "runtime.assemble.scripted",
-    "ScriptedFailure": "runtime.assemble.scripted",
+    "ScriptError": "runtime.assemble.scripted_model",
+    "ScriptedConversation": "runtime.assemble.scripted_model",
+    "ScriptedFailure": "runtime.assemble.scripted_model",
     "StoreSuite": "runtime.testing.store_suite",
     "StubHold": "runtime.testing.openai_stub",
     "StubRequest": "runtime.testing.openai_stub",
-    "load_script": "runtime.assemble.scripted",
+    "load_script": "runtime.assemble.scripted_model",
     "parse_events": "runtime.testing.sse",
 }
 

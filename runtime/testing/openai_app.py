@@ -12,9 +12,9 @@ from typing import Any
 from agents.items import TResponseStreamEvent
 from openai.types.responses import Response, ResponseCompletedEvent
 
-from runtime.assemble.script_events import ScriptedFailure, estimate_tokens, new_id, play
-from runtime.assemble.scripted import ScriptedConversation
-from runtime.scripts.script import ScriptError
+from runtime.assemble.scripted_events import ScriptedFailure, estimate_tokens, new_id, play
+from runtime.assemble.scripted_model import ScriptedConversation
+from runtime.scripts.player import ScriptError
 from runtime.testing.openai_faults import Failure, Faults, StubRequest
 from runtime.testing.openai_rules import Refusal, check_chat, check_responses
 from runtime.testing.openai_wire import (

@@ -22,7 +22,7 @@ from typing import Any
 
 import uvicorn
 
-from runtime.assemble.scripted import ScriptedConversation, load_script
+from runtime.assemble.scripted_model import ScriptedConversation, load_script
 from runtime.testing.openai_app import StubApp
 from runtime.testing.openai_faults import Failure, StubHold, StubRequest
 

@@ -11,9 +11,9 @@ from typing import Any
 from agents.items import TResponseStreamEvent
 from openai.types.responses import Response, ResponseFunctionToolCall, ResponseOutputMessage, ResponseReasoningItem
 
-from runtime.assemble.script_events import new_id
-from runtime.assemble.script_input import read_situation, text_of
-from runtime.scripts.script import Situation
+from runtime.assemble.scripted_events import new_id
+from runtime.assemble.scripted_model import read_situation, text_of
+from runtime.scripts.player import Situation
 
 DONE = b"data: [DONE]\n\n"
 

@@ -33,8 +33,9 @@ from chatkit.types import (
 from pydantic import AnyUrl
 
 from runtime.errors import RequestError
-from runtime.stores.facade import OwnerStore
+from runtime.resources.token_usage import TokenUsage, UsageEntry
 from runtime.stores.ids import new_id
+from runtime.stores.owner_store import OwnerStore
 from runtime.stores.store import (
     InvalidCursor,
     ThreadStore,
@@ -52,7 +53,6 @@ from runtime.testing.store_samples import (
     now,
     thread_pages,
 )
-from runtime.usage import TokenUsage, UsageEntry
 
 
 @pytest.mark.asyncio

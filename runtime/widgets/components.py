@@ -1,32 +1,32 @@
-"""What ChatKit knows of each component: its properties and the values that they take.
-
-It is read from a file that is written from the classes of the ChatKit SDK: validating needs no SDK.
-"""
+"""What is known of ChatKit's components without its SDK: components.json, which is written from the SDK's classes."""
 
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Mapping
+from importlib.resources import files
 from typing import Any
 
-from runtime.widgets.data import DataCheck
-from runtime.widgets.known import read_known
+
+@functools.cache
+def read_known() -> dict[str, Any]:
+    """Return the `roots`, the JSON Schema of each of the `components` by its type, and their shared `definitions`."""
+    known: dict[str, Any] = json.loads((files("runtime.widgets") / "components.json").read_text(encoding="utf-8"))
+    return known
+
+
+@functools.cache
+def icons() -> tuple[str, ...]:
+    """Return the names of the icons that ChatKit has."""
+    names = read_known()["components"]["Icon"]["properties"]["name"]["anyOf"]
+    return tuple(name for form in names for name in form.get("enum", ()))
 
 
 @functools.cache
 def roots() -> tuple[str, ...]:
     """Return the types that can be the root of a widget."""
     return tuple(read_known()["roots"])
-
-
-@functools.cache
-def component_checks() -> dict[str, DataCheck]:
-    """Return a check for each component by its `type`; it leaves `children` to whoever walks the tree."""
-    known = read_known()
-    return {
-        kind: DataCheck({**schema, "$defs": known["definitions"]}, trusted=True)
-        for kind, schema in known["components"].items()
-    }
 
 
 @functools.cache

@@ -18,7 +18,8 @@ from runtime.config.model.widgets import (
     TableSection,
     TextSection,
 )
-from runtime.widgets.data import DataCheck, Fault, Path, TreeError, hint, show_path, show_value
+from runtime.diagnostics.key_path import KeyPath, show_path
+from runtime.json_schema.data import DataCheck, Fault, TreeError, hint, show_value
 from runtime.widgets.tree import Scope, TreeTemplate
 
 Node = dict[str, Any]
@@ -59,7 +60,7 @@ class SectionsTemplate:
 class _Section:
     """One section: its heading and content as templates, and the function that lays them out."""
 
-    def __init__(self, section: CardSection, path: Path, faults: list[TreeError] | None) -> None:
+    def __init__(self, section: CardSection, path: KeyPath, faults: list[TreeError] | None) -> None:
         self._title = TreeTemplate(section.title, (*path, "title"), faults)
         self._where = show_path(path)
         self._lay_out: Callable[[Any, str], list[Node]]
@@ -84,7 +85,7 @@ class _Section:
         return [{"type": "Text", "value": title, "size": "sm", "weight": "semibold"}, *content]
 
 
-def _pairs_template(written: str | list[dict[str, Any]], path: Path, faults: list[TreeError] | None) -> TreeTemplate:
+def _pairs_template(written: str | list[dict[str, Any]], path: KeyPath, faults: list[TreeError] | None) -> TreeTemplate:
     wrong = list(_wrong_pairs(written, path))
     if wrong and faults is None:
         raise wrong[0]
@@ -93,7 +94,7 @@ def _pairs_template(written: str | list[dict[str, Any]], path: Path, faults: lis
     return TreeTemplate(written, path, faults)
 
 
-def _wrong_pairs(written: str | list[dict[str, Any]], path: Path) -> Iterator[TreeError]:
+def _wrong_pairs(written: str | list[dict[str, Any]], path: KeyPath) -> Iterator[TreeError]:
     if isinstance(written, list):
         for index, pair in enumerate(written):
             yield from _wrong_pair(pair, (*path, index))
@@ -101,7 +102,7 @@ def _wrong_pairs(written: str | list[dict[str, Any]], path: Path) -> Iterator[Tr
         yield TreeError(path, f"expected a list or a template that gives one, got {show_value(written)}")
 
 
-def _wrong_pair(pair: Any, path: Path) -> Iterator[TreeError]:
+def _wrong_pair(pair: Any, path: KeyPath) -> Iterator[TreeError]:
     if not isinstance(pair, Mapping):
         yield TreeError(path, f"expected {{key, value}}, got {show_value(pair)}")
         return

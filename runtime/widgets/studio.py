@@ -23,9 +23,10 @@ from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
 from jinja2 import Template as Compiled
 from jinja2.sandbox import SandboxedEnvironment
 
-from runtime.config.template import refuse_unknown
-from runtime.config.template_fields import prefer_fields
-from runtime.widgets.data import Path, TreeError, show_path, show_value
+from runtime.diagnostics.key_path import KeyPath, show_path
+from runtime.json_schema.data import TreeError, show_value
+from runtime.templates.syntax import prefer_fields
+from runtime.templates.template import refuse_unknown
 from runtime.widgets.tree import Scope, explain_failure
 
 _VERSION = "1.0"
@@ -227,7 +228,7 @@ def _parse_tree(text: str) -> Callable[[Scope], Any] | None:
     return _filler(tree, list(zip(texts, strings, strict=True)))
 
 
-def _filler(node: Any, texts: list[tuple[_Text, str]], path: Path = ()) -> Callable[[Scope], Any]:
+def _filler(node: Any, texts: list[tuple[_Text, str]], path: KeyPath = ()) -> Callable[[Scope], Any]:
     match node:
         case str() if node.startswith(_SLOT):
             return functools.partial(_fill_string, *texts[int(node[1:])], path)
@@ -241,14 +242,14 @@ def _filler(node: Any, texts: list[tuple[_Text, str]], path: Path = ()) -> Calla
             return lambda _: node
 
 
-def _fill_string(text: _Text, string: str, where: Path, scope: Scope) -> str:
+def _fill_string(text: _Text, string: str, where: KeyPath, scope: Scope) -> str:
     try:
         return text.fill(scope, show_value(string))
     except TreeError as error:
         raise TreeError(where, error.message) from error
 
 
-def _strings(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
+def _strings(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, Mapping):
@@ -259,7 +260,7 @@ def _strings(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
             yield from _strings(item, (*path, index))
 
 
-def _spoil(data: Any, path: Path) -> None:
+def _spoil(data: Any, path: KeyPath) -> None:
     for step in path[:-1]:
         data = data[step]
     data[path[-1]] += '"\\'

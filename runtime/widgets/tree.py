@@ -19,9 +19,10 @@ from jinja2 import UndefinedError
 from jinja2.exceptions import SecurityError
 from pydantic import BaseModel
 
-from runtime.config.template import Template, TemplateError
+from runtime.diagnostics.key_path import KeyPath
+from runtime.json_schema.data import TreeError, hint, kind_of, show_value
+from runtime.templates.template import Template, TemplateError
 from runtime.widgets.components import text_properties
-from runtime.widgets.data import Path, TreeError, hint, kind_of, show_value
 
 Scope = Mapping[str, Any]
 
@@ -51,12 +52,12 @@ def is_directive(node: Any) -> bool:
 class TreeTemplate:
     """A parsed tree; `names` maps every free name in it to the path where it stands first."""
 
-    def __init__(self, tree: Any, start: Path = (), faults: list[TreeError] | None = None) -> None:
+    def __init__(self, tree: Any, start: KeyPath = (), faults: list[TreeError] | None = None) -> None:
         """Parse a JSON tree; raises TreeError with the path of a mistake, under `start`.
 
         With `faults`, all that is wrong goes there and nothing is raised: such a tree is not for rendering.
         """
-        self.names: dict[str, Path] = {}
+        self.names: dict[str, KeyPath] = {}
         self.texts: list[Template] = []
         self.bound: set[str] = set()
         """The names that the tree's own loops set."""
@@ -73,7 +74,7 @@ class TreeTemplate:
         value = self._value(scope)
         return None if value is _OMITTED else value
 
-    def _parse(self, node: Any, path: Path, bound: frozenset[str]) -> _Value:
+    def _parse(self, node: Any, path: KeyPath, bound: frozenset[str]) -> _Value:
         try:
             return self._parse_node(node, path, bound)
         except TreeError as error:
@@ -85,7 +86,7 @@ class TreeTemplate:
             raise error
         self._faults.append(error)
 
-    def _parse_node(self, node: Any, path: Path, bound: frozenset[str]) -> _Value:
+    def _parse_node(self, node: Any, path: KeyPath, bound: frozenset[str]) -> _Value:
         match node:
             case str():
                 return self._parse_text(node, path, bound)
@@ -99,7 +100,7 @@ class TreeTemplate:
             case _:
                 return lambda _: node
 
-    def _parse_text(self, text: str, path: Path, bound: frozenset[str]) -> _Value:
+    def _parse_text(self, text: str, path: KeyPath, bound: frozenset[str]) -> _Value:
         template = parse_text(text, path)
         if template.is_constant:
             return lambda _: text
@@ -108,7 +109,7 @@ class TreeTemplate:
             self.names.setdefault(name, path)
         return _read_field(template, path) or (lambda scope: render_text(template, scope, path))
 
-    def _parse_object(self, node: dict[str, Any], path: Path, bound: frozenset[str]) -> _Value:
+    def _parse_object(self, node: dict[str, Any], path: KeyPath, bound: frozenset[str]) -> _Value:
         kind = node.get("type")
         texts = text_properties(kind) if isinstance(kind, str) else frozenset()
         entries = [
@@ -122,7 +123,7 @@ class TreeTemplate:
 
         return render
 
-    def _parse_list(self, nodes: list[Any], path: Path, bound: frozenset[str]) -> _Values:
+    def _parse_list(self, nodes: list[Any], path: KeyPath, bound: frozenset[str]) -> _Values:
         """Parse the items of a list; what comes out null is no item."""
         items = [self._parse_item(node, (*path, index), bound) for index, node in enumerate(nodes)]
 
@@ -132,7 +133,7 @@ class TreeTemplate:
 
         return render
 
-    def _parse_item(self, node: Any, path: Path, bound: frozenset[str]) -> _Values:
+    def _parse_item(self, node: Any, path: KeyPath, bound: frozenset[str]) -> _Values:
         if not is_directive(node):
             value = self._parse(node, path, bound)
             return lambda scope: (value(scope),)
@@ -142,11 +143,11 @@ class TreeTemplate:
             self._note(error)
             return lambda _: ()
 
-    def _parse_several(self, node: Any, path: Path, bound: frozenset[str]) -> _Values:
+    def _parse_several(self, node: Any, path: KeyPath, bound: frozenset[str]) -> _Values:
         parse = self._parse_list if isinstance(node, list) else self._parse_item
         return parse(node, path, bound)
 
-    def _parse_directive(self, node: dict[str, Any], path: Path, bound: frozenset[str]) -> _Value:
+    def _parse_directive(self, node: dict[str, Any], path: KeyPath, bound: frozenset[str]) -> _Value:
         """Parse a directive that is all that a key has: `$for` makes a list, `$if` stands for its branch."""
         if "$for" in node:
             values = self._parse_list([node], path, bound)
@@ -156,17 +157,17 @@ class TreeTemplate:
         other = self._parse(node["$else"], (*path, "$else"), bound) if "$else" in node else lambda _: _OMITTED
         return lambda scope: chosen(scope) if chooses(scope) else other(scope)
 
-    def _parse_if(self, node: dict[str, Any], path: Path, bound: frozenset[str]) -> _Values:
+    def _parse_if(self, node: dict[str, Any], path: KeyPath, bound: frozenset[str]) -> _Values:
         chooses = self._parse_condition(node, path, bound)
         chosen = self._parse_several(node["$then"], (*path, "$then"), bound)
         other = self._parse_several(node.get("$else", []), (*path, "$else"), bound)
         return lambda scope: chosen(scope) if chooses(scope) else other(scope)
 
-    def _parse_condition(self, node: dict[str, Any], path: Path, bound: frozenset[str]) -> _Value:
+    def _parse_condition(self, node: dict[str, Any], path: KeyPath, bound: frozenset[str]) -> _Value:
         _check_directive(node, path)
         return self._parse_expression(node["$if"], (*path, "$if"), bound)
 
-    def _parse_for(self, node: dict[str, Any], path: Path, bound: frozenset[str]) -> _Values:
+    def _parse_for(self, node: dict[str, Any], path: KeyPath, bound: frozenset[str]) -> _Values:
         _check_directive(node, path)
         where = (*path, "$for")
         written = _FOR.fullmatch(node["$for"]) if isinstance(node["$for"], str) else None
@@ -186,7 +187,7 @@ class TreeTemplate:
 
         return render
 
-    def _parse_expression(self, text: Any, path: Path, bound: frozenset[str]) -> _Value:
+    def _parse_expression(self, text: Any, path: KeyPath, bound: frozenset[str]) -> _Value:
         if not isinstance(text, str) or not text.strip():
             raise TreeError(path, f"expected an expression, got {show_value(text)}")
         if "{{" in text:
@@ -204,7 +205,7 @@ def _as_text(value: _Value) -> _Value:
     return render
 
 
-def _read_field(template: Template, where: Path) -> _Value | None:
+def _read_field(template: Template, where: KeyPath) -> _Value | None:
     """Return the fast way to fill in `{{ order.items }}`: the field of the data, whatever else has that name."""
     written = _FIELD.fullmatch(template.text)
     if written is None or (names := written[1].split("."))[0] not in template.names:
@@ -221,7 +222,7 @@ def _read_field(template: Template, where: Path) -> _Value | None:
     return render
 
 
-def _check_directive(node: dict[str, Any], path: Path) -> None:
+def _check_directive(node: dict[str, Any], path: KeyPath) -> None:
     kind = "$for" if "$for" in node else "$if"
     if kind not in node:
         word = next(key for key in node if key.startswith("$"))
@@ -233,7 +234,7 @@ def _check_directive(node: dict[str, Any], path: Path) -> None:
         raise TreeError(path, f"{_NEEDED[kind]!r} is missing beside {kind!r}")
 
 
-def _items(value: Any, width: int, where: Path) -> list[tuple[Any, ...]]:
+def _items(value: Any, width: int, where: KeyPath) -> list[tuple[Any, ...]]:
     """Return what `$for` goes through, a tuple for each turn with one value for each of its `width` names."""
     if value is None:
         return []
@@ -249,7 +250,7 @@ def _items(value: Any, width: int, where: Path) -> list[tuple[Any, ...]]:
     return [tuple(item) for item in value]
 
 
-def parse_text(text: str, where: str | Path) -> Template:
+def parse_text(text: str, where: str | KeyPath) -> Template:
     """Parse one template of a widget; raises TreeError naming its place."""
     try:
         return Template.parse(text)
@@ -257,7 +258,7 @@ def parse_text(text: str, where: str | Path) -> Template:
         raise TreeError(where, f"{error.message} in {show_value(text)}", error.line, error.column) from error
 
 
-def render_text(template: Template, scope: Scope, where: str | Path) -> Any:
+def render_text(template: Template, scope: Scope, where: str | KeyPath) -> Any:
     """Fill one template in, as JSON; raises TreeError naming its place and the name that is missing."""
     try:
         return as_json(template.render(scope), where)
@@ -286,7 +287,7 @@ def explain_failure(error: BaseException, template: str, scope: Scope) -> str:
     return f"{template} can't be computed from this data"
 
 
-def as_json(value: Any, where: str | Path) -> Any:
+def as_json(value: Any, where: str | KeyPath) -> Any:
     """Return a copy of a value made of JSON's kinds alone; raises TreeError for what has no form in JSON."""
     if type(value) is str:
         return value

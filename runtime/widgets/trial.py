@@ -13,12 +13,11 @@ from typing import Any, TypedDict
 
 from jsonschema import Draft202012Validator
 
-from runtime.config.template import Template
-from runtime.widgets.check import component_faults, root_problem, shape_problem
-from runtime.widgets.data import DataCheck, Path, TreeError
-from runtime.widgets.drawing import COPY, absent_values, draw
-from runtime.widgets.form import Form, form_of
-from runtime.widgets.hostile import (
+from runtime.diagnostics.key_path import KeyPath
+from runtime.json_schema.data import DataCheck, TreeError
+from runtime.json_schema.samples import make_data
+from runtime.templates.template import Template
+from runtime.widgets.adversarial import (
     COMPUTED,
     EMPTY,
     MARK,
@@ -27,8 +26,9 @@ from runtime.widgets.hostile import (
     text_fields,
     with_texts,
 )
+from runtime.widgets.component_checks import component_faults, root_problem, shape_problem
+from runtime.widgets.forms import COPY, Form, absent_values, draw, form_of
 from runtime.widgets.studio import WAY_OUT, StudioTemplate
-from runtime.widgets.synthesis import make_data
 from runtime.widgets.tree import as_json, parse_text, render_text
 
 MAX_OUTPUT = 1024 * 1024
@@ -199,7 +199,7 @@ class _Trial:
         path = [] if part == "copy_text" else list(error.steps)
         return {"code": code, "part": part, "path": path, "message": said, "hint": hint}
 
-    def misfits(self, data: Any) -> list[Path]:
+    def misfits(self, data: Any) -> list[KeyPath]:
         return self.check.misfits(data) if self.check else []
 
     def hostile(self, data: dict[str, Any]) -> Iterator[Found]:
@@ -215,7 +215,7 @@ class _Trial:
             if not self.misfits(variant.data) and (error := self.problem(variant.data)):
                 yield self.said(variant.what, variant.path, error)
 
-    def guilty(self, data: dict[str, Any], fields: list[Path], probes: Mapping[str, str]) -> Iterator[Found]:
+    def guilty(self, data: dict[str, Any], fields: list[KeyPath], probes: Mapping[str, str]) -> Iterator[Found]:
         """Find which field breaks the widget, and through what."""
         for field in fields:
             for name, text in probes.items():
@@ -239,7 +239,7 @@ class _Trial:
             return TreeError("", "what stands in the data is computed as a template")
         return None
 
-    def said(self, what: str, field: Path, error: TreeError) -> Found:
+    def said(self, what: str, field: KeyPath, error: TreeError) -> Found:
         return self.failed("A420", error) | {"what": what, "field": list(field)}
 
 

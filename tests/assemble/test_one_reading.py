@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from chatkit.agents import ThreadItemConverter
 
-from runtime.assemble.code import ProjectCode
-from runtime.assemble.scripted import ScriptedConversation
-from runtime.assemble.snapshot import build
+from runtime.assemble.project import build
+from runtime.assemble.scripted_model import ScriptedConversation
 from runtime.config.load import load_config
-from runtime.pool import Pool
-from runtime.scripts.script import Say, Situation
+from runtime.project_code.loader import ProjectCode
+from runtime.resources.pool import Pool
+from runtime.scripts.player import Say, Situation
 
 CONFIG = """\
 version: 1

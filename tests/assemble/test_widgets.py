@@ -7,12 +7,12 @@ import pytest
 from chatkit.widgets import DynamicWidgetRoot, WidgetTemplate
 from pydantic import BaseModel
 
-from runtime.assemble.code import ResolveError
 from runtime.assemble.problems import BuildError
 from runtime.assemble.widgets import BuiltWidget, WidgetBuildError, WidgetError, build_widget, build_widgets
-from runtime.config.files import ProjectFiles
 from runtime.config.model import Config
 from runtime.config.model.widgets import PythonWidget, TemplateWidget
+from runtime.config.project_files import ProjectFiles
+from runtime.project_code.loader import ResolveError
 
 SCHEMA = {
     "type": "object",

@@ -7,8 +7,8 @@ import yaml
 from pydantic import TypeAdapter
 
 from runtime.assemble.widgets import build_widget, check_components
-from runtime.config.files import ProjectFiles
 from runtime.config.model.widgets import Widget
+from runtime.config.project_files import ProjectFiles
 
 PAGE = Path(__file__).parents[2] / "docs" / "widgets.md"
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)

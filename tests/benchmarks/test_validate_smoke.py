@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.validate import BASELINE, OURS, long_agents, main, short_agents
-from runtime.check.project import check_project
 from runtime.config.load import load_config
+from runtime.validation.project import check_project
 
 
 @pytest.mark.parametrize("text", [short_agents(1), short_agents(3), long_agents(3)])

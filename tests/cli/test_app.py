@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import runtime
-from runtime.cli import validate
-from runtime.cli.schema import SHIPPED, make_schema_text
-from runtime.diagnostics import Diagnostic, Place
+from runtime.cli.commands import validate
+from runtime.cli.commands.schema import SHIPPED, make_schema_text
+from runtime.diagnostics.diagnostic import Diagnostic, Place
 from runtime.errors import ConfigError, RuntimeFault, UsageError
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from runtime.cli import build_process
-from runtime.cli.build_check import check_build
+from runtime.cli.build_process import process as build_process
+from runtime.cli.build_process.check import check_build
 from runtime.config.load import load_config
-from runtime.diagnostics import Diagnostic
+from runtime.diagnostics.diagnostic import Diagnostic
 
 LONG_S = 100.0
 AGENTS = "version: 1\nmodels: {default: {scripted: script.yaml}}\nstore: memory\n"

@@ -14,17 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from runtime.check.project import check_project
-from runtime.cli.build_check import check_build
-from runtime.cli.init import init_project
+from runtime.cli.build_process.check import check_build
+from runtime.cli.commands.init import init_project
 from runtime.config.load import load_config
-from runtime.diagnostics import Diagnostic, has_errors
+from runtime.diagnostics.diagnostic import Diagnostic, has_errors
 from runtime.errors import RuntimeFault
-from runtime.server.app import create_app
-from runtime.server.connect import try_connections
-from runtime.server.reading import read_project
+from runtime.server.generations.project_source import read_project
+from runtime.server.http.app import create_app
+from runtime.server.preflight.build import try_build
+from runtime.server.preflight.connect import try_connections
 from runtime.server.runtime import Runtime, load
-from runtime.server.trial import try_build
+from runtime.validation.project import check_project
 from tests.config.catalogue import BUILT, CONFIGS, bad_configs, good_configs
 
 ROOT = CONFIGS.parents[1]
@@ -130,7 +130,7 @@ MODULES = {
     "an app": "from fastapi import FastAPI\none = FastAPI()\n",
     "a model": "from runtime.testing import ScriptedConversation as S\none = S.from_data({'otherwise': 'x'})\n",
     "a function that makes a tool": "from agents import WebSearchTool\ndef one():\n    return WebSearchTool()\n",
-    "a store": "from tests.server.bare import DictStore as one\n",
+    "a store": "from tests.conversations.bare import DictStore as one\n",
     "lazy": "def __getattr__(name):\n    raise OSError(name)\n",
     "a lambda": "one = lambda city: city\n",
     "a builtin": "one = dict\n",

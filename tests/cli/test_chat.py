@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runtime.cli.chat_client import ChatClient, ChatFault, read_events
+from runtime.cli.terminal.client import ChatClient, ChatFault, read_events
 
 CREATED = {"type": "thread.created", "thread": {"id": "thr_1", "status": {"type": "active"}}}
 ASKED = {

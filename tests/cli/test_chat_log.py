@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runtime.cli.chat_log import log_held
+from runtime.cli.terminal.log import log_held
 
 
 @pytest.mark.parametrize("propagate", [True, False])

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from runtime.cli.client_surface import surface_of
-from runtime.cli.client_types import types_text
+from runtime.cli.web_client.surface import surface_of
+from runtime.cli.web_client.types import types_text
 from runtime.config.load import load_config
 from tests.cli.compiling import compile_folder, missing
 from tests.cli.test_serve import serving

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from runtime.cli.build_check import check_build
+from runtime.cli.build_process.check import check_build
 from runtime.cli.listen import app_in_background
 from runtime.config.load import load_config
-from runtime.server import endpoints
-from runtime.server.connect import try_connections
+from runtime.server.preflight import connect as endpoints
+from runtime.server.preflight.connect import try_connections
 from runtime.server.runtime import load
 from runtime.testing import OpenAIStub
 
@@ -141,7 +141,7 @@ async def test_an_endpoint_that_does_not_answer_is_given_up(write: Write, monkey
 
 
 async def test_scripts_are_not_asked_and_of_other_models_it_is_said_that_they_were_not(write: Write) -> None:
-    own = "from tests.server.playing import Player\n\ndef make():\n    return Player()\n"
+    own = "from tests.conversations.playing import Player\n\ndef make():\n    return Player()\n"
     project = write({"one": {"scripted": "script.yaml"}, "two": {"python": "own_model:make"}})
     (project / "own_model.py").write_text(own)
     assert await tried(project) == [

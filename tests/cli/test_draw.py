@@ -7,7 +7,7 @@ import pytest
 from chatkit import widgets
 from rich.console import Console
 
-from runtime.cli.draw import _DRAWERS, Choice, Field, draw_widget
+from runtime.cli.terminal.draw import _DRAWERS, Choice, Field, draw_widget
 
 
 def drawn(tree: dict[str, Any], width: int = 60, first: int = 1) -> str:

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from runtime.config.codes import CODES
-from runtime.config.explanations import read_explanations
+from runtime.diagnostics.codes import CODES, read_explanations
 
 
 def test_every_code_is_explained_in_two_to_five_sentences() -> None:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import io
 
-from runtime.cli.frames import SHOWN_AT_MOST, count, draw_frame, print_diagnostics
-from runtime.diagnostics import Diagnostic, Place
+from runtime.cli.report.frames import SHOWN_AT_MOST, count, draw_frame, print_diagnostics
+from runtime.diagnostics.diagnostic import Diagnostic, Place
 
 
 def mistake(line: int, column: int, length: int = 1, **fields: str) -> Diagnostic:

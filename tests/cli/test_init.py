@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runtime.cli.init import _TEMPLATES
+from runtime.cli.commands.init import _TEMPLATES
 
 
 @pytest.fixture

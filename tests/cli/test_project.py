@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from runtime.cli.project import texts_of
-from runtime.diagnostics import Diagnostic, Place
+from runtime.diagnostics.diagnostic import Diagnostic, Place
 
 
 def test_the_python_that_a_mistake_stands_in_is_shown_and_no_file_outside_of_the_project(tmp_path: Path) -> None:

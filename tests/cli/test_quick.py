@@ -87,7 +87,7 @@ def test_a_run_that_finds_nothing_imports_nothing_that_it_has_no_use_for(project
 
 
 def test_a_failure_has_the_words_and_the_exit_code_of_every_command(project: Path) -> None:
-    broken = "import runtime.cli.validate as v\nv.validate_projects = lambda **_: 1 / 0"
+    broken = "import runtime.cli.commands.validate as v\nv.validate_projects = lambda **_: 1 / 0"
     ran = command("validate", "small", before=broken)
     assert (ran.returncode, ran.stdout) == (3, "")
     assert ran.stderr.startswith("error: unexpected ZeroDivisionError")

@@ -15,10 +15,10 @@ from typing import Any
 import httpx
 import pytest
 
-from runtime.server.last_good import FILE
+from runtime.server.generations.last_good import FILE
 from tests.cli.test_serve import Serving, serving
 from tests.cli.test_shutdown import _text, ask, asking
-from tests.server.talking import user_input
+from tests.conversations.talking import user_input
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and folders are of POSIX")
 

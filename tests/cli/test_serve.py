@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
+from runtime.cli.commands.serve import summary
 from runtime.cli.listen import bind
-from runtime.cli.serve import summary
 from runtime.config.load import load_config
 
 

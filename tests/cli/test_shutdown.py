@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from runtime.server.chat import RESTARTING
+from runtime.server.turns.chatkit_server import RESTARTING
 from runtime.testing import parse_events
 from tests.cli.test_serve import serving
-from tests.server.talking import texts, user_input
+from tests.conversations.talking import texts, user_input
 
 CONFIG = """
 version: 1

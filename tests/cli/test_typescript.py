@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.cli.typescript import declarations
-from runtime.cli.typescript_text import Names, comment, quote
+from runtime.cli.web_client.typescript import Names, comment, declarations, quote
 from tests.cli.compiling import compile_folder
 
 

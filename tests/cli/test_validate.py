@@ -102,7 +102,7 @@ def test_a_failure_of_the_runtime_itself_ends_with_three(
     def fail(*_: object) -> None:
         raise KeyError("k")
 
-    monkeypatch.setattr("runtime.check.project.check_project", fail)
+    monkeypatch.setattr("runtime.validation.project.check_project", fail)
     assert cli("validate", "small").code == 3
 
 

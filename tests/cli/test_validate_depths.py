@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runtime.diagnostics import Diagnostic, Place
+from runtime.diagnostics.diagnostic import Diagnostic, Place
 
 FORMATS = ("text", "json", "github", "sarif", "junit")
 SECRET = "sk-proj-Zq8vN3mK7xW2pL5tR9yB4cD6fG1hJ0sA"
@@ -33,7 +33,7 @@ def build(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]
             calls.append({"path": path, "timeout_s": timeout_s, "connect": connect})
             return list(found)
 
-        monkeypatch.setattr("runtime.cli.build_check.check_build", check_build)
+        monkeypatch.setattr("runtime.cli.build_process.check.check_build", check_build)
         return calls
 
     return finds
@@ -136,7 +136,7 @@ def test_what_a_build_is_sure_of_replaces_what_was_only_probable(
     place = Place("agents.yaml", 1, 1)
     probable = Diagnostic("A324", "may be no tool", place, "warning")
     unknown = Diagnostic("A339", "can't be followed", place, "note")
-    monkeypatch.setattr("runtime.check.project.check_project", lambda loaded: [probable, unknown])
+    monkeypatch.setattr("runtime.validation.project.check_project", lambda loaded: [probable, unknown])
 
     build()
     assert "1 warning" in cli("validate", "small", "--import").out.splitlines()[-1]
@@ -152,7 +152,7 @@ def test_what_a_change_breaks_stands_with_the_other_mistakes(
     def check_changes(loaded: Any, base: Path) -> list[Diagnostic]:
         return [Diagnostic("A701", f"{base.name} has another agent", Place("agents.yaml", 3, 1))]
 
-    module = ModuleType("runtime.check.changes")
+    module = ModuleType("runtime.validation.breaking_changes")
     vars(module)["check_changes"] = check_changes
     monkeypatch.setitem(sys.modules, module.__name__, module)
     (project.parent / "before.yaml").write_text("version: 1\nagents: {other: {}}\n")

@@ -15,12 +15,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from runtime.cli.checking import Depth, Report, check_path
-from runtime.cli.frames import SHOWN_AT_MOST
-from runtime.cli.github import draw_commands
-from runtime.cli.junit import draw_junit
-from runtime.cli.reports import as_json, draw_report, verdict
-from runtime.cli.sarif import as_sarif
-from runtime.diagnostics import Diagnostic, Place
+from runtime.cli.report.frames import SHOWN_AT_MOST
+from runtime.cli.report.github import draw_commands
+from runtime.cli.report.junit import draw_junit
+from runtime.cli.report.sarif import as_sarif
+from runtime.cli.report.text import as_json, draw_report, verdict
+from runtime.diagnostics.diagnostic import Diagnostic, Place
 
 BAD = Path(__file__).parents[1] / "configs" / "bad"
 SCHEMA = json.loads((Path(__file__).parent / "sarif-2.1.0.json").read_text(encoding="utf-8"))

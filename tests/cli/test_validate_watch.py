@@ -125,7 +125,7 @@ def test_of_several_projects_only_the_one_that_changes_is_checked_again(
 def test_a_failure_of_the_runtime_itself_does_not_end_it(watch: Callable[..., Watching], tmp_path: Path) -> None:
     write(tmp_path / "small", FINE)
     code = (
-        "import runtime.check.project as project\n"
+        "import runtime.validation.project as project\n"
         "real, calls = project.check_project, []\n"
         "def once(loaded):\n"
         "    calls.append(loaded)\n"

@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 from unittest.mock import patch
 
-from runtime.check.project import check_project
 from runtime.config.load import Loaded, load_config
-from runtime.diagnostics import Diagnostic
+from runtime.diagnostics.diagnostic import Diagnostic
+from runtime.validation.project import check_project
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 ENVIRON = {"PORT": "8080", "WORD": "s3cret-word", "OPENAI_API_KEY": "none"}
@@ -52,12 +52,12 @@ def check(config: Path) -> tuple[Loaded, list[Diagnostic]]:
     environ = {name: value for name, value in ENVIRON.items() if name != "OPENAI_API_KEY" or config.stem not in KEYLESS}
     loaded = load_config(config, environ=environ)
     # Which packages are installed is the machine's affair.
-    with patch("runtime.check.models.find_spec", lambda name: None):
+    with patch("runtime.validation.models.find_spec", lambda name: None):
         found = check_project(loaded)
     base = config.parent / "base" / config.name
     if base.is_file():
         # Only a few fixtures need it.
-        from runtime.check.changes import check_changes
+        from runtime.validation.breaking_changes import check_changes
 
         found = [*found, *check_changes(loaded, base)]
     return loaded, found

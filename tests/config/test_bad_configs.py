@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from runtime.check.project import check_project
-from runtime.config.codes import CODES
 from runtime.config.load import load_config
-from runtime.diagnostics import has_errors
+from runtime.diagnostics.codes import CODES
+from runtime.diagnostics.diagnostic import has_errors
+from runtime.validation.project import check_project
 from tests.config.catalogue import (
     BUILT,
     CONFIGS,

@@ -19,10 +19,10 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from runtime.check.project import check_project
 from runtime.config.load import load_config
 from runtime.config.schema import config_schema
-from runtime.diagnostics import Severity
+from runtime.diagnostics.diagnostic import Severity
+from runtime.validation.project import check_project
 
 ROOT = Path(__file__).parents[2]
 PARTS = {

@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from runtime.config import mistakes
-from runtime.config.deprecated import DEPRECATED
+from runtime.config import shape_errors as mistakes
+from runtime.config.cross_checks import DEPRECATED
 from runtime.config.examples import EXAMPLES
-from runtime.config.interpolate import interpolate
-from runtime.config.mistakes import build_config, schema_diagnostics
 from runtime.config.model import Config
 from runtime.config.model.types import Section
-from runtime.config.redact import redact
 from runtime.config.schema import config_schema
-from runtime.config.source import read_yaml
+from runtime.config.secrets.mask import redact
+from runtime.config.shape_errors import build_config, schema_diagnostics
+from runtime.documents.document import read_yaml
+from runtime.documents.variables import interpolate
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 FULL: dict[str, Any] = read_yaml((CONFIGS / "good" / "full.yaml").read_text(encoding="utf-8"), "full.yaml").data

@@ -7,17 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from runtime.check.project import check_project
-from runtime.cli.frames import draw_frame
-from runtime.config.interpolate import interpolate
+from runtime.cli.report.frames import draw_frame
 from runtime.config.load import Loaded, load_config
-from runtime.config.masking import mask, mask_source
-from runtime.config.mistakes import build_config
 from runtime.config.model import Config
-from runtime.config.redact import redact
-from runtime.config.secrets import find_secrets, is_placeholder
-from runtime.config.source import read_yaml
-from runtime.config.tokens import find_tokens, hide_tokens, stars
+from runtime.config.secrets.detect import find_secrets, is_placeholder
+from runtime.config.secrets.mask import mask, mask_source, redact
+from runtime.config.secrets.patterns import find_tokens, hide_tokens, stars
+from runtime.config.shape_errors import build_config
+from runtime.documents.document import read_yaml
+from runtime.documents.variables import interpolate
+from runtime.validation.project import check_project
 
 SECRET = "hunter2-Zebra"
 HEAD = "version: 1\nagents: {a: {model: m}}\n"

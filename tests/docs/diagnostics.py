@@ -7,10 +7,9 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from runtime.cli.frames import draw_frame
-from runtime.config.codes import CODES
-from runtime.config.explanations import read_explanations
+from runtime.cli.report.frames import draw_frame
 from runtime.config.load import load_config
+from runtime.diagnostics.codes import CODES, read_explanations
 from tests.config.catalogue import BUILT, CONFIGS, ENVIRON, WITHOUT_FIXTURE, check, expected_of
 
 SECTIONS = {

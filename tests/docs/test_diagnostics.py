@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.config.codes import CODES
+from runtime.diagnostics.codes import CODES
 from tests.config.catalogue import WITHOUT_FIXTURE
 from tests.docs.diagnostics import SECTIONS, draw_index, draw_page, fixtures_of
 

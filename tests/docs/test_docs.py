@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runtime.config.load import load_config
-from runtime.diagnostics import has_errors
+from runtime.diagnostics.diagnostic import has_errors
 from tests.docs.reference import draw_reference
 
 ROOT = Path(__file__).parents[2]

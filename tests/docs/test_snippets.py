@@ -15,7 +15,7 @@ import httpx
 import pytest
 from agents import Agent, RunConfig, Runner
 
-from runtime.assemble.scripted import load_script
+from runtime.assemble.scripted_model import load_script
 from tests.stores.test_conformance import ShelfStore
 
 ROOT = Path(__file__).parents[2]

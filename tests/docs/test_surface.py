@@ -27,7 +27,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SURFACE: dict[str, Any] = YAML(typ="safe", pure=True).load((HERE / "surface.yaml").read_text(encoding="utf-8"))
 REASONS, GROUPS = SURFACE["reasons"], SURFACE["groups"]
-VOCABULARY = json.loads((ROOT / "tests" / "server" / "sdk_vocabulary.json").read_text(encoding="utf-8"))
+VOCABULARY = json.loads((ROOT / "tests" / "conversations" / "sdk_vocabulary.json").read_text(encoding="utf-8"))
 PAGE = ROOT / "docs" / "surface.md"
 COMPONENT = ("component options", "composer options")
 

@@ -14,10 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from runtime.assemble.script_events import ScriptedFailure, play
-from runtime.assemble.script_input import read_situation
-from runtime.assemble.scripted import load_script
-from runtime.scripts.script import Situation
+from runtime.assemble.scripted_events import ScriptedFailure, play
+from runtime.assemble.scripted_model import load_script, read_situation
+from runtime.scripts.player import Situation
 from tests.examples.exchanges import Reader
 
 PARTS = ("cGFydCAx", "cGFydCAy", "cGFydCAz")

@@ -14,7 +14,7 @@ from chatkit.store import NotFoundError, Store
 from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata
 
 from runtime.stores import open_store
-from runtime.stores.adapter import ChatKitStoreAdapter
+from runtime.stores.chatkit_adapter import ChatKitStoreAdapter
 from runtime.stores.store import ThreadStore
 from runtime.testing.store_suite import StoreSuite
 

@@ -24,12 +24,12 @@ from sqlalchemy import Connection, MetaData, Table, create_engine, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from runtime.stores import migrations, open_store
-from runtime.stores.database import _enter_wal_mode
 from runtime.stores.ids import new_id
 from runtime.stores.migrations import VERSION_TABLE, VERSIONS
-from runtime.stores.payload import dump_item
+from runtime.stores.serialization import dump_item
+from runtime.stores.sqlite import _enter_wal_mode
+from runtime.stores.statements import METADATA
 from runtime.stores.store import StoreError
-from runtime.stores.tables import METADATA
 from runtime.testing.store_samples import new_mark
 
 POSTGRES = os.environ.get("CHATKIT_TEST_POSTGRES", "")

@@ -20,7 +20,8 @@ import pytest_asyncio
 from chatkit.types import AssistantMessageContent, AssistantMessageItem, ThreadMetadata
 from sqlalchemy.dialects import sqlite
 
-from runtime.stores import database, open_store
+from runtime.stores import open_store
+from runtime.stores import sqlite as database
 from runtime.stores import statements as sql
 from runtime.stores.ids import new_id
 from runtime.stores.sql import SqlStore

@@ -1,7 +1,7 @@
 import pytest
 
 import runtime.testing
-from runtime.assemble import scripted
+from runtime.assemble import scripted_model as scripted
 
 
 def test_every_public_name_is_there() -> None:

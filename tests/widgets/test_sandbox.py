@@ -12,7 +12,7 @@ from typing import Any
 import jinja2.filters
 import pytest
 
-from runtime.config.template import Template
+from runtime.templates.template import Template
 from runtime.widgets import sandbox
 from runtime.widgets.sandbox import Limits, Outcome, try_all
 from runtime.widgets.studio import StudioTemplate

@@ -6,8 +6,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from runtime.assemble.widgets import BuiltWidget, WidgetError, build_widget, check_components
-from runtime.config.files import ProjectFiles
 from runtime.config.model.widgets import SectionsWidget, TemplateWidget
+from runtime.config.project_files import ProjectFiles
 
 SECTIONS = [
     {"type": "table", "title": "Numbers", "rows": "{{ rows }}"},

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.assemble.widgets import BuiltWidget, WidgetError, build_widget
-from runtime.config.files import ProjectFiles
 from runtime.config.model.widgets import TemplateWidget
+from runtime.config.project_files import ProjectFiles
 
 # As ChatKit Studio writes them: expressions outside the quotes, loops and conditions with dashes.
 WEATHER = (

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from runtime.assemble.widgets import BuiltWidget, WidgetError, build_widget
-from runtime.config.files import ProjectFiles
 from runtime.config.model.widgets import TemplateWidget
+from runtime.config.project_files import ProjectFiles
 
 
 def build(*children: Any, **more: Any) -> BuiltWidget:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, Tag
 
 from runtime.config.model.attachments import Attachments
-from runtime.config.model.surface import Composer, Disclaimer, Header, HistoryPanel, Theme
+from runtime.config.model.component import Composer, Disclaimer, Header, HistoryPanel, Theme
 from runtime.config.model.tags import Tags
 from runtime.config.model.types import Entry, ImportPath, Section, by_key
 

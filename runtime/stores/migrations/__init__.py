@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
-from runtime.stores.database import Database
+from runtime.stores.sqlite import Database
 from runtime.stores.store import StoreError
 
 # Every revision in `versions/`, oldest first. A database at any other one was written by a newer runtime.

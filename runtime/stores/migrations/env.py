@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 
 from runtime.stores.migrations import VERSION_TABLE
-from runtime.stores.tables import METADATA
+from runtime.stores.statements import METADATA
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=METADATA, version_table=VERSION_TABLE

@@ -1,0 +1,171 @@
+"""A `Config` becomes a frozen `Snapshot`: everything that a request needs, built once, replaced as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agents import Agent, ImageGenerationTool, RunConfig
+from chatkit.agents import ThreadItemConverter
+from chatkit.store import Store
+from fastapi import APIRouter
+
+from runtime.assemble.actions import BuiltAction, build_actions
+from runtime.assemble.agents import AgentShells
+from runtime.assemble.approvals import BuiltApproval
+from runtime.assemble.chat_models import Summarise, Transcribe, WriteTitle, build_dictation, build_summary, build_title
+from runtime.assemble.context import RuntimeContext
+from runtime.assemble.guardrails import BuiltGuards, build_guardrails, build_guards
+from runtime.assemble.mcp import Servers, build_servers
+from runtime.assemble.mentions import BuiltTags, build_tags
+from runtime.assemble.models import Models, build_models, run_config
+from runtime.assemble.openapi_tools import build_operations
+from runtime.assemble.outputs import BuiltOutput, build_outputs
+from runtime.assemble.problems import Problem, Problems
+from runtime.assemble.project_objects import MixConverter, Objects, Widgets
+from runtime.assemble.routing import Entrance, build_entrance
+from runtime.assemble.shared_objects import Kept
+from runtime.assemble.tool_guardrails import guard_tools
+from runtime.assemble.tools import BuiltTool, Tools, build_tools
+from runtime.assemble.widgets import BuiltWidget
+from runtime.config.model import Config
+from runtime.config.project_files import ProjectFiles
+from runtime.project_code.loader import ProjectCode
+from runtime.resources.pool import Share
+from runtime.templates.template import Template
+
+
+class BuildFailed(Exception):
+    """The project could not be built; `problems` holds every reason."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(problem.message for problem in problems))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One generation: the objects that its configuration declares."""
+
+    config: Config
+    root: Path
+    code: ProjectCode
+    models: Models
+    tools: Mapping[str, BuiltTool]
+    widgets: Mapping[str, BuiltWidget]
+    agents: Mapping[str, Agent[RuntimeContext]]
+    actions: Mapping[str, BuiltAction]
+    state: dict[str, Any]
+    context_type: type[RuntimeContext]
+    build_context: Callable[[Any], Any] | None
+    converter: ThreadItemConverter
+    routers: tuple[APIRouter, ...]
+    own_store: Store[Any] | None
+    write_title: WriteTitle | None
+    summarise: Summarise | None
+    entrance: Entrance
+    prefaces: Mapping[str, Template]
+    errors: Mapping[str, Template]
+    tags: BuiltTags | None
+    approvals: Mapping[str, BuiltApproval]
+    guards: Mapping[str, BuiltGuards]
+    servers: Servers
+    outputs: Mapping[str, BuiltOutput]
+    transcribe: Transcribe | None
+    tool_errors: Mapping[str, Template]
+    run_config: RunConfig
+    partial_images: int | None
+
+    async def request_context(self, request: Any) -> Any:
+        """What tools see as `ctx.context.request_context`: what `context:` makes of the request."""
+        if self.build_context is None:
+            return {"request": request}
+        made = self.build_context(request)
+        return await made if isinstance(made, Awaitable) else made
+
+
+def build(
+    config: Config,
+    files: ProjectFiles,
+    code: ProjectCode,
+    environ: Mapping[str, str],
+    share: Share,
+    mix_converter: MixConverter,
+) -> Snapshot:
+    """Build everything that the configuration declares. Raise BuildFailed with every problem at once.
+
+    `files` are those that the configuration was loaded from, of which only what was read then is used; `environ` the
+    environment's variables; `share` gives what generations have in common; `mix_converter` makes the converter of the
+    project's own, if it has one.
+    """
+    found = Problems(code.sources)
+    root = files.root.resolve()
+    # A file that is read only now would be in no hash.
+    files = files.sealed()
+    widgets = Widgets(config, files, code, found)
+    models = build_models(config, files, code, environ, share, found)
+    shells = AgentShells(config)
+    tools = Tools(code, widgets.get, shells.as_tool, lambda entry: build_operations(entry, files, share))
+    build_tools(config, tools, found)
+    guardrails = build_guardrails(config, code, models, found)
+    guards = build_guards(guardrails, found)
+    guard_tools(config, tools, guards, guardrails, found)
+    outputs = build_outputs(config, code, widgets.get, found)
+    for key, output in outputs.items():
+        shells.agents[key].output_type = output.shape
+    servers = build_servers(config, root, environ, share, code, found)
+    shells.fill(files, code, models, tools, guards, servers, found)
+    objects, kept = Objects(code, found), Kept(code, share, found)
+    snapshot = Snapshot(
+        config=config,
+        root=root,
+        code=code,
+        models=models,
+        tools=tools.built,
+        widgets=widgets.built,
+        agents=shells.agents,
+        actions=build_actions(config, code, widgets.get, found),
+        state=kept.state(config),
+        context_type=objects.context_class(config),
+        build_context=objects.function(config.context, "context"),
+        converter=objects.converter(config, mix_converter),
+        routers=objects.routers(config),
+        own_store=kept.store(config),
+        write_title=_title(config, models, code, found),
+        summarise=build_summary(config, models, code, found),
+        entrance=build_entrance(config, shells.agents, models, tools.built, code, found),
+        prefaces={key: Template.parse(agent.preface) for key, agent in config.agents.items() if agent.preface},
+        errors={kind: Template.parse(text) for kind, text in config.chat.errors if text},
+        tags=build_tags(config.chat.tags, code, widgets.get, found),
+        approvals={built.tool.name: built.approval for built in tools.built.values() if built.approval is not None},
+        guards=guards,
+        servers=servers,
+        outputs=outputs,
+        tool_errors={
+            tools.built[each].tool.name: Template.parse(error)
+            for name, tool in config.tools.items()
+            if (error := getattr(tool, "error", None))
+            for each in tools.expand(name)
+            if each in tools.built
+        },
+        transcribe=build_dictation(config, models, code, found),
+        run_config=run_config(config.limits.parallel_tools),
+        partial_images=_partial_images(tools.built),
+    )
+    if found.found:
+        raise BuildFailed(found.found)
+    return snapshot
+
+
+def _title(config: Config, models: Models, code: ProjectCode, found: Problems) -> WriteTitle | None:
+    with found.at("A602", "chat", "title"):
+        return build_title(config.chat.title, models, code)
+    return None
+
+
+def _partial_images(tools: Mapping[str, BuiltTool]) -> int | None:
+    """How many unfinished images a generation shows, so that its progress can be told."""
+    configs = [built.tool.tool_config for built in tools.values() if isinstance(built.tool, ImageGenerationTool)]
+    return max((config.get("partial_images") or 0 for config in configs), default=0) or None

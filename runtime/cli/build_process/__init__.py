@@ -1,0 +1,1 @@
+"""The child process in which `validate --import` builds a project."""

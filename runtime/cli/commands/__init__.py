@@ -1,0 +1,1 @@
+"""The commands of `chatkit-runtime`: a module for each verb, a function that returns an exit code."""

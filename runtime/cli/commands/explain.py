@@ -1,0 +1,44 @@
+"""The verb `explain`: what a code of a diagnostic means, why it matters, and what to do."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+
+from runtime.diagnostics.codes import CODES
+from runtime.errors import UsageError
+
+_WIDTH = 100
+
+
+def explain_code(code: str | None) -> int:
+    """Print the explanation of a code to standard output, or the list of all codes."""
+    print(_list_codes() if code is None else _explain(code))
+    return 0
+
+
+def _list_codes() -> str:
+    return "\n".join(f"{code}  {meaning}" for code, meaning in CODES.items())
+
+
+def _explain(written: str) -> str:
+    from runtime.diagnostics.codes import read_explanations
+
+    code = written.strip().upper()
+    if code not in CODES:
+        raise UsageError(f"there is no code {written!r} ({_near(code)})")
+    return f"{_fill(f'{code}: {CODES[code]}')}\n\n{_fill(read_explanations()[code])}"
+
+
+def _fill(text: str) -> str:
+    width = min(shutil.get_terminal_size((_WIDTH, 24)).columns, _WIDTH)
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+
+
+def _near(code: str) -> str:
+    number = "".join(character for character in code if character.isdigit())
+    if not 1 <= len(number) <= 4:
+        return "without a code, all are listed"
+    wanted = int(number[:3].ljust(3, "0"))
+    near = min(CODES, key=lambda known: (abs(int(known[1:]) - wanted), known))
+    return f"did you mean {near!r}? without a code, all are listed"

@@ -1,0 +1,71 @@
+"""The verb `init`: write a working project that runs offline, explains itself and has a test."""
+
+from __future__ import annotations
+
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+from runtime.cli.commands.schema import schema_text
+from runtime.cli.project import display_path
+from runtime.errors import UsageError
+
+# Where each template goes. Their own names have no dots in front: git and the packager would obey a .gitignore.
+_TEMPLATES = {
+    "agents.yaml": "agents.yaml",
+    "tools/hello.py": "hello.py",
+    "widgets/greeting.json": "greeting.json",
+    "demo/script.yaml": "script.yaml",
+    "tests/test_agent.py": "test_agent.py",
+    ".gitignore": "gitignore",
+    ".env.example": "env.example",
+    "README.md": "README.md",
+}
+
+_NEXT = """
+next:
+{cd}  chatkit-runtime chat       talk to it in the terminal; it runs offline
+  chatkit-runtime dev        serve it on this machine
+  chatkit-runtime validate   check agents.yaml after you changed it
+  python -m pytest           run its tests (pip install pytest)"""
+
+
+def init_project(folder: Path, *, force: bool) -> int:
+    """Write the project into `folder`; 1 and nothing written when a file is in the way and `force` is off."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{str(folder)!r} is a file (give a folder)")
+    texts = _texts(folder.resolve().name)
+    in_the_way = [name for name in texts if (folder / name).exists()]
+    if in_the_way and not force:
+        print(f"error: nothing was written: {_listed(in_the_way)} (say --force to overwrite)", file=sys.stderr)
+        return 1
+    _write(folder, texts)
+    print(f"wrote {len(texts)} files:")
+    for name in texts:
+        print(f"  {display_path(folder / name)}")
+    here = folder.resolve() == Path.cwd()
+    print(_NEXT.format(cd="" if here else f"  cd {display_path(folder)}\n"))
+    return 0
+
+
+def _texts(project: str) -> dict[str, str]:
+    templates = files("runtime.cli") / "templates"
+    texts = {name: (templates / source).read_text(encoding="utf-8") for name, source in _TEMPLATES.items()}
+    texts["README.md"] = texts["README.md"].replace("PROJECT_NAME", project)
+    texts["agents.schema.json"] = schema_text()
+    return texts
+
+
+def _write(folder: Path, texts: dict[str, str]) -> None:
+    try:
+        for name, text in texts.items():
+            file = folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"can't write {error.filename!r}: {error.strerror}") from error
+
+
+def _listed(names: list[str]) -> str:
+    verb = "exists" if len(names) == 1 else "exist"
+    return f"{', '.join(names)} {verb}"

@@ -1,0 +1,44 @@
+"""The verb `schema`: the JSON Schema of agents.yaml, or of a part of it, for editors and linters."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from runtime.cli.project import display_path
+from runtime.errors import UsageError
+
+Of = Literal["agents", "included", "profile"]
+SHIPPED = Path(__file__).parents[1] / "templates" / "agents.schema.json"
+
+
+def schema_text(of: Of = "agents") -> str:
+    """The schema as the text of its file."""
+    # That of a whole file is part of the package: to make it from the models takes twice as long as all the rest.
+    return SHIPPED.read_text(encoding="utf-8") if of == "agents" else make_schema_text(of)
+
+
+def make_schema_text(of: Of) -> str:
+    """The same, made from the models of the language."""
+    from runtime.config.schema import config_schema, included_schema, profile_schema
+
+    made = {"agents": config_schema, "included": included_schema, "profile": profile_schema}[of]
+    return json.dumps(made(), indent=2, ensure_ascii=False) + "\n"
+
+
+def print_schema(of: Of = "agents") -> int:
+    """Print the schema to standard output."""
+    print(schema_text(of), end="")
+    return 0
+
+
+def write_schema(target: Path, of: Of = "agents") -> int:
+    """Write the schema to the file `target`, or into the folder `target` as agents.schema.json (of what it is)."""
+    file = target / f"{of}.schema.json" if target.is_dir() else target
+    try:
+        file.write_text(schema_text(of), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"can't write {str(file)!r}: {error.strerror}") from error
+    print(f"wrote {display_path(file)}")
+    return 0

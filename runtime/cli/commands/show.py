@@ -1,0 +1,87 @@
+"""The verb `show`: the config as the runtime sees it, without its secrets."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from runtime.cli.project import display, load_project, report
+
+if TYPE_CHECKING:
+    from runtime.config.load import Loaded
+    from runtime.config.origins import Origin
+
+
+def show_project(path: Path, *, output: Literal["yaml", "json"], origins: bool = False) -> int:
+    """Print the resolved config with its secrets hidden, or each value with its origin; 1 when it has errors."""
+    loaded = load_project(path)
+    report(loaded)
+    if loaded.config is None:
+        return 1
+    if origins:
+        _print_origins(loaded, output)
+        return 0
+    from runtime.cli.commands.serve import offline_models
+    from runtime.config.origins import resolved
+
+    data = resolved(loaded)
+    if output == "json":
+        print(json.dumps(data, indent=2, ensure_ascii=False))
+    else:
+        for words in offline_models(loaded, loaded.config).values():
+            print(f"# {words}")
+        _print_yaml(data)
+    return 0
+
+
+def _print_yaml(data: dict[str, Any]) -> None:
+    import yaml
+
+    print(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110), end="")
+
+
+def _print_origins(loaded: Loaded, output: Literal["yaml", "json"]) -> None:
+    from runtime.config.origins import find_origins
+
+    found = list(find_origins(loaded))
+    if output == "json":
+        print(json.dumps([_as_json(origin, loaded) for origin in found], indent=2, ensure_ascii=False))
+        return
+    for origin in found:
+        print(f"{origin.path} = {json.dumps(origin.value, ensure_ascii=False)}  # {_words(origin, loaded)}")
+
+
+def _words(origin: Origin, loaded: Loaded) -> str:
+    place = origin.place
+    if place is None:
+        return "default"
+    words = [f"{display(place.file, loaded.root)}:{place.line}"]
+    if origin.profile is not None:
+        words.append(f"profile {origin.profile}")
+    words += [f"${{{name}}} from {_source(name, loaded)}" for name in dict.fromkeys(origin.variables)]
+    return ", ".join(words)
+
+
+def _source(name: str, loaded: Loaded) -> str:
+    from runtime.config.origins import source_of
+
+    words = {"environment": "the environment", "default": "its default"}
+    source = source_of(name, loaded, os.environ)
+    return words.get(source, source)
+
+
+def _as_json(origin: Origin, loaded: Loaded) -> dict[str, Any]:
+    from runtime.config.origins import source_of
+
+    place = origin.place
+    return {
+        "path": origin.path,
+        "value": origin.value,
+        "file": display(place.file, loaded.root) if place is not None else None,
+        "line": place.line if place is not None else None,
+        "column": place.column if place is not None else None,
+        "profile": origin.profile,
+        "variables": {name: source_of(name, loaded, os.environ) for name in origin.variables},
+    }

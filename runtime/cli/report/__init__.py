@@ -1,0 +1,1 @@
+"""Diagnostics as output: code frames, text, JSON, GitHub annotations, SARIF, JUnit XML."""

@@ -1,0 +1,125 @@
+"""Draw diagnostics the way a good compiler does: where, what, the line itself with a caret, and the way out."""
+
+from __future__ import annotations
+
+import os
+import sys
+import unicodedata
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TextIO
+
+from runtime.cli.terminal.plain import one_line
+from runtime.diagnostics.diagnostic import Diagnostic
+
+SHOWN_AT_MOST = 100
+SEVERITIES = ("error", "warning", "note")
+_WIDTH = 110
+_BOLD, _DIM, _RESET = "\033[1m", "\033[2m", "\033[0m"
+_COLOURS = {"error": "\033[1;31m", "warning": "\033[1;33m", "note": "\033[1;36m"}
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Tell whether colours belong on `stream`: on a terminal, unless NO_COLOR is set or the terminal is dumb."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def print_diagnostics(
+    diagnostics: Sequence[Diagnostic], sources: Mapping[str, str], stream: TextIO | None = None
+) -> None:
+    """Print a frame for each diagnostic, at most `SHOWN_AT_MOST`, to `stream` (standard error when left out)."""
+    stream = stream or sys.stderr
+    stream.write(draw_frames(diagnostics, sources, colour=wants_colour(stream)))
+
+
+def draw_frames(
+    diagnostics: Sequence[Diagnostic], sources: Mapping[str, str], *, colour: bool = False, way_to_all: str = ""
+) -> str:
+    """Draw a frame for each; of more than `SHOWN_AT_MOST` the worst, and `way_to_all` says how to see the others."""
+    shown = _worst(diagnostics)
+    frames = [draw_frame(diagnostic, sources.get(diagnostic.place.file), colour=colour) + "\n" for diagnostic in shown]
+    if len(diagnostics) > len(shown):
+        way = f" ({way_to_all})" if way_to_all else ""
+        frames.append(f"… and {len(diagnostics) - len(shown)} more{way}\n")
+    return "".join(frames)
+
+
+def _worst(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """The first `SHOWN_AT_MOST` of the worst, in the order in which they came: no warning takes an error's place."""
+    ranked = sorted(range(len(diagnostics)), key=lambda number: SEVERITIES.index(diagnostics[number].severity))
+    return [diagnostics[number] for number in sorted(ranked[:SHOWN_AT_MOST])]
+
+
+def draw_frame(diagnostic: Diagnostic, source: str | None, *, colour: bool = False) -> str:
+    """Draw one diagnostic; `source` is the text of its file, for the line with the caret."""
+    tint = _COLOURS[diagnostic.severity] if colour else ""
+    bold, dim, reset = (_BOLD, _DIM, _RESET) if colour else ("", "", "")
+    where = f"{dim} [{one_line(diagnostic.path)}]{reset}" if diagnostic.path else ""
+    lines = [
+        f"{bold}{one_line(str(diagnostic.place))}{reset}: {tint}{diagnostic.severity} {diagnostic.code}{reset}: "
+        f"{bold}{one_line(diagnostic.message)}{reset}{where}"
+    ]
+    margin = 0
+    if excerpt := _excerpt(diagnostic, source):
+        text, indent, width = excerpt
+        number = str(diagnostic.place.line)
+        margin = len(number)
+        lines.append(f"  {dim}{number} |{reset} {text}")
+        lines.append(f"  {' ' * margin} {dim}|{reset} {' ' * indent}{tint}{'^' * width}{reset}")
+    if diagnostic.hint:
+        lines.append(f"  {' ' * margin} {dim}={reset} hint: {one_line(diagnostic.hint)}")
+    return "\n".join(lines) + "\n"
+
+
+def count(diagnostics: Sequence[Diagnostic]) -> str:
+    """Sum up: `2 errors, 1 warning`, or `no errors`."""
+    parts = []
+    for severity in SEVERITIES:
+        number = sum(diagnostic.severity == severity for diagnostic in diagnostics)
+        if number:
+            parts.append(f"{number} {severity}{'s' if number > 1 else ''}")
+    return ", ".join(parts) or "no errors"
+
+
+def line_of(source: str, line: int) -> str | None:
+    """Return one line of a file as an editor counts them, from 1; None beyond its end."""
+    rows = _rows(source)
+    return rows[line - 1] if 0 < line <= len(rows) else None
+
+
+@lru_cache(maxsize=4)
+def _rows(source: str) -> list[str]:
+    # Only these end a line in YAML; str.splitlines would count more.
+    return source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def _excerpt(diagnostic: Diagnostic, source: str | None) -> tuple[str, int, int] | None:
+    """The source line as shown, how far the caret is indented, and how wide it is, in cells of the terminal."""
+    row = None if source is None else line_of(source, diagnostic.place.line)
+    if row is None:
+        return None
+    text = one_line(row)
+    start = min(max(diagnostic.place.column - 1, 0), len(text))
+    end = max(min(start + diagnostic.length, len(text)), start + 1)
+    text, start, end = _window(text, start, end)
+    return text, _cells(text[:start]), max(_cells(text[start:end]), 1)
+
+
+def _window(text: str, start: int, end: int) -> tuple[str, int, int]:
+    """Cut a long line down to what surrounds the caret."""
+    if len(text) <= _WIDTH:
+        return text.rstrip(), start, end
+    left = max(0, min(start - _WIDTH // 3, len(text) - _WIDTH))
+    cut = text[left : left + _WIDTH]
+    head, tail = ("…" if left else ""), ("…" if left + _WIDTH < len(text) else "")
+    return head + cut + tail, start - left + len(head), min(end - left, _WIDTH) + len(head)
+
+
+def _cells(text: str) -> int:
+    return sum(_cell(character) for character in text)
+
+
+def _cell(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

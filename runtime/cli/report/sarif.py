@@ -1,0 +1,92 @@
+"""The report of `validate` in SARIF 2.1.0, the format that code scanning takes in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+from urllib.parse import quote
+
+from runtime import __version__
+from runtime.cli.checking import Report
+from runtime.cli.exit_codes import PROGRAM
+from runtime.cli.terminal.plain import plain
+from runtime.diagnostics.codes import CODES, read_explanations
+from runtime.diagnostics.diagnostic import Diagnostic
+
+_ROOT = "%SRCROOT%"
+_FINGERPRINT = "chatkitRuntime/v1"
+
+
+def as_sarif(reports: Sequence[Report]) -> dict[str, Any]:
+    """Return one SARIF log with one run; a file below the working folder is named by its path from there."""
+    found = [diagnostic for report in reports for diagnostic in report.diagnostics]
+    codes = sorted({diagnostic.code for diagnostic in found})
+    explanations = read_explanations()
+    rules = [_rule(code, explanations) for code in codes]
+    run = {
+        "tool": {
+            "driver": {"name": PROGRAM, "version": __version__, "semanticVersion": __version__, "rules": rules},
+        },
+        "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {_ROOT: {"description": {"text": "the folder in which validate ran"}}},
+        "results": list(_results(found, codes)),
+    }
+    return {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
+
+
+def _rule(code: str, explanations: Mapping[str, str]) -> dict[str, Any]:
+    meaning = CODES.get(code, code)
+    sentence = f"{meaning[:1].upper()}{meaning[1:]}."
+    explanation = explanations.get(code, sentence)
+    return {
+        "id": code,
+        "shortDescription": {"text": sentence},
+        "fullDescription": {"text": sentence},
+        "help": {"text": explanation, "markdown": explanation},
+    }
+
+
+def _results(found: Sequence[Diagnostic], codes: Sequence[str]) -> Iterator[dict[str, Any]]:
+    seen: Counter[str] = Counter()
+    for diagnostic in found:
+        mark = _fingerprint(diagnostic)
+        seen[mark] += 1
+        yield {
+            "ruleId": diagnostic.code,
+            "ruleIndex": codes.index(diagnostic.code),
+            "level": diagnostic.severity,
+            "message": {"text": _message(diagnostic)},
+            "locations": [{"physicalLocation": _location(diagnostic)}],
+            "partialFingerprints": {_FINGERPRINT: f"{mark}:{seen[mark]}"},
+        }
+
+
+def _message(diagnostic: Diagnostic) -> str:
+    hint = f" ({diagnostic.hint})" if diagnostic.hint else ""
+    return plain(f"{diagnostic.message}{hint}")
+
+
+def _fingerprint(diagnostic: Diagnostic) -> str:
+    """What stays the same when lines move: the code, the file, the value's path in it, and what is said of it."""
+    parts = (diagnostic.code, PurePath(diagnostic.place.file).as_posix(), diagnostic.path, diagnostic.message)
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+def _location(diagnostic: Diagnostic) -> dict[str, Any]:
+    place = diagnostic.place
+    location: dict[str, Any] = {"artifactLocation": _artifact(place.file)}
+    if place.line:
+        location["region"] = {"startLine": place.line}
+        if place.column:
+            location["region"] |= {"startColumn": place.column, "endColumn": place.column + diagnostic.length}
+    return location
+
+
+def _artifact(file: str) -> dict[str, str]:
+    path = PurePath(file)
+    if path.is_absolute() or ".." in path.parts:
+        return {"uri": Path(file).absolute().resolve().as_uri()}
+    return {"uri": quote(path.as_posix(), errors="surrogateescape"), "uriBaseId": _ROOT}

@@ -1,0 +1,130 @@
+"""Speak the ChatKit protocol over HTTP: a request type and its params in, events or one answer out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+
+from runtime.errors import RuntimeFault, UsageError
+from runtime.server.http.loopback import is_loopback
+
+Event = dict[str, Any]
+_TIMEOUT = httpx.Timeout(30, read=300)
+
+
+class ChatFault(RuntimeFault):
+    """The server refused a request, or could not be reached; `status` is 0 when there was no answer."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, status: int = 0, code: str = "", request_id: str = "") -> None:
+        self.status, self.code, self.request_id = status, code, request_id
+        details = ", ".join(part for part in (code, f"HTTP {status}" if status else "", request_id) if part)
+        super().__init__(f"{message} ({details})" if details else message)
+
+
+class ChatClient:
+    """A client of one ChatKit endpoint; `headers` go with every request."""
+
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError(f"{url!r} is not a URL of a ChatKit server (such as http://127.0.0.1:8000/chatkit)")
+        self.url = url if parts.path else urlunsplit(parts._replace(path="/chatkit"))
+        # A proxy of the environment can't reach this machine's own loopback.
+        self._http = httpx.Client(headers=headers, timeout=_TIMEOUT, trust_env=not is_loopback(parts.hostname))
+
+    def __enter__(self) -> ChatClient:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._http.close()
+
+    def call(self, type_: str, params: Mapping[str, Any]) -> Any:
+        """Send a request that has one answer, and return it."""
+        try:
+            response = self._http.post(self.url, json={"type": type_, "params": params})
+        except httpx.HTTPError as error:
+            raise ChatFault(_unreachable(self.url, error)) from error
+        _check(response)
+        return _json(response)
+
+    def stream(self, type_: str, params: Mapping[str, Any]) -> Iterator[Event]:
+        """Send a request that is answered by a stream, and yield its events as they come."""
+        try:
+            with self._http.stream("POST", self.url, json={"type": type_, "params": params}) as response:
+                if not _is_stream(response):
+                    response.read()
+                    _check(response)
+                    raise ChatFault("the server sent no event stream", status=response.status_code)
+                yield from read_events(response.iter_bytes())
+        except httpx.HTTPError as error:
+            raise ChatFault(_unreachable(self.url, error)) from error
+
+    def start_screen(self) -> dict[str, Any]:
+        """What an empty chat shows: `{greeting, prompts: [{label, prompt}]}`; empty where a server doesn't tell."""
+        try:
+            response = self._http.get(f"{self.url.rstrip('/')}/options.json")
+            screen = response.json().get("startScreen") if response.status_code == httpx.codes.OK else None
+        except (httpx.HTTPError, ValueError, AttributeError):
+            return {}
+        return screen if isinstance(screen, dict) else {}
+
+
+def user_input(text: str) -> dict[str, Any]:
+    """A user's message as the protocol wants it."""
+    return {"content": [{"type": "input_text", "text": text}], "attachments": [], "inference_options": {}}
+
+
+def read_events(chunks: Iterable[bytes]) -> Iterator[Event]:
+    """Read server-sent events; comments, such as keep-alive pings, are skipped."""
+    # Split bytes at the newline alone: text readers also split at U+2028, which JSON may hold unescaped.
+    pending = b""
+    for chunk in chunks:
+        *lines, pending = (pending + chunk).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data:"):
+                yield _event(line[5:])
+
+
+def _event(data: bytes) -> Event:
+    try:
+        event = json.loads(data)
+    except ValueError as error:
+        raise ChatFault("the server sent an event that is not JSON") from error
+    return event if isinstance(event, dict) else {}
+
+
+def _is_stream(response: httpx.Response) -> bool:
+    kind = response.headers.get("content-type", "")
+    return response.status_code == httpx.codes.OK and kind.startswith("text/event-stream")
+
+
+def _check(response: httpx.Response) -> None:
+    if response.status_code < 400:
+        return
+    try:
+        error = response.json()["error"]
+        message, code, request_id = error["message"], error.get("code", ""), error.get("request_id", "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        message, code, request_id = response.text.strip()[:200] or response.reason_phrase, "", ""
+    raise ChatFault(message, status=response.status_code, code=code, request_id=request_id)
+
+
+def _json(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError as error:
+        raise ChatFault("the server's answer is not JSON", status=response.status_code) from error
+
+
+def _unreachable(url: str, error: httpx.HTTPError) -> str:
+    if isinstance(error, httpx.ConnectError):
+        return f"nobody answers at {url} (start a server with `chatkit-runtime dev`)"
+    if isinstance(error, httpx.TimeoutException):
+        return f"{url} was silent for too long"
+    return f"the connection to {url} broke off: {str(error) or type(error).__name__}"

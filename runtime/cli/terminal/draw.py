@@ -1,0 +1,376 @@
+"""Draw a widget as text: the component tree becomes Rich renderables, and what can be clicked gets a number.
+
+A client sees whatever a server sends, so nothing here trusts the tree: an unknown component shows its name and its
+children, and control characters never reach the terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.markdown import Markdown
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from runtime.cli.terminal.plain import plain
+
+Node = dict[str, Any]
+_DEEPEST = 40
+_COLOURS = {
+    "success": "green",
+    "warning": "yellow",
+    "caution": "yellow",
+    "danger": "red",
+    "info": "cyan",
+    "discovery": "magenta",
+    "secondary": "dim",
+    "tertiary": "dim",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """An input of a form: what is sent under `name`, and what a person may choose from (values, if any)."""
+
+    name: str
+    label: str
+    default: Any = None
+    options: tuple[str, ...] = ()
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Something to click: an action with its payload, and the inputs whose values go along."""
+
+    label: str
+    action: str
+    payload: Any = None
+    handler: str = "server"
+    streaming: bool = True
+    fields: tuple[Field, ...] = ()
+
+
+@dataclass(slots=True)
+class Drawing:
+    """A widget as text, and its choices in the order of their numbers."""
+
+    body: RenderableType
+    choices: list[Choice] = field(default_factory=list)
+
+
+def draw_widget(root: Node, first: int = 1) -> Drawing:
+    """Draw a widget's root; its choices are numbered from `first`."""
+    painter = _Painter(first)
+    body = painter.draw(root, 0)
+    return Drawing(body, painter.choices)
+
+
+class _Painter:
+    def __init__(self, first: int) -> None:
+        self._first = first
+        self.choices: list[Choice] = []
+        self._fields: list[Field] = []
+
+    def draw(self, node: Any, depth: int) -> RenderableType:
+        if not isinstance(node, dict):
+            return Text(plain(node)) if node not in (None, "") else Text()
+        if depth > _DEEPEST:
+            return Text("…")
+        kind = str(node.get("type", ""))
+        draw = _DRAWERS.get(kind)
+        return draw(self, node, depth) if draw else self._unknown(node, depth)
+
+    def _children(self, node: Node, depth: int) -> list[RenderableType]:
+        children = node.get("children")
+        nodes = children if isinstance(children, list) else [children]
+        return [self.draw(child, depth + 1) for child in nodes if child is not None]
+
+    def _offer(self, label: Any, config: Any, fields: Sequence[Field] = ()) -> str:
+        """Number a choice; a button without an action is shown without a number."""
+        if not isinstance(config, dict) or not config.get("type"):
+            return ""
+        self.choices.append(
+            Choice(
+                label=plain(label or config["type"]),
+                action=str(config["type"]),
+                payload=config.get("payload"),
+                handler=str(config.get("handler") or "server"),
+                streaming=config.get("streaming") is not False,
+                fields=tuple(fields),
+            )
+        )
+        return f"/{self._first + len(self.choices) - 1}"
+
+    def _in_form(self, node: Node, depth: int) -> tuple[list[RenderableType], list[Field], int]:
+        """Draw children that share a form; every choice among them sends the form's values."""
+        outer, self._fields = self._fields, []
+        before = len(self.choices)
+        children = self._children(node, depth)
+        fields, self._fields = self._fields, outer
+        for index in range(before, len(self.choices)):
+            choice = self.choices[index]
+            own = {own_field.name for own_field in choice.fields}
+            rest = tuple(one for one in fields if one.name not in own)
+            self.choices[index] = replace(choice, fields=choice.fields + rest)
+        return children, fields, before
+
+    # Roots and containers
+
+    def card(self, node: Node, depth: int) -> RenderableType:
+        fields: list[Field] = []
+        if node.get("asForm"):
+            children, fields, before = self._in_form(node, depth)
+            confirm = node.get("confirm")
+            self._wire_submits(before, confirm.get("action") if isinstance(confirm, dict) else None, fields)
+        else:
+            children = self._children(node, depth)
+        footer = Text()
+        for key in ("confirm", "cancel"):
+            part = node.get(key)
+            if isinstance(part, dict):
+                number = self._offer(part.get("label"), part.get("action"), fields)
+                footer.append_text(_button(part.get("label"), number, bold=key == "confirm")).append("  ")
+        body = Group(*children, *([footer] if footer else []))
+        return Panel(body, title=_status(node), title_align="left", box=box.ROUNDED, padding=(0, 1))
+
+    def list_view(self, node: Node, depth: int) -> RenderableType:
+        return Panel(Group(*self._children(node, depth)), title=_status(node), title_align="left", box=box.ROUNDED)
+
+    def list_item(self, node: Node, depth: int) -> RenderableType:
+        start = len(self.choices)
+        number = self._offer(None, node.get("onClickAction"))
+        children = self._children(node, depth)
+        if number:
+            label = next((text for child in children if (text := _first_line(child))), "")
+            self.choices[start] = replace(self.choices[start], label=label or self.choices[start].label)
+        grid = Table.grid(padding=(0, 1))
+        grid.add_row(Text(f"[{number}]", style="cyan") if number else Text("•"), Group(_line_up(children)))
+        return grid
+
+    def column(self, node: Node, depth: int) -> RenderableType:
+        return Group(*self._children(node, depth))
+
+    def row(self, node: Node, depth: int) -> RenderableType:
+        return _line_up(self._children(node, depth))
+
+    def box(self, node: Node, depth: int) -> RenderableType:
+        return self.row(node, depth) if node.get("direction") == "row" else self.column(node, depth)
+
+    def form(self, node: Node, depth: int) -> RenderableType:
+        children, fields, before = self._in_form(node, depth)
+        body = _line_up(children) if node.get("direction") == "row" else Group(*children)
+        config = node.get("onSubmitAction")
+        if self._wire_submits(before, config, fields):
+            return body
+        number = self._offer("Submit", config, fields)
+        return Group(body, _button("Submit", number, bold=True)) if number else body
+
+    def _wire_submits(self, before: int, config: Any, fields: Sequence[Field]) -> bool:
+        """Give the submit buttons drawn since `before` the form's own action; tell whether there was one."""
+        waiting = [index for index in range(before, len(self.choices)) if not self.choices[index].action]
+        for index in waiting:
+            if self._offer(self.choices[index].label, config, fields):
+                self.choices[index] = self.choices.pop()
+        return bool(waiting)
+
+    # Text
+
+    def text(self, node: Node, depth: int) -> RenderableType:
+        style = _style(node)
+        editable = node.get("editable")
+        if isinstance(editable, dict) and editable.get("name"):
+            self._add_field(editable, default=node.get("value"))
+            style += " underline"
+        return Text(plain(node.get("value")), style=style.strip(), justify=_justify(node))
+
+    def title(self, node: Node, depth: int) -> RenderableType:
+        return Text(plain(node.get("value")), style=f"bold {_style(node)}".strip(), justify=_justify(node))
+
+    def caption(self, node: Node, depth: int) -> RenderableType:
+        return Text(plain(node.get("value")), style=_style(node) or "dim", justify=_justify(node))
+
+    def markdown(self, node: Node, depth: int) -> RenderableType:
+        return Markdown(plain(node.get("value")), hyperlinks=False)
+
+    def badge(self, node: Node, depth: int) -> RenderableType:
+        return Text(f"({plain(node.get('label'))})", style=_COLOURS.get(str(node.get("color")), "bold"))
+
+    def icon(self, node: Node, depth: int) -> RenderableType:
+        return Text(f"<{plain(node.get('name'))}>", style="dim")
+
+    def label(self, node: Node, depth: int) -> RenderableType:
+        return Text(f"{plain(node.get('value'))}:", style="dim")
+
+    def divider(self, node: Node, depth: int) -> RenderableType:
+        return Rule(style="dim")
+
+    def spacer(self, node: Node, depth: int) -> RenderableType:
+        return _Gap()
+
+    def image(self, node: Node, depth: int) -> RenderableType:
+        source = plain(node.get("src"))
+        address = source if len(source) <= 200 else f"{source[:60]}… ({len(source)} characters)"
+        alt = plain(node.get("alt"))
+        return Text(f"[image: {alt} — {address}]" if alt else f"[image: {address}]", style="dim")
+
+    def chart(self, node: Node, depth: int) -> RenderableType:
+        axis = node.get("xAxis")
+        key = axis.get("dataKey") if isinstance(axis, dict) else axis
+        names = axis.get("labels") if isinstance(axis, dict) else None
+        series = [one for one in _list(node.get("series")) if isinstance(one, dict)]
+        table = Table(box=box.SIMPLE, show_edge=False)
+        table.add_column(plain(key))
+        for one in series:
+            table.add_column(plain(one.get("label") or one.get("dataKey")), justify="right")
+        for row in _list(node.get("data")):
+            if isinstance(row, dict):
+                name = row.get(str(key), "")
+                shown = names.get(str(name), name) if isinstance(names, dict) else name
+                table.add_row(plain(shown), *(plain(row.get(str(one.get("dataKey")), "")) for one in series))
+        return table
+
+    # What can be clicked or filled in
+
+    def button(self, node: Node, depth: int) -> RenderableType:
+        label = node.get("label") or node.get("iconStart") or node.get("iconEnd") or "button"
+        if node.get("disabled"):
+            return Text(f"[{plain(label)}]", style="dim strike")
+        number = self._offer(label, node.get("onClickAction"))
+        if not number and node.get("submit"):
+            # The form around it fills in the action; until then an empty name keeps the number.
+            self.choices.append(Choice(plain(label), ""))
+            number = f"/{self._first + len(self.choices) - 1}"
+        return _button(label, number, bold=node.get("style") == "primary")
+
+    def checkbox(self, node: Node, depth: int) -> RenderableType:
+        checked = bool(node.get("defaultChecked"))
+        one = self._add_field(node, default=checked, options=("true", "false"))
+        mark = Text(f"[{'x' if checked else ' '}] {plain(node.get('label') or node.get('name'))}")
+        return self._with_change(mark, node, one)
+
+    def entry(self, node: Node, depth: int) -> RenderableType:
+        default = node.get("defaultValue")
+        one = self._add_field(node, default=default)
+        shown = plain(default) or plain(node.get("placeholder")) or " " * 12
+        if node.get("inputType") == "password":
+            shown = "•" * len(plain(default)) or shown
+        line = Text(f"{plain(node.get('name'))}: ", style="dim")
+        return self._with_change(line.append(shown, style="underline"), node, one)
+
+    def select(self, node: Node, depth: int) -> RenderableType:
+        options = [option for option in _list(node.get("options")) if isinstance(option, dict)]
+        values = tuple(str(option.get("value")) for option in options if not option.get("disabled"))
+        default = node.get("defaultValue")
+        one = self._add_field(node, default=default, options=values)
+        line = Text(f"{plain(node.get('ariaLabel') or node.get('placeholder') or node.get('name'))}: ", style="dim")
+        for option in options:
+            mark = "(x) " if option.get("value") == default else "( ) "
+            line.append(f"{mark}{plain(option.get('label') or option.get('value'))}  ", style="none")
+        return self._with_change(line, node, one)
+
+    def _with_change(self, line: Text, node: Node, one: Field | None) -> Text:
+        number = self._offer(node.get("label") or node.get("name"), node.get("onChangeAction"), [one] if one else [])
+        return line.append(f" [{number}]", style="cyan") if number else line
+
+    def _add_field(self, node: Node, *, default: Any, options: tuple[str, ...] = ()) -> Field | None:
+        if not node.get("name") or node.get("disabled"):
+            return None
+        name = str(node["name"])
+        label = plain(node.get("label") or node.get("ariaLabel") or name)
+        one = Field(name, label, default, options, bool(node.get("required")))
+        self._fields.append(one)
+        return one
+
+    def _unknown(self, node: Node, depth: int) -> RenderableType:
+        shown = plain(node.get("value") or node.get("label") or node.get("title"))
+        name = Text(f"<{plain(node.get('type')) or 'nothing'}> {shown}".strip(), style="dim")
+        children = self._children(node, depth)
+        return Group(name, Padding(Group(*children), (0, 0, 0, 2))) if children else name
+
+
+_DRAWERS: dict[str, Callable[[_Painter, Node, int], RenderableType]] = {
+    "Card": _Painter.card,
+    "ListView": _Painter.list_view,
+    "ListViewItem": _Painter.list_item,
+    "Basic": _Painter.column,
+    "Box": _Painter.box,
+    "Col": _Painter.column,
+    "Row": _Painter.row,
+    "Form": _Painter.form,
+    "Transition": _Painter.column,
+    "Text": _Painter.text,
+    "Title": _Painter.title,
+    "Caption": _Painter.caption,
+    "Markdown": _Painter.markdown,
+    "Badge": _Painter.badge,
+    "Icon": _Painter.icon,
+    "Label": _Painter.label,
+    "Divider": _Painter.divider,
+    "Spacer": _Painter.spacer,
+    "Image": _Painter.image,
+    "Chart": _Painter.chart,
+    "Button": _Painter.button,
+    "Checkbox": _Painter.checkbox,
+    "Input": _Painter.entry,
+    "Textarea": _Painter.entry,
+    "DatePicker": _Painter.entry,
+    "Select": _Painter.select,
+    "RadioGroup": _Painter.select,
+}
+
+
+class _Gap(Text):
+    """Stands for a Spacer: pushes what follows in a row to the right."""
+
+
+def _line_up(parts: list[RenderableType]) -> RenderableType:
+    """Put parts beside each other: short ones in one line that wraps, others in columns."""
+    parts = [part for part in parts if not (isinstance(part, Text) and not part and not isinstance(part, _Gap))]
+    if all(isinstance(part, Text) and not isinstance(part, _Gap) for part in parts):
+        return Text("  ").join([part for part in parts if isinstance(part, Text)])
+    grid = Table.grid(padding=(0, 2), expand=any(isinstance(part, _Gap) for part in parts))
+    for part in parts:
+        grid.add_column(ratio=1 if isinstance(part, _Gap) else None)
+    grid.add_row(*parts)
+    return grid
+
+
+def _button(label: Any, number: str, *, bold: bool = False) -> Text:
+    text = Text(f"[{plain(label)}]", style="bold" if bold else "")
+    return text.append(f" {number}", style="cyan") if number else text
+
+
+def _status(node: Node) -> Text | None:
+    status = node.get("status")
+    return Text(plain(status.get("text")), style="dim") if isinstance(status, dict) and status.get("text") else None
+
+
+def _style(node: Node) -> str:
+    parts = [_COLOURS.get(str(node.get("color")), "")]
+    parts += ["bold"] * (node.get("weight") in ("semibold", "bold"))
+    parts += ["italic"] * bool(node.get("italic")) + ["strike"] * bool(node.get("lineThrough"))
+    return " ".join(part for part in parts if part)
+
+
+def _justify(node: Node) -> Any:
+    return {"center": "center", "end": "right"}.get(str(node.get("textAlign")))
+
+
+def _first_line(part: RenderableType) -> str:
+    if isinstance(part, Text):
+        return part.plain.strip().partition("\n")[0]
+    if isinstance(part, Group):
+        return next((line for child in part.renderables if (line := _first_line(child))), "")
+    return ""
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

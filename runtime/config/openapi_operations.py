@@ -1,0 +1,293 @@
+"""The operations of an OpenAPI document (3.0 to 3.2), as far as a tool can call them; nothing outside of it is read.
+
+Source: the OpenAPI Specification 3.1.1, sections 4.8.9 to 4.8.14.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from runtime.diagnostics.key_path import KeyPath
+
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+JSON_BODY, FORM_BODY, TEXT_BODY = "application/json", "application/x-www-form-urlencoded", "text/plain"
+LONGEST_NAME = 64
+_FOREIGN = frozenset({"nullable", "example", "xml", "discriminator", "externalDocs"})
+# What stands in these is named by the document's author, or is data: no words of the schema.
+_BY_NAME = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+_DATA = frozenset({"enum", "const", "default", "examples"})
+_VERSION = re.compile(r"3\.[012](\..*)?")
+
+_STYLES = {
+    "path": ("simple",),
+    "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"),
+    "header": ("simple",),
+}
+
+In = Literal["path", "query", "header"]
+
+
+class SpecError(Exception):
+    """A document that no tools can be made of; `path` leads to the place in it."""
+
+    def __init__(self, message: str, path: KeyPath = (), hint: str = "") -> None:
+        super().__init__(message)
+        self.message, self.path, self.hint = message, path, hint
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One argument that goes into the path, the query or a header; `key` is its name among the tool's arguments."""
+
+    name: str
+    key: str
+    where: In
+    style: str
+    explode: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation: `schema` is the JSON Schema of its arguments, `body` the media type of what goes into its body."""
+
+    name: str
+    method: str
+    path: str
+    description: str
+    parameters: tuple[Parameter, ...]
+    body: str | None
+    schema: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An operation that can't be a tool, why, and where it stands in the document."""
+
+    name: str
+    reason: str
+    path: KeyPath
+
+
+def read_operations(spec: Any) -> tuple[list[Operation], list[Refused]]:
+    """Return the operations of a document, and those that can't be called. Raise SpecError."""
+    document = _Document(spec)
+    found: list[Operation] = []
+    refused: list[Refused] = []
+    names: dict[str, KeyPath] = {}
+    for path, item, at in document.paths():
+        for method in METHODS:
+            if method not in item:
+                continue
+            place = (*at, method)
+            operation = document.mapping(item[method], place)
+            name = tool_name(str(operation.get("operationId") or "")) or tool_name(f"{method}{path}")
+            if name in names:
+                raise SpecError(f"two operations are named {name!r}", place, "give one of them another 'operationId'")
+            names[name] = place
+            try:
+                found.append(document.operation(name, method, path, item, operation, place))
+            except SpecError as error:
+                refused.append(Refused(name, error.message, error.path or place))
+    if not found and not refused:
+        raise SpecError("the document has no operations", ("paths",) if "paths" in document.root else ())
+    return found, refused
+
+
+def server_of(spec: Any) -> str | None:
+    """Return the address of a document's first server, its variables filled in; None where it is not a whole one."""
+    servers = spec.get("servers") if isinstance(spec, dict) else None
+    first = servers[0] if isinstance(servers, list) and servers and isinstance(servers[0], dict) else {}
+    variables = first.get("variables")
+    url = str(first.get("url") or "")
+    for name, variable in variables.items() if isinstance(variables, dict) else ():
+        default = variable.get("default", "") if isinstance(variable, dict) else ""
+        url = url.replace(f"{{{name}}}", str(default))
+    return url if url.startswith(("http://", "https://")) and "{" not in url else None
+
+
+def tool_name(text: str) -> str:
+    """Make of an operation's id a name that models take."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_")[:LONGEST_NAME]
+
+
+class _Document:
+    def __init__(self, spec: Any) -> None:
+        if not isinstance(spec, dict) or not str(spec.get("openapi", "")).startswith("3."):
+            message = "this is no OpenAPI document of version 3: it has no 'openapi: 3.…'"
+            is_old = isinstance(spec, dict) and "swagger" in spec
+            raise SpecError(message, (), "Swagger 2 can be converted, for one with editor.swagger.io" if is_old else "")
+        if not _VERSION.fullmatch(str(spec["openapi"])):
+            raise SpecError(
+                f"OpenAPI {spec['openapi']} is unknown", ("openapi",), "this release reads 3.0, 3.1 and 3.2"
+            )
+        self.root: dict[str, Any] = spec
+
+    def paths(self) -> Iterator[tuple[str, dict[str, Any], KeyPath]]:
+        for path, item in self.mapping(self.root.get("paths", {}), ("paths",)).items():
+            if not path.startswith("x-"):
+                yield path, self.mapping(item, ("paths", path)), ("paths", path)
+
+    def mapping(self, value: Any, path: KeyPath) -> dict[str, Any]:
+        """Follow references to a mapping."""
+        seen: set[str] = set()
+        while isinstance(value, dict) and isinstance(value.get("$ref"), str):
+            pointer = value["$ref"]
+            if pointer in seen:
+                raise SpecError(f"{pointer!r} refers to itself", path)
+            seen.add(pointer)
+            value = self.at(pointer, path)
+        if not isinstance(value, dict):
+            raise SpecError("a mapping is needed here", path)
+        return value
+
+    def at(self, pointer: str, path: KeyPath) -> Any:
+        """Return what a JSON pointer leads to in this document."""
+        if not pointer.startswith("#/"):
+            raise SpecError(f"{pointer!r} is in another file", path, "bundle the document into one file")
+        value: Any = self.root
+        for step in pointer[2:].split("/"):
+            key = step.replace("~1", "/").replace("~0", "~")
+            if not isinstance(value, dict) or key not in value:
+                raise SpecError(f"{pointer!r} leads nowhere", path)
+            value = value[key]
+        return value
+
+    def operation(
+        self, name: str, method: str, path: str, item: dict[str, Any], operation: dict[str, Any], at: KeyPath
+    ) -> Operation:
+        arguments = _Arguments(self)
+        parameters = self._parameters(item, operation, at, arguments)
+        missing = set(re.findall(r"\{([^}]*)\}", path)) - {each.name for each in parameters if each.where == "path"}
+        if missing:
+            raise SpecError(f"the path has {sorted(missing)[0]!r}, and no parameter of this name", at)
+        body = self._body(operation, at, arguments)
+        words = [str(operation.get(key) or "").strip() for key in ("summary", "description")]
+        description = "\n\n".join(dict.fromkeys(filter(None, words))) or f"{method.upper()} {path}"
+        return Operation(name, method.upper(), path, description, tuple(parameters), body, arguments.schema())
+
+    def _parameters(
+        self, item: dict[str, Any], operation: dict[str, Any], at: KeyPath, arguments: _Arguments
+    ) -> list[Parameter]:
+        declared: dict[tuple[str, str], tuple[dict[str, Any], KeyPath]] = {}
+        for level, where in ((item, at[:-1]), (operation, at)):
+            for index, entry in enumerate(level.get("parameters") or ()):
+                place = (*where, "parameters", index)
+                parameter = self.mapping(entry, place)
+                declared[str(parameter.get("name")), str(parameter.get("in"))] = (parameter, place)
+        found: list[Parameter] = []
+        for (name, where_), (parameter, place) in declared.items():
+            required = bool(parameter.get("required")) or where_ == "path"
+            if where_ == "cookie" or name.lower() in ("authorization", "content-type", "accept"):
+                if required and where_ == "cookie":
+                    raise SpecError(f"the cookie {name!r} is needed, and tools send none", place)
+                continue
+            if where_ not in ("path", "query", "header"):
+                raise SpecError(f"the parameter {name!r} is in {where_!r}, where nothing can be sent", place)
+            style = str(parameter.get("style") or ("form" if where_ == "query" else "simple"))
+            if style not in _STYLES[where_]:
+                raise SpecError(f"the parameter {name!r} has the style {style!r}, which tools do not write", place)
+            if "schema" not in parameter:
+                raise SpecError(f"the parameter {name!r} has no 'schema'", place)
+            key = arguments.add(name, parameter["schema"], required, parameter.get("description"), where_, place)
+            explode = bool(parameter.get("explode", style == "form"))
+            found.append(Parameter(name, key, where_, style, explode))  # type: ignore[arg-type]  # one of the three
+        return found
+
+    def _body(self, operation: dict[str, Any], at: KeyPath, arguments: _Arguments) -> str | None:
+        if "requestBody" not in operation:
+            return None
+        place = (*at, "requestBody")
+        body = self.mapping(operation["requestBody"], place)
+        content = self.mapping(body.get("content", {}), (*place, "content"))
+        known = {str(kind).split(";")[0].strip().lower(): media for kind, media in content.items()}
+        kind = next((each for each in (JSON_BODY, FORM_BODY, TEXT_BODY) if each in known), None)
+        if kind is None:
+            if not body.get("required"):
+                return None
+            raise SpecError(f"a body of {', '.join(map(repr, content)) or 'no kind'} can't be made by a tool", place)
+        schema = self.mapping(known[kind], (*place, "content")).get(
+            "schema", {"type": "string"} if kind == TEXT_BODY else {}
+        )
+        arguments.add("body", schema, bool(body.get("required")), body.get("description"), "body", place)
+        return kind
+
+
+class _Arguments:
+    """The JSON Schema of a tool's arguments, with the definitions that it refers to."""
+
+    def __init__(self, document: _Document) -> None:
+        self._document = document
+        self._properties: dict[str, Any] = {}
+        self._required: list[str] = []
+        self._definitions: dict[str, Any] = {}
+        self._names: dict[str, str] = {}
+
+    def add(self, name: str, schema: Any, required: bool, description: Any, where: str, path: KeyPath) -> str:
+        """Add an argument and return its name, which nothing else has."""
+        key = tool_name(name) or "value"
+        if key in self._properties or (key == "body" and where != "body"):
+            key = f"{key}_{where}"
+        made = self._local(schema, path)
+        if description and "description" not in made:
+            made = {"description": str(description), **made}
+        self._properties[key] = made
+        if required:
+            self._required.append(key)
+        return key
+
+    def schema(self) -> dict[str, Any]:
+        """The whole schema; more than the declared arguments is refused."""
+        made: dict[str, Any] = {"type": "object", "properties": self._properties, "additionalProperties": False}
+        if self._required:
+            made["required"] = self._required
+        if self._definitions:
+            made["$defs"] = self._definitions
+        return made
+
+    def _local(self, part: Any, path: KeyPath) -> Any:
+        """Return a part of the document as JSON Schema: references lead into `$defs`, OpenAPI 3.0's words are ours."""
+        if isinstance(part, list):
+            return [self._local(item, path) for item in part]
+        if not isinstance(part, dict):
+            return part
+        if isinstance(part.get("$ref"), str):
+            return {"$ref": f"#/$defs/{self._define(part['$ref'], path)}"}
+        made = {key: self._part(key, value, path) for key, value in part.items() if key not in _FOREIGN}
+        if not _is_readable(made.get("pattern", "")):
+            del made["pattern"]
+        for bound, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+            if made.get(bound) is True and limit in made:
+                made[bound] = made.pop(limit)
+            elif isinstance(made.get(bound), bool):
+                made.pop(bound)
+        if part.get("nullable") is True:
+            return {"anyOf": [made, {"type": "null"}]}
+        return made
+
+    def _part(self, key: str, value: Any, path: KeyPath) -> Any:
+        """Return the value of a word of a schema."""
+        if key in _BY_NAME and isinstance(value, dict):
+            return {name: self._local(inner, path) for name, inner in value.items()}
+        return value if key in _DATA else self._local(value, path)
+
+    def _define(self, pointer: str, path: KeyPath) -> str:
+        if pointer not in self._names:
+            name = tool_name(pointer.rsplit("/", 1)[-1]) or "part"
+            while name in self._definitions:
+                name += "_"
+            self._names[pointer] = name
+            self._definitions[name] = {}
+            self._definitions[name] = self._local(self._document.at(pointer, path), path)
+        return self._names[pointer]
+
+
+def _is_readable(pattern: Any) -> bool:
+    """Tell whether a pattern is one in Python, too: documents may use all of ECMAScript."""
+    try:
+        re.compile(pattern)
+    except (re.error, TypeError, OverflowError):
+        return False
+    return True

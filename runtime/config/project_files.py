@@ -1,0 +1,168 @@
+"""The files of a project: read once, from inside the project folder, and remembered for code frames and the hash."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
+
+from runtime.diagnostics.diagnostic import Diagnostic, Place
+from runtime.diagnostics.wording import nearest
+from runtime.documents.document import decode_text
+
+# Names of one folder share their endings: near is only what differs in a letter or two.
+_LIKE_A_FILE = 0.8
+# What others have installed; no pattern means it.
+_NOT_OURS = frozenset({"node_modules", "site-packages"})
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFiles:
+    """Reads what agents.yaml names, each file once: what is built from it is made of the bytes that were hashed.
+
+    With `given`, bytes by name, the disk is left alone: what is not in there does not exist. `contents` holds every
+    byte that was read, by its POSIX path from `root`; `missing` has the paths that were asked for and gave none, and
+    would, were there a file. `texts` holds every text by its name as it is written, `patterns` the names that fitted
+    each pattern.
+    """
+
+    root: Path
+    given: Mapping[str, bytes] | None = None
+    texts: dict[str, str] = field(default_factory=dict)
+    patterns: dict[str, list[str]] = field(default_factory=dict)
+    contents: dict[str, bytes] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+    _linked: set[str] = field(default_factory=set)
+
+    def read(self, name: str) -> str | Diagnostic:
+        """Return the text of a file below the root, or why there is none (A002, A003, A230, A231)."""
+        if name in self.texts:
+            return self.texts[name]
+        content = self.read_bytes(name)
+        if isinstance(content, Diagnostic):
+            return replace(content, hint=self._near(name)) if content.code == "A230" else content
+        text = decode_text(content, name)
+        if isinstance(text, str):
+            self.texts[name] = text
+        return text
+
+    def read_bytes(self, name: str, *, linked: bool = False) -> bytes | Diagnostic:
+        """Return the bytes of a file below the root, or why there are none (A002, A230, A231).
+
+        `linked` lets a link lead out of the project folder: right only for a name that no config decides about.
+        """
+        key = PurePath(name).as_posix()
+        if key in self.contents and (linked or key not in self._linked):
+            return self.contents[key]
+        if linked:
+            self._linked.add(key)
+        content = self._from_disk(name, linked) if self.given is None else self._from_given(name, self.given.get(key))
+        if isinstance(content, bytes):
+            self.missing.discard(key)
+            # A second answer for one name would be one that nobody hashed.
+            return self.contents.setdefault(key, content)
+        if _is_below(name):
+            self.missing.add(key)
+        return content
+
+    def find(self, pattern: str) -> list[str]:
+        """Return the names of the files that fit a pattern such as `agents/*.yaml`, sorted; hidden ones do not."""
+        if pattern not in self.patterns:
+            self.patterns[pattern] = self._fitting(pattern) if _is_below(pattern) else []
+        return self.patterns[pattern]
+
+    def _fitting(self, pattern: str) -> list[str]:
+        if self.given is not None:
+            found = [name for name in self.given if _fits(PurePath(name).parts, PurePath(pattern).parts)]
+        else:
+            names = map(PurePath, glob.iglob(pattern, root_dir=self.root, recursive=True))
+            found = [name.as_posix() for name in names if (self.root / name).is_file()]
+        return sorted(name for name in found if _NOT_OURS.isdisjoint(PurePath(name).parts))
+
+    def reread(self) -> bool:
+        """Read every file again that was read or missing; True when all is as it was, as it always is when given."""
+        if self.given is not None:
+            return True
+        if any(self._fitting(pattern) != names for pattern, names in self.patterns.items()):
+            return False
+        now = ProjectFiles(self.root)
+        for name in (*self.contents, *self.missing):
+            now.read_bytes(name, linked=name in self._linked)
+        return now.contents == self.contents
+
+    def sealed(self) -> ProjectFiles:
+        """Return these files cut off from the disk: what was not read so far does not exist."""
+        return ProjectFiles(self.root, dict(self.contents))
+
+    def hash(self) -> str:
+        """Return the SHA-256 over the names and bytes of every file that was read."""
+        digest = hashlib.sha256()
+        for name, content in sorted(self.contents.items()):
+            digest.update(f"{name}\0{len(content)}\0".encode(errors="surrogatepass"))
+            digest.update(content)
+        return digest.hexdigest()
+
+    def _from_disk(self, name: str, linked: bool) -> bytes | Diagnostic:
+        path = self.root / name
+        try:
+            if not linked and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root)):
+                return _outside(name)
+            # A pipe would be waited for; what vanishes after this line is an OSError of the next.
+            return path.read_bytes() if path.is_file() else _absent(name, path.is_dir())
+        except FileNotFoundError:
+            return _absent(name)
+        except OSError as error:
+            return Diagnostic("A002", f"can't read {name!r}: {error.strerror or error}", Place(name))
+        except ValueError:  # a name that no file can have
+            return _outside(name)
+
+    def _from_given(self, name: str, content: bytes | None) -> bytes | Diagnostic:
+        if content is not None:
+            return content
+        return _absent(name) if _is_below(name) else _outside(name)
+
+    def _near(self, name: str) -> str:
+        """Say which file beside it a name was probably meant to be."""
+        folder = PurePath(name).parent
+        if self.given is None:
+            try:
+                names = [entry.name for entry in (self.root / folder).iterdir() if entry.is_file()]
+            except OSError:
+                return ""
+        else:
+            names = [path.name for path in map(PurePath, self.given) if path.parent == folder]
+        near = nearest(PurePath(name).name, names, _LIKE_A_FILE)
+        return f"did you mean {(folder / near).as_posix()!r}?" if near else ""
+
+
+def is_pattern(name: str) -> bool:
+    """Tell whether a name stands for every file that fits it."""
+    return glob.has_magic(name)
+
+
+def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Tell whether a path fits a pattern, name by name, as `glob.glob` would find it."""
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return _fits(parts, pattern[1:]) or (bool(parts) and parts[0][0] != "." and _fits(parts[1:], pattern))
+    if not parts or (parts[0][0] == "." and pattern[0][0] != "."):
+        return False
+    return fnmatch.fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
+
+
+def _absent(name: str, is_folder: bool = False) -> Diagnostic:
+    return Diagnostic("A230", f"the file {name!r} {'is a folder' if is_folder else 'does not exist'}", Place(name))
+
+
+def _outside(name: str) -> Diagnostic:
+    return Diagnostic("A231", f"the file {name!r} is outside of the project folder", Place(name))
+
+
+def _is_below(name: str) -> bool:
+    """Tell whether a name, were it no link, stays inside the folder that it starts from."""
+    return "\0" not in name and not os.path.isabs(name) and os.path.normpath(name).split(os.sep)[0] != os.pardir

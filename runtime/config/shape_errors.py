@@ -1,0 +1,431 @@
+"""What the schema refuses, told in the language's words and at the place where it is written.
+
+The models decide, because they are fast; the schema explains, and only the entries that the models refused. What the
+YAML or the environment gave the wrong type (`1.10` for a string, `"${PORT}"` for a number) is put right on the way.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from runtime.config.model import Config
+from runtime.config.schema import config_schema, resolve
+from runtime.config.unknown_keys import advise, translate
+from runtime.config.wording import name_expected, name_pattern, name_type, shorten
+from runtime.diagnostics.diagnostic import Diagnostic
+from runtime.diagnostics.key_path import KeyPath, path_text
+from runtime.diagnostics.wording import join_or, join_words, nearest, quote, suggest
+from runtime.documents.parser import parse_bool, parse_number
+from runtime.documents.variables import Interpolation
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError as SchemaError
+
+
+_MAX_ROUNDS = 5
+_MANY = 9
+_ALMOST = 0.8
+_OWN_KEYS = "a key of your own begins with 'x-'; what belongs to a section is indented"
+_OLD_BOOLEANS = ("yes", "no", "on", "off", "Yes", "No", "On", "Off")
+_LATER = frozenset({"auth", "telemetry"})
+_LATER_INSIDE = {
+    "tools": frozenset({"mcp"}),
+    "limits": frozenset({"requests", "concurrent_turns"}),
+    "server": frozenset({"workers", "playground"}),
+}
+# Tried in turn for a variable that isn't set, so that the rest of the file can still be checked.
+_STAND_INS: tuple[Any, ...] = (1, True, "x", "x:x", "1s", "1B", "/x", "http://x", "XX", [], {})
+
+
+def build_config(filled: Interpolation) -> tuple[Config | None, list[Diagnostic]]:
+    """Turn the data of a file into a Config, or into one diagnostic for each mistake that the schema can see."""
+    data = filled.source.data
+    for _ in range(_MAX_ROUNDS):
+        try:
+            return Config.model_validate(data), []
+        except ValidationError as error:
+            if repairs := plain_repairs(filled, data, error):
+                data = repaired(data, repairs)
+                continue
+            explainer = _Explainer(filled, data)
+            explainer.explain((), _validator().iter_errors(_only(data, error)))
+            if explainer.diagnostics or not explainer.repairs:
+                return None, explainer.diagnostics or _unexplained(filled, error)
+            data = repaired(data, explainer.repairs)
+    return None, [_diagnose(filled, "A199", (), "can't make sense of this file")]
+
+
+def schema_diagnostics(filled: Interpolation) -> list[Diagnostic]:
+    """Return one diagnostic for each mistake that the schema can see."""
+    return build_config(filled)[1]
+
+
+@functools.cache
+def _validator() -> Any:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError as SchemaError
+    from jsonschema.validators import extend
+
+    def pattern(_: Any, wanted: str, instance: Any, __: Any) -> Iterator[SchemaError]:
+        # As editors read it: `$` is the end of the text, not the last line break before it.
+        if isinstance(instance, str) and not re.search(re.sub(r"\$$", r"\\Z", wanted), instance, re.ASCII):
+            yield SchemaError("does not match")
+
+    whole = Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    )
+    # The stubs of jsonschema know neither `extend` nor `descend`.
+    strict: Any = extend
+    return strict(Draft202012Validator, {"pattern": pattern}, type_checker=whole)(config_schema())
+
+
+def _only(data: Any, error: ValidationError) -> Any:
+    """Keep the entries that the models refused: the schema takes a hundred times as long for each."""
+    if not isinstance(data, dict):
+        return data
+    refused = {problem["loc"][:2] for problem in error.errors(include_url=False, include_context=False)}
+    kept: dict[str, Any] = {}
+    for key, section in data.items():
+        if key in _ENTRIES and isinstance(section, dict) and (key,) not in refused:
+            kept[key] = {name: entry for name, entry in section.items() if (key, name) in refused} or {
+                name: section[name] for name in list(section)[:1]
+            }
+        else:
+            kept[key] = section
+    return kept
+
+
+_ENTRIES = frozenset({"models", "tools", "mcp", "widgets", "guardrails", "agents", "actions"})
+
+
+def _unexplained(filled: Interpolation, error: ValidationError) -> list[Diagnostic]:
+    return [
+        _diagnose(filled, "A199", tuple(problem["loc"]), problem["msg"][:1].lower() + problem["msg"][1:])
+        for problem in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+
+
+def _diagnose(
+    filled: Interpolation, code: str, path: KeyPath, message: str, hint: str = "", at_key: bool = False
+) -> Diagnostic:
+    places = filled.source.places
+    place = places.key(path) if at_key else places.value(path)
+    length = places.key_length(path) if at_key else places.length(path)
+    return Diagnostic(code, message, place, hint=hint, path=path_text(path), length=length)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One mapping that a union accepts: the keys it needs, and the constants among them."""
+
+    schema: dict[str, Any]
+
+    @property
+    def required(self) -> list[str]:
+        return list(self.schema.get("required", []))
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        properties = self.schema.get("properties", {})
+        return {key: properties[key]["const"] for key in self.required if "const" in properties.get(key, {})}
+
+    def is_named_by(self, value: Mapping[str, Any]) -> bool:
+        if constants := self.constants:
+            return all(value.get(key) == constant for key, constant in constants.items())
+        return any(key in value for key in self.required)
+
+
+class _Explainer:
+    def __init__(self, filled: Interpolation, data: Any) -> None:
+        self.filled = filled
+        self.data = data
+        self.validator = _validator()
+        self.root = config_schema()
+        self.diagnostics: list[Diagnostic] = []
+        self.repairs: dict[KeyPath, Any] = {}
+
+    def explain(self, base: KeyPath, errors: Iterable[SchemaError]) -> None:
+        missing: dict[KeyPath, tuple[Any, Any]] = {}
+        unknown: dict[KeyPath, tuple[Any, Any]] = {}
+        found = list(errors)
+        mistyped = {tuple(error.relative_path) for error in found if error.validator == "type"}
+        for error in found:
+            if error.validator != "type" and tuple(error.relative_path) in mistyped:
+                continue
+            path: KeyPath = (*base, *error.relative_path)
+            wanted: Any = error.validator_value
+            if error.validator == "required":
+                missing[path] = (error.instance, error.schema)
+            elif error.validator == "additionalProperties":
+                unknown[path] = (error.instance, error.schema)
+            elif error.validator in ("anyOf", "oneOf"):
+                self._union(path, error.instance, list(wanted))
+            elif not self._repair(path, error.instance, error.schema):
+                self._scalar(path, error)
+        for path in {**missing, **unknown}:
+            self._keys(path, *(missing.get(path) or unknown[path]))
+
+    def _report(self, code: str, path: KeyPath, message: str, hint: str = "", at_key: bool = False) -> None:
+        self.diagnostics.append(_diagnose(self.filled, code, path, message, hint, at_key))
+
+    def _keys(self, path: KeyPath, value: dict[str, Any], schema: dict[str, Any]) -> None:
+        """Report unknown and missing keys of one mapping together: a misspelt key is not also a missing one."""
+        known = schema.get("properties", {})
+        missing = [key for key in schema.get("required", []) if key not in value]
+        for key in value:
+            if key in known or (not path and key.startswith("x-")) or schema.get("additionalProperties") is not False:
+                continue
+            free = [name for name in known if name not in value]
+            near = translate((*path, key), free) or nearest(key, free)
+            if near in missing:
+                missing.remove(near)
+            self._unknown_key((*path, key), near or nearest(key, known), known)
+        for key in missing:
+            self._report("A103", path, f"missing key {key!r}", at_key=True)
+
+    def _unknown_key(self, path: KeyPath, near: str | None, known: Mapping[str, Any]) -> None:
+        key = str(path[-1])
+        if key in (_LATER if len(path) == 1 else _LATER_INSIDE.get(str(path[0]), ())):
+            self._report("A101", path, f"{key!r} is not supported in this version", at_key=True)
+            return
+        names = sorted(known)
+        likely = near is not None and (near == translate(path, known) or nearest(key, [near], _ALMOST) is not None)
+        # A key that is right elsewhere says more than a far likeness to one that is known here.
+        hint = f"did you mean {near!r}?" if likely else advise(path, known)
+        if not hint and near is not None:
+            hint = f"did you mean {near!r}?"
+        if not hint and names:
+            hint = f"known here: {', '.join(names)}" if len(names) <= _MANY else _OWN_KEYS if len(path) == 1 else ""
+        self._report("A101", path, f"unknown key {key!r}", hint, at_key=True)
+
+    def _union(self, path: KeyPath, value: Any, branches: list[dict[str, Any]]) -> None:
+        if self._repair(path, value, {"anyOf": branches}):
+            return
+        kinds = list(self._flatten(branches))
+        fitting = [kind for kind in kinds if self.validator.is_type(value, kind.get("type", "object"))]
+        if not fitting:
+            self._type(path, value, kinds)
+            return
+        kind = self._meant(path, value, [_Kind(kind) for kind in fitting]) if isinstance(value, dict) else fitting[0]
+        if kind is not None:
+            self.explain(path, self.validator.descend(value, kind))
+
+    def _flatten(self, branches: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for branch in branches:
+            resolved = resolve(branch, self.root)
+            nested = resolved.get("anyOf") or resolved.get("oneOf")
+            if nested:
+                yield from self._flatten(nested)
+            elif resolved.get("type") != "null":
+                yield resolved
+
+    def _meant(self, path: KeyPath, value: dict[str, Any], kinds: list[_Kind]) -> dict[str, Any] | None:
+        """Return the kind of mapping that the user meant, by the keys that are there; report where none is clear."""
+        if len(kinds) == 1:
+            return kinds[0].schema
+        named = [kind for kind in kinds if kind.is_named_by(value)]
+        if len(named) > 1:
+            keys = [key for key in value if any(key in kind.required for kind in named)]
+            message = f"{join_words(quote(keys), 'and')} can't stand together"
+            self._report("A106", (*path, keys[1]), message, "one key says which kind this is", at_key=True)
+            return None
+        if named:
+            return named[0].schema
+        return self._partly_named(path, value, kinds)
+
+    def _partly_named(self, path: KeyPath, value: dict[str, Any], kinds: list[_Kind]) -> dict[str, Any] | None:
+        constants: dict[str, list[Any]] = {}
+        for kind in kinds:
+            for key, constant in kind.constants.items():
+                constants.setdefault(key, []).append(constant)
+        for key, allowed in constants.items():
+            if key in value:
+                self._enum((*path, key), value[key], allowed)
+                return None
+        partly = [kind for kind in kinds if any(key in value for key in kind.required)]
+        if len(partly) == 1:
+            return partly[0].schema
+        shared = [key for key in constants if all(key in kind.constants for kind in kinds)]
+        if shared:
+            self._report("A103", path, f"missing key {shared[0]!r}", join_or(quote(constants[shared[0]])), at_key=True)
+            return None
+        # One constant names a kind by itself (`type: sections`); of several, the key is enough (`hosted`).
+        lone = {key: f"{key}: {allowed[0]}" for key, allowed in constants.items() if len(allowed) == 1}
+        keys = [next(iter(kind.constants), kind.required[0]) for kind in kinds if kind.required]
+        self._nameless(path, value, list(dict.fromkeys(lone.get(key, key) for key in keys)))
+        return None
+
+    def _nameless(self, path: KeyPath, value: dict[str, Any], names: list[str]) -> None:
+        for key in value:
+            near = translate((*path, key), names) or nearest(key, names)
+            if key in _LATER_INSIDE.get(str(path[0]), ()) or near:
+                self._unknown_key((*path, key), near, {name: {} for name in names})
+                return
+        self._report("A106", path, "nothing says which kind this is", f"give one of {', '.join(names)}", at_key=True)
+
+    def _type(self, path: KeyPath, value: Any, kinds: Iterable[dict[str, Any]]) -> None:
+        words: list[str] = []
+        for kind in kinds:
+            noun = name_pattern(kind["pattern"])[0] if "pattern" in kind else ""
+            words.append(noun if noun.startswith("a") else name_expected([kind.get("type", "object")]))
+        if "a duration" in words or "a size" in words:
+            words = [word for word in words if word not in ("a number", "a whole number")]
+        hint = "" if path in self.filled.strings else _type_hint(path, value, words)
+        self._report("A102", path, f"expected {join_or(words)}, got {self._shown_type(path, value)}", hint)
+
+    def _shown_type(self, path: KeyPath, value: Any) -> str:
+        if found := self.filled.strings.get(path):
+            return f"the value of {_variables(found.names)}"
+        return name_type(value)
+
+    def _shown(self, path: KeyPath, value: Any, schema: Any = None) -> str:
+        if found := self.filled.strings.get(path):
+            return f"the value of {_variables(found.names)}"
+        if isinstance(schema, dict) and schema.get("writeOnly"):
+            return "this value"
+        return shorten(value)
+
+    def _scalar(self, path: KeyPath, error: SchemaError) -> None:
+        value, schema = error.instance, error.schema
+        limit: Any = error.validator_value
+        if error.validator == "type":
+            self._type(path, value, [error.schema] if isinstance(error.schema, dict) else [])
+        elif path == ("version",):
+            self._report(
+                "A107", path, f"version {shorten(value)} of the language is unknown", "this release reads version 1"
+            )
+        elif error.validator in ("enum", "const"):
+            self._enum(path, value, limit if error.validator == "enum" else [limit])
+        elif error.validator == "pattern":
+            noun, hint = name_pattern(limit)
+            self._report("A105", path, f"{self._shown(path, value, schema)} is not {noun}", hint)
+        else:
+            self._limit(path, error)
+
+    def _enum(self, path: KeyPath, value: Any, allowed: list[Any]) -> None:
+        near = suggest(value, [word for word in allowed if isinstance(word, str)]) if isinstance(value, str) else ""
+        words = join_or(shorten(word) for word in allowed)
+        self._report("A104", path, f"expected {words}, got {self._shown(path, value)}", near)
+
+    def _limit(self, path: KeyPath, error: SchemaError) -> None:
+        shown, limit = self._shown(path, error.instance, error.schema), error.validator_value
+        messages = {
+            "minimum": f"{shown} is too small: at least {limit}",
+            "exclusiveMinimum": f"{shown} is too small: more than {limit}",
+            "maximum": f"{shown} is too large: at most {limit}",
+            "minLength": "this must not be empty",
+            "minItems": "this list must not be empty",
+            "minProperties": "this mapping must not be empty",
+        }
+        message = messages.get(str(error.validator))
+        self._report("A108" if message else "A199", path, message or f"{shown} is not allowed here")
+
+    def _repair(self, path: KeyPath, value: Any, schema: Any) -> bool:
+        """Find a value of the right type that the file's text or the variable stands for; tell whether there is one."""
+        for candidate in self._candidates(path, value):
+            if self.validator.evolve(schema=schema).is_valid(candidate):
+                self.repairs[path] = candidate
+                return True
+        return False
+
+    def _candidates(self, path: KeyPath, value: Any) -> Iterator[Any]:
+        found = self.filled.strings.get(path)
+        if found is not None and isinstance(value, str):
+            if found.resolved:
+                yield from (item for item in (parse_number(value), parse_bool(value)) if item is not None)
+            else:
+                yield from _STAND_INS
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            written = self.filled.source.places.text(path)
+            if isinstance(value, float) and value.is_integer():
+                yield int(value)
+            if written is not None:
+                yield written
+
+
+def _type_hint(path: KeyPath, value: Any, words: Sequence[str]) -> str:
+    """Say how the right type is written, where the wrong one shows what was meant."""
+    if path == ("version",):
+        return "this release reads version 1"
+    if words == ["true or false"]:
+        text = value if isinstance(value, str) else ""
+        word = f"write {text} without quotes" if parse_bool(text) is not None else ""
+        return "YAML 1.2 knows true and false only" if text in _OLD_BOOLEANS else word
+    if isinstance(value, bool) and "a string" in words:
+        return "put a text in quotes"
+    if isinstance(value, str) and parse_number(value) is not None and {"a number", "a whole number"} & {*words}:
+        return "write the number without quotes"
+    if value is None and {"a list", "a mapping"} & {*words}:
+        return "indent what belongs to it below, or leave the key out"
+    if words == ["a list"] and isinstance(value, (str, dict)):
+        return "write a list as [one, two], or a line with '- ' for each"
+    if words == ["a string"] and isinstance(value, dict):
+        in_tools = path[0] == "agents" and path[2:3] == ("tools",)
+        return "declare it in 'tools' and name it here" if in_tools else "put a text that holds ': ' in quotes"
+    if words == ["a mapping"] and isinstance(value, list) and path in {(name,) for name in _ENTRIES}:
+        return "each entry begins with its name, as in 'name: …', not with '-'"
+    return ""
+
+
+def _variables(names: tuple[str, ...]) -> str:
+    return " and ".join(f"${{{name}}}" for name in dict.fromkeys(names))
+
+
+# What the YAML or the environment gave the wrong type, put right: `"${PORT}"` for a number, `1.10` for a string.
+
+_PARSED: dict[str, Callable[[str], Any]] = {
+    "int_type": parse_number,
+    "float_type": parse_number,
+    "bool_type": parse_bool,
+}
+
+
+def plain_repairs(filled: Interpolation, data: Any, error: ValidationError) -> dict[KeyPath, Any]:
+    """Find the numbers and booleans that variables hold, where these are all that is wrong: that needs no schema."""
+    repairs: dict[KeyPath, Any] = {}
+    for problem in error.errors(include_url=False, include_context=False):
+        parse = _PARSED.get(problem["type"])
+        # Between the steps of a path, pydantic names the kinds of entries that it went through.
+        paths = [
+            path for path in filled.strings if _leads_to(path, problem["loc"]) and isinstance(_at(data, path), str)
+        ]
+        if parse is None or len(paths) != 1 or not filled.strings[paths[0]].resolved:
+            return {}
+        value = parse(_at(data, paths[0]))
+        if value is None:
+            return {}
+        repairs[paths[0]] = value
+    return repairs
+
+
+def _leads_to(path: KeyPath, location: tuple[str | int, ...]) -> bool:
+    steps = iter(location)
+    return bool(path) and path[-1] == location[-1] and all(step in steps for step in path)
+
+
+def _at(data: Any, path: KeyPath) -> Any:
+    for step in path:
+        data = data[step]
+    return data
+
+
+def repaired(data: Any, repairs: Mapping[KeyPath, Any]) -> Any:
+    """Return the data with other values at these paths; what it was made of stays as it was."""
+    for path, value in repairs.items():
+        data = _replace(data, path, value)
+    return data
+
+
+def _replace(data: Any, path: KeyPath, value: Any) -> Any:
+    # Aliases share their values: copy what leads to the one that changes.
+    if not path:
+        return value
+    copy: Any = list(data) if isinstance(data, list) else dict(data)
+    copy[path[0]] = _replace(data[path[0]], path[1:], value)
+    return copy

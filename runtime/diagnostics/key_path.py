@@ -1,0 +1,33 @@
+"""The path of a value in a document: the keys and indexes that lead to it, and the two ways to write it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+KeyPath: TypeAlias = tuple[str | int, ...]
+"""The keys and indexes that lead from the root of a document to a value; `()` is the root."""
+
+
+def path_text(path: KeyPath) -> str:
+    """Write a path as people do: `agents.concierge.tools[0]`, and a key with dots in quotes."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif "." in step or "[" in step or not step:
+            text += f'."{step}"'
+        else:
+            text += f".{step}"
+    return text.removeprefix(".")
+
+
+def show_path(path: Iterable[str | int], start: str = "") -> str:
+    """Write a path as people do: `children[2].rows`."""
+    text = start
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += f".{step}" if text else step
+    return text

@@ -1,0 +1,1 @@
+"""Files as data with positions: YAML, JSON, and the `${NAME}` in their strings."""

@@ -1,0 +1,372 @@
+"""YAML text becomes plain data, with the place of every key and value kept beside it.
+
+Positions live in a tree of their own and are looked up when a diagnostic needs one: reading a file pays nothing for
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import yaml
+
+from runtime.diagnostics.diagnostic import Diagnostic, Place
+from runtime.diagnostics.key_path import KeyPath
+from runtime.documents.parser import parse_events, resolve_plain
+from runtime.resources.gc_policy import collector_paused
+
+MAX_ALIASED = 200_000
+_CORE_TAGS: dict[str, type | tuple[type, ...]] = {
+    "tag:yaml.org,2002:str": str,
+    "tag:yaml.org,2002:int": int,
+    "tag:yaml.org,2002:float": (int, float),
+    "tag:yaml.org,2002:bool": bool,
+    "tag:yaml.org,2002:null": type(None),
+    "tag:yaml.org,2002:map": dict,
+    "tag:yaml.org,2002:seq": list,
+}
+_MERGE = "<<"
+QUOTE_KEY = "put the key in quotes"
+"""The hint at a key that is a number or a word of YAML; it is read as it is written."""
+
+
+class Node:
+    """A mapping or a list in the file; a scalar is its own event. `files` says which children are of another file."""
+
+    __slots__ = ("anchor", "children", "data", "files", "key", "keys", "merges", "size", "start")
+
+    def __init__(self, event: Any, data: dict[str, Any] | list[Any]) -> None:
+        self.start = event.start_mark
+        self.anchor: str | None = event.anchor
+        self.data = data
+        self.children: dict[str | int, Any] = {}
+        self.keys: dict[str | int, Any] = {}
+        self.key: Any = None
+        self.merges: list[tuple[Any, Any]] = []
+        self.files: dict[str | int, str] = {}
+        self.size = 1
+
+    def copy(self) -> Node:
+        """Return one whose children can change without changing this one's."""
+        new = Node.__new__(Node)
+        new.start, new.anchor, new.data, new.size = self.start, self.anchor, self.data, self.size
+        new.key, new.merges = None, []
+        new.children, new.keys, new.files = dict(self.children), dict(self.keys), dict(self.files)
+        return new
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where keys and values stand; a path that isn't there has the place of its nearest parent.
+
+    `lines` are those of every file that something was read from, by its name; `file` is the one that includes them.
+    """
+
+    file: str
+    root: Any = None
+    lines: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def value(self, path: KeyPath = ()) -> Place:
+        """Return where the value at `path` is written: for an alias, where its anchor is."""
+        found = self._find(path)
+        return _place(found.file, _mark(found.node))
+
+    def key(self, path: KeyPath) -> Place:
+        """Return where the key that leads to `path` is written, or the list item itself."""
+        found = self._find(path)
+        event = found.key(path)
+        return _place(found.file, _mark(event if event is not None else found.node))
+
+    def length(self, path: KeyPath = ()) -> int:
+        """Return the number of characters of a scalar on one line, else 1."""
+        return _width(self._find(path).node)
+
+    def key_length(self, path: KeyPath) -> int:
+        """Return the number of characters of the key that leads to `path`, else 1."""
+        return _width(self._find(path).key(path))
+
+    def span(self, path: KeyPath) -> tuple[Place, Place] | None:
+        """Return where the scalar at `path` begins and ends, its quotes included; None for anything else."""
+        found = self._find(path)
+        if found.known != len(path) or not isinstance(found.node, yaml.ScalarEvent):
+            return None
+        return _place(found.file, found.node.start_mark), _place(found.file, found.node.end_mark)
+
+    def text(self, path: KeyPath) -> str | None:
+        """Return the text of a scalar as it was written without quotes; None for anything else."""
+        found = self._find(path)
+        if found.known == len(path) and isinstance(found.node, yaml.ScalarEvent) and found.node.implicit[0]:
+            return str(found.node.value)
+        return None
+
+    def written(self, path: KeyPath) -> KeyPath:
+        """Return the longest part of `path` that stands in the file: a short form has no keys of its own."""
+        return path[: self._find(path).known]
+
+    def inside(self, path: KeyPath, line: int, column: int) -> Place:
+        """Return the place of a line and column (from 1) within the text at `path`, as exactly as its style allows."""
+        start, found = self.value(path), self._find(path)
+        node = found.node
+        if found.known != len(path) or not isinstance(node, yaml.ScalarEvent) or not start.line:
+            return start
+        if node.style in ("|", ">"):
+            return self._inside_block(node, start, line, column)
+        if line > 1 or "\\" in node.value:
+            return start
+        quote = 1 if node.style in ("'", '"') else 0
+        return Place(start.file, start.line, start.column + quote + column - 1)
+
+    def _inside_block(self, node: Any, start: Place, line: int, column: int) -> Place:
+        if node.style == ">":
+            return start
+        first = node.value.split("\n", 1)[0]
+        lines = self.lines.get(start.file, ())
+        written = lines[start.line] if start.line < len(lines) else ""
+        indent = len(written) - len(written.lstrip(" ")) - (len(first) - len(first.lstrip(" ")))
+        return Place(start.file, start.line + line, max(indent, 0) + column)
+
+    def _find(self, path: KeyPath) -> _Found:
+        node, parent, file = self.root, None, self.file
+        for depth, step in enumerate(path):
+            if not isinstance(node, Node) or step not in node.children:
+                return _Found(node, parent, depth, file)
+            file = node.files.get(step, file) if node.files else file
+            parent, node = node, node.children[step]
+        return _Found(node, parent, len(path), file)
+
+
+class _Found(NamedTuple):
+    """What stands at the first `known` steps of a path, in which mapping or list, and in which file."""
+
+    node: Any
+    parent: Node | None
+    known: int
+    file: str
+
+    def key(self, path: KeyPath) -> Any:
+        """Return the key that leads here; None for an item of a list, and for the whole."""
+        return self.parent.keys.get(path[self.known - 1]) if self.parent is not None and self.known else None
+
+
+def _place(file: str, mark: Any) -> Place:
+    return Place(file) if mark is None else Place(file, mark.line + 1, mark.column + 1)
+
+
+def _mark(node: Any) -> Any:
+    return node.start if isinstance(node, Node) else getattr(node, "start_mark", None)
+
+
+def _width(node: Any) -> int:
+    start, end = getattr(node, "start_mark", None), getattr(node, "end_mark", None)
+    if not isinstance(node, yaml.ScalarEvent) or start is None or end is None or start.line != end.line:
+        return 1
+    return max(1, int(end.column) - int(start.column))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file: its `text`, its plain `data`, and the `places` of what stands in it.
+
+    `included` are the texts of the files that its data comes from as well, by their names.
+    """
+
+    file: str
+    text: str
+    data: Any
+    places: Places
+    diagnostics: tuple[Diagnostic, ...] = field(default=())
+    included: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """The text of every file that the data comes from, by its name."""
+        return {self.file: self.text, **self.included}
+
+
+def decode_text(content: bytes, file: str) -> str | Diagnostic:
+    """Decode a file's bytes as UTF-8, with or without a byte order mark."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return Diagnostic("A003", "the file is UTF-16", Place(file), hint="save it as UTF-8")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        column = len(content[content.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8-sig")) + 1
+        message = f"the byte 0x{content[error.start]:02X} is not UTF-8"
+        return Diagnostic("A003", message, Place(file, line, column), hint="save the file as UTF-8")
+
+
+def read_yaml(text: str, file: str) -> Source:
+    """Read one YAML document; every mistake becomes a diagnostic of the returned source, never an exception."""
+    with collector_paused():
+        events = parse_events(text.removeprefix("\ufeff"), file)
+        if isinstance(events, Diagnostic):
+            return Source(file, text, None, Places(file), (events,))
+        builder = _Builder(file)
+        builder.read(events)
+    places = Places(file, builder.root, {file: text.splitlines()})
+    return Source(file, text, builder.data, places, tuple(builder.diagnostics))
+
+
+class _Builder:
+    """Reads events into data and nodes."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.data: Any = None
+        self.root: Any = None
+        self.diagnostics: list[Diagnostic] = []
+        self.stack: list[Node] = []
+        self.anchors: dict[str, tuple[Any, Any] | None] = {}
+        self.aliased = 0
+
+    def read(self, events: list[yaml.Event]) -> None:
+        documents = 0
+        for event in events:
+            kind = type(event)
+            if kind is yaml.ScalarEvent:
+                self._scalar(event)
+            elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+                self._start(event, {} if kind is yaml.MappingStartEvent else [])
+            elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+                self._end()
+            elif kind is yaml.AliasEvent:
+                self._alias(event)
+            elif kind is yaml.DocumentStartEvent:
+                documents += 1
+                if documents > 1:
+                    self._report("A011", event, "a second YAML document starts here", "a file holds one document")
+                    return
+        if not documents or (self.data is None and not self.diagnostics):
+            self.diagnostics.append(Diagnostic("A004", "the file is empty", Place(self.file)))
+
+    def _report(self, code: str, at: Any, message: str, hint: str = "") -> None:
+        mark = _mark(at)
+        place = Place(self.file, mark.line + 1, mark.column + 1)
+        self.diagnostics.append(Diagnostic(code, message, place, hint=hint, length=_width(at)))
+
+    def _scalar(self, event: Any) -> None:
+        text = event.value
+        data = resolve_plain(text) if event.implicit[0] and event.tag is None else text
+        if event.tag is not None and event.tag != "!":
+            data = self._tagged(event, resolve_plain(text) if event.tag != "tag:yaml.org,2002:str" else text)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = (event, data)
+        self._attach(event, data)
+
+    def _tagged(self, event: Any, data: Any) -> Any:
+        wanted = _CORE_TAGS.get(event.tag)
+        if wanted is None:
+            self._report("A014", event, f"custom YAML tags are not part of the language: {_short_tag(event.tag)!r}")
+        elif not isinstance(data, wanted):
+            self._report("A014", event, f"the value is not what its tag {_short_tag(event.tag)!r} says")
+        return data
+
+    def _start(self, event: Any, data: dict[str, Any] | list[Any]) -> None:
+        if event.tag is not None and event.tag != "!":
+            self._tagged(event, data)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = None
+        self.stack.append(Node(event, data))
+
+    def _end(self) -> None:
+        node = self.stack.pop()
+        if node.merges:
+            self._merge(node)
+        if node.anchor is not None:
+            self.anchors[node.anchor] = (node, node.data)
+        self._attach(node, node.data)
+
+    def _alias(self, event: Any) -> None:
+        name = event.anchor
+        if name not in self.anchors:
+            self._report("A015", event, f"nothing in this file is anchored as '&{name}'")
+        target = self.anchors.get(name)
+        if target is None:
+            if name in self.anchors:
+                self._report("A015", event, f"'*{name}' stands inside of '&{name}' itself")
+            self._attach(event, None)
+            return
+        before, self.aliased = self.aliased, self.aliased + _size(target[0])
+        if self.aliased > MAX_ALIASED:
+            if before <= MAX_ALIASED:
+                self._report("A016", event, f"the aliases of this file expand to more than {MAX_ALIASED:,} values")
+            self._attach(event, None)
+            return
+        self._attach(target[0], target[1])
+
+    def _attach(self, node: Any, data: Any) -> None:
+        if not self.stack:
+            self.data, self.root = data, node
+            return
+        top = self.stack[-1]
+        if isinstance(top.data, list):
+            top.children[len(top.data)] = node
+            top.data.append(data)
+            top.size += _size(node)
+        elif top.key is None:
+            top.key = (node, self._key(node, data))
+        else:
+            self._pair(top, top.data, node, data)
+
+    def _key(self, node: Any, data: Any) -> str | None:
+        if isinstance(data, str):
+            return data
+        if isinstance(data, (dict, list)):
+            hint = 'put a template in quotes: "{{ … }}"' if isinstance(data, dict) else ""
+            self._report("A013", node, f"a key must be text, not a {'mapping' if hint else 'list'}", hint)
+            return None
+        text = str(getattr(node, "value", ""))
+        self._report("A013", node, f"a key must be text, not {text!r}" if text else "a key is missing", QUOTE_KEY)
+        return text
+
+    def _pair(self, top: Node, into: dict[str, Any], node: Any, data: Any) -> None:
+        (key_node, key), top.key = top.key, None
+        if key is None:
+            return
+        if key == _MERGE and isinstance(key_node, yaml.ScalarEvent) and key_node.implicit[0]:
+            if top.merges:
+                self._report("A012", key_node, "'<<' stands here twice", "write one list: '<<: [*a, *b]'")
+            top.merges.append((node, data))
+            return
+        if key in into:
+            first = Place(self.file, top.keys[key].start_mark.line + 1, top.keys[key].start_mark.column + 1)
+            self._report("A012", key_node, f"the key {key!r} is written twice", f"first at {first}")
+            return
+        into[key] = data
+        top.keys[key], top.children[key] = key_node, node
+        top.size += 1 + _size(node)
+
+    def _merge(self, node: Node) -> None:
+        """Put the merged mappings under the node's own keys: what stands in place wins, then the earlier mapping."""
+        into = node.data
+        if not isinstance(into, dict):
+            return
+        own, merged = dict(into), {}
+        for source, data in self._merge_sources(node.merges):
+            for key in data:
+                if key not in own and key not in merged:
+                    merged[key] = data[key]
+                    node.keys[key], node.children[key] = source.keys[key], source.children[key]
+                    node.size += 1 + _size(source.children[key])
+        into.clear()
+        into.update(merged | own)
+
+    def _merge_sources(self, merges: list[tuple[Any, Any]]) -> Iterator[tuple[Any, dict[str, Any]]]:
+        for node, data in merges:
+            items = [(node, data)] if not isinstance(data, list) else zip(node.children.values(), data, strict=True)
+            for source, item in items:
+                if isinstance(item, dict):
+                    yield source, item
+                elif not isinstance(source, yaml.AliasEvent):
+                    self._report("A018", source, "'<<' merges mappings, and this is none")
+
+
+def _size(node: Any) -> int:
+    return node.size if isinstance(node, Node) else 1
+
+
+def _short_tag(tag: str) -> str:
+    return tag.replace("tag:yaml.org,2002:", "!!")

@@ -1,0 +1,1 @@
+"""JSON Schema: data checked against it and made from it, schemas compared with each other."""

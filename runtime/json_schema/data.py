@@ -1,0 +1,231 @@
+"""Hold data against a JSON Schema, and say what is wrong in the words of the data: never Python's, never the schema's.
+
+Shared by all that a widget checks: its data, the `sections` shorthand in a file, and the properties of components.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.protocols import Validator
+from jsonschema.validators import validator_for
+from referencing import Registry
+from referencing.exceptions import Unresolvable
+
+from runtime.diagnostics.key_path import KeyPath, show_path
+from runtime.diagnostics.wording import join_or, nearest, suggest
+
+_Error = ValidationError | SchemaError
+
+_MISSING = "is missing"
+_MOST_SHOWN = 5
+_LONGEST_SHOWN = 60
+_MANY = 16
+_KINDS = {
+    "string": "a string",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
+_LIMITS = {
+    "minimum": "at least {}",
+    "exclusiveMinimum": "more than {}",
+    "maximum": "at most {}",
+    "exclusiveMaximum": "less than {}",
+    "multipleOf": "a multiple of {}",
+    "minLength": "{} or more characters",
+    "maxLength": "at most {} characters",
+    "minItems": "{} or more items",
+    "maxItems": "at most {} items",
+    "minProperties": "{} or more properties",
+    "maxProperties": "at most {} properties",
+    "pattern": "a string like {}",
+    "format": "a string in the format {}",
+}
+
+
+class TreeError(Exception):
+    """What is wrong, and where: `path` is a JSON path such as `children[2].rows`, empty for the whole.
+
+    `steps` is the path as keys and indexes, where it is known as such; `line` and `column` count from 1 within the text
+    that stands there, 0 where they are unknown.
+    """
+
+    def __init__(self, path: str | KeyPath, message: str, line: int = 0, column: int = 0) -> None:
+        self.steps: KeyPath = () if isinstance(path, str) else path
+        self.path = path if isinstance(path, str) else show_path(path)
+        self.message, self.line, self.column = message, line, column
+        super().__init__(f"{self.path}: {message}" if path else message)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way in which a value does not fit: where, and what was expected; an unknown key may be `meant` as another."""
+
+    path: KeyPath
+    message: str
+    meant: str | None = None
+    kind: Literal["value", "unknown", "missing"] = "value"
+
+
+def show_value(value: Any) -> str:
+    """Write a value as JSON; one that is too long for a message is named by its kind."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        return kind_of(value)
+    if len(text) <= _LONGEST_SHOWN:
+        return text
+    return f"{text[: _LONGEST_SHOWN - 1]}…" if isinstance(value, str) else kind_of(value)
+
+
+def kind_of(value: Any) -> str:
+    """Name the kind of a value, with its article: `a list`."""
+    match value:
+        case None:
+            return _KINDS["null"]
+        case bool():
+            return _KINDS["boolean"]
+        case str():
+            return _KINDS["string"]
+        case int() | float():
+            return _KINDS["number"]
+        case Mapping():
+            return _KINDS["object"]
+        case Sequence():
+            return _KINDS["array"]
+        case _:
+            return "something that is not JSON"
+
+
+def hint(word: str, known: Iterable[str]) -> str:
+    """Return ` (did you mean 'x'?)` where a known word is near, else nothing."""
+    near = suggest(word, known)
+    return f" ({near})" if near else ""
+
+
+class DataCheck:
+    """A compiled JSON Schema; a `$ref` to elsewhere is an error and never a download."""
+
+    def __init__(self, schema: dict[str, Any], *, trusted: bool = False) -> None:
+        """Compile a schema; raises TreeError when it is none. A `trusted` one isn't held against its metaschema."""
+        kind = validator_for(schema, default=Draft202012Validator)
+        try:
+            if not trusted:
+                kind.check_schema(schema)
+        except SchemaError as error:
+            fault = next(_faults(error))
+            raise TreeError(("data", *fault.path), f"not a JSON Schema: {fault.message}") from None
+        self._validator: Validator = kind(schema, registry=Registry())
+
+    def faults(self, value: Any) -> list[Fault]:
+        """Return every way in which the value does not fit, in the order of their paths."""
+        try:
+            found = {fault for error in self._validator.iter_errors(value) for fault in _faults(error)}
+        except Unresolvable as error:
+            raise TreeError("data", f"the schema refers to {error.ref!r}, which it does not define") from None
+        misspelt = {(*fault.path[:-1], fault.meant) for fault in found if fault.meant}
+        kept = [fault for fault in found if fault.kind != "missing" or fault.path not in misspelt]
+        return sorted(kept, key=lambda fault: [(isinstance(step, str), step) for step in fault.path])
+
+    def misfits(self, value: Any) -> list[KeyPath]:
+        """Return where the value does not fit, without a word on why: far cheaper than `faults`."""
+        return [tuple(error.absolute_path) for error in self._validator.iter_errors(value)]
+
+    def problem(self, value: Any, start: str = "data") -> str:
+        """Say what does not fit, each with its path from `start`; empty when all is well."""
+        said = [f"{show_path(fault.path, start)}: {fault.message}" for fault in self.faults(value)]
+        more = f"; and {len(said) - _MOST_SHOWN} more" if len(said) > _MOST_SHOWN else ""
+        return "; ".join(said[:_MOST_SHOWN]) + more
+
+
+def _faults(error: _Error) -> Iterator[Fault]:
+    path, value = tuple(error.absolute_path), error.instance
+    limit: Any = error.validator_value
+    match error.validator:
+        case "anyOf" | "oneOf" if error.context:
+            yield from _union(error)
+        case "type":
+            kinds = [limit] if isinstance(limit, str) else limit
+            yield Fault(path, f"expected {join_or(_KINDS[kind] for kind in kinds)}, got {show_value(value)}")
+        case "enum" | "const":
+            yield _not_allowed(path, value, [limit] if error.validator == "const" else limit)
+        case "required":
+            # One error for each missing key, with the key in the message alone.
+            missing = [key for key in limit if error.message.startswith(repr(key))]
+            yield Fault((*path, *missing[:1]), _MISSING, kind="missing")
+        case "additionalProperties" | "unevaluatedProperties":
+            yield from _unknown_keys(path, value, error)
+        case str() if error.validator in _LIMITS:
+            yield Fault(path, f"expected {_LIMITS[error.validator].format(limit)}, got {show_value(value)}")
+        case _:
+            yield Fault(path, f"{show_value(value)} is not allowed ({error.validator})")
+
+
+def _unknown_keys(path: KeyPath, value: Any, error: _Error) -> Iterator[Fault]:
+    schema = error.schema if isinstance(error.schema, Mapping) else {}
+    known = schema.get("properties", {})
+    for key in value:
+        if key not in known and repr(key) in error.message:
+            meant = nearest(key, [name for name in known if name not in value])
+            yield Fault((*path, key), f"unknown (did you mean {meant!r}?)" if meant else "unknown", meant, "unknown")
+
+
+def _not_allowed(path: KeyPath, value: Any, allowed: list[Any]) -> Fault:
+    near = hint(value, [word for word in allowed if isinstance(word, str)]) if isinstance(value, str) else ""
+    if len(allowed) > _MANY:
+        return Fault(path, f"{show_value(value)} is not one of the {len(allowed)} values that are allowed{near}")
+    return Fault(path, f"expected {join_or(show_value(word) for word in allowed)}, got {show_value(value)}{near}")
+
+
+def _union(error: _Error) -> Iterator[Fault]:
+    """Tell what is wrong through the branch that was meant: of the value's kind, with the right constants."""
+    branches: dict[Any, list[_Error]] = {}
+    for branch in error.context or []:
+        branches.setdefault(branch.relative_schema_path[0], []).append(branch)
+    own = [found for found in branches.values() if not any(_is_other_kind(inner) for inner in found)]
+    if not own:
+        yield _wrong_kind(error, branches)
+        return
+    constants = [inner for found in own for inner in found if _is_other_constant(inner)]
+    named = [found for found in own if not any(_is_other_constant(inner) for inner in found)]
+    if not named:
+        yield _not_allowed(
+            tuple(constants[0].absolute_path), constants[0].instance, [inner.validator_value for inner in constants]
+        )
+        return
+    for inner in min(named, key=_distance):
+        yield from _faults(inner)
+
+
+def _distance(found: list[_Error]) -> tuple[bool, bool, int]:
+    """Rank how far a value is from one branch: an unknown key says more than a wrong value, an enum than a pattern."""
+    unknown = any(inner.validator == "additionalProperties" and not inner.relative_path for inner in found)
+    return unknown, all(inner.validator == "pattern" for inner in found), len(found)
+
+
+def _is_other_kind(inner: _Error) -> bool:
+    return inner.validator == "type" and not inner.relative_path
+
+
+def _is_other_constant(inner: _Error) -> bool:
+    return inner.validator == "const" and len(inner.relative_path) == 1
+
+
+def _wrong_kind(error: _Error, branches: Mapping[Any, list[_Error]]) -> Fault:
+    kinds: list[str] = []
+    for found in branches.values():
+        for inner in found:
+            if _is_other_kind(inner):
+                wanted: Any = inner.validator_value
+                kinds += [wanted] if isinstance(wanted, str) else wanted
+    expected = join_or(_KINDS[kind] for kind in dict.fromkeys(kinds) if kind != "null")
+    return Fault(tuple(error.absolute_path), f"expected {expected or 'null'}, got {show_value(error.instance)}")

@@ -1,0 +1,309 @@
+"""What a script says next: the turns of a scripted model, matched with a conversation and rendered.
+
+It knows nothing of the SDKs, so that the offline model and the stub server answer alike. How far a reply has come is
+read from the conversation, and nothing is remembered: any number of threads, retries and restarts see the same script.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from runtime.errors import RuntimeFault
+from runtime.templates.template import TemplateError
+
+_LONGEST_LITERAL = 100_000
+
+
+class ScriptError(RuntimeFault):
+    """A script that can't be played; `path` is the place in it, such as `turns[2].reply[0].call`."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, path: str = "", source: str = "") -> None:
+        self.message = message
+        self.path = path
+        self.source = source
+        super().__init__(": ".join(part for part in (source, path, message) if part))
+
+
+@dataclass(frozen=True, slots=True)
+class PastCall:
+    """A function call that stands in the conversation; `output` is None until its result is there."""
+
+    name: str
+    output: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What a script sees when the model is called.
+
+    `calls` are those since the user's last words, `context_calls` those since the last hidden context. `answered` says
+    that the agent has done with the user's words and is called for the sake of hidden context alone. `handoffs` maps
+    the name of a handoff's tool to the name of its agent.
+    """
+
+    user: str = ""
+    context: str = ""
+    answered: bool = False
+    calls: tuple[PastCall, ...] = ()
+    context_calls: tuple[PastCall, ...] = ()
+    instructions: str = ""
+    agent: str = ""
+    tools: frozenset[str] = frozenset()
+    handoffs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Text to stream, with `delay_s` seconds between its chunks."""
+
+    text: str
+    delay_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Think:
+    """A reasoning summary to stream, with `delay_s` seconds between its chunks."""
+
+    text: str
+    delay_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function to call; `arguments` is JSON text."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The model fails; `status` is the HTTP status that a server answers with."""
+
+    message: str
+    status: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An output item as the Responses API has it, such as a hosted tool's call; only Python can make one."""
+
+    data: Mapping[str, Any]
+
+
+Step = Say | Think | Call | Fail | Item
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """One condition of a turn: the `key` it is written under, its `texts`, and whether a situation fits."""
+
+    key: str
+    texts: tuple[str, ...]
+    fits: Callable[[Situation], re.Match[str] | bool | None]
+    patterns: tuple[re.Pattern[str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenStep:
+    """A step as the script has it: `value` is data, with a function of the scope wherever a template stands."""
+
+    kind: str
+    value: Any
+    delay_s: float
+    path: str
+
+
+# What one call of the model gives: the steps up to and with the first one that waits for a result.
+WrittenResponse = tuple[WrittenStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A reply and the conditions under which it is given."""
+
+    matchers: tuple[Matcher, ...]
+    responses: tuple[WrittenResponse, ...]
+    path: str
+
+    def match(self, situation: Situation) -> dict[str | int, str] | None:
+        """Return the groups of the expressions that fit, or None where a condition does not."""
+        groups: dict[str | int, str] = {}
+        for matcher in self.matchers:
+            found = matcher.fits(situation)
+            if not found:
+                return None
+            if isinstance(found, re.Match):
+                groups |= _groups(found)
+        keys = {matcher.key for matcher in self.matchers}
+        return None if situation.answered and "user" in keys and "context" not in keys else groups
+
+    def past(self, situation: Situation) -> tuple[PastCall, ...]:
+        """Return the calls that may belong to this reply."""
+        about_context = situation.answered or any(matcher.key == "context" for matcher in self.matchers)
+        return situation.context_calls if about_context else situation.calls
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A parsed script; `source` names it in messages."""
+
+    source: str
+    turns: tuple[Turn, ...]
+
+    def steps(self, situation: Situation) -> list[Step]:
+        """Return what the model does next; raises `ScriptError` where the script has nothing to say."""
+        try:
+            return self._steps(situation)
+        except ScriptError as error:
+            raise ScriptError(error.message, error.path, self.source) from error.__cause__
+
+    def _steps(self, situation: Situation) -> list[Step]:
+        for turn in self.turns:
+            groups = turn.match(situation)
+            if groups is None:
+                continue
+            past = turn.past(situation)
+            played = _played(turn.responses, past)
+            if played == len(turn.responses):
+                last = f" after the result of {past[-1].name!r}" if past else ""
+                raise ScriptError(f"the reply has no step left{last} (end it with a `say:`)", turn.path)
+            scope = _scope(situation, groups, past)
+            return [step for written in turn.responses[played] for step in _render_step(written, scope, situation)]
+        words = situation.context if situation.answered else situation.user
+        raise ScriptError(f"no turn fits {words[:80]!r} (add a turn, or `otherwise:`)", "turns")
+
+
+def _played(responses: Sequence[WrittenResponse], past: Sequence[PastCall]) -> int:
+    """Count the responses given so far: calls are matched in order, those of one response in any order.
+
+    A call that the reply does not make is passed over: another agent made it before a handoff, or another rule did.
+    """
+    current, waiting = -1, Counter[str]()
+    for call in past:
+        aliases = _aliases(call)
+        named = next((name for name in aliases if waiting[name]), None)
+        if named is not None:
+            waiting[named] -= 1
+            continue
+        for index in range(current + 1, len(responses)):
+            names = Counter(_call_names(responses[index]))
+            named = next((name for name in aliases if names[name]), None)
+            if named is not None:
+                names[named] -= 1
+                current, waiting = index, names
+                break
+    return current + 1
+
+
+def _call_names(response: WrittenResponse) -> Iterator[str]:
+    for step in response:
+        if step.kind == "call":
+            yield from (f"call {name}" for name, _ in step.value)
+        elif step.kind == "handoff":
+            yield f"handoff {plain_name(step.value)}"
+
+
+def _aliases(call: PastCall) -> tuple[str, ...]:
+    """List the ways a script may have asked for this call; a handoff's result names the agent."""
+    names = [f"call {call.name}", f"handoff {plain_name(call.name)}"]
+    if call.name.startswith("transfer_to_"):
+        names.append(f"handoff {plain_name(call.name.removeprefix('transfer_to_'))}")
+    answer = _parsed(call.output)
+    if isinstance(answer, dict) and set(answer) == {"assistant"}:
+        names.append(f"handoff {plain_name(str(answer['assistant']))}")
+    return tuple(names)
+
+
+def plain_name(name: str) -> str:
+    """Return a name as handoffs are compared by: `Billing Desk` and `billing_desk` are one."""
+    return re.sub(r"\W+", "_", name.strip().lower())
+
+
+def _groups(found: re.Match[str]) -> dict[str | int, str]:
+    groups: dict[str | int, str | None] = {0: found[0]}
+    groups.update(enumerate(found.groups(), start=1))
+    groups.update(found.groupdict())
+    return {name: text.strip() for name, text in groups.items() if text is not None}
+
+
+def _scope(situation: Situation, groups: Mapping[str | int, str], past: Sequence[PastCall]) -> dict[str, Any]:
+    scope: dict[str, Any] = {
+        "user": situation.user,
+        "context": situation.context,
+        "agent": situation.agent,
+        "match": groups,
+    }
+    answered = [call for call in past if call.output is not None]
+    if answered:
+        scope["result"] = answered[-1].output
+        scope["data"] = _parsed(answered[-1].output)
+        scope["results"] = {call.name: _parsed(call.output) for call in answered}
+    return scope
+
+
+def _parsed(output: str | None) -> Any:
+    """Read a tool's result as data: JSON, or the text of a Python dict or list, which is what agents sends for one."""
+    if output is None or len(output) > _LONGEST_LITERAL:
+        return output
+    try:
+        return json.loads(output)
+    except ValueError:
+        pass
+    if output[:1] not in ("{", "["):
+        return output
+    try:
+        return ast.literal_eval(output)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return output
+
+
+def _render_step(written: WrittenStep, scope: Mapping[str, Any], situation: Situation) -> Iterator[Step]:
+    match written.kind:
+        case "say":
+            yield Say(_as_text(_render(written.value, scope, written.path)), written.delay_s)
+        case "think":
+            yield Think(_as_text(_render(written.value, scope, written.path)), written.delay_s)
+        case "handoff":
+            yield Call(_handoff_tool(written, situation), "{}")
+        case "fail":
+            message, status = written.value
+            yield Fail(_as_text(_render(message, scope, written.path)), status)
+        case _:
+            for name, arguments in written.value:
+                rendered = _render(arguments, scope, f"{written.path}.{name}")
+                yield Call(name, json.dumps(rendered, ensure_ascii=False, separators=(",", ":"), default=str))
+
+
+def _handoff_tool(written: WrittenStep, situation: Situation) -> str:
+    wanted = plain_name(written.value)
+    for tool, agent in situation.handoffs.items():
+        if wanted in (plain_name(agent), plain_name(tool), plain_name(tool.removeprefix("transfer_to_"))):
+            return tool
+    offered = ", ".join(repr(agent) for agent in situation.handoffs.values()) or "nobody"
+    raise ScriptError(f"the agent can't hand off to {written.value!r} (it can to {offered})", written.path)
+
+
+def _render(value: Any, scope: Mapping[str, Any], path: str) -> Any:
+    if callable(value):
+        try:
+            return value(scope)
+        except TemplateError as error:
+            raise ScriptError(f"the template failed: {error}", path) from error
+    if isinstance(value, dict):
+        return {key: _render(inner, scope, f"{path}.{key}") for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_render(inner, scope, f"{path}[{index}]") for index, inner in enumerate(value)]
+    return value
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

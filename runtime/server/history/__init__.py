@@ -1,0 +1,1 @@
+"""A thread's earlier items: loaded, windowed and converted to model input."""

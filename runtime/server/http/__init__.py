@@ -1,0 +1,1 @@
+"""The HTTP surface: the ASGI app, its routes and its streamed responses."""

@@ -1,0 +1,109 @@
+"""The `chat` section -> the options object of ChatKit's web component, as `GET /chatkit/options.json` serves it.
+
+The names are those of ChatKitOptions in `@openai/chatkit` 1.9; what only a page can give, its functions, is not in it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import BaseModel
+
+from runtime.config.model import Config
+from runtime.config.model.attachments import Attachments
+from runtime.config.model.component import Composer, ComposerModel, ComposerTool, Header, HistoryPanel
+
+
+def component_options(config: Config, url: str, base_url: str = "") -> dict[str, Any]:
+    """Return the options, ready for `setOptions`; `url` is where ChatKit requests are posted, as the page sees
+    it, and `base_url` the same with its origin."""
+    chat = config.chat
+    options: dict[str, Any] = {
+        "api": {"url": url, "domainKey": chat.domain_key, **_strategy(chat.attachments, base_url)},
+        "startScreen": _start_screen(config),
+        "composer": _composer(chat.composer, config),
+        "header": _header(chat.header),
+        "history": _history(chat.history_panel),
+        "threadItemActions": {"feedback": chat.feedback, "retry": chat.retry},
+        "thread": {"autoScroll": chat.auto_scroll},
+        "locale": chat.locale,
+        "frameTitle": chat.frame_title,
+        "theme": _camel(chat.theme) if chat.theme is not None else None,
+        "disclaimer": _camel(chat.disclaimer) if chat.disclaimer is not None else None,
+        "entities": {"showComposerMenu": True} if chat.tags is not None and chat.tags.menu else None,
+        "commands": {"enabled": True} if chat.composer.commands else None,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _strategy(declared: Attachments | None, base_url: str) -> dict[str, Any]:
+    if declared is None:
+        return {}
+    if declared.upload == "direct":
+        return {"uploadStrategy": {"type": "direct", "uploadUrl": f"{base_url}/files"}}
+    return {"uploadStrategy": {"type": "two_phase"}}
+
+
+def _attachments(declared: Attachments) -> dict[str, Any]:
+    # By type, as a browser's file picker takes it; which suffixes go with a type is the browser's knowledge.
+    accept = {pattern: list[str]() for pattern in declared.accept}
+    return {"enabled": True, "maxSize": declared.max_size, "maxCount": declared.max_count, "accept": accept}
+
+
+def _start_screen(config: Config) -> dict[str, Any]:
+    screen: dict[str, Any] = {"prompts": [_camel(prompt) for prompt in config.chat.start_prompts]}
+    return screen if config.chat.greeting is None else {"greeting": config.chat.greeting, **screen}
+
+
+def _composer(composer: Composer, config: Config) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    if composer.placeholder is not None:
+        made["placeholder"] = composer.placeholder
+    if config.chat.attachments is not None:
+        made["attachments"] = _attachments(config.chat.attachments)
+    if config.chat.dictation is not None:
+        made["dictation"] = {"enabled": True}
+    if composer.models:
+        made["models"] = [_model(choice) for choice in composer.models]
+    if composer.tools:
+        made["tools"] = [_tool(choice) for choice in composer.tools]
+    return made
+
+
+def _model(choice: ComposerModel) -> dict[str, Any]:
+    label = choice.label or choice.model
+    flags = {name: True for name in ("disabled", "default") if getattr(choice, name)}
+    described = {} if choice.description is None else {"description": choice.description}
+    return {"id": choice.model, "label": label, **described, **flags}
+
+
+def _tool(choice: ComposerTool) -> dict[str, Any]:
+    made = {"id": choice.id, "label": choice.label, "icon": choice.icon}
+    texts = {"shortLabel": choice.short_label, "placeholderOverride": choice.placeholder}
+    flags = {name: True for name in ("pinned", "persistent") if getattr(choice, name)}
+    return {**made, **{name: text for name, text in texts.items() if text is not None}, **flags}
+
+
+def _header(header: Header) -> dict[str, Any]:
+    title: dict[str, Any] = {"enabled": header.show_title}
+    return {"enabled": header.enabled, "title": title if header.title is None else {**title, "text": header.title}}
+
+
+def _history(panel: HistoryPanel) -> dict[str, Any]:
+    return {"enabled": panel.enabled, "showDelete": panel.delete, "showRename": panel.rename}
+
+
+def _camel(section: BaseModel) -> dict[str, Any]:
+    made: dict[str, Any] = _renamed(section.model_dump(exclude_none=True))
+    return made
+
+
+def _renamed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_camel_name(name): _renamed(inner) for name, inner in value.items()}
+    return [_renamed(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _camel_name(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda found: found[1].upper(), name)

@@ -1,0 +1,1 @@
+"""One streaming request: parsed, prepared, run, stored and sent."""

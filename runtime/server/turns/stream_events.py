@@ -1,0 +1,327 @@
+"""A run of the Agents SDK -> ChatKit's events. This is the path that every answer takes, so it is ours.
+
+It differs from `chatkit.agents.stream_agent_response` in what is measured to be wrong or slow there: every item gets
+a fresh id, the run and the tools share one queue, client tool calls are bound to the call that made them, and a piece
+of text costs no pydantic. The order and the content of the events are the same.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from agents import Agent, RunResultStreaming
+from chatkit.agents import ResponseStreamConverter, _convert_annotation, _convert_content
+from chatkit.types import (
+    Annotation,
+    AssistantMessageContent,
+    AssistantMessageContentPartAdded,
+    AssistantMessageContentPartAnnotationAdded,
+    AssistantMessageContentPartDone,
+    AssistantMessageItem,
+    DurationSummary,
+    GeneratedImage,
+    GeneratedImageItem,
+    GeneratedImageUpdated,
+    ThoughtTask,
+    ThreadItem,
+    ThreadItemAddedEvent,
+    ThreadItemDoneEvent,
+    ThreadItemUpdate,
+    ThreadItemUpdatedEvent,
+    ThreadStreamEvent,
+    Workflow,
+    WorkflowItem,
+    WorkflowTaskAdded,
+    WorkflowTaskUpdated,
+)
+
+from runtime.assemble.context import RuntimeContext
+from runtime.server.turns.hosted_calls import output_of, told_call, told_work
+from runtime.server.turns.sse import Event, TextDelta
+from runtime.stores.ids import new_id
+from runtime.stores.store import ModelItem
+
+_TOKEN: Any = object()
+
+
+class RunEvents:
+    """Turns what one run emits into events; `calls` gathers the tool calls and results that history must carry.
+
+    `agent` is the one that speaks.
+    """
+
+    def __init__(
+        self, context: RuntimeContext, converter: ResponseStreamConverter, tail: Sequence[ThreadItem], agent: Agent[Any]
+    ) -> None:
+        self.context = context
+        self.converter, self.agent = converter, agent
+        self.thread_id = context.thread.id
+        self.calls: list[ModelItem] = []
+        self._ids: dict[str, str] = {}
+        self._annotations: defaultdict[tuple[str, int], int] = defaultdict(int)
+        self._thought: tuple[str, int, ThoughtTask] | None = None
+        context.workflow_item = _open_workflow(tail)
+
+    async def events(self, result: RunResultStreaming) -> AsyncGenerator[Event, None]:
+        """Yield the run's events and the tools', in the order in which they came about."""
+        outbox = self.context._around.outbox
+        # Tools' events pass through the run's own queue, so that text which the model wrote before a tool ran is
+        # sent before what the tool shows. What is still in the outbox when the run fails is sent all the same.
+        outbox.wake = lambda: result._event_queue.put_nowait(_TOKEN)
+        for _ in outbox.events:
+            outbox.wake()
+        async with aclosing(result.stream_events()) as stream:  # type: ignore[type-var]  # it is a generator
+            try:
+                async for event in stream:
+                    for made in await self._convert(event):
+                        yield made
+            except BaseException:
+                # Cancelled, or closed early: closing the stream would otherwise wait for the run to end.
+                result.cancel()
+                raise
+            finally:
+                outbox.wake = None
+        while outbox.events:
+            for own in self._from_tool(outbox.events.popleft()):
+                yield own
+
+    async def _convert(self, event: Any) -> Sequence[Event]:
+        if event is _TOKEN:
+            outbox = self.context._around.outbox
+            return self._from_tool(outbox.events.popleft()) if outbox.events else ()
+        if event.type == "raw_response_event":
+            handler = _HANDLERS.get(event.data.type)
+            return () if handler is None else cast(Sequence[Event], await handler(self, event.data))
+        if event.type == "agent_updated_stream_event":
+            self.agent = event.new_agent
+        elif event.type == "run_item_stream_event":
+            self._keep_call(event.item)
+        return ()
+
+    def _from_tool(self, event: ThreadStreamEvent) -> list[Event]:
+        events: list[Event] = []
+        if isinstance(event, ThreadItemAddedEvent | ThreadItemDoneEvent):
+            item, workflow = event.item, self.context.workflow_item
+            if workflow and workflow.id != item.id and item.type not in ("client_tool_call", "hidden_context_item"):
+                events.append(self._end_workflow(workflow))
+            if event.type == "thread.item.added" and isinstance(item, WorkflowItem) and not self._is_ended(item):
+                self.context.workflow_item = item
+        events.append(event)
+        return events
+
+    def _is_ended(self, workflow: WorkflowItem) -> bool:
+        """Tell whether a tool that was quick has ended its workflow already; the event of that is still to be sent."""
+        waiting = self.context._around.outbox.events
+        return any(isinstance(event, ThreadItemDoneEvent) and event.item.id == workflow.id for event in waiting)
+
+    def _end_workflow(self, item: WorkflowItem) -> ThreadItemDoneEvent:
+        self.context.workflow_item = None
+        if item.workflow.summary is None:
+            since = item.created_at if item.created_at.tzinfo else item.created_at.astimezone(UTC)
+            item.workflow.summary = DurationSummary(duration=int((datetime.now(UTC) - since).total_seconds()))
+        item.workflow.expanded = False
+        return ThreadItemDoneEvent(item=item)
+
+    def _keep_call(self, item: Any) -> None:
+        raw = item.raw_item
+        if item.type == "tool_call_item" and getattr(raw, "type", None) == "function_call":
+            # Without its id: the id would oblige us to send the reasoning that led to the call as well.
+            self._tell({"type": "function_call", "call_id": raw.call_id, "name": raw.name, "arguments": raw.arguments})
+        elif item.type == "tool_call_output_item" and raw.get("type") == "function_call_output":
+            self._tell({"type": "function_call_output", "call_id": raw["call_id"], "output": raw["output"]})
+        elif told := told_work(item):
+            self._tell(told)
+
+    def _tell(self, *items: dict[str, Any]) -> None:
+        self.calls.append(
+            ModelItem(
+                id=new_id("call"),
+                thread_id=self.thread_id,
+                created_at=datetime.now(UTC),
+                content={"model_items": [*items]},
+            )
+        )
+
+    def _updated(self, item_id: str, update: ThreadItemUpdate) -> list[Event]:
+        return [ThreadItemUpdatedEvent(item_id=item_id, update=update)]
+
+    async def _delta(self, data: Any) -> Sequence[Event]:
+        item_id = self._ids.get(data.item_id)
+        return (TextDelta(item_id, data.content_index, data.delta),) if item_id else ()
+
+    async def _part_added(self, data: Any) -> list[Event]:
+        item_id = self._ids.get(data.item_id)
+        if item_id is None or data.part.type == "reasoning_text":
+            return []
+        content = await _convert_content(data.part, self.converter)
+        return self._updated(
+            item_id, AssistantMessageContentPartAdded(content_index=data.content_index, content=content)
+        )
+
+    async def _text_done(self, data: Any) -> list[Event]:
+        item_id = self._ids.get(data.item_id)
+        if item_id is None:
+            return []
+        content = AssistantMessageContent(text=data.text, annotations=[])
+        return self._updated(
+            item_id, AssistantMessageContentPartDone(content_index=data.content_index, content=content)
+        )
+
+    async def _annotation(self, data: Any) -> list[Event]:
+        item_id = self._ids.get(data.item_id)
+        raw = data.annotation
+        if raw is None:
+            return []
+        annotation = await _convert_annotation(raw if isinstance(raw, dict) else raw.model_dump(), self.converter)
+        if annotation is None or item_id is None:
+            return []
+        # Counted here: an annotation that could not be converted leaves no gap.
+        index = self._annotations[item_id, data.content_index]
+        self._annotations[item_id, data.content_index] += 1
+        return self._updated(
+            item_id,
+            AssistantMessageContentPartAnnotationAdded(
+                content_index=data.content_index, annotation_index=index, annotation=annotation
+            ),
+        )
+
+    async def _item_added(self, data: Any) -> list[Event]:
+        item, context = data.item, self.context
+        if item.type == "reasoning" and not context.workflow_item:
+            context.workflow_item = WorkflowItem(
+                id=context.generate_id("workflow"),
+                created_at=datetime.now(UTC),
+                workflow=Workflow(type="reasoning", tasks=[]),
+                thread_id=self.thread_id,
+            )
+            return [ThreadItemAddedEvent(item=context.workflow_item)]
+        if item.type == "message":
+            ended: list[Event] = [self._end_workflow(context.workflow_item)] if context.workflow_item else []
+            # The model's own id is not taken over: Chat Completions models give every message the same one.
+            self._ids[item.id] = new_id("message")
+            return [*ended, ThreadItemAddedEvent(item=await self._message(item))]
+        if item.type == "image_generation_call":
+            context.generated_image_item = GeneratedImageItem(
+                id=context.generate_id("message"), thread_id=self.thread_id, created_at=datetime.now(UTC), image=None
+            )
+            return [ThreadItemAddedEvent(item=context.generated_image_item)]
+        return []
+
+    async def _message(self, item: Any) -> AssistantMessageItem:
+        return AssistantMessageItem(
+            id=self._ids[item.id],
+            thread_id=self.thread_id,
+            content=[await _convert_content(part, self.converter) for part in item.content],
+            created_at=datetime.now(UTC),
+        )
+
+    async def _item_done(self, data: Any) -> list[Event]:
+        item = data.item
+        if item.type == "message":
+            self._ids.setdefault(item.id, new_id("message"))
+            done = await self._message(item)
+            cited = self._cite(done)
+            # The next message may come under the same id, and without an `added` of its own.
+            del self._ids[item.id]
+            return [*cited, ThreadItemDoneEvent(item=done)]
+        if item.type == "mcp_call":
+            # Here, and not with the run's own items: those come once the whole response is there, behind what it says.
+            self._tell(*told_call(item.id, item.model_dump(), output_of(item)))
+            return []
+        image = self.context.generated_image_item
+        if item.type == "image_generation_call" and item.result and image is not None:
+            url = await self.converter.base64_image_to_url(image_id=item.id, base64_image=item.result)
+            image.image = GeneratedImage(id=item.id, url=url)
+            self.context.generated_image_item = None
+            return [ThreadItemDoneEvent(item=image)]
+        return []
+
+    def _cite(self, item: AssistantMessageItem) -> list[Event]:
+        """Give a message the sources that tools have named since the one before, at the end of its text."""
+        sources = self.context._around.sources
+        if not sources or not item.content:
+            return []
+        part, at = item.content[-1], len(item.content) - 1
+        events: list[Event] = []
+        for source in sources:
+            annotation = Annotation(source=source, index=len(part.text))
+            added = AssistantMessageContentPartAnnotationAdded(
+                content_index=at, annotation_index=len(part.annotations), annotation=annotation
+            )
+            part.annotations.append(annotation)
+            events += self._updated(item.id, added)
+        sources.clear()
+        return events
+
+    async def _partial_image(self, data: Any) -> list[Event]:
+        item = self.context.generated_image_item
+        if item is None:
+            return []
+        url = await self.converter.base64_image_to_url(
+            image_id=data.item_id, base64_image=data.partial_image_b64, partial_image_index=data.partial_image_index
+        )
+        item.image = GeneratedImage(id=data.item_id, url=url)
+        progress = self.converter.partial_image_index_to_progress(data.partial_image_index)
+        return self._updated(item.id, GeneratedImageUpdated(image=item.image, progress=progress))
+
+    async def _thought_delta(self, data: Any) -> list[Event]:
+        workflow = self.context.workflow_item
+        if workflow is None:
+            return []
+        tasks = workflow.workflow.tasks
+        if workflow.workflow.type == "reasoning" and not tasks:
+            # The first thought is shown while it is being thought; later ones when they are complete.
+            task = ThoughtTask(content=data.delta)
+            self._thought = (data.item_id, data.summary_index, task)
+            tasks.append(task)
+            return self._updated(workflow.id, WorkflowTaskAdded(task=task, task_index=0))
+        task_of = self._streaming_thought(data, tasks)
+        if task_of is None:
+            return []
+        task_of.content += data.delta
+        return self._updated(workflow.id, WorkflowTaskUpdated(task=task_of, task_index=tasks.index(task_of)))
+
+    async def _thought_done(self, data: Any) -> list[Event]:
+        workflow = self.context.workflow_item
+        if workflow is None:
+            return []
+        tasks = workflow.workflow.tasks
+        task = self._streaming_thought(data, tasks)
+        if task is not None:
+            task.content, self._thought = data.text, None
+            return self._updated(workflow.id, WorkflowTaskUpdated(task=task, task_index=tasks.index(task)))
+        task = ThoughtTask(content=data.text)
+        tasks.append(task)
+        return self._updated(workflow.id, WorkflowTaskAdded(task=task, task_index=tasks.index(task)))
+
+    def _streaming_thought(self, data: Any, tasks: Sequence[Any]) -> ThoughtTask | None:
+        if self._thought is None:
+            return None
+        item_id, index, task = self._thought
+        return task if (item_id, index) == (data.item_id, data.summary_index) and task in tasks else None
+
+
+_HANDLERS: dict[str, Any] = {
+    "response.output_text.delta": RunEvents._delta,
+    "response.content_part.added": RunEvents._part_added,
+    "response.output_text.done": RunEvents._text_done,
+    "response.output_text.annotation.added": RunEvents._annotation,
+    "response.output_item.added": RunEvents._item_added,
+    "response.output_item.done": RunEvents._item_done,
+    "response.image_generation_call.partial_image": RunEvents._partial_image,
+    "response.reasoning_summary_text.delta": RunEvents._thought_delta,
+    "response.reasoning_summary_text.done": RunEvents._thought_done,
+}
+
+
+def _open_workflow(tail: Sequence[ThreadItem]) -> WorkflowItem | None:
+    """The workflow that the thread's last items leave open: the last one, or the one before a client tool's call."""
+    if tail and isinstance(tail[-1], WorkflowItem):
+        return tail[-1]
+    if len(tail) > 1 and tail[-1].type == "client_tool_call" and isinstance(tail[-2], WorkflowItem):
+        return tail[-2]
+    return None

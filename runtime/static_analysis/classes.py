@@ -1,0 +1,103 @@
+"""What is known of classes and their objects by reading: what they derive from, whether and how they can be called."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Container
+
+from runtime.static_analysis.bindings import read_names
+from runtime.static_analysis.calls import Parameter, parameters_in
+from runtime.static_analysis.known_symbols import AGENT, NO_INIT, PYDANTIC, is_other
+from runtime.static_analysis.module import Module
+from runtime.static_analysis.resolver import Thing, Things, defines
+
+
+def derives(things: Things, thing: Thing, roots: Container[str]) -> bool | None:
+    """Say whether a class, or the class of an object, is one of `roots` or derives from one; None if unsure."""
+    if thing.kind == "symbol":
+        return True if thing.name in roots else False if is_other(thing.name) else None
+    if thing.kind not in ("class", "instance") or thing.module is None or not isinstance(thing.node, ast.ClassDef):
+        return None
+    # A class may also be registered with an abstract one.
+    if thing.node.keywords or b".register(" in thing.module.text:
+        return None
+    found = [derives(things, base, roots) for base in things.bases(thing.module, thing.node)]
+    return True if True in found else None if None in found else False
+
+
+def is_callable(things: Things, thing: Thing) -> bool | None:
+    """Say whether a thing can be called; None if unsure."""
+    if thing.kind in ("function", "class"):
+        return True
+    if thing.kind in ("literal", "module", "tool"):
+        return False
+    if thing.kind == "instance" and thing.module is not None and isinstance(thing.node, ast.ClassDef):
+        return defines(things, thing.module, thing.node, "__call__")
+    return False if thing.kind == "made" and thing.name == AGENT else None
+
+
+def parameters_of(things: Things, thing: Thing) -> list[Parameter] | None:
+    """Return what a thing takes when it is called: a function, a class or an object; None if unsure."""
+    node = thing.node
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and thing.kind in ("function", "tool"):
+        found = parameters_in(node.args)
+        return found[1:] if thing.bound and found and found[0].kind != "*" else found
+    if thing.module is None or not isinstance(node, ast.ClassDef):
+        return None
+    if thing.kind == "class":
+        return _made_with(things, thing.module, node)
+    return _method(node, "__call__") if thing.kind == "instance" else None
+
+
+def _made_with(things: Things, module: Module, node: ast.ClassDef) -> list[Parameter] | None:
+    if node.keywords or "__new__" in read_names(node.body).bound:
+        return None
+    if node.decorator_list:
+        return _fields(node)
+    if "__init__" in read_names(node.body).bound:
+        return _method(node, "__init__")
+    found = [_inherited(things, base) for base in things.bases(module, node)]
+    return None if None in found else next((parameters for parameters in found if parameters), [])
+
+
+def _inherited(things: Things, base: Thing) -> list[Parameter] | None:
+    if base.kind == "class" and base.module is not None and isinstance(base.node, ast.ClassDef):
+        return _made_with(things, base.module, base.node)
+    if base.name in PYDANTIC:
+        return [Parameter("data", "**", ast.arg("data"))]
+    return [] if base.name in NO_INIT else None
+
+
+def _method(node: ast.ClassDef, name: str) -> list[Parameter] | None:
+    bound = read_names(node.body).bound.get(name, [])
+    function = bound[0].node if len(bound) == 1 else None
+    if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and not function.decorator_list:
+        return parameters_in(function.args)[1:]
+    return None
+
+
+def _fields(node: ast.ClassDef) -> list[Parameter] | None:
+    """What a plain dataclass is made with: only of one that derives from nothing and leaves all as it is."""
+    decorator = node.decorator_list[0]
+    name = decorator.func if isinstance(decorator, ast.Call) else decorator
+    keywords = {found.arg for found in decorator.keywords} if isinstance(decorator, ast.Call) else set()
+    is_dataclass = getattr(name, "attr", getattr(name, "id", "")) == "dataclass"
+    names = read_names(node.body).bound
+    if not is_dataclass or len(node.decorator_list) > 1 or node.bases or keywords - {"frozen", "slots", "eq"}:
+        return None
+    fields: list[Parameter] = []
+    for statement in node.body:
+        if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
+            continue
+        # field(init=False), ClassVar and the like: only simple ones are understood.
+        if isinstance(statement.value, ast.Call) or not _is_simple(statement.annotation):
+            return None
+        argument = ast.arg(statement.target.id, lineno=statement.lineno, col_offset=statement.col_offset)
+        fields.append(Parameter(argument.arg, "either", argument, statement.value))
+    return None if "__init__" in names else fields
+
+
+def _is_simple(annotation: ast.expr) -> bool:
+    words = {getattr(node, "id", getattr(node, "attr", "")) for node in ast.walk(annotation)}
+    quoted = any(isinstance(node, ast.Constant) and isinstance(node.value, str) for node in ast.walk(annotation))
+    return not quoted and not words & {"ClassVar", "InitVar", "KW_ONLY"}

@@ -1,0 +1,337 @@
+"""A user's own chatkit `Store` in the place of ours: what `store: {python: …}` declares.
+
+Such a store knows a context instead of an owner, and one item at a time. So what takes several calls here is not
+atomic, ordering is the store's own, and a cursor has to be the id of an entry, as in every store chatkit documents.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+from weakref import WeakValueDictionary
+
+from chatkit.store import NotFoundError, Store
+from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata, ThreadStatus
+
+from runtime.errors import RequestError
+from runtime.resources.token_usage import TokenUsage, UsageEntry, UsageTable
+from runtime.stores.serialization import (
+    check_owner,
+    clean,
+    dump_attachment,
+    dump_item,
+    dump_thread,
+    dump_value,
+    item_page,
+    load_attachment,
+    load_generation,
+    load_item,
+    load_thread,
+    thread_page,
+)
+from runtime.stores.store import (
+    UNSET,
+    VISIBLE,
+    Feedback,
+    FeedbackKind,
+    GenerationMark,
+    ItemKind,
+    Order,
+    ThreadStore,
+    Unset,
+    invalid_cursor,
+    kind_of,
+    page_size,
+)
+
+_PAGE = 100
+# Where a thread's metadata holds its generation: a chatkit store has no other place that it keeps for every thread.
+_GENERATION = "chatkit_generation"
+
+
+class ChatKitStoreAdapter(ThreadStore):
+    """A `ThreadStore` made of a chatkit `Store`; `context_for` turns an owner into the context that the store expects.
+
+    Where the store has `open()` or `close()`, synchronous or not, they are called. Feedback needs a store with
+    `save_feedback(thread_id, item_ids, kind, context)`, and reading it back `load_feedback(thread_id, context)`.
+    Tokens are counted in `usage`, for as long as this process runs.
+    The generation of a thread is kept in its metadata as `chatkit_generation`, which nobody sees or sets through here.
+    """
+
+    def __init__(self, store: Store[Any], context_for: Callable[[str], Any], usage: UsageTable | None = None) -> None:
+        self.store = store
+        self._usage = usage or UsageTable()
+        self._context_for = context_for
+        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    async def open(self) -> None:
+        """Open the user's store, if it can be opened."""
+        await _call_if_there(self.store, "open")
+
+    async def close(self) -> None:
+        """Close the user's store, if it can be closed."""
+        await _call_if_there(self.store, "close")
+
+    async def load_thread(self, owner: str, thread_id: str) -> ThreadMetadata:
+        """See `ThreadStore`."""
+        return _thread(await self.store.load_thread(clean(thread_id), self._context(owner)))
+
+    async def create_thread(
+        self,
+        owner: str,
+        thread: ThreadMetadata,
+        items: Sequence[ThreadItem] = (),
+        *,
+        generation: GenerationMark | None = None,
+    ) -> None:
+        """See `ThreadStore`; when an item can't be stored, the thread is deleted again."""
+        context = self._context(owner)
+        rows = list(map(_normal, items))
+        if generation is None:
+            await self.save_thread(owner, thread)
+        else:
+            await self.store.save_thread(_with_mark(thread, asdict(generation)), context)
+        try:
+            for item in rows:
+                await self.store.add_thread_item(clean(thread.id), item, context)
+        except BaseException:
+            await self.store.delete_thread(clean(thread.id), context)
+            raise
+
+    async def save_thread(self, owner: str, thread: ThreadMetadata) -> None:
+        """See `ThreadStore`."""
+        context = self._context(owner)
+        async with self._lock(owner, thread.id):
+            try:
+                mark = _mark(await self.store.load_thread(clean(thread.id), context))
+            except NotFoundError:
+                mark = None
+            await self.store.save_thread(_with_mark(thread, mark), context)
+
+    async def update_thread(
+        self,
+        owner: str,
+        thread_id: str,
+        *,
+        title: str | Unset | None = UNSET,
+        status: ThreadStatus | Unset = UNSET,
+        allowed_image_domains: list[str] | Unset | None = UNSET,
+        metadata: dict[str, Any] | Unset = UNSET,
+        only_if_untitled: bool = False,
+    ) -> ThreadMetadata:
+        """See `ThreadStore`; updates of one thread wait for each other, within this process."""
+        given: dict[str, Any] = {"status": status, "allowed_image_domains": allowed_image_domains, "metadata": metadata}
+        changes = {name: value for name, value in given.items() if value is not UNSET}
+        context = self._context(owner)
+        async with self._lock(owner, thread_id):
+            stored = await self.store.load_thread(clean(thread_id), context)
+            if title is not UNSET and not (only_if_untitled and stored.title is not None):
+                changes["title"] = title
+            if changes:
+                await self.store.save_thread(_with_mark(stored.model_copy(update=changes), _mark(stored)), context)
+            return await self.load_thread(owner, thread_id)
+
+    async def load_threads(self, owner: str, *, limit: int, after: str | None, order: Order) -> Page[ThreadMetadata]:
+        """See `ThreadStore`."""
+        size, context = page_size(limit), self._context(owner)
+        if after is not None:
+            await self._require_cursor(self.store.load_thread(clean(after), context), after)
+        page = await self.store.load_threads(size, None if after is None else clean(after), order, context)
+        threads = list(map(_thread, page.data))
+        if page.has_more and len(threads) <= size:
+            return Page[ThreadMetadata].model_construct(data=threads, has_more=True, after=page.after)
+        return thread_page(threads, size)
+
+    async def delete_thread(self, owner: str, thread_id: str) -> None:
+        """See `ThreadStore`; what happens to its attachments is the store's own affair."""
+        try:
+            await self.store.delete_thread(clean(thread_id), self._context(owner))
+        except NotFoundError:
+            return
+
+    async def write_items(
+        self,
+        owner: str,
+        thread_id: str,
+        items: Sequence[ThreadItem],
+        *,
+        delete: Sequence[str] = (),
+        generation: GenerationMark | None = None,
+    ) -> None:
+        """See `ThreadStore`; one call after the other, so that a failure leaves the earlier ones done."""
+        thread_id, context = clean(thread_id), self._context(owner)
+        rows = list(map(_normal, items))
+        known = _generation(await self.store.load_thread(thread_id, context))
+        for item_id in map(clean, delete):
+            if await self._holds(thread_id, item_id, context):
+                await self.store.delete_thread_item(thread_id, item_id, context)
+        for item in rows:
+            # Many stores append whatever they are told to add, so what exists is saved instead.
+            there = await self._holds(thread_id, item.id, context)
+            await (self.store.save_item if there else self.store.add_thread_item)(thread_id, item, context)
+        if generation is not None and generation != known:
+            async with self._lock(owner, thread_id):
+                # Loaded again, for what an update has changed since.
+                stored = await self.store.load_thread(thread_id, context)
+                await self.store.save_thread(_with_mark(stored, asdict(generation)), context)
+
+    async def load_generation(self, owner: str, thread_id: str) -> GenerationMark | None:
+        """See `ThreadStore`."""
+        return _generation(await self.store.load_thread(clean(thread_id), self._context(owner)))
+
+    async def load_items(
+        self,
+        owner: str,
+        thread_id: str,
+        *,
+        limit: int,
+        after: str | None = None,
+        order: Order = "desc",
+        kinds: frozenset[ItemKind] = VISIBLE,
+    ) -> Page[ThreadItem]:
+        """See `ThreadStore`; items of other kinds are read and passed over."""
+        size, context = page_size(limit), self._context(owner)
+        thread_id = clean(thread_id)
+        await self.store.load_thread(thread_id, context)
+        if after is not None:
+            await self._require_cursor(self.store.load_item(thread_id, clean(after), context), after)
+        found: list[ThreadItem] = []
+        async for item in self._walk(thread_id, after, order, context, min(size + 1, _PAGE)):
+            if kind_of(item) in kinds:
+                found.append(item)
+                if len(found) > size:
+                    break
+        return item_page(found, size)
+
+    async def load_item(self, owner: str, thread_id: str, item_id: str) -> ThreadItem:
+        """See `ThreadStore`."""
+        context = self._context(owner)
+        await self.store.load_thread(clean(thread_id), context)
+        return _normal(await self.store.load_item(clean(thread_id), clean(item_id), context))
+
+    async def item_ids_after(self, owner: str, thread_id: str, item_id: str) -> list[str]:
+        """See `ThreadStore`."""
+        await self.load_item(owner, thread_id, item_id)
+        walk = self._walk(clean(thread_id), item_id, "asc", self._context(owner), _PAGE)
+        return [item.id async for item in walk]
+
+    async def save_attachment(self, owner: str, attachment: Attachment) -> None:
+        """See `ThreadStore`."""
+        await self.store.save_attachment(load_attachment(dump_attachment(attachment)), self._context(owner))
+
+    async def load_attachment(self, owner: str, attachment_id: str) -> Attachment:
+        """See `ThreadStore`."""
+        return await self.store.load_attachment(clean(attachment_id), self._context(owner))
+
+    async def delete_attachment(self, owner: str, attachment_id: str) -> None:
+        """See `ThreadStore`."""
+        try:
+            await self.store.delete_attachment(clean(attachment_id), self._context(owner))
+        except NotFoundError:
+            return
+
+    async def save_feedback(self, owner: str, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind) -> None:
+        """See `ThreadStore`; raise RequestError(501) where the store has no `save_feedback`."""
+        save = self._feedback_method("save_feedback")
+        for item_id in item_ids:
+            await self.load_item(owner, thread_id, item_id)
+        await save(clean(thread_id), list(map(clean, item_ids)), kind, self._context(owner))
+
+    async def list_feedback(self) -> list[Feedback]:
+        """See `ThreadStore`; raise RequestError(501): a ChatKit Store lists what belongs to one owner alone."""
+        raise RequestError(501, "not_implemented", "the project's own store can't list the feedback of all users")
+
+    async def load_feedback(self, owner: str, thread_id: str) -> dict[str, str]:
+        """See `ThreadStore`; raise RequestError(501) where the store has no `load_feedback`."""
+        load = self._feedback_method("load_feedback")
+        await self.load_thread(owner, thread_id)
+        return dict(await load(clean(thread_id), self._context(owner)))
+
+    async def add_usage(self, owner: str, thread_id: str, day: date, used: Mapping[str, TokenUsage]) -> None:
+        """See `ThreadStore`; the counts live as long as this process."""
+        self._usage.add(check_owner(owner), clean(thread_id), day, {clean(model): each for model, each in used.items()})
+
+    async def sum_usage(
+        self, owner: str | None, *, thread_id: str | None = None, day: date | None = None
+    ) -> TokenUsage:
+        """See `ThreadStore`."""
+        return self._usage.sum(owner, thread_id, day)
+
+    async def list_usage(self, since: date) -> list[UsageEntry]:
+        """See `ThreadStore`."""
+        return self._usage.entries(since)
+
+    def _context(self, owner: str) -> Any:
+        return self._context_for(check_owner(owner))
+
+    def _lock(self, owner: str, thread_id: str) -> asyncio.Lock:
+        return self._locks.setdefault((owner, clean(thread_id)), asyncio.Lock())
+
+    def _feedback_method(self, name: str) -> Any:
+        method = getattr(self.store, name, None)
+        if method is None:
+            store = type(self.store).__name__
+            raise RequestError(501, "not_implemented", f"the store {store!r} keeps no feedback (it has no {name!r})")
+        return method
+
+    async def _holds(self, thread_id: str, item_id: str, context: Any) -> bool:
+        try:
+            await self.store.load_item(thread_id, item_id, context)
+        except NotFoundError:
+            return False
+        return True
+
+    async def _require_cursor(self, entry: Any, after: str) -> None:
+        try:
+            await entry
+        except NotFoundError:
+            raise invalid_cursor(after) from None
+
+    async def _walk(
+        self, thread_id: str, after: str | None, order: Order, context: Any, size: int
+    ) -> AsyncIterator[ThreadItem]:
+        cursor = None if after is None else clean(after)
+        while True:
+            page = await self.store.load_thread_items(thread_id, cursor, size, order, context)
+            for item in page.data:
+                yield _normal(item)
+            if not page.has_more or page.after is None or page.after == cursor:
+                return
+            cursor = page.after
+
+
+async def _call_if_there(store: object, name: str) -> None:
+    method = getattr(store, name, None)
+    result = method() if callable(method) else None
+    if inspect.isawaitable(result):
+        await result
+
+
+def _normal(item: ThreadItem) -> ThreadItem:
+    # Through JSON both ways, as in the other stores: times, widgets and U+0000 come out alike, no object is shared.
+    return load_item(dump_item(item))
+
+
+def _thread(thread: ThreadMetadata) -> ThreadMetadata:
+    return _with_mark(thread, None)
+
+
+def _with_mark(thread: ThreadMetadata, mark: Any) -> ThreadMetadata:
+    copied = load_thread(dump_thread(thread))
+    copied.metadata.pop(_GENERATION, None)
+    if mark is not None:
+        copied.metadata[_GENERATION] = mark
+    return copied
+
+
+def _mark(thread: ThreadMetadata) -> Any:
+    return thread.metadata.get(_GENERATION)
+
+
+def _generation(thread: ThreadMetadata) -> GenerationMark | None:
+    mark = _mark(thread)
+    return None if mark is None else load_generation(dump_value(mark))

@@ -1,0 +1,98 @@
+"""The chatkit `Store` that tools and the server get: bound to one owner, whatever context they pass.
+
+Published tools call `ctx.store.load_item(thread_id, item_id, context=…)` with a dict of their own making, so the
+context says nothing about who is asking. The owner was settled when the request was authenticated.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chatkit.store import Store, StoreItemType
+from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata
+
+from runtime.stores.ids import new_id
+from runtime.stores.serialization import delete_item
+from runtime.stores.store import VISIBLE_AND_HIDDEN, Order, ThreadStore
+
+
+class OwnerStore(Store[Any]):
+    """A `ThreadStore` as one owner sees it; every `context` is optional and unused.
+
+    Items that only the model sees don't show up in pages. Adding an item that exists replaces it, deleting one that is
+    gone is fine. Errors are those of `ThreadStore`.
+    """
+
+    def __init__(self, backend: ThreadStore, owner: str) -> None:
+        self.backend = backend
+        self.owner = owner
+
+    def generate_thread_id(self, context: Any = None) -> str:
+        """Return a new id for a thread."""
+        return new_id("thread")
+
+    def generate_item_id(
+        self, item_type: StoreItemType, thread: ThreadMetadata | None = None, context: Any = None
+    ) -> str:
+        """Return a new id for an item."""
+        return new_id(item_type)
+
+    async def load_thread(self, thread_id: str, context: Any = None) -> ThreadMetadata:
+        """Return a thread of this owner; raise NotFoundError."""
+        return await self.backend.load_thread(self.owner, thread_id)
+
+    async def save_thread(self, thread: ThreadMetadata, context: Any = None) -> None:
+        """Insert or replace a thread's metadata."""
+        await self.backend.save_thread(self.owner, thread)
+
+    async def load_threads(
+        self, limit: int, after: str | None, order: str, context: Any = None
+    ) -> Page[ThreadMetadata]:
+        """Return a page of this owner's threads."""
+        return await self.backend.load_threads(self.owner, limit=limit, after=after, order=_order(order))
+
+    async def delete_thread(self, thread_id: str, context: Any = None) -> None:
+        """Delete a thread and everything in it."""
+        await self.backend.delete_thread(self.owner, thread_id)
+
+    async def load_thread_items(
+        self, thread_id: str, after: str | None, limit: int, order: str, context: Any = None
+    ) -> Page[ThreadItem]:
+        """Return a page of a thread's items, hidden context included."""
+        return await self.backend.load_items(
+            self.owner, thread_id, limit=limit, after=after, order=_order(order), kinds=VISIBLE_AND_HIDDEN
+        )
+
+    async def add_thread_item(self, thread_id: str, item: ThreadItem, context: Any = None) -> None:
+        """Insert or replace an item."""
+        await self.backend.write_items(self.owner, thread_id, [item])
+
+    async def save_item(self, thread_id: str, item: ThreadItem, context: Any = None) -> None:
+        """Insert or replace an item."""
+        await self.backend.write_items(self.owner, thread_id, [item])
+
+    async def load_item(self, thread_id: str, item_id: str, context: Any = None) -> ThreadItem:
+        """Return an item; raise NotFoundError."""
+        return await self.backend.load_item(self.owner, thread_id, item_id)
+
+    async def delete_thread_item(self, thread_id: str, item_id: str, context: Any = None) -> None:
+        """Delete an item, if it is there, and the summaries that tell of it."""
+        await delete_item(self.backend, self.owner, thread_id, item_id)
+
+    async def save_attachment(self, attachment: Attachment, context: Any = None) -> None:
+        """Insert or replace an attachment's metadata."""
+        await self.backend.save_attachment(self.owner, attachment)
+
+    async def load_attachment(self, attachment_id: str, context: Any = None) -> Attachment:
+        """Return an attachment's metadata; raise NotFoundError."""
+        return await self.backend.load_attachment(self.owner, attachment_id)
+
+    async def delete_attachment(self, attachment_id: str, context: Any = None) -> None:
+        """Delete an attachment's metadata, if it is there."""
+        await self.backend.delete_attachment(self.owner, attachment_id)
+
+
+def _order(order: str) -> Order:
+    if order not in ("asc", "desc"):
+        raise ValueError(f"order is 'asc' or 'desc', not {order!r}")
+    return "asc" if order == "asc" else "desc"

@@ -1,0 +1,259 @@
+"""The one template grammar of the language: Jinja2, sandboxed, where an undefined name is an error.
+
+Jinja2 itself is imported when the first text that needs it turns up.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from runtime.errors import RuntimeFault
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, nodes
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+_MARKS = ("{{", "{%", "{#")
+_NAME = "[A-Za-z_][A-Za-z0-9_]*"
+_PLAIN_FIELD = re.compile(rf"(?<!\{{)\{{\{{-?\s+(?P<name>{_NAME})(?:\.(?P<field>{_NAME}))?(?:\.{_NAME})*\s+-?\}}\}}")
+# Words of the grammar, and the names that every template has.
+_NO_NAMES = frozenset(
+    (
+        "true",
+        "false",
+        "none",
+        "True",
+        "False",
+        "None",
+        "not",
+        "and",
+        "or",
+        "in",
+        "is",
+        "if",
+        "else",
+        "self",
+        "super",
+        "caller",
+        "varargs",
+        "kwargs",
+        "dict",
+        "namespace",
+        "range",
+    )
+)
+# Far more than any prompt repeats, and little enough to be harmless in a template from somebody else.
+_MAX_RANGE = 10_000
+
+
+class TemplateError(RuntimeFault):
+    """A template that can't be parsed or rendered; `line` and `column` count from 1 in its text, 0 where unknown."""
+
+    def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
+        self.message = message
+        self.line = line
+        self.column = column
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A parsed template: `text` as written, and the `names` that its scope must have."""
+
+    text: str
+    names: frozenset[str] = frozenset()
+    _render: Callable[[Mapping[str, Any]], Any] | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Template:
+        """Parse a text; raise TemplateError with the place of a mistake in it."""
+        if not any(mark in text for mark in _MARKS):
+            return cls(text)
+        return _parse(text)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the text has nothing to fill in."""
+        return self._render is None
+
+    def compile(self) -> None:
+        """Get ready to render; raise TemplateError. What is constant in the template is computed now."""
+        if not self.is_constant:
+            _guarded(lambda: _renderer(self.text))
+
+    def render(self, scope: Mapping[str, Any]) -> Any:
+        """Fill in the names; a text that is exactly one expression keeps its value's type, anything else is a str.
+
+        Raises TemplateError when a name is missing or an expression fails.
+        """
+        return self.text if self._render is None else self._render(scope)
+
+
+@functools.cache
+def _environment() -> ImmutableSandboxedEnvironment:
+    from jinja2 import StrictUndefined
+    from jinja2.defaults import DEFAULT_NAMESPACE
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+    environment.globals.clear()
+    environment.globals |= {name: DEFAULT_NAMESPACE[name] for name in ("dict", "namespace")}
+    environment.globals["range"] = _bounded_range
+    return environment
+
+
+def _bounded_range(*bounds: int) -> range:
+    numbers = range(*bounds)
+    if len(numbers) > _MAX_RANGE:
+        raise OverflowError(f"a range of more than {_MAX_RANGE:,} numbers")
+    return numbers
+
+
+@functools.lru_cache(maxsize=4096)
+def _parse(text: str) -> Template:
+    names = _plain_names(text)
+    return Template(text, _parsed_names(text) if names is None else names, lambda scope: _renderer(text)(scope))
+
+
+def _plain_names(text: str) -> frozenset[str] | None:
+    """Return the names of a template that says nothing but `{{ name }}` and `{{ name.field }}`: most do; else None."""
+    rest, names = [], set()
+    position = 0
+    for found in _PLAIN_FIELD.finditer(text):
+        rest.append(text[position : found.start()])
+        names.add(found["name"])
+        position = found.end()
+    rest.append(text[position:])
+    if names & _NO_NAMES or any("{" in part and any(mark in part for mark in _MARKS) for part in rest):
+        return None
+    return frozenset(names)
+
+
+def _parsed_names(text: str) -> frozenset[str]:
+    import jinja2
+
+    from runtime.templates.syntax import find_names, prefer_fields
+
+    environment = _environment()
+    try:
+        tree = prefer_fields(environment.parse(text))
+        refuse_unknown(tree, environment)
+        return find_names(tree)
+    except jinja2.TemplateSyntaxError as error:
+        raise _syntax_error(text, error) from None
+    except (RecursionError, MemoryError) as error:
+        raise TemplateError("the template is nested too deep") from error
+    except ValueError as error:  # Python reads no longer ones
+        raise TemplateError("a number in the template has too many digits") from error
+
+
+def always_read(text: str) -> frozenset[tuple[str, str]]:
+    """Return the fields of names that each rendering of a text reads, which parses: `{{ user.id }}` as (user, id)."""
+    if _plain_names(text) is not None:
+        return frozenset((found["name"], found["field"]) for found in _PLAIN_FIELD.finditer(text) if found["field"])
+    from runtime.templates.reads import find_reads
+
+    return find_reads(_environment().parse(text))
+
+
+def refuse_unknown(tree: nodes.Template, environment: Environment) -> None:
+    """Find what parsing can't and compiling would; raises jinja2.TemplateSyntaxError.
+
+    Compiling computes whatever is constant in a template, so that one of a stranger could compute without end.
+    """
+    from jinja2 import TemplateSyntaxError, nodes
+
+    blocks: set[str] = set()
+    for node in tree.find_all(nodes.Node):
+        match node:
+            case nodes.Include() | nodes.Import() | nodes.FromImport() | nodes.Extends():
+                raise TemplateSyntaxError("a template can't read another file", node.lineno)
+            case nodes.Filter() if node.name not in environment.filters:
+                raise TemplateSyntaxError(f"no filter named {node.name!r}", node.lineno)
+            case nodes.Test() if node.name not in environment.tests:
+                raise TemplateSyntaxError(f"no test named {node.name!r}", node.lineno)
+            case nodes.Block() if node.name in blocks:
+                raise TemplateSyntaxError(f"block {node.name!r} defined twice", node.lineno)
+            case nodes.Block():
+                blocks.add(node.name)
+
+
+@functools.lru_cache(maxsize=4096)
+def _renderer(text: str) -> Callable[[Mapping[str, Any]], Any]:
+    """Compile a text that has been parsed before, when it is rendered for the first time."""
+    from runtime.templates.syntax import prefer_fields
+
+    environment = _environment()
+    tree = prefer_fields(environment.parse(text))
+    if (expression := _single_expression(tree, text)) is not None:
+        return _native_renderer(environment, expression)
+    compiled = _guarded(lambda: environment.from_string(tree))
+    return lambda scope: _guarded(lambda: compiled.render(scope))
+
+
+def _single_expression(tree: nodes.Template, text: str) -> nodes.Expr | None:
+    from jinja2 import nodes
+
+    if not (text.startswith("{{") and text.rstrip().endswith("}}")):
+        return None
+    if len(tree.body) != 1 or not isinstance(tree.body[0], nodes.Output):
+        return None
+    parts = [
+        part for part in tree.body[0].nodes if not (isinstance(part, nodes.TemplateData) and not part.data.strip())
+    ]
+    if len(parts) == 1 and not isinstance(parts[0], nodes.TemplateData):
+        return parts[0]
+    return None
+
+
+def _native_renderer(
+    environment: ImmutableSandboxedEnvironment, expression: nodes.Expr
+) -> Callable[[Mapping[str, Any]], Any]:
+    from jinja2 import StrictUndefined, nodes
+    from jinja2.environment import TemplateExpression
+
+    # As Environment.compile_expression does, from a tree instead of a text.
+    body: list[nodes.Node] = [nodes.Assign(nodes.Name("result", "store"), expression, lineno=1)]
+    tree = nodes.Template(body, lineno=1)
+    tree.set_environment(environment)
+    template = environment.from_string(tree)
+    evaluate = TemplateExpression(template, undefined_to_none=False)
+
+    def call(scope: Mapping[str, Any]) -> Any:
+        value = evaluate(scope)
+        if isinstance(value, StrictUndefined):
+            str(value)  # raises, with the name that is missing
+        return value
+
+    return lambda scope: _guarded(lambda: call(scope))
+
+
+def _guarded(render: Callable[[], Any]) -> Any:
+    import jinja2
+
+    try:
+        return render()
+    except jinja2.TemplateError as error:
+        raise TemplateError(error.message or type(error).__name__) from error
+    except Exception as error:
+        # Whatever an expression calls may raise anything: the caller has one kind of failure to handle.
+        raise TemplateError(f"{type(error).__name__}: {error}") from error
+
+
+def _syntax_error(text: str, error: Any) -> TemplateError:
+    line = int(error.lineno or 1)
+    source = (text.splitlines() or [""])[min(line, text.count("\n") + 1) - 1 :][:1]
+    found = re.search(r"\{\{|\{%", source[0]) if source else None
+    return TemplateError(_reword(str(error.message or "not a template")), line, found.start() + 1 if found else 1)
+
+
+def _reword(message: str) -> str:
+    if unclosed := re.search(r"innermost block that needs to be closed is ('\w+')", message):
+        return f"the block {unclosed[1]} is never closed"
+    for jargon, sign in (("'end of print statement'", "'}}'"), ("'end of statement block'", "'%}'")):
+        message = message.replace(jargon, sign)
+    return message[:1].lower() + message[1:].rstrip(".")

@@ -1,0 +1,280 @@
+"""What a change of agents.yaml does to conversations that go on: `validate --base` compares it with an earlier one.
+
+Stored threads outlive the file that they began with: the buttons of old cards, calls that wait in a browser, and pages
+that have been open since before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runtime.config.collector import Findings
+from runtime.config.load import Loaded, load_config
+from runtime.config.model import Config
+from runtime.config.model.actions import WidgetAction
+from runtime.config.model.models import OpenAIModel
+from runtime.config.model.tools import ClientTool, EffectTool
+from runtime.config.secrets.mask import mask_diagnostics
+from runtime.config.secrets.patterns import hide_tokens
+from runtime.diagnostics.diagnostic import Diagnostic, Place, Severity, has_errors, sort_diagnostics
+from runtime.diagnostics.key_path import KeyPath
+from runtime.diagnostics.wording import nearest
+from runtime.json_schema.compat import Narrowing, narrowings
+
+_LIKE_ITS_OLD_NAME = 0.6
+_LIKE_THE_ONLY_ONE = 0.4
+_OLD_PAGES = "pages that are open have the code of before"
+_OLD_BUTTONS = "buttons of stored cards will say that they do nothing any more"
+
+
+def check_changes(loaded: Loaded, base: Path) -> list[Diagnostic]:
+    """Return what a change from `base`, the earlier agents.yaml or its folder, does to conversations that go on.
+
+    Nothing where the project itself has errors: they come first.
+    """
+    if loaded.config is None or loaded.filled is None:
+        return []
+    before = load_config(base, environ=loaded.environ)
+    if before.config is None:
+        return mask_diagnostics([_unreadable(loaded, before, base)], loaded.secrets | before.secrets)
+    comparison = _Comparison(before, loaded, before.config, loaded.config, Findings(loaded.filled), str(base))
+    for compare in (_agents, _browser_tools, _widgets, _actions, _store, _entry, _models, _limits):
+        compare(comparison)
+    found = sort_diagnostics(comparison.found.diagnostics)
+    return mask_diagnostics(found, loaded.secrets | before.secrets)
+
+
+def _unreadable(loaded: Loaded, before: Loaded, base: Path) -> Diagnostic:
+    errors = [found for found in before.diagnostics if has_errors([found])]
+    first = errors[0]
+    where = f"line {first.place.line}: " if first.place.line else ""
+    more = f"; and {len(errors) - 1} more" if len(errors) > 1 else ""
+    message = f"the base {str(base)!r} can't be compared with: {where}{first.message}{more}"
+    return Diagnostic("A709", message, Place(loaded.file.name), hint="give one that 'validate' finds no errors in")
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """Two versions of a project: `before` and `now`, as they were loaded, `old` and `new`, what they say."""
+
+    before: Loaded
+    now: Loaded
+    old: Config
+    new: Config
+    found: Findings
+    base: str
+
+    def report(
+        self, code: str, path: KeyPath, message: str, hint: str, *, severity: Severity = "warning", at_key: bool = False
+    ) -> None:
+        """Report at what the new file has of `path`: where it is gone, at its section, or the file as a whole."""
+        written = self.now.places.written(path)
+        place = None if written else Place(self.now.file.name)
+        self.found.report(code, path, message, hint, severity=severity, at_key=at_key, place=place)
+
+    def gone(self, code: str, section: str, noun: str, consequence: str, severity: Severity = "warning") -> None:
+        """Report the entries of a section that are gone."""
+        was, now = getattr(self.old, section), getattr(self.new, section)
+        for name in (name for name in was if name not in now):
+            message = f"the {noun} {name!r} is gone"
+            self.lost(code, (section, name), message, consequence, severity, _renamed(name, was, now))
+
+    def lost(
+        self, code: str, path: KeyPath, message: str, consequence: str, severity: Severity, became: str | None
+    ) -> None:
+        """Report one entry that is gone; the hint says where it was, and what it may be called now."""
+        hint = f"it was at {self.was_at(path)}; {consequence}"
+        if became:
+            hint += f"; if {became!r} is the same one, let it keep its name"
+        self.report(code, path, message, hint, severity=severity, at_key=True)
+
+    def was_at(self, path: KeyPath) -> str:
+        """Say where the base has a key."""
+        places = self.before.places
+        place = places.key(path)
+        file = self.base if Path(self.base).name == place.file else f"{self.base.rstrip('/')}/{place.file}"
+        return f"{file}:{place.line}" if places.written(path) == path else file
+
+
+def _renamed(name: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """Return what an entry is called now, as far as that can be told: the same under a new name, or one like it."""
+    lost, fresh = [key for key in was if key not in now], [key for key in now if key not in was]
+    if same := [key for key in fresh if now[key] == was[name]]:
+        return same[0]
+    if len(lost) == 1 and len(fresh) == 1:
+        return nearest(name, fresh, _LIKE_THE_ONLY_ONE)
+    near = nearest(name, fresh, _LIKE_ITS_OLD_NAME)
+    return near if near is not None and nearest(near, lost, _LIKE_ITS_OLD_NAME) == name else None
+
+
+def _agents(change: _Comparison) -> None:
+    # The entry answers next, and knows all that was said: nothing breaks.
+    change.gone("A701", "agents", "agent", "its threads go on with the agent that answers first", "note")
+
+
+def _browser_tools(change: _Comparison) -> None:
+    """Tools that run in the browser: a call may be waiting there, and the page has the code of before."""
+    old, new = _offered(change.old), _offered(change.new)
+    for name in (name for name in old if name not in new):
+        message = f"no agent has the tool {name!r} of the browser any more"
+        calls = "results that browsers still send for it will be answered with a notice"
+        waits = isinstance(old[name], ClientTool)
+        severity: Severity = "warning" if waits else "note"
+        consequence = calls if waits else "pages that are open wait for it in vain"
+        change.lost("A702", ("tools", name), message, consequence, severity, _renamed(name, old, new))
+    for name, tool in new.items():
+        before = old.get(name)
+        if before is None:
+            continue
+        key, called, called_before = _browser_name(tool), *map(_called, (tool, before))
+        if called != called_before:
+            message = f"the tool {name!r} calls {called!r} in the browser, and no longer {called_before!r}"
+            change.report("A702", ("tools", name, key), message, f"{_OLD_PAGES}, which has no {called!r}")
+        elif narrowed := _first(narrowings(before.parameters, tool.parameters)):
+            _narrowed(change, "A702", ("tools", name, "parameters"), f"the tool {name!r}", narrowed, _OLD_PAGES)
+
+
+def _offered(config: Config) -> dict[str, ClientTool | EffectTool]:
+    """Return the tools of the browser that agents have, by name."""
+    used = {name for agent in config.agents.values() for name in agent.tools}
+    return {
+        name: tool for name, tool in config.tools.items() if isinstance(tool, ClientTool | EffectTool) and name in used
+    }
+
+
+def _browser_name(tool: ClientTool | EffectTool) -> str:
+    return "client" if isinstance(tool, ClientTool) else "effect"
+
+
+def _called(tool: ClientTool | EffectTool) -> str:
+    return str(getattr(tool, _browser_name(tool)))
+
+
+def _widgets(change: _Comparison) -> None:
+    change.gone("A703", "widgets", "widget", "cards in old threads stay as they are", "note")
+    renders = {action.widget: name for name, action in change.new.actions.items() if isinstance(action, WidgetAction)}
+    for name, widget in change.new.widgets.items():
+        before = change.old.widgets.get(name)
+        if before is None or not (narrowed := _first(narrowings(before.data, widget.data))):
+            continue
+        # The payload of an old button becomes the data of the new widget.
+        by_action = name in renders
+        hint = _OLD_BUTTONS if by_action else "cards in old threads stay as they are"
+        severity: Severity = "warning" if by_action else "note"
+        _narrowed(change, "A703", ("widgets", name, "data"), f"the widget {name!r}", narrowed, hint, severity)
+
+
+def _actions(change: _Comparison) -> None:
+    change.gone("A704", "actions", "action", _OLD_BUTTONS)
+    for name, action in change.new.actions.items():
+        before = change.old.actions.get(name)
+        if before is not None and (narrowed := _first(narrowings(before.payload, action.payload))):
+            _narrowed(change, "A704", ("actions", name, "payload"), f"the action {name!r}", narrowed, _OLD_BUTTONS)
+
+
+def _narrowed(
+    change: _Comparison,
+    code: str,
+    path: KeyPath,
+    subject: str,
+    narrowed: Narrowing,
+    hint: str,
+    severity: Severity = "warning",
+) -> None:
+    if narrowed.certain:
+        change.report(code, path, f"{subject} refuses what it took before: {narrowed}", hint, severity=severity)
+    else:
+        change.report(code, path, f"{subject} may refuse what it took before: {narrowed}", hint, severity="note")
+
+
+def _first(found: Iterator[Narrowing]) -> Narrowing | None:
+    """Return the narrowing to tell of: the first certain one, or else the first."""
+    every = list(found)
+    return next((one for one in every if one.certain), every[0] if every else None)
+
+
+def _store(change: _Comparison) -> None:
+    """Say when threads, or the endpoint that pages ask, are somewhere else."""
+    was, now = _address_of(change.old), _address_of(change.new)
+    if was != now:
+        message = f"the threads are kept in {now!r}, and no longer in {was!r}"
+        hint = f"threads stay behind in the old store: nobody sees them any more; it was at {change.was_at(('store',))}"
+        change.report("A705", ("store",), message, hint)
+    if change.old.server.path != change.new.server.path:
+        message = f"ChatKit is served at {change.new.server.path!r}, and no longer at {change.old.server.path!r}"
+        change.report("A705", ("server", "path"), message, "pages ask at the old path until they are changed, too")
+
+
+def _address_of(config: Config) -> str:
+    python, url = getattr(config.store, "python", None), getattr(config.store, "url", "")
+    # Another password is the same store.
+    return str(python) if python else hide_tokens(url)
+
+
+def _entry(change: _Comparison) -> None:
+    was, now = change.old.entry_agent, change.new.entry_agent
+    if was != now:
+        path: KeyPath = ("entry",) if change.new.entry else ("agents", now)
+        hint = f"threads that are open go on with it, too; it was at {change.was_at(('entry',))}"
+        message = f"the agent {now!r} answers first, and no longer {was!r}"
+        change.report("A706", path, message, hint, severity="note", at_key=not change.new.entry)
+
+
+def _models(change: _Comparison) -> None:
+    told: set[KeyPath] = set()
+    for key, agent in change.new.agents.items():
+        before = change.old.agents.get(key)
+        if before is None:
+            continue
+        was, now = _model_of(change.old, before.model), _model_of(change.new, agent.model)
+        is_declared = agent.model == before.model and agent.model in change.new.models
+        path: KeyPath = ("models", agent.model) if is_declared else ("agents", key, "model")
+        if was != now and path not in told:
+            told.add(path)
+            who = f"the model {agent.model!r} is" if is_declared else f"the agent {key!r} answers with"
+            hint = "threads that are open go on with it: what was said stays in view, what was thought does not"
+            change.report("A707", path, f"{who} {now!r}, and no longer {was!r}", hint, severity="note")
+
+
+def _model_of(config: Config, name: str) -> str:
+    """Say which model stands behind a name, and where."""
+    model = config.models.get(name)
+    if model is None:
+        return name
+    if isinstance(model, OpenAIModel):
+        return model.name + (f" at {hide_tokens(model.base_url)}" if model.base_url else "")
+    keys = ("any_llm", "litellm", "scripted", "python")
+    return next(str(value) for key in keys if (value := getattr(model, key, None)))
+
+
+def _limits(change: _Comparison) -> None:
+    """Say when less is seen of a thread than before, or less may be sent."""
+    seen: Mapping[KeyPath, str] = {
+        ("chat", "history", "items"): "the model sees less of long threads",
+        ("chat", "history", "tokens"): "the model sees less of long threads",
+        ("limits", "body"): "requests that were fine are refused",
+        ("limits", "message"): "messages that were fine are refused",
+    }
+    for path, consequence in seen.items():
+        was, now = _value(change.old, path), _value(change.new, path)
+        if now < was:
+            severity: Severity = "note" if path[0] == "chat" else "warning"
+            change.report("A708", path, f"{path[-1]!r} is {now}, and was {was}", consequence, severity=severity)
+    if change.old.chat.history.tool_results and not change.new.chat.history.tool_results:
+        message = "the results of tools are no longer in view"
+        hint = "the model forgets what tools have told in threads that are open"
+        change.report("A708", ("chat", "history", "tool_results"), message, hint, severity="note")
+    if change.old.chat.history.summary is not None and change.new.chat.history.summary is None:
+        message = "what falls out of the history is no longer summed up"
+        hint = "the model forgets the beginning of long threads that are open"
+        change.report("A708", ("chat", "history", "summary"), message, hint, severity="note")
+
+
+def _value(config: Config, path: KeyPath) -> int:
+    value: Any = config
+    for step in path:
+        value = getattr(value, str(step))
+    return int(value)

@@ -1,0 +1,223 @@
+"""Settings of model calls that OpenAI refuses or never gets, as an agent's and its model's come together.
+
+Only families of models whose rules are known are judged; what a newer one takes is for OpenAI to say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from runtime.config.cross_checks import transfer_name
+from runtime.config.model.agents import Agent
+from runtime.config.model.models import AnyLLMModel, LiteLLMModel, OpenAIModel, Reasoning, Settings
+from runtime.config.openapi_documents import operation_names
+from runtime.diagnostics.key_path import KeyPath
+from runtime.diagnostics.wording import suggest
+from runtime.validation.models import UsedModel, is_at_openai, used_models
+from runtime.validation.subject import Subject
+
+_DATED = r"(-\d{4}-\d{2}-\d{2})?"
+_O_SERIES = re.compile(r"o[134](-(?!deep).*)?")
+_FIRST_5 = re.compile(rf"gpt-5(-(mini|nano|pro|codex))?{_DATED}")
+_LATER_5 = re.compile(rf"gpt-5\.(?P<minor>[1-5])(-(?P<kind>mini|nano|pro|codex(-max)?))?{_DATED}")
+_CHAT_5 = re.compile(r"gpt-5(\.\d)?-chat-latest")
+_CLASSIC = re.compile(r"(gpt-4|gpt-3\.5|chatgpt-4o)[\w.-]*")
+_SAMPLING = ("temperature", "top_p", "top_logprobs", "frequency_penalty", "presence_penalty")
+# The settings that one of the two APIs has no word for: the SDK leaves them out.
+_UNSENT = {
+    "responses": ("frequency_penalty", "presence_penalty", "include_usage"),
+    "chat_completions": ("truncation",),
+}
+_FEWEST_TOKENS = 16
+_METADATA = (16, 64, 512)
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What applies, and where it is written."""
+
+    value: Any
+    path: KeyPath
+
+
+_Merged = dict[str, _Setting]
+_Complaint = tuple[str, str, str]
+"""The setting, the message, and the hint."""
+
+
+def check_settings(subject: Subject) -> None:
+    """Report the settings that have no effect, or end every call with a refusal; each where it is written, once."""
+    said: set[tuple[KeyPath, str]] = set()
+    used = {model.name: model for model in used_models(subject)}
+    for key, agent in subject.config.agents.items():
+        model = used.get(agent.model)
+        if model is not None and isinstance(model.model, OpenAIModel):
+            settings = merged_settings(model, agent, key)
+            for name, message, hint in _complaints(model.model, settings, is_at_openai(model.model, subject)):
+                path = settings[name].path
+                if (path, message) not in said:
+                    said.add((path, message))
+                    subject.found.report("A621", path, message, hint, severity="warning")
+
+
+def merged_settings(used: UsedModel, agent: Agent, key: str) -> _Merged:
+    """Return the settings of an agent's calls by name: its own over its model's."""
+    declared = getattr(used.model, "settings", None) if used.is_declared else None
+    return {
+        **(_written(declared, (*used.path, "settings")) if declared is not None else {}),
+        **_written(agent.settings, ("agents", key, "settings")),
+    }
+
+
+def _written(settings: Settings, path: KeyPath) -> _Merged:
+    return {
+        name: _Setting(value, (*path, name))
+        for name in settings.model_fields_set
+        if (value := getattr(settings, name)) is not None
+    }
+
+
+def _complaints(model: OpenAIModel, settings: _Merged, at_openai: bool) -> Iterator[_Complaint]:
+    yield from _unsent(model, settings)
+    if at_openai:
+        yield from _sampling(model, settings)
+        yield from _thinking(model, settings)
+        yield from _limits(model, settings)
+
+
+def _unsent(model: OpenAIModel, settings: _Merged) -> Iterator[_Complaint]:
+    other = "chat_completions" if model.api == "responses" else "responses"
+    api = "Responses API" if model.api == "responses" else "Chat Completions API"
+    for name in _UNSENT[model.api]:
+        if name in settings:
+            yield name, f"{name!r} has no effect: the {api} has no such setting", f"it is one of 'api: {other}'"
+    reasoning = settings.get("reasoning")
+    if reasoning is not None and reasoning.value.summary is not None and model.api == "chat_completions":
+        message = "'reasoning.summary' has no effect: the Chat Completions API tells no thoughts"
+        yield "reasoning", message, "it is one of 'api: responses'"
+
+
+def _sampling(model: OpenAIModel, settings: _Merged) -> Iterator[_Complaint]:
+    condition = _thinks(model.name, _effort(settings))
+    if condition is None:
+        return
+    for name in _SAMPLING:
+        if name in settings and name not in _UNSENT[model.api]:
+            yield name, f"the model {model.name!r} refuses {name!r}{condition}", "leave it out"
+    if model.api == "chat_completions" and "max_tokens" in settings:
+        hint = "write 'extra_args: {max_completion_tokens: …}', or take 'api: responses'"
+        yield "max_tokens", f"the model {model.name!r} refuses 'max_tokens' of the Chat Completions API", hint
+
+
+def _thinks(name: str, effort: str | None) -> str | None:
+    """Say under which condition a model is one that thinks, and takes no sampling; None where it is not, or unknown."""
+    if _O_SERIES.fullmatch(name) or _FIRST_5.fullmatch(name):
+        return ""
+    later = _LATER_5.fullmatch(name)
+    if later and later["kind"] in ("pro", "codex", "codex-max"):
+        return ""
+    return " unless its effort is 'none'" if later and effort not in (None, "none") else None
+
+
+def _thinking(model: OpenAIModel, settings: _Merged) -> Iterator[_Complaint]:
+    name, effort = model.name, _effort(settings)
+    if "reasoning" in settings and _CLASSIC.fullmatch(name):
+        yield "reasoning", f"the model {name!r} refuses 'reasoning': it is no reasoning model", "leave it out"
+    elif effort is not None and (allowed := _efforts(name)) and effort not in allowed:
+        words = f"takes {' or '.join(map(repr, allowed))}" if len(allowed) < 3 else f"knows {', '.join(allowed)}"
+        yield "reasoning", f"the model {name!r} refuses the effort {effort!r}", f"it {words}"
+    verbosity = settings.get("verbosity")
+    is_of_old = _CLASSIC.fullmatch(name) or _O_SERIES.fullmatch(name)
+    if verbosity is not None and verbosity.value != "medium" and is_of_old:
+        message = f"the model {name!r} refuses 'verbosity: {verbosity.value}'"
+        yield "verbosity", message, "models from gpt-5 on can be told; ask for short answers in the instructions"
+
+
+def _efforts(name: str) -> tuple[str, ...]:
+    """Return the efforts that a model takes; nothing where that is not known, or none at all."""
+    if _O_SERIES.fullmatch(name):
+        return ("low", "medium", "high")
+    if _FIRST_5.fullmatch(name):
+        return ("high",) if name.startswith("gpt-5-pro") else ("minimal", "low", "medium", "high")
+    later = _LATER_5.fullmatch(name)
+    if later is None or later["kind"] in ("pro", "codex", "codex-max"):
+        return ()
+    return ("none", "low", "medium", "high") + (("xhigh",) if later["minor"] != "1" else ())
+
+
+def _limits(model: OpenAIModel, settings: _Merged) -> Iterator[_Complaint]:
+    limit = settings.get("max_tokens")
+    if limit is not None and model.api == "responses" and limit.value < _FEWEST_TOKENS:
+        yield "max_tokens", f"OpenAI refuses {limit.value} as 'max_tokens'", f"at least {_FEWEST_TOKENS}"
+    metadata = settings.get("metadata")
+    if metadata is not None:
+        most, longest_key, longest = _METADATA
+        is_over = (
+            len(metadata.value) > most
+            or any(len(key) > longest_key for key in metadata.value)
+            or any(len(text) > longest for text in metadata.value.values())
+        )
+        if is_over:
+            hint = f"at most {most} keys of {longest_key} characters, with values of {longest}"
+            yield "metadata", "OpenAI refuses this metadata", hint
+
+
+def _effort(settings: _Merged) -> str | None:
+    reasoning = settings.get("reasoning")
+    return reasoning.value.effort if reasoning is not None and isinstance(reasoning.value, Reasoning) else None
+
+
+# `tool_choice`: the model is told to call a tool that must be one of the agent's, by the name that the model sees.
+
+_WORDS = ("auto", "required", "none")
+
+
+def check_tool_choices(subject: Subject) -> None:
+    """Report each `tool_choice` that no tool of the agent answers to; a scripted model is not told of it."""
+    used = {model.name: model for model in used_models(subject)}
+    for key, agent in subject.config.agents.items():
+        model = used.get(agent.model)
+        if model is not None and isinstance(model.model, (OpenAIModel, AnyLLMModel, LiteLLMModel)):
+            choice = merged_settings(model, agent, key).get("tool_choice")
+            if choice is not None and choice.value not in ("auto", "none"):
+                _check(str(choice.value), choice.path, agent, key, subject)
+
+
+def _check(choice: str, path: KeyPath, agent: Agent, key: str, subject: Subject) -> None:
+    names = tool_names(agent, subject)
+    if choice in names or (choice == "required" and names) or any("${" in tool for tool in agent.tools):
+        return
+    if choice == "required":
+        message = f"'tool_choice: required', and the agent {key!r} has no tool"
+        subject.found.report("A622", path, message, "give it one, or leave the setting out", severity="warning")
+        return
+    hosted = getattr(subject.config.tools.get(choice), "hosted", None) if choice in agent.tools else None
+    hint = f"the model knows this one as {hosted!r}" if hosted else suggest(choice, [*names, *_WORDS])
+    hint = hint or f"it has {', '.join(map(repr, sorted(names)))}" if names else hint
+    # A tool in Python may have given itself another name than that of its function.
+    severity = "note" if any(":" in tool for tool in agent.tools) else "warning"
+    message = f"the agent {key!r} has no tool {choice!r} to choose"
+    subject.found.report("A622", path, message, hint, severity=severity)  # type: ignore[arg-type]  # a Severity
+
+
+def tool_names(agent: Agent, subject: Subject) -> set[str]:
+    """Return the names under which a model sees an agent's tools and handoffs, as far as they are known."""
+    config = subject.config
+    names: set[str] = set()
+    for reference in agent.tools:
+        operations = operation_names(config, subject.files, reference)
+        if operations is not None:
+            names.update(operations)
+            continue
+        hosted = getattr(config.tools.get(reference), "hosted", None)
+        names.add(
+            hosted or (reference if reference in config.tools else reference.rpartition(":")[2].rpartition(".")[2])
+        )
+    for handoff in agent.handoffs:
+        target = config.agents.get(handoff.agent)
+        if target is not None:
+            names.add(transfer_name(target.name or handoff.agent))
+    return names

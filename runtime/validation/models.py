@@ -1,0 +1,116 @@
+"""The models that a project uses: whether OpenAI knows the name, whether there is a key, whether the package is there.
+
+A declared model that nobody uses is never built, so nothing is said of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.util import find_spec
+
+from runtime.config.model.models import AnyLLMModel, LiteLLMModel, Model, OpenAIModel
+from runtime.config.references import model_uses
+from runtime.diagnostics.key_path import KeyPath
+from runtime.diagnostics.wording import nearest
+from runtime.validation.subject import Subject
+
+_SNAPSHOT = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{4}|latest|preview)$")
+_LIKE_A_MODEL = 0.75
+_LIKE_A_DECLARED_ONE = 0.8
+_WAYS_OUT = (
+    "set OPENAI_API_KEY, in .env for one; or write 'api_key: none' where the endpoint wants none, "
+    "or 'offline: FILE' to answer from a script"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UsedModel:
+    """A model that is used: `name` is what they call it, `path` where it is declared, or named."""
+
+    name: str
+    model: Model
+    path: KeyPath
+    is_declared: bool
+
+
+def used_models(subject: Subject) -> Iterator[UsedModel]:
+    """Yield every model that is built for the project, each once; an undeclared name is a model of OpenAI's."""
+    config, seen = subject.config, set[str]()
+    for name, used_at in model_uses(config):
+        if name in seen or subject.found.filled.is_unresolved(used_at):
+            continue
+        seen.add(name)
+        if name in config.models:
+            yield UsedModel(name, config.models[name], ("models", name), True)
+        elif name != "default":
+            yield UsedModel(name, OpenAIModel(name=name), used_at, False)
+
+
+def has_key(model: OpenAIModel, subject: Subject) -> bool:
+    """Tell whether calls of a model carry a key; one that is still to be filled in counts."""
+    return bool(model.api_key or subject.environ.get("OPENAI_API_KEY"))
+
+
+def is_at_openai(model: OpenAIModel, subject: Subject) -> bool:
+    """Tell whether a model is OpenAI's own, rather than that of an endpoint that speaks like it."""
+    return not (model.base_url or subject.environ.get("OPENAI_BASE_URL"))
+
+
+def check_models(subject: Subject) -> None:
+    """Report names that OpenAI does not know, packages that are not installed, and models without a key."""
+    keyless: list[UsedModel] = []
+    for used in used_models(subject):
+        match used.model:
+            case OpenAIModel():
+                _check_name(used, used.model, subject)
+                if not has_key(used.model, subject) and used.model.offline is None:
+                    keyless.append(used)
+            case AnyLLMModel():
+                _check_package(used, "any_llm", "any-llm", subject)
+            case LiteLLMModel():
+                _check_package(used, "litellm", "litellm", subject)
+    if keyless:
+        first, more = keyless[0], len(keyless) - 1
+        others = f", nor has {more} other{'s' if more > 1 else ''}" if more else ""
+        # Whoever checks a change has no key, as a rule, and needs none: only a note.
+        subject.found.report(
+            "A625", first.path, f"the model {first.name!r} has no key{others}", _WAYS_OUT, severity="note"
+        )
+
+
+def _check_name(used: UsedModel, model: OpenAIModel, subject: Subject) -> None:
+    if not is_at_openai(model, subject) or _is_known(model.name):
+        return
+    if not used.is_declared and nearest(used.name, subject.config.models, _LIKE_A_DECLARED_ONE):
+        return  # taken for a misspelt name of `models` already
+    near = nearest(model.name, known_models(), _LIKE_A_MODEL)
+    hint = f"did you mean {near!r}?" if near else "it may be newer than this release"
+    path = (*used.path, "name") if used.is_declared else used.path
+    subject.found.report(
+        "A620", path, f"{model.name!r} is none of the OpenAI models that this release knows", hint, severity="note"
+    )
+
+
+def _is_known(name: str) -> bool:
+    known = known_models()
+    return name in known or name.startswith("ft:") or _SNAPSHOT.sub("", name) in known
+
+
+@functools.cache
+def known_models() -> tuple[str, ...]:
+    """Return the names of the models that the installed OpenAI package lists."""
+    # Read where a project gives a reason to: most of them are done sooner.
+    listed = json.loads((files("runtime.validation") / "openai_models.json").read_text(encoding="utf-8"))
+    return tuple(listed)
+
+
+def _check_package(used: UsedModel, module: str, extra: str, subject: Subject) -> None:
+    if find_spec(module) is None:
+        message = f"the model {used.name!r} needs the package {module.replace('_', '-')!r}, which is not installed here"
+        hint = f"pip install 'chatkit-runtime[{extra}]'"
+        subject.found.report("A624", used.path, message, hint, severity="warning")

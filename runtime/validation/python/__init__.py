@@ -1,0 +1,1 @@
+"""Checks of the project's Python, which is read and never run."""

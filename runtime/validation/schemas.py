@@ -1,0 +1,55 @@
+"""The JSON Schemas that a file holds for the arguments of its tools and the payloads of its actions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from runtime.diagnostics.key_path import KeyPath
+from runtime.diagnostics.wording import suggest
+from runtime.json_schema.plain import is_plain_schema
+from runtime.json_schema.unsatisfiable import find_impossible
+from runtime.validation.subject import Subject
+from runtime.widgets.components import icons
+
+
+def check_schemas(subject: Subject) -> None:
+    """Report what is no JSON Schema: the server would fail when it is first needed."""
+    for path, schema in _schemas(subject):
+        if not is_plain_schema(schema):
+            _check_schema(path, schema, subject)
+        for wrong in find_impossible(schema):
+            subject.found.report("A416", (*path, *wrong.path), wrong.message, wrong.hint, severity=wrong.severity)
+
+
+def _schemas(subject: Subject) -> Iterator[tuple[KeyPath, Any]]:
+    for name, tool in subject.config.tools.items():
+        if schema := getattr(tool, "parameters", None):
+            yield ("tools", name, "parameters"), schema
+    for name, action in subject.config.actions.items():
+        if action.payload:
+            yield ("actions", name, "payload"), action.payload
+
+
+def _check_schema(path: KeyPath, schema: dict[str, Any], subject: Subject) -> None:
+    # jsonschema takes a tenth of a second to import: only for what isn't plain.
+    from runtime.json_schema.data import DataCheck, TreeError
+
+    try:
+        DataCheck(schema)
+    except TreeError as error:
+        subject.found.report("A416", (*path, *error.steps[1:]), error.message)
+
+
+# The icons of the empty chat: the same names as in widgets.
+
+_VENDOR = "vendor:"
+
+
+def check_icons(subject: Subject) -> None:
+    """Report icons that ChatKit does not have: the page shows none in their place."""
+    for index, prompt in enumerate(subject.config.chat.start_prompts):
+        if prompt.icon is not None and not prompt.icon.startswith(_VENDOR) and prompt.icon not in icons():
+            path = ("chat", "start_prompts", index, "icon")
+            hint = suggest(prompt.icon, icons())
+            subject.found.report("A414", path, f"ChatKit has no icon {prompt.icon!r}", hint, severity="warning")

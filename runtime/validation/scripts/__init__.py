@@ -1,0 +1,1 @@
+"""Checks of the scripts of offline and scripted models."""

@@ -1,0 +1,145 @@
+"""The scripts of offline and scripted models: whether they can be played, and call what the agents have.
+
+The same parser reads them as when they are played; only the places are looked up here. No expression of theirs runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runtime.config.model.agents import Agent
+from runtime.config.model.models import OpenAIModel, ScriptedModel
+from runtime.diagnostics.diagnostic import Diagnostic, Place, Severity
+from runtime.diagnostics.key_path import KeyPath
+from runtime.documents.document import Source, read_yaml
+from runtime.validation.models import has_key, used_models
+from runtime.validation.subject import Subject
+
+if TYPE_CHECKING:
+    from runtime.scripts.player import Script
+
+_CODE = "A623"
+_STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
+
+
+@dataclass(slots=True)
+class Played:
+    """A script, the path that names it, who answers from it, and whether it is certain to be read."""
+
+    file: str
+    path: KeyPath
+    agents: dict[str, Agent] = field(default_factory=dict)
+    is_read: bool = False
+
+
+def check_scripts(subject: Subject) -> None:
+    """Report scripts that can't be played, and what in them fails whenever it is reached."""
+    scripts = [(played, subject.files.read(played.file)) for played in _scripts(subject).values()]
+    texts = [(played, text) for played, text in scripts if isinstance(text, str)]
+    if not texts:
+        return
+    # Few projects have a script, and only they pay for what its checks need.
+    from runtime.validation.scripts.steps import check_steps
+    from runtime.validation.scripts.tools import ScriptTools
+
+    tools = ScriptTools(subject)
+    for played, text in texts:
+        sheet = Sheet(subject, played, read_yaml(text, played.file))
+        script = _parsed(sheet, text)
+        if script is not None and not sheet.source.diagnostics:
+            check_steps(sheet, script, tools)
+
+
+def _scripts(subject: Subject) -> dict[str, Played]:
+    """Return every script by its file; those of models that nobody uses are not read."""
+    scripts: dict[str, Played] = {}
+    for used in used_models(subject):
+        match used.model:
+            case ScriptedModel():
+                file, key, is_read = used.model.scripted, "scripted", True
+            case OpenAIModel(offline=str(offline)):
+                file, key, is_read = offline, "offline", not has_key(used.model, subject)
+            case _:
+                continue
+        path = (*used.path, key)
+        if not subject.found.filled.is_unresolved(path):
+            played = scripts.setdefault(file, Played(file, path))
+            played.is_read |= is_read
+            played.agents |= {key: agent for key, agent in subject.config.agents.items() if agent.model == used.name}
+    return scripts
+
+
+def _parsed(sheet: Sheet, text: str) -> Script | None:
+    from runtime.scripts.grammar import parse_script, read_script_text
+    from runtime.scripts.player import ScriptError
+
+    try:
+        return read_script_text(text) if sheet.source.diagnostics else parse_script(sheet.source.data)
+    except ScriptError:
+        # The parser that is used when it is played is slower, and has the last word.
+        try:
+            return read_script_text(text)
+        except ScriptError as error:
+            sheet.refused(error.message, error.path)
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A script's text as it was `played`, and where in it each mistake is put."""
+
+    subject: Subject
+    played: Played
+    source: Source
+
+    @property
+    def error(self) -> Severity:
+        """How bad it is that a script can't be played: one for want of a key is not read while there is one."""
+        return "error" if self.played.is_read else "warning"
+
+    def refused(self, message: str, path: str) -> None:
+        """Report what the parser says of the script."""
+        if self.source.diagnostics:
+            first = self.source.diagnostics[0]
+            self._report(f"the script can't be read: {first.message}", first.hint, first.place, self.error)
+            return
+        hint = ""
+        if found := re.fullmatch(r"(.*) \((.*)\)", message, re.DOTALL):
+            message, hint = found[1], found[2]
+        message = message.replace("`", "'").replace(":'", "'")
+        self._report(f"the script can't be played: {message}", hint, self._place(steps_of(path)), self.error)
+
+    def report(
+        self, steps: KeyPath, message: str, hint: str = "", severity: Severity = "error", *, at_key: bool = False
+    ) -> None:
+        """Report a mistake at a place in the script; an error is at most what a script that is not played can be."""
+        severity = self.error if severity == "error" else severity
+        self._report(message, hint, self._place(steps, at_key=at_key), severity)
+
+    def value(self, steps: KeyPath) -> object:
+        """Return what stands at a place of the script."""
+        value: object = self.source.data
+        for step in steps:
+            # A text alone is short for `say:`.
+            if isinstance(value, list | Mapping):
+                value = value[step]  # type: ignore[index]  # a list's step is an index
+        return value
+
+    def _place(self, steps: KeyPath, *, at_key: bool = False) -> Place:
+        places = self.source.places
+        return places.key(steps) if at_key and places.written(steps) == steps else places.value(steps)
+
+    def _report(self, message: str, hint: str, place: Place, severity: Severity) -> None:
+        if place.line:
+            self.subject.found.report(_CODE, self.played.path, message, hint, severity=severity, place=place)
+        else:
+            problem = Diagnostic(_CODE, f"{self.played.file!r}: {message}", place, severity, hint)
+            self.subject.found.add(problem, self.played.path)
+
+
+def steps_of(path: str) -> KeyPath:
+    """Read a path of the parser, such as `turns[2].reply[0].call`."""
+    return tuple(int(index) if index else name for index, name in _STEP.findall(path))

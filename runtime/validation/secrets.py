@@ -1,0 +1,113 @@
+"""Secrets that stand in the files of a project in plain text, where the next commit takes them along.
+
+Said only of what is hardly anything else: a key of an endpoint on this machine, or a header that identifies nobody,
+is no secret worth a warning.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from runtime.config.secrets.detect import Span, Written, is_secret_key, span_of, written_secrets
+from runtime.config.secrets.patterns import Token, find_tokens
+from runtime.diagnostics.diagnostic import Diagnostic, Place
+from runtime.validation.subject import Subject
+
+_CODE = "A503"
+_SHORTEST = 8
+_HEADERS = frozenset({"headers", "extra_headers"})
+_DATA = frozenset({"with", "extra_body", "extra_args", "extra_query"})
+_WORD = re.compile(r"[A-Za-z]+([-_ ][A-Za-z]+)*")
+_IMPORT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_LOCAL = re.compile(
+    r"localhost|127\.[\d.]+|::1|0\.0\.0\.0|10\.[\d.]+|192\.168\..*|host\.docker\.internal|.*\.local(host)?"
+)
+_TAKE_OUT = "take it out, and out of the history of the repository: it must count as known"
+
+
+def check_secrets(subject: Subject) -> None:
+    """Report the secrets in agents.yaml, and the keys of a well-known form in every other file that it names."""
+    filled = subject.found.filled
+    reported: dict[Span, None] = {}
+    for written in written_secrets(filled):
+        span = span_of(filled, written.path)
+        if span is not None and span not in reported and _is_plain(subject, written, span.text):
+            reported[span] = None
+            words, name = _words(written), _variable(written)
+            hint = f"write ${{{name}}} and put {name}=… into .env"
+            subject.found.report(_CODE, written.path, words, hint, severity="warning")
+    for file, text in sorted(subject.files.texts.items()):
+        for token in find_tokens(text):
+            told = any(span.file == file and span.start <= token.start < span.end for span in reported)
+            if not told:
+                subject.found.diagnostics.append(_in_file(file, text, token))
+
+
+def _in_file(file: str, text: str, token: Token) -> Diagnostic:
+    line, column = text.count("\n", 0, token.start) + 1, token.start - text.rfind("\n", 0, token.start)
+    width = 1 if "\n" in text[token.start : token.end] else token.end - token.start
+    message = f"{token.noun} stands here in plain text"
+    return Diagnostic(_CODE, message, Place(file, line, column), "warning", _TAKE_OUT, length=width)
+
+
+def _is_plain(subject: Subject, written: Written, raw: str) -> bool:
+    filled = subject.found.filled
+    if written.path in filled.strings:
+        # What is not in the file itself comes out of a variable.
+        return written.kind in ("token", "address") and written.text in raw
+    match written.kind:
+        case "field":
+            return bool(written.text) and _names_somebody(subject, written)
+        case "key":
+            return bool(_DATA.intersection(written.path)) and _looks_random(written.text)
+        case "address":
+            return not _is_for_development(filled.source.data, written)
+        case "token":
+            return True
+
+
+def _names_somebody(subject: Subject, written: Written) -> bool:
+    """Tell whether a field's value is more than the word that an endpoint on this machine wants to hear."""
+    path = written.path
+    if _HEADERS.intersection(path[:-1]):
+        return is_secret_key(str(path[-1])) or str(path[-1]).lower() == "cookie"
+    base_url = getattr(subject.config.models.get(str(path[1])), "base_url", None) if len(path) > 2 else None
+    host = _host(base_url) if base_url else ""
+    return not (host and _LOCAL.fullmatch(host) and _WORD.fullmatch(written.text))
+
+
+def _looks_random(text: str) -> bool:
+    return len(text) >= _SHORTEST and not re.search(r"\s", text) and not _IMPORT.fullmatch(text)
+
+
+def _is_for_development(data: object, written: Written) -> bool:
+    """Tell whether an address is that of a database on this machine whose password everybody uses."""
+    value: object = data
+    for step in written.path:
+        value = value[step]  # type: ignore[index]  # the path leads through the data
+    user = re.search(r"://([^:@/]*):", str(value))
+    return user is not None and user[1] == written.text and bool(_LOCAL.fullmatch(_host(str(value))))
+
+
+def _host(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _words(written: Written) -> str:
+    if written.noun:
+        return f"{written.noun} stands here in plain text"
+    name = next((step for step in reversed(written.path) if isinstance(step, str)), "")
+    return f"the secret of {name!r} stands here in plain text"
+
+
+def _variable(written: Written) -> str:
+    """Make a name for the variable of a value: `models.local.api_key` becomes LOCAL_API_KEY."""
+    words = [step for step in written.path if isinstance(step, str) and step not in ("settings", *_HEADERS, *_DATA)]
+    if written.kind == "address":
+        words = [*(word for word in words if word not in ("url", "base_url")), "password"]
+    name = "_".join(words[-2:] or ["NAME"])
+    return re.sub(r"\W+", "_", name).strip("_").upper() or "NAME"

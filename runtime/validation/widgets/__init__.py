@@ -1,0 +1,1 @@
+"""Checks of widgets: templates, components, click payloads, and rendering with samples."""

@@ -1,0 +1,203 @@
+"""Hold every node of a component tree against the class that the installed ChatKit SDK has for its `type`.
+
+The SDK's own root classes accept anything, so a misspelt property would reach the browser and be ignored there.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from runtime.diagnostics.key_path import KeyPath, show_path
+from runtime.diagnostics.wording import join_or, nearest
+from runtime.json_schema.data import DataCheck, Fault, hint, show_value
+from runtime.widgets.components import read_known, roots
+from runtime.widgets.tree import is_directive
+
+
+@functools.cache
+def component_checks() -> dict[str, DataCheck]:
+    """Return a check for each component by its `type`; it leaves `children` to whoever walks the tree."""
+    known = read_known()
+    return {
+        kind: DataCheck({**schema, "$defs": known["definitions"]}, trusted=True)
+        for kind, schema in known["components"].items()
+    }
+
+
+_BRANCHES = ("$do", "$then", "$else")
+_ITEMS_ONLY = {"ListView": "ListViewItem"}
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentFault:
+    """What is wrong with one component: `path` leads to the key or value at fault, `component` is the type it is in.
+
+    `kind` says whether the component or the property is unknown, the value refused, or something missing; `part` is the
+    end of the path that lies inside of the component.
+    """
+
+    path: KeyPath
+    message: str
+    kind: Literal["component", "property", "value", "missing"]
+    component: str = ""
+    meant: str | None = None
+    part: KeyPath = ()
+
+    def __str__(self) -> str:
+        # A widget as a whole has no path worth a word.
+        is_root = not self.path or self.path == ("type",)
+        return self.message if is_root else f"{show_path(self.path)}: {self.message}"
+
+
+def check_components(tree: Any, *, templated: bool = False) -> list[str]:
+    """Return what the SDK's classes don't know or accept in a tree, each with its JSON path; empty when all is well.
+
+    In a `templated` tree, strings with templates and the directives `$for` and `$if` stand for any value.
+    """
+    return [str(fault) for fault in component_faults(tree, templated=templated)]
+
+
+def component_faults(tree: Any, *, templated: bool = False) -> Iterator[ComponentFault]:
+    """Yield the same as what it is and where, for whoever shows it at its place."""
+    return _check(tree, (), templated)
+
+
+def root_problem(tree: Any) -> str:
+    """Say why a tree can't be the root of a widget; empty when it can."""
+    if not isinstance(tree, Mapping):
+        return f"expected a component, got {show_value(tree)}"
+    if "type" not in tree:
+        return f"'type' is missing (use {join_or(roots())})"
+    if tree["type"] not in roots():
+        kind = tree["type"]
+        near = hint(kind, roots()) if isinstance(kind, str) else ""
+        return f"{show_value(kind)} can't be the root of a widget{near or f' (use {join_or(roots())})'}"
+    return ""
+
+
+def shape_problem(tree: Any) -> str:
+    """Say what keeps a tree from being components at all, as every root class of the SDK demands; empty if nothing."""
+    return next((f"{show_path(path)}: {message}" for path, message in _shape(tree, ())), "")
+
+
+def refused_faults(tree: Any) -> Iterator[ComponentFault]:
+    """Yield what keeps a templated tree from being a widget whatever is filled in: no rendering of it is ever shown."""
+    if not is_template(tree) and not is_template(_type_of(tree)) and (problem := root_problem(tree)):
+        yield _wrong_root(tree, problem)
+    for path, message in _shape(tree, (), templated=True):
+        if path == ("type",) or not path:
+            continue  # said of the root
+        if path[-1] == "type" and message == "is missing":
+            yield ComponentFault(path[:-1], "'type' is missing", "missing")
+        else:
+            yield ComponentFault(path, message, "value", part=path[-1:] if isinstance(path[-1], str) else ())
+
+
+def _shape(node: Any, path: KeyPath, *, templated: bool = False) -> Iterator[tuple[KeyPath, str]]:
+    if templated and is_template(node):
+        return
+    if not isinstance(node, Mapping):
+        yield path, f"expected a component, got {show_value(node)}"
+        return
+    for key in ("type", "key", "id"):
+        if not isinstance(node.get(key), str) and (key == "type" or node.get(key) is not None):
+            found = f"expected a string, got {show_value(node[key])}" if key in node else "is missing"
+            yield (*path, key), found
+    for child, where in _children(node, path):
+        yield from _shape(child, where, templated=templated)
+
+
+def _children(node: Mapping[str, Any], path: KeyPath) -> Iterator[tuple[Any, KeyPath]]:
+    children = node.get("children")
+    if isinstance(children, list):
+        yield from ((child, (*path, "children", index)) for index, child in enumerate(children))
+    elif children is not None:
+        yield children, (*path, "children")
+
+
+def _check(tree: Any, path: KeyPath, templated: bool) -> Iterator[ComponentFault]:
+    if templated and is_directive(tree):
+        for branch in _BRANCHES:
+            several = tree.get(branch)
+            for node, where in _branch(several, (*path, branch)):
+                yield from _check(node, where, templated)
+        return
+    if templated and (tree is None or is_template(tree)):
+        return
+    if not path and (problem := root_problem(tree)) and not is_template(_type_of(tree)):
+        yield _wrong_root(tree, problem)
+        return
+    yield from _check_node(tree, path, templated)
+
+
+def _wrong_root(tree: Any, problem: str) -> ComponentFault:
+    kind = _type_of(tree)
+    if not isinstance(tree, Mapping):
+        return ComponentFault((), problem, "value")
+    if "type" not in tree:
+        return ComponentFault((), problem, "missing")
+    near = nearest(kind, roots()) if isinstance(kind, str) else None
+    known = not isinstance(kind, str) or kind in component_checks()
+    return ComponentFault(("type",), problem, "value" if known else "component", meant=near)
+
+
+def _branch(several: Any, path: KeyPath) -> Iterator[tuple[Any, KeyPath]]:
+    if isinstance(several, list):
+        yield from ((node, (*path, index)) for index, node in enumerate(several))
+    elif several is not None:
+        yield several, path
+
+
+def _check_node(node: Any, path: KeyPath, templated: bool) -> Iterator[ComponentFault]:
+    kind = _type_of(node)
+    if not isinstance(kind, str):
+        if isinstance(node, Mapping):
+            yield ComponentFault(path, "'type' is missing", "missing")
+        else:
+            yield ComponentFault(path, f"expected a component, got {show_value(node)}", "value")
+        return
+    if templated and is_template(kind):
+        return
+    check = component_checks().get(kind)
+    if check is None:
+        known = component_checks()
+        message = f"unknown component {kind!r}{hint(kind, known)}"
+        yield ComponentFault((*path, "type"), message, "component", kind, nearest(kind, known))
+    else:
+        written = {key: value for key, value in node.items() if value is not None or key == "children"}
+        for fault in check.faults(written):
+            if not (templated and is_open(node, fault)):
+                what: Any = {"unknown": "property"}.get(fault.kind, fault.kind)
+                yield ComponentFault((*path, *fault.path), fault.message, what, kind, fault.meant, fault.path)
+    for child, where in _children(node, path):
+        yield from _check_child(kind, child, where, templated)
+
+
+def _check_child(parent: str, child: Any, path: KeyPath, templated: bool) -> Iterator[ComponentFault]:
+    only = _ITEMS_ONLY.get(parent)
+    kind = _type_of(child)
+    if only and isinstance(kind, str) and kind != only and not (templated and is_template(kind)):
+        yield ComponentFault(path, f"only a {only} can stand in a {parent}, got {kind!r}", "value", parent)
+        return
+    yield from _check(child, path, templated)
+
+
+def _type_of(node: Any) -> Any:
+    return node.get("type") if isinstance(node, Mapping) else None
+
+
+def is_template(value: Any) -> bool:
+    """Tell whether a value is a text that something is filled into."""
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def is_open(node: Any, fault: Fault) -> bool:
+    """Tell whether what stands at a fault, or around it, is only known once the template is filled in."""
+    for step in fault.path if fault.kind == "value" else fault.path[:-1]:
+        node = node[step]
+        if is_template(node) or is_directive(node):
+            return True
+    return False

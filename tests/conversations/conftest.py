@@ -1,0 +1,117 @@
+"""Projects made for one test, their app, and a client that talks to it; and a backend on the bare SDKs beside them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from agents import Agent
+from fastapi import FastAPI
+
+from runtime.server.http.app import create_app
+from runtime.server.runtime import Runtime
+from tests.conversations.bare import BareServer, bare_app
+from tests.conversations.over_http import WANTED, OverHttp
+from tests.conversations.playing import Player, on_stage
+from tests.conversations.talking import Client
+
+
+@dataclass(kw_only=True)
+class Chat(Client):
+    """A client of a project, and what is behind it."""
+
+    runtime: Runtime
+    player: Player
+    folder: Path
+
+    async def hidden(self, thread: str, owner: str = "local") -> list[Any]:
+        """Every item that the thread holds, those that only the model sees among them."""
+        from runtime.stores.store import ALL_KINDS
+
+        page = await self.runtime.store.load_items(owner, thread, limit=1000, order="asc", kinds=ALL_KINDS)
+        return page.data
+
+
+@dataclass(kw_only=True)
+class Bare(Client):
+    server: BareServer
+    player: Player
+
+
+MakeChat = Callable[..., Awaitable[Chat]]
+MakeBare = Callable[..., Bare]
+
+
+def write_project(folder: Path, config: Mapping[str, Any], files: Mapping[str, str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "agents.yaml").write_text(json.dumps({"version": 1, "store": "memory", **config}))
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+@pytest.fixture
+def player() -> Iterator[Player]:
+    made = Player()
+    name = uuid4().hex
+    on_stage[name] = made
+    made.stage_name = name
+    yield made
+    del on_stage[name]
+
+
+@pytest.fixture
+async def chat(tmp_path: Path, player: Player) -> AsyncIterator[MakeChat]:
+    """Make a project from its agents.yaml (a mapping) and files, open its app, and give a client of it.
+
+    `default` is the player where the project declares no models.
+    """
+    modules = set(sys.modules)
+    async with AsyncExitStack() as stack:
+
+        async def make(
+            config: Mapping[str, Any] | None = None, name: str = "project", environ: Any = None, **files: str
+        ) -> Chat:
+            declared = {"agents": {"helper": {}}, **(config or {})}
+            declared.setdefault(
+                "models",
+                {"default": {"python": "tests.conversations.playing:find", "with": {"name": player.stage_name}}},
+            )
+            folder = tmp_path / name
+            write_project(folder, declared, {_file_name(key): text for key, text in files.items()})
+            app = create_app(folder, environ=environ or {})
+            await stack.enter_async_context(app.router.lifespan_context(app))
+            path = app.state.runtime.config.server.path
+            reached: Any = OverHttp(app, stack) if WANTED else app
+            return Chat(app=reached, path=path, runtime=app.state.runtime, player=player, folder=folder)
+
+        yield make
+    for module in set(sys.modules) - modules:
+        if str(getattr(sys.modules[module], "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[module]
+
+
+def _file_name(key: str) -> str:
+    """`app__tools_py` stands for app/tools.py: keyword arguments have no slashes and dots."""
+    stem, _, ending = key.rpartition("_")
+    return f"{stem.replace('__', '/')}.{ending}" if ending in ("py", "yaml", "md", "widget", "json") else key
+
+
+@pytest.fixture
+def bare(player: Player) -> MakeBare:
+    def make(**options: Any) -> Bare:
+        slow, max_turns = options.pop("slow", False), options.pop("max_turns", 10)
+        agent: Agent[Any] = Agent(name="helper", model=player, **options)
+        server = BareServer(agent, slow=slow, max_turns=max_turns)
+        app: FastAPI = bare_app(server)
+        return Bare(app=app, server=server, player=player)
+
+    return make

@@ -1,0 +1,40 @@
+"""Feedback: what users think of the answers is kept, and whoever runs the server can have all of it."""
+
+from __future__ import annotations
+
+import json
+
+from tests.conversations.conftest import Chat, MakeChat
+
+TOKEN = "let-me-in"
+
+
+async def _rate(client: Chat, thread: str, item: str, kind: str) -> None:
+    rated = await client.call("items.feedback", thread_id=thread, item_ids=[item], kind=kind)
+    assert rated.json == {}
+
+
+async def test_feedback_is_exported_line_by_line_with_the_last_word_of_each_user(chat: MakeChat) -> None:
+    client = await chat({"chat": {"feedback": True}, "store": "sqlite:///threads.db", "admin": {"token": TOKEN}})
+    first, second = await client.say("one"), await client.say("two")
+    for answer, kinds in ((first, ("negative", "positive")), (second, ("negative",))):
+        for kind in kinds:
+            await _rate(client, answer.thread_id, answer.done("assistant_message")[0]["id"], kind)
+    exported = await client.get("/-/feedback", {"authorization": f"Bearer {TOKEN}"})
+    assert exported.headers["content-type"] == "application/jsonl"
+    lines = [json.loads(line) for line in exported.body.decode().splitlines()]
+    assert [(line["owner"], line["thread_id"], line["kind"]) for line in lines] == [
+        ("local", first.thread_id, "positive"),
+        ("local", second.thread_id, "negative"),
+    ]
+
+
+async def test_a_stranger_gets_none_of_it(chat: MakeChat) -> None:
+    client = await chat({"admin": {"token": TOKEN}})
+    refused = await client.get("/-/feedback", {"x-forwarded-for": "192.0.2.1"})
+    assert (refused.status, refused.error["code"]) == (401, "unauthenticated")
+
+
+async def test_the_page_is_told_whether_answers_can_be_rated(chat: MakeChat) -> None:
+    client = await chat({"chat": {"feedback": True}})
+    assert (await client.get("/chatkit/options.json")).json["threadItemActions"]["feedback"] is True

@@ -1,0 +1,95 @@
+"""Commands and changes of files: only through Python of the project, and only with the user's word."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from runtime.errors import ConfigError
+from runtime.scripts.player import Item
+from tests.conversations.conftest import Chat, MakeChat
+
+CODE = """
+ran = []
+
+async def run(request):
+    ran.append(list(request.data.action.commands))
+    return "done: " + "; ".join(request.data.action.commands)
+
+class Editor:
+    def create_file(self, operation):
+        ran.append((operation.path, operation.diff))
+        return "created"
+
+    update_file = delete_file = create_file
+
+number = 7
+"""
+
+
+def commands(*lines: str) -> Item:
+    action = {"commands": list(lines), "max_output_length": None, "timeout_ms": None}
+    return Item({"id": "sh_1", "type": "shell_call", "call_id": "call_1", "status": "completed", "action": action})
+
+
+def patch(path: str) -> Item:
+    operation = {"type": "create_file", "path": path, "diff": "+hello"}
+    item = {"id": "ap_1", "type": "apply_patch_call", "call_id": "call_1", "status": "completed"}
+    return Item({**item, "operation": operation})
+
+
+async def project(chat: MakeChat, **tool: Any) -> Chat:
+    return await chat({"tools": {"own": tool}, "agents": {"helper": {"tools": ["own"]}}}, app__own_py=CODE)
+
+
+async def asked(client: Chat, step: Item) -> tuple[Any, dict[str, Any]]:
+    client.player.replies = [[step], "It is done."]
+    answer = await client.say("go")
+    [card] = answer.done("widget")
+    return answer, card
+
+
+@pytest.mark.parametrize("approved", [True, False])
+async def test_commands_run_once_the_user_has_seen_and_allowed_them(chat: MakeChat, approved: bool) -> None:
+    client = await project(chat, shell="app.own:run")
+    answer, card = await asked(client, commands("ls -l", "rm notes.txt"))
+    assert "rm notes.txt" in json.dumps(card)
+    click = card["widget"]["confirm" if approved else "cancel"]["action"]
+    ended = await client.act(answer.thread_id, click["type"], click["payload"], card["id"])
+    assert ended.said == ["It is done."], ended.events
+    told = json.dumps(client.player.asked[-1].input)
+    assert ("done: ls -l; rm notes.txt" in told) is approved
+    client.player.replies = ["Fine."]
+    assert (await client.say("thanks", answer.thread_id)).said == ["Fine."]
+    # The next turn knows what was wanted, and what came of it.
+    asked_now = client.player.asked[-1]
+    [wanted], [came] = asked_now.of("function_call"), asked_now.of("function_call_output")
+    assert (wanted["name"], "rm notes.txt" in wanted["arguments"]) == ("shell", True)
+    assert ("done: ls -l; rm notes.txt" in came["output"]) is approved
+
+
+async def test_a_file_is_changed_once_the_user_has_seen_and_allowed_it(chat: MakeChat) -> None:
+    client = await project(chat, apply_patch="app.own:Editor")
+    answer, card = await asked(client, patch("notes.txt"))
+    assert "notes.txt" in json.dumps(card)
+    click = card["widget"]["confirm"]["action"]
+    ended = await client.act(answer.thread_id, click["type"], click["payload"], card["id"])
+    assert ended.said == ["It is done."], ended.events
+    assert "created" in json.dumps(client.player.asked[-1].input)
+
+
+async def test_without_the_question_they_run_at_once(chat: MakeChat) -> None:
+    client = await project(chat, shell="app.own:run", needs_approval=False)
+    client.player.replies = [[commands("ls")], "It is done."]
+    assert (await client.say("go")).said == ["It is done."]
+
+
+@pytest.mark.parametrize(
+    ("tool", "words"),
+    [({"shell": "app.own:number"}, "is int"), ({"apply_patch": "app.own:run"}, "is no agents.ApplyPatchEditor")],
+)
+async def test_what_can_do_neither_is_refused(chat: MakeChat, tool: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        await project(chat, **tool)

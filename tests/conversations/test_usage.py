@@ -1,0 +1,173 @@
+"""Tokens are counted by user, thread, day and model; a budget that is used up gives a notice, and loses nothing."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from runtime.assemble.scripted_events import ScriptedFailure
+from runtime.testing import OpenAIStub
+from tests.conversations.conftest import Chat, MakeChat
+from tests.conversations.editing import reloaded
+from tests.conversations.playing import Player, call, on_stage
+
+TOKEN = {"admin": {"token": "let-me-in"}}
+DAY = {"limits": {"tokens": "1/day"}}
+SCRIPT = {
+    "turns": [
+        {"instructions": "Is it fine?", "reply": "yes"},
+        {"instructions": "title", "reply": "A title"},
+        {"user": "What is it", "reply": "Forty-two."},
+        {"user": "ask", "reply": [{"call": {"ask": {"input": "What is it?"}}}, "Forty-two it is."]},
+    ]
+}
+ECHO = {"tools": {"echo": "app.tools:echo"}, "agents": {"helper": {"tools": ["echo"]}}}
+CODE = "def echo(text: str) -> str:\n    'Echo.'\n    return text\n"
+WORDS = "You have used up what you may use in a day. It begins anew at midnight UTC."
+
+
+async def usage(client: Chat, query: str = "") -> list[dict[str, Any]]:
+    exported = await client.get(f"/-/usage{query}", {"authorization": "Bearer let-me-in"})
+    assert exported.headers["content-type"] == "application/jsonl"
+    return [json.loads(line) for line in exported.body.decode().splitlines()]
+
+
+def notices(answer: Any) -> list[str]:
+    return [event["message"] for event in answer.of("notice")]
+
+
+async def test_every_model_that_a_turn_asks_is_counted(chat: MakeChat) -> None:
+    with OpenAIStub(SCRIPT) as stub:
+        key = {"base_url": stub.base_url, "api_key": "none"}
+        models = {name: {"name": name, **key} for name in ("gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano", "o4-mini")}
+        client = await chat(
+            {
+                **TOKEN,
+                "store": "sqlite:///threads.db",
+                "models": models,
+                "entry": "guide",
+                "agents": {
+                    "guide": {"model": "gpt-4.1", "tools": ["ask"], "guardrails": {"input": ["fine"]}},
+                    "expert": {"model": "gpt-4.1-mini", "description": "Knows."},
+                },
+                "tools": {"ask": {"agent": "expert"}},
+                "guardrails": {"fine": {"judge": "gpt-4.1-nano", "instructions": "Is it fine?"}},
+                "chat": {"title": {"model": "o4-mini"}},
+            }
+        )
+        answer = await client.say("ask")
+    assert answer.said == ["Forty-two it is."]
+    lines = await usage(client)
+    assert Counter({line["model"]: line["requests"] for line in lines}) == {
+        "gpt-4.1": 2,
+        "gpt-4.1-mini": 1,
+        "gpt-4.1-nano": 1,
+        "o4-mini": 1,
+    }
+    today = datetime.now(UTC).date().isoformat()
+    for line in lines:
+        assert (line["owner"], line["thread_id"], line["day"]) == ("local", answer.thread_id, today)
+        assert line["input_tokens"] > 0
+        assert line["output_tokens"] > 0
+
+
+async def test_where_another_model_answers_it_is_the_one_that_counts(chat: MakeChat) -> None:
+    first, second = Player("no"), Player("From the second.")
+    first.replies = [ScriptedFailure("busy", 503)]
+    first.model, second.model = "first-1", "second-2"  # type: ignore[attr-defined]  # as the SDK's models have it
+    on_stage.update(first=first, second=second)
+    find: dict[str, Any] = {"python": "tests.conversations.playing:find"}
+    models = {name: {**find, "with": {"name": name}} for name in ("first", "second")}
+    models["first"]["fallback"] = ["second"]
+    client = await chat({**TOKEN, "models": models, "agents": {"helper": {"model": "first"}}})
+    await client.say("hello")
+    assert [line["model"] for line in await usage(client)] == ["second-2"]
+
+
+async def test_the_counts_of_a_day_stay_when_a_thread_goes_and_when_the_project_changes(chat: MakeChat) -> None:
+    client = await chat({**TOKEN, "limits": {"tokens": {"day": 1}}})
+    first = await client.say("one")
+    assert first.said == ["Fine."]
+    await client.call("threads.delete", thread_id=first.thread_id)
+    await reloaded(client, {"agents": {"helper": {"instructions": "Other."}}})
+    refused = await client.say("two")
+    assert (refused.said, notices(refused)) == ([], [WORDS])
+    assert [line["thread_id"] for line in await usage(client)] == [first.thread_id]
+    assert await usage(client, f"?since={date.max.isoformat()}") == []
+
+
+@pytest.mark.parametrize("asked", ["yesterday", "2026-13-01"])
+async def test_a_day_that_is_none_is_refused(chat: MakeChat, asked: str) -> None:
+    client = await chat(TOKEN)
+    refused = await client.get(f"/-/usage?since={asked}", {"authorization": "Bearer let-me-in"})
+    assert (refused.status, refused.error["message"]) == (400, f"{asked!r} is no day such as 2026-01-31")
+
+
+async def test_the_message_that_found_a_budget_used_up_is_kept_and_answered_on_the_next_day(
+    chat: MakeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await chat(DAY)
+    answer = await client.say("one")
+    refused = await client.say("two", answer.thread_id)
+    assert notices(refused) == [WORDS]
+    assert len(client.player.asked) == 1
+    assert [item["type"] for item in await client.items(answer.thread_id)] == [
+        "user_message",
+        "assistant_message",
+        "user_message",
+    ]
+    monkeypatch.setattr("runtime.server.turns.token_budget.today", lambda: date(2999, 1, 1))
+    again = await client.say("three", answer.thread_id)
+    assert again.said == ["Fine."]
+    said = [item["content"] for item in client.player.asked[-1].of("message") if item["role"] == "user"]
+    assert len(said) == 3
+
+
+async def test_a_turn_stops_before_the_next_request_and_keeps_what_it_has_said(chat: MakeChat) -> None:
+    client = await chat({**ECHO, "limits": {"tokens": "1/turn"}}, app__tools_py=CODE)
+    player = client.player
+    player.replies = [["Let me see.", call("echo", text="x")], "Not any more."]
+    answer = await client.say("go")
+    assert answer.said == ["Let me see."]
+    assert notices(answer) == ["This answer has used up what one answer may use. Ask for less at a time."]
+    assert len(player.asked) == 1
+    # The next turn has a budget of its own.
+    player.replies = ["Fine."]
+    assert (await client.say("again", answer.thread_id)).said == ["Fine."]
+    assert len(player.asked[-1].of("function_call_output")) == 1
+
+
+async def test_a_thread_and_everybody_have_budgets_too(chat: MakeChat) -> None:
+    client = await chat({"limits": {"tokens": {"thread": 1}}})
+    answer = await client.say("one")
+    assert notices(await client.say("two", answer.thread_id)) == [
+        "This conversation has used up what one conversation may use. Please start a new one."
+    ]
+    assert (await client.say("elsewhere")).said == ["Fine."]
+    await reloaded(client, {"limits": {"tokens": {"all": 1}}})
+    assert notices(await client.say("anywhere")) == [
+        "What may be used in a day is used up. It begins anew at midnight UTC."
+    ]
+
+
+async def test_the_project_says_it_in_its_own_words(chat: MakeChat) -> None:
+    words = "Sorry {{ user.id }}, no more by {{ budget }} ({{ reference }})."
+    client = await chat({**DAY, "chat": {"errors": {"tokens": words, "turn": "Too long, {{ user.id }}."}}})
+    await client.say("one")
+    [notice] = notices(await client.say("two"))
+    assert notice.startswith("Sorry local, no more by day (req_")
+
+
+async def test_an_answer_that_takes_too_long_ends_and_may_be_tried_again(chat: MakeChat) -> None:
+    client = await chat({"limits": {"turn": 0.05}, "chat": {"errors": {"turn": "Too long."}}})
+    client.player.replies = ["one two three"]
+    gate = client.player.gate("three")
+    answer = await client.say("go")
+    assert gate.reached.is_set()
+    [error] = answer.of("error")
+    assert (error["message"], error["allow_retry"]) == ("Too long.", True)
+    assert "one two" in json.dumps(await client.items(answer.thread_id))

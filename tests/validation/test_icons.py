@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runtime.config.load import load_config
+from runtime.validation.project import check_project
+
+FILE = """version: 1
+models: {default: {name: gpt-4.1, api_key: none}}
+agents: {helper: {instructions: Help.}}
+chat: {start_prompts: [{label: A, prompt: a, icon: ICON}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("icon", "said"),
+    [
+        ("map-pin", []),
+        ("vendor:cat", []),
+        ("map-pn", [("A414", "chat.start_prompts[0].icon", "did you mean 'map-pin'?")]),
+        ("zzzz", [("A414", "chat.start_prompts[0].icon", "")]),
+    ],
+)
+def test_an_icon_that_chatkit_does_not_have_is_told_of(
+    tmp_path: Path, icon: str, said: list[tuple[str, str, str]]
+) -> None:
+    (tmp_path / "agents.yaml").write_text(FILE.replace("ICON", icon))
+    found = check_project(load_config(tmp_path))
+    assert [(one.code, one.path, one.hint) for one in found if one.severity != "note"] == said
