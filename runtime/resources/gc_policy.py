@@ -6,7 +6,6 @@ stream stands still. So Python no longer decides when that is; the steps through
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import sys
 import time
@@ -94,6 +93,8 @@ def never_through_everything() -> None:
 
 async def collect_at_rest(rest: Rest) -> None:
     """Go through everything when `rest` has come and no reload is being built; runs until it is cancelled."""
+    import asyncio  # here, since `validate` reads files under this policy and needs no event loop
+
     while True:
         await asyncio.sleep(_LOOK_S)
         # A reload that is being built has its objects in use, and its thread at work.
