@@ -27,6 +27,7 @@ from runtime.assemble.problems import BuildError, Problems
 from runtime.config.model import Config
 from runtime.config.model import mcp as declared
 from runtime.config.references import servers_of
+from runtime.errors import RuntimeFault
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.pool import Share
 
@@ -36,7 +37,7 @@ FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 
 
-class McpUnavailable(Exception):
+class McpUnavailable(RuntimeFault):
     """The server can't be reached now; `reason` says why, without anything secret."""
 
     def __init__(self, server: str, reason: str) -> None:

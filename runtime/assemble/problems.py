@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from runtime.diagnostics.diagnostic import Place
+from runtime.errors import RuntimeFault
 from runtime.project_code.import_errors import place_of, raised_at
 from runtime.project_code.loader import ResolveError
 from runtime.project_code.sources import Sources
 
 
-class BuildError(Exception):
+class BuildError(RuntimeFault):
     """One thing that can't be built; `hint` is the way out, `code` says which mistake it is where that is known.
 
     `about` is the function that is wrong, or what it has raised, rather than the path that leads to it; `inside` is
@@ -41,7 +42,7 @@ def refuse_coroutine(value: object, path: str) -> None:
         raise BuildError(f"{path!r} is async", "make it a plain function", code="A324")
 
 
-class ReportedError(Exception):
+class ReportedError(RuntimeFault):
     """Something can't be built because of a mistake that is reported already."""
 
 

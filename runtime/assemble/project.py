@@ -32,12 +32,13 @@ from runtime.assemble.tools import BuiltTool, Tools, build_tools
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
 from runtime.config.project_files import ProjectFiles
+from runtime.errors import RuntimeFault
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.pool import Share
 from runtime.templates.template import Template
 
 
-class BuildFailed(Exception):
+class BuildFailed(RuntimeFault):
     """The project could not be built; `problems` holds every reason."""
 
     def __init__(self, problems: list[Problem]) -> None:

@@ -40,6 +40,7 @@ from openai.types.responses.response_reasoning_summary_part_done_event import Pa
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 from pydantic import TypeAdapter
 
+from runtime.errors import RuntimeFault
 from runtime.scripts.player import Call, Fail, Item, Say, Step, Think
 
 _CHUNK = re.compile(r"\s*\S+|\s+$")
@@ -49,7 +50,7 @@ _CHARACTERS_PER_TOKEN = 4
 _ITEMS: TypeAdapter[ResponseOutputItem] = TypeAdapter(ResponseOutputItem, config={"defer_build": True})
 
 
-class ScriptedFailure(AgentsException):
+class ScriptedFailure(RuntimeFault, AgentsException):
     """What a `fail:` step raises; `status_code` is the HTTP status that a real endpoint would answer with."""
 
     def __init__(self, message: str, status_code: int) -> None:

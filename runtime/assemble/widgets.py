@@ -19,6 +19,7 @@ from runtime.assemble.problems import BuildError
 from runtime.config.model import Config
 from runtime.config.model.widgets import PythonWidget, SectionsWidget, TemplateWidget, Widget
 from runtime.config.project_files import ProjectFiles
+from runtime.errors import RuntimeFault
 from runtime.json_schema.data import DataCheck, TreeError, show_value
 from runtime.project_code.loader import ResolveError
 from runtime.templates.template import Template
@@ -268,7 +269,7 @@ class WidgetError(BuildError):
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
 
-class WidgetBuildError(Exception):
+class WidgetBuildError(RuntimeFault):
     """Every mistake in the `widgets` section: `errors` holds a name and a message for each, in the file's order."""
 
     def __init__(self, errors: Iterable[tuple[str, str]]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from runtime.diagnostics.key_path import KeyPath
+from runtime.errors import RuntimeFault
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 JSON_BODY, FORM_BODY, TEXT_BODY = "application/json", "application/x-www-form-urlencoded", "text/plain"
@@ -30,7 +31,7 @@ _STYLES = {
 In = Literal["path", "query", "header"]
 
 
-class SpecError(Exception):
+class SpecError(RuntimeFault):
     """A document that no tools can be made of; `path` leads to the place in it."""
 
     def __init__(self, message: str, path: KeyPath = (), hint: str = "") -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from runtime.diagnostics.diagnostic import Diagnostic, Place
+from runtime.errors import RuntimeFault
 
 MAX_DEPTH = 100
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufeff\uff00-\ufffd\U00010000-\U0010ffff]")
@@ -78,7 +79,7 @@ def parse_events(text: str, file: str) -> list[yaml.Event] | Diagnostic:
         return _second_opinion(text, file)
 
 
-class _TooDeep(Exception):
+class _TooDeep(RuntimeFault):
     def __init__(self, mark: Any) -> None:
         self.mark = mark
 

@@ -19,6 +19,7 @@ from referencing.exceptions import Unresolvable
 
 from runtime.diagnostics.key_path import KeyPath, show_path
 from runtime.diagnostics.wording import join_or, nearest, suggest
+from runtime.errors import RuntimeFault
 
 _Error = ValidationError | SchemaError
 
@@ -52,7 +53,7 @@ _LIMITS = {
 }
 
 
-class TreeError(Exception):
+class TreeError(RuntimeFault):
     """What is wrong, and where: `path` is a JSON path such as `children[2].rows`, empty for the whole.
 
     `steps` is the path as keys and indexes, where it is known as such; `line` and `column` count from 1 within the text

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 
 from runtime.diagnostics.diagnostic import Place
+from runtime.errors import RuntimeFault
 from runtime.project_code.sources import Sources
 
 # What packages say when something is registered with them again: the package that raises, and its words.
@@ -28,7 +29,7 @@ _ONCE_ONLY = (
 )
 
 
-class ResolveError(Exception):
+class ResolveError(RuntimeFault):
     """An import path that leads nowhere, or to a module that raises; `hint` is the way out.
 
     `place` is the line of the project that raises, relative to its folder, and `length` how much of it; `code` says

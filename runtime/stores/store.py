@@ -51,7 +51,7 @@ class Unset(Enum):
 UNSET: Final = Unset.UNSET
 
 
-class InvalidCursor(ValueError):
+class InvalidCursor(RuntimeFault, ValueError):
     """The `after` of a page names nothing in the list that is being read."""
 
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from runtime.errors import RuntimeFault
+
 _LONGEST_ID = 64
 _LONGEST_CHAT_ID = 40
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -61,7 +63,7 @@ _CHAT_PARTS = {
 }
 
 
-class Refusal(Exception):
+class Refusal(RuntimeFault):
     """A request that the API refuses with 400; `param` names the field."""
 
     def __init__(self, message: str, param: str | None = None, code: str | None = None) -> None:

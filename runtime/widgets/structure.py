@@ -16,6 +16,7 @@ from jinja2 import nodes
 
 from runtime.diagnostics.key_path import KeyPath
 from runtime.documents.json_text import JsonText
+from runtime.errors import RuntimeFault
 from runtime.widgets.studio import parse_studio
 
 _OPEN = re.compile(r"\{\{|\{%|\{#")
@@ -40,7 +41,7 @@ class Skeleton:
     open: tuple[tuple[int, int], ...]
 
 
-class _NoSkeleton(Exception):
+class _NoSkeleton(RuntimeFault):
     """The text's templates make more of it than values."""
 
 

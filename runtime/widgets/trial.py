@@ -14,6 +14,7 @@ from typing import Any, TypedDict
 from jsonschema import Draft202012Validator
 
 from runtime.diagnostics.key_path import KeyPath
+from runtime.errors import RuntimeFault
 from runtime.json_schema.data import DataCheck, TreeError
 from runtime.json_schema.samples import make_data
 from runtime.templates.template import Template
@@ -65,7 +66,7 @@ class Found(TypedDict, total=False):
     meant: str | None
 
 
-class TooMuch(Exception):
+class TooMuch(RuntimeFault):
     """The widget needs more than it may have: `what` is memory or output."""
 
     def __init__(self, what: str) -> None:
