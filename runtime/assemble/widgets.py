@@ -25,8 +25,16 @@ from runtime.project_code.loader import ResolveError
 from runtime.templates.template import Template
 from runtime.widgets.component_checks import check_components, root_problem, shape_problem
 from runtime.widgets.components import roots
-from runtime.widgets.forms import Form, absent_values, draw, is_closed, read_form, sections_form, unknown_names
-from runtime.widgets.studio import WAY_OUT, StudioTemplate
+from runtime.widgets.forms import (
+    Form,
+    default_values,
+    is_closed,
+    read_form,
+    render_form,
+    sections_form,
+    undeclared_name_errors,
+)
+from runtime.widgets.studio import TOJSON_HINT, StudioTemplate
 from runtime.widgets.tree import as_json, parse_text, render_text
 
 __all__ = ["BuiltWidget", "WidgetBuildError", "WidgetError", "build_widget", "build_widgets", "check_components"]
@@ -169,14 +177,14 @@ def _build_python(name: str, config: PythonWidget, resolve: Resolve) -> BuiltWid
         _draw=draw,
         _check=check,
         _copy=_parse_copy(config.copy_text),
-        _absent=absent_values(config.data),
+        _absent=default_values(config.data),
         _gives_json=False,
     )
 
 
 def _build_template(name: str, config: TemplateWidget | SectionsWidget, form: Form) -> BuiltWidget:
     schema = config.data or form.data
-    copy, absent = _parse_copy(config.copy_text or form.copy_text), absent_values(schema)
+    copy, absent = _parse_copy(config.copy_text or form.copy_text), default_values(schema)
     if form.tree is not None and (found := check_components(form.tree, templated=True)):
         raise TreeError("", "; ".join(found))
     warnings = _unknown_names(form, copy, schema)
@@ -186,7 +194,7 @@ def _build_template(name: str, config: TemplateWidget | SectionsWidget, form: Fo
         data_schema=schema,
         sample=form.tried if sample is None else sample,
         warnings=(),
-        _draw=functools.partial(draw, form, absent),
+        _draw=functools.partial(render_form, form, absent),
         _check=DataCheck(schema) if schema else None,
         _copy=copy,
         _absent=absent,
@@ -218,12 +226,12 @@ def _fragile(form: Form, sample: dict[str, Any] | None) -> list[str]:
     if sample is None or not isinstance(form.template, StudioTemplate):
         return []
     fields = form.template.fragile_fields(sample)
-    return [f"a quote in {field!r} breaks the template's JSON ({WAY_OUT})" for field in fields]
+    return [f"a quote in {field!r} breaks the template's JSON ({TOJSON_HINT})" for field in fields]
 
 
 def _unknown_names(form: Form, copy: Template | None, schema: Mapping[str, Any] | None) -> list[str]:
     """Hold the names in the templates against the schema: a mistake where it is closed, else a warning."""
-    found = unknown_names(form, copy, schema)
+    found = undeclared_name_errors(form, copy, schema)
     if found and is_closed(schema):
         raise _several(found)
     return [str(error) for error in found]

@@ -13,14 +13,14 @@ from typing import Any, Literal
 from runtime.diagnostics.key_path import KeyPath, show_path
 from runtime.diagnostics.wording import join_or, nearest
 from runtime.json_schema.data import DataCheck, Fault, hint, show_value
-from runtime.widgets.components import read_known, roots
+from runtime.widgets.components import load_components, roots
 from runtime.widgets.tree import is_directive
 
 
 @functools.cache
 def component_checks() -> dict[str, DataCheck]:
     """Return a check for each component by its `type`; it leaves `children` to whoever walks the tree."""
-    known = read_known()
+    known = load_components()
     return {
         kind: DataCheck({**schema, "$defs": known["definitions"]}, trusted=True)
         for kind, schema in known["components"].items()
@@ -83,7 +83,7 @@ def shape_problem(tree: Any) -> str:
     return next((f"{show_path(path)}: {message}" for path, message in _shape(tree, ())), "")
 
 
-def refused_faults(tree: Any) -> Iterator[ComponentFault]:
+def certain_faults(tree: Any) -> Iterator[ComponentFault]:
     """Yield what keeps a templated tree from being a widget whatever is filled in: no rendering of it is ever shown."""
     if not is_template(tree) and not is_template(_type_of(tree)) and (problem := root_problem(tree)):
         yield _wrong_root(tree, problem)

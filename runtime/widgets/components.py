@@ -10,7 +10,7 @@ from typing import Any
 
 
 @functools.cache
-def read_known() -> dict[str, Any]:
+def load_components() -> dict[str, Any]:
     """Return the `roots`, the JSON Schema of each of the `components` by its type, and their shared `definitions`."""
     known: dict[str, Any] = json.loads((files("runtime.widgets") / "components.json").read_text(encoding="utf-8"))
     return known
@@ -19,27 +19,27 @@ def read_known() -> dict[str, Any]:
 @functools.cache
 def icons() -> tuple[str, ...]:
     """Return the names of the icons that ChatKit has."""
-    names = read_known()["components"]["Icon"]["properties"]["name"]["anyOf"]
+    names = load_components()["components"]["Icon"]["properties"]["name"]["anyOf"]
     return tuple(name for form in names for name in form.get("enum", ()))
 
 
 @functools.cache
 def roots() -> tuple[str, ...]:
     """Return the types that can be the root of a widget."""
-    return tuple(read_known()["roots"])
+    return tuple(load_components()["roots"])
 
 
 @functools.cache
 def text_properties(kind: str) -> frozenset[str]:
     """Return the properties of a component that hold a text and nothing else; none for an unknown component."""
-    properties = read_known()["components"].get(kind, {}).get("properties", {})
+    properties = load_components()["components"].get(kind, {}).get("properties", {})
     return frozenset(name for name, schema in properties.items() if name != "type" and _is_text(schema))
 
 
 @functools.cache
 def input_types() -> frozenset[str]:
     """Return the components that a user puts something into: a form adds it to the payload of its actions."""
-    known = read_known()["components"].items()
+    known = load_components()["components"].items()
     return frozenset(kind for kind, schema in known if "onChangeAction" in schema["properties"] or _is_input(schema))
 
 

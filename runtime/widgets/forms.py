@@ -68,30 +68,32 @@ def _read_json(written: str, files: ProjectFiles) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class TemplateParts:
     """What a template's file holds: one of the kinds, and what a wrapper says beside it.
 
-    `at` is the path of `inner`; `faults` is all that is wrong with the wrapper.
+    `inner_path` is the path of `inner`; `errors` is all that is wrong with the wrapper.
     """
 
     kind: Literal["tree", "sections", "studio"]
     inner: dict[str, Any]
-    at: KeyPath = ()
-    beside: Mapping[str, Any] = field(default_factory=dict)
-    faults: tuple[TreeError, ...] = ()
+    inner_path: KeyPath = ()
+    extras: Mapping[str, Any] = field(default_factory=dict)
+    errors: tuple[TreeError, ...] = ()
 
 
-def take_apart(root: Any) -> Parts:
+def split_template(root: Any) -> TemplateParts:
     """Tell which kind of template a file holds; what is wrong with its outer form is in the parts."""
     if not isinstance(root, dict):
-        return Parts("tree", {}, faults=(TreeError("", f"expected an object, got {show_value(root)}"),))
+        return TemplateParts("tree", {}, errors=(TreeError("", f"expected an object, got {show_value(root)}"),))
     if not (root.get("type") == "widget" and "widget" in root):
-        return Parts(_kind(root), root)
+        return TemplateParts(_kind(root), root)
     inner = root["widget"]
     beside = {key: value for key, value in root.items() if key not in ("type", "widget")}
     if not isinstance(inner, dict):
-        return Parts("tree", {}, faults=(TreeError(("widget",), f"expected an object, got {show_value(inner)}"),))
-    return Parts(_kind(inner), inner, ("widget",), beside, tuple(_wrong_beside(beside)))
+        return TemplateParts(
+            "tree", {}, errors=(TreeError(("widget",), f"expected an object, got {show_value(inner)}"),)
+        )
+    return TemplateParts(_kind(inner), inner, ("widget",), beside, tuple(_wrong_beside(beside)))
 
 
 def _kind(root: Mapping[str, Any]) -> Literal["tree", "sections", "studio"]:
@@ -113,25 +115,25 @@ def _wrong_beside(beside: Mapping[str, Any]) -> Iterator[TreeError]:
 
 def form_of(root: Any) -> Form:
     """Read a template from the JSON that its file holds; raises TreeError."""
-    parts = take_apart(root)
-    if parts.faults:
-        raise parts.faults[0]
+    parts = split_template(root)
+    if parts.errors:
+        raise parts.errors[0]
     if parts.kind == "sections":
-        return sections_form(read_sections({**parts.beside, **parts.inner}))
+        return sections_form(read_sections({**parts.extras, **parts.inner}))
     if parts.kind == "studio":
         template, data, tried = read_studio(parts.inner)
         return Form(template, data, tried=tried)
-    known = {key: value for key, value in parts.beside.items() if key != "description"}
+    known = {key: value for key, value in parts.extras.items() if key != "description"}
     return Form(TreeTemplate(parts.inner), **known, tree=parts.inner)
 
 
 # Fill a template in as a request does: absent data has its default, and what comes out is a tree of components.
 
 _MORE_PROPERTIES = {"patternProperties", "allOf", "anyOf", "oneOf", "if", "$ref"}
-COPY = ("copy_text",)
+COPY_TEXT = ("copy_text",)
 
 
-def absent_values(schema: Mapping[str, Any] | None) -> dict[str, Any]:
+def default_values(schema: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return what declared properties are where the data leaves them out: their default, or null."""
     properties = (schema or {}).get("properties", {})
     if not isinstance(properties, Mapping):
@@ -139,23 +141,24 @@ def absent_values(schema: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: value.get("default") for name, value in properties.items() if isinstance(value, Mapping)}
 
 
-def draw(form: Form, absent: Mapping[str, Any], data: dict[str, Any]) -> Any:
+def render_form(form: Form, absent: Mapping[str, Any], data: dict[str, Any]) -> Any:
     """Return what the template makes of the data; raises TreeError."""
     # ChatKit's own templates may ask whether a name `is defined`.
     return form.template.render(data if isinstance(form.template, StudioTemplate) else {**absent, **data})
 
 
-def unknown_names(form: Form, copy: Template | None, schema: Mapping[str, Any] | None) -> list[TreeError]:
+def undeclared_name_errors(form: Form, copy: Template | None, schema: Mapping[str, Any] | None) -> list[TreeError]:
     """Return an error for each name that the templates read and the data's schema does not declare."""
     used: dict[str, KeyPath] = {} if isinstance(form.template, StudioTemplate) else dict(form.template.names)
-    used |= {name: COPY for name in sorted(copy.names if copy else ()) if name not in used}
+    used |= {name: COPY_TEXT for name in sorted(copy.names if copy else ()) if name not in used}
     known = (schema or {}).get("properties", {})
     return [
-        TreeError(used[name], f"{name!r} is not in the data{hint(name, known)}") for name in undeclared(used, schema)
+        TreeError(used[name], f"{name!r} is not in the data{hint(name, known)}")
+        for name in undeclared_names(used, schema)
     ]
 
 
-def undeclared(names: Iterable[str], schema: Mapping[str, Any] | None) -> list[str]:
+def undeclared_names(names: Iterable[str], schema: Mapping[str, Any] | None) -> list[str]:
     """Return the names that a schema does not declare; none where it doesn't say which there may be."""
     if not isinstance(schema, Mapping) or schema.keys() & _MORE_PROPERTIES:
         return []

@@ -25,16 +25,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from runtime.widgets.trial import Found, Job, TooMuch, try_widget
+from runtime.widgets.trial import LimitExceeded, TrialFault, TrialInput, try_widget
 
 _MAX_LINE = 256 * 1024
 _MAX_ANSWER = 8 * 1024 * 1024
 
-Reason = Literal["", "time", "memory", "output", "refused", "crash", "skipped"]
+StopReason = Literal["", "time", "memory", "output", "refused", "crash", "skipped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class TrialLimits:
     """What trying one widget may take: seconds of the processor and of the clock, bytes; `total_s` is for all."""
 
     cpu_s: float = 1
@@ -44,11 +44,11 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What came of one widget: what was `found`, and the `reason` why that may not be all, in which `stage`."""
+class TrialResult:
+    """What came of one widget: its `faults`, and the `reason` why that may not be all, in which `stage`."""
 
-    found: list[Found] = field(default_factory=list)
-    reason: Reason = ""
+    faults: list[TrialFault] = field(default_factory=list)
+    reason: StopReason = ""
     stage: str = ""
 
 
@@ -74,53 +74,55 @@ class _Child:
         self.reader.join()
 
 
-def try_all(jobs: Sequence[Job], limits: Limits | None = None) -> list[Outcome]:
+def try_widgets(jobs: Sequence[TrialInput], limits: TrialLimits | None = None) -> list[TrialResult]:
     """Try each widget within its limits; nothing that a template does makes this raise or wait for long."""
-    limits = limits or Limits()
-    outcomes = [Outcome() for _ in jobs]
+    limits = limits or TrialLimits()
+    results = [TrialResult() for _ in jobs]
     deadline = time.monotonic() + limits.total_s
     start = 0
     while start < len(jobs):
         if time.monotonic() >= deadline:
-            for outcome in outcomes[start:]:
-                outcome.reason = "skipped"
+            for result in results[start:]:
+                result.reason = "skipped"
             break
-        start = _try_from(start, jobs, outcomes, limits, deadline)
-    return outcomes
+        start = _try_from(start, jobs, results, limits, deadline)
+    return results
 
 
-def _try_from(start: int, jobs: Sequence[Job], outcomes: list[Outcome], limits: Limits, deadline: float) -> int:
+def _try_from(
+    start: int, jobs: Sequence[TrialInput], results: list[TrialResult], limits: TrialLimits, deadline: float
+) -> int:
     """Let one child try the widgets from `start` on; return the one that is next when it has ended."""
     child = _begin(jobs[start:], limits)
     try:
         for index in range(start, len(jobs)):
-            if not _follow(child, outcomes[index], min(time.monotonic() + limits.wall_s, deadline)):
+            if not _follow(child, results[index], min(time.monotonic() + limits.wall_s, deadline)):
                 return index + 1
     finally:
         child.end()
     return len(jobs)
 
 
-def _follow(child: _Child, outcome: Outcome, deadline: float) -> bool:
+def _follow(child: _Child, result: TrialResult, deadline: float) -> bool:
     """Take what the child says of one widget; False when it will say nothing of the next."""
     while True:
         try:
             line = child.lines.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
             # A template can't wait: where the kernel counts what it computes, it is the machine that is slow.
-            outcome.reason = "skipped" if HAS_LIMITS else "time"
+            result.reason = "skipped" if HAS_LIMITS else "time"
             return False
         said = _read(line)
         if said is None:
-            outcome.reason = _why_ended(child)
+            result.reason = _why_ended(child)
             return False
         match said:
             case {"stage": str(stage)}:
-                outcome.stage = stage
+                result.stage = stage
             case {"found": dict(found)}:
-                outcome.found.append(found)  # type: ignore[arg-type]  # JSON of our own making
+                result.faults.append(found)  # type: ignore[arg-type]  # JSON of our own making
             case {"done": reason}:
-                outcome.reason = reason
+                result.reason = reason
                 return True
 
 
@@ -131,7 +133,7 @@ def _read(line: bytes) -> Any:
         return None
 
 
-def _why_ended(child: _Child) -> Reason:
+def _why_ended(child: _Child) -> StopReason:
     """Tell why a child ended by itself: the kernel ends what uses up its time of the processor."""
     if child.process is not None:
         status = -child.process.wait()
@@ -148,7 +150,7 @@ def _signal(name: str) -> int:
     return int(getattr(signal, name, -1))
 
 
-def _begin(jobs: Sequence[Job], limits: Limits) -> _Child:
+def _begin(jobs: Sequence[TrialInput], limits: TrialLimits) -> _Child:
     return _fork(jobs, limits) if _may_fork() else _spawn(jobs, limits)
 
 
@@ -162,7 +164,7 @@ def _may_fork() -> bool:
         return False
 
 
-def _prepare(jobs: Sequence[Job]) -> None:
+def _prepare(jobs: Sequence[TrialInput]) -> None:
     _rehearse(sections=any('"sections"' in json.dumps(job["root"]) for job in jobs))
 
 
@@ -174,17 +176,19 @@ def _rehearse(*, sections: bool) -> None:
     data = {"properties": {"a": {"anyOf": [{"type": "string"}, {"type": "null"}]}}, "required": ["b"]}
     shorthand = {"type": "sections", "sections": [{"type": "table", "rows": "{{ a }}"}]}
     jobs = (
-        *((Job(root=shorthand, data=None, copy_text=None, sample={"a": []}),) if sections else ()),
-        Job(root=tree, data=None, copy_text="{{ a }}", sample={"a": "x"}),
-        Job(root=tree, data=None, copy_text="{{ a.b }}", sample={"a": "x"}),
-        Job(root={"version": "1.0", "template": "{{ a | tojson }}"}, data=data, copy_text=None, sample={}),
-        Job(root={"version": "1.0", "template": "{% if a.b %}{% endif %}"}, data=None, copy_text=None, sample={"a": 1}),
+        *((TrialInput(root=shorthand, data=None, copy_text=None, sample={"a": []}),) if sections else ()),
+        TrialInput(root=tree, data=None, copy_text="{{ a }}", sample={"a": "x"}),
+        TrialInput(root=tree, data=None, copy_text="{{ a.b }}", sample={"a": "x"}),
+        TrialInput(root={"version": "1.0", "template": "{{ a | tojson }}"}, data=data, copy_text=None, sample={}),
+        TrialInput(
+            root={"version": "1.0", "template": "{% if a.b %}{% endif %}"}, data=None, copy_text=None, sample={"a": 1}
+        ),
     )
     for job in jobs:
         list(try_widget(job, lambda stage: None))
 
 
-def _fork(jobs: Sequence[Job], limits: Limits) -> _Child:
+def _fork(jobs: Sequence[TrialInput], limits: TrialLimits) -> _Child:
     _prepare(jobs)
     readable, writable = os.pipe()
     pid = os.fork()
@@ -199,7 +203,7 @@ def _fork(jobs: Sequence[Job], limits: Limits) -> _Child:
     return _listen(pid, os.fdopen(readable, "rb"), None)
 
 
-def _spawn(jobs: Sequence[Job], limits: Limits) -> _Child:
+def _spawn(jobs: Sequence[TrialInput], limits: TrialLimits) -> _Child:
     here = str(Path(__file__).parents[2])
     # The folder that the command was started in may be a stranger's project.
     paths = [path for path in sys.path if path and os.path.realpath(path) != os.path.realpath(os.curdir)]
@@ -223,7 +227,7 @@ def main() -> None:
     asked = json.loads(sys.stdin.buffer.read())
     cpu_s, memory = asked["limits"]
     _prepare(asked["jobs"])
-    run_child(asked["jobs"], Limits(cpu_s=cpu_s, memory=memory), sys.stdout.fileno())
+    run_child(asked["jobs"], TrialLimits(cpu_s=cpu_s, memory=memory), sys.stdout.fileno())
     os._exit(0)
 
 
@@ -243,7 +247,7 @@ def _listen(pid: int, stream: IO[bytes], process: subprocess.Popen[bytes] | None
     return _Child(pid, lines, reader, process)
 
 
-def run_child(jobs: Sequence[Job], limits: Limits, writable: int) -> None:
+def run_child(jobs: Sequence[TrialInput], limits: TrialLimits, writable: int) -> None:
     """Try the widgets, in the child; never returns by an exception."""
 
     def say(said: dict[str, Any]) -> None:
@@ -255,14 +259,14 @@ def run_child(jobs: Sequence[Job], limits: Limits, writable: int) -> None:
         say({"done": _try_one(job, say)})
 
 
-def _try_one(job: Job, say: Callable[[dict[str, Any]], None]) -> Reason:
+def _try_one(job: TrialInput, say: Callable[[dict[str, Any]], None]) -> StopReason:
     refused.clear()
     try:
         for found in _stages(job, say):
             if refused:  # then this says nothing of the widget
                 return "refused"
             say({"found": found})
-    except TooMuch as error:
+    except LimitExceeded as error:
         return "memory" if error.what == "memory" else "output"
     except MemoryError:
         return "memory"
@@ -271,7 +275,7 @@ def _try_one(job: Job, say: Callable[[dict[str, Any]], None]) -> Reason:
     return "refused" if refused else ""
 
 
-def _stages(job: Job, say: Callable[[dict[str, Any]], None]) -> Iterator[Found]:
+def _stages(job: TrialInput, say: Callable[[dict[str, Any]], None]) -> Iterator[TrialFault]:
     return try_widget(job, lambda stage: say({"stage": stage}))
 
 

@@ -30,7 +30,7 @@ _ASKS = {"defined", "undefined"}
 
 
 @dataclass(frozen=True, slots=True)
-class Skeleton:
+class TextStructure:
     """The `tree` of a text whose templates are values: each stands in it as the text it is; and the `places` in it.
 
     `open` are the stretches of the text that data decides about: what stands there is not in the tree.
@@ -45,7 +45,7 @@ class _NoSkeleton(RuntimeFault):
     """The text's templates make more of it than values."""
 
 
-def find_skeleton(text: str) -> Skeleton | None:
+def read_structure(text: str) -> TextStructure | None:
     """Return what a text is by structure; None where its templates make more of it than values."""
     reader = _Reader(text)
     try:
@@ -55,7 +55,7 @@ def find_skeleton(text: str) -> Skeleton | None:
         found = _restore(tree, (), places, reader)
     except (_NoSkeleton, ValueError, RecursionError):
         return None
-    return Skeleton(found, places, tuple(reader.open))
+    return TextStructure(found, places, tuple(reader.open))
 
 
 @dataclass(slots=True)
@@ -202,7 +202,7 @@ def _restore(node: Any, path: KeyPath, places: JsonText, reader: _Reader) -> Any
     return reader.slots.get(span.start, node)
 
 
-def needed_names(text: str) -> Iterator[str]:
+def required_names(text: str) -> Iterator[str]:
     """Yield the names that a text that parses reads without asking whether they are there."""
     from runtime.templates.syntax import find_names
 

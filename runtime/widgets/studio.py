@@ -35,7 +35,7 @@ _MARKS = re.compile(r"\{\{|\{%|\{#")
 _BLOCK = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _SLOT = "\0"
 _NEAR = 20
-WAY_OUT = "write `{{ name | tojson }}` without quotes around it"
+TOJSON_HINT = "write `{{ name | tojson }}` without quotes around it"
 _BREAKS_JSON = re.compile(r'["\\\x00-\x1f]')
 _CHANGES_LISTS = frozenset({"append", "extend", "insert", "pop", "remove", "clear", "update", "setdefault", "sort"})
 # A name that one of these sets is seen by later strings.
@@ -274,7 +274,7 @@ def _explain_broken(text: str, error: json.JSONDecodeError, scope: Scope) -> str
         start = text.find(value)
         while start >= 0:
             if start <= error.pos <= start + len(value) + 1:
-                return f"the text of {show_path(path)!r} breaks the template's JSON ({WAY_OUT})"
+                return f"the text of {show_path(path)!r} breaks the template's JSON ({TOJSON_HINT})"
             start = text.find(value, start + 1)
     near = text[max(0, error.pos - _NEAR) : error.pos + _NEAR]
     return f"the template gives no JSON near {near!r} (look for a comma, bracket or quote there)"

@@ -28,8 +28,8 @@ from runtime.widgets.adversarial import (
     with_texts,
 )
 from runtime.widgets.component_checks import component_faults, root_problem, shape_problem
-from runtime.widgets.forms import COPY, Form, absent_values, draw, form_of
-from runtime.widgets.studio import WAY_OUT, StudioTemplate
+from runtime.widgets.forms import COPY_TEXT, Form, default_values, form_of, render_form
+from runtime.widgets.studio import TOJSON_HINT, StudioTemplate
 from runtime.widgets.tree import as_json, parse_text, render_text
 
 MAX_OUTPUT = 1024 * 1024
@@ -42,7 +42,7 @@ _KEYWORDS = frozenset(Draft202012Validator.VALIDATORS) | {
 }
 
 
-class Job(TypedDict):
+class TrialInput(TypedDict):
     """A widget to try: its template's file as JSON (None: drawn by Python), and what agents.yaml says beside it."""
 
     root: Any
@@ -51,7 +51,7 @@ class Job(TypedDict):
     sample: dict[str, Any] | None
 
 
-class Found(TypedDict, total=False):
+class TrialFault(TypedDict, total=False):
     """One thing that is wrong: `part` says of what, `path` where in it."""
 
     code: str
@@ -66,7 +66,7 @@ class Found(TypedDict, total=False):
     meant: str | None
 
 
-class TooMuch(RuntimeFault):
+class LimitExceeded(RuntimeFault):
     """The widget needs more than it may have: `what` is memory or output."""
 
     def __init__(self, what: str) -> None:
@@ -77,8 +77,8 @@ class TooMuch(RuntimeFault):
 Say = Callable[[str], None]
 
 
-def try_widget(job: Job, say: Say) -> Iterator[Found]:
-    """Yield what is wrong with a widget; `say` is told of each stage as it begins. Raises TooMuch."""
+def try_widget(job: TrialInput, say: Say) -> Iterator[TrialFault]:
+    """Yield what is wrong with a widget; `say` is told of each stage as it begins. Raises LimitExceeded."""
     form = None if job["root"] is None else form_of(job["root"])
     schema = job["data"] or (form.data if form else None)
     say("schema")
@@ -96,13 +96,13 @@ def try_widget(job: Job, say: Say) -> Iterator[Found]:
         yield from _Trial(form, job, schema, check).run(sample, say)
 
 
-def _sample_of(job: Job, form: Form | None) -> dict[str, Any] | None:
+def _sample_of(job: TrialInput, form: Form | None) -> dict[str, Any] | None:
     if job["sample"] is not None or form is None:
         return job["sample"]
     return form.tried if form.sample is None else form.sample
 
 
-def _strange_keywords(schema: Mapping[str, Any]) -> Iterator[Found]:
+def _strange_keywords(schema: Mapping[str, Any]) -> Iterator[TrialFault]:
     kind = schema.get("type", "object")
     if kind != "object" and not (isinstance(kind, list) and "object" in kind):
         yield {"code": "A416", "part": "data", "path": ["type"], "kind": "warning", "what": "kind"}
@@ -111,7 +111,7 @@ def _strange_keywords(schema: Mapping[str, Any]) -> Iterator[Found]:
             yield {"code": "A416", "part": "data", "path": [key], "kind": "warning", "what": "keyword"}
 
 
-def _wrong_sample(check: DataCheck | None, sample: dict[str, Any] | None) -> list[Found]:
+def _wrong_sample(check: DataCheck | None, sample: dict[str, Any] | None) -> list[TrialFault]:
     if check is None or sample is None:
         return []
     return [
@@ -123,18 +123,18 @@ def _wrong_sample(check: DataCheck | None, sample: dict[str, Any] | None) -> lis
 class _Trial:
     """A widget whose schema is one and whose sample fits it."""
 
-    def __init__(self, form: Form, job: Job, schema: dict[str, Any] | None, check: DataCheck | None) -> None:
+    def __init__(self, form: Form, job: TrialInput, schema: dict[str, Any] | None, check: DataCheck | None) -> None:
         self.form, self.schema, self.check = form, schema, check
-        self.absent = absent_values(schema)
+        self.absent = default_values(schema)
         copy_text = job["copy_text"] or form.copy_text
-        self.copy: Template | None = None if copy_text is None else parse_text(copy_text, COPY)
+        self.copy: Template | None = None if copy_text is None else parse_text(copy_text, COPY_TEXT)
 
-    def run(self, sample: dict[str, Any] | None, say: Say) -> Iterator[Found]:
+    def run(self, sample: dict[str, Any] | None, say: Say) -> Iterator[TrialFault]:
         self.compile()
         data = sample
         if sample is not None:
             try:
-                tree = self.draw(sample)
+                tree = self.render(sample)
             except TreeError as error:
                 yield self.failed("A418", error)
                 return
@@ -142,18 +142,18 @@ class _Trial:
         else:
             say("data")
             if not self.schema:
-                self.draw_blindly()
+                self.render_placeholders()
                 return
             data = make_data(self.schema)
             if not isinstance(data, dict) or self.misfits(data):
                 return
             try:
-                self.draw(data)
+                self.render(data)
             except TreeError as error:
                 yield self.failed("A420", error) | {"what": "plain", "field": []}
                 return
         assert data is not None
-        say("hostile")
+        say("adversarial")
         try:
             yield from self.hostile(data)
         except RecursionError:
@@ -169,41 +169,41 @@ class _Trial:
         except Exception as error:
             # What rendering comes to is told when it does.
             if _is_memory(error):
-                raise TooMuch("memory") from error
+                raise LimitExceeded("memory") from error
 
-    def draw_blindly(self) -> None:
-        """Find a widget that takes too much whatever its data; nothing says what that is like. Raises TooMuch."""
+    def render_placeholders(self) -> None:
+        """Find a widget that takes too much whatever its data; nothing says what that is like. Raises LimitExceeded."""
         names = {} if isinstance(self.form.template, StudioTemplate) else self.form.template.names
         with suppress(TreeError):
-            self.draw(dict.fromkeys(names, "text"))
+            self.render(dict.fromkeys(names, "text"))
 
-    def draw(self, data: dict[str, Any]) -> Any:
-        """Return the components for this data; raises TreeError, TooMuch."""
+    def render(self, data: dict[str, Any]) -> Any:
+        """Return the components for this data; raises TreeError, LimitExceeded."""
         try:
             if self.copy is not None:
-                _measure(render_text(self.copy, {**self.absent, **data}, COPY))
-            tree = draw(self.form, self.absent, data)
+                _measure(render_text(self.copy, {**self.absent, **data}, COPY_TEXT))
+            tree = render_form(self.form, self.absent, data)
         except TreeError as error:
             if _is_memory(error):
-                raise TooMuch("memory") from error
+                raise LimitExceeded("memory") from error
             raise
         if problem := root_problem(tree) or shape_problem(tree):
             raise TreeError("", problem)
         _measure(tree)
         return tree
 
-    def failed(self, code: str, error: TreeError) -> Found:
-        part = "copy_text" if error.steps == COPY else "template"
-        said, hint = error.message.removesuffix(f" ({WAY_OUT})"), ""
+    def failed(self, code: str, error: TreeError) -> TrialFault:
+        part = "copy_text" if error.steps == COPY_TEXT else "template"
+        said, hint = error.message.removesuffix(f" ({TOJSON_HINT})"), ""
         if isinstance(self.form.template, StudioTemplate) and (said != error.message or said.startswith(_NO_JSON)):
-            hint = WAY_OUT
+            hint = TOJSON_HINT
         path = [] if part == "copy_text" else list(error.steps)
         return {"code": code, "part": part, "path": path, "message": said, "hint": hint}
 
     def misfits(self, data: Any) -> list[KeyPath]:
         return self.check.misfits(data) if self.check else []
 
-    def hostile(self, data: dict[str, Any]) -> Iterator[Found]:
+    def hostile(self, data: dict[str, Any]) -> Iterator[TrialFault]:
         fields = text_fields(data)
         whole = "".join(PROBES.values())
         for name, text in (("", whole), (EMPTY, "")):
@@ -216,7 +216,7 @@ class _Trial:
             if not self.misfits(variant.data) and (error := self.problem(variant.data)):
                 yield self.said(variant.what, variant.path, error)
 
-    def guilty(self, data: dict[str, Any], fields: list[KeyPath], probes: Mapping[str, str]) -> Iterator[Found]:
+    def guilty(self, data: dict[str, Any], fields: list[KeyPath], probes: Mapping[str, str]) -> Iterator[TrialFault]:
         """Find which field breaks the widget, and through what."""
         for field in fields:
             for name, text in probes.items():
@@ -228,10 +228,10 @@ class _Trial:
     def problem(self, data: dict[str, Any]) -> TreeError | None:
         """Return what this data breaks: the template itself, or the wall between data and structure."""
         try:
-            tree = self.draw(data)
+            tree = self.render(data)
         except TreeError as error:
             # Whoever gives no schema may be sure of what the texts are.
-            breaks = WAY_OUT in error.message or error.message.startswith(_NO_JSON)
+            breaks = TOJSON_HINT in error.message or error.message.startswith(_NO_JSON)
             return error if self.schema or breaks else None
         shown = json.dumps(tree, ensure_ascii=False)
         if MARK in shown and any(MARK in node for node in _objects(tree)):
@@ -240,11 +240,11 @@ class _Trial:
             return TreeError("", "what stands in the data is computed as a template")
         return None
 
-    def said(self, what: str, field: KeyPath, error: TreeError) -> Found:
+    def said(self, what: str, field: KeyPath, error: TreeError) -> TrialFault:
         return self.failed("A420", error) | {"what": what, "field": list(field)}
 
 
-def _wrong_components(tree: Any) -> Iterator[Found]:
+def _wrong_components(tree: Any) -> Iterator[TrialFault]:
     shown = {key: value for key, value in tree.items() if value is not None}
     for fault in list(component_faults(shown))[:_MOST_FAULTS]:
         yield {
@@ -272,9 +272,9 @@ def _objects(node: Any) -> Iterator[Mapping[str, Any]]:
 def _measure(shown: Any) -> None:
     try:
         if len(json.dumps(shown)) > MAX_OUTPUT:
-            raise TooMuch("output")
+            raise LimitExceeded("output")
     except MemoryError as error:
-        raise TooMuch("memory") from error
+        raise LimitExceeded("memory") from error
 
 
 def _is_memory(error: BaseException | None) -> bool:

@@ -156,7 +156,7 @@ def test_nothing_that_the_project_has_started_stays_behind(write: Callable[..., 
     pid = int((path / "own" / "pid").read_text())
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
     # A zombie waits for whoever has taken it over; it runs no more.
-    assert state in ("", "Z", "Zs", "Z+")
+    assert state[:1] in ("", "Z")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")

@@ -11,8 +11,8 @@ import pytest
 
 from runtime.validation.widgets import rendering
 from runtime.widgets import sandbox
-from runtime.widgets.sandbox import Outcome
-from runtime.widgets.trial import Job
+from runtime.widgets.sandbox import TrialResult
+from runtime.widgets.trial import TrialInput
 from tests.validation.test_widgets import SAMPLES, check, hold_against_the_build
 
 ROOT = Path(__file__).parents[2]
@@ -29,20 +29,20 @@ WIDGETS: list[tuple[Any, dict[str, Any]]] = [
 ]
 
 
-def in_this_process(jobs: Sequence[Job]) -> list[Outcome]:
+def in_this_process(jobs: Sequence[TrialInput]) -> list[TrialResult]:
     """Try widgets that are no danger, without the time that a process of their own takes."""
     return [_try(job) for job in jobs]
 
 
-def _try(job: Job) -> Outcome:
-    outcome = Outcome()
+def _try(job: TrialInput) -> TrialResult:
+    result = TrialResult()
 
     def say(said: dict[str, Any]) -> None:
-        outcome.stage = said.get("stage", outcome.stage)
-        outcome.found += [said["found"]] if "found" in said else []
+        result.stage = said.get("stage", result.stage)
+        result.faults += [said["found"]] if "found" in said else []
 
-    outcome.reason = sandbox._try_one(job, say)
-    return outcome
+    result.reason = sandbox._try_one(job, say)
+    return result
 
 
 def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -76,7 +76,7 @@ def edit(value: Any, choices: random.Random) -> Any:
 def test_an_edited_widget_is_refused_where_the_build_does_or_no_data_makes_it_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    monkeypatch.setattr(rendering, "try_all", in_this_process)
+    monkeypatch.setattr(rendering, "try_widgets", in_this_process)
     choices = random.Random(seed)
     for template, more in WIDGETS:
         edited = edit({"template": template, "more": more}, choices)

@@ -14,12 +14,12 @@ import pytest
 
 from runtime.templates.template import Template
 from runtime.widgets import sandbox
-from runtime.widgets.sandbox import Limits, Outcome, try_all
+from runtime.widgets.sandbox import TrialLimits, TrialResult, try_widgets
 from runtime.widgets.studio import StudioTemplate
 from runtime.widgets.tree import TreeTemplate
-from runtime.widgets.trial import MAX_OUTPUT, Job
+from runtime.widgets.trial import MAX_OUTPUT, TrialInput
 
-NOT_MUCH = Limits(cpu_s=1, wall_s=20, total_s=60, memory=128 * 1024 * 1024)
+NOT_MUCH = TrialLimits(cpu_s=1, wall_s=20, total_s=60, memory=128 * 1024 * 1024)
 BOMBS = [
     "{{ 9 ** (9 ** 9) }}",
     "{% set n = 9 ** (9 ** 9) %}",
@@ -49,14 +49,14 @@ READERS = [
 ]
 
 
-def card(text: str, **more: Any) -> Job:
+def card(text: str, **more: Any) -> TrialInput:
     root = {"type": "Card", "children": [{"type": "Text", "value": text}]}
-    return Job(**{"root": root, "data": None, "copy_text": None, "sample": {"name": "Ada"}, **more})
+    return TrialInput(**{"root": root, "data": None, "copy_text": None, "sample": {"name": "Ada"}, **more})
 
 
-def export(text: str, **more: Any) -> Job:
+def export(text: str, **more: Any) -> TrialInput:
     template = json.dumps({"type": "Card", "children": [{"type": "Text", "value": "TEXT"}]}).replace('"TEXT"', text)
-    return Job(
+    return TrialInput(
         **{"root": {"version": "1.0", "template": template}, "data": None, "copy_text": None, "sample": {}, **more}
     )
 
@@ -83,27 +83,27 @@ def test_a_copy_is_as_good_as_a_new_process() -> None:
     assert " 4 passed" in f" {ran.stdout.splitlines()[-1]}", ran.stdout
 
 
-def codes(outcome: Outcome) -> list[str]:
-    return [found["code"] for found in outcome.found]
+def codes(result: TrialResult) -> list[str]:
+    return [found["code"] for found in result.faults]
 
 
 def test_a_widget_that_works_is_tried_without_a_word(child: str) -> None:
-    assert try_all([card("Hello, {{ name }}")]) == [Outcome([], "", "hostile")]
+    assert try_widgets([card("Hello, {{ name }}")]) == [TrialResult([], "", "adversarial")]
 
 
 def test_a_widget_that_never_ends_is_ended_and_the_others_are_still_tried(child: str) -> None:
     good, wrong = card("{{ name }}"), card("{{ name.first.x }}")
-    outcomes = try_all([good, card(BOMBS[0]), wrong], NOT_MUCH)
-    assert [outcome.reason for outcome in outcomes] == ["", "time", ""]
-    assert codes(outcomes[2]) == ["A418"]
+    results = try_widgets([good, card(BOMBS[0]), wrong], NOT_MUCH)
+    assert [result.reason for result in results] == ["", "time", ""]
+    assert codes(results[2]) == ["A418"]
 
 
 @pytest.mark.parametrize("make", [card, export], ids=["tree", "export"])
 @pytest.mark.parametrize("text", BOMBS)
 def test_a_template_that_computes_without_end_is_ended(text: str, make: Any) -> None:
-    [outcome] = try_all([make(text if make is card else f'"{text}"')], NOT_MUCH)
+    [result] = try_widgets([make(text if make is card else f'"{text}"')], NOT_MUCH)
     # Some are refused at once, such as a loop that calls itself too deep.
-    assert outcome.reason == "time" or codes(outcome) == ["A418"]
+    assert result.reason == "time" or codes(result) == ["A418"]
 
 
 @pytest.mark.parametrize("text", BOMBS)
@@ -117,38 +117,38 @@ def test_parsing_a_template_computes_nothing_of_it(text: str) -> None:
 
 @pytest.mark.parametrize("text", TOO_LARGE)
 def test_a_template_that_needs_much_memory_gets_none(text: str) -> None:
-    [outcome] = try_all([card(text)], NOT_MUCH)
-    assert outcome.reason in ("memory", "time")
+    [result] = try_widgets([card(text)], NOT_MUCH)
+    assert result.reason in ("memory", "time")
 
 
 def test_a_widget_that_grows_too_large_is_refused() -> None:
-    [outcome] = try_all([card(f"{{{{ name * {MAX_OUTPUT} }}}}")])
-    assert outcome.reason == "output"
+    [result] = try_widgets([card(f"{{{{ name * {MAX_OUTPUT} }}}}")])
+    assert result.reason == "output"
 
 
 @pytest.mark.parametrize("make", [card, export], ids=["tree", "export"])
 @pytest.mark.parametrize("text", ESCAPES)
 def test_no_template_reaches_an_object_of_python(text: str, make: Any) -> None:
-    [outcome] = try_all([make(text if make is card else f"{text}")])
-    assert codes(outcome) == ["A418"]
-    assert outcome.reason == ""
+    [result] = try_widgets([make(text if make is card else f"{text}")])
+    assert codes(result) == ["A418"]
+    assert result.reason == ""
 
 
 @pytest.mark.parametrize("text", READERS)
 def test_a_template_that_reads_another_file_is_refused_before_it_is_rendered(text: str) -> None:
-    [outcome] = try_all([card(text)])
-    assert (outcome.reason, outcome.stage) == ("crash", "")
+    [result] = try_widgets([card(text)])
+    assert (result.reason, result.stage) == ("crash", "")
 
 
 def test_a_schema_that_takes_for_ever_is_ended_as_well() -> None:
     schema = {"type": "object", "properties": {"name": {"type": "string", "pattern": "^(a+)+$"}}}
     job = card("{{ name }}", data=schema, sample={"name": "a" * 60 + "!"})
-    assert [outcome.reason for outcome in try_all([job], NOT_MUCH)] == ["time"]
+    assert [result.reason for result in try_widgets([job], NOT_MUCH)] == ["time"]
 
 
 def test_what_is_left_when_the_time_for_all_is_over_is_not_tried() -> None:
-    outcomes = try_all([card(BOMBS[0]), card("{{ name }}")], Limits(cpu_s=5, total_s=0.5))
-    assert [outcome.reason for outcome in outcomes] == ["skipped", "skipped"]
+    results = try_widgets([card(BOMBS[0]), card("{{ name }}")], TrialLimits(cpu_s=5, total_s=0.5))
+    assert [result.reason for result in results] == ["skipped", "skipped"]
 
 
 def attempt(action: Any) -> str:
@@ -198,9 +198,9 @@ def test_every_filter_of_jinja_works_in_there_as_it_does_outside(child: str) -> 
     data = {"x": "Some text & more: 12", "n": 3, "xs": [{"k": "b", "v": 1}, {"k": "a", "v": 2}]}
     texts = [f"{{{{ ({value} | {name}) | string | length > -1 }}}}" for name in FILTERS for value in ("x", "n", "xs")]
     outside = [_works(text, data) for text in texts]
-    outcomes = try_all([card(text, sample=data) for text in texts], Limits(total_s=60))
-    assert [not outcome.found for outcome in outcomes] == outside
-    assert {outcome.reason for outcome in outcomes} == {""}
+    results = try_widgets([card(text, sample=data) for text in texts], TrialLimits(total_s=60))
+    assert [not result.faults for result in results] == outside
+    assert {result.reason for result in results} == {""}
 
 
 def _works(text: str, data: dict[str, Any]) -> bool:

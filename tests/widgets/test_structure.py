@@ -9,13 +9,13 @@ import pytest
 from jinja2 import Environment
 
 from runtime.widgets.component_checks import is_template
-from runtime.widgets.structure import find_skeleton
+from runtime.widgets.structure import read_structure
 
 ROOT = Path(__file__).parents[2]
 
 
 def tree(text: str) -> Any:
-    found = find_skeleton(text)
+    found = read_structure(text)
     if found is None:
         return None
     assert len(found.places.text) == len(text)
@@ -117,4 +117,4 @@ def test_what_a_skeleton_says_is_so_whatever_is_filled_in() -> None:
 def test_every_export_of_the_examples_has_a_skeleton() -> None:
     files = [*ROOT.glob("widgets/*.widget"), *ROOT.glob("examples/*/widgets/*.widget")]
     assert len(files) > 3
-    assert all(find_skeleton(json.loads(file.read_text(encoding="utf-8"))["template"]) for file in files)
+    assert all(read_structure(json.loads(file.read_text(encoding="utf-8"))["template"]) for file in files)

@@ -16,8 +16,8 @@ from runtime.validation.widgets.places import Spot
 from runtime.validation.widgets.templates import describe_component, value_at
 from runtime.validation.widgets.views import Part, View
 from runtime.widgets.component_checks import ComponentFault
-from runtime.widgets.sandbox import Outcome, try_all
-from runtime.widgets.trial import Found, Job
+from runtime.widgets.sandbox import TrialResult, try_widgets
+from runtime.widgets.trial import TrialFault, TrialInput
 
 _CODES = {"component": "A412", "property": "A413", "value": "A414", "missing": "A415"}
 _TOO_MUCH = {
@@ -36,8 +36,8 @@ def try_views(views: Sequence[View]) -> None:
     """Try every widget, and report what goes wrong; of one that is not whole, its schema and sample alone."""
     ready = [view for view in views if _has_anything_to_try(view) and _is_filled(view)]
     if ready:
-        for view, outcome in zip(ready, try_all([_job(view) for view in ready]), strict=True):
-            _report(view, outcome)
+        for view, result in zip(ready, try_widgets([_job(view) for view in ready]), strict=True):
+            _report(view, result)
 
 
 def _has_anything_to_try(view: View) -> bool:
@@ -48,9 +48,9 @@ def _has_anything_to_try(view: View) -> bool:
     return view.kind != "python" and not view.broken
 
 
-def _job(view: View) -> Job:
+def _job(view: View) -> TrialInput:
     is_drawn = view.kind != "python" and not view.broken
-    return Job(
+    return TrialInput(
         root=view.root if is_drawn else None,
         data=view.data.value,
         copy_text=view.copy_text.value if is_drawn else None,
@@ -64,9 +64,9 @@ def _is_filled(view: View) -> bool:
     return not any(path[: len(view.at)] == view.at and not text.resolved for path, text in strings.items())
 
 
-def _report(view: View, outcome: Outcome) -> None:
+def _report(view: View, result: TrialResult) -> None:
     broken: dict[tuple[str, str], _Broken] = {}
-    for found in outcome.found:
+    for found in result.faults:
         match found["code"]:
             case "A416":
                 _report_schema(view, found)
@@ -81,11 +81,11 @@ def _report(view: View, outcome: Outcome) -> None:
                 broken.setdefault(key, _Broken(found)).fields.append(tuple(found["field"]))
     for each in broken.values():
         _report_broken(view, each)
-    if outcome.reason:
-        _report_too_much(view, outcome)
+    if result.reason:
+        _report_too_much(view, result)
 
 
-def _report_schema(view: View, found: Found) -> None:
+def _report_schema(view: View, found: TrialFault) -> None:
     path = tuple(found["path"])
     spot = view.data.document.value(path)
     what = found.get("what")
@@ -113,7 +113,7 @@ def _sample_spot(view: View, path: KeyPath, *, at_key: bool = False) -> Spot:
     return document.key(path) if at_key else document.value(path)
 
 
-def _report_sample(view: View, found: Found) -> None:
+def _report_sample(view: View, found: TrialFault) -> None:
     path, kind = tuple(found["path"]), found.get("kind")
     where = show_path(path) or "sample"
     message = f"{where!r}: {found['message']}"
@@ -128,7 +128,7 @@ def _report_sample(view: View, found: Found) -> None:
     view.report("A417", spot, message, severity=_sample_severity(view), path=at)
 
 
-def _report_failed(view: View, found: Found) -> None:
+def _report_failed(view: View, found: TrialFault) -> None:
     part, path = _part_of(view, found)
     message = f"the sample does not work: {found['message']}"
     spot = _name_spot(part, path, found["message"]) or _template_spot(view, part, path)
@@ -142,7 +142,7 @@ def _report_failed(view: View, found: Found) -> None:
     )
 
 
-def _part_of(view: View, found: Found) -> tuple[Part, KeyPath]:
+def _part_of(view: View, found: TrialFault) -> tuple[Part, KeyPath]:
     """Return where in the template, or in which other part, something went wrong."""
     if found["part"] == "copy_text":
         return view.copy_text, ()
@@ -173,7 +173,7 @@ def _name_spot(part: Part, path: KeyPath, message: str) -> Spot | None:
     return part.document.inside(path, line, column), len(name)
 
 
-def _report_component(view: View, found: Found) -> None:
+def _report_component(view: View, found: TrialFault) -> None:
     """Report what the filled-in widget shows and its template did not: what the sample's data, or its text, made."""
     kind = found["kind"]
     fault = ComponentFault(
@@ -210,7 +210,7 @@ def _literal(view: View, fault: ComponentFault) -> Spot | None:
 class _Broken:
     """One way in which data breaks a widget, and the fields that do."""
 
-    found: Found
+    found: TrialFault
     fields: list[KeyPath] = field(default_factory=list)
 
 
@@ -224,7 +224,7 @@ def _report_broken(view: View, broken: _Broken) -> None:
     view.report("A420", spot, message, hint, severity="warning", path=view.path_in_config(part, path))
 
 
-def _say_broken(found: Found, fields: Sequence[KeyPath]) -> tuple[str, str]:
+def _say_broken(found: TrialFault, fields: Sequence[KeyPath]) -> tuple[str, str]:
     what, why, hint = found["what"], found["message"], found.get("hint", "")
     if what == "plain":
         return f"with data that fits its schema, the widget can't be rendered: {why}", hint
@@ -247,16 +247,16 @@ def _named_in_text(view: View, path: KeyPath) -> Spot | None:
     return (view.inner.document.inside(("template",), *place), len(name)) if place != (1, 1) else None
 
 
-def _report_too_much(view: View, outcome: Outcome) -> None:
+def _report_too_much(view: View, result: TrialResult) -> None:
     spot = view.inner.document.key(("template",)) if view.kind == "studio" else view.inner.document.key(())
     severity: Severity = "error"
-    message = _TOO_MUCH[outcome.reason]
-    hint = "look for loops in loops and for large numbers" if outcome.reason in ("time", "memory", "output") else ""
-    if outcome.reason in ("skipped", "crash"):
+    message = _TOO_MUCH[result.reason]
+    hint = "look for loops in loops and for large numbers" if result.reason in ("time", "memory", "output") else ""
+    if result.reason in ("skipped", "crash"):
         severity = "note"
-    elif outcome.stage == "hostile" or outcome.reason == "refused":
+    elif result.stage == "adversarial" or result.reason == "refused":
         severity = "warning"
-        message += " with data that its schema allows" if outcome.stage == "hostile" else ""
-    elif outcome.stage == "schema":
+        message += " with data that its schema allows" if result.stage == "adversarial" else ""
+    elif result.stage == "schema":
         spot, message = view.data.document.key(()), "holding data against this schema takes too long"
     view.report("A421", spot, message, hint, severity=severity)

@@ -16,8 +16,8 @@ from runtime.templates.template import TemplateError
 from runtime.validation.widgets.clicks import is_for_server
 from runtime.validation.widgets.places import ConfigDocument, TextDocument
 from runtime.validation.widgets.views import Part, View, report_shape
-from runtime.widgets.component_checks import ComponentFault, component_faults, refused_faults
-from runtime.widgets.forms import COPY, is_closed, undeclared
+from runtime.widgets.component_checks import ComponentFault, certain_faults, component_faults
+from runtime.widgets.forms import COPY_TEXT, is_closed, undeclared_names
 from runtime.widgets.sections import SectionsTemplate, read_sections, sections_faults
 from runtime.widgets.tree import TreeTemplate, parse_text
 
@@ -81,7 +81,7 @@ def _check_sections(view: View, names: Names) -> None:
 
 def _check_studio(view: View) -> None:
     # Only what is a template at all needs Jinja2's own grammar.
-    from runtime.widgets.structure import find_skeleton
+    from runtime.widgets.structure import read_structure
     from runtime.widgets.studio import read_studio
 
     try:
@@ -96,7 +96,7 @@ def _check_studio(view: View) -> None:
             report_shape(view, view.inner, fault)
         return
     text = view.inner.value["template"]
-    skeleton = find_skeleton(text)
+    skeleton = read_structure(text)
     if skeleton is not None:
         part = Part(skeleton.tree, TextDocument(view.inner.document, ("template",), skeleton.places))
         view.triggers.append(part)
@@ -106,7 +106,7 @@ def _check_studio(view: View) -> None:
 
 
 def _check_skeleton(view: View, part: Part) -> None:
-    refused = {(fault.kind, fault.path): fault for fault in refused_faults(part.value)}
+    refused = {(fault.kind, fault.path): fault for fault in certain_faults(part.value)}
     faults = {(fault.kind, fault.path): fault for fault in component_faults(part.value, templated=True)}
     for key, wrong in (refused | faults).items():
         # ChatKit Studio may know newer components: only a sample of the project's own must come out right.
@@ -123,9 +123,9 @@ def _is_dead_click(tree: Any, path: KeyPath) -> bool:
 
 
 def _check_studio_names(view: View, text: str) -> None:
-    from runtime.widgets.structure import needed_names
+    from runtime.widgets.structure import required_names
 
-    unknown = _undeclared(needed_names(text), view)
+    unknown = _undeclared(required_names(text), view)
     needed = _needed_whatever_comes(text) if unknown and is_closed(view.data.value) else frozenset()
     for name in unknown:
         severity: Severity = "error" if name in needed else "warning"
@@ -145,7 +145,7 @@ def _undeclared(names: Iterable[str], view: View) -> list[str]:
     """Return the names that the data doesn't have; a schema that requires more than it allows has been told of."""
     schema = view.data.value
     required = schema.get("required", ()) if view.hopeless else ()
-    return [name for name in undeclared(names, schema) if name not in required]
+    return [name for name in undeclared_names(names, schema) if name not in required]
 
 
 def check_copy(view: View, names: Names) -> None:
@@ -154,7 +154,7 @@ def check_copy(view: View, names: Names) -> None:
     if not isinstance(text, str):
         return
     try:
-        template = parse_text(text, COPY)
+        template = parse_text(text, COPY_TEXT)
     except TreeError as error:
         report_fault(view, view.copy_text, TreeError((), error.message, error.line, error.column), error)
         return

@@ -19,7 +19,7 @@ from runtime.documents.json_text import JsonText
 from runtime.json_schema.data import TreeError
 from runtime.validation.subject import Subject
 from runtime.validation.widgets.places import ConfigDocument, Document, FileDocument, Spot, moved
-from runtime.widgets.forms import take_apart
+from runtime.widgets.forms import split_template
 
 _SUFFIXES = (".widget", ".json")
 
@@ -131,14 +131,14 @@ def _template(subject: Subject, template: str | dict[str, Any], document: Docume
 
 def _take_apart(view: View, written: Part) -> None:
     view.root, view.inner = written.value, written
-    parts = take_apart(written.value)
-    for fault in parts.faults:
+    parts = split_template(written.value)
+    for fault in parts.errors:
         report_shape(view, written, fault)
-    view.broken = bool(parts.faults)
+    view.broken = bool(parts.errors)
     view.kind = parts.kind
-    view.inner = Part(parts.inner, moved(written.document, parts.at))
-    beside = {**parts.beside, **(parts.inner if parts.kind == "sections" else {})}
-    own = written.document if parts.beside else view.inner.document
+    view.inner = Part(parts.inner, moved(written.document, parts.inner_path))
+    beside = {**parts.extras, **(parts.inner if parts.kind == "sections" else {})}
+    own = written.document if parts.extras else view.inner.document
     for name in ("data", "sample", "copy_text"):
         if getattr(view, name).value is None and beside.get(name) is not None:
             inside = parts.kind == "sections" and name in parts.inner
