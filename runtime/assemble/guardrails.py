@@ -165,7 +165,10 @@ def build_guards(guardrails: Guardrails, found: Problems) -> Mapping[str, BuiltG
 
 
 def guards_of(
-    owner: KeyPath, declared_guards: declared.Guards | declared.ToolGuards, guardrails: Guardrails, found: Problems
+    owner: KeyPath,
+    declared_guards: declared.AgentGuardrails | declared.ToolGuardrails,
+    guardrails: Guardrails,
+    found: Problems,
 ) -> BuiltGuards:
     """Return the guardrails of an agent or a tool, which stands at `owner`; what is wrong is among `found`."""
     built: dict[str, list[BuiltGuardrail]] = {"input": [], "output": []}

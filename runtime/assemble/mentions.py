@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.widgets import BuiltWidget
-from runtime.config.model.tags import Entity, Tags
+from runtime.config.model.mentions import MentionConfig, MentionEntity
 from runtime.errors import RuntimeFault
 from runtime.project_code.loader import ProjectCode
 from runtime.templates.template import Template, TemplateError
@@ -30,14 +30,14 @@ Function = Callable[..., Any]
 class BuiltTags:
     """What can be mentioned; the methods that take a `context` want what `context:` made of the request."""
 
-    entities: Mapping[str, Entity]
+    entities: Mapping[str, MentionEntity]
     resolve: Function | None = None
     search_with: Function | None = None
     lookup_with: Function | None = None
     text: Template | None = None
     preview_with: BuiltWidget | None = None
 
-    async def search(self, query: str, context: Any) -> list[Entity]:
+    async def search(self, query: str, context: Any) -> list[MentionEntity]:
         """The entities that fit a query, at most 50. Raise RuntimeFault where the project's function gives others."""
         if self.search_with is not None:
             found = await _awaited(self.search_with(query, context))
@@ -48,14 +48,14 @@ class BuiltTags:
         fitting.sort(key=lambda entity: not entity.title.casefold().startswith(query.strip().casefold()))
         return fitting[:MOST_FOUND]
 
-    async def find(self, entity_id: str, context: Any) -> Entity | None:
+    async def find(self, entity_id: str, context: Any) -> MentionEntity | None:
         """The entity of that id. Raise RuntimeFault where the project's function gives something else."""
         if self.lookup_with is not None:
             value = await _awaited(self.lookup_with(entity_id, context))
             return None if value is None else _entity(value)
         return self.entities.get(entity_id)
 
-    async def preview(self, entity: Entity) -> WidgetRoot | None:
+    async def preview(self, entity: MentionEntity) -> WidgetRoot | None:
         """The widget that shows an entity, or None. Raise WidgetError where its data don't fit."""
         if self.preview_with is None:
             return None
@@ -86,7 +86,7 @@ class BuiltTags:
 
 
 def build_tags(
-    entry: Tags | None, code: ProjectCode, widget: Callable[[str], BuiltWidget], found: Problems
+    entry: MentionConfig | None, code: ProjectCode, widget: Callable[[str], BuiltWidget], found: Problems
 ) -> BuiltTags | None:
     """Build what can be mentioned; what is wrong with it is among `found`."""
     if entry is None:
@@ -121,15 +121,15 @@ async def _awaited(value: Any) -> Any:
     return await value if inspect.isawaitable(value) else value
 
 
-def _entity(value: Any) -> Entity:
+def _entity(value: Any) -> MentionEntity:
     try:
-        return value if isinstance(value, Entity) else Entity.model_validate(value)
+        return value if isinstance(value, MentionEntity) else MentionEntity.model_validate(value)
     except ValidationError as error:
         [first, *_] = error.errors(include_url=False)
         where = ".".join(map(str, first["loc"]))
         raise RuntimeFault(f"a function of `chat.tags` gave no entity: {where}: {first['msg']}") from error
 
 
-def _fits(entity: Entity, words: list[str]) -> bool:
+def _fits(entity: MentionEntity, words: list[str]) -> bool:
     text = f"{entity.title} {entity.group or ''}".casefold()
     return all(word in text for word in words)

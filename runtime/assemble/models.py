@@ -21,7 +21,7 @@ from runtime.assemble.tool_errors import format_tool_error
 from runtime.config.model import Config
 from runtime.config.model import models as declared
 from runtime.config.project_files import ProjectFiles
-from runtime.config.references import model_uses
+from runtime.config.references import model_references
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath
 from runtime.project_code.loader import ProjectCode
@@ -171,7 +171,7 @@ def build_models(
     """Build every model that is used; a declared one that nobody uses needs no key."""
     models = Models(files, code, environ, share, config.models)
     wanted: dict[str, KeyPath] = {}
-    for name, path in model_uses(config):
+    for name, path in model_references(config):
         wanted.setdefault(name, path)
     for name, used_at in wanted.items():
         path = ("models", name) if name in config.models else used_at

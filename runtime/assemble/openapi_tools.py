@@ -22,8 +22,8 @@ from runtime.assemble.problems import BuildError
 from runtime.assemble.schemas import compile_schema
 from runtime.assemble.tool_errors import note_failure, own_words
 from runtime.config.model.tools import OpenApiTool
-from runtime.config.openapi_documents import read_spec
-from runtime.config.openapi_operations import FORM_BODY, JSON_BODY, Operation, Parameter
+from runtime.config.openapi_documents import read_openapi
+from runtime.config.openapi_operations import FORM_BODY, JSON_BODY, Operation, OperationParameter
 from runtime.config.project_files import ProjectFiles
 from runtime.config.secrets.detect import is_secret_key
 from runtime.diagnostics.diagnostic import Diagnostic
@@ -36,7 +36,7 @@ _READABLE = ("text/", "application/json", "application/xml", "application/x-ndjs
 
 def build_operations(entry: OpenApiTool, files: ProjectFiles, share: Share) -> dict[str, FunctionTool]:
     """Make a tool of each operation that is let in, by its name in the document. Raise BuildError."""
-    spec = read_spec(files, entry.openapi)
+    spec = read_openapi(files, entry.openapi)
     if isinstance(spec, Diagnostic):
         raise BuildError(spec.message, spec.hint, code=spec.code)
     base_url = entry.base_url or spec.server
@@ -182,7 +182,7 @@ def _content(kind: str, value: Any) -> bytes:
     return _text(value).encode()
 
 
-def _segment(parameter: Parameter, value: Any) -> str:
+def _segment(parameter: OperationParameter, value: Any) -> str:
     """What stands in the path: never more than the segment that the document has for it."""
     text = _joined(value, explode=parameter.explode)
     if text in ("", ".", ".."):
@@ -190,7 +190,7 @@ def _segment(parameter: Parameter, value: Any) -> str:
     return quote(text, safe="")
 
 
-def _pairs(parameter: Parameter, value: Any) -> list[tuple[str, str]]:
+def _pairs(parameter: OperationParameter, value: Any) -> list[tuple[str, str]]:
     if isinstance(value, dict):
         if parameter.style == "deepObject":
             return [(f"{parameter.name}[{key}]", _text(item)) for key, item in value.items()]
@@ -202,7 +202,7 @@ def _pairs(parameter: Parameter, value: Any) -> list[tuple[str, str]]:
     return [(parameter.name, _joined(value, separator))]
 
 
-def _header(parameter: Parameter, value: Any) -> str:
+def _header(parameter: OperationParameter, value: Any) -> str:
     text = _joined(value, explode=parameter.explode)
     if not text.isprintable():
         raise ValueError(f"{parameter.key!r} has characters that no header can have")

@@ -25,7 +25,7 @@ from runtime.assemble.guardrails import NO_GUARDS, BuiltGuardrail, BuiltGuards, 
 from runtime.assemble.problems import Problems
 from runtime.assemble.tools import Tools
 from runtime.config.model import Config
-from runtime.config.model.guardrails import ToolGuards
+from runtime.config.model.guardrails import ToolGuardrails
 from runtime.config.model.tools import AgentTool
 
 logger = logging.getLogger("runtime.tools")
@@ -37,7 +37,7 @@ def guard_tools(
     """Give the built tools their guardrails; the tool objects that the project made are left as they are."""
     for name, entry in config.tools.items():
         declared = getattr(entry, "guardrails", None)
-        guards = guards_of(("tools", name), declared or ToolGuards(), guardrails, found)
+        guards = guards_of(("tools", name), declared or ToolGuardrails(), guardrails, found)
         inner = of_agents.get(entry.agent, NO_GUARDS) if isinstance(entry, AgentTool) else NO_GUARDS
         if guards == inner == NO_GUARDS:
             continue

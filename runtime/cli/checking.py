@@ -15,7 +15,7 @@ from runtime.cli.report.frames import line_of
 from runtime.diagnostics.diagnostic import Diagnostic, Place, has_errors, sort_diagnostics
 
 if TYPE_CHECKING:
-    from runtime.config.load import Loaded
+    from runtime.config.load import LoadedProject
 
 _DECIDED_BY_A_BUILD = {"A339"}
 
@@ -82,7 +82,7 @@ def check_path(path: Path, depth: Depth) -> Report:
     return _report(loaded, found, is_built=builds, files=_files(loaded, depth))
 
 
-def _with_build(found: list[Diagnostic], path: Path, loaded: Loaded, depth: Depth) -> list[Diagnostic]:
+def _with_build(found: list[Diagnostic], path: Path, loaded: LoadedProject, depth: Depth) -> list[Diagnostic]:
     """Add what building the project finds, and drop what it has decided.
 
     What can be built is served: what else would fail, a turn or a click, is a warning then.
@@ -109,12 +109,12 @@ def _weaker(diagnostic: Diagnostic) -> Diagnostic:
     return replace(diagnostic, severity="warning") if diagnostic.severity == "error" else diagnostic
 
 
-def _files(loaded: Loaded, depth: Depth) -> frozenset[Path]:
+def _files(loaded: LoadedProject, depth: Depth) -> frozenset[Path]:
     read = (loaded.files.root / name for name in (*loaded.files.contents, *loaded.files.missing))
     return frozenset([*read, *([depth.base.absolute()] if depth.base is not None else [])])
 
 
-def _report(loaded: Loaded, found: Iterable[Diagnostic], *, is_built: bool, files: frozenset[Path]) -> Report:
+def _report(loaded: LoadedProject, found: Iterable[Diagnostic], *, is_built: bool, files: frozenset[Path]) -> Report:
     from runtime.config.secrets.mask import mask_diagnostics
 
     diagnostics = mask_diagnostics(sort_diagnostics(found), loaded.secrets)
@@ -131,7 +131,7 @@ def _report(loaded: Loaded, found: Iterable[Diagnostic], *, is_built: bool, file
     )
 
 
-def _texts(loaded: Loaded, found: Sequence[Diagnostic]) -> dict[str, str]:
+def _texts(loaded: LoadedProject, found: Sequence[Diagnostic]) -> dict[str, str]:
     """The files that the diagnostics stand in, secrets masked: they are as long as before, and columns stay."""
     from runtime.config.secrets.mask import mask_source
 
@@ -148,7 +148,7 @@ def _from_here(diagnostic: Diagnostic, names: Mapping[str, str], texts: Mapping[
     return replace(diagnostic, place=Place(names[place.file], place.line, place.column), length=length)
 
 
-def _sizes(loaded: Loaded) -> dict[str, int]:
+def _sizes(loaded: LoadedProject) -> dict[str, int]:
     config = loaded.config
     if config is None:
         return {}

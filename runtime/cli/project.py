@@ -13,17 +13,17 @@ from runtime.diagnostics.diagnostic import Diagnostic, Place
 from runtime.errors import ConfigError
 
 if TYPE_CHECKING:
-    from runtime.config.load import Loaded
+    from runtime.config.load import LoadedProject
 
 
-def load_project(path: Path, *, unset: Literal["warning", "error"] = "warning") -> Loaded:
+def load_project(path: Path, *, unset: Literal["warning", "error"] = "warning") -> LoadedProject:
     """Load the project in the folder or file `path`; every place in the result is relative to the working folder."""
     from runtime.config.load import load_config
 
     return from_here(load_config(path, unset=unset))
 
 
-def from_here(loaded: Loaded) -> Loaded:
+def from_here(loaded: LoadedProject) -> LoadedProject:
     """Return the same, with every place relative to the working folder."""
     diagnostics = tuple(diagnostic_from_here(diagnostic, loaded.root) for diagnostic in loaded.diagnostics)
     texts = texts_of(loaded.diagnostics, loaded.sources, loaded.root, loaded.secrets)
@@ -51,7 +51,7 @@ def texts_of(
     return texts
 
 
-def report(loaded: Loaded) -> None:
+def report(loaded: LoadedProject) -> None:
     """Print what is wrong with a project to standard error, with a line that sums it up."""
     from runtime.cli.report.frames import count, print_diagnostics
 
@@ -80,7 +80,7 @@ def display(file: str, root: Path) -> str:
 
 
 @contextmanager
-def building(loaded: Loaded) -> Iterator[None]:
+def building(loaded: LoadedProject) -> Iterator[None]:
     """Show the mistakes that only building a project finds, as those of its file; the exit code stays the error's."""
     try:
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from runtime.config.collector import Findings
+from runtime.config.collector import DiagnosticCollector
 from runtime.config.model import Config
 from runtime.config.model.entry import ChosenTool, PythonEntry, Route
 from runtime.config.openapi_documents import has_tool, means_several
@@ -12,7 +12,7 @@ from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import suggest
 
 
-def check_entrance(config: Config, found: Findings) -> None:
+def check_entry(config: Config, found: DiagnosticCollector) -> None:
     """Report what is wrong with `entry` and with `chat.composer`."""
     if config.entry is None and len(config.agents) > 1:
         found.report(
@@ -36,7 +36,7 @@ def _named(config: Config) -> Iterator[tuple[str, KeyPath]]:
             yield route, ("entry", index)
 
 
-def _check_routes(config: Config, routes: Sequence[Route | str], found: Findings) -> None:
+def _check_routes(config: Config, routes: Sequence[Route | str], found: DiagnosticCollector) -> None:
     choices = {tool.id for tool in config.chat.composer.tools}
     for index, route in enumerate(routes):
         if isinstance(route, str) and index < len(routes) - 1:
@@ -52,7 +52,7 @@ def _check_routes(config: Config, routes: Sequence[Route | str], found: Findings
         found.report("A223", ("entry",), "a message that fits no route has no agent", hint)
 
 
-def _check_menus(config: Config, found: Findings) -> None:
+def _check_menus(config: Config, found: DiagnosticCollector) -> None:
     composer = config.chat.composer
     at: KeyPath = ("chat", "composer")
     _check_twice([choice.model for choice in composer.models], (*at, "models"), "model", found)
@@ -67,7 +67,7 @@ def _check_menus(config: Config, found: Findings) -> None:
             found.report("A226", path, f"choosing {choice.id!r} changes nothing", hint, severity="warning")
 
 
-def _check_tool(config: Config, tool: str, path: KeyPath, found: Findings) -> None:
+def _check_tool(config: Config, tool: str, path: KeyPath, found: DiagnosticCollector) -> None:
     entries = [config.agents[name] for name in config.entry_agents if name in config.agents]
     offered = {reference for agent in entries for reference in agent.tools}
     if means_several(config, tool):
@@ -88,7 +88,7 @@ def _routed(config: Config) -> set[str] | None:
     return {route.when.tool for route in routes if isinstance(route.when, ChosenTool)}
 
 
-def _check_twice(names: Sequence[str], at: KeyPath, key: str, found: Findings) -> None:
+def _check_twice(names: Sequence[str], at: KeyPath, key: str, found: DiagnosticCollector) -> None:
     seen: Mapping[str, int] = {name: index for index, name in reversed([*enumerate(names)])}
     for index, name in enumerate(names):
         if seen[name] < index:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from runtime.config.collector import Findings
+from runtime.config.collector import DiagnosticCollector
 from runtime.config.model import Config
 from runtime.config.model.guardrails import LengthGuardrail, RegexGuardrail
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import suggest
 
 
-def guards_named(config: Config) -> Iterator[tuple[str, KeyPath]]:
+def guardrail_references(config: Config) -> Iterator[tuple[str, KeyPath]]:
     """Yield the name or import path of each guardrail that an agent or a tool has, and where."""
     for key, agent in config.agents.items():
         for side in ("input", "output"):
@@ -25,10 +25,10 @@ def guards_named(config: Config) -> Iterator[tuple[str, KeyPath]]:
                 yield name, ("tools", key, "guardrails", side, index)
 
 
-def check_guardrails(config: Config, found: Findings) -> None:
+def check_guardrails(config: Config, found: DiagnosticCollector) -> None:
     """Report what is wrong with the guardrails of a config."""
     used: set[str] = set()
-    for name, path in guards_named(config):
+    for name, path in guardrail_references(config):
         used.add(name)
         if name not in config.guardrails and ":" not in name:
             message = f"there is no guardrail {name!r}"
@@ -46,7 +46,7 @@ def check_guardrails(config: Config, found: Findings) -> None:
             found.report("A229", ("guardrails", name, "min_length"), message)
 
 
-def _check_pattern(pattern: str, path: KeyPath, found: Findings) -> None:
+def _check_pattern(pattern: str, path: KeyPath, found: DiagnosticCollector) -> None:
     try:
         re.compile(pattern)
     except re.error as error:

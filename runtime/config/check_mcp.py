@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from runtime.config.collector import Findings
+from runtime.config.collector import DiagnosticCollector
 from runtime.config.model import Config
 from runtime.config.model.tools import HostedMcp
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import suggest
 
 
-def check_hosted_servers(config: Config, found: Findings) -> None:
+def check_hosted_mcp(config: Config, found: DiagnosticCollector) -> None:
     """Report servers without an address, approvals that can't be told, and labels that an agent has twice."""
     servers = {key: entry for key, entry in config.tools.items() if isinstance(entry, HostedMcp)}
     for key, entry in servers.items():
@@ -30,7 +30,7 @@ def check_hosted_servers(config: Config, found: Findings) -> None:
                 found.report("A255", ("agents", key, "tools", index), message, "give one of them another 'label'")
 
 
-def _check_address(key: str, entry: HostedMcp, found: Findings) -> None:
+def _check_address(key: str, entry: HostedMcp, found: DiagnosticCollector) -> None:
     path: KeyPath = ("tools", key)
     if entry.url is None and entry.connector is None:
         message = f"nothing says where the MCP server {entry.label!r} is"
@@ -43,7 +43,7 @@ def _check_address(key: str, entry: HostedMcp, found: Findings) -> None:
         found.report("A255", (*path, "connector"), message, "give it an OAuth access token, such as ${TOKEN}")
 
 
-def _check_approval(key: str, entry: HostedMcp, asked: list[str], found: Findings) -> None:
+def _check_approval(key: str, entry: HostedMcp, asked: list[str], found: DiagnosticCollector) -> None:
     path: KeyPath = ("tools", key, "needs_approval")
     if entry.tools is None:
         message = "which tools need no approval can't be told, because not all tools are known"
@@ -76,7 +76,7 @@ _OWN = frozenset({"host", "accept", "accept-encoding", "expect", "last-event-id"
 _OWN_STARTS = ("content-", "mcp-")
 
 
-def check_forwarded(server: str, names: list[str], found: Findings) -> None:
+def check_forwarded_headers(server: str, names: list[str], found: DiagnosticCollector) -> None:
     """Report names that no header has, and headers that belong to one connection or one request alone."""
     seen: set[str] = set()
     for index, name in enumerate(names):

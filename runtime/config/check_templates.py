@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from runtime.config.collector import Findings
+from runtime.config.collector import DiagnosticCollector
 from runtime.config.model import Config
 from runtime.config.model.actions import EffectAction, MessageAction, WidgetAction
 from runtime.config.model.agents import FileInstructions, InlineInstructions
@@ -54,7 +54,7 @@ _USER = frozenset({"id", "name"})
 _JSON_SUFFIXES = (".widget", ".json")
 
 
-def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, found: Findings) -> None:
+def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, found: DiagnosticCollector) -> None:
     """Report what is wrong with the templates of a config and the files that it names."""
     check = _Check(filled, files, found, _fields(config))
     for name, agent in config.agents.items():
@@ -146,7 +146,11 @@ def _fields(config: Config) -> dict[str, frozenset[str]]:
 
 class _Check:
     def __init__(
-        self, filled: Interpolation, files: ProjectFiles, found: Findings, fields: Mapping[str, frozenset[str]]
+        self,
+        filled: Interpolation,
+        files: ProjectFiles,
+        found: DiagnosticCollector,
+        fields: Mapping[str, frozenset[str]],
     ) -> None:
         self.filled = filled
         self.files = files

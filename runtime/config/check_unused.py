@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from runtime.config.collector import Findings
+from runtime.config.collector import DiagnosticCollector
 from runtime.config.model import Config
 from runtime.config.model.tools import AgentTool
 from runtime.config.openapi_documents import split_operation
-from runtime.config.references import model_uses
+from runtime.config.references import model_references
 from runtime.diagnostics.wording import join_words
 
 
-def check_usage(config: Config, found: Findings) -> None:
+def check_unused(config: Config, found: DiagnosticCollector) -> None:
     """Report what could be left out of the file, and agents that call each other without end."""
     _check_agents(config, found)
     _check_circles(config, found)
     _check_unused("A221", "tools", config.tools, _used_tools(config), "no agent uses the tool {!r}", found)
     _check_unused(
-        "A222", "models", config.models, {name for name, _ in model_uses(config)}, "nothing uses the model {!r}", found
+        "A222",
+        "models",
+        config.models,
+        {name for name, _ in model_references(config)},
+        "nothing uses the model {!r}",
+        found,
     )
 
 
@@ -28,7 +33,7 @@ def _used_tools(config: Config) -> set[str]:
 
 
 def _check_unused(
-    code: str, section: str, declared: Mapping[str, object], used: set[str], message: str, found: Findings
+    code: str, section: str, declared: Mapping[str, object], used: set[str], message: str, found: DiagnosticCollector
 ) -> None:
     if any("${" in name for name in used):
         return  # a variable that isn't set may be the name of any of them
@@ -36,7 +41,7 @@ def _check_unused(
         found.report(code, (section, name), message.format(name), severity="warning", at_key=True)
 
 
-def _check_agents(config: Config, found: Findings) -> None:
+def _check_agents(config: Config, found: DiagnosticCollector) -> None:
     if config.entry is None and len(config.agents) > 1:
         return
     reached: set[str] = set()
@@ -63,7 +68,7 @@ def _called(config: Config, agent: str) -> Iterator[str]:
             yield tool.agent
 
 
-def _check_circles(config: Config, found: Findings) -> None:
+def _check_circles(config: Config, found: DiagnosticCollector) -> None:
     done: set[str] = set()
     for start in config.agents:
         trail: list[str] = []
@@ -79,7 +84,7 @@ def _check_circles(config: Config, found: Findings) -> None:
                 waiting += [(called, depth + 1) for called in _called(config, name)]
 
 
-def _report_circle(config: Config, found: Findings, circle: list[str]) -> None:
+def _report_circle(config: Config, found: DiagnosticCollector, circle: list[str]) -> None:
     for index, name in enumerate(config.agents[circle[-2]].tools):
         tool = config.tools.get(name)
         if isinstance(tool, AgentTool) and tool.agent == circle[-1]:

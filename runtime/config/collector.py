@@ -10,7 +10,7 @@ from runtime.documents.variables import Interpolation
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class DiagnosticCollector:
     """Collects the diagnostics of one config."""
 
     filled: Interpolation

@@ -11,21 +11,21 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from runtime.config.check_entry import check_entrance
+from runtime.config.check_entry import check_entry
 from runtime.config.check_guardrails import check_guardrails
-from runtime.config.check_mcp import check_hosted_servers
+from runtime.config.check_mcp import check_hosted_mcp
 from runtime.config.check_templates import check_templates
-from runtime.config.check_unused import check_usage
-from runtime.config.collector import Findings
+from runtime.config.check_unused import check_unused
+from runtime.config.collector import DiagnosticCollector
 from runtime.config.model import Config
 from runtime.config.model.actions import WidgetAction
 from runtime.config.model.agents import Agent
 from runtime.config.model.models import LiteLLMModel, OpenAIModel
 from runtime.config.model.tools import AgentTool, PatchTool, ShellTool, WidgetTool
 from runtime.config.model.types import IMPORT_PATTERN, TOOL_NAME_PATTERN
-from runtime.config.openapi_documents import check_specs, split_operation
+from runtime.config.openapi_documents import check_openapi, split_operation
 from runtime.config.project_files import ProjectFiles
-from runtime.config.references import ALL, check_servers, model_uses, split_reference
+from runtime.config.references import ALL, check_mcp_servers, model_references, split_reference
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import nearest, suggest
@@ -41,8 +41,8 @@ _TOOL_NAME = re.compile(TOOL_NAME_PATTERN.removesuffix("$") + r"\Z")
 
 def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> list[Diagnostic]:
     """Return what is wrong with a config whose shape is right; reads the files that it names."""
-    found = Findings(filled)
-    check_entrance(config, found)
+    found = DiagnosticCollector(filled)
+    check_entry(config, found)
     _check_names(config, found)
     for key, agent in config.agents.items():
         _check_model(config, agent, key, found)
@@ -53,23 +53,23 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
     _check_actions(config, found)
     _check_tags(config, found)
     _check_dictation(config, found)
-    for name, path in model_uses(config):
+    for name, path in model_references(config):
         if path[0] != "agents":
             _check_model_name(config, name, path, found)
         if path[0] == "models" and name == path[1]:
             found.report("A254", path, f"the model {name!r} falls back to itself")
     check_guardrails(config, found)
-    check_servers(config, found)
-    check_hosted_servers(config, found)
+    check_mcp_servers(config, found)
+    check_hosted_mcp(config, found)
     check_deprecated(filled.source.data, found)
     check_nothing(config, filled.source.data, found)
-    check_specs(config, files, found)
-    check_usage(config, found)
+    check_openapi(config, files, found)
+    check_unused(config, found)
     check_templates(config, filled, files, found)
     return found.diagnostics
 
 
-def _check_names(config: Config, found: Findings) -> None:
+def _check_names(config: Config, found: DiagnosticCollector) -> None:
     for name in config.tools:
         if not _TOOL_NAME.match(name):
             hint = "models accept 1 to 64 letters, digits, '_' and '-'"
@@ -80,7 +80,7 @@ def _check_names(config: Config, found: Findings) -> None:
             found.report("A215", ("state", name), f"{name!r} can't be an attribute", hint, at_key=True)
 
 
-def _check_model(config: Config, agent: Agent, key: str, found: Findings) -> None:
+def _check_model(config: Config, agent: Agent, key: str, found: DiagnosticCollector) -> None:
     if agent.model == DEFAULT_MODEL and DEFAULT_MODEL not in config.models:
         hint = "give the agent a 'model', or declare one named 'default' in 'models'"
         found.report("A212", ("agents", key), f"the agent {key!r} has no model", hint, at_key=True)
@@ -94,7 +94,7 @@ def _check_model(config: Config, agent: Agent, key: str, found: Findings) -> Non
             return
 
 
-def _refuse_hosted(config: Config, agent: Agent, key: str, model: str, found: Findings) -> None:
+def _refuse_hosted(config: Config, agent: Agent, key: str, model: str, found: DiagnosticCollector) -> None:
     for index, name in enumerate(agent.tools):
         tool = config.tools.get(name)
         if hasattr(tool, "hosted") or isinstance(tool, ShellTool | PatchTool):
@@ -102,7 +102,7 @@ def _refuse_hosted(config: Config, agent: Agent, key: str, model: str, found: Fi
             found.report("A250", ("agents", key, "tools", index), message)
 
 
-def _check_model_name(config: Config, name: str, path: KeyPath, found: Findings) -> None:
+def _check_model_name(config: Config, name: str, path: KeyPath, found: DiagnosticCollector) -> None:
     """Any name may be a provider's: only one that nearly is a declared one is worth a word."""
     near = None if name in config.models else nearest(name, config.models, _LIKE_A_MODEL)
     # Models of one family differ in their numbers: gpt-4 is no slip for gpt-5.
@@ -111,7 +111,7 @@ def _check_model_name(config: Config, name: str, path: KeyPath, found: Findings)
         found.report("A204", path, message, f"did you mean {near!r}?", severity="warning")
 
 
-def _check_tools(config: Config, agent: Agent, key: str, found: Findings) -> None:
+def _check_tools(config: Config, agent: Agent, key: str, found: DiagnosticCollector) -> None:
     seen: dict[str, str] = {}
     for index, reference in enumerate(agent.tools):
         path: KeyPath = ("agents", key, "tools", index)
@@ -131,7 +131,7 @@ def _check_tools(config: Config, agent: Agent, key: str, found: Findings) -> Non
         seen.setdefault(name, reference)
 
 
-def _check_inline_tool(config: Config, reference: str, path: KeyPath, found: Findings) -> bool:
+def _check_inline_tool(config: Config, reference: str, path: KeyPath, found: DiagnosticCollector) -> bool:
     if ":" not in reference:
         hint = suggest(reference, [*config.tools, *(f"{name}.{ALL}" for name in config.mcp)])
         if not hint and "." in reference:
@@ -144,7 +144,7 @@ def _check_inline_tool(config: Config, reference: str, path: KeyPath, found: Fin
     return True
 
 
-def _check_handoffs(config: Config, agent: Agent, key: str, found: Findings) -> None:
+def _check_handoffs(config: Config, agent: Agent, key: str, found: DiagnosticCollector) -> None:
     names = {tool_name(config, tool): f"the tool {tool!r}" for tool in agent.tools}
     targets: set[str] = set()
     for index, handoff in enumerate(agent.handoffs):
@@ -177,7 +177,7 @@ def transfer_name(agent: str) -> str:
     return "transfer_to_" + re.sub(r"[^a-zA-Z0-9_]", "_", agent).lower()
 
 
-def _check_tool_targets(config: Config, found: Findings) -> None:
+def _check_tool_targets(config: Config, found: DiagnosticCollector) -> None:
     for key, tool in config.tools.items():
         if isinstance(tool, AgentTool) and tool.agent not in config.agents:
             message = f"there is no agent {tool.agent!r}"
@@ -187,21 +187,21 @@ def _check_tool_targets(config: Config, found: Findings) -> None:
             found.report("A207", ("tools", key, "widget"), message, suggest(tool.widget, config.widgets))
 
 
-def _check_actions(config: Config, found: Findings) -> None:
+def _check_actions(config: Config, found: DiagnosticCollector) -> None:
     for key, action in config.actions.items():
         if isinstance(action, WidgetAction) and not _is_widget(config.widgets, action.widget):
             message = f"there is no widget {action.widget!r}"
             found.report("A208", ("actions", key, "widget"), message, suggest(action.widget, config.widgets))
 
 
-def _check_dictation(config: Config, found: Findings) -> None:
+def _check_dictation(config: Config, found: DiagnosticCollector) -> None:
     declared = config.chat.dictation
     if declared is not None and (declared.model is None) == (declared.python is None):
         message = "nothing takes dictation" if declared.model is None else "'model' and 'python' can't stand together"
         found.report("A106", ("chat", "dictation"), message, "give one of model, python", at_key=True)
 
 
-def _check_output(config: Config, agent: Agent, key: str, found: Findings) -> None:
+def _check_output(config: Config, agent: Agent, key: str, found: DiagnosticCollector) -> None:
     output, path = agent.output, ("agents", key, "output")
     if output is None:
         return
@@ -221,7 +221,7 @@ def _check_output(config: Config, agent: Agent, key: str, found: Findings) -> No
         found.report("A208", (*path, "widget"), message, suggest(output.widget, config.widgets))
 
 
-def _check_tags(config: Config, found: Findings) -> None:
+def _check_tags(config: Config, found: DiagnosticCollector) -> None:
     tags = config.chat.tags
     if tags is None:
         return
@@ -249,7 +249,7 @@ DEPRECATED: dict[tuple[str, ...], str] = {
 """The way to each key, where `*` is any name, and what to write instead."""
 
 
-def check_deprecated(data: Any, found: Findings) -> None:
+def check_deprecated(data: Any, found: DiagnosticCollector) -> None:
     """Report each deprecated key of a file's data."""
     for pattern, instead in DEPRECATED.items():
         for path in _matches(data, pattern):
@@ -270,7 +270,7 @@ def _matches(data: Any, pattern: tuple[str, ...], path: KeyPath = ()) -> Iterato
 _COMMENT = "put a text that begins with '#' in quotes"
 
 
-def check_nothing(config: Config, data: Any, found: Findings) -> None:
+def check_nothing(config: Config, data: Any, found: DiagnosticCollector) -> None:
     """Warn of each key of the language that has no value in `data`, not even a `null`."""
     places = found.filled.source.places
     for path in _nothings(data, ()):

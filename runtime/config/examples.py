@@ -214,8 +214,8 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
     "RegexGuardrail": {"regex": ["(?i)damn"]},
     "LengthGuardrail": {"max_length": [2000], "min_length": [10]},
     "JudgeGuardrail": {"judge": ["default"], "instructions": ["Is this about travel?"]},
-    "ToolGuards": {"input": [["no_secrets"]], "output": [["short", "app.guards:no_names"]]},
-    "Guards": {"input": [["on_topic"]], "output": [["polite", "app.guards:no_secrets"]]},
+    "ToolGuardrails": {"input": [["no_secrets"]], "output": [["short", "app.guards:no_names"]]},
+    "AgentGuardrails": {"input": [["on_topic"]], "output": [["polite", "app.guards:no_secrets"]]},
     "Attachments": {
         "accept": [["image/*", "application/pdf"]],
         "max_size": ["20MiB"],
@@ -253,14 +253,14 @@ EXAMPLES: dict[str, dict[str, list[Any]]] = {
         "forward_headers": [["Authorization", "X-Tenant"]],
     },
     "Dictation": {"model": ["gpt-4o-mini-transcribe"], "python": ["app.speech:transcribe"]},
-    "Entity": {
+    "MentionEntity": {
         "id": ["old_town"],
         "title": ["Old Town"],
         "group": ["Stations"],
         "icon": ["map-pin"],
         "data": [{"line": "red"}],
     },
-    "Tags": {
+    "MentionConfig": {
         "python": ["app.tags:resolve"],
         "entities": [[{"id": "old_town", "title": "Old Town", "data": {"line": "red"}}]],
         "search": ["app.tags:search"],

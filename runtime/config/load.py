@@ -16,9 +16,9 @@ from runtime.config.cross_checks import check_config
 from runtime.config.includes import PROFILE_VARIABLE, add_included, apply_profile
 from runtime.config.model import Config
 from runtime.config.project_files import ProjectFiles
-from runtime.config.recovery import Rest, check_the_rest
-from runtime.config.secrets.detect import Written, find_secrets, written_secrets
-from runtime.config.secrets.mask import Printable, cover_config, loose_secrets, mask_diagnostics, mask_source
+from runtime.config.recovery import RecoveredConfig, recover_config
+from runtime.config.secrets.detect import WrittenSecret, find_secrets, written_secrets
+from runtime.config.secrets.mask import MaskedTexts, guess_secrets, mask_config_source, mask_diagnostics, mask_source
 from runtime.config.shape_errors import build_config
 from runtime.diagnostics.dedupe import join_causes
 from runtime.diagnostics.diagnostic import Diagnostic, Place, has_errors
@@ -31,14 +31,14 @@ ENV_FILE = ".env"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class LoadedProject:
     """What a project folder says.
 
     `config` is None exactly when one of the sorted `diagnostics` is an error. `sources` are the texts of the files that
     were read, by their path from `root`, as they may be shown: with stars in the place of secrets. `hash` is the
     SHA-256 over all that was read, the environment file included, in hex.
     `places` says where the values of the file stand; `environ` are the variables, those of `.env` among them. `files`
-    holds every byte that was read, for what is built from it. `rest` is what further checks can look at, also where
+    holds every byte that was read, for what is built from it. `recovered` is what further checks can read, also where
     `config` is None; `filled` is what it was made of. `secrets` are the texts that nothing may show. `declared` is the
     file with those that it includes, before the `profile` that was asked for was laid over it.
     """
@@ -53,7 +53,7 @@ class Loaded:
     environ: Mapping[str, str] = field(repr=False)
     files: ProjectFiles = field(repr=False, compare=False)
     filled: Interpolation | None = field(default=None, repr=False, compare=False)
-    rest: Rest = field(default=Rest(), repr=False, compare=False)
+    recovered: RecoveredConfig = field(default=RecoveredConfig(), repr=False, compare=False)
     secrets: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
     declared: Source | None = field(default=None, repr=False, compare=False)
     profile: str | None = None
@@ -65,7 +65,7 @@ def load_config(
     environ: Mapping[str, str] | None = None,
     unset: Literal["warning", "error"] = "warning",
     files: ProjectFiles | None = None,
-) -> Loaded:
+) -> LoadedProject:
     """Read and check agents.yaml (`project` is its folder or the file); mistakes are returned, never raised.
 
     `environ` stands for the process's environment; `unset` says how bad a variable without value and default is.
@@ -79,13 +79,15 @@ def load_config(
         return _load(file, os.environ if environ is None else environ, unset, files)
 
 
-def _load(file: Path, variables: Mapping[str, str], unset: Literal["warning", "error"], files: ProjectFiles) -> Loaded:
+def _load(
+    file: Path, variables: Mapping[str, str], unset: Literal["warning", "error"], files: ProjectFiles
+) -> LoadedProject:
     text, found = _read_config_text(files, file)
     if text is not None:
         variables, env_problems = _environment(files, variables)
         declared = add_included(read_yaml(text, file.name), files, variables)
         return _take(file, declared, variables.get(PROFILE_VARIABLE) or None, variables, unset, files, env_problems)
-    return Loaded(
+    return LoadedProject(
         config=None,
         diagnostics=tuple(found),
         root=file.parent,
@@ -98,7 +100,7 @@ def _load(file: Path, variables: Mapping[str, str], unset: Literal["warning", "e
     )
 
 
-def other_profiles(loaded: Loaded) -> list[str]:
+def other_profiles(loaded: LoadedProject) -> list[str]:
     """Return the names of the profiles that nobody asked for: all of them, where no profile was."""
     source = loaded.declared
     if source is None or loaded.profile is not None or has_errors(source.diagnostics):
@@ -107,7 +109,7 @@ def other_profiles(loaded: Loaded) -> list[str]:
     return list(profiles) if isinstance(profiles, dict) else []
 
 
-def with_profile(loaded: Loaded, name: str) -> Loaded:
+def with_profile(loaded: LoadedProject, name: str) -> LoadedProject:
     """Return the same project with one of its `other_profiles` laid over it; no file is read again."""
     if loaded.declared is None:
         raise ValueError("a project whose file can't be read has no profiles")
@@ -123,21 +125,21 @@ def _take(
     unset: Literal["warning", "error"],
     files: ProjectFiles,
     env_problems: Sequence[Diagnostic],
-) -> Loaded:
-    rest, filled = Rest(), None
+) -> LoadedProject:
+    recovered, filled = RecoveredConfig(), None
     source = declared if profile is None else apply_profile(declared, profile)
     read = Interpolation(source)
     found = list(source.diagnostics)
     if not has_errors(found):
         filled = interpolate(source, variables, unset)
-        rest, problems = _understand(filled, files)
+        recovered, problems = _understand(filled, files)
         found += [*env_problems, *filled.diagnostics, *problems]
     written = written_secrets(filled or read)
     secrets = find_secrets(filled or read, variables, written)
     if has_errors(source.diagnostics):
-        secrets = secrets.union(*map(loose_secrets, source.texts.values()))
-    return Loaded(
-        config=None if has_errors(found) else rest.config,
+        secrets = secrets.union(*map(guess_secrets, source.texts.values()))
+    return LoadedProject(
+        config=None if has_errors(found) else recovered.config,
         diagnostics=tuple(mask_diagnostics(join_causes(found), secrets)),
         root=file.parent,
         file=file,
@@ -147,7 +149,7 @@ def _take(
         environ=variables,
         files=files,
         filled=filled,
-        rest=rest,
+        recovered=recovered,
         secrets=secrets,
         declared=declared,
         profile=profile,
@@ -155,14 +157,14 @@ def _take(
 
 
 def _printable(
-    files: ProjectFiles, read: Interpolation | None, written: Sequence[Written], secrets: frozenset[str]
+    files: ProjectFiles, read: Interpolation | None, written: Sequence[WrittenSecret], secrets: frozenset[str]
 ) -> Mapping[str, str]:
     def cover(name: str, text: str) -> str:
         if read is not None and name in read.source.texts:
-            return cover_config(read, name, written, secrets)
+            return mask_config_source(read, name, written, secrets)
         return mask_source(text, secrets)
 
-    return Printable(files.texts, cover)
+    return MaskedTexts(files.texts, cover)
 
 
 def _read_config_text(files: ProjectFiles, file: Path) -> tuple[str | None, list[Diagnostic]]:
@@ -209,10 +211,10 @@ def _read_env(text: str) -> tuple[dict[str, str], list[Diagnostic]]:
     return declared, problems
 
 
-def _understand(filled: Interpolation, files: ProjectFiles) -> tuple[Rest, list[Diagnostic]]:
+def _understand(filled: Interpolation, files: ProjectFiles) -> tuple[RecoveredConfig, list[Diagnostic]]:
     """Shape, then cross-check: what one phase refuses, the next leaves out."""
     config, mistakes = build_config(filled)
     if config is not None:
-        return Rest(config), check_config(config, filled, files)
-    rest, found = check_the_rest(filled, files)
-    return rest, [*mistakes, *found]
+        return RecoveredConfig(config), check_config(config, filled, files)
+    recovered, found = recover_config(filled, files)
+    return recovered, [*mistakes, *found]

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from runtime.config.collector import Findings
+from runtime.config.collector import DiagnosticCollector
 from runtime.config.model import Config
 from runtime.config.model.tools import OpenApiTool
-from runtime.config.openapi_operations import LONGEST_NAME, Operation, Refused, SpecError, read_operations, server_of
+from runtime.config.openapi_operations import (
+    LONGEST_NAME,
+    OpenApiError,
+    Operation,
+    UncallableOperation,
+    read_operations,
+    server_of,
+)
 from runtime.config.project_files import ProjectFiles
 from runtime.config.references import ALL
 from runtime.diagnostics.diagnostic import Diagnostic
@@ -18,12 +25,12 @@ from runtime.documents.document import QUOTE_KEY, Source, read_yaml
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
+class OpenApiDocument:
     """What a document offers: its operations, those that can't be called, and the address of its server."""
 
     source: Source
     operations: tuple[Operation, ...]
-    refused: tuple[Refused, ...]
+    refused: tuple[UncallableOperation, ...]
     server: str | None
 
     def chosen(self, entry: OpenApiTool) -> list[Operation]:
@@ -31,7 +38,7 @@ class Spec:
         return [each for each in self.operations if entry.operations is None or each.name in entry.operations]
 
 
-def read_spec(files: ProjectFiles, name: str) -> Spec | Diagnostic:
+def read_openapi(files: ProjectFiles, name: str) -> OpenApiDocument | Diagnostic:
     """Read a document of the project, JSON or YAML, or say why it can't be used, and where (A002, A003, A230, A261)."""
     text = files.read(name)
     if isinstance(text, Diagnostic):
@@ -43,9 +50,9 @@ def read_spec(files: ProjectFiles, name: str) -> Spec | Diagnostic:
         return wrong[0]
     try:
         operations, refused = read_operations(source.data)
-    except SpecError as error:
+    except OpenApiError as error:
         return Diagnostic("A261", error.message, source.places.value(error.path), hint=error.hint)
-    return Spec(source, tuple(operations), tuple(refused), server_of(source.data))
+    return OpenApiDocument(source, tuple(operations), tuple(refused), server_of(source.data))
 
 
 def split_operation(config: Config, reference: str) -> tuple[str, str] | None:
@@ -73,12 +80,12 @@ def operation_names(config: Config, files: ProjectFiles, reference: str) -> list
     entry = config.tools.get(name)
     if not isinstance(entry, OpenApiTool):
         return None
-    spec = read_spec(files, entry.openapi)
+    spec = read_openapi(files, entry.openapi)
     chosen = [] if isinstance(spec, Diagnostic) else spec.chosen(entry)
     return [f"{entry.prefix}{each.name}" for each in chosen if wanted in (ALL, each.name)]
 
 
-def check_specs(config: Config, files: ProjectFiles, found: Findings) -> None:
+def check_openapi(config: Config, files: ProjectFiles, found: DiagnosticCollector) -> None:
     """Report documents that can't be used, and names of operations that are not in them."""
     for name, entry in config.tools.items():
         if not isinstance(entry, OpenApiTool):
@@ -86,7 +93,7 @@ def check_specs(config: Config, files: ProjectFiles, found: Findings) -> None:
         at: KeyPath = ("tools", name)
         if found.filled.is_unresolved((*at, "openapi")):
             continue
-        spec = read_spec(files, entry.openapi)
+        spec = read_openapi(files, entry.openapi)
         if isinstance(spec, Diagnostic):
             # A file that is not there is a mistake of agents.yaml; the others are the document's own.
             if spec.code in ("A230", "A231", "A002"):
@@ -107,7 +114,7 @@ def check_specs(config: Config, files: ProjectFiles, found: Findings) -> None:
         _check_names(config, key, files, found)
 
 
-def _check_names(config: Config, key: str, files: ProjectFiles, found: Findings) -> None:
+def _check_names(config: Config, key: str, files: ProjectFiles, found: DiagnosticCollector) -> None:
     """Report an operation of which the model would know another tool of the same name."""
     seen: dict[str, tuple[str, str]] = {}
     for index, reference in enumerate(config.agents[key].tools):
@@ -121,7 +128,9 @@ def _check_names(config: Config, key: str, files: ProjectFiles, found: Findings)
                 break
 
 
-def _check_operations(config: Config, name: str, entry: OpenApiTool, spec: Spec, found: Findings) -> None:
+def _check_operations(
+    config: Config, name: str, entry: OpenApiTool, spec: OpenApiDocument, found: DiagnosticCollector
+) -> None:
     known = [each.name for each in spec.operations]
     refused = {each.name: each for each in spec.refused}
     for operation, path, let_in in _named(config, name, entry):

@@ -31,7 +31,7 @@ _STYLES = {
 In = Literal["path", "query", "header"]
 
 
-class SpecError(RuntimeFault):
+class OpenApiError(RuntimeFault):
     """A document that no tools can be made of; `path` leads to the place in it."""
 
     def __init__(self, message: str, path: KeyPath = (), hint: str = "") -> None:
@@ -40,7 +40,7 @@ class SpecError(RuntimeFault):
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class OperationParameter:
     """One argument that goes into the path, the query or a header; `key` is its name among the tool's arguments."""
 
     name: str
@@ -58,13 +58,13 @@ class Operation:
     method: str
     path: str
     description: str
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[OperationParameter, ...]
     body: str | None
     schema: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class UncallableOperation:
     """An operation that can't be a tool, why, and where it stands in the document."""
 
     name: str
@@ -72,11 +72,11 @@ class Refused:
     path: KeyPath
 
 
-def read_operations(spec: Any) -> tuple[list[Operation], list[Refused]]:
-    """Return the operations of a document, and those that can't be called. Raise SpecError."""
+def read_operations(spec: Any) -> tuple[list[Operation], list[UncallableOperation]]:
+    """Return the operations of a document, and those that can't be called. Raise OpenApiError."""
     document = _Document(spec)
     found: list[Operation] = []
-    refused: list[Refused] = []
+    refused: list[UncallableOperation] = []
     names: dict[str, KeyPath] = {}
     for path, item, at in document.paths():
         for method in METHODS:
@@ -86,14 +86,16 @@ def read_operations(spec: Any) -> tuple[list[Operation], list[Refused]]:
             operation = document.mapping(item[method], place)
             name = tool_name(str(operation.get("operationId") or "")) or tool_name(f"{method}{path}")
             if name in names:
-                raise SpecError(f"two operations are named {name!r}", place, "give one of them another 'operationId'")
+                raise OpenApiError(
+                    f"two operations are named {name!r}", place, "give one of them another 'operationId'"
+                )
             names[name] = place
             try:
                 found.append(document.operation(name, method, path, item, operation, place))
-            except SpecError as error:
-                refused.append(Refused(name, error.message, error.path or place))
+            except OpenApiError as error:
+                refused.append(UncallableOperation(name, error.message, error.path or place))
     if not found and not refused:
-        raise SpecError("the document has no operations", ("paths",) if "paths" in document.root else ())
+        raise OpenApiError("the document has no operations", ("paths",) if "paths" in document.root else ())
     return found, refused
 
 
@@ -119,9 +121,11 @@ class _Document:
         if not isinstance(spec, dict) or not str(spec.get("openapi", "")).startswith("3."):
             message = "this is no OpenAPI document of version 3: it has no 'openapi: 3.…'"
             is_old = isinstance(spec, dict) and "swagger" in spec
-            raise SpecError(message, (), "Swagger 2 can be converted, for one with editor.swagger.io" if is_old else "")
+            raise OpenApiError(
+                message, (), "Swagger 2 can be converted, for one with editor.swagger.io" if is_old else ""
+            )
         if not _VERSION.fullmatch(str(spec["openapi"])):
-            raise SpecError(
+            raise OpenApiError(
                 f"OpenAPI {spec['openapi']} is unknown", ("openapi",), "this release reads 3.0, 3.1 and 3.2"
             )
         self.root: dict[str, Any] = spec
@@ -137,22 +141,22 @@ class _Document:
         while isinstance(value, dict) and isinstance(value.get("$ref"), str):
             pointer = value["$ref"]
             if pointer in seen:
-                raise SpecError(f"{pointer!r} refers to itself", path)
+                raise OpenApiError(f"{pointer!r} refers to itself", path)
             seen.add(pointer)
             value = self.at(pointer, path)
         if not isinstance(value, dict):
-            raise SpecError("a mapping is needed here", path)
+            raise OpenApiError("a mapping is needed here", path)
         return value
 
     def at(self, pointer: str, path: KeyPath) -> Any:
         """Return what a JSON pointer leads to in this document."""
         if not pointer.startswith("#/"):
-            raise SpecError(f"{pointer!r} is in another file", path, "bundle the document into one file")
+            raise OpenApiError(f"{pointer!r} is in another file", path, "bundle the document into one file")
         value: Any = self.root
         for step in pointer[2:].split("/"):
             key = step.replace("~1", "/").replace("~0", "~")
             if not isinstance(value, dict) or key not in value:
-                raise SpecError(f"{pointer!r} leads nowhere", path)
+                raise OpenApiError(f"{pointer!r} leads nowhere", path)
             value = value[key]
         return value
 
@@ -163,7 +167,7 @@ class _Document:
         parameters = self._parameters(item, operation, at, arguments)
         missing = set(re.findall(r"\{([^}]*)\}", path)) - {each.name for each in parameters if each.where == "path"}
         if missing:
-            raise SpecError(f"the path has {sorted(missing)[0]!r}, and no parameter of this name", at)
+            raise OpenApiError(f"the path has {sorted(missing)[0]!r}, and no parameter of this name", at)
         body = self._body(operation, at, arguments)
         words = [str(operation.get(key) or "").strip() for key in ("summary", "description")]
         description = "\n\n".join(dict.fromkeys(filter(None, words))) or f"{method.upper()} {path}"
@@ -171,30 +175,30 @@ class _Document:
 
     def _parameters(
         self, item: dict[str, Any], operation: dict[str, Any], at: KeyPath, arguments: _Arguments
-    ) -> list[Parameter]:
+    ) -> list[OperationParameter]:
         declared: dict[tuple[str, str], tuple[dict[str, Any], KeyPath]] = {}
         for level, where in ((item, at[:-1]), (operation, at)):
             for index, entry in enumerate(level.get("parameters") or ()):
                 place = (*where, "parameters", index)
                 parameter = self.mapping(entry, place)
                 declared[str(parameter.get("name")), str(parameter.get("in"))] = (parameter, place)
-        found: list[Parameter] = []
+        found: list[OperationParameter] = []
         for (name, where_), (parameter, place) in declared.items():
             required = bool(parameter.get("required")) or where_ == "path"
             if where_ == "cookie" or name.lower() in ("authorization", "content-type", "accept"):
                 if required and where_ == "cookie":
-                    raise SpecError(f"the cookie {name!r} is needed, and tools send none", place)
+                    raise OpenApiError(f"the cookie {name!r} is needed, and tools send none", place)
                 continue
             if where_ not in ("path", "query", "header"):
-                raise SpecError(f"the parameter {name!r} is in {where_!r}, where nothing can be sent", place)
+                raise OpenApiError(f"the parameter {name!r} is in {where_!r}, where nothing can be sent", place)
             style = str(parameter.get("style") or ("form" if where_ == "query" else "simple"))
             if style not in _STYLES[where_]:
-                raise SpecError(f"the parameter {name!r} has the style {style!r}, which tools do not write", place)
+                raise OpenApiError(f"the parameter {name!r} has the style {style!r}, which tools do not write", place)
             if "schema" not in parameter:
-                raise SpecError(f"the parameter {name!r} has no 'schema'", place)
+                raise OpenApiError(f"the parameter {name!r} has no 'schema'", place)
             key = arguments.add(name, parameter["schema"], required, parameter.get("description"), where_, place)
             explode = bool(parameter.get("explode", style == "form"))
-            found.append(Parameter(name, key, where_, style, explode))  # type: ignore[arg-type]  # one of the three
+            found.append(OperationParameter(name, key, where_, style, explode))  # type: ignore[arg-type]  # one of the three
         return found
 
     def _body(self, operation: dict[str, Any], at: KeyPath, arguments: _Arguments) -> str | None:
@@ -208,7 +212,7 @@ class _Document:
         if kind is None:
             if not body.get("required"):
                 return None
-            raise SpecError(f"a body of {', '.join(map(repr, content)) or 'no kind'} can't be made by a tool", place)
+            raise OpenApiError(f"a body of {', '.join(map(repr, content)) or 'no kind'} can't be made by a tool", place)
         schema = self.mapping(known[kind], (*place, "content")).get(
             "schema", {"type": "string"} if kind == TEXT_BODY else {}
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runtime.config.load import Loaded
+from runtime.config.load import LoadedProject
 from runtime.config.secrets.mask import redact
 from runtime.diagnostics.diagnostic import Place
 from runtime.diagnostics.key_path import KeyPath, path_text
@@ -28,7 +28,7 @@ class Origin:
     variables: tuple[str, ...] = ()
 
 
-def resolved(loaded: Loaded) -> dict[str, Any]:
+def resolved(loaded: LoadedProject) -> dict[str, Any]:
     """Return the config as plain data, defaults filled in and secrets hidden. Raise ValueError where it has errors."""
     if loaded.config is None:
         raise ValueError("a config with errors can't be resolved")
@@ -36,7 +36,7 @@ def resolved(loaded: Loaded) -> dict[str, Any]:
     return {key: value for key, value in data.items() if key not in _APART}
 
 
-def find_origins(loaded: Loaded) -> Iterator[Origin]:
+def find_origins(loaded: LoadedProject) -> Iterator[Origin]:
     """Yield every value of the config with where it comes from, in the order of `resolved`; empty defaults are none."""
     for path, value in _leaves(resolved(loaded), ()):
         at = _written_at(loaded, path, value)
@@ -54,7 +54,7 @@ def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
         yield from _leaves(part, (*path, step))
 
 
-def _written_at(loaded: Loaded, path: KeyPath, value: Any) -> KeyPath | None:
+def _written_at(loaded: LoadedProject, path: KeyPath, value: Any) -> KeyPath | None:
     """Return the path at which a value is written: its own, that of its short form, or that of `defaults`."""
     places = loaded.places
     written = places.written(path)
@@ -69,21 +69,21 @@ def _written_at(loaded: Loaded, path: KeyPath, value: Any) -> KeyPath | None:
     return None
 
 
-def _origin(loaded: Loaded, path: KeyPath, at: KeyPath, value: Any) -> Origin:
+def _origin(loaded: LoadedProject, path: KeyPath, at: KeyPath, value: Any) -> Origin:
     over = ("profiles", loaded.profile, *at) if loaded.profile else ()
     profile = loaded.profile if over and loaded.places.written(over) == over else None
     found = loaded.filled.strings.get(at) if loaded.filled is not None else None
     return Origin(path_text(path), value, loaded.places.value(at), profile, found.names if found else ())
 
 
-def _value_at(loaded: Loaded, path: KeyPath) -> Any:
+def _value_at(loaded: LoadedProject, path: KeyPath) -> Any:
     value: Any = loaded.filled.source.data if loaded.filled is not None else None
     for step in path:
         value = value[step]
     return value
 
 
-def source_of(name: str, loaded: Loaded, environ: Mapping[str, str]) -> str:
+def source_of(name: str, loaded: LoadedProject, environ: Mapping[str, str]) -> str:
     """Say where a variable was set: in the process's environment `environ`, in `.env`, or not at all."""
     if name in environ:
         return "environment"

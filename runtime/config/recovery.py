@@ -33,7 +33,7 @@ _FOLLOWS = {"A202", "A212"}
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class RecoveredConfig:
     """What is left of a config when the mistakes of shape are taken out: None where that is too little.
 
     `taken` are the paths of what was taken out or replaced.
@@ -42,7 +42,7 @@ class Rest:
     config: Config | None = None
     taken: frozenset[KeyPath] = frozenset()
 
-    def stands(self, found: Diagnostic) -> bool:
+    def applies(self, found: Diagnostic) -> bool:
         """Tell whether a diagnostic about the rest is one about the file, too."""
         if not self.taken:
             return True
@@ -53,7 +53,7 @@ class Rest:
         )
 
 
-def check_the_rest(filled: Interpolation, files: ProjectFiles) -> tuple[Rest, list[Diagnostic]]:
+def recover_config(filled: Interpolation, files: ProjectFiles) -> tuple[RecoveredConfig, list[Diagnostic]]:
     """Return what is left when the mistakes of shape are taken out, and the errors that the cross-checks find in it."""
     data, taken = filled.source.data, set[KeyPath]()
     for _ in range(_MAX_ROUNDS):
@@ -62,14 +62,14 @@ def check_the_rest(filled: Interpolation, files: ProjectFiles) -> tuple[Rest, li
         except ValidationError as error:
             paths = {_to_take(problem["loc"]) for problem in error.errors(include_url=False, include_context=False)}
             if None in paths:
-                return Rest(), []
+                return RecoveredConfig(), []
             for path in sorted(filter(None, paths), key=len):
                 data = _without(data, path)
                 taken.add(path)
         else:
-            rest = Rest(config, frozenset(taken))
-            return rest, [found for found in check_config(config, filled, files) if rest.stands(found)]
-    return Rest(), []
+            recovered = RecoveredConfig(config, frozenset(taken))
+            return recovered, [found for found in check_config(config, filled, files) if recovered.applies(found)]
+    return RecoveredConfig(), []
 
 
 def _to_take(location: tuple[str | int, ...]) -> KeyPath | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runtime.config.check_mcp import check_forwarded
-from runtime.config.collector import Findings
+from runtime.config.check_mcp import check_forwarded_headers
+from runtime.config.collector import DiagnosticCollector
 from runtime.config.model import Config
 from runtime.config.model.agents import Agent
 from runtime.config.model.chat import ModelSummary, ModelTitle
@@ -15,7 +15,7 @@ from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import suggest
 
 
-def model_uses(config: Config) -> Iterator[tuple[str, KeyPath]]:
+def model_references(config: Config) -> Iterator[tuple[str, KeyPath]]:
     """Yield the name of each model that is used, and where; a name that stands twice comes twice."""
     for key, agent in config.agents.items():
         yield agent.model, ("agents", key, "model")
@@ -62,7 +62,7 @@ def servers_of(config: Config, agent: Agent) -> dict[str, set[str] | None]:
     return used
 
 
-def check_servers(config: Config, found: Findings) -> None:
+def check_mcp_servers(config: Config, found: DiagnosticCollector) -> None:
     """Report servers that nobody uses, and tools that their own declaration leaves out."""
     used: set[str] = set()
     for agent in config.agents.values():
@@ -76,7 +76,7 @@ def check_servers(config: Config, found: Findings) -> None:
             message = f"no agent uses the MCP server {name!r}"
             found.report("A252", ("mcp", name), message, hint, severity="warning", at_key=True)
         if isinstance(server, HttpMcpServer):
-            check_forwarded(name, server.forward_headers, found)
+            check_forwarded_headers(name, server.forward_headers, found)
         listed = server.needs_approval if isinstance(server.needs_approval, list) else []
         for index, tool in enumerate(listed):
             if server.tools is not None and tool not in server.tools:

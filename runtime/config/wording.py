@@ -13,7 +13,7 @@ from runtime.config.model.types import (
     SIZE_PATTERN,
     TOOL_NAME_PATTERN,
 )
-from runtime.config.secrets.patterns import hide_tokens
+from runtime.config.secrets.patterns import mask_secret_patterns
 from runtime.diagnostics.wording import join_or
 
 _TYPES = {
@@ -65,5 +65,5 @@ def name_pattern(pattern: str) -> tuple[str, str]:
 
 def shorten(value: Any) -> str:
     """Show a value in at most a few words; half a password would be one too many."""
-    text = hide_tokens(repr(value))
+    text = mask_secret_patterns(repr(value))
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.config.collector import Findings
-from runtime.config.load import Loaded, load_config
+from runtime.config.collector import DiagnosticCollector
+from runtime.config.load import LoadedProject, load_config
 from runtime.config.model import Config
 from runtime.config.model.actions import WidgetAction
 from runtime.config.model.models import OpenAIModel
 from runtime.config.model.tools import ClientTool, EffectTool
 from runtime.config.secrets.mask import mask_diagnostics
-from runtime.config.secrets.patterns import hide_tokens
+from runtime.config.secrets.patterns import mask_secret_patterns
 from runtime.diagnostics.diagnostic import Diagnostic, Place, Severity, has_errors, sort_diagnostics
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import nearest
@@ -30,7 +30,7 @@ _OLD_PAGES = "pages that are open have the code of before"
 _OLD_BUTTONS = "buttons of stored cards will say that they do nothing any more"
 
 
-def check_changes(loaded: Loaded, base: Path) -> list[Diagnostic]:
+def check_changes(loaded: LoadedProject, base: Path) -> list[Diagnostic]:
     """Return what a change from `base`, the earlier agents.yaml or its folder, does to conversations that go on.
 
     Nothing where the project itself has errors: they come first.
@@ -40,14 +40,16 @@ def check_changes(loaded: Loaded, base: Path) -> list[Diagnostic]:
     before = load_config(base, environ=loaded.environ)
     if before.config is None:
         return mask_diagnostics([_unreadable(loaded, before, base)], loaded.secrets | before.secrets)
-    comparison = _Comparison(before, loaded, before.config, loaded.config, Findings(loaded.filled), str(base))
+    comparison = _Comparison(
+        before, loaded, before.config, loaded.config, DiagnosticCollector(loaded.filled), str(base)
+    )
     for compare in (_agents, _browser_tools, _widgets, _actions, _store, _entry, _models, _limits):
         compare(comparison)
     found = sort_diagnostics(comparison.found.diagnostics)
     return mask_diagnostics(found, loaded.secrets | before.secrets)
 
 
-def _unreadable(loaded: Loaded, before: Loaded, base: Path) -> Diagnostic:
+def _unreadable(loaded: LoadedProject, before: LoadedProject, base: Path) -> Diagnostic:
     errors = [found for found in before.diagnostics if has_errors([found])]
     first = errors[0]
     where = f"line {first.place.line}: " if first.place.line else ""
@@ -60,11 +62,11 @@ def _unreadable(loaded: Loaded, before: Loaded, base: Path) -> Diagnostic:
 class _Comparison:
     """Two versions of a project: `before` and `now`, as they were loaded, `old` and `new`, what they say."""
 
-    before: Loaded
-    now: Loaded
+    before: LoadedProject
+    now: LoadedProject
     old: Config
     new: Config
-    found: Findings
+    found: DiagnosticCollector
     base: str
 
     def report(
@@ -211,7 +213,7 @@ def _store(change: _Comparison) -> None:
 def _address_of(config: Config) -> str:
     python, url = getattr(config.store, "python", None), getattr(config.store, "url", "")
     # Another password is the same store.
-    return str(python) if python else hide_tokens(url)
+    return str(python) if python else mask_secret_patterns(url)
 
 
 def _entry(change: _Comparison) -> None:
@@ -245,7 +247,7 @@ def _model_of(config: Config, name: str) -> str:
     if model is None:
         return name
     if isinstance(model, OpenAIModel):
-        return model.name + (f" at {hide_tokens(model.base_url)}" if model.base_url else "")
+        return model.name + (f" at {mask_secret_patterns(model.base_url)}" if model.base_url else "")
     keys = ("any_llm", "litellm", "scripted", "python")
     return next(str(value) for key in keys if (value := getattr(model, key, None)))
 

@@ -14,7 +14,7 @@ from importlib.resources import files
 from importlib.util import find_spec
 
 from runtime.config.model.models import AnyLLMModel, LiteLLMModel, Model, OpenAIModel
-from runtime.config.references import model_uses
+from runtime.config.references import model_references
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import nearest
 from runtime.validation.subject import Subject
@@ -41,7 +41,7 @@ class UsedModel:
 def used_models(subject: Subject) -> Iterator[UsedModel]:
     """Yield every model that is built for the project, each once; an undeclared name is a model of OpenAI's."""
     config, seen = subject.config, set[str]()
-    for name, used_at in model_uses(config):
+    for name, used_at in model_references(config):
         if name in seen or subject.found.filled.is_unresolved(used_at):
             continue
         seen.add(name)

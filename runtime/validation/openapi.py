@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from runtime.config.model.tools import OpenApiTool
-from runtime.config.openapi_documents import read_spec
+from runtime.config.openapi_documents import read_openapi
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath
 from runtime.validation.subject import Subject
@@ -26,7 +26,7 @@ def check_openapi(subject: Subject) -> None:
             hint = "pip install 'chatkit-runtime[openapi]'"
             subject.found.report("A624", ("tools", name, "openapi"), message, hint, severity="note")
             continue
-        spec = read_spec(subject.files, entry.openapi)
+        spec = read_openapi(subject.files, entry.openapi)
         if not isinstance(spec, Diagnostic):
             _check(subject, spec.source)
 

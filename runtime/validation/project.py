@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from runtime.config.load import Loaded, other_profiles, with_profile
+from runtime.config.load import LoadedProject, other_profiles, with_profile
 from runtime.config.secrets.mask import mask_diagnostics
 from runtime.diagnostics.dedupe import join_causes
 from runtime.diagnostics.diagnostic import Diagnostic, sort_diagnostics
@@ -23,7 +23,7 @@ from runtime.validation.subject import Subject
 from runtime.validation.widgets.widgets import check_widgets
 
 
-def check_project(loaded: Loaded) -> list[Diagnostic]:
+def check_project(loaded: LoadedProject) -> list[Diagnostic]:
     """Return all that is known to be wrong with a project, what loading it has found included; sorted.
 
     Where no profile was asked for, the errors that each one would have are among them.
@@ -40,8 +40,8 @@ def check_project(loaded: Loaded) -> list[Diagnostic]:
     return sort_diagnostics(found)
 
 
-def _check(loaded: Loaded) -> list[Diagnostic]:
-    if loaded.rest.config is None or loaded.filled is None:
+def _check(loaded: LoadedProject) -> list[Diagnostic]:
+    if loaded.recovered.config is None or loaded.filled is None:
         return list(loaded.diagnostics)
     subject = Subject.of(loaded)
     checks: tuple[Callable[[Subject], None], ...] = (
@@ -58,5 +58,5 @@ def _check(loaded: Loaded) -> list[Diagnostic]:
     )
     for check in checks:
         check(subject)
-    more = [found for found in subject.found.diagnostics if loaded.rest.stands(found)]
+    more = [found for found in subject.found.diagnostics if loaded.recovered.applies(found)]
     return mask_diagnostics(join_causes([*loaded.diagnostics, *more]), loaded.secrets)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from runtime.config.secrets.detect import Span, Written, is_secret_key, span_of, written_secrets
-from runtime.config.secrets.patterns import Token, find_tokens
+from runtime.config.secrets.detect import Span, WrittenSecret, is_secret_key, span_of, written_secrets
+from runtime.config.secrets.patterns import SecretMatch, find_secret_patterns
 from runtime.diagnostics.diagnostic import Diagnostic, Place
 from runtime.validation.subject import Subject
 
@@ -38,20 +38,20 @@ def check_secrets(subject: Subject) -> None:
             hint = f"write ${{{name}}} and put {name}=… into .env"
             subject.found.report(_CODE, written.path, words, hint, severity="warning")
     for file, text in sorted(subject.files.texts.items()):
-        for token in find_tokens(text):
+        for token in find_secret_patterns(text):
             told = any(span.file == file and span.start <= token.start < span.end for span in reported)
             if not told:
                 subject.found.diagnostics.append(_in_file(file, text, token))
 
 
-def _in_file(file: str, text: str, token: Token) -> Diagnostic:
+def _in_file(file: str, text: str, token: SecretMatch) -> Diagnostic:
     line, column = text.count("\n", 0, token.start) + 1, token.start - text.rfind("\n", 0, token.start)
     width = 1 if "\n" in text[token.start : token.end] else token.end - token.start
     message = f"{token.noun} stands here in plain text"
     return Diagnostic(_CODE, message, Place(file, line, column), "warning", _TAKE_OUT, length=width)
 
 
-def _is_plain(subject: Subject, written: Written, raw: str) -> bool:
+def _is_plain(subject: Subject, written: WrittenSecret, raw: str) -> bool:
     filled = subject.found.filled
     if written.path in filled.strings:
         # What is not in the file itself comes out of a variable.
@@ -67,7 +67,7 @@ def _is_plain(subject: Subject, written: Written, raw: str) -> bool:
             return True
 
 
-def _names_somebody(subject: Subject, written: Written) -> bool:
+def _names_somebody(subject: Subject, written: WrittenSecret) -> bool:
     """Tell whether a field's value is more than the word that an endpoint on this machine wants to hear."""
     path = written.path
     if _HEADERS.intersection(path[:-1]):
@@ -81,7 +81,7 @@ def _looks_random(text: str) -> bool:
     return len(text) >= _SHORTEST and not re.search(r"\s", text) and not _IMPORT.fullmatch(text)
 
 
-def _is_for_development(data: object, written: Written) -> bool:
+def _is_for_development(data: object, written: WrittenSecret) -> bool:
     """Tell whether an address is that of a database on this machine whose password everybody uses."""
     value: object = data
     for step in written.path:
@@ -97,14 +97,14 @@ def _host(address: str) -> str:
         return ""
 
 
-def _words(written: Written) -> str:
+def _words(written: WrittenSecret) -> str:
     if written.noun:
         return f"{written.noun} stands here in plain text"
     name = next((step for step in reversed(written.path) if isinstance(step, str)), "")
     return f"the secret of {name!r} stands here in plain text"
 
 
-def _variable(written: Written) -> str:
+def _variable(written: WrittenSecret) -> str:
     """Make a name for the variable of a value: `models.local.api_key` becomes LOCAL_API_KEY."""
     words = [step for step in written.path if isinstance(step, str) and step not in ("settings", *_HEADERS, *_DATA)]
     if written.kind == "address":

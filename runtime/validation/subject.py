@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runtime.config.collector import Findings
-from runtime.config.load import Loaded
+from runtime.config.collector import DiagnosticCollector
+from runtime.config.load import LoadedProject
 from runtime.config.model import Config
 from runtime.config.project_files import ProjectFiles
 
@@ -19,12 +19,18 @@ class Subject:
     config: Config
     root: Path
     files: ProjectFiles
-    found: Findings
+    found: DiagnosticCollector
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, loaded: Loaded) -> Subject:
+    def of(cls, loaded: LoadedProject) -> Subject:
         """Return what can be checked of a project; it has a config, or what is left of one."""
-        assert loaded.rest.config is not None
+        assert loaded.recovered.config is not None
         assert loaded.filled is not None
-        return cls(loaded.rest.config, loaded.root.resolve(), loaded.files, Findings(loaded.filled), loaded.environ)
+        return cls(
+            loaded.recovered.config,
+            loaded.root.resolve(),
+            loaded.files,
+            DiagnosticCollector(loaded.filled),
+            loaded.environ,
+        )

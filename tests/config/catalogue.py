@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from unittest.mock import patch
 
-from runtime.config.load import Loaded, load_config
+from runtime.config.load import LoadedProject, load_config
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.validation.project import check_project
 
@@ -47,7 +47,7 @@ def expected_codes(config: Path) -> list[tuple[str, str]]:
 
 
 @functools.cache
-def check(config: Path) -> tuple[Loaded, list[Diagnostic]]:
+def check(config: Path) -> tuple[LoadedProject, list[Diagnostic]]:
     """What `validate` says of a config, with `--base` where tests/configs/bad/base has a file of the same name."""
     environ = {name: value for name, value in ENVIRON.items() if name != "OPENAI_API_KEY" or config.stem not in KEYLESS}
     loaded = load_config(config, environ=environ)

@@ -1,4 +1,4 @@
-"""A project folder -> Loaded."""
+"""A project folder -> LoadedProject."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.config.load import Loaded, load_config
+from runtime.config.load import LoadedProject, load_config
 
 SMALL = "version: 1\nagents:\n  a: {model: m1}\n"
 
@@ -19,7 +19,7 @@ def write(folder: Path, text: str = SMALL, **files: str) -> Path:
     return folder
 
 
-def codes(loaded: Loaded) -> list[str]:
+def codes(loaded: LoadedProject) -> list[str]:
     return [diagnostic.code for diagnostic in loaded.diagnostics]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runtime.config.openapi_operations import Operation, SpecError, read_operations, server_of
+from runtime.config.openapi_operations import OpenApiError, Operation, read_operations, server_of
 
 NUMBER = {"type": "integer"}
 
@@ -97,12 +97,12 @@ def test_what_no_tool_can_call_is_refused_with_the_reason(operation: Any, path: 
 
 @pytest.mark.parametrize("document", [None, [], {}, {"swagger": "2.0"}, {"openapi": "2.9"}, {"openapi": "3.1.0"}])
 def test_what_is_no_document_of_version_3_with_operations_is_refused(document: Any) -> None:
-    with pytest.raises(SpecError):
+    with pytest.raises(OpenApiError):
         read_operations(document)
 
 
 def test_two_operations_of_one_name_are_refused() -> None:
-    with pytest.raises(SpecError, match="two operations are named 'a_b'"):
+    with pytest.raises(OpenApiError, match="two operations are named 'a_b'"):
         read_operations(spec({"/x": {"get": {"operationId": "a b"}, "post": {"operationId": "a_b"}}}))
 
 
@@ -150,7 +150,7 @@ def test_a_parameter_that_can_not_be_written_is_refused(parameter: dict[str, Any
 
 @pytest.mark.parametrize("document", [7, "swagger", ["swagger"], None, {"openapi": "3.9.0", "paths": {}}])
 def test_what_is_no_document_is_refused(document: Any) -> None:
-    with pytest.raises(SpecError):
+    with pytest.raises(OpenApiError):
         read_operations(document)
 
 

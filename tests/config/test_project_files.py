@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.config.load import Loaded, load_config
+from runtime.config.load import LoadedProject, load_config
 from runtime.config.project_files import ProjectFiles
 from runtime.diagnostics.diagnostic import Diagnostic
 
@@ -38,7 +38,7 @@ def project(tmp_path: Path) -> Path:
     return root
 
 
-def load(project: Path, files: ProjectFiles | None = None) -> Loaded:
+def load(project: Path, files: ProjectFiles | None = None) -> LoadedProject:
     return load_config(project, environ={"OPENAI_API_KEY": "key"}, files=files)
 
 

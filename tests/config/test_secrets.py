@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from runtime.cli.report.frames import draw_frame
-from runtime.config.load import Loaded, load_config
+from runtime.config.load import LoadedProject, load_config
 from runtime.config.model import Config
 from runtime.config.secrets.detect import find_secrets, is_placeholder
 from runtime.config.secrets.mask import mask, mask_source, redact
-from runtime.config.secrets.patterns import find_tokens, hide_tokens, stars
+from runtime.config.secrets.patterns import find_secret_patterns, mask_secret_patterns, stars
 from runtime.config.shape_errors import build_config
 from runtime.documents.document import read_yaml
 from runtime.documents.variables import interpolate
@@ -22,12 +22,12 @@ SECRET = "hunter2-Zebra"
 HEAD = "version: 1\nagents: {a: {model: m}}\n"
 
 
-def load(folder: Path, text: str, **environ: str) -> Loaded:
+def load(folder: Path, text: str, **environ: str) -> LoadedProject:
     (folder / "agents.yaml").write_text(text, encoding="utf-8")
     return load_config(folder, environ=environ)
 
 
-def outputs(loaded: Loaded) -> str:
+def outputs(loaded: LoadedProject) -> str:
     """Everything that is printed of a project: frames, lines, JSON, and the config if there is one."""
     found = check_project(loaded)
     frames = [draw_frame(diagnostic, loaded.sources.get(diagnostic.place.file)) for diagnostic in found]
@@ -181,7 +181,7 @@ state: {secret: app:Box}
     loaded = load(tmp_path, text)
     assert loaded.secrets == frozenset()
     assert loaded.sources["agents.yaml"] == text
-    assert "***" not in json.dumps(redact(loaded.rest.config or Config.model_validate({}), loaded.secrets))
+    assert "***" not in json.dumps(redact(loaded.recovered.config or Config.model_validate({}), loaded.secrets))
 
 
 def test_variables_that_are_secret_by_their_names_are_masked_in_messages() -> None:
@@ -229,9 +229,9 @@ TOKENS = [
 
 @pytest.mark.parametrize("token", TOKENS, ids=lambda token: token[:6])
 def test_well_known_tokens_are_found_wherever_they_stand(token: str) -> None:
-    assert [(t.start, t.end) for t in find_tokens(f"key={token} x")] == [(4, 4 + len(token))]
-    assert hide_tokens(f"see {token} here") == "see *** here"
-    assert len(hide_tokens(token, stars)) == len(token)
+    assert [(t.start, t.end) for t in find_secret_patterns(f"key={token} x")] == [(4, 4 + len(token))]
+    assert mask_secret_patterns(f"see {token} here") == "see *** here"
+    assert len(mask_secret_patterns(token, stars)) == len(token)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_well_known_tokens_are_found_wherever_they_stand(token: str) -> None:
     ],
 )
 def test_other_words_are_left_alone(text: str) -> None:
-    assert hide_tokens(text) == text
+    assert mask_secret_patterns(text) == text
 
 
 @pytest.mark.parametrize(
@@ -314,4 +314,4 @@ def test_redaction_hides_nothing_else() -> None:
     ],
 )
 def test_passwords_in_addresses_are_masked(text: str, shown: str) -> None:
-    assert hide_tokens(text) == shown
+    assert mask_secret_patterns(text) == shown

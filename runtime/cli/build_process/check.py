@@ -18,13 +18,13 @@ from runtime.project_code.sources import read_sources
 
 if TYPE_CHECKING:
     from runtime.cli.build_process.process import Ended
-    from runtime.config.load import Loaded
+    from runtime.config.load import LoadedProject
 
 _FRAME = re.compile(r'^  File "(?P<file>.*)", line (?P<line>\d+)', re.MULTILINE)
 _LAST_LINES = 3
 
 
-def check_build(path: Path, loaded: Loaded, *, timeout_s: float, connect: bool) -> list[Diagnostic]:
+def check_build(path: Path, loaded: LoadedProject, *, timeout_s: float, connect: bool) -> list[Diagnostic]:
     """Build the project at `path`, and return what that finds beyond the diagnostics of `loaded`.
 
     Places are relative to the project folder. `connect` opens its store and asks the endpoints of its models, too;
@@ -47,7 +47,7 @@ def _from_json(values: dict[str, object]) -> Diagnostic:
     return Diagnostic(place=place, **values)  # type: ignore[arg-type]  # as_json's
 
 
-def _no_end(ended: Ended, loaded: Loaded) -> Diagnostic:
+def _no_end(ended: Ended, loaded: LoadedProject) -> Diagnostic:
     """Say what became of a build that gave no report: at the line that it was at, where that is known."""
     place, length = _last_seen(ended, loaded)
     at = "" if place.line or not ended.doing else f" while it was {ended.doing}"
@@ -65,7 +65,7 @@ def _no_end(ended: Ended, loaded: Loaded) -> Diagnostic:
     return Diagnostic("A611", what + at, place, hint=hint, length=length)
 
 
-def _last_seen(ended: Ended, loaded: Loaded) -> tuple[Place, int]:
+def _last_seen(ended: Ended, loaded: LoadedProject) -> tuple[Place, int]:
     """Return the innermost line of the project that ran in the main thread, with its length; else the file itself."""
     from runtime.project_code.import_errors import line_of_code
 

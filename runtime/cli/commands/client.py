@@ -10,7 +10,7 @@ from runtime.cli.project import display_path, load_project, report
 from runtime.errors import UsageError
 
 if TYPE_CHECKING:
-    from runtime.config.load import Loaded
+    from runtime.config.load import LoadedProject
 
 Kind = Literal["page", "handlers", "types"]
 
@@ -62,7 +62,7 @@ def _refuse(kind: Kind, output: Path | None, check: bool, server: str | None, sc
         raise UsageError("--check needs --output (which file is to be compared?)")
 
 
-def _text(kind: Kind, loaded: Loaded, server: str | None, script: str | None) -> str:
+def _text(kind: Kind, loaded: LoadedProject, server: str | None, script: str | None) -> str:
     from runtime.cli.web_client import page as client_page
     from runtime.cli.web_client.surface import surface_of
     from runtime.config.secrets.mask import mask

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from runtime import __version__
 from runtime.cli.project import display_path, from_here, report
 from runtime.config.model.models import OpenAIModel
-from runtime.config.secrets.patterns import hide_tokens
+from runtime.config.secrets.patterns import mask_secret_patterns
 from runtime.errors import ConfigError, RuntimeFault
 
 if TYPE_CHECKING:
-    from runtime.config.load import Loaded
+    from runtime.config.load import LoadedProject
     from runtime.config.model import Config
     from runtime.diagnostics.diagnostic import Diagnostic
     from runtime.server.generations.project_source import Reading
@@ -109,7 +109,7 @@ def serve_runtime(
         )
 
 
-def summary(loaded: Loaded, config: Config) -> str:
+def summary(loaded: LoadedProject, config: Config) -> str:
     """What is about to be served, in a few lines; no secret is in it."""
     agents = [f"{name} (entry)" if name == config.entry_agent else name for name in config.agents]
     rows = {
@@ -124,7 +124,7 @@ def summary(loaded: Loaded, config: Config) -> str:
     return "\n".join([f"chatkit-runtime {__version__}", *lines])
 
 
-def _model(loaded: Loaded, config: Config) -> str:
+def _model(loaded: LoadedProject, config: Config) -> str:
     name = config.agents[config.entry_agent].model
     model = config.models.get(name)
     if model is None:
@@ -139,7 +139,7 @@ def _model(loaded: Loaded, config: Config) -> str:
     return name
 
 
-def offline_models(loaded: Loaded, config: Config) -> dict[str, str]:
+def offline_models(loaded: LoadedProject, config: Config) -> dict[str, str]:
     """The models that answer from a script because they have no key, by their name, each in words."""
     return {
         key: f"{key}: {model.name} (no key: offline script {model.offline})"
@@ -152,7 +152,7 @@ def offline_models(loaded: Loaded, config: Config) -> dict[str, str]:
 
 def _store(config: Config) -> str:
     python = getattr(config.store, "python", None)
-    return f"python {python}" if python else hide_tokens(getattr(config.store, "url", ""))
+    return f"python {python}" if python else mask_secret_patterns(getattr(config.store, "url", ""))
 
 
 # Load and build a project in order to serve it, or start from what is kept of it since it last served.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from runtime.cli.project import display, load_project, report
 
 if TYPE_CHECKING:
-    from runtime.config.load import Loaded
+    from runtime.config.load import LoadedProject
     from runtime.config.origins import Origin
 
 
@@ -42,7 +42,7 @@ def _print_yaml(data: dict[str, Any]) -> None:
     print(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110), end="")
 
 
-def _print_origins(loaded: Loaded, output: Literal["yaml", "json"]) -> None:
+def _print_origins(loaded: LoadedProject, output: Literal["yaml", "json"]) -> None:
     from runtime.config.origins import find_origins
 
     found = list(find_origins(loaded))
@@ -53,7 +53,7 @@ def _print_origins(loaded: Loaded, output: Literal["yaml", "json"]) -> None:
         print(f"{origin.path} = {json.dumps(origin.value, ensure_ascii=False)}  # {_words(origin, loaded)}")
 
 
-def _words(origin: Origin, loaded: Loaded) -> str:
+def _words(origin: Origin, loaded: LoadedProject) -> str:
     place = origin.place
     if place is None:
         return "default"
@@ -64,7 +64,7 @@ def _words(origin: Origin, loaded: Loaded) -> str:
     return ", ".join(words)
 
 
-def _source(name: str, loaded: Loaded) -> str:
+def _source(name: str, loaded: LoadedProject) -> str:
     from runtime.config.origins import source_of
 
     words = {"environment": "the environment", "default": "its default"}
@@ -72,7 +72,7 @@ def _source(name: str, loaded: Loaded) -> str:
     return words.get(source, source)
 
 
-def _as_json(origin: Origin, loaded: Loaded) -> dict[str, Any]:
+def _as_json(origin: Origin, loaded: LoadedProject) -> dict[str, Any]:
     from runtime.config.origins import source_of
 
     place = origin.place

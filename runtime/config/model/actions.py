@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, Tag
 
-from runtime.config.model.types import IMPORT_PATTERN, Entry, ImportPath, JsonSchema, Section, by_key
+from runtime.config.model.types import IMPORT_PATTERN, ImportPath, JsonSchema, Section, ShortFormSection, by_key
 
 
 class _Action(Section):
@@ -14,7 +14,7 @@ class _Action(Section):
     """The JSON Schema of the action's payload; another payload is refused."""
 
 
-class PythonAction(_Action, Entry):
+class PythonAction(_Action, ShortFormSection):
     """A handler in Python: `async def handler(ctx, action, sender)`, a coroutine or an async generator of events."""
 
     short_key: ClassVar[str] = "python"

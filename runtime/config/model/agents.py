@@ -6,13 +6,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, Tag
 
-from runtime.config.model.guardrails import Guards
+from runtime.config.model.guardrails import AgentGuardrails
 from runtime.config.model.models import Settings
 from runtime.config.model.output import Output
-from runtime.config.model.types import TOOL_NAME_PATTERN, Entry, ImportPath, JsonSchema, Section, by_key
+from runtime.config.model.types import TOOL_NAME_PATTERN, ImportPath, JsonSchema, Section, ShortFormSection, by_key
 
 
-class InlineInstructions(Entry):
+class InlineInstructions(ShortFormSection):
     """Instructions written in the file itself."""
 
     short_key: ClassVar[str] = "text"
@@ -47,7 +47,7 @@ Instructions = Annotated[
 ]
 
 
-class StoredPrompt(Entry):
+class StoredPrompt(ShortFormSection):
     """A prompt that is kept at OpenAI."""
 
     short_key: ClassVar[str] = "id"
@@ -67,7 +67,7 @@ class HistoryFilter(Section):
     """A handoff filter of the Agents SDK: a function of `HandoffInputData` that returns one, sync or async."""
 
 
-class Handoff(Entry):
+class Handoff(ShortFormSection):
     """Another agent that may take over the turn."""
 
     short_key: ClassVar[str] = "agent"
@@ -109,7 +109,7 @@ class Agent(Section):
     """Names of the `tools` section, or import paths."""
     handoffs: list[Handoff] = []
     """The agents that may take over."""
-    guardrails: Guards = Field(default_factory=Guards)
+    guardrails: AgentGuardrails = Field(default_factory=AgentGuardrails)
     """What the user, and the agent itself, may not say."""
     output: Output | None = None
     """The shape of what the agent answers, and the widget or text that shows it."""
@@ -137,7 +137,7 @@ class Defaults(Section):
     """Settings, key by key below those of the agent itself."""
     tools: list[str] | None = None
     """The tools of agents that name none."""
-    guardrails: Guards | None = None
+    guardrails: AgentGuardrails | None = None
     """The guardrails of agents that name none."""
     preface: str | None = Field(None, min_length=1)
     """The preface of agents that have none."""

@@ -8,8 +8,8 @@ from pydantic import Field, Tag
 
 from runtime.config.model.attachments import Attachments
 from runtime.config.model.component import Composer, Disclaimer, Header, HistoryPanel, Theme
-from runtime.config.model.tags import Tags
-from runtime.config.model.types import Entry, ImportPath, Section, by_key
+from runtime.config.model.mentions import MentionConfig
+from runtime.config.model.types import ImportPath, Section, ShortFormSection, by_key
 
 LOCALE_PATTERN = r"^[a-z]{2,3}(-[A-Za-z0-9]{2,4})?$"
 
@@ -25,7 +25,7 @@ class StartPrompt(Section):
     """An icon of ChatKit, such as `sparkle`."""
 
 
-class ModelSummary(Entry):
+class ModelSummary(ShortFormSection):
     """A summary from a model; a model's name alone is short for it."""
 
     short_key: ClassVar[str] = "model"
@@ -87,7 +87,7 @@ class PythonTitle(Section):
     """Where the function is."""
 
 
-class NoTitle(Entry):
+class NoTitle(ShortFormSection):
     """No automatic title."""
 
     short_key: ClassVar[str] = "off"
@@ -164,7 +164,7 @@ class Chat(Section):
     """What users may attach to a message; nothing where it is left out."""
     dictation: Dictation | None = None
     """What turns speech into text; without it there is no dictation."""
-    tags: Tags | None = None
+    tags: MentionConfig | None = None
     """What a user may mention with `@`: a function that resolves mentions, or a list of entities."""
     errors: Errors = Field(default_factory=Errors)
     """What the user is told when an answer fails; words of our own where left out."""

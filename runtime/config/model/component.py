@@ -9,12 +9,12 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from runtime.config.model.types import Entry, Section
+from runtime.config.model.types import Section, ShortFormSection
 
 ID_PATTERN = r"^[A-Za-z0-9_.:/-]{1,128}$"
 
 
-class ComposerModel(Entry):
+class ComposerModel(ShortFormSection):
     """A model that the user may choose for an answer."""
 
     short_key: ClassVar[str] = "model"
@@ -87,7 +87,7 @@ class HistoryPanel(Section):
     """Whether threads can be renamed there; a request is answered all the same."""
 
 
-class Disclaimer(Entry):
+class Disclaimer(ShortFormSection):
     """A line below the composer."""
 
     short_key: ClassVar[str] = "text"
@@ -168,7 +168,7 @@ class Colors(Section):
     """The colours of surfaces."""
 
 
-class Theme(Entry):
+class Theme(ShortFormSection):
     """How the chat looks."""
 
     short_key: ClassVar[str] = "color_scheme"

@@ -38,7 +38,7 @@ def _kind(value: Any) -> str:
     return "routes" if isinstance(value, list) else "agent"
 
 
-Entrance = Annotated[
+EntryRouting = Annotated[
     Annotated[str, Tag("agent")] | Annotated[list[Route | str], Tag("routes")] | Annotated[PythonEntry, Tag("python")],
     Discriminator(_kind),
 ]

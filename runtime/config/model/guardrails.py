@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, Tag
 
-from runtime.config.model.types import IMPORT_PATTERN, Entry, ImportPath, Section, by_key
+from runtime.config.model.types import IMPORT_PATTERN, ImportPath, Section, ShortFormSection, by_key
 
 
 class _Guardrail(Section):
@@ -18,7 +18,7 @@ class _Guardrail(Section):
     """For what the agent says: hold a message back until it has passed; otherwise it is shown, and taken back."""
 
 
-class PythonGuardrail(_Guardrail, Entry):
+class PythonGuardrail(_Guardrail, ShortFormSection):
     """A function `(ctx, text)`, sync or async: true, or a reason as a text, where the text may not pass. Or a guardrail
     of the Agents SDK."""
 
@@ -63,7 +63,7 @@ Guardrail = Annotated[
 ]
 
 
-class Guards(Section):
+class AgentGuardrails(Section):
     """The guardrails of one agent: names of the `guardrails` section, or import paths."""
 
     input: list[str] = []
@@ -72,7 +72,7 @@ class Guards(Section):
     """What the agent says has to pass these."""
 
 
-class ToolGuards(Section):
+class ToolGuardrails(Section):
     """The guardrails of one tool: names of the `guardrails` section, or import paths."""
 
     input: list[str] = []

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, Tag
 
-from runtime.config.model.types import Duration, Entry, ImportPath, PositiveDuration, Secret, Section, by_key
+from runtime.config.model.types import Duration, ImportPath, PositiveDuration, Secret, Section, ShortFormSection, by_key
 
 
 class Reasoning(Section):
@@ -112,7 +112,7 @@ class _Model(Section):
     """Settings of every call to this model."""
 
 
-class OpenAIModel(_Model, Entry):
+class OpenAIModel(_Model, ShortFormSection):
     """A model behind the OpenAI API, or any endpoint that is compatible with it."""
 
     short_key: ClassVar[str] = "name"

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_va
 from runtime.config.model.actions import Action
 from runtime.config.model.agents import Agent, Defaults
 from runtime.config.model.chat import Chat
-from runtime.config.model.entry import Entrance, PythonEntry
+from runtime.config.model.entry import EntryRouting, PythonEntry
 from runtime.config.model.guardrails import Guardrail
 from runtime.config.model.mcp import McpServer
 from runtime.config.model.models import Model
@@ -49,7 +49,7 @@ class Config(Section):
     profiles: dict[str, Profile] = {}
     """Changes to this file by name, of which one can be asked for with `--profile` or `CHATKIT_PROFILE`: a JSON merge
     patch (RFC 7396), in which `null` takes a key out and a list replaces a list."""
-    entry: Entrance | None = None
+    entry: EntryRouting | None = None
     """The agent that answers; not needed where there is only one. Or a list, of which the first that fits answers:
     `{when: …, agent: …}`, and at its end an agent for all the rest. Or `{python: …}`."""
     models: dict[str, Model] = {}

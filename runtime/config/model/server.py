@@ -6,12 +6,21 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, Tag, field_validator
 
-from runtime.config.model.types import Duration, Entry, ImportPath, PositiveDuration, Secret, Section, Size, by_key
+from runtime.config.model.types import (
+    Duration,
+    ImportPath,
+    PositiveDuration,
+    Secret,
+    Section,
+    ShortFormSection,
+    Size,
+    by_key,
+)
 
 STORE_PATTERN = r"^(memory|sqlite:///.+|postgres(ql)?://.+|\$\{.+)$"
 
 
-class UrlStore(Entry):
+class UrlStore(ShortFormSection):
     """Threads in a database."""
 
     short_key: ClassVar[str] = "url"

@@ -7,16 +7,16 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, Tag
 
 from runtime.config.model.approvals import NeedsApproval
-from runtime.config.model.guardrails import ToolGuards
+from runtime.config.model.guardrails import ToolGuardrails
 from runtime.config.model.types import (
     IMPORT_PATTERN,
     TOOL_NAME_PATTERN,
-    Entry,
     ImportPath,
     JsonSchema,
     PositiveDuration,
     Secret,
     Section,
+    ShortFormSection,
     Size,
     by_key,
 )
@@ -43,7 +43,7 @@ class _Tool(Section):
     """What the model is told when the tool raises; a template over `error`, the exception's text."""
     enabled_if: str | EnabledBy | None = None
     """Whether the model is offered the tool: a template that is one expression, or `{python: …}`."""
-    guardrails: ToolGuards = Field(default_factory=ToolGuards)
+    guardrails: ToolGuardrails = Field(default_factory=ToolGuardrails)
     """What the model may not ask of the tool, and what it may not be told by it."""
     stop: bool = False
     """The turn ends after this tool; the model does not speak again."""
@@ -71,7 +71,7 @@ class _PythonTool(_Tool):
     """How long one call may take before the model is told that it timed out."""
 
 
-class PythonTool(_PythonTool, Entry):
+class PythonTool(_PythonTool, ShortFormSection):
     """A `@function_tool`, a plain sync or async function with type hints, or any Tool of the Agents SDK."""
 
     short_key: ClassVar[str] = "python"

@@ -99,7 +99,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=(), defer_build=True)
 
 
-class Entry(Section):
+class ShortFormSection(Section):
     """A named entry that may be written short: a string stands for a mapping with the key `short_key`."""
 
     short_key: ClassVar[str]

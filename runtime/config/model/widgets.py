@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, Tag
 
-from runtime.config.model.types import Entry, ImportPath, JsonSchema, Section, by_key
+from runtime.config.model.types import ImportPath, JsonSchema, Section, ShortFormSection, by_key
 
 
 class _Widget(Section):
@@ -20,7 +20,7 @@ class _Widget(Section):
     """What the widget shows, for readers of the file."""
 
 
-class TemplateWidget(_Widget, Entry):
+class TemplateWidget(_Widget, ShortFormSection):
     """A `.widget` file from ChatKit Studio, a JSON template, or the component tree itself."""
 
     short_key: ClassVar[str] = "template"

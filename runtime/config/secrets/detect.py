@@ -15,8 +15,8 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 from pydantic import BaseModel
 
 from runtime.config.model import Config
-from runtime.config.model.types import Entry, SecretMark
-from runtime.config.secrets.patterns import find_passwords, find_tokens
+from runtime.config.model.types import SecretMark, ShortFormSection
+from runtime.config.secrets.patterns import find_passwords, find_secret_patterns
 from runtime.diagnostics.key_path import KeyPath
 from runtime.documents.variables import Interpolation
 
@@ -49,7 +49,7 @@ _Marks = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenSecret:
     """A secret in the data of a file: the value at `path`, or the part `text` of it.
 
     `kind` says what gives it away: the `field` of the language, the `key` of the user's own data, an `address` with a
@@ -68,7 +68,7 @@ def is_placeholder(value: str) -> bool:
     return len(text) < 2 or "{{" in text or _PLACEHOLDER.fullmatch(text) is not None
 
 
-def find_secrets(filled: Interpolation, environ: Mapping[str, str], written: Iterable[Written]) -> frozenset[str]:
+def find_secrets(filled: Interpolation, environ: Mapping[str, str], written: Iterable[WrittenSecret]) -> frozenset[str]:
     """Return every text that must not be shown of a file, where `written` are its secrets, and of its variables."""
     texts: set[str] = set(secret_variables(environ))
     for found in written:
@@ -110,7 +110,7 @@ def _literals(filled: Interpolation, path: KeyPath) -> Iterator[str]:
     yield from (part.strip() for part in _WRITTEN_VARIABLE.sub("\n", raw).split("\n") if len(part) >= _LONG)
 
 
-def written_secrets(filled: Interpolation) -> list[Written]:
+def written_secrets(filled: Interpolation) -> list[WrittenSecret]:
     """Return the secrets of a file's data, variables filled in; placeholders are none."""
     search = _Search(filled)
     search.value(filled.source.data, (), _marks())
@@ -123,9 +123,10 @@ class _Search:
 
     def __init__(self, filled: Interpolation) -> None:
         self.filled = filled
-        self.found: list[Written] = []
+        self.found: list[WrittenSecret] = []
         self.has_tokens = any(
-            any(find_tokens(text)) or any(find_passwords(text)) or "\\" in text for text in filled.source.texts.values()
+            any(find_secret_patterns(text)) or any(find_passwords(text)) or "\\" in text
+            for text in filled.source.texts.values()
         )
 
     def value(self, value: Any, path: KeyPath, mark: Any) -> None:
@@ -155,7 +156,7 @@ class _Search:
             text = value if isinstance(value, str) else self.filled.source.places.text(path) or ""
             # An anchor may stand where nothing does.
             if value is None or not is_placeholder(text):
-                self.found.append(Written(path, text, kind))
+                self.found.append(WrittenSecret(path, text, kind))
                 return
         if isinstance(value, str) and (self.has_tokens or kind == "address"):
             self._parts(value, path, kind == "address")
@@ -170,11 +171,11 @@ class _Search:
             self._parts(value, path, False)
 
     def _parts(self, value: str, path: KeyPath, is_address: bool) -> None:
-        for found in find_tokens(value):
-            self.found.append(Written(path, value[found.start : found.end], "token", found.noun))
+        for found in find_secret_patterns(value):
+            self.found.append(WrittenSecret(path, value[found.start : found.end], "token", found.noun))
         for found in find_passwords(value, loose=is_address):
             if not is_placeholder(value[found.start : found.end]):
-                self.found.append(Written(path, value[found.start : found.end], "address", found.noun))
+                self.found.append(WrittenSecret(path, value[found.start : found.end], "address", found.noun))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -256,7 +257,7 @@ def _marks_of_model(model: type[BaseModel]) -> _Marks:
         for name, field in model.model_fields.items()
     }
     marks = {name: mark for name, mark in fields.items() if mark}
-    short = marks.get(model.short_key) if issubclass(model, Entry) else None
+    short = marks.get(model.short_key) if issubclass(model, ShortFormSection) else None
     if not short and len(marks) == len(fields) and set(marks.values()) == {"field"}:
         short = "field"
     return {**marks, "": short} if short else marks

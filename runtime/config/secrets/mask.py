@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from runtime.config.model.types import SecretMark
 from runtime.config.secrets.detect import (
-    Written,
+    WrittenSecret,
     is_address_key,
     is_schema,
     is_secret_key,
@@ -21,7 +21,7 @@ from runtime.config.secrets.detect import (
     is_worth_hiding,
     span_of,
 )
-from runtime.config.secrets.patterns import find_passwords, find_tokens, hide, stars
+from runtime.config.secrets.patterns import find_passwords, find_secret_patterns, hide, stars
 from runtime.diagnostics.diagnostic import Diagnostic, has_errors
 from runtime.documents.variables import Interpolation
 
@@ -62,7 +62,7 @@ def _hide(text: str, secrets: frozenset[str], cover: Callable[[str], str]) -> st
             spans += (found.span() for found in _pattern(form).finditer(text))
     if "…" in text:
         spans += _cut_short(text, secrets)
-    spans += ((start, end) for start, end, _ in (*find_tokens(text), *find_passwords(text)))
+    spans += ((start, end) for start, end, _ in (*find_secret_patterns(text), *find_passwords(text)))
     return hide(text, spans, cover) if spans else text
 
 
@@ -90,7 +90,7 @@ def _cut_short(text: str, secrets: frozenset[str]) -> Iterator[tuple[int, int]]:
                     break
 
 
-class Printable(Mapping[str, str]):
+class MaskedTexts(Mapping[str, str]):
     """The texts of a project's files as they may be shown: without secrets, and masked only when one is asked for."""
 
     def __init__(self, texts: Mapping[str, str], cover: Callable[[str, str], str]) -> None:
@@ -112,7 +112,9 @@ class Printable(Mapping[str, str]):
         return len(self._texts)
 
 
-def cover_config(filled: Interpolation, file: str, written: Iterable[Written], secrets: frozenset[str]) -> str:
+def mask_config_source(
+    filled: Interpolation, file: str, written: Iterable[WrittenSecret], secrets: frozenset[str]
+) -> str:
     """Return the text of agents.yaml, or of a `file` it includes, for code frames; `written` are its data's secrets."""
     text = filled.source.texts[file]
     spans = list(_written_spans(filled, file, written))
@@ -121,7 +123,7 @@ def cover_config(filled: Interpolation, file: str, written: Iterable[Written], s
     return mask_source(hide(text, spans, stars), secrets)
 
 
-def _written_spans(filled: Interpolation, file: str, written: Iterable[Written]) -> Iterator[tuple[int, int]]:
+def _written_spans(filled: Interpolation, file: str, written: Iterable[WrittenSecret]) -> Iterator[tuple[int, int]]:
     for found in written:
         span = span_of(filled, found.path)
         if span is None or span.file != file:
@@ -132,7 +134,7 @@ def _written_spans(filled: Interpolation, file: str, written: Iterable[Written])
             yield span.start + quotes, span.end - quotes
 
 
-def loose_secrets(text: str) -> frozenset[str]:
+def guess_secrets(text: str) -> frozenset[str]:
     """Return what seems to be secret in a file that can't be parsed, word by word: a message may name any."""
     words: set[str] = set()
     for start, end in _loose_spans(text):

@@ -45,7 +45,7 @@ _VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}|\$\{[A-Za-z_][A-Za-z0-9_]*
 _STARS = "***"
 
 
-class Token(NamedTuple):
+class SecretMatch(NamedTuple):
     """A secret in a text, from `start` to `end`; `noun` says what it is, with its article."""
 
     start: int
@@ -53,28 +53,28 @@ class Token(NamedTuple):
     noun: str
 
 
-def find_tokens(text: str) -> Iterator[Token]:
+def find_secret_patterns(text: str) -> Iterator[SecretMatch]:
     """Yield the keys and tokens of a well-known form in `text`."""
     for sign, noun, pattern in _FORMS:
         if sign in text:
             for found in pattern.finditer(text):
-                yield Token(found.start(), found.end(), noun)
+                yield SecretMatch(found.start(), found.end(), noun)
 
 
-def find_passwords(text: str, *, loose: bool = False) -> Iterator[Token]:
+def find_passwords(text: str, *, loose: bool = False) -> Iterator[SecretMatch]:
     """Yield the passwords and keys in the addresses of `text`; `loose` when all of it should be one address."""
     if "@" in text:
         for pattern in (_PASSWORD, _LOOSE_PASSWORD) if loose else (_PASSWORD,):
             for found in pattern.finditer(text):
-                yield Token(*found.span("secret"), "a password")
+                yield SecretMatch(*found.span("secret"), "a password")
     if "=" in text:
         for found in _IN_QUERY.finditer(text):
-            yield Token(*found.span("secret"), "a secret")
+            yield SecretMatch(*found.span("secret"), "a secret")
 
 
-def hide_tokens(text: str, cover: Callable[[str], str] = lambda _: _STARS) -> str:
+def mask_secret_patterns(text: str, cover: Callable[[str], str] = lambda _: _STARS) -> str:
     """Return `text` with `cover` of each secret in the place of what looks like one."""
-    return hide(text, [(start, end) for start, end, _ in (*find_tokens(text), *find_passwords(text))], cover)
+    return hide(text, [(start, end) for start, end, _ in (*find_secret_patterns(text), *find_passwords(text))], cover)
 
 
 def hide(text: str, spans: list[tuple[int, int]], cover: Callable[[str], str]) -> str:

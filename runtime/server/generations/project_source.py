@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.config.load import CONFIG_FILE, Loaded, load_config
+from runtime.config.load import CONFIG_FILE, LoadedProject, load_config
 from runtime.project_code.sources import Sources, read_sources
 
 
@@ -28,7 +28,7 @@ class Hashes:
 class Reading:
     """What was read: the configuration with its files, and the sources of the project's Python."""
 
-    loaded: Loaded
+    loaded: LoadedProject
     sources: Sources
     is_last_good: bool = False
     """Whether it was read from what is kept of the project as it last served, rather than from its files."""

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from runtime.assemble.project import Snapshot
-from runtime.config.model.tags import Entity
+from runtime.config.model.mentions import MentionEntity
 from runtime.server.http.identity import error_response
 
 LONGEST_QUERY = 200
@@ -42,7 +42,7 @@ class EntityRoutes:
         entity = await self._find(request)
         return _unknown(request) if entity is None else JSONResponse(_shown(entity))
 
-    async def _find(self, request: Request) -> Entity | None:
+    async def _find(self, request: Request) -> MentionEntity | None:
         tags = self._snapshot.tags
         if tags is None:
             return None
@@ -53,7 +53,7 @@ def _unknown(request: Request) -> Response:
     return error_response(request, 404, "not_found", f"no entity {request.path_params['id']!r} is known")
 
 
-def _shown(entity: Entity) -> dict[str, Any]:
+def _shown(entity: MentionEntity) -> dict[str, Any]:
     """An entity as the component takes it, whose `data` holds texts alone."""
     made = entity.model_dump(exclude_none=True)
     return {**made, "data": {name: value for name, value in entity.data.items() if isinstance(value, str)}}

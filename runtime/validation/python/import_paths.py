@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from runtime.config.check_guardrails import guards_named
+from runtime.config.check_guardrails import guardrail_references
 from runtime.config.model import Config
 from runtime.config.model.actions import PythonAction
 from runtime.config.model.agents import HistoryFilter, PythonInstructions
@@ -20,7 +20,7 @@ from runtime.config.model.server import PythonStore
 from runtime.config.model.tools import EnabledBy, FactoryTool, PatchTool, PythonTool, ShellTool
 from runtime.config.model.types import IMPORT_PATTERN
 from runtime.config.model.widgets import PythonWidget
-from runtime.config.references import model_uses
+from runtime.config.references import model_references
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath
 from runtime.validation.subject import Subject
@@ -117,7 +117,7 @@ def _all(config: Config) -> Iterator[Use]:
     for name, guardrail in config.guardrails.items():
         if isinstance(guardrail, PythonGuardrail):
             yield Use(guardrail.python, ("guardrails", name, "python"), "guardrail")
-    for name, path in guards_named(config):
+    for name, path in guardrail_references(config):
         if name not in config.guardrails and ":" in name:
             yield Use(name, path, "guardrail")
     yield from _objects(config)
@@ -150,7 +150,7 @@ def _tools(config: Config) -> Iterator[Use]:
 
 
 def _models(config: Config) -> Iterator[Use]:
-    wanted = {name for name, _ in model_uses(config)}
+    wanted = {name for name, _ in model_references(config)}
     for name, model in config.models.items():
         if isinstance(model, PythonModel):
             at: KeyPath = ("models", name)

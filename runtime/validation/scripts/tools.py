@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from runtime.config.collector import Findings
+from runtime.config.collector import DiagnosticCollector
 from runtime.config.cross_checks import transfer_name
 from runtime.config.model.agents import Agent
 from runtime.config.model.tools import PythonTool, Tool, WidgetTool
@@ -106,7 +106,7 @@ class ScriptTools:
             from runtime.validation.widgets.views import read_views
 
             # What is wrong with the widgets themselves is told where they are checked.
-            aside = replace(self.subject, found=Findings(self.subject.found.filled))
+            aside = replace(self.subject, found=DiagnosticCollector(self.subject.found.filled))
             views = [view for view in read_views(aside) if not view.broken]
             self._schemas = {view.name: view.data.value for view in views if isinstance(view.data.value, dict)}
         return self._schemas.get(tool.widget)

@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from runtime.config.model.types import IMPORT_PATTERN, Entry, ImportPath, Section
+from runtime.config.model.types import IMPORT_PATTERN, ImportPath, Section, ShortFormSection
 
 
-class Entity(Section):
+class MentionEntity(Section):
     """Something that can be mentioned: a person, a document, an order."""
 
     id: str = Field(min_length=1)
@@ -26,7 +26,7 @@ class Entity(Section):
     """Whether a click on it, and the preview, work in the page."""
 
 
-class Tags(Entry):
+class MentionConfig(ShortFormSection):
     """What a user may mention with `@`: a list, or the project's own Python."""
 
     short_key: ClassVar[str] = "python"
@@ -36,7 +36,7 @@ class Tags(Entry):
     python: ImportPath | None = None
     """A function `(tag, context)`, sync or async: what the model is told of a mention, as a text. `context` is what
     `context:` made of the request."""
-    entities: list[Entity] = []
+    entities: list[MentionEntity] = []
     """What can be mentioned, where the list is short enough to stand here."""
     search: ImportPath | None = None
     """A function `(query, context)`, sync or async: the entities that fit what the user has typed, as mappings with
