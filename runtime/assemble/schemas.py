@@ -18,5 +18,5 @@ def compile_schema(schema: Mapping[str, Any], key: str) -> Draft202012Validator:
         if not is_plain_schema(schema):
             DataCheck(dict(schema))
     except TreeError as error:
-        raise BuildError(error.message, code="A416", inside=(key, *error.steps[1:])) from error
+        raise BuildError(error.message, code="A416", inside=(key, *error.path[1:])) from error
     return Draft202012Validator(schema)

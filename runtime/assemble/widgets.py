@@ -26,6 +26,7 @@ from runtime.templates.template import Template
 from runtime.widgets.component_checks import check_components, root_problem, shape_problem
 from runtime.widgets.components import roots
 from runtime.widgets.forms import (
+    COPY_TEXT,
     Form,
     default_values,
     is_closed,
@@ -83,7 +84,7 @@ class BuiltWidget:
         if self._copy is None:
             return None
         try:
-            text = render_text(self._copy, {**self._absent, **_mapping(data)}, "copy_text")
+            text = render_text(self._copy, {**self._absent, **_mapping(data)}, COPY_TEXT)
         except TreeError as error:
             raise WidgetError(self.name, str(error)) from error
         return "" if text is None else text if isinstance(text, str) else show_value(text)
@@ -102,7 +103,7 @@ class BuiltWidget:
     def _call(self, data: Data) -> Any:
         try:
             values = _mapping(data)
-            if self._check and (problem := self._check.problem(as_json(values, "data"))):
+            if self._check and (problem := self._check.problem(as_json(values, ("data",)))):
                 raise WidgetError(self.name, problem)
             return self._draw(values)
         except TreeError as error:
@@ -117,9 +118,9 @@ class BuiltWidget:
             # Whoever gives a root of the SDK decides about its class.
             return drawn  # type: ignore[return-value]  # only the root classes have these types
         try:
-            tree = drawn if self._gives_json else as_json(drawn, "")
+            tree = drawn if self._gives_json else as_json(drawn, ())
         except TreeError as error:
-            raise WidgetError(self.name, f"expected a widget, got {error.message.rpartition('got ')[2]}") from error
+            raise WidgetError(self.name, f"expected a widget, got {error.got}") from error
         if problem := root_problem(tree):
             raise WidgetError(self.name, problem)
         try:
@@ -168,7 +169,7 @@ def _build_python(name: str, config: PythonWidget, resolve: Resolve) -> BuiltWid
         raise WidgetError(name, f"{config.python!r} is not a function", "it is called as `render(data)`", code="A324")
     check = DataCheck(config.data) if config.data else None
     if check and config.sample is not None and (problem := check.problem(config.sample, "sample")):
-        raise TreeError("", problem)
+        raise TreeError((), problem)
     return BuiltWidget(
         name=name,
         data_schema=config.data,
@@ -186,7 +187,7 @@ def _build_template(name: str, config: TemplateWidget | SectionsWidget, form: Fo
     schema = config.data or form.data
     copy, absent = _parse_copy(config.copy_text or form.copy_text), default_values(schema)
     if form.tree is not None and (found := check_components(form.tree, templated=True)):
-        raise TreeError("", "; ".join(found))
+        raise TreeError((), "; ".join(found))
     warnings = _unknown_names(form, copy, schema)
     sample = form.sample if config.sample is None else config.sample
     widget = BuiltWidget(
@@ -201,7 +202,7 @@ def _build_template(name: str, config: TemplateWidget | SectionsWidget, form: Fo
     )
     found = _try_out(widget)
     if found and sample is not None:
-        raise TreeError("", f"the sample does not work: {'; '.join(found)}")
+        raise TreeError((), f"the sample does not work: {'; '.join(found)}")
     # What only the editor's sample shows is no mistake of this project: the editor may know newer components.
     warnings += found or _fragile(form, widget.sample)
     return replace(widget, warnings=tuple(warnings))
@@ -233,19 +234,12 @@ def _unknown_names(form: Form, copy: Template | None, schema: Mapping[str, Any] 
     """Hold the names in the templates against the schema: a mistake where it is closed, else a warning."""
     found = undeclared_name_errors(form, copy, schema)
     if found and is_closed(schema):
-        raise _several(found)
+        raise TreeError((), "; ".join(map(str, found)))
     return [str(error) for error in found]
 
 
-def _several(errors: list[TreeError]) -> TreeError:
-    """Return one error that says all, at the place of the first."""
-    said = TreeError("", "; ".join(map(str, errors)))
-    said.steps = errors[0].steps
-    return said
-
-
 def _parse_copy(text: str | None) -> Template | None:
-    return None if text is None else parse_text(text, "copy_text")
+    return None if text is None else parse_text(text, COPY_TEXT)
 
 
 def _mapping(data: Data) -> dict[str, Any]:
@@ -254,7 +248,7 @@ def _mapping(data: Data) -> dict[str, Any]:
     if isinstance(data, BaseModel):
         return data.model_dump()
     if not isinstance(data, Mapping):
-        raise TreeError("data", f"expected an object, got {show_value(data)}")
+        raise TreeError(("data",), f"expected an object, got {show_value(data)}")
     return dict(data)
 
 

@@ -54,17 +54,28 @@ _LIMITS = {
 
 
 class TreeError(RuntimeFault):
-    """What is wrong, and where: `path` is a JSON path such as `children[2].rows`, empty for the whole.
+    """A mistake at `path` of a JSON value, or of the project's `file` that holds it; `()` is the value as a whole.
 
-    `steps` is the path as keys and indexes, where it is known as such; `line` and `column` count from 1 within the text
-    that stands there, 0 where they are unknown.
+    `message` includes neither the path nor the `hint`. `kind` is a word that a handler can compare, `got` the wrong
+    value as messages write it. `line` and `column` count from 1 within the text at `path`; 0 means unknown.
     """
 
-    def __init__(self, path: str | KeyPath, message: str, line: int = 0, column: int = 0) -> None:
-        self.steps: KeyPath = () if isinstance(path, str) else path
-        self.path = path if isinstance(path, str) else show_path(path)
-        self.message, self.line, self.column = message, line, column
-        super().__init__(f"{self.path}: {message}" if path else message)
+    def __init__(
+        self,
+        path: KeyPath,
+        message: str,
+        line: int = 0,
+        column: int = 0,
+        *,
+        hint: str = "",
+        kind: str = "",
+        got: str = "",
+        file: str = "",
+    ) -> None:
+        self.path, self.message, self.line, self.column = path, message, line, column
+        self.hint, self.kind, self.got, self.file = hint, kind, got, file
+        where = [part for part in (file, show_path(path)) if part]
+        super().__init__(": ".join([*where, f"{message} ({hint})" if hint else message]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +143,7 @@ class DataCheck:
         try:
             found = {fault for error in self._validator.iter_errors(value) for fault in _faults(error)}
         except Unresolvable as error:
-            raise TreeError("data", f"the schema refers to {error.ref!r}, which it does not define") from None
+            raise TreeError(("data",), f"the schema refers to {error.ref!r}, which it does not define") from None
         misspelt = {(*fault.path[:-1], fault.meant) for fault in found if fault.meant}
         kept = [fault for fault in found if fault.kind != "missing" or fault.path not in misspelt]
         return sorted(kept, key=lambda fault: [(isinstance(step, str), step) for step in fault.path])

@@ -38,7 +38,7 @@ def _check_schema(path: KeyPath, schema: dict[str, Any], subject: Subject) -> No
     try:
         DataCheck(schema)
     except TreeError as error:
-        subject.found.report("A416", (*path, *error.steps[1:]), error.message)
+        subject.found.report("A416", (*path, *error.path[1:]), error.message)
 
 
 # The icons of the empty chat: the same names as in widgets.

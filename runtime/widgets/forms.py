@@ -43,8 +43,8 @@ def read_form(written: str | dict[str, Any], files: ProjectFiles) -> Form:
     try:
         return form_of(_read_json(written, files))
     except TreeError as error:
-        at = f"{written}: {error.path}" if error.path else written
-        raise TreeError(at, error.message, error.line, error.column) from error
+        place = (error.line, error.column)
+        raise TreeError(error.path, error.message, *place, hint=error.hint, kind=error.kind, file=written) from error
 
 
 def sections_form(widget: SectionsWidget) -> Form:
@@ -55,16 +55,16 @@ def sections_form(widget: SectionsWidget) -> Form:
 def _read_json(written: str, files: ProjectFiles) -> Any:
     text = files.read(written)
     if isinstance(text, Diagnostic):
-        raise TreeError("", f"{text.message} ({text.hint})" if text.hint else text.message)
+        raise TreeError((), f"{text.message} ({text.hint})" if text.hint else text.message)
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
         said = f"{error.msg[:1].lower()}{error.msg[1:]}"
-        raise TreeError("", f"not JSON at line {error.lineno}, column {error.colno}: {said}") from error
+        raise TreeError((), f"not JSON at line {error.lineno}, column {error.colno}: {said}") from error
     except RecursionError as error:
-        raise TreeError("", "nested too deep") from error
+        raise TreeError((), "nested too deep") from error
     except ValueError as error:  # Python reads no longer ones
-        raise TreeError("", "a number has too many digits") from error
+        raise TreeError((), "a number has too many digits") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class TemplateParts:
 def split_template(root: Any) -> TemplateParts:
     """Tell which kind of template a file holds; what is wrong with its outer form is in the parts."""
     if not isinstance(root, dict):
-        return TemplateParts("tree", {}, errors=(TreeError("", f"expected an object, got {show_value(root)}"),))
+        return TemplateParts("tree", {}, errors=(TreeError((), f"expected an object, got {show_value(root)}"),))
     if not (root.get("type") == "widget" and "widget" in root):
         return TemplateParts(_kind(root), root)
     inner = root["widget"]

@@ -18,7 +18,7 @@ from runtime.config.model.widgets import (
     TableSection,
     TextSection,
 )
-from runtime.diagnostics.key_path import KeyPath, show_path
+from runtime.diagnostics.key_path import KeyPath
 from runtime.json_schema.data import DataCheck, Fault, TreeError, hint, show_value
 from runtime.widgets.tree import Scope, TreeTemplate
 
@@ -62,8 +62,8 @@ class _Section:
 
     def __init__(self, section: CardSection, path: KeyPath, faults: list[TreeError] | None) -> None:
         self._title = TreeTemplate(section.title, (*path, "title"), faults)
-        self._where = show_path(path)
-        self._lay_out: Callable[[Any, str], list[Node]]
+        self._path = path
+        self._lay_out: Callable[[Any, KeyPath], list[Node]]
         match section:
             case TableSection():
                 self._content, self._lay_out = _pairs_template(section.rows, (*path, "rows"), faults), _table
@@ -78,7 +78,7 @@ class _Section:
 
     def render(self, scope: Scope) -> list[Node]:
         """Return the heading and the content; nothing where there is no content."""
-        content = self._lay_out(self._content.render(scope), self._where)
+        content = self._lay_out(self._content.render(scope), self._path)
         title = _text(self._title.render(scope))
         if not content or not title:
             return content
@@ -116,20 +116,20 @@ def _wrong_pair(pair: Any, path: KeyPath) -> Iterator[TreeError]:
             yield TreeError((*path, key), "is missing")
 
 
-def _pairs(content: Any, where: str) -> Iterator[tuple[str, str]]:
+def _pairs(content: Any, path: KeyPath) -> Iterator[tuple[str, str]]:
     """Read the rows of a section: a list of {key, value}, or an object with a row for each of its keys."""
     rows = [{"key": key, "value": value} for key, value in content.items()] if isinstance(content, dict) else content
     if not isinstance(rows, list | None):
-        raise TreeError(where, f"expected a list of {{key, value}}, got {show_value(content)}")
+        raise TreeError(path, f"expected a list of {{key, value}}, got {show_value(content)}")
     for index, row in enumerate(rows or []):
         if not isinstance(row, dict) or not all(key in row for key in _PAIR):
-            raise TreeError(f"{where}[{index}]", f"expected {{key, value}}, got {show_value(row)}")
+            raise TreeError((*path, index), f"expected {{key, value}}, got {show_value(row)}")
         yield _text(row["key"]), _text(row["value"]) or _EMPTY
 
 
-def _table(content: Any, where: str) -> list[Node]:
+def _table(content: Any, path: KeyPath) -> list[Node]:
     rows: list[Node] = []
-    for key, value in _pairs(content, f"{where}.rows"):
+    for key, value in _pairs(content, (*path, "rows")):
         if rows:
             rows.append({"type": "Divider", "color": "subtle"})
         rows.append(_table_row(key, value))
@@ -142,25 +142,25 @@ def _table_row(key: str, value: str) -> Node:
     return {"type": "Row", "justify": "between", "align": "start", "gap": 4, "children": [label, shown]}
 
 
-def _metadata(content: Any, where: str) -> list[Node]:
+def _metadata(content: Any, path: KeyPath) -> list[Node]:
     facts: list[Node] = []
-    for key, value in _pairs(content, f"{where}.items"):
+    for key, value in _pairs(content, (*path, "items")):
         label: Node = {"type": "Caption", "value": key, "color": "secondary"}
         facts.append({"type": "Col", "gap": 1, "children": [label, {"type": "Text", "value": value, "size": "sm"}]})
     return [{"type": "Row", "wrap": "wrap", "align": "start", "gap": 4, "children": facts}] if facts else []
 
 
-def _image(content: Any, where: str) -> list[Node]:
+def _image(content: Any, path: KeyPath) -> list[Node]:
     source, alt = content["src"], content["alt"]
     if not source:
         return []
     if not isinstance(source, str):
-        raise TreeError(f"{where}.src", f"expected an address, got {show_value(source)}")
+        raise TreeError((*path, "src"), f"expected an address, got {show_value(source)}")
     shown: Node = {"type": "Image", "src": source, "fit": "contain", "radius": "md", "width": "100%", "maxHeight": 320}
     return [shown | {"alt": _text(alt)} if alt else shown]
 
 
-def _markdown(content: Any, _: str) -> list[Node]:
+def _markdown(content: Any, _: KeyPath) -> list[Node]:
     text = _text(content)
     return [{"type": "Markdown", "value": text}] if text else []
 
@@ -175,7 +175,7 @@ def read_sections(written: Mapping[str, Any]) -> SectionsWidget:
     """Read the shorthand from the root of a template file; raises TreeError with the path of a mistake."""
     value = {"type": "sections", **written}
     if problem := _shape().problem(value, start=""):
-        raise TreeError("", problem)
+        raise TreeError((), problem)
     return SectionsWidget.model_validate(value)
 
 

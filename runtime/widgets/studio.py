@@ -133,7 +133,7 @@ class _Text:
         try:
             return _compile(self.text).render(data)
         except Exception as error:
-            raise TreeError("", explain_failure(error, shown, scope)) from error
+            raise TreeError((), explain_failure(error, shown, scope)) from error
 
 
 @functools.lru_cache(maxsize=4096)
@@ -199,7 +199,7 @@ def _render_text(text: _Text, scope: Scope) -> Any:
     try:
         return json.loads(rendered)
     except json.JSONDecodeError as error:
-        raise TreeError("", _explain_broken(rendered, error, scope)) from error
+        raise TreeError((), _explain_broken(rendered, error, scope)) from error
 
 
 def _parse_tree(text: str) -> Callable[[Scope], Any] | None:

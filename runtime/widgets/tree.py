@@ -250,7 +250,7 @@ def _items(value: Any, width: int, where: KeyPath) -> list[tuple[Any, ...]]:
     return [tuple(item) for item in value]
 
 
-def parse_text(text: str, where: str | KeyPath) -> Template:
+def parse_text(text: str, where: KeyPath) -> Template:
     """Parse one template of a widget; raises TreeError naming its place."""
     try:
         return Template.parse(text)
@@ -258,7 +258,7 @@ def parse_text(text: str, where: str | KeyPath) -> Template:
         raise TreeError(where, f"{error.message} in {show_value(text)}", error.line, error.column) from error
 
 
-def render_text(template: Template, scope: Scope, where: str | KeyPath) -> Any:
+def render_text(template: Template, scope: Scope, where: KeyPath) -> Any:
     """Fill one template in, as JSON; raises TreeError naming its place and the name that is missing."""
     try:
         return as_json(template.render(scope), where)
@@ -287,7 +287,7 @@ def explain_failure(error: BaseException, template: str, scope: Scope) -> str:
     return f"{template} can't be computed from this data"
 
 
-def as_json(value: Any, where: str | KeyPath) -> Any:
+def as_json(value: Any, where: KeyPath) -> Any:
     """Return a copy of a value made of JSON's kinds alone; raises TreeError for what has no form in JSON."""
     if type(value) is str:
         return value
@@ -313,4 +313,4 @@ def as_json(value: Any, where: str | KeyPath) -> Any:
         case Iterable() if not isinstance(value, (bytes, bytearray)):
             return as_json(list(value), where)
         case _:
-            raise TreeError(where, f"expected a value of JSON, got {kind_of(value)}")
+            raise TreeError(where, f"expected a value of JSON, got {kind_of(value)}", got=kind_of(value))

@@ -89,7 +89,7 @@ def try_widget(job: TrialInput, say: Say) -> Iterator[TrialFault]:
         say("sample")
         wrong = _wrong_sample(check, sample)
     except TreeError as error:
-        yield {"code": "A416", "part": "data", "path": list(error.steps[1:]), "message": error.message}
+        yield {"code": "A416", "part": "data", "path": list(error.path[1:]), "message": error.message}
         return
     yield from wrong
     if form is not None and not wrong:
@@ -188,16 +188,16 @@ class _Trial:
                 raise LimitExceeded("memory") from error
             raise
         if problem := root_problem(tree) or shape_problem(tree):
-            raise TreeError("", problem)
+            raise TreeError((), problem)
         _measure(tree)
         return tree
 
     def failed(self, code: str, error: TreeError) -> TrialFault:
-        part = "copy_text" if error.steps == COPY_TEXT else "template"
+        part = "copy_text" if error.path == COPY_TEXT else "template"
         said, hint = error.message.removesuffix(f" ({TOJSON_HINT})"), ""
         if isinstance(self.form.template, StudioTemplate) and (said != error.message or said.startswith(_NO_JSON)):
             hint = TOJSON_HINT
-        path = [] if part == "copy_text" else list(error.steps)
+        path = [] if part == "copy_text" else list(error.path)
         return {"code": code, "part": part, "path": path, "message": said, "hint": hint}
 
     def misfits(self, data: Any) -> list[KeyPath]:
@@ -235,9 +235,9 @@ class _Trial:
             return error if self.schema or breaks else None
         shown = json.dumps(tree, ensure_ascii=False)
         if MARK in shown and any(MARK in node for node in _objects(tree)):
-            return TreeError("", "what stands in the data becomes a part of the widget")
+            return TreeError((), "what stands in the data becomes a part of the widget")
         if COMPUTED in shown and COMPUTED not in json.dumps(data):
-            return TreeError("", "what stands in the data is computed as a template")
+            return TreeError((), "what stands in the data is computed as a template")
         return None
 
     def said(self, what: str, field: KeyPath, error: TreeError) -> TrialFault:

@@ -165,7 +165,7 @@ def check_copy(view: View, names: Names) -> None:
 def report_fault(view: View, part: Part, fault: TreeError, origin: TreeError | None = None) -> None:
     """Report a template that can't be parsed, at the place in its text."""
     view.broken = True
-    document, path, message = part.document, fault.steps, fault.message
+    document, path, message = part.document, fault.path, fault.message
     cause = (origin or fault).__cause__
     if fault.line and isinstance(cause, TemplateError):
         spot = document.inside(path, fault.line, fault.column), 1

@@ -151,7 +151,7 @@ def _take_apart(view: View, written: Part) -> None:
 
 def report_shape(view: View, part: Part, fault: TreeError) -> None:
     """Report that a file, or the shorthand in it, is malformed."""
-    path, message = fault.steps, fault.message
+    path, message = fault.path, fault.message
     spot = part.document.value(path)
     if message.startswith("unknown"):
         spot, message = part.document.key(path), f"unknown key {path[-1]!r}" + message.removeprefix("unknown")
