@@ -3,8 +3,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,18 +15,18 @@ import pytest
 from runtime.cli.commands.serve import summary
 from runtime.cli.listen import bind
 from runtime.config.load import load_config
+from tests.forked import ForkedProcess
 
 
 @dataclass
 class Serving:
-    process: subprocess.Popen[str]
+    process: ForkedProcess
     url: str
     head: list[str]
 
     def stop(self, number: int) -> tuple[int, str]:
         """Send a signal and wait; gives the exit code and what was printed since the address."""
         self.process.send_signal(number)
-        assert self.process.stdout is not None
         # Not communicate(): it would lose what was read ahead of the line that says ready.
         out = self.process.stdout.read()
         return self.process.wait(), out
@@ -37,15 +35,8 @@ class Serving:
 @contextmanager
 def serving(folder: Path, *arguments: str) -> Iterator[Serving]:
     """Run a serving verb until the block ends; waits for the line that says it is ready."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "runtime", *arguments, "--port", "0"],
-        cwd=folder,
-        env={**os.environ, "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-    )
-    assert process.stdout is not None
+    environ = {**os.environ, "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
+    process = ForkedProcess([*arguments, "--port", "0"], folder, environ)
     try:
         head: list[str] = []
         for line in process.stdout:
