@@ -23,7 +23,7 @@ from runtime.config.model import models as declared
 from runtime.config.project_files import ProjectFiles
 from runtime.config.references import model_references
 from runtime.diagnostics.diagnostic import Diagnostic
-from runtime.diagnostics.key_path import KeyPath
+from runtime.diagnostics.key_path import KeyPath, path_text
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.pool import Close, Share
 
@@ -224,8 +224,8 @@ def _scripted(files: ProjectFiles, name: str) -> ScriptedConversation:
     try:
         return ScriptedConversation.from_text(text, name)
     except ScriptError as error:
-        where = f"{name}, {error.path}" if error.path else name
-        raise BuildError(f"the script can't be played: {where}: {error.message}") from error
+        where = f"{name}, {path_text(error.path)}" if error.path else name
+        raise BuildError(f"the script can't be played: {where}: {error.message}", error.hint) from error
 
 
 async def _close_model(model: Model) -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from runtime.config.model.types import parse_duration
+from runtime.diagnostics.key_path import KeyPath
+from runtime.diagnostics.wording import quote
+from runtime.documents.document import read_yaml
 from runtime.scripts.player import Matcher, Script, ScriptError, Situation, Turn, WrittenResponse, WrittenStep
 from runtime.templates.template import Template, TemplateError
 
@@ -24,7 +27,7 @@ def parse_script(data: object, source: str = "") -> Script:
     try:
         return Script(source, _turns(data))
     except ScriptError as error:
-        raise ScriptError(error.message, error.path, source) from error.__cause__
+        raise error.of(source) from error.__cause__
 
 
 def read_script(path: Path) -> Script:
@@ -40,40 +43,37 @@ def read_script(path: Path) -> Script:
 
 def read_script_text(text: str, source: str = "") -> Script:
     """Read a script from the YAML text that messages call `source`; raises `ScriptError`."""
-    # Most scripts come parsed, and the parser is slow to import.
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        data = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise ScriptError(f"the script is not YAML: {error}", source=source) from error
-    return parse_script(data, source)
+    document = read_yaml(text, source)
+    if document.diagnostics:
+        first = document.diagnostics[0]
+        where = f"line {first.place.line}: " if first.place.line else ""
+        raise ScriptError(f"the script is not YAML: {where}{first.message}", hint=first.hint, source=source)
+    return parse_script(document.data, source)
 
 
 def _turns(data: object) -> tuple[Turn, ...]:
-    script = _mapping(data, "", _SCRIPT_KEYS)
+    script = _mapping(data, (), _SCRIPT_KEYS)
     if "turns" not in script and "otherwise" not in script:
-        _refuse("a script needs `turns:` or `otherwise:`", "")
-    delay_s = _duration(script.get("delay", 0), "delay")
+        _refuse("a script needs 'turns' or 'otherwise'", ())
+    delay_s = _duration(script.get("delay", 0), ("delay",))
     entries = script.get("turns", [])
     if not isinstance(entries, list):
-        _refuse(f"expected a list, got {_kind(entries)}", "turns")
-    turns = [_turn(entry, f"turns[{index}]", delay_s) for index, entry in enumerate(entries)]
+        _refuse(f"expected a list, got {_kind(entries)}", ("turns",))
+    turns = [_turn(entry, ("turns", index), delay_s) for index, entry in enumerate(entries)]
     if "otherwise" in script:
-        turns.append(Turn((), _responses(script["otherwise"], "otherwise", delay_s), "otherwise"))
+        turns.append(Turn((), _responses(script["otherwise"], ("otherwise",), delay_s), ("otherwise",)))
     return tuple(turns)
 
 
-def _turn(data: object, path: str, delay_s: float) -> Turn:
+def _turn(data: object, path: KeyPath, delay_s: float) -> Turn:
     turn = _mapping(data, path, (*_MATCH_KEYS, "reply"))
     if "reply" not in turn:
-        _refuse("a turn needs a `reply:`", path)
-    matchers = tuple(_matcher(key, turn[key], f"{path}.{key}") for key in _MATCH_KEYS if key in turn)
-    return Turn(matchers, _responses(turn["reply"], f"{path}.reply", delay_s), f"{path}.reply")
+        _refuse("a turn needs a 'reply'", path)
+    matchers = tuple(_matcher(key, turn[key], (*path, key)) for key in _MATCH_KEYS if key in turn)
+    return Turn(matchers, _responses(turn["reply"], (*path, "reply"), delay_s), (*path, "reply"))
 
 
-def _matcher(key: str, value: object, path: str) -> Matcher:
+def _matcher(key: str, value: object, path: KeyPath) -> Matcher:
     texts = tuple(_texts(value, path))
     if key == "tools":
         return Matcher(key, texts, lambda situation: situation.tools.issuperset(texts))
@@ -89,7 +89,7 @@ def _matcher(key: str, value: object, path: str) -> Matcher:
     return Matcher(key, texts, search, patterns)
 
 
-def _pattern(text: str, path: str) -> re.Pattern[str]:
+def _pattern(text: str, path: KeyPath) -> re.Pattern[str]:
     if len(text) > 1 and text.startswith("/") and text.endswith("/"):
         try:
             return re.compile(text[1:-1], re.IGNORECASE)
@@ -100,16 +100,16 @@ def _pattern(text: str, path: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE)
 
 
-def _responses(data: object, path: str, delay_s: float) -> tuple[WrittenResponse, ...]:
+def _responses(data: object, path: KeyPath, delay_s: float) -> tuple[WrittenResponse, ...]:
     entries = data if isinstance(data, list) else [data]
     if not entries:
         _refuse("a reply needs at least one step", path)
     responses: list[WrittenResponse] = []
     steps: list[WrittenStep] = []
     for index, entry in enumerate(entries):
-        step = _step(entry, f"{path}[{index}]" if isinstance(data, list) else path, delay_s)
+        step = _step(entry, (*path, index) if isinstance(data, list) else path, delay_s)
         if responses and responses[-1][-1].kind == "fail":
-            _refuse("no step can follow a `fail:`", step.path)
+            _refuse("no step can follow a 'fail'", step.path)
         steps.append(step)
         if step.kind in ("call", "handoff", "fail"):
             responses.append(tuple(steps))
@@ -117,77 +117,77 @@ def _responses(data: object, path: str, delay_s: float) -> tuple[WrittenResponse
     return tuple([*responses, tuple(steps)] if steps else responses)
 
 
-def _step(data: object, path: str, delay_s: float) -> WrittenStep:
+def _step(data: object, path: KeyPath, delay_s: float) -> WrittenStep:
     if isinstance(data, str):
         data = {"say": data}
     step = _mapping(data, path, (*_STEP_KEYS, "delay"))
     kinds = [key for key in _STEP_KEYS if key in step]
     if len(kinds) != 1:
-        found = " and ".join(f"`{kind}:`" for kind in kinds) or "none"
-        _refuse(f"a step has exactly one of {_listed(_STEP_KEYS)}, here is {found}", path)
+        given = " and ".join(quote(kinds)) or "none"
+        _refuse(f"a step has exactly one of {_listed(_STEP_KEYS)}, here is {given}", path)
     kind = kinds[0]
-    path = f"{path}.{kind}"
+    path = (*path, kind)
     if "delay" in step:
-        delay_s = _duration(step["delay"], f"{path}.delay")
+        delay_s = _duration(step["delay"], (*path, "delay"))
     return WrittenStep(kind, _VALUES[kind](step[kind], path), delay_s, path)
 
 
-def _text(data: object, path: str) -> Any:
+def _text(data: object, path: KeyPath) -> Any:
     """Read a text; data stands for its JSON, which is what an agent with an output type answers."""
     if data is None:
         _refuse("expected a text, got nothing", path)
     return _compiled(data, path)
 
 
-def _calls(data: object, path: str) -> list[tuple[str, Any]]:
+def _calls(data: object, path: KeyPath) -> list[tuple[str, Any]]:
     """Read `{tool: arguments}`, a tool's bare name, or a list of either for the same tool twice."""
     if isinstance(data, str):
         return [(data, {})]
     if isinstance(data, list) and data:
-        return [call for index, entry in enumerate(data) for call in _calls(entry, f"{path}[{index}]")]
+        return [call for index, entry in enumerate(data) for call in _calls(entry, (*path, index))]
     if not isinstance(data, Mapping) or not data:
-        _refuse(f"expected `tool: {{arguments}}`, got {_kind(data)}", path)
+        _refuse(f"expected 'tool: {{arguments}}', got {_kind(data)}", path)
     calls = []
     for name, arguments in data.items():
         if not isinstance(name, str):
             _refuse(f"a tool's name is a string, got {_kind(name)}", path)
         if arguments is not None and not isinstance(arguments, Mapping):
-            _refuse(f"the arguments are a mapping, got {_kind(arguments)}", f"{path}.{name}")
-        calls.append((name, _compiled(dict(arguments or {}), f"{path}.{name}")))
+            _refuse(f"the arguments are a mapping, got {_kind(arguments)}", (*path, name))
+        calls.append((name, _compiled(dict(arguments or {}), (*path, name))))
     return calls
 
 
-def _handoff(data: object, path: str) -> str:
+def _handoff(data: object, path: KeyPath) -> str:
     if not isinstance(data, str) or not data.strip():
         _refuse(f"expected the name of an agent, got {_kind(data)}", path)
     return data
 
 
-def _fail(data: object, path: str) -> tuple[Any, int]:
+def _fail(data: object, path: KeyPath) -> tuple[Any, int]:
     if isinstance(data, str):
         return _compiled(data, path), 500
     failure = _mapping(data, path, ("message", "status"))
     status = failure.get("status", 500)
     if not isinstance(status, int) or not 400 <= status <= 599:
-        _refuse("a status is a number from 400 to 599", f"{path}.status")
+        _refuse("a status is a number from 400 to 599", (*path, "status"))
     message = failure.get("message", "the model failed")
     if not isinstance(message, str):
-        _refuse(f"expected a string, got {_kind(message)}", f"{path}.message")
-    return _compiled(message, f"{path}.message"), status
+        _refuse(f"expected a string, got {_kind(message)}", (*path, "message"))
+    return _compiled(message, (*path, "message")), status
 
 
-def _compiled(value: object, path: str) -> Any:
+def _compiled(value: object, path: KeyPath) -> Any:
     """Replace every string with a template in it by a function from the scope to a value."""
     if isinstance(value, str):
         return _template(value, path)
     if isinstance(value, Mapping):
-        return {str(key): _compiled(inner, f"{path}.{key}") for key, inner in value.items()}
+        return {str(key): _compiled(inner, (*path, key)) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_compiled(inner, f"{path}[{index}]") for index, inner in enumerate(value)]
+        return [_compiled(inner, (*path, index)) for index, inner in enumerate(value)]
     return value
 
 
-_VALUES: dict[str, Callable[[object, str], Any]] = {
+_VALUES: dict[str, Callable[[object, KeyPath], Any]] = {
     "say": _text,
     "think": _text,
     "call": _calls,
@@ -196,17 +196,17 @@ _VALUES: dict[str, Callable[[object, str], Any]] = {
 }
 
 
-def _template(text: str, path: str) -> Callable[[Mapping[str, Any]], Any] | str:
+def _template(text: str, path: KeyPath) -> Callable[[Mapping[str, Any]], Any] | str:
     try:
         template = Template.parse(text)
     except TemplateError as error:
         _refuse(f"the template is wrong: {error}", path)
     for name in sorted(template.names - _SCOPE):
-        _refuse(f"the template has no name {name!r} (known are {', '.join(sorted(_SCOPE))})", path)
+        _refuse(f"the template has no name {name!r}", path, f"known are {', '.join(sorted(_SCOPE))}")
     return text if template.is_constant else template.render
 
 
-def _texts(value: object, path: str) -> list[str]:
+def _texts(value: object, path: KeyPath) -> list[str]:
     texts: list[Any] = value if isinstance(value, list) else [value]
     for text in texts:
         if not isinstance(text, str) or not text.strip():
@@ -216,31 +216,31 @@ def _texts(value: object, path: str) -> list[str]:
     return texts
 
 
-def _duration(value: object, path: str) -> float:
+def _duration(value: object, path: KeyPath) -> float:
     seconds = parse_duration(value)
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < float("inf"):
-        _refuse(f"expected a duration such as `20ms` or a number of seconds, got {value!r}", path)
+        _refuse(f"expected a duration such as 20ms or a number of seconds, got {value!r}", path)
     return float(seconds)
 
 
-def _mapping(data: object, path: str, keys: Sequence[str]) -> Mapping[str, Any]:
+def _mapping(data: object, path: KeyPath, keys: Sequence[str]) -> Mapping[str, Any]:
     if not isinstance(data, Mapping):
         _refuse(f"expected a mapping, got {_kind(data)}", path)
     for key in data:
         if key not in keys:
             near = get_close_matches(str(key), keys, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {_listed(keys)}"
-            _refuse(f"unknown key {key!r} ({hint})", path)
+            _refuse(f"unknown key {key!r}", path, hint)
     return data
 
 
 def _listed(keys: Sequence[str]) -> str:
-    return ", ".join(f"`{key}:`" for key in keys)
+    return ", ".join(quote(keys))
 
 
 def _kind(value: object) -> str:
     return _KINDS.get(type(value), "nothing" if value is None else "something else")
 
 
-def _refuse(message: str, path: str) -> NoReturn:
-    raise ScriptError(message, path)
+def _refuse(message: str, path: KeyPath, hint: str = "") -> NoReturn:
+    raise ScriptError(message, path, hint=hint)

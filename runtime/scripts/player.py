@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from runtime.diagnostics.key_path import KeyPath, path_text
 from runtime.errors import RuntimeFault
 from runtime.templates.template import TemplateError
 
@@ -21,15 +22,25 @@ _LONGEST_LITERAL = 100_000
 
 
 class ScriptError(RuntimeFault):
-    """A script that can't be played; `path` is the place in it, such as `turns[2].reply[0].call`."""
+    """A script that can't be played: the `path` of the value at fault, `("turns", 2, "reply")`, and a `hint`."""
 
     exit_code = 1
 
-    def __init__(self, message: str, path: str = "", source: str = "") -> None:
+    def __init__(self, message: str, path: KeyPath = (), *, hint: str = "", source: str = "") -> None:
         self.message = message
         self.path = path
+        self.hint = hint
         self.source = source
-        super().__init__(": ".join(part for part in (source, path, message) if part))
+        super().__init__(": ".join(part for part in (source, path_text(path), self.detail) if part))
+
+    @property
+    def detail(self) -> str:
+        """The message with its hint."""
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+    def of(self, source: str) -> ScriptError:
+        """Return the same error of the script that messages call `source`."""
+        return ScriptError(self.message, self.path, hint=self.hint, source=source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +130,7 @@ class WrittenStep:
     kind: str
     value: Any
     delay_s: float
-    path: str
+    path: KeyPath
 
 
 # What one call of the model gives: the steps up to and with the first one that waits for a result.
@@ -132,7 +143,7 @@ class Turn:
 
     matchers: tuple[Matcher, ...]
     responses: tuple[WrittenResponse, ...]
-    path: str
+    path: KeyPath
 
     def match(self, situation: Situation) -> dict[str | int, str] | None:
         """Return the groups of the expressions that fit, or None where a condition does not."""
@@ -164,7 +175,7 @@ class Script:
         try:
             return self._steps(situation)
         except ScriptError as error:
-            raise ScriptError(error.message, error.path, self.source) from error.__cause__
+            raise error.of(self.source) from error.__cause__
 
     def _steps(self, situation: Situation) -> list[Step]:
         for turn in self.turns:
@@ -175,11 +186,11 @@ class Script:
             played = _played(turn.responses, past)
             if played == len(turn.responses):
                 last = f" after the result of {past[-1].name!r}" if past else ""
-                raise ScriptError(f"the reply has no step left{last} (end it with a `say:`)", turn.path)
+                raise ScriptError(f"the reply has no step left{last}", turn.path, hint="end it with a 'say'")
             scope = _scope(situation, groups, past)
             return [step for written in turn.responses[played] for step in _render_step(written, scope, situation)]
         words = situation.context if situation.answered else situation.user
-        raise ScriptError(f"no turn fits {words[:80]!r} (add a turn, or `otherwise:`)", "turns")
+        raise ScriptError(f"no turn fits {words[:80]!r}", ("turns",), hint="add a turn, or 'otherwise'")
 
 
 def _played(responses: Sequence[WrittenResponse], past: Sequence[PastCall]) -> int:
@@ -279,7 +290,7 @@ def _render_step(written: WrittenStep, scope: Mapping[str, Any], situation: Situ
             yield Fail(_as_text(_render(message, scope, written.path)), status)
         case _:
             for name, arguments in written.value:
-                rendered = _render(arguments, scope, f"{written.path}.{name}")
+                rendered = _render(arguments, scope, (*written.path, name))
                 yield Call(name, json.dumps(rendered, ensure_ascii=False, separators=(",", ":"), default=str))
 
 
@@ -289,19 +300,19 @@ def _handoff_tool(written: WrittenStep, situation: Situation) -> str:
         if wanted in (plain_name(agent), plain_name(tool), plain_name(tool.removeprefix("transfer_to_"))):
             return tool
     offered = ", ".join(repr(agent) for agent in situation.handoffs.values()) or "nobody"
-    raise ScriptError(f"the agent can't hand off to {written.value!r} (it can to {offered})", written.path)
+    raise ScriptError(f"the agent can't hand off to {written.value!r}", written.path, hint=f"it can to {offered}")
 
 
-def _render(value: Any, scope: Mapping[str, Any], path: str) -> Any:
+def _render(value: Any, scope: Mapping[str, Any], path: KeyPath) -> Any:
     if callable(value):
         try:
             return value(scope)
         except TemplateError as error:
             raise ScriptError(f"the template failed: {error}", path) from error
     if isinstance(value, dict):
-        return {key: _render(inner, scope, f"{path}.{key}") for key, inner in value.items()}
+        return {key: _render(inner, scope, (*path, key)) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_render(inner, scope, f"{path}[{index}]") for index, inner in enumerate(value)]
+        return [_render(inner, scope, (*path, index)) for index, inner in enumerate(value)]
     return value
 
 

@@ -201,8 +201,8 @@ def test_a_reply_without_a_last_word_is_an_error_that_names_the_tool() -> None:
     script = {"turns": [{"user": "go", "reply": [{"call": "a"}]}]}
     with pytest.raises(ScriptError) as caught:
         steps(script, [user("go"), call("a", "c"), output("c", "x")])
-    assert caught.value.path == "turns[0].reply"
-    assert "no step left after the result of 'a' (end it with a `say:`)" in caught.value.message
+    assert caught.value.path == ("turns", 0, "reply")
+    assert "no step left after the result of 'a' (end it with a 'say')" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_a_template_that_fails_names_its_place() -> None:
     script = {"otherwise": [{"call": {"t": {"a": ["{{ match.city }}"]}}}]}
     with pytest.raises(ScriptError) as caught:
         steps(script, "x")
-    assert caught.value.path == "otherwise[0].call.t.a[0]"
+    assert caught.value.path == ("otherwise", 0, "call", "t", "a", 0)
 
 
 # Handoffs
@@ -354,11 +354,11 @@ def test_context_that_a_tool_remembered_leaves_the_reply_alone() -> None:
     ("data", "message"),
     [
         (None, "s: expected a mapping, got nothing"),
-        ({}, "s: a script needs `turns:` or `otherwise:`"),
+        ({}, "s: a script needs 'turns' or 'otherwise'"),
         ({"turn": []}, "s: unknown key 'turn' (did you mean 'turns'?)"),
         ({"turns": {}}, "s: turns: expected a list, got a mapping"),
         ({"turns": ["hi"]}, "s: turns[0]: expected a mapping, got a string"),
-        ({"turns": [{"user": "x"}]}, "s: turns[0]: a turn needs a `reply:`"),
+        ({"turns": [{"user": "x"}]}, "s: turns[0]: a turn needs a 'reply'"),
         ({"turns": [{"user": 3, "reply": "x"}]}, "s: turns[0].user: expected a text or a list of texts, got a number"),
         (
             {"turns": [{"user": [], "reply": "x"}]},
@@ -372,12 +372,12 @@ def test_context_that_a_tool_remembered_leaves_the_reply_alone() -> None:
         ({"otherwise": {"say": None}}, "s: otherwise.say: expected a text, got nothing"),
         (
             {"otherwise": [{"say": "a", "call": "b"}]},
-            "s: otherwise[0]: a step has exactly one of `say:`, `think:`, `call:`, `handoff:`, `fail:`, "
-            "here is `say:` and `call:`",
+            "s: otherwise[0]: a step has exactly one of 'say', 'think', 'call', 'handoff', 'fail', "
+            "here is 'say' and 'call'",
         ),
         (
             {"turns": [{"reply": "a"}, {"reply": ["a", {"call": 3}]}]},
-            "s: turns[1].reply[1].call: expected `tool: {arguments}`, got a number",
+            "s: turns[1].reply[1].call: expected 'tool: {arguments}', got a number",
         ),
         (
             {"otherwise": {"call": {"t": [1]}}},
@@ -386,10 +386,10 @@ def test_context_that_a_tool_remembered_leaves_the_reply_alone() -> None:
         ({"otherwise": {"call": {3: {}}}}, "s: otherwise.call: a tool's name is a string, got a number"),
         ({"otherwise": {"handoff": {}}}, "s: otherwise.handoff: expected the name of an agent, got a mapping"),
         ({"otherwise": {"fail": {"status": 200}}}, "s: otherwise.fail.status: a status is a number from 400 to 599"),
-        ({"otherwise": [{"fail": "x"}, "y"]}, "s: otherwise[1].say: no step can follow a `fail:`"),
+        ({"otherwise": [{"fail": "x"}, "y"]}, "s: otherwise[1].say: no step can follow a 'fail'"),
         (
             {"delay": "soon", "otherwise": "x"},
-            "s: delay: expected a duration such as `20ms` or a number of seconds, got 'soon'",
+            "s: delay: expected a duration such as 20ms or a number of seconds, got 'soon'",
         ),
         (
             {"otherwise": "{{ resutl }}"},

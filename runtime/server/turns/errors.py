@@ -88,6 +88,6 @@ def _explain(error: Exception) -> _Explained:
         case ModelBehaviorError():
             return _Explained("The model gave an answer that makes no sense. Please try again.", True, "model")
         case ScriptError():
-            return _Explained(f"The script has no answer: {error.message}.", False)
+            return _Explained(f"The script has no answer: {error.detail}.", False)
         case _:
             return _UNEXPECTED

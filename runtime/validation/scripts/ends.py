@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runtime.config.model.tools import AgentTool, ClientTool, EffectTool, FactoryTool, PythonTool, WidgetTool
 from runtime.scripts.player import Script, Turn, WrittenStep, plain_name
-from runtime.validation.scripts.scripts import Sheet, steps_of
+from runtime.validation.scripts.scripts import Sheet
 from runtime.validation.scripts.tools import ScriptTools
 from runtime.validation.scripts.turns import Speaker, Speakers, has_context
 
@@ -19,9 +19,7 @@ def check_end(
         goes_on = all(_goes_on(name, script, tools, speaking) for name in names)
         if goes_on and speakers.stay(turn, speaking):
             message = f"the script has nothing left to say after the result of {names[-1]!r}"
-            sheet.report(
-                steps_of(steps[-1].path), message, "end the reply with a 'say', or write 'stop: true' at the tool"
-            )
+            sheet.report(steps[-1].path, message, "end the reply with a 'say', or write 'stop: true' at the tool")
     elif steps[-1].kind == "handoff":
         taking = targets(steps[-1], speaking, tools)
         silent = [speakers.all[key] for key in taking if key in speakers.all]
@@ -29,7 +27,7 @@ def check_end(
         if taking and len(silent) == len(taking) and goes_on:
             message = f"the script has nothing to say for {silent[0].name!r} after the handoff"
             hint = f"a turn with 'agent: {silent[0].name}' goes before this one"
-            sheet.report(steps_of(steps[-1].path), message, hint)
+            sheet.report(steps[-1].path, message, hint)
 
 
 def _goes_on(name: str, script: Script, tools: ScriptTools, speaking: list[Speaker]) -> bool:

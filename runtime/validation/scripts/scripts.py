@@ -5,7 +5,6 @@ The same parser reads them as when they are played; only the places are looked u
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from runtime.scripts.player import Script
 
 _CODE = "A623"
-_STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 
 
 @dataclass(slots=True)
@@ -48,8 +46,8 @@ def check_scripts(subject: Subject) -> None:
     tools = ScriptTools(subject)
     for played, text in texts:
         sheet = Sheet(subject, played, read_yaml(text, played.file))
-        script = _parsed(sheet, text)
-        if script is not None and not sheet.source.diagnostics:
+        script = _parsed(sheet)
+        if script is not None:
             check_steps(sheet, script, tools)
 
 
@@ -72,19 +70,18 @@ def _scripts(subject: Subject) -> dict[str, Played]:
     return scripts
 
 
-def _parsed(sheet: Sheet, text: str) -> Script | None:
-    from runtime.scripts.grammar import parse_script, read_script_text
+def _parsed(sheet: Sheet) -> Script | None:
+    from runtime.scripts.grammar import parse_script
     from runtime.scripts.player import ScriptError
 
+    if sheet.source.diagnostics:
+        sheet.unreadable()
+        return None
     try:
-        return read_script_text(text) if sheet.source.diagnostics else parse_script(sheet.source.data)
-    except ScriptError:
-        # The parser that is used when it is played is slower, and has the last word.
-        try:
-            return read_script_text(text)
-        except ScriptError as error:
-            sheet.refused(error.message, error.path)
-            return None
+        return parse_script(sheet.source.data)
+    except ScriptError as error:
+        sheet.refused(error.message, error.path, error.hint)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +97,14 @@ class Sheet:
         """How bad it is that a script can't be played: one for want of a key is not read while there is one."""
         return "error" if self.played.is_read else "warning"
 
-    def refused(self, message: str, path: str) -> None:
+    def refused(self, message: str, path: KeyPath, hint: str) -> None:
         """Report what the parser says of the script."""
-        if self.source.diagnostics:
-            first = self.source.diagnostics[0]
-            self._report(f"the script can't be read: {first.message}", first.hint, first.place, self.error)
-            return
-        hint = ""
-        if found := re.fullmatch(r"(.*) \((.*)\)", message, re.DOTALL):
-            message, hint = found[1], found[2]
-        message = message.replace("`", "'").replace(":'", "'")
-        self._report(f"the script can't be played: {message}", hint, self._place(steps_of(path)), self.error)
+        self._report(f"the script can't be played: {message}", hint, self._place(path), self.error)
+
+    def unreadable(self) -> None:
+        """Report that the script is not YAML."""
+        first = self.source.diagnostics[0]
+        self._report(f"the script can't be read: {first.message}", first.hint, first.place, self.error)
 
     def report(
         self, steps: KeyPath, message: str, hint: str = "", severity: Severity = "error", *, at_key: bool = False
@@ -138,8 +132,3 @@ class Sheet:
         else:
             problem = Diagnostic(_CODE, f"{self.played.file!r}: {message}", place, severity, hint)
             self.subject.found.add(problem, self.played.path)
-
-
-def steps_of(path: str) -> KeyPath:
-    """Read a path of the parser, such as `turns[2].reply[0].call`."""
-    return tuple(int(index) if index else name for index, name in _STEP.findall(path))

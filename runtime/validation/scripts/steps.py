@@ -14,7 +14,7 @@ from runtime.diagnostics.wording import quote, suggest
 from runtime.scripts.player import Script, Turn, WrittenResponse, WrittenStep
 from runtime.validation.scripts.arguments import Fault, faults_in, faults_of_call, faults_of_input, known_part
 from runtime.validation.scripts.ends import check_end, targets
-from runtime.validation.scripts.scripts import Sheet, steps_of
+from runtime.validation.scripts.scripts import Sheet
 from runtime.validation.scripts.templates import needed_fields, needed_names
 from runtime.validation.scripts.tools import ScriptTools
 from runtime.validation.scripts.turns import Speaker, Speakers, group_names, has_context, is_for_anyone, is_for_words
@@ -65,10 +65,10 @@ class _Check:
                 if (name := keys.get(wanted.casefold())) is not None:
                     hint = f"it goes by its name, {name!r}"
                 message = f"this turn never fits: no agent that plays the script is named {wanted!r}"
-                self.sheet.report((*steps_of(turn.path)[:-1], "agent"), message, hint, "warning")
+                self.sheet.report((*turn.path[:-1], "agent"), message, hint, "warning")
 
     def _call(self, step: WrittenStep, speaking: list[Speaker]) -> None:
-        steps = steps_of(step.path)
+        steps = step.path
         for name, arguments, at, is_key in _calls(self.sheet.value(steps), steps):
             having = [speaker for speaker in speaking if name in speaker.tools.names]
             if having:
@@ -116,7 +116,7 @@ class _Check:
             names = {self.tools.name_of(key) for speaker in speaking for key in speaker.tools.handoffs.values()}
             message = f"the script hands off to {step.value!r}, and no agent that plays it can"
             hint = suggest(step.value, names) or f"known are {', '.join(quote(sorted(names))) or 'none'}"
-            self.sheet.report(steps_of(step.path), message, hint)
+            self.sheet.report(step.path, message, hint)
 
     def _said(self, turn: Turn) -> None:
         groups = group_names(turn)
@@ -124,7 +124,7 @@ class _Check:
         fresh = self._is_fresh(turn)
         for response in turn.responses:
             for step in response:
-                for text, at in _texts(self.sheet.value(steps_of(step.path)), steps_of(step.path)):
+                for text, at in _texts(self.sheet.value(step.path), step.path):
                     self._groups(text, at, groups)
                     if fresh:
                         self._results(text, at, called)
