@@ -71,3 +71,31 @@ def test_without_a_command_it_says_what_there_is() -> None:
     ran = subprocess.run([sys.executable, str(DEV)], capture_output=True, encoding="utf-8", check=False)
     assert ran.returncode == 2
     assert "python3 dev.py serve" in ran.stdout
+
+
+def test_the_set_up_says_which_package_it_installs(dev: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    names = "\n".join(f"Collecting package{number}==1.0" for number in range(50))
+    dev.install("installing", [sys.executable, "-c", f"print({names!r})"], 50)
+    assert capsys.readouterr().err.splitlines() == ["installing", "installing: 25 of 50", "installing: 50 of 50"]
+
+
+def test_a_set_up_that_fails_shows_what_the_installer_printed(
+    dev: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        dev.install("installing", [sys.executable, "-c", "print('no route to host'); raise SystemExit(1)"], 1)
+    assert "no route to host" in capsys.readouterr().err
+
+
+def test_uv_installs_where_it_is_found(dev: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uv = tmp_path / "uv"
+    uv.write_text('#!/bin/sh\necho "$@" >> "$0.calls"\n')
+    uv.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    for name, value in {"ENVIRONMENT": "", "BIN": "bin", "INSTALLED": "installed-requirements"}.items():
+        monkeypatch.setattr(dev, name, tmp_path / "env" / value)
+    dev.set_up()
+    calls = (tmp_path / "uv.calls").read_text().splitlines()
+    assert [call.split()[:2] for call in calls] == [["pip", "install"], ["pip", "install"]]
+    assert "--require-hashes" in calls[0]
+    assert dev.INSTALLED.read_text() == dev.requirements_digest()
