@@ -8,11 +8,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from watchfiles import Change
-from watchfiles._rust_notify import RustNotify
 
 from runtime.autoreload.watch_set import Footprint, Watched, survey
+from runtime.sdk_internals import open_watch
+
+if TYPE_CHECKING:
+    from watchfiles._rust_notify import RustNotify
 
 logger = logging.getLogger("runtime.reload")
 
@@ -131,7 +135,7 @@ class FileEvents:
         self._is_stale = False
         try:
             # A folder whose name is no text is left to the looks.
-            self._notify = RustNotify(sorted(filter(_is_text, folders)), False, False, 0, False, True)
+            self._notify = open_watch(sorted(filter(_is_text, folders)))
         except FileNotFoundError:
             self._is_stale = True  # it went since the look, and the next one knows better
         except _FAILURES as error:

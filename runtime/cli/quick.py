@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from runtime.cli.exit_codes import INTERRUPTED, report_error
+from runtime.sdk_internals import skip_pydantic_plugins
 
 FORMATS = ("text", "json", "github", "sarif", "junit")
-_PLUGINS = "pydantic.plugin._loader"
 
 
 def validate_quickly(arguments: Sequence[str]) -> int | None:
@@ -24,7 +22,7 @@ def validate_quickly(arguments: Sequence[str]) -> int | None:
     options = _read(arguments)
     if options is None:
         return None
-    _spare_imports()
+    skip_pydantic_plugins()
     # A command this short has no use for the collector, which would go through everything that it has read.
     gc.disable()
     try:
@@ -57,11 +55,3 @@ def _read(arguments: Sequence[str]) -> dict[str, Any] | None:
         else:
             paths.append(Path(argument))
     return {"paths": paths or [Path()], **options} if options["output"] in FORMATS else None
-
-
-def _spare_imports() -> None:
-    """Keep pydantic from looking through every installed package for plugins of its own: none changes what is valid."""
-    if _PLUGINS not in sys.modules:
-        none = ModuleType(_PLUGINS)
-        none.get_plugins = tuple  # type: ignore[attr-defined]  # what pydantic asks it for
-        sys.modules[_PLUGINS] = none

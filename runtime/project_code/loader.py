@@ -12,7 +12,6 @@ import importlib
 import importlib.util
 import sys
 import threading
-import typing
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from runtime.project_code import proxies as doors
 from runtime.project_code.code_cache import CompiledModules, MemoryLoader, new_module
 from runtime.project_code.import_errors import ResolveError, explain, near_miss
 from runtime.project_code.sources import Source, Sources, read_sources
+from runtime.sdk_internals import clear_typing_caches, mark_initializing
 
 __all__ = ["Attempt", "ProjectCode", "ResolveError"]
 
@@ -131,8 +131,7 @@ class ProjectCode:
         for name in self.modules:
             doors.close_door(name, self)
         # They hold on to the latest types that they were asked about, and a type to all of its generation.
-        for clear in getattr(typing, "_cleanups", ()):
-            clear()
+        clear_typing_caches()
 
     def knows(self, name: str) -> bool:
         """Say whether a module of this name would be the project's."""
@@ -238,11 +237,11 @@ class ProjectCode:
         _runs[self._run(name)] = _runs.get(self._run(name), 0) + 1
         door = sys.modules.get(name)
         # With it, a circular import that can't work is called one in the error.
-        spec._initializing = True  # type: ignore[attr-defined]
+        mark_initializing(spec, True)
         try:
             exec(code, module.__dict__)
         finally:
-            spec._initializing = False  # type: ignore[attr-defined]
+            mark_initializing(spec, False)
             there = sys.modules.get(name)
             if door is not None:
                 sys.modules[name] = door

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from jinja2 import nodes
-from jinja2.meta import TrackingCodeGenerator
+
+from runtime.sdk_internals import names_visitor
 
 
 def prefer_fields(tree: nodes.Template) -> nodes.Template:
@@ -31,21 +32,8 @@ def _as_field(node: Any, called: set[int]) -> Any:
     return node
 
 
-class _Names(TrackingCodeGenerator):
-    """Jinja2's own introspection, with nothing optimized away."""
-
-    def __init__(self, environment: Any) -> None:
-        super().__init__(environment)
-        self.optimizer = None
-
-    def _output_child_to_const(self, node: nodes.Expr, frame: Any, finalize: Any) -> str:
-        if isinstance(node, nodes.TemplateData):
-            return super()._output_child_to_const(node, frame, finalize)
-        raise nodes.Impossible
-
-
 def find_names(tree: nodes.Template) -> frozenset[str]:
     """Return every name that a parsed template reads and does not set; its globals are not among them."""
-    found = _Names(tree.environment)
-    found.visit(tree)
-    return frozenset(found.undeclared_identifiers)
+    visitor = names_visitor(tree.environment)
+    visitor.visit(tree)
+    return frozenset(visitor.undeclared_identifiers)

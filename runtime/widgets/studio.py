@@ -19,12 +19,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
+from jinja2 import Environment, StrictUndefined, TemplateSyntaxError, nodes
 from jinja2 import Template as Compiled
 from jinja2.sandbox import SandboxedEnvironment
 
 from runtime.diagnostics.key_path import KeyPath, show_path
 from runtime.json_schema.data import TreeError, show_value
+from runtime.sdk_internals import editing_environment
 from runtime.templates.syntax import prefer_fields
 from runtime.templates.template import refuse_unknown
 from runtime.widgets.tree import Scope, explain_failure
@@ -105,16 +106,10 @@ def _sample(encoded: Any) -> dict[str, Any] | None:
     return state if isinstance(state, dict) and state else None
 
 
-class _Environment(SandboxedEnvironment):
-    """ChatKit's grammar in a sandbox, where `order.items` is the field of that name rather than a method."""
-
-    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
-        return prefer_fields(super()._parse(source, name, filename))
-
-
 @functools.cache
-def _environment() -> _Environment:
-    return _Environment(undefined=StrictUndefined)
+def _environment() -> Environment:
+    """ChatKit's grammar in a sandbox, where `order.items` is the field of that name rather than a method."""
+    return editing_environment(SandboxedEnvironment, prefer_fields)(undefined=StrictUndefined)
 
 
 @dataclass(frozen=True, slots=True)

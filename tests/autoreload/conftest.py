@@ -36,4 +36,4 @@ def turn_events_off(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, "OS file watch limit reached")
 
-    monkeypatch.setattr("runtime.autoreload.file_events.RustNotify", refuse)
+    monkeypatch.setattr("runtime.autoreload.file_events.open_watch", refuse)

@@ -18,7 +18,7 @@ from tests.autoreload.watching import PATIENCE_S, Listener, watching
 
 async def test_what_is_no_change_of_the_project_calls_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listener = Listener()
-    monkeypatch.setattr("runtime.autoreload.file_events.RustNotify", listener)
+    monkeypatch.setattr("runtime.autoreload.file_events.open_watch", listener)
     (project / "tools" / "__pycache__").mkdir()
     async with watching(project, FILES) as at:
         for noise in _noises(project):

@@ -17,6 +17,7 @@ import pytest
 from watchfiles._rust_notify import RustNotify
 
 from runtime.autoreload import Watched, Watcher
+from runtime.sdk_internals import open_watch
 from tests.autoreload.conftest import FILES
 from tests.autoreload.watching import PATIENCE_S, Calls, Listener, watching
 
@@ -229,9 +230,9 @@ async def test_a_change_just_before_the_watching_begins_is_seen(project: Path, m
     def slow(*arguments: Any) -> RustNotify:
         if package.exists() and not any(package.iterdir()):
             (package / "orders.py").write_text("1\n")
-        return RustNotify(*arguments)
+        return open_watch(*arguments)
 
-    monkeypatch.setattr("runtime.autoreload.file_events.RustNotify", slow)
+    monkeypatch.setattr("runtime.autoreload.file_events.open_watch", slow)
     async with watching(project, FILES) as at:
         package.mkdir()
         await at.calls.saw("shop/orders.py", "1\n")
@@ -285,7 +286,7 @@ async def test_what_goes_wrong_elsewhere_is_logged_and_the_watching_goes_on(
 
 async def test_cancelling_ends_a_wait_and_every_thread(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listener = Listener()
-    monkeypatch.setattr("runtime.autoreload.file_events.RustNotify", listener)
+    monkeypatch.setattr("runtime.autoreload.file_events.open_watch", listener)
     before, watching_before = set(threading.enumerate()), len(_notify_threads())
     async with watching(project, FILES) as at:
         mine = [thread for thread in threading.enumerate() if thread.name.startswith("watch-files")]
@@ -326,15 +327,15 @@ async def test_a_limit_of_the_system_is_told_once_and_looks_take_over_until_it_i
     def limited(*arguments: Any) -> RustNotify:
         if is_lifted.is_set():
             is_open.set()
-            return RustNotify(*arguments)
+            return open_watch(*arguments)
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
         try:
-            return RustNotify(*arguments)
+            return open_watch(*arguments)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
-    monkeypatch.setattr("runtime.autoreload.file_events.RustNotify", limited)
+    monkeypatch.setattr("runtime.autoreload.file_events.open_watch", limited)
     caplog.set_level(logging.INFO, "runtime.reload")
     async with watching(project, FILES, 0.01) as at:
         for number in range(3):
@@ -368,7 +369,7 @@ async def test_a_change_that_no_event_tells_of_is_seen_by_a_look(
         def close(self) -> None:
             return
 
-    monkeypatch.setattr("runtime.autoreload.file_events.RustNotify", Deaf)
+    monkeypatch.setattr("runtime.autoreload.file_events.open_watch", Deaf)
     async with watching(project, FILES, 0.01) as at:
         for text in ("# 1\n", "# 22\n"):
             (project / "agents.yaml").write_text(text)
@@ -379,7 +380,7 @@ async def test_events_that_break_down_are_begun_anew(project: Path, monkeypatch:
     opened = threading.Semaphore(0)
 
     def breaking(*arguments: Any) -> RustNotify:
-        notify = RustNotify(*arguments)
+        notify = open_watch(*arguments)
         if opened.acquire(blocking=False):
             opened.release()
         else:
@@ -387,7 +388,7 @@ async def test_events_that_break_down_are_begun_anew(project: Path, monkeypatch:
         opened.release()
         return notify
 
-    monkeypatch.setattr("runtime.autoreload.file_events.RustNotify", breaking)
+    monkeypatch.setattr("runtime.autoreload.file_events.open_watch", breaking)
     async with watching(project, FILES, 0.01) as at:
         for _ in range(2):
             assert await asyncio.to_thread(opened.acquire, timeout=PATIENCE_S)

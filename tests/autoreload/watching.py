@@ -17,6 +17,7 @@ from watchfiles._rust_notify import RustNotify
 
 from runtime.autoreload import Watched, Watcher
 from runtime.autoreload.file_events import FileEvents
+from runtime.sdk_internals import open_watch
 
 NEVER_S = 3600.0
 PATIENCE_S = 20.0
@@ -115,7 +116,7 @@ class Listener:
         self._told_at: dict[str, int] = {}
 
     def __call__(self, *arguments: Any) -> _Heard:
-        return _Heard(RustNotify(*arguments), self)
+        return _Heard(open_watch(*arguments), self)
 
     def begin(self) -> None:
         with self._changed:

@@ -8,7 +8,6 @@ from faulthandler.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import faulthandler
 import json
 import os
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from runtime.diagnostics.diagnostic import Diagnostic
+from runtime.sdk_internals import run_exit_functions
 
 if TYPE_CHECKING:
     from runtime.server.generations.project_source import Reading
@@ -132,7 +132,7 @@ def _close(runtime: Runtime | None) -> None:
     """Let the project close what it has made, as far as it does so in the time that the parent gives it."""
     if runtime is not None:
         asyncio.run(runtime.close(grace_s=_CLOSING_S))
-    atexit._run_exitfuncs()
+    run_exit_functions()
 
 
 def _leave_no_core() -> None:

@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
 
+from runtime.sdk_internals import interpreter_flags
+
 _BOOT = (
     "import json, sys; order = json.load(sys.stdin); sys.path[:] = order['sys_path']; "
     "from runtime.cli.build_process.child import main; main(order)"
@@ -114,7 +116,7 @@ class _Child:
 
 def run_build(order: Mapping[str, Any], *, echo: bool = False) -> Ended:
     """Run the child with this order; see runtime/cli/build_process/child.py. `echo` shows what the project prints."""
-    command = [sys.executable, *_interpreter_flags(), "-P", "-c", _BOOT]
+    command = [sys.executable, *interpreter_flags(), "-P", "-c", _BOOT]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
     child, ended = _Child(process), Ended()
@@ -155,9 +157,3 @@ def _listen(child: _Child, ended: Ended) -> None:
 def _stream(stream: IO[bytes] | None) -> IO[bytes]:
     assert stream is not None
     return stream
-
-
-def _interpreter_flags() -> list[str]:
-    """The options that this Python was started with, such as -X dev, so that the child runs the same one."""
-    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # multiprocessing's own way
-    return flags

@@ -36,6 +36,7 @@ from runtime.assemble.context import RuntimeContext
 from runtime.assemble.mentions import BuiltTags
 from runtime.assemble.project_objects import OwnConverter
 from runtime.config.model.chat import History
+from runtime.sdk_internals import convert_item
 from runtime.server.attachments import Uploads
 from runtime.server.history.window import window
 from runtime.stores.serialization import Summary
@@ -106,12 +107,16 @@ class RuntimeConverter(ThreadItemConverter):
             item = item.model_copy(update={"content": json.dumps(item.content, ensure_ascii=False, default=str)})
         return await super().hidden_context_to_input(item)
 
-    async def _thread_item_to_input_item(
-        self, item: ThreadItem, is_last_message: bool = True
-    ) -> list[TResponseInputItem]:
-        if isinstance(item, ModelItem):
-            return list(item.content.get("model_items", ()))
-        return await super()._thread_item_to_input_item(item, is_last_message)
+    async def to_agent_input(self, thread_items: Sequence[ThreadItem] | ThreadItem) -> list[TResponseInputItem]:
+        """Convert thread items; a `ModelItem` holds the model's input as it is."""
+        items = list(thread_items) if isinstance(thread_items, Sequence) else [thread_items]
+        model_input: list[TResponseInputItem] = []
+        for item in items:
+            if isinstance(item, ModelItem):
+                model_input += item.content.get("model_items", ())
+            else:
+                model_input += await convert_item(self, item, item is items[-1])
+        return model_input
 
 
 def build_converter(own: OwnConverter) -> ThreadItemConverter:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, routing
-from fastapi.dependencies import models as dependencies
+from fastapi import FastAPI
 from fastapi.exception_handlers import http_exception_handler
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtime.assemble.project import Snapshot
 from runtime.errors import RequestError
+from runtime.sdk_internals import forget_endpoints
 from runtime.server.attachments import Uploads
 from runtime.server.http.event_stream import EventStreamResponse, check_media_type, read_body
 from runtime.server.http.files import FileRoutes, base_url_of
@@ -80,12 +81,9 @@ class Site:
             yield state or {}
 
     def forget(self) -> None:
-        """Let go of the project's routes: FastAPI remembers the functions behind thousands of them, for ever."""
-        if self._snapshot.routers:
-            for value in vars(dependencies).values():
-                if hasattr(value, "cache_clear"):
-                    value.cache_clear()
-            getattr(routing, "_endpoint_context_cache", {}).clear()
+        """Release the project's endpoints from FastAPI's process-wide caches."""
+        code = self._snapshot.code
+        forget_endpoints(code.knows, os.fspath(code.sources.root))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""

@@ -7,7 +7,6 @@ with the thread.
 from __future__ import annotations
 
 import json
-import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from runtime.assemble.approvals import DEFAULT_APPROVAL, BuiltApproval, signatur
 from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.project import Snapshot
 from runtime.errors import RequestError
+from runtime.sdk_internals import current_agent_of, point_to
 from runtime.server.turns.hosted_calls import read_request, signature_of_request, told_call, without_credentials
 from runtime.stores.ids import new_id
 from runtime.stores.store import ModelItem
@@ -149,7 +149,7 @@ def stop_for_approval(
 
 
 def _key_of(snapshot: Snapshot, state: RunState[Any, Any], starter: str) -> str:
-    current = state._current_agent
+    current = current_agent_of(state)
     name = current.name if current is not None else ""
     keys = [key for key, agent in snapshot.agents.items() if agent.name == name]
     return starter if starter in keys or not keys else keys[0]
@@ -209,7 +209,7 @@ def _pointer(agent: Agent[RuntimeContext]) -> Handoff[Any, Any]:
         agent_name=agent.name,
         is_enabled=False,
     )
-    pointer._agent_ref = weakref.ref(agent)
+    point_to(pointer, agent)
     return pointer
 
 

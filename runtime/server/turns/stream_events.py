@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from agents import Agent, RunResultStreaming
-from chatkit.agents import ResponseStreamConverter, _convert_annotation, _convert_content
+from chatkit.agents import ResponseStreamConverter
 from chatkit.types import (
     Annotation,
     AssistantMessageContent,
@@ -40,6 +40,7 @@ from chatkit.types import (
 )
 
 from runtime.assemble.context import RuntimeContext
+from runtime.sdk_internals import convert_annotation, convert_content, put_in_run
 from runtime.server.turns.hosted_calls import output_of, told_call, told_work
 from runtime.server.turns.sse import Event, TextDelta
 from runtime.stores.ids import new_id
@@ -71,7 +72,7 @@ class RunEvents:
         outbox = self.context._around.outbox
         # Tools' events pass through the run's own queue, so that text which the model wrote before a tool ran is
         # sent before what the tool shows. What is still in the outbox when the run fails is sent all the same.
-        outbox.wake = lambda: result._event_queue.put_nowait(_TOKEN)
+        outbox.wake = lambda: put_in_run(result, _TOKEN)
         for _ in outbox.events:
             outbox.wake()
         async with aclosing(result.stream_events()) as stream:  # type: ignore[type-var]  # it is a generator
@@ -157,7 +158,7 @@ class RunEvents:
         item_id = self._ids.get(data.item_id)
         if item_id is None or data.part.type == "reasoning_text":
             return []
-        content = await _convert_content(data.part, self.converter)
+        content = await convert_content(data.part, self.converter)
         return self._updated(
             item_id, AssistantMessageContentPartAdded(content_index=data.content_index, content=content)
         )
@@ -176,7 +177,7 @@ class RunEvents:
         raw = data.annotation
         if raw is None:
             return []
-        annotation = await _convert_annotation(raw if isinstance(raw, dict) else raw.model_dump(), self.converter)
+        annotation = await convert_annotation(raw if isinstance(raw, dict) else raw.model_dump(), self.converter)
         if annotation is None or item_id is None:
             return []
         # Counted here: an annotation that could not be converted leaves no gap.
@@ -215,7 +216,7 @@ class RunEvents:
         return AssistantMessageItem(
             id=self._ids[item.id],
             thread_id=self.thread_id,
-            content=[await _convert_content(part, self.converter) for part in item.content],
+            content=[await convert_content(part, self.converter) for part in item.content],
             created_at=datetime.now(UTC),
         )
 

@@ -1,0 +1,192 @@
+"""Every private or undocumented name of another package that the runtime uses; tests/test_sdk_internals.py checks each.
+
+Upgrading a dependency can break only this module. Each function imports what it needs when it is called, so importing
+this module costs nothing. The versions are the ones that the names were last read in.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+from importlib.machinery import ModuleSpec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agents import Agent, Handoff, RunResultStreaming, RunState
+    from chatkit.agents import ResponseStreamConverter, ThreadItemConverter
+    from chatkit.types import Annotation, AssistantMessageContent, ThreadItem
+    from jinja2 import Environment, nodes
+    from jinja2.meta import TrackingCodeGenerator
+    from watchfiles._rust_notify import RustNotify
+
+# agents 0.24
+
+
+def put_in_run(result: RunResultStreaming, event: Any) -> None:
+    """Append an event to those that `result.stream_events()` yields.
+
+    The queue is the only place where an event of ours keeps its order among the events of the model.
+    """
+    result._event_queue.put_nowait(event)
+
+
+def current_agent_of(state: RunState[Any, Any]) -> Agent[Any] | None:
+    """Return the agent that a stopped run continues with; `RunState` has no public property for it."""
+    return state._current_agent
+
+
+def point_to(handoff: Handoff[Any, Any], agent: Agent[Any]) -> None:
+    """Make a handoff lead to an agent for `RunState.from_json`, which finds agents by this reference only."""
+    import weakref
+
+    handoff._agent_ref = weakref.ref(agent)
+
+
+# chatkit 1.6
+
+
+def convert_content(part: Any, converter: ResponseStreamConverter) -> Awaitable[AssistantMessageContent]:
+    """Convert a part of a model's message as `stream_agent_response` does, which has no public function for it."""
+    from chatkit.agents import _convert_content
+
+    return _convert_content(part, converter)
+
+
+def convert_annotation(annotation: Any, converter: ResponseStreamConverter) -> Awaitable[Annotation | None]:
+    """Convert an annotation of a model's message, given as a dict, as `stream_agent_response` does."""
+    from chatkit.agents import _convert_annotation
+
+    return _convert_annotation(annotation, converter)
+
+
+def convert_item(converter: ThreadItemConverter, item: ThreadItem, is_last: bool) -> Awaitable[list[Any]]:
+    """Convert one thread item; the public `to_agent_input` takes each list's last item for the newest message."""
+    return converter._thread_item_to_input_item(item, is_last)
+
+
+# fastapi 0.165
+
+
+def forget_endpoints(is_ours: Callable[[str], bool], folder: str) -> None:
+    """Release the functions of the modules that `is_ours` accepts, and of files below `folder`, from FastAPI's caches.
+
+    FastAPI caches for 4,096 callables what kind of function they are, for the whole process: a reloaded project's old
+    modules would stay in memory with them. Decorators fill the caches when a project module is imported, so they can't
+    be kept out. `cache_clear` would also drop the entries of a host application; here only the keys of ours are
+    emptied, and the rest of each entry leaves when the cache is full.
+    """
+    from fastapi import routing
+    from fastapi.dependencies import models
+
+    for cached in (
+        models._is_gen_callable_cached,
+        models._is_async_gen_callable_cached,
+        models._is_coroutine_callable_cached,
+    ):
+        keys = (key for key in gc.get_referents(cached) if type(key) is tuple and len(key) == 1)
+        for identity in (key[0] for key in keys if type(key[0]) is models._CallIdentity):
+            if is_ours(_module_of(identity.call)):
+                identity.call = _released
+    contexts = routing._endpoint_context_cache
+    for number in [number for number, context in contexts.items() if context.get("file", "").startswith(folder)]:
+        del contexts[number]
+
+
+def _module_of(call: Any) -> str:
+    while isinstance(call, partial):
+        call = call.func
+    return str(getattr(call, "__module__", ""))
+
+
+def _released() -> None:
+    """Take the place of a released function in a cache's key."""
+
+
+# jinja2 3.1
+
+
+def names_visitor(environment: Environment | None) -> TrackingCodeGenerator:
+    """Return a visitor that gathers the names which a template reads in `undeclared_identifiers`.
+
+    `jinja2.meta.find_undeclared_variables` uses the same class, but misses names in expressions that the optimizer
+    evaluates at compile time.
+    """
+    from jinja2 import nodes
+    from jinja2.meta import TrackingCodeGenerator
+
+    class Names(TrackingCodeGenerator):
+        def _output_child_to_const(self, node: nodes.Expr, frame: Any, finalize: Any) -> str:
+            if isinstance(node, nodes.TemplateData):
+                return super()._output_child_to_const(node, frame, finalize)
+            raise nodes.Impossible
+
+    assert environment is not None  # a parsed tree always has one
+    visitor = Names(environment)
+    visitor.optimizer = None
+    return visitor
+
+
+def editing_environment(base: type[Environment], edit: Callable[[nodes.Template], nodes.Template]) -> type[Environment]:
+    """Return a subclass of an environment that changes each parsed template, also where it compiles one from source."""
+
+    def parse(self: Environment, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        return edit(base._parse(self, source, name, filename))
+
+    return type(f"Editing{base.__name__}", (base,), {"_parse": parse})
+
+
+# pydantic 2.13
+
+
+def skip_pydantic_plugins() -> None:
+    """Keep pydantic from searching every installed package for plugins, which takes longer than a short command."""
+    from types import ModuleType
+
+    name = "pydantic.plugin._loader"
+    if name not in sys.modules:
+        loader = ModuleType(name)
+        loader.get_plugins = tuple  # type: ignore[attr-defined]  # the function that pydantic calls
+        sys.modules[name] = loader
+
+
+# watchfiles 1.1
+
+
+def open_watch(folders: list[str]) -> RustNotify:
+    """Watch folders, not those below; `watchfiles.watch` can neither change folders nor report that it watches."""
+    from watchfiles._rust_notify import RustNotify
+
+    return RustNotify(folders, False, False, 0, False, True)
+
+
+# Python 3.11 to 3.13
+
+
+def interpreter_flags() -> list[str]:
+    """Return the options that this Python was started with, such as -X dev; multiprocessing passes them on alike."""
+    import subprocess
+
+    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # not in the stubs
+    return flags
+
+
+def run_exit_functions() -> None:
+    """Run what was registered with `atexit`, before `os._exit` ends the process without it."""
+    import atexit
+
+    atexit._run_exitfuncs()
+
+
+def mark_initializing(spec: ModuleSpec, initializing: bool) -> None:
+    """Mark a module as being imported, so that Python's error for a circular import says so."""
+    spec._initializing = initializing  # type: ignore[attr-defined]  # not in the stubs
+
+
+def clear_typing_caches() -> None:
+    """Release the types that `typing` has cached; a type keeps its module, and so its generation, in memory."""
+    import typing
+
+    for clear in getattr(typing, "_cleanups", ()):
+        clear()
