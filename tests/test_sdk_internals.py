@@ -191,7 +191,7 @@ def test_python_says_that_a_module_is_partially_initialized() -> None:
     with pytest.raises(AttributeError, match="partially initialized module 'half'"):
         module.missing  # noqa: B018
     sdk_internals.mark_initializing(module.__spec__, False)
-    with pytest.raises(AttributeError, match="^module 'half'"):
+    with pytest.raises(AttributeError, match=r"^module 'half'"):
         module.missing  # noqa: B018
 
 
