@@ -34,17 +34,17 @@ class Binding:
 
 
 @dataclass(slots=True)
-class Names:
+class NameTable:
     """The names that statements bind, each with what binds it, in order; `stars` are modules imported whole."""
 
     bound: dict[str, list[Binding]] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
 
 
-def read_names(body: list[ast.stmt], package: str = "") -> Names:
+def read_names(body: list[ast.stmt], package: str = "") -> NameTable:
     """Collect what statements bind; `package` is what relative imports start from."""
-    names = Names()
-    for statement, certain in each_statement(body):
+    names = NameTable()
+    for statement, certain in iter_statements(body):
         for name, binding in _bindings(statement, certain, package):
             if name == "*" and binding.target is not None:
                 names.stars.append(binding.target.module)
@@ -53,7 +53,7 @@ def read_names(body: list[ast.stmt], package: str = "") -> Names:
     return names
 
 
-def each_statement(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, bool]]:
+def iter_statements(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, bool]]:
     """Yield the statements that run with the body, in order, and whether nothing decides that they do.
 
     What stands below `if TYPE_CHECKING` or `if __name__ == "__main__"` does not run when a module is imported.
@@ -178,7 +178,7 @@ def _captured(pattern: ast.pattern) -> Iterator[str]:
             yield name
 
 
-def each_expression(statement: ast.stmt) -> Iterator[ast.expr]:
+def iter_expressions(statement: ast.stmt) -> Iterator[ast.expr]:
     """Yield every expression that runs with a statement itself: neither blocks inside of it nor bodies of functions."""
     waiting: list[ast.AST] = [statement]
     while waiting:
@@ -195,7 +195,7 @@ def each_expression(statement: ast.stmt) -> Iterator[ast.expr]:
 
 
 @dataclass(slots=True)
-class Hidden:
+class ImplicitBindings:
     """What binds names in other ways: `names` by `global` and `:=`, `attributes` that are set on any object.
 
     `dynamic` says what may bind any name at all, such as `globals()`; `sets_any` that it may be one of another module,
@@ -209,37 +209,37 @@ class Hidden:
     sets_self: bool = False
 
 
-def read_hidden(tree: ast.Module) -> Hidden:
+def read_implicit(tree: ast.Module) -> ImplicitBindings:
     """Collect what no statement shows; looks at every node."""
-    hidden = Hidden()
+    implicit = ImplicitBindings()
     for node in ast.walk(tree):
         match node:
             case ast.Global():
-                hidden.names.update(node.names)
+                implicit.names.update(node.names)
             case ast.NamedExpr():
-                hidden.names.add(node.target.id)
+                implicit.names.add(node.target.id)
             case ast.Attribute(ctx=ast.Store()):
-                hidden.attributes.add(node.attr)
+                implicit.attributes.add(node.attr)
             case ast.Attribute(value=ast.Name(id="sys"), attr="modules"):
-                hidden.dynamic = hidden.dynamic or "changes sys.modules"
-                hidden.sets_any = True
+                implicit.dynamic = implicit.dynamic or "changes sys.modules"
+                implicit.sets_any = True
             case (
                 ast.Call(func=ast.Name(id="exec" | "globals" as name))
                 | ast.Call(func=ast.Name(id="vars" as name), args=[])
             ):
-                hidden.dynamic = hidden.dynamic or f"calls {name}()"
+                implicit.dynamic = implicit.dynamic or f"calls {name}()"
             case ast.Call(func=ast.Name(id="setattr"), args=[_, ast.Constant(value=str() as attribute), *_]):
-                hidden.attributes.add(attribute)
+                implicit.attributes.add(attribute)
             case ast.Call(func=ast.Name(id="setattr"), args=[subject, *_]):
-                hidden.sets_self = True
+                implicit.sets_self = True
                 if not _is_self(subject):
-                    hidden.dynamic = hidden.dynamic or "calls setattr()"
+                    implicit.dynamic = implicit.dynamic or "calls setattr()"
             case ast.Attribute(attr="__dict__"):
-                hidden.sets_self = True
+                implicit.sets_self = True
             case ast.ImportFrom(module="sys", names=names) if any(alias.name == "modules" for alias in names):
-                hidden.dynamic = hidden.dynamic or "changes sys.modules"
-                hidden.sets_any = True
-    return hidden
+                implicit.dynamic = implicit.dynamic or "changes sys.modules"
+                implicit.sets_any = True
+    return implicit
 
 
 def _is_self(node: ast.expr) -> bool:

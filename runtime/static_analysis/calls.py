@@ -40,7 +40,7 @@ def parameters_in(arguments: ast.arguments) -> list[Parameter]:
     return found
 
 
-def refusal(parameters: Iterable[Parameter], given: int = 0) -> str:
+def call_problem(parameters: Iterable[Parameter], given: int = 0) -> str:
     """Say why a call with so many arguments by position fails, or nothing."""
     parameters = list(parameters)
     places = [parameter for parameter in parameters if parameter.kind in ("positional", "either")]
@@ -74,7 +74,7 @@ def missing_names(parameters: Iterable[Parameter], names: Iterable[str]) -> list
     ]
 
 
-def gives_back(node: ast.AST) -> str:
+def describe_return(node: ast.AST) -> str:
     """Say what a function gives back to whoever calls it, where that is clear: a coroutine, nothing, a `str`.
 
     Empty for anything else.

@@ -7,62 +7,62 @@ from collections.abc import Container
 
 from runtime.static_analysis.bindings import read_names
 from runtime.static_analysis.calls import Parameter, parameters_in
-from runtime.static_analysis.known_symbols import AGENT, NO_INIT, PYDANTIC, is_other
+from runtime.static_analysis.known_symbols import AGENT, NO_INIT, PYDANTIC, is_unrelated
 from runtime.static_analysis.module import Module
-from runtime.static_analysis.resolver import Thing, Things, defines
+from runtime.static_analysis.resolver import Resolver, Symbol, defines_method
 
 
-def derives(things: Things, thing: Thing, roots: Container[str]) -> bool | None:
+def derives(resolver: Resolver, symbol: Symbol, roots: Container[str]) -> bool | None:
     """Say whether a class, or the class of an object, is one of `roots` or derives from one; None if unsure."""
-    if thing.kind == "symbol":
-        return True if thing.name in roots else False if is_other(thing.name) else None
-    if thing.kind not in ("class", "instance") or thing.module is None or not isinstance(thing.node, ast.ClassDef):
+    if symbol.kind == "external":
+        return True if symbol.name in roots else False if is_unrelated(symbol.name) else None
+    if symbol.kind not in ("class", "instance") or symbol.module is None or not isinstance(symbol.node, ast.ClassDef):
         return None
     # A class may also be registered with an abstract one.
-    if thing.node.keywords or b".register(" in thing.module.text:
+    if symbol.node.keywords or b".register(" in symbol.module.text:
         return None
-    found = [derives(things, base, roots) for base in things.bases(thing.module, thing.node)]
+    found = [derives(resolver, base, roots) for base in resolver.bases(symbol.module, symbol.node)]
     return True if True in found else None if None in found else False
 
 
-def is_callable(things: Things, thing: Thing) -> bool | None:
+def is_callable(resolver: Resolver, symbol: Symbol) -> bool | None:
     """Say whether a thing can be called; None if unsure."""
-    if thing.kind in ("function", "class"):
+    if symbol.kind in ("function", "class"):
         return True
-    if thing.kind in ("literal", "module", "tool"):
+    if symbol.kind in ("literal", "module", "tool"):
         return False
-    if thing.kind == "instance" and thing.module is not None and isinstance(thing.node, ast.ClassDef):
-        return defines(things, thing.module, thing.node, "__call__")
-    return False if thing.kind == "made" and thing.name == AGENT else None
+    if symbol.kind == "instance" and symbol.module is not None and isinstance(symbol.node, ast.ClassDef):
+        return defines_method(resolver, symbol.module, symbol.node, "__call__")
+    return False if symbol.kind == "result" and symbol.name == AGENT else None
 
 
-def parameters_of(things: Things, thing: Thing) -> list[Parameter] | None:
+def parameters_of(resolver: Resolver, symbol: Symbol) -> list[Parameter] | None:
     """Return what a thing takes when it is called: a function, a class or an object; None if unsure."""
-    node = thing.node
-    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and thing.kind in ("function", "tool"):
+    node = symbol.node
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and symbol.kind in ("function", "tool"):
         found = parameters_in(node.args)
-        return found[1:] if thing.bound and found and found[0].kind != "*" else found
-    if thing.module is None or not isinstance(node, ast.ClassDef):
+        return found[1:] if symbol.bound and found and found[0].kind != "*" else found
+    if symbol.module is None or not isinstance(node, ast.ClassDef):
         return None
-    if thing.kind == "class":
-        return _made_with(things, thing.module, node)
-    return _method(node, "__call__") if thing.kind == "instance" else None
+    if symbol.kind == "class":
+        return _made_with(resolver, symbol.module, node)
+    return _method(node, "__call__") if symbol.kind == "instance" else None
 
 
-def _made_with(things: Things, module: Module, node: ast.ClassDef) -> list[Parameter] | None:
+def _made_with(resolver: Resolver, module: Module, node: ast.ClassDef) -> list[Parameter] | None:
     if node.keywords or "__new__" in read_names(node.body).bound:
         return None
     if node.decorator_list:
         return _fields(node)
     if "__init__" in read_names(node.body).bound:
         return _method(node, "__init__")
-    found = [_inherited(things, base) for base in things.bases(module, node)]
+    found = [_inherited(resolver, base) for base in resolver.bases(module, node)]
     return None if None in found else next((parameters for parameters in found if parameters), [])
 
 
-def _inherited(things: Things, base: Thing) -> list[Parameter] | None:
+def _inherited(resolver: Resolver, base: Symbol) -> list[Parameter] | None:
     if base.kind == "class" and base.module is not None and isinstance(base.node, ast.ClassDef):
-        return _made_with(things, base.module, base.node)
+        return _made_with(resolver, base.module, base.node)
     if base.name in PYDANTIC:
         return [Parameter("data", "**", ast.arg("data"))]
     return [] if base.name in NO_INIT else None

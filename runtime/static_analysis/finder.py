@@ -17,7 +17,7 @@ from runtime.project_code.sources import INIT, is_installed, is_module_file, is_
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
+class ModuleLocation:
     """Where a module is: `path` is its source, None where there is none to read and `opaque` says why.
 
     `ours` says that it is the project's; `search` are the folders that its submodules are looked for in.
@@ -45,14 +45,14 @@ class _Listing:
 
 
 @dataclass(slots=True)
-class Lookup:
+class ModuleFinder:
     """Looks modules up for one project, and remembers what it has seen."""
 
     root: Path
     _listings: dict[Path, _Listing] = field(default_factory=dict)
     _holds: dict[Path, bool] = field(default_factory=dict)
     _tops: dict[str, bool] = field(default_factory=dict)
-    _found: dict[str, Located | None] = field(default_factory=dict)
+    _found: dict[str, ModuleLocation | None] = field(default_factory=dict)
 
     def knows(self, name: str) -> bool:
         """Say whether a module of this name would be the project's, whether or not there is one."""
@@ -72,7 +72,7 @@ class Lookup:
             return None
         return not self._list(self.root / top).regular and is_installed(top)
 
-    def find(self, name: str) -> Located | None:
+    def find(self, name: str) -> ModuleLocation | None:
         """Return where the module is, or None where there is none."""
         if name not in self._found:
             self._found[name] = self._in_project(name) if self.knows(name) else self._outside(name)
@@ -86,7 +86,7 @@ class Lookup:
         names = [f"{package}.{leaf}" if package else leaf for leaf in sorted(leaves)]
         return [name for name in names if self.knows(name)]
 
-    def _in_project(self, name: str) -> Located | None:
+    def _in_project(self, name: str) -> ModuleLocation | None:
         *parents, leaf = name.split(".")
         folder = self.root
         for parent in parents:
@@ -95,11 +95,11 @@ class Lookup:
             folder /= parent
         listing = self._list(folder)
         if leaf in listing.folders and self._list(folder / leaf).regular:
-            return Located(name, folder / leaf / INIT, is_package=True, ours=True)
+            return ModuleLocation(name, folder / leaf / INIT, is_package=True, ours=True)
         if leaf in listing.modules:
-            return Located(name, folder / f"{leaf}.py", ours=True)
+            return ModuleLocation(name, folder / f"{leaf}.py", ours=True)
         if leaf in listing.folders and self._holds_modules(folder / leaf):
-            return Located(name, None, is_package=True, ours=True)
+            return ModuleLocation(name, None, is_package=True, ours=True)
         return None
 
     def _holds_modules(self, folder: Path) -> bool:
@@ -118,7 +118,7 @@ class Lookup:
             self._listings[folder] = _read_listing(folder)
         return self._listings[folder]
 
-    def _outside(self, name: str) -> Located | None:
+    def _outside(self, name: str) -> ModuleLocation | None:
         parent, _, leaf = name.rpartition(".")
         if not parent:
             return _find_top(name)
@@ -155,7 +155,7 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return True  # it is there, and reading it will fail
 
 
-def _find_top(name: str) -> Located | None:
+def _find_top(name: str) -> ModuleLocation | None:
     for finder in sys.meta_path:
         # The runtime's own finder leads to modules that run, of whichever project this process serves.
         if getattr(finder, "__module__", "").partition(".")[0] == __name__.partition(".")[0]:
@@ -169,25 +169,25 @@ def _find_top(name: str) -> Located | None:
     return None
 
 
-def _find_below(name: str, leaf: str, search: Sequence[str]) -> Located | None:
+def _find_below(name: str, leaf: str, search: Sequence[str]) -> ModuleLocation | None:
     try:
         spec = importlib.machinery.PathFinder.find_spec(name, list(search))
     except KeyError:
         # A namespace package asks for the parent that nobody has imported.
         folders = tuple(folder for folder in (os.path.join(place, leaf) for place in search) if os.path.isdir(folder))
-        return Located(name, None, is_package=True, search=folders)
+        return ModuleLocation(name, None, is_package=True, search=folders)
     return None if spec is None else _located(name, spec)
 
 
-def _located(name: str, spec: importlib.machinery.ModuleSpec) -> Located:
+def _located(name: str, spec: importlib.machinery.ModuleSpec) -> ModuleLocation:
     locations = spec.submodule_search_locations
     search = () if locations is None else tuple(_folders(locations))
     is_package = locations is not None
     if spec.loader is None or (spec.origin is None and is_package):
-        return Located(name, None, is_package, search=search)
+        return ModuleLocation(name, None, is_package, search=search)
     if spec.has_location and spec.origin and spec.origin.endswith(".py") and os.path.isfile(spec.origin):
-        return Located(name, Path(spec.origin), is_package, search=search)
-    return Located(name, None, is_package, opaque="is compiled", search=search)
+        return ModuleLocation(name, Path(spec.origin), is_package, search=search)
+    return ModuleLocation(name, None, is_package, opaque="is compiled", search=search)
 
 
 def _folders(locations: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from runtime.static_analysis.calls import Parameter
 from runtime.static_analysis.known_symbols import BUILTINS, WRAPPERS
 from runtime.static_analysis.module import Module
-from runtime.static_analysis.resolver import Thing, Things
+from runtime.static_analysis.resolver import Resolver, Symbol
 
 _TYPING = ("typing.", "collections.", "collections.abc.", "typing_extensions.", BUILTINS)
 _DICTS = {"dict", "Dict", "Mapping", "MutableMapping", "OrderedDict", "Counter", "DefaultDict", "defaultdict"}
@@ -16,53 +16,53 @@ _ANY = {"Any", "object"}
 _LISTS = {"list", "List", "set", "Set", "frozenset", "Sequence", "Iterable", "Optional", "Union"}
 
 
-def takes_context(things: Things, module: Module, parameter: Parameter) -> bool | None:
+def takes_context(resolver: Resolver, module: Module, parameter: Parameter) -> bool | None:
     """Say whether a parameter is the one that the SDK fills with the run's context; None if unsure."""
     hint = _unquoted(parameter.node.annotation)
     if hint is None:
         return False
     if isinstance(hint, ast.Subscript):
-        if _plain_name(things, module, hint.value) == "Annotated":
+        if _plain_name(resolver, module, hint.value) == "Annotated":
             return None
         hint = hint.value
-    found = things.value(module, hint)
-    if found.kind == "symbol":
+    found = resolver.value(module, hint)
+    if found.kind == "external":
         return found.name in WRAPPERS or (None if found.name.startswith("agents.") else False)
     return False if found.kind in ("class", "literal") or isinstance(hint, ast.BinOp) else None
 
 
-def own_parameters(things: Things, thing: Thing, parameters: list[Parameter]) -> tuple[list[Parameter], bool]:
+def own_parameters(resolver: Resolver, symbol: Symbol, parameters: list[Parameter]) -> tuple[list[Parameter], bool]:
     """Return what the model is asked for: all but the context; and whether it is sure that nothing else is left out."""
-    if not parameters or thing.module is None:
+    if not parameters or symbol.module is None:
         return parameters, True
-    first = takes_context(things, thing.module, parameters[0])
+    first = takes_context(resolver, symbol.module, parameters[0])
     return parameters[1:] if first is not False else parameters, first is not None
 
 
-def free_form(things: Things, module: Module, parameter: Parameter) -> str:
+def free_form(resolver: Resolver, module: Module, parameter: Parameter) -> str:
     """Say what in a parameter's hint takes any keys, or anything at all: `dict` or `Any`; empty for neither."""
     if isinstance(parameter.default, ast.Call):
         return ""  # a Field() may say more than the hint
-    return _free_form(things, module, parameter.node.annotation)
+    return _free_form(resolver, module, parameter.node.annotation)
 
 
-def _free_form(things: Things, module: Module, written: ast.expr | None) -> str:
+def _free_form(resolver: Resolver, module: Module, written: ast.expr | None) -> str:
     hint = _unquoted(written)
     match hint:
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _worst(_free_form(things, module, part) for part in (left, right))
+            return _worst(_free_form(resolver, module, part) for part in (left, right))
         case ast.Subscript(value=outer, slice=inner):
-            name = _plain_name(things, module, outer)
+            name = _plain_name(resolver, module, outer)
             parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
             if name == "Annotated":
                 # Whatever is called there may change the schema.
                 changed = any(isinstance(node, ast.Call | ast.Name | ast.Attribute) for node in parts[1:])
-                return "" if changed else _free_form(things, module, parts[0])
+                return "" if changed else _free_form(resolver, module, parts[0])
             if name in _LISTS:
-                return _worst(_free_form(things, module, part) for part in parts)
+                return _worst(_free_form(resolver, module, part) for part in parts)
             return "dict" if name in _DICTS else ""
         case ast.Name() | ast.Attribute():
-            name = _plain_name(things, module, hint)
+            name = _plain_name(resolver, module, hint)
             return "dict" if name in _DICTS - {"defaultdict", "DefaultDict"} else "Any" if name in _ANY else ""
     return ""
 
@@ -72,21 +72,21 @@ def _worst(found: Iterable[str]) -> str:
     return "dict" if "dict" in kinds else "Any" if "Any" in kinds else ""
 
 
-def may_rename(things: Things, module: Module, parameter: Parameter) -> bool:
+def may_rename(resolver: Resolver, module: Module, parameter: Parameter) -> bool:
     """Say whether the model may know a parameter by another name: a Field() has an `alias`."""
     hint = _unquoted(parameter.node.annotation)
     nodes = [node for root in (hint, parameter.default) if root is not None for node in ast.walk(root)]
     if any(isinstance(node, ast.Call) for node in nodes):
         return True
-    known = {"class", "symbol", "literal", "module"}
+    known = {"class", "external", "literal", "module"}
     names = [node for node in nodes if isinstance(node, ast.Name)]
-    return any(things.value(module, name).kind not in known for name in names)
+    return any(resolver.value(module, name).kind not in known for name in names)
 
 
-def _plain_name(things: Things, module: Module, node: ast.expr) -> str:
+def _plain_name(resolver: Resolver, module: Module, node: ast.expr) -> str:
     """Return the name of one of Python's own types, wherever it is imported from; empty for anything else."""
-    found = things.value(module, node) if isinstance(node, ast.Name | ast.Attribute) else None
-    if found is None or found.kind != "symbol":
+    found = resolver.value(module, node) if isinstance(node, ast.Name | ast.Attribute) else None
+    if found is None or found.kind != "external":
         return ""
     prefix, _, name = found.name.rpartition(".")
     return name if f"{prefix}." in _TYPING else ""

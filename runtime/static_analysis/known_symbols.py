@@ -13,7 +13,7 @@ MODELS = frozenset({"agents.Model"})
 MCP_SERVERS = frozenset(f"agents.mcp.MCPServer{kind}" for kind in ("", "Stdio", "Sse", "StreamableHttp"))
 ROUTERS = frozenset({"fastapi.APIRouter"})
 WRAPPERS = frozenset({"agents.RunContextWrapper", "agents.ToolContext"})
-KEEPS_CLASS = frozenset(
+CLASS_DECORATORS = frozenset(
     {
         "dataclasses.dataclass",
         "functools.total_ordering",
@@ -46,7 +46,7 @@ _ALIASES = {
 _OF_ITS_OWN = sys.stdlib_module_names | {"pydantic", "typing_extensions"}
 
 
-def symbol_of(module: str, name: str) -> str:
+def external_name(module: str, name: str) -> str:
     """Return the one name of something that may be imported from several places; empty for what is not known."""
     full = f"{module}.{name}"
     if full in _SDK | WRAPPERS | {FUNCTION_TOOL}:
@@ -54,7 +54,7 @@ def symbol_of(module: str, name: str) -> str:
     return _ALIASES.get((module, name), "")
 
 
-def is_other(symbol: str) -> bool:
+def is_unrelated(symbol: str) -> bool:
     """Say whether a class of this name, which is none of those wanted, derives from none of them either.
 
     So it is with Python's own and pydantic's, and with those of the SDKs, which share no ancestors.

@@ -14,17 +14,17 @@ from functools import cached_property
 from pathlib import Path
 
 from runtime.diagnostics.diagnostic import Place
-from runtime.static_analysis.bindings import Hidden, Names, read_hidden, read_names
-from runtime.static_analysis.finder import Located, Lookup
+from runtime.static_analysis.bindings import ImplicitBindings, NameTable, read_implicit, read_names
+from runtime.static_analysis.finder import ModuleFinder, ModuleLocation
 
-LARGEST = 4 * 1024 * 1024
+MAX_MODULE_BYTES = 4 * 1024 * 1024
 """The most bytes of one module that are read."""
-LARGEST_OF_ALL = 32 * 1024 * 1024
+MAX_TOTAL_BYTES = 32 * 1024 * 1024
 """The most bytes of all modules together; what comes after is taken for one that nothing can be said of."""
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class BrokenModule:
     """Why a module can't be imported, for sure, and where: `line` and `column` count from 1."""
 
     message: str
@@ -36,27 +36,27 @@ class Broken:
 class Module:
     """One module: its `tree`, or why there is none: it is `broken`, or `opaque`, of which nothing can be said."""
 
-    located: Located
+    location: ModuleLocation
     file: str
     text: bytes = field(repr=False)
     tree: ast.Module | None = field(default=None, repr=False)
-    broken: Broken | None = None
+    broken: BrokenModule | None = None
     opaque: str = ""
 
     @property
     def name(self) -> str:
         """The module's full name."""
-        return self.located.name
+        return self.location.name
 
     @property
     def ours(self) -> bool:
         """Say whether it is one of the project's."""
-        return self.located.ours
+        return self.location.ours
 
     @property
     def package(self) -> str:
         """What its relative imports start from."""
-        return self.name if self.located.is_package else self.name.rpartition(".")[0]
+        return self.name if self.location.is_package else self.name.rpartition(".")[0]
 
     @property
     def body(self) -> list[ast.stmt]:
@@ -64,14 +64,14 @@ class Module:
         return [] if self.tree is None else self.tree.body
 
     @cached_property
-    def names(self) -> Names:
+    def names(self) -> NameTable:
         """The names that its statements bind."""
         return read_names(self.body, self.package)
 
     @cached_property
-    def hidden(self) -> Hidden:
+    def implicit(self) -> ImplicitBindings:
         """What else may bind names."""
-        return Hidden() if self.tree is None else read_hidden(self.tree)
+        return ImplicitBindings() if self.tree is None else read_implicit(self.tree)
 
     @cached_property
     def shown(self) -> str:
@@ -93,71 +93,71 @@ class Module:
 class Modules:
     """The modules of a project and of what is installed beside it, each read and parsed once."""
 
-    lookup: Lookup
+    finder: ModuleFinder
     read: dict[str, Module | None] = field(default_factory=dict)
     _bytes: int = 0
 
     @classmethod
     def of(cls, root: Path) -> Modules:
         """Return those that a project in this folder can import."""
-        return cls(Lookup(root))
+        return cls(ModuleFinder(root))
 
     def get(self, name: str) -> Module | None:
         """Return the module; None where there is none."""
         if name not in self.read:
-            located = self.lookup.find(name)
-            self.read[name] = None if located is None else self._parse(located)
+            location = self.finder.find(name)
+            self.read[name] = None if location is None else self._parse(location)
         return self.read[name]
 
-    def _parse(self, located: Located) -> Module:
-        path = located.path
-        file = "" if path is None else _file_name(path, self.lookup.root)
-        if located.opaque or path is None:
-            tree = None if located.opaque else ast.Module(body=[], type_ignores=[])
-            return Module(located, file, b"", tree, opaque=located.opaque)
+    def _parse(self, location: ModuleLocation) -> Module:
+        path = location.path
+        file = "" if path is None else _file_name(path, self.finder.root)
+        if location.opaque or path is None:
+            tree = None if location.opaque else ast.Module(body=[], type_ignores=[])
+            return Module(location, file, b"", tree, opaque=location.opaque)
         try:
             with path.open("rb") as stream:
-                text = stream.read(LARGEST + 1)
+                text = stream.read(MAX_MODULE_BYTES + 1)
         except OSError as error:
-            broken = Broken(f"{file!r} can't be read: {error.strerror or error}", 0)
-            return Module(located, file, b"", broken=broken)
+            broken = BrokenModule(f"{file!r} can't be read: {error.strerror or error}", 0)
+            return Module(location, file, b"", broken=broken)
         self._bytes += len(text)
-        if len(text) > LARGEST or self._bytes > LARGEST_OF_ALL:
-            return Module(located, file, b"", opaque="is too large to be read")
+        if len(text) > MAX_MODULE_BYTES or self._bytes > MAX_TOTAL_BYTES:
+            return Module(location, file, b"", opaque="is too large to be read")
         parsed = parse(text, file)
         if isinstance(parsed, ast.Module):
-            return Module(located, file, text, parsed)
-        if isinstance(parsed, Broken):
-            return Module(located, file, text, broken=parsed)
-        return Module(located, file, text, opaque=parsed)
+            return Module(location, file, text, parsed)
+        if isinstance(parsed, BrokenModule):
+            return Module(location, file, text, broken=parsed)
+        return Module(location, file, text, opaque=parsed)
 
 
 def _file_name(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
-def parse(text: bytes, file: str) -> ast.Module | Broken | str:
+def parse(text: bytes, file: str) -> ast.Module | BrokenModule | str:
     """Return a source's tree, the mistake that keeps Python from compiling it, or why nothing can be said."""
     if b"\0" in text:
-        return Broken("source code cannot contain null bytes", text.count(b"\n", 0, text.index(b"\0")) + 1)
+        return BrokenModule("source code cannot contain null bytes", text.count(b"\n", 0, text.index(b"\0")) + 1)
     try:
         with warnings.catch_warnings():
             # An invalid escape, for one, is between the author and Python.
             warnings.simplefilter("ignore")
             tree = compile(text, file, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
     except SyntaxError as error:
-        return Broken(f"{type(error).__name__}: {error.msg}", error.lineno or 1, max(error.offset or 1, 1))
+        return BrokenModule(f"{type(error).__name__}: {error.msg}", error.lineno or 1, max(error.offset or 1, 1))
     except (RecursionError, MemoryError):
         return "is nested too deep to be read"
     except ValueError as error:
-        return Broken(f"SyntaxError: {error}", 1)
+        return BrokenModule(f"SyntaxError: {error}", 1)
     assert isinstance(tree, ast.Module)
     return _misplaced(tree) or tree
 
 
-def _misplaced(tree: ast.Module) -> Broken | None:
+def _misplaced(tree: ast.Module) -> BrokenModule | None:
     """What parses and yet can't be compiled, and is left behind by half an edit: a `return` outside of a function."""
     for statement in tree.body:
         if isinstance(statement, ast.Return):
-            return Broken("SyntaxError: 'return' outside function", statement.lineno, statement.col_offset + 1)
+            return BrokenModule("SyntaxError: 'return' outside function", statement.lineno, statement.col_offset + 1)
     return None

@@ -15,20 +15,20 @@ from runtime.static_analysis.bindings import Binding, Function, Imported, read_n
 from runtime.static_analysis.calls import literal_type
 from runtime.static_analysis.known_symbols import (
     BUILTINS,
+    CLASS_DECORATORS,
     FUNCTION_TOOL,
-    KEEPS_CLASS,
     NO_INIT,
     PYDANTIC,
-    symbol_of,
+    external_name,
 )
 from runtime.static_analysis.module import Module, Modules
 
-Kind = Literal["function", "class", "instance", "module", "literal", "tool", "made", "symbol", "unknown"]
-_DEEPEST = 40
+Kind = Literal["function", "class", "instance", "module", "literal", "tool", "result", "external", "unknown"]
+_MAX_DEPTH = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
+class Symbol:
     """What a name stands for.
 
     `function`: `node` is the def or lambda, `bound` says that its first parameter is given. `class`: `node` is a plain
@@ -62,30 +62,30 @@ class Undecided:
     reason: str = ""
 
 
-Answer = Thing | Missing | Undecided
-UNKNOWN = Thing("unknown")
+Resolution = Symbol | Missing | Undecided
+UNKNOWN = Symbol("unknown")
 
 
 @dataclass(frozen=True, slots=True)
-class Things:
+class Resolver:
     """Answers what names stand for in the modules of one project."""
 
     modules: Modules
 
-    def follow(self, module: Module, attributes: Sequence[str]) -> Answer:
+    def follow(self, module: Module, attributes: Sequence[str]) -> Resolution:
         """Return what `module:name.attribute…` leads to."""
-        answer: Answer = self.in_module(module, attributes[0])
+        answer: Resolution = self.resolve_name(module, attributes[0])
         path = f"{module.name}:{attributes[0]}"
         for attribute in attributes[1:]:
-            if not isinstance(answer, Thing):
+            if not isinstance(answer, Symbol):
                 return answer
             answer = self.attribute(answer, attribute, path)
             path = f"{path}.{attribute}"
         return answer
 
-    def in_module(self, module: Module, name: str, depth: int = 0) -> Answer:
+    def resolve_name(self, module: Module, name: str, depth: int = 0) -> Resolution:
         """Return what a name at the top of a module stands for."""
-        if module.broken is not None or depth > _DEEPEST:
+        if module.broken is not None or depth > _MAX_DEPTH:
             return Undecided()
         if module.opaque:
             return Undecided(f"{module.name!r} {module.opaque}")
@@ -93,33 +93,35 @@ class Things:
             return self._bound(module, bindings, depth)
         if _is_dunder(name):
             return UNKNOWN
-        if self.modules.lookup.find(f"{module.name}.{name}") is not None:
-            return Thing("module", self.modules.get(f"{module.name}.{name}"), name=f"{module.name}.{name}")
+        if self.modules.finder.find(f"{module.name}.{name}") is not None:
+            return Symbol("module", self.modules.get(f"{module.name}.{name}"), name=f"{module.name}.{name}")
         return self._hidden(module, name, depth)
 
-    def _hidden(self, module: Module, name: str, depth: int) -> Answer:
+    def _hidden(self, module: Module, name: str, depth: int) -> Resolution:
         doubt: Undecided | None = None
         for star in module.names.stars:
             source = self.modules.get(star)
-            found = Undecided(f"{star!r} is not found") if source is None else self.in_module(source, name, depth + 1)
-            if isinstance(found, Thing) and found.kind != "module":
+            found = (
+                Undecided(f"{star!r} is not found") if source is None else self.resolve_name(source, name, depth + 1)
+            )
+            if isinstance(found, Symbol) and found.kind != "module":
                 return found
             if isinstance(found, Undecided):
                 doubt = Undecided(f"{module.name!r} imports everything from {star!r}")
-        if name in module.hidden.names:
+        if name in module.implicit.names:
             return UNKNOWN
         if doubt is None and "__getattr__" in module.names.bound:
             doubt = Undecided(f"{module.name!r} has a __getattr__")
-        if doubt is None and module.hidden.dynamic:
-            doubt = Undecided(f"{module.name!r} {module.hidden.dynamic}")
+        if doubt is None and module.implicit.dynamic:
+            doubt = Undecided(f"{module.name!r} {module.implicit.dynamic}")
         return doubt or self._set_elsewhere(name) or Missing(f"module {module.name!r}", name, self._known(module))
 
     def _set_elsewhere(self, name: str) -> Undecided | None:
         for other in [module for module in self.modules.read.values() if module is not None and module.ours]:
-            if name in other.hidden.attributes:
+            if name in other.implicit.attributes:
                 return Undecided(f"{other.name!r} sets an attribute {name!r}")
-            if other.hidden.sets_any:
-                return Undecided(f"{other.name!r} {other.hidden.dynamic}")
+            if other.implicit.sets_any:
+                return Undecided(f"{other.name!r} {other.implicit.dynamic}")
         return None
 
     def _known(self, module: Module) -> list[str]:
@@ -129,7 +131,7 @@ class Things:
             known += [] if source is None or source is module else source.names.bound
         return list(dict.fromkeys(known))
 
-    def _bound(self, module: Module, bindings: Sequence[Binding], depth: int) -> Thing:
+    def _bound(self, module: Module, bindings: Sequence[Binding], depth: int) -> Symbol:
         last = bindings[-1]
         if len(bindings) > 1 and not last.certain:
             return UNKNOWN
@@ -144,71 +146,71 @@ class Things:
                 return self._imported(module, target, depth)
         return UNKNOWN
 
-    def function(self, module: Module, node: Function, depth: int = 0) -> Thing:
+    def function(self, module: Module, node: Function, depth: int = 0) -> Symbol:
         """Return what a `def` leaves behind, its decorators included."""
         if not node.decorator_list:
-            return Thing("function", module, node)
+            return Symbol("function", module, node)
         outermost = node.decorator_list[0]
         call = outermost if isinstance(outermost, ast.Call) else None
         made_by = self.value(module, outermost.func if isinstance(outermost, ast.Call) else outermost, depth + 1)
-        if made_by.kind == "symbol" and made_by.name == FUNCTION_TOOL and not (call and call.args):
-            return Thing("tool", module, node, call=call, decorated=len(node.decorator_list) > 1)
+        if made_by.kind == "external" and made_by.name == FUNCTION_TOOL and not (call and call.args):
+            return Symbol("tool", module, node, call=call, decorated=len(node.decorator_list) > 1)
         return UNKNOWN
 
-    def _class(self, module: Module, node: ast.ClassDef, depth: int) -> Thing:
+    def _class(self, module: Module, node: ast.ClassDef, depth: int) -> Symbol:
         for decorator in node.decorator_list:
             made_by = decorator.func if isinstance(decorator, ast.Call) else decorator
-            if self.value(module, made_by, depth + 1).name not in KEEPS_CLASS:
+            if self.value(module, made_by, depth + 1).name not in CLASS_DECORATORS:
                 return UNKNOWN
-        return Thing("class", module, node, decorated=bool(node.decorator_list))
+        return Symbol("class", module, node, decorated=bool(node.decorator_list))
 
-    def _imported(self, module: Module, target: Imported, depth: int) -> Thing:
+    def _imported(self, module: Module, target: Imported, depth: int) -> Symbol:
         if target.name is None:
             return self._module(target.module)
-        ours = self.modules.lookup.knows(target.module)
-        if not ours and (known := symbol_of(target.module, target.name)):
-            return Thing("symbol", name=known)
+        ours = self.modules.finder.knows(target.module)
+        if not ours and (known := external_name(target.module, target.name)):
+            return Symbol("external", name=known)
         # Another package is taken at its word; inside of one that agents.yaml names, its own modules are looked into.
         if not ours and (module.ours or _top(target.module) != _top(module.name)):
-            return Thing("symbol", name=f"{target.module}.{target.name}")
+            return Symbol("external", name=f"{target.module}.{target.name}")
         source = self.modules.get(target.module)
-        found = None if source is None else self.in_module(source, target.name, depth + 1)
-        return found if isinstance(found, Thing) else UNKNOWN
+        found = None if source is None else self.resolve_name(source, target.name, depth + 1)
+        return found if isinstance(found, Symbol) else UNKNOWN
 
-    def _module(self, name: str) -> Thing:
-        return Thing("module", self.modules.get(name) if self.modules.lookup.knows(name) else None, name=name)
+    def _module(self, name: str) -> Symbol:
+        return Symbol("module", self.modules.get(name) if self.modules.finder.knows(name) else None, name=name)
 
-    def value(self, module: Module, node: ast.expr, depth: int = 0) -> Thing:
+    def value(self, module: Module, node: ast.expr, depth: int = 0) -> Symbol:
         """Return what an expression at the top of a module gives."""
-        if depth > _DEEPEST:
+        if depth > _MAX_DEPTH:
             return UNKNOWN
         match node:
             case ast.Lambda():
-                return Thing("function", module, node)
+                return Symbol("function", module, node)
             case ast.Name(id=name):
                 return self._named(module, name, depth)
             case ast.Attribute(value=inner, attr=name):
                 found = self.attribute(self.value(module, inner, depth + 1), name, "", depth + 1)
-                return found if isinstance(found, Thing) else UNKNOWN
+                return found if isinstance(found, Symbol) else UNKNOWN
             case ast.Call():
                 return self._called(module, node, depth)
             case ast.Subscript(value=inner):
                 # AgentContext[dict], to derive from.
                 found = self.value(module, inner, depth + 1)
-                return found if found.kind in ("class", "symbol") else UNKNOWN
+                return found if found.kind in ("class", "external") else UNKNOWN
         kind = literal_type(node)
-        return Thing("literal", name=kind) if kind else UNKNOWN
+        return Symbol("literal", name=kind) if kind else UNKNOWN
 
-    def _named(self, module: Module, name: str, depth: int) -> Thing:
+    def _named(self, module: Module, name: str, depth: int) -> Symbol:
         is_free = name not in module.names.bound and hasattr(builtins, name)
         if is_free and not module.names.stars:
-            return Thing("symbol", name=BUILTINS + name)
-        found = self.in_module(module, name, depth + 1)
+            return Symbol("external", name=BUILTINS + name)
+        found = self.resolve_name(module, name, depth + 1)
         if is_free and isinstance(found, Missing):
-            return Thing("symbol", name=BUILTINS + name)
-        return found if isinstance(found, Thing) else UNKNOWN
+            return Symbol("external", name=BUILTINS + name)
+        return found if isinstance(found, Symbol) else UNKNOWN
 
-    def _called(self, module: Module, node: ast.Call, depth: int) -> Thing:
+    def _called(self, module: Module, node: ast.Call, depth: int) -> Symbol:
         if isinstance(node.func, ast.Call) and not node.func.args:
             # function_tool(name_override="…")(function)
             maker = self.value(module, node.func.func, depth + 1)
@@ -216,45 +218,45 @@ class Things:
                 return self._tool(module, node.args[0], node.func, depth)
             return UNKNOWN
         maker = self.value(module, node.func, depth + 1)
-        if maker.kind == "symbol" and maker.name == FUNCTION_TOOL:
+        if maker.kind == "external" and maker.name == FUNCTION_TOOL:
             return self._tool(module, node.args[0], node, depth) if len(node.args) == 1 else UNKNOWN
         if maker.kind == "class" and not maker.decorated:
             return replace(maker, kind="instance")
-        return Thing("made", name=maker.name) if maker.kind == "symbol" else UNKNOWN
+        return Symbol("result", name=maker.name) if maker.kind == "external" else UNKNOWN
 
-    def _tool(self, module: Module, function: ast.expr, call: ast.Call, depth: int) -> Thing:
+    def _tool(self, module: Module, function: ast.expr, call: ast.Call, depth: int) -> Symbol:
         inner = self.value(module, function, depth + 1)
         if inner.kind == "function":
             return replace(inner, kind="tool", call=call)
-        return Thing("tool", module, call=call, decorated=True)
+        return Symbol("tool", module, call=call, decorated=True)
 
-    def attribute(self, thing: Thing, name: str, path: str = "", depth: int = 0) -> Answer:
+    def attribute(self, symbol: Symbol, name: str, path: str = "", depth: int = 0) -> Resolution:
         """Return what an attribute of a thing is; `path` names the thing to the user."""
-        if thing.kind == "module" and thing.module is not None:
-            return self.in_module(thing.module, name, depth + 1)
-        if thing.kind in ("module", "symbol"):
-            return Thing("symbol", name=symbol_of(thing.name, name) or f"{thing.name}.{name}")
-        if thing.kind in ("class", "instance") and thing.module is not None and isinstance(thing.node, ast.ClassDef):
-            found = self._in_class(thing.module, thing.node, name, path, depth)
-            if thing.kind == "instance":
-                return self._of_instance(thing.module, thing.node, found)
+        if symbol.kind == "module" and symbol.module is not None:
+            return self.resolve_name(symbol.module, name, depth + 1)
+        if symbol.kind in ("module", "external"):
+            return Symbol("external", name=external_name(symbol.name, name) or f"{symbol.name}.{name}")
+        if symbol.kind in ("class", "instance") and symbol.module is not None and isinstance(symbol.node, ast.ClassDef):
+            found = self._in_class(symbol.module, symbol.node, name, path, depth)
+            if symbol.kind == "instance":
+                return self._of_instance(symbol.module, symbol.node, found)
             return found
         return UNKNOWN
 
-    def _of_instance(self, module: Module, node: ast.ClassDef, found: Answer) -> Answer:
+    def _of_instance(self, module: Module, node: ast.ClassDef, found: Resolution) -> Resolution:
         if isinstance(found, Missing):
-            makes_any = defines(self, module, node, "__getattr__", "__getattribute__", "__slots__") is not False
+            makes_any = defines_method(self, module, node, "__getattr__", "__getattribute__", "__slots__") is not False
             # What a method sets on `self` is an attribute that is set somewhere: that was looked for already.
-            return Undecided() if makes_any or module.hidden.sets_self else found
-        if not isinstance(found, Thing):
+            return Undecided() if makes_any or module.implicit.sets_self else found
+        if not isinstance(found, Symbol):
             return found
         if found.kind != "function":
             return UNKNOWN
         return found if found.name == "static" else replace(found, bound=True)
 
-    def _in_class(self, module: Module, node: ast.ClassDef, name: str, path: str, depth: int) -> Answer:
+    def _in_class(self, module: Module, node: ast.ClassDef, name: str, path: str, depth: int) -> Resolution:
         names = read_names(node.body)
-        if depth > _DEEPEST or node.keywords:
+        if depth > _MAX_DEPTH or node.keywords:
             return UNKNOWN
         if bindings := names.bound.get(name):
             return self._member(module, bindings, depth)
@@ -268,30 +270,30 @@ class Things:
             elif base.name != BUILTINS + "object":
                 return Undecided()
         known = [known for known in names.bound if not _is_dunder(known)]
-        if node.decorator_list or module.hidden.dynamic:
+        if node.decorator_list or module.implicit.dynamic:
             return Undecided()
         return self._set_elsewhere(name) or Missing(repr(path) if path else repr(node.name), name, known)
 
-    def _member(self, module: Module, bindings: Sequence[Binding], depth: int) -> Thing:
+    def _member(self, module: Module, bindings: Sequence[Binding], depth: int) -> Symbol:
         node = bindings[-1].node
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and len(node.decorator_list) == 1:
             decorator = node.decorator_list[0]
             how = decorator.id if isinstance(decorator, ast.Name) else ""
             if how == "staticmethod":
-                return Thing("function", module, node, name="static")
+                return Symbol("function", module, node, name="static")
             if how == "classmethod":
-                return Thing("function", module, node, name="static", bound=True)
+                return Symbol("function", module, node, name="static", bound=True)
         found = self._bound(module, bindings, depth)
         # A name in a class body may be one of the class's own, which is not looked into.
         return found if found.node is node or found.kind == "literal" else UNKNOWN
 
-    def bases(self, module: Module, node: ast.ClassDef, depth: int = 0) -> Iterable[Thing]:
+    def bases(self, module: Module, node: ast.ClassDef, depth: int = 0) -> Iterable[Symbol]:
         """Yield what a class derives from directly."""
         for base in node.bases:
             yield UNKNOWN if isinstance(base, ast.Starred) else self.value(module, base, depth + 1)
 
 
-def defines(things: Things, module: Module, node: ast.ClassDef, *names: str) -> bool | None:
+def defines_method(resolver: Resolver, module: Module, node: ast.ClassDef, *names: str) -> bool | None:
     """Say whether a class, or one that it derives from, has one of these special methods; None if unsure."""
     bound = read_names(node.body).bound
     if any(name in bound for name in names):
@@ -299,9 +301,9 @@ def defines(things: Things, module: Module, node: ast.ClassDef, *names: str) -> 
     if node.keywords or "__new__" in bound:
         return None
     found: list[bool | None] = []
-    for base in things.bases(module, node):
+    for base in resolver.bases(module, node):
         if base.kind == "class" and base.module is not None and isinstance(base.node, ast.ClassDef):
-            found.append(defines(things, base.module, base.node, *names))
+            found.append(defines_method(resolver, base.module, base.node, *names))
         elif base.name in PYDANTIC:
             found.append(None if "__getattr__" in names else False)
         else:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.project_code.sources import read_sources
-from runtime.static_analysis.finder import Lookup
+from runtime.static_analysis.finder import ModuleFinder
 from runtime.static_analysis.module import Modules
 from tests.project_code.writing import write_modules
 
@@ -37,20 +37,20 @@ def test_the_lookup_and_the_reading_of_all_sources_agree(files: list[tuple[list[
             path = root.joinpath(*parents, leaf + suffix)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-        sources, lookup = read_sources(root), Lookup(root)
+        sources, finder = read_sources(root), ModuleFinder(root)
         names = {".".join(name) for name in _names(sources.modules)}
         for name in names:
-            found = lookup.find(name) if lookup.knows(name) else None
+            found = finder.find(name) if finder.knows(name) else None
             source = sources.modules.get(name)
             assert (found is None) == (source is None), name
-            assert lookup.knows(name) == any(
+            assert finder.knows(name) == any(
                 known.partition(".")[0] == name.partition(".")[0] for known in sources.modules
             )
             if found is not None and source is not None:
                 assert found.ours
                 assert found.is_package == source.is_package
                 assert found.path == (source.path if source.path in sources.files else None)
-        assert lookup.names_in("") == sorted(name for name in sources.modules if "." not in name)
+        assert finder.names_in("") == sorted(name for name in sources.modules if "." not in name)
 
 
 def _names(known: object) -> list[list[str]]:
@@ -61,29 +61,29 @@ def _names(known: object) -> list[list[str]]:
 
 def test_a_folder_of_modules_gives_way_to_an_installed_package(tmp_path: Path) -> None:
     write_modules(tmp_path, agents__mine="X = 1")
-    lookup = Lookup(tmp_path)
-    assert lookup.gives_way("agents") is True
-    assert not lookup.knows("agents.mine")
-    assert lookup.find("agents.mine") is None
-    found = lookup.find("agents.tool")
+    finder = ModuleFinder(tmp_path)
+    assert finder.gives_way("agents") is True
+    assert not finder.knows("agents.mine")
+    assert finder.find("agents.mine") is None
+    found = finder.find("agents.tool")
     assert found is not None
     assert not found.ours
 
 
 def test_what_is_installed_is_found_without_being_imported(tmp_path: Path) -> None:
     before = set(sys.modules)
-    lookup = Lookup(tmp_path)
+    finder = ModuleFinder(tmp_path)
     for name in ("wsgiref.handlers", "xml.dom.expatbuilder", "lib2to3.pgen2.driver", "math", "_json", "no_such_thing"):
-        lookup.find(name)
-    found = lookup.find("wsgiref.handlers")
+        finder.find(name)
+    found = finder.find("wsgiref.handlers")
     assert found is not None
     assert found.path is not None
     assert found.path.name == "handlers.py"
-    math = lookup.find("math")
+    math = finder.find("math")
     assert math is not None
     assert math.opaque == "is compiled"
-    assert lookup.find("no_such_thing") is None
-    assert lookup.find("wsgiref.no_such_thing") is None
+    assert finder.find("no_such_thing") is None
+    assert finder.find("wsgiref.no_such_thing") is None
     assert set(sys.modules) == before
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from runtime.static_analysis.bindings import read_names
-from runtime.static_analysis.module import LARGEST, Broken, Modules, parse
-from runtime.static_analysis.resolver import Missing, Thing, Things, Undecided
+from runtime.static_analysis.module import MAX_MODULE_BYTES, BrokenModule, Modules, parse
+from runtime.static_analysis.resolver import Missing, Resolver, Symbol, Undecided
 from tests.project_code.writing import write_modules
 
 
@@ -29,7 +29,7 @@ from tests.project_code.writing import write_modules
 )
 def test_a_source_that_python_refuses_is_broken_at_its_line(text: bytes, line: int) -> None:
     found = parse(text, "m.py")
-    assert isinstance(found, Broken)
+    assert isinstance(found, BrokenModule)
     assert found.line == line
     with pytest.raises((SyntaxError, ValueError)):
         compile(text, "m.py", "exec")
@@ -63,7 +63,7 @@ def test_a_chain_of_elif_may_be_long() -> None:
 
 
 def test_a_module_that_is_too_large_is_not_read_to_its_end(tmp_path: Path) -> None:
-    (tmp_path / "huge.py").write_bytes(b"#" * (LARGEST + 1))
+    (tmp_path / "huge.py").write_bytes(b"#" * (MAX_MODULE_BYTES + 1))
     module = Modules.of(tmp_path).get("huge")
     assert module is not None
     assert module.opaque == "is too large to be read"
@@ -180,18 +180,18 @@ NAMES = [
     ],
 )
 def test_whatever_binds_a_name_at_the_top_of_a_module_is_seen(tmp_path: Path, name: str) -> None:
-    things = Things(Modules.of(write_modules(tmp_path, app=BOUND)))
-    module = things.modules.get("app")
+    resolver = Resolver(Modules.of(write_modules(tmp_path, app=BOUND)))
+    module = resolver.modules.get("app")
     assert module is not None
-    assert isinstance(things.in_module(module, name), Thing)
+    assert isinstance(resolver.resolve_name(module, name), Symbol)
 
 
 @pytest.mark.parametrize("name", ["h", "aj", "al", "am", "ao", "nothing", "print"])
 def test_what_is_not_bound_there_is_missing(tmp_path: Path, name: str) -> None:
-    things = Things(Modules.of(write_modules(tmp_path, app=BOUND)))
-    module = things.modules.get("app")
+    resolver = Resolver(Modules.of(write_modules(tmp_path, app=BOUND)))
+    module = resolver.modules.get("app")
     assert module is not None
-    assert isinstance(things.in_module(module, name), Missing)
+    assert isinstance(resolver.resolve_name(module, name), Missing)
 
 
 @pytest.mark.parametrize(
@@ -211,10 +211,10 @@ def test_what_is_not_bound_there_is_missing(tmp_path: Path, name: str) -> None:
     ],
 )
 def test_a_module_that_binds_as_it_likes_is_not_decided(tmp_path: Path, text: str) -> None:
-    things = Things(Modules.of(write_modules(tmp_path, app=text)))
-    module = things.modules.get("app")
+    resolver = Resolver(Modules.of(write_modules(tmp_path, app=text)))
+    module = resolver.modules.get("app")
     assert module is not None
-    assert isinstance(things.in_module(module, "x"), Undecided)
+    assert isinstance(resolver.resolve_name(module, "x"), Undecided)
 
 
 @pytest.mark.parametrize(
@@ -273,9 +273,9 @@ def starred(): pass
 from front import circle
 """,
     )
-    things = Things(Modules.of(tmp_path))
-    module = things.modules.get("front")
+    resolver = Resolver(Modules.of(tmp_path))
+    module = resolver.modules.get("front")
     assert module is not None
-    found = things.follow(module, path.partition(":")[2].split("."))
-    answer = found.kind if isinstance(found, Thing) else type(found).__name__.lower()
+    found = resolver.follow(module, path.partition(":")[2].split("."))
+    answer = found.kind if isinstance(found, Symbol) else type(found).__name__.lower()
     assert answer == kind

@@ -13,7 +13,7 @@ from agents.tool_context import ToolContext
 
 from runtime.config.load import load_config
 from runtime.static_analysis.module import Modules
-from runtime.static_analysis.resolver import Things
+from runtime.static_analysis.resolver import Resolver
 from runtime.validation.project import check_project
 from runtime.validation.scripts.arguments import refused
 
@@ -281,8 +281,8 @@ async def test_the_sdk_refuses_what_is_said_to_be_refused(tmp_path: Path, hint: 
     scope: dict[str, Any] = {}
     exec(source, scope)
     tool = function_tool(scope["tool"], strict_mode=False)
-    things = Things(Modules.of(tmp_path))
-    module = things.modules.get("app")
+    resolver = Resolver(Modules.of(tmp_path))
+    module = resolver.modules.get("app")
     assert module is not None
     function = module.body[1]
     assert isinstance(function, ast.FunctionDef)
@@ -291,7 +291,7 @@ async def test_the_sdk_refuses_what_is_said_to_be_refused(tmp_path: Path, hint: 
         arguments = json.dumps({"x": value})
         context = ToolContext(None, tool_name="tool", tool_call_id="1", tool_arguments=arguments)
         works = await tool.on_invoke_tool(context, arguments) == "fine"
-        is_refused = bool(refused(things, module, function.args.args[0].annotation, value))
+        is_refused = bool(refused(resolver, module, function.args.args[0].annotation, value))
         assert not (works and is_refused), value
         told += is_refused
     assert told >= 3

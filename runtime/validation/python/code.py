@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runtime.static_analysis.module import Modules
-from runtime.static_analysis.resolver import Things
+from runtime.static_analysis.resolver import Resolver
 from runtime.validation.python.import_effects import check_computed_imports, check_starts, check_tools_made
 from runtime.validation.python.import_paths import uses_of
 from runtime.validation.python.imports import check_import, check_module, follow, reached
@@ -15,7 +15,7 @@ from runtime.validation.subject import Subject
 def check_code(subject: Subject) -> None:
     """Report what is wrong with the import paths of a file and with the code that they lead to."""
     uses = uses_of(subject)
-    verdicts = Verdicts(subject, Things(Modules.of(subject.root)))
+    verdicts = Verdicts(subject, Resolver(Modules.of(subject.root)))
     for use in uses:
         check_module(verdicts, use)
     named = {use.module for use in uses}
@@ -27,6 +27,6 @@ def check_code(subject: Subject) -> None:
         if module.name in named:
             check_computed_imports(verdicts, module, use)
     for use in uses:
-        thing = follow(verdicts, use)
-        if thing is not None:
-            check_object(verdicts, use, thing)
+        symbol = follow(verdicts, use)
+        if symbol is not None:
+            check_object(verdicts, use, symbol)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from runtime.static_analysis.bindings import each_expression, each_statement
+from runtime.static_analysis.bindings import iter_expressions, iter_statements
 from runtime.static_analysis.classes import derives, parameters_of
 from runtime.static_analysis.hints import free_form, own_parameters
 from runtime.static_analysis.module import Module
-from runtime.static_analysis.resolver import Thing
+from runtime.static_analysis.resolver import Symbol
 from runtime.validation.python.import_paths import Use
 from runtime.validation.python.report import Verdicts
 from runtime.validation.python.tools import check_context_first, options_of
@@ -36,58 +36,58 @@ _LATER = "every reload would start another one: start it when it is first needed
 
 def check_tools_made(verdicts: Verdicts, module: Module, use: Use) -> None:
     """Report each @function_tool that raises where it is written, whether or not agents.yaml names it (A326, A331)."""
-    for statement, certain in each_statement(module.body):
+    for statement, certain in iter_statements(module.body):
         if not certain:
             continue
-        made: Thing | None = None
+        made: Symbol | None = None
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement.decorator_list:
-            made = verdicts.things.function(module, statement)
+            made = verdicts.resolver.function(module, statement)
         elif isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(statement.value, ast.Call):
-            made = verdicts.things.value(module, statement.value)
+            made = verdicts.resolver.value(module, statement.value)
         if made is not None and made.kind == "tool" and not made.decorated and made.module is module:
             _check_made(verdicts, made, use)
 
 
-def _check_made(verdicts: Verdicts, thing: Thing, use: Use) -> None:
-    parameters, options = parameters_of(verdicts.things, thing), options_of(thing)
-    if parameters is None or options is None or thing.module is None:
+def _check_made(verdicts: Verdicts, symbol: Symbol, use: Use) -> None:
+    parameters, options = parameters_of(verdicts.resolver, symbol), options_of(symbol)
+    if parameters is None or options is None or symbol.module is None:
         return
-    check_context_first(verdicts, use, thing, parameters)
+    check_context_first(verdicts, use, symbol, parameters)
     strict = options.get("strict_mode")
     if strict is not None and not (isinstance(strict, ast.Constant) and strict.value is True):
         return
-    for parameter in own_parameters(verdicts.things, thing, parameters)[0]:
-        if parameter.kind == "**" or free_form(verdicts.things, thing.module, parameter) == "dict":
+    for parameter in own_parameters(verdicts.resolver, symbol, parameters)[0]:
+        if parameter.kind == "**" or free_form(verdicts.resolver, symbol.module, parameter) == "dict":
             message = f"{parameter.name!r} takes any keys, which @function_tool refuses in a strict schema"
             hint = "say which keys there are with a TypedDict or pydantic model, or write strict_mode=False"
-            verdicts.at_node(use, "A326", thing.module, parameter.node, message, hint)
+            verdicts.at_node(use, "A326", symbol.module, parameter.node, message, hint)
 
 
 def check_starts(verdicts: Verdicts, module: Module, use: Use) -> None:
     """Report threads and processes that importing a module starts (A330)."""
-    for statement, _ in each_statement(module.body):
-        for node in each_expression(statement):
+    for statement, _ in iter_statements(module.body):
+        for node in iter_expressions(statement):
             if isinstance(node, ast.Call) and (what := _started(verdicts, module, node)):
                 message = f"importing {module.name!r} starts {what}"
                 verdicts.at_node(use, "A330", module, node, message, _LATER, "warning")
 
 
 def _started(verdicts: Verdicts, module: Module, call: ast.Call) -> str:
-    things = verdicts.things
+    resolver = verdicts.resolver
     if isinstance(call.func, ast.Attribute) and call.func.attr in _METHODS:
-        value = things.value(module, call.func.value)
+        value = resolver.value(module, call.func.value)
         for classes, what in _METHODS[call.func.attr]:
-            if value.name in classes if value.kind == "made" else _is_one(verdicts, value, classes):
+            if value.name in classes if value.kind == "result" else _is_one(verdicts, value, classes):
                 return what
     if isinstance(call.func, ast.Name | ast.Attribute):
-        found = things.value(module, call.func)
-        return _CALLS.get(found.name, "") if found.kind == "symbol" else ""
+        found = resolver.value(module, call.func)
+        return _CALLS.get(found.name, "") if found.kind == "external" else ""
     return ""
 
 
-def _is_one(verdicts: Verdicts, value: Thing, classes: frozenset[str]) -> bool:
+def _is_one(verdicts: Verdicts, value: Symbol, classes: frozenset[str]) -> bool:
     """Say whether an object's own class derives from one of Python's."""
-    return value.kind == "instance" and derives(verdicts.things, value, classes) is True
+    return value.kind == "instance" and derives(verdicts.resolver, value, classes) is True
 
 
 def check_computed_imports(verdicts: Verdicts, module: Module, use: Use) -> None:
@@ -104,5 +104,5 @@ def _computed(verdicts: Verdicts, module: Module) -> Iterator[ast.Call]:
         if not isinstance(node, ast.Call) or not node.args or isinstance(node.args[0], ast.Constant):
             continue
         is_builtin = isinstance(node.func, ast.Name) and node.func.id == "__import__"
-        if is_builtin or verdicts.things.value(module, node.func).name == "importlib.import_module":
+        if is_builtin or verdicts.resolver.value(module, node.func).name == "importlib.import_module":
             yield node

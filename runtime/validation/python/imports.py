@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from runtime.diagnostics.diagnostic import Place
 from runtime.diagnostics.wording import nearest, suggest
-from runtime.static_analysis.bindings import absolute_name, each_statement
-from runtime.static_analysis.finder import Lookup
+from runtime.static_analysis.bindings import absolute_name, iter_statements
+from runtime.static_analysis.finder import ModuleFinder
 from runtime.static_analysis.module import Module
-from runtime.static_analysis.resolver import Missing, Thing, Undecided
+from runtime.static_analysis.resolver import Missing, Symbol, Undecided
 from runtime.validation.python.import_paths import Use
 from runtime.validation.python.report import Verdicts
 
@@ -25,14 +25,14 @@ def prefixes(name: str) -> list[str]:
     return [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
 
 
-def follow(verdicts: Verdicts, use: Use) -> Thing | None:
+def follow(verdicts: Verdicts, use: Use) -> Symbol | None:
     """Return what an import path leads to; report why it leads nowhere."""
-    module = verdicts.things.modules.get(use.module)
+    module = verdicts.resolver.modules.get(use.module)
     if module is None or not _is_there(verdicts, use):
         return None
-    match verdicts.things.follow(module, use.attributes):
-        case Thing() as thing:
-            return thing
+    match verdicts.resolver.follow(module, use.attributes):
+        case Symbol() as symbol:
+            return symbol
         case Missing(where, name, known):
             hint = suggest(name, known) or _imported_elsewhere(module, name)
             verdicts.at_path(use, "A321", f"{where} has no {name!r}", hint)
@@ -42,7 +42,7 @@ def follow(verdicts: Verdicts, use: Use) -> Thing | None:
 
 
 def _is_there(verdicts: Verdicts, use: Use) -> bool:
-    return all(verdicts.things.modules.lookup.find(name) is not None for name in prefixes(use.module))
+    return all(verdicts.resolver.modules.finder.find(name) is not None for name in prefixes(use.module))
 
 
 def _imported_elsewhere(module: Module, name: str) -> str:
@@ -54,20 +54,20 @@ def _imported_elsewhere(module: Module, name: str) -> str:
 
 def check_module(verdicts: Verdicts, use: Use) -> None:
     """Report a module that does not exist (A320)."""
-    lookup = verdicts.things.modules.lookup
-    missing = next((name for name in prefixes(use.module) if lookup.find(name) is None), None)
+    finder = verdicts.resolver.modules.finder
+    missing = next((name for name in prefixes(use.module) if finder.find(name) is None), None)
     if missing is None:
         return
     message = f"no module named {missing!r}"
     parent = missing.rpartition(".")[0]
     top = use.module.partition(".")[0]
-    if lookup.knows(top):
+    if finder.knows(top):
         verdicts.at_path(use, "A320", message, _near(verdicts, use, missing))
     elif parent and _makes_modules(verdicts, parent):
         verdicts.doubt(use, parent, f"{parent!r} may make modules as it likes")
     elif parent:
         gives_way = f"the folder {top!r} has no __init__.py, so the installed package of that name is meant"
-        verdicts.at_path(use, "A320", message, gives_way if lookup.gives_way(top) else "")
+        verdicts.at_path(use, "A320", message, gives_way if finder.gives_way(top) else "")
     elif near := _near(verdicts, use, missing):
         verdicts.at_path(use, "A320", message, near)
     else:
@@ -76,30 +76,30 @@ def check_module(verdicts: Verdicts, use: Use) -> None:
 
 def _near(verdicts: Verdicts, use: Use, missing: str) -> str:
     """Say which module was probably meant: the whole path, where the rest of it fits."""
-    lookup = verdicts.things.modules.lookup
+    finder = verdicts.resolver.modules.finder
     parent, _, leaf = missing.rpartition(".")
-    module = verdicts.things.modules.get(parent) if parent else None
-    if module is not None and not module.located.is_package:
+    module = verdicts.resolver.modules.get(parent) if parent else None
+    if module is not None and not module.location.is_package:
         right = f"{parent}:{leaf}"
         return f"did you mean {right!r}?" if leaf in module.names.bound else f"{parent!r} is a module, not a package"
-    near = _nearest(lookup, missing)
+    near = _nearest(finder, missing)
     if near is None:
         return ""
     whole = near + use.module.removeprefix(missing)
-    meant = whole if lookup.find(whole) is not None else near
+    meant = whole if finder.find(whole) is not None else near
     return f"did you mean {meant!r}?"
 
 
-def _nearest(lookup: Lookup, missing: str) -> str | None:
+def _nearest(finder: ModuleFinder, missing: str) -> str | None:
     """Return the module beside a missing one whose own name is near; the package is the same for all of them."""
     parent, _, leaf = missing.rpartition(".")
-    by_leaf = {name.rpartition(".")[2]: name for name in lookup.names_in(parent)}
+    by_leaf = {name.rpartition(".")[2]: name for name in finder.names_in(parent)}
     near = nearest(leaf, by_leaf)
     return None if near is None else by_leaf[near]
 
 
 def _makes_modules(verdicts: Verdicts, package: str) -> bool:
-    modules = [verdicts.things.modules.get(name) for name in prefixes(package)]
+    modules = [verdicts.resolver.modules.get(name) for name in prefixes(package)]
     return any(
         module is None or module.opaque or any(word in module.text for word in _MAKES_MODULES) for module in modules
     )
@@ -111,10 +111,10 @@ def reached(verdicts: Verdicts, uses: Sequence[Use]) -> Iterator[tuple[Module, U
     waiting = [(name, use) for use in reversed(uses) for name in reversed(prefixes(use.module))]
     while waiting:
         name, use = waiting.pop()
-        if name in seen or not verdicts.things.modules.lookup.knows(name):
+        if name in seen or not verdicts.resolver.modules.finder.knows(name):
             continue
         seen.add(name)
-        module = verdicts.things.modules.get(name)
+        module = verdicts.resolver.modules.get(name)
         if module is not None:
             yield module, use
             waiting += [(inner, use) for found in _imported(verdicts, module) for inner in reversed(prefixes(found))]
@@ -126,7 +126,7 @@ def _imported(verdicts: Verdicts, module: Module) -> list[str]:
         if isinstance(statement, ast.Import):
             names += [alias.name for alias in statement.names]
         elif isinstance(statement, ast.ImportFrom) and (name := absolute_name(statement, module.package)):
-            source = verdicts.things.modules.get(name) if verdicts.things.modules.lookup.knows(name) else None
+            source = verdicts.resolver.modules.get(name) if verdicts.resolver.modules.finder.knows(name) else None
             bound = source.names.bound if source is not None else {}
             names += [name, *(f"{name}.{alias.name}" for alias in statement.names if alias.name not in bound)]
     return names[::-1]
@@ -134,7 +134,7 @@ def _imported(verdicts: Verdicts, module: Module) -> list[str]:
 
 def _certain(module: Module) -> Iterator[ast.stmt]:
     """Yield the statements that run for sure: up to the first that ends it all."""
-    for statement, certain in each_statement(module.body):
+    for statement, certain in iter_statements(module.body):
         if certain:
             yield statement
             if isinstance(statement, ast.Raise):
@@ -180,20 +180,20 @@ def _failures(verdicts: Verdicts, module: Module, statement: ast.stmt) -> Iterat
 
 def _no_module(verdicts: Verdicts, name: str) -> Iterator[tuple[str, str]]:
     """Only of the project: what else is installed may differ from here to where it runs."""
-    lookup = verdicts.things.modules.lookup
-    if not lookup.knows(name):
+    finder = verdicts.resolver.modules.finder
+    if not finder.knows(name):
         return
-    missing = next((found for found in prefixes(name) if lookup.find(found) is None), None)
+    missing = next((found for found in prefixes(name) if finder.find(found) is None), None)
     if missing is not None:
-        near = _nearest(lookup, missing)
+        near = _nearest(finder, missing)
         hint = f"did you mean {near!r}?" if near else ""
         yield f"ModuleNotFoundError: no module named {missing!r}", hint
 
 
 def _no_name(verdicts: Verdicts, source: str, name: str) -> Iterator[tuple[str, str]]:
-    module = verdicts.things.modules.get(source) if verdicts.things.modules.lookup.knows(source) else None
+    module = verdicts.resolver.modules.get(source) if verdicts.resolver.modules.finder.knows(source) else None
     if name == "*" or module is None:
         return
-    found = verdicts.things.in_module(module, name)
+    found = verdicts.resolver.resolve_name(module, name)
     if isinstance(found, Missing):
         yield f"ImportError: {found.where} has no {name!r}", suggest(name, found.known)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from runtime.diagnostics.diagnostic import Place, Severity
 from runtime.diagnostics.key_path import KeyPath
 from runtime.static_analysis.module import Module
-from runtime.static_analysis.resolver import Thing, Things
+from runtime.static_analysis.resolver import Resolver, Symbol
 from runtime.validation.python.import_paths import Use
 from runtime.validation.subject import Subject
 
@@ -21,7 +21,7 @@ class Verdicts:
     """
 
     subject: Subject
-    things: Things
+    resolver: Resolver
     failing: set[str] = field(default_factory=set)
     _doubted: set[str] = field(default_factory=set)
 
@@ -75,23 +75,23 @@ class Verdicts:
             message = f"{use.text!r} can't be followed without running Python: {reason}"
             self.at_path(use, "A339", message, "'validate --import' builds it to be sure", "note")
 
-    def wrong_kind(self, use: Use, thing: Thing, wanted: str, hint: str = "") -> None:
+    def wrong_kind(self, use: Use, symbol: Symbol, wanted: str, hint: str = "") -> None:
         """Report that an import path leads to something else than what is wanted there."""
-        self.at_path(use, "A324", f"{use.text!r} is {describe(thing)}, not {wanted}", hint)
+        self.at_path(use, "A324", f"{use.text!r} is {describe(symbol)}, not {wanted}", hint)
 
     def gives(self, use: Use, what: str, wanted: str, hint: str = "") -> None:
         """Report that calling what an import path leads to gives something else than what is wanted."""
         self.at_path(use, "A324", f"{use.text!r} gives {what}, not {wanted}", hint)
 
-    def uncallable(self, use: Use, thing: Thing, reason: str, called: str, severity: Severity = "error") -> None:
+    def uncallable(self, use: Use, symbol: Symbol, reason: str, called: str, severity: Severity = "error") -> None:
         """Report a function that can't be called the way that it will be."""
         message = f"{use.text!r} can't be called as it will be: {reason}"
-        if thing.module is not None and thing.node is not None:
-            self.at_node(use, "A331", thing.module, thing.node, message, called, severity)
+        if symbol.module is not None and symbol.node is not None:
+            self.at_node(use, "A331", symbol.module, symbol.node, message, called, severity)
 
     def _is_inside(self, module: Module) -> bool:
         """Say whether a module's file lies in the project, and is no link to a file whose text is nobody's business."""
-        path = module.located.path
+        path = module.location.path
         return path is not None and path.resolve().is_relative_to(self.subject.root)
 
     @staticmethod
@@ -99,15 +99,19 @@ class Verdicts:
         return use.severity if severity == "error" else severity
 
 
-def describe(thing: Thing) -> str:
+def describe(symbol: Symbol) -> str:
     """Say what a thing is."""
-    match thing.kind:
+    match symbol.kind:
         case "literal":
-            return "None" if thing.name == "NoneType" else f"{'an' if thing.name[0] in 'aeiou' else 'a'} {thing.name}"
+            return (
+                "None" if symbol.name == "NoneType" else f"{'an' if symbol.name[0] in 'aeiou' else 'a'} {symbol.name}"
+            )
         case "tool":
             return "a tool of the Agents SDK"
         case "instance":
-            return f"an object of the class {getattr(thing.node, 'name', '')!r}"
-        case "made":
-            return f"an object of {thing.name}"
-    return f"a {thing.kind}"
+            return f"an object of the class {getattr(symbol.node, 'name', '')!r}"
+        case "result":
+            return f"an object of {symbol.name}"
+        case "external":
+            return repr(symbol.name)
+    return f"a {symbol.kind}"

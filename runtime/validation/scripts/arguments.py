@@ -19,7 +19,7 @@ from runtime.static_analysis.calls import missing_names
 from runtime.static_analysis.classes import parameters_of
 from runtime.static_analysis.hints import may_rename, own_parameters
 from runtime.static_analysis.module import Module
-from runtime.static_analysis.resolver import Thing, Things
+from runtime.static_analysis.resolver import Resolver, Symbol
 from runtime.validation.scripts.templates import is_constant
 
 # An agent that is given nothing answers all the same.
@@ -166,14 +166,16 @@ def _faults(error: Any) -> Iterator[Fault]:
             yield Fault(path, f"{_shown(error.instance)} does not fit {error.validator!r}")
 
 
-def faults_of_call(things: Things, thing: Thing, values: Mapping[str, Any], bound: Iterable[str]) -> Iterator[Fault]:
+def faults_of_call(
+    resolver: Resolver, symbol: Symbol, values: Mapping[str, Any], bound: Iterable[str]
+) -> Iterator[Fault]:
     """Yield what is wrong with the arguments of a function that is a tool; those in `bound` are given already."""
-    parameters = parameters_of(things, thing)
-    if thing.kind not in ("function", "tool") or thing.decorated or parameters is None or thing.module is None:
+    parameters = parameters_of(resolver, symbol)
+    if symbol.kind not in ("function", "tool") or symbol.decorated or parameters is None or symbol.module is None:
         return
-    asked, sure = own_parameters(things, thing, parameters)
-    module = thing.module
-    if not sure or any(parameter.kind in ("*", "**") or may_rename(things, module, parameter) for parameter in asked):
+    asked, sure = own_parameters(resolver, symbol, parameters)
+    module = symbol.module
+    if not sure or any(parameter.kind in ("*", "**") or may_rename(resolver, module, parameter) for parameter in asked):
         return
     known = [parameter.name for parameter in asked if parameter.name not in bound]
     unknown = [name for name in values if name not in known and name not in bound]
@@ -185,7 +187,7 @@ def faults_of_call(things: Things, thing: Thing, values: Mapping[str, Any], boun
         yield Fault((), f"nothing is given for {name!r}", hint, at_key=True)
     for parameter in asked:
         if parameter.name in values and parameter.name not in bound:
-            wanted = refused(things, module, parameter.node.annotation, values[parameter.name])
+            wanted = refused(resolver, module, parameter.node.annotation, values[parameter.name])
             if wanted:
                 yield Fault((parameter.name,), f"{_shown(values[parameter.name])} is not {wanted}")
 
@@ -227,38 +229,38 @@ _KINDS_script_hints = {
 }
 _NUMBER_WORDS = frozenset({"nan", "inf", "infinity"})
 _YES_AND_NO = frozenset({"1", "0", "true", "false", "t", "f", "yes", "no", "y", "n", "on", "off"})
-_DEEPEST = 10
+_MAX_DEPTH = 10
 
 
-def refused(things: Things, module: Module, hint: ast.expr | None, value: Any, depth: int = 0) -> str:
+def refused(resolver: Resolver, module: Module, hint: ast.expr | None, value: Any, depth: int = 0) -> str:
     """Say what is wanted instead of a value; empty where it will do, or may do."""
-    if hint is None or depth > _DEEPEST:
+    if hint is None or depth > _MAX_DEPTH:
         return ""
     match hint:
         case ast.Constant(value=None):
             return "" if _may_be(value, None) else "nothing"
         case ast.Constant(value=str(quoted)):
-            return refused(things, module, _parsed(quoted), value, depth + 1)
+            return refused(resolver, module, _parsed(quoted), value, depth + 1)
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _by_none(things, module, [left, right], value, depth)
+            return _by_none(resolver, module, [left, right], value, depth)
         case ast.Subscript(value=outer, slice=inner):
             parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-            match _symbol(things, module, outer):
+            match _symbol(resolver, module, outer):
                 case "typing.Optional":
-                    return _by_none(things, module, [*parts, ast.Constant(None)], value, depth)
+                    return _by_none(resolver, module, [*parts, ast.Constant(None)], value, depth)
                 case "typing.Union":
-                    return _by_none(things, module, parts, value, depth)
+                    return _by_none(resolver, module, parts, value, depth)
                 case "typing.Literal" | "typing_extensions.Literal":
                     return _not_listed(parts, value)
                 case symbol:
                     return _other_kind(symbol, value)
         case ast.Name() | ast.Attribute():
-            return _other_kind(_symbol(things, module, hint), value)
+            return _other_kind(_symbol(resolver, module, hint), value)
     return ""
 
 
-def _by_none(things: Things, module: Module, hints: list[ast.expr], value: Any, depth: int) -> str:
-    wanted = [refused(things, module, hint, value, depth + 1) for hint in hints]
+def _by_none(resolver: Resolver, module: Module, hints: list[ast.expr], value: Any, depth: int) -> str:
+    wanted = [refused(resolver, module, hint, value, depth + 1) for hint in hints]
     return " or ".join(dict.fromkeys(wanted)) if all(wanted) else ""
 
 
@@ -306,9 +308,9 @@ def _may_be(value: Any, wanted: object) -> bool:
     return value is wanted or not _is_plain(value)
 
 
-def _symbol(things: Things, module: Module, node: ast.expr) -> str:
-    found = things.value(module, node) if isinstance(node, ast.Name | ast.Attribute) else None
-    return found.name if found is not None and found.kind == "symbol" else ""
+def _symbol(resolver: Resolver, module: Module, node: ast.expr) -> str:
+    found = resolver.value(module, node) if isinstance(node, ast.Name | ast.Attribute) else None
+    return found.name if found is not None and found.kind == "external" else ""
 
 
 def _parsed(text: str) -> ast.expr | None:

@@ -100,7 +100,7 @@ class _Check:
         match self.tools.declared(reference):
             case PythonTool(python=path, with_=bound):
                 thing = self.tools.python(path)
-                return [] if thing is None else list(faults_of_call(self.tools.things, thing, values, bound))
+                return [] if thing is None else list(faults_of_call(self.tools.resolver, thing, values, bound))
             case ClientTool(parameters=schema) | EffectTool(parameters=schema):
                 return faults_in(schema, values)
             case WidgetTool() as tool:

@@ -11,7 +11,7 @@ from runtime.config.cross_checks import transfer_name
 from runtime.config.model.agents import Agent
 from runtime.config.model.tools import PythonTool, Tool, WidgetTool
 from runtime.config.openapi_documents import operation_names
-from runtime.static_analysis.resolver import Thing, Things
+from runtime.static_analysis.resolver import Resolver, Symbol
 from runtime.validation.python.import_paths import Use
 from runtime.validation.python.tools import own_name
 from runtime.validation.subject import Subject
@@ -41,9 +41,9 @@ class ScriptTools:
     """Looks tools up for the scripts of one project; its Python is read when the first tool needs it."""
 
     subject: Subject
-    _things: Things | None = None
+    _resolver: Resolver | None = None
     _schemas: dict[str, dict[str, Any]] | None = None
-    _found: dict[str, Thing | None] = field(default_factory=dict)
+    _found: dict[str, Symbol | None] = field(default_factory=dict)
 
     def of(self, agent: Agent) -> AgentTools:
         """Return what an agent can call."""
@@ -62,8 +62,8 @@ class ScriptTools:
             if ":" not in reference:
                 is_filled = False  # nothing is declared by that name, which is told where it stands
                 continue
-            thing = self.python(reference)
-            name = own_name(thing) if thing is not None and thing.kind in ("function", "tool") else ""
+            symbol = self.python(reference)
+            name = own_name(symbol) if symbol is not None and symbol.kind in ("function", "tool") else ""
             all_known = all_known and bool(name)
             references[name or reference.rpartition(":")[2].rpartition(".")[2]] = reference
         is_filled = is_filled and all(handoff.agent in self.subject.config.agents for handoff in agent.handoffs)
@@ -79,26 +79,26 @@ class ScriptTools:
         """Return what the file says of a tool that an agent names, or the path itself."""
         return self.subject.config.tools.get(reference) or PythonTool.model_construct(python=reference)
 
-    def python(self, path: str) -> Thing | None:
+    def python(self, path: str) -> Symbol | None:
         """Return what an import path leads to, or None where that is not certain."""
         if path not in self._found:
             self._found[path] = self._follow(path) if ":" in path else None
         return self._found[path]
 
     @property
-    def things(self) -> Things:
+    def resolver(self) -> Resolver:
         """The names in the project's Python."""
-        if self._things is None:
+        if self._resolver is None:
             from runtime.static_analysis.module import Modules
 
-            self._things = Things(Modules.of(self.subject.root))
-        return self._things
+            self._resolver = Resolver(Modules.of(self.subject.root))
+        return self._resolver
 
-    def _follow(self, path: str) -> Thing | None:
+    def _follow(self, path: str) -> Symbol | None:
         use = Use(path, (), "tool")
-        module = self.things.modules.get(use.module) if self.things.modules.lookup.knows(use.module) else None
-        found = None if module is None else self.things.follow(module, use.attributes)
-        return found if isinstance(found, Thing) else None
+        module = self.resolver.modules.get(use.module) if self.resolver.modules.finder.knows(use.module) else None
+        found = None if module is None else self.resolver.follow(module, use.attributes)
+        return found if isinstance(found, Symbol) else None
 
     def schema(self, tool: WidgetTool) -> dict[str, Any] | None:
         """Return the schema of the data that a widget takes, or None where it takes anything."""
