@@ -47,12 +47,12 @@ class BuiltAction:
 
 
 def build_actions(
-    config: Config, code: ProjectCode, widgets: Callable[[str], BuiltWidget], found: Problems
+    config: Config, code: ProjectCode, widgets: Callable[[str], BuiltWidget], problems: Problems
 ) -> dict[str, BuiltAction]:
     """Build every declared action, by its type."""
     built: dict[str, BuiltAction] = {}
     for name, entry in config.actions.items():
-        with found.at("A303", "actions", name):
+        with problems.record("A303", "actions", name):
             built[name] = _build(name, entry, code, widgets)
     return built
 

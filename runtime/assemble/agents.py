@@ -23,11 +23,11 @@ from agents.agent import ToolsToFinalOutputResult
 from agents.lifecycle import AgentHooksBase
 
 from runtime.assemble.context import RuntimeContext, scope_of
-from runtime.assemble.guardrails import BuiltGuards
-from runtime.assemble.handoffs import Handover, build_handoff
-from runtime.assemble.mcp import Servers
+from runtime.assemble.guardrails import GuardrailSet
+from runtime.assemble.handoffs import HandoffTarget, build_handoff
+from runtime.assemble.mcp import McpServers
 from runtime.assemble.models import Models, build_settings
-from runtime.assemble.problems import BuildError, Problems, ReportedError
+from runtime.assemble.problems import AlreadyReported, BuildError, Problems
 from runtime.assemble.token_meter import METERED
 from runtime.assemble.tools import Tools
 from runtime.config.model import Config
@@ -42,7 +42,7 @@ from runtime.templates.template import Template, TemplateError
 Agents = dict[str, Agent[RuntimeContext]]
 
 
-class AgentShells:
+class AgentBuilder:
     """The agents while they are being built: made first, filled after, so that they may refer to each other."""
 
     def __init__(self, config: Config) -> None:
@@ -64,26 +64,26 @@ class AgentShells:
         code: ProjectCode,
         models: Models,
         tools: Tools,
-        guards: Mapping[str, BuiltGuards],
-        servers: Servers,
-        found: Problems,
+        guards: Mapping[str, GuardrailSet],
+        servers: McpServers,
+        problems: Problems,
     ) -> None:
         """Give every agent its model, instructions, tools and handoffs."""
         for key, entry in self.config.agents.items():
             agent = self.agents[key]
-            with found.at("A302", "agents", key, "instructions"):
+            with problems.record("A302", "agents", key, "instructions"):
                 agent.instructions = build_instructions(entry.instructions, files, code)
             agent.handoff_description = entry.description
             if entry.prompt is not None:
                 agent.prompt = _stored_prompt(entry.prompt)
             if entry.hooks is not None:
-                with found.at("A302", "agents", key, "hooks"):
+                with problems.record("A302", "agents", key, "hooks"):
                     agent.hooks = _hooks(code, entry.hooks)
             agent.handoffs = []
             for index, target in enumerate(entry.handoffs):
                 if target.agent in self.agents:
-                    with found.at("A302", "agents", key, "handoffs", index):
-                        made = Handover(self.agents[target.agent], guards.get(target.agent))
+                    with problems.record("A302", "agents", key, "handoffs", index):
+                        made = HandoffTarget(self.agents[target.agent], guards.get(target.agent))
                         described = target.description or self.config.agents[target.agent].description or ""
                         agent.handoffs.append(build_handoff(target, made, described, code))
             agent.mcp_servers = servers.views(key)
@@ -101,7 +101,7 @@ class AgentShells:
     def _add_model(self, agent: Agent[RuntimeContext], entry: declared.Agent, models: Models, tools: Tools) -> None:
         try:
             built = models.get(entry.model)
-        except ReportedError:
+        except AlreadyReported:
             return  # reported where the models were built
         agent.model = built.for_agent(agent.name)
         settings = built.settings.resolve(build_settings(entry.settings))
@@ -151,7 +151,9 @@ def _stop_at(names: frozenset[str], at_any: bool = False) -> Any:
         context: RunContextWrapper[RuntimeContext], results: list[FunctionToolResult]
     ) -> ToolsToFinalOutputResult:
         for result in results:
-            if (at_any or result.tool.name in names) and _call_id(result) not in context.context._around.failed:
+            if (at_any or result.tool.name in names) and _call_id(
+                result
+            ) not in context.context._turn_state.failed_calls:
                 return ToolsToFinalOutputResult(is_final_output=True, final_output=result.output)
         waiting = context.context.client_tool_call is not None
         return ToolsToFinalOutputResult(is_final_output=waiting, final_output="" if waiting else None)

@@ -52,7 +52,7 @@ def build_approval(declared: NeedsApproval, code: ProjectCode) -> BuiltApproval 
     return BuiltApproval(entry, wanted, texts["title"], texts["text"])
 
 
-def signature_of(tool: FunctionTool) -> str:
+def tool_signature(tool: FunctionTool) -> str:
     """What an approval holds for: the tool's name and its arguments, as a hash."""
     shape = json.dumps([tool.name, tool.params_json_schema], sort_keys=True, default=str)
     return hashlib.sha256(shape.encode()).hexdigest()[:16]

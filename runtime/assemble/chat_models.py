@@ -71,12 +71,12 @@ Summarise = Callable[[Any, str, str], Awaitable[str]]
 """Takes the turn's context, the earlier summary or an empty text, and what was said since, as text."""
 
 
-def build_summary(config: Config, models: Models, code: ProjectCode, found: Problems) -> Summarise | None:
-    """Build what sums up long threads; None where nothing does. What is wrong with it is among `found`."""
+def build_summary(config: Config, models: Models, code: ProjectCode, problems: Problems) -> Summarise | None:
+    """Build what sums up long threads; None where nothing does. Failures are recorded in `problems`."""
     declared = config.chat.history.summary
     if declared is None:
         return None
-    with found.at("A602", "chat", "history", "summary"):
+    with problems.record("A602", "chat", "history", "summary"):
         if isinstance(declared, ModelSummary):
             return _from_model_summary(declared, models)
         return _from_python_summary(declared.python, code)
@@ -122,12 +122,12 @@ Transcribe = Callable[[AudioInput, Any], Awaitable[str]]
 _SUFFIXES = {"audio/mpeg": "mp3", "audio/mp4": "mp4", "audio/x-m4a": "m4a", "audio/wav": "wav", "audio/x-wav": "wav"}
 
 
-def build_dictation(config: Config, models: Models, code: ProjectCode, found: Problems) -> Transcribe | None:
-    """Build what takes dictation; None where nothing does. What is wrong with it is among `found`."""
+def build_dictation(config: Config, models: Models, code: ProjectCode, problems: Problems) -> Transcribe | None:
+    """Build what takes dictation; None where nothing does. Failures are recorded in `problems`."""
     declared = config.chat.dictation
     if declared is None:
         return None
-    with found.at("A602", "chat", "dictation"):
+    with problems.record("A602", "chat", "dictation"):
         return _by_python(declared.python, code) if declared.python else _by_model(config, declared, models)
     return None
 

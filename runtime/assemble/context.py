@@ -1,6 +1,6 @@
-"""What a tool sees as `ctx.context`: ChatKit's AgentContext, and the conveniences of the runtime on top.
+"""`ctx.context` of a tool: ChatKit's AgentContext, extended with the methods of this runtime.
 
-Tools written for the plain SDKs run unedited: everything that they use of AgentContext works here as there.
+Tools written for the plain SDKs run unchanged: all of AgentContext is available.
 """
 
 from __future__ import annotations
@@ -43,30 +43,30 @@ from runtime.config.model import Config
 from runtime.templates.template import Template
 
 current_call_id: ContextVar[str | None] = ContextVar("current_call_id", default=None)
-"""The id of the tool call that runs now, so that a client tool call is bound to the call that made it."""
+"""The id of the running tool call. A client tool call is bound to the function call that made it."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who is talking; `id` is what owns the threads."""
+    """The user of a request; `id` is the owner of its threads."""
 
     id: str
     name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A client tool call that a turn asked for, and the id of the function call it answers."""
+class ClientCall:
+    """A client tool call that a turn requested, and the id of the function call that made it."""
 
     call: ClientToolCall
     call_id: str | None
 
 
-Source = URLSource | FileSource | EntitySource
+CitationSource = URLSource | FileSource | EntitySource
 
 
-class Outbox:
-    """Events that tools emit, in order; `wake` is told of each so that it is sent at once."""
+class EventQueue:
+    """Events that tools emit, in order; `wake` is called after each, so that it is sent at once."""
 
     __slots__ = ("events", "wake")
 
@@ -82,74 +82,81 @@ class Outbox:
 
 
 @dataclass(slots=True)
-class Surroundings:
-    """What one turn gives its context besides the fields of AgentContext; `failed` are the ids of calls that failed."""
+class TurnState:
+    """The private state of one turn's context."""
 
     widgets: Mapping[str, BuiltWidget]
-    state: Mapping[str, Any]
-    outbox: Outbox = field(default_factory=Outbox)
-    asked: list[Asked] = field(default_factory=list)
-    failed: set[str] = field(default_factory=set)
-    answer: bool = False
-    said: str | None = None
-    step: int | None = None
-    errors: Mapping[str, Template] = field(default_factory=dict)
-    sources: list[Source] = field(default_factory=list)
+    objects: Mapping[str, Any]
+    """The shared objects of `state`, by name."""
+    tool_errors: Mapping[str, Template] = field(default_factory=dict)
+    """The texts that replace the errors of tools for the model, by the tool's name."""
+    queue: EventQueue = field(default_factory=EventQueue)
+    client_calls: list[ClientCall] = field(default_factory=list)
+    failed_calls: set[str] = field(default_factory=set)
+    """The ids of the tool calls that failed."""
+    answer_requested: bool = False
+    """Whether an action's handler asked for an answer of the agents."""
+    user_text: str | None = None
+    """The user's new message; None where the turn continues without one."""
+    workflow_step: int | None = None
+    """The index of the current step of the running tool's `steps`."""
+    citations: list[CitationSource] = field(default_factory=list)
+    """The sources to attach to the model's next message."""
 
 
 class RuntimeContext(AgentContext[Any]):
-    """The context of one turn; shared by every tool and agent that takes part in it."""
+    """The context of one turn, shared by all its tools and agents."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="allow")
 
     user: User | None = None
-    """Who is talking."""
+    """The user who sent the request."""
     locale: str = "en"
     """The user's first language, from the request's Accept-Language header."""
     config: Config | None = None
-    """The configuration that this turn runs on, read-only."""
+    """The configuration of this turn, read-only."""
 
-    _around: Surroundings = PrivateAttr()
-    # The base class has a queue as its default, which pydantic would copy deeply for every turn.
+    _turn_state: TurnState = PrivateAttr()
+    # Without a factory, pydantic would deep-copy the base class's default queue for every turn.
     _events: asyncio.Queue[Any] = PrivateAttr(default_factory=asyncio.Queue)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "client_tool_call" and value is not None:
-            self._around.asked.append(Asked(value, current_call_id.get()))
+            self._turn_state.client_calls.append(ClientCall(value, current_call_id.get()))
         super().__setattr__(name, value)
 
     async def stream(self, event: ThreadStreamEvent) -> None:
-        """Send an event to the user; items that are done are stored first."""
-        self._around.outbox.put(event)
+        """Send an event to the user; completed items are stored first."""
+        self._turn_state.queue.put(event)
 
     async def stream_widget(
         self, widget: WidgetRoot | AsyncGenerator[WidgetRoot, None], copy_text: str | None = None
     ) -> None:
-        """Show a widget, or a widget that grows: an async generator of its states."""
+        """Show a widget, or, from an async generator of its states, one that is updated as it streams."""
         async for event in stream_widget(self.thread, widget, copy_text, self.generate_id):
-            await self.stream(_aware(event))
+            await self.stream(_with_time_zone(event))
 
     async def show_widget(self, name: str, data: Mapping[str, Any] | None = None) -> None:
-        """Render a declared widget and show it; raise WidgetError when the data does not fit its schema."""
+        """Render a declared widget and show it. Raise WidgetError if the data does not match its schema."""
         values = dict(data or {})
         await self.stream_widget(await self.render(name, values), self._widget(name).copy_text(values))
 
     async def render(self, name: str, data: Mapping[str, Any] | None = None) -> WidgetRoot:
-        """Render a declared widget without showing it, to replace another one with it."""
+        """Render a declared widget without showing it, for example to replace another one."""
         return await self._widget(name).arender(dict(data or {}))
 
     def _widget(self, name: str) -> BuiltWidget:
-        if name not in self._around.widgets:
-            known = ", ".join(sorted(self._around.widgets)) or "none"
+        if name not in self._turn_state.widgets:
+            known = ", ".join(sorted(self._turn_state.widgets)) or "none"
             raise LookupError(f"no widget is named {name!r} (declared: {known})")
-        return self._around.widgets[name]
+        return self._turn_state.widgets[name]
 
     async def effect(self, name: str, data: Mapping[str, Any] | None = None) -> None:
         """Send a client effect to the browser."""
         await self.stream(ClientEffectEvent(name=name, data=dict(data or {})))
 
     async def progress(self, text: str, icon: Any = None) -> None:
-        """Say what is going on while the user waits."""
+        """Show a progress text while the user waits."""
         await self.stream(ProgressUpdateEvent(text=text, icon=icon))
 
     async def notice(self, level: Literal["info", "warning", "danger"], text: str, title: str | None = None) -> None:
@@ -157,16 +164,16 @@ class RuntimeContext(AgentContext[Any]):
         await self.stream(NoticeEvent(level=level, message=text, title=title))
 
     async def remember(self, text: str) -> None:
-        """Tell the model something for the rest of the thread; the user never sees it."""
+        """Add hidden context for the model to the thread; the user never sees it."""
         item = HiddenContextItem(
             id=self.generate_id("message"), thread_id=self.thread.id, created_at=datetime.now(UTC), content=text
         )
         await self.stream(ThreadItemDoneEvent(item=item))
 
-    async def say(self, text: str, sources: Sequence[Source | tuple[Source, int]] = ()) -> None:
-        """Send an assistant message of your own words, with the sources that it rests on.
+    async def say(self, text: str, sources: Sequence[CitationSource | tuple[CitationSource, int]] = ()) -> None:
+        """Send an assistant message with the given text and sources.
 
-        A source stands at the end of the text, or, as `(source, index)`, behind so many characters of it.
+        A source is cited at the end of the text, or, as `(source, index)`, after that many characters of it.
         """
         placed = [source if isinstance(source, tuple) else (source, len(text)) for source in sources]
         cited = [Annotation(source=source, index=index) for source, index in placed]
@@ -178,79 +185,79 @@ class RuntimeContext(AgentContext[Any]):
         )
         await self.stream(ThreadItemDoneEvent(item=item))
 
-    def cite(self, *sources: Source) -> None:
-        """Show sources with the model's next message: URLs, files or entities, as `chatkit.types` has them."""
-        self._around.sources += sources
+    def cite(self, *sources: CitationSource) -> None:
+        """Attach sources to the model's next message: URLSource, FileSource or EntitySource of `chatkit.types`."""
+        self._turn_state.citations += sources
 
     async def next_step(self) -> bool:
-        """Go on to the next of the tool's declared `steps`; false where there is none."""
-        at, workflow = self._around.step, self.workflow_item
+        """Start the next of the tool's declared `steps`; return False if there is none."""
+        at, workflow = self._turn_state.workflow_step, self.workflow_item
         if at is None or workflow is None:
             return False
         tasks = workflow.workflow.tasks
         await self.update_workflow_task(tasks[at].model_copy(update={"status_indicator": "complete"}), at)
         if at + 1 == len(tasks):
-            self._around.step = None
+            self._turn_state.workflow_step = None
             return False
         await self.update_workflow_task(tasks[at + 1].model_copy(update={"status_indicator": "loading"}), at + 1)
-        self._around.step = at + 1
+        self._turn_state.workflow_step = at + 1
         return True
 
     def lock_thread(self, reason: str | None = None) -> None:
-        """Let nobody write in the thread once this turn has ended, until it is opened; `reason` is for the user."""
+        """Lock the thread when this turn ends, until `open_thread`; `reason` is shown to the user."""
         self.thread.status = LockedStatus(reason=reason)
 
     def close_thread(self, reason: str | None = None) -> None:
-        """End the thread once this turn has ended; `reason` is for the user."""
+        """Close the thread when this turn ends; `reason` is shown to the user."""
         self.thread.status = ClosedStatus(reason=reason)
 
     def open_thread(self) -> None:
-        """Let the user write in the thread."""
+        """Unlock or reopen the thread."""
         self.thread.status = ActiveStatus()
 
     async def answer(self) -> None:
-        """Let the agents answer once this action's handler is done, as if the user had written something."""
-        self._around.answer = True
+        """Have the agents answer after this action's handler, as if the user had sent a message."""
+        self._turn_state.answer_requested = True
 
     async def call_client(self, name: str, arguments: Mapping[str, Any] | None = None) -> None:
-        """Call a tool in the browser: the turn ends here and goes on with the tool's result."""
+        """Call a tool in the browser: the turn ends, and its result starts the next one."""
         self.client_tool_call = ClientToolCall(name=name, arguments=dict(arguments or {}))
 
 
-def _aware(event: ThreadStreamEvent) -> ThreadStreamEvent:
-    """Give the SDK's naive local times their zone."""
+def _with_time_zone(event: ThreadStreamEvent) -> ThreadStreamEvent:
+    """Make the SDK's naive local times time zone aware."""
     if isinstance(event, ThreadItemDoneEvent | ThreadItemAddedEvent) and event.item.created_at.tzinfo is None:
         event.item.created_at = event.item.created_at.astimezone(UTC)
     return event
 
 
 def context_type(base: type[AgentContext[Any]] | None) -> type[RuntimeContext]:
-    """Mix a context class of the user's own into RuntimeContext; its fields and methods win."""
+    """Return a subclass of both the project's context class and RuntimeContext; the project's members win."""
     if base is None:
         return RuntimeContext
     if issubclass(base, RuntimeContext):
         return base
     with warnings.catch_warnings():
-        # A field of theirs may bear the name of one of ours; theirs is meant.
+        # pydantic warns of fields that shadow ours, which is intended.
         warnings.simplefilter("ignore", UserWarning)
         return type(base.__name__, (base, RuntimeContext), {"__module__": base.__module__})
 
 
-def new_context(kind: type[RuntimeContext], around: Surroundings, **fields: Any) -> RuntimeContext:
-    """Make a turn's context; `state:` objects become attributes of it, under the names they were declared with."""
-    # Not validated: a context class may name its own store type where ours stands.
-    context = kind.model_construct(**{**fields, **around.state})
-    context._around = around
+def new_context(kind: type[RuntimeContext], state: TurnState, **fields: Any) -> RuntimeContext:
+    """Make a turn's context; the objects of `state:` become attributes of it, under their declared names."""
+    # Not validated: a context class may annotate `store` with a type of its own.
+    context = kind.model_construct(**{**fields, **state.objects})
+    context._turn_state = state
     return context
 
 
 def scope_of(context: RuntimeContext) -> dict[str, Any]:
-    """The names that instructions and other templates of a turn may use."""
+    """Return the variables of instructions and of a turn's other templates."""
     return {
         "user": context.user,
         "locale": context.locale,
         "thread": context.thread,
         "context": context.request_context,
-        "state": SimpleNamespace(**context._around.state),
+        "state": SimpleNamespace(**context._turn_state.objects),
         "now": datetime.now(UTC),
     }

@@ -12,7 +12,7 @@ import openai
 from agents import Model, ModelResponse, ModelSettings
 
 from runtime.assemble.scripted_model import ScriptedConversation
-from runtime.assemble.token_meter import ANSWERED
+from runtime.assemble.token_meter import ANSWERING_MODEL
 
 logger = logging.getLogger("runtime.models")
 
@@ -58,7 +58,7 @@ class FallbackModel(Model):
             settings = self._settings(index, model_settings)
             try:
                 response = await model.get_response(system_instructions, input, settings, *args, **kwargs)
-                ANSWERED.set(model)
+                ANSWERING_MODEL.set(model)
                 return response
             except Exception as error:
                 self._go_on(index, name, error)
@@ -83,7 +83,7 @@ class FallbackModel(Model):
                     yield event
                 for event in waiting:
                     yield event
-                ANSWERED.set(model)
+                ANSWERING_MODEL.set(model)
                 return
             except Exception as error:
                 if begun:

@@ -24,14 +24,14 @@ IDLE_S = 300.0
 """How long a connection is kept that nobody uses."""
 _SHORTEST = 4
 
-HEADERS: ContextVar[Mapping[str, str]] = ContextVar("HEADERS", default=MappingProxyType({}))
+FORWARDED_HEADERS: ContextVar[Mapping[str, str]] = ContextVar("FORWARDED_HEADERS", default=MappingProxyType({}))
 """The headers of the request that the turn answers which are passed on, by their names in lower case."""
 
-Values = tuple[tuple[str, str], ...]
+HeaderValues = tuple[tuple[str, str], ...]
 """Headers by name; the names are in lower case."""
 
 
-class Link(Protocol):
+class McpConnection(Protocol):
     """A way to a server: one connection, or the one among several that is meant."""
 
     name: str
@@ -48,7 +48,7 @@ class Link(Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Held:
-    link: Link
+    link: McpConnection
     users: int = 0
     timer: asyncio.TimerHandle | None = None
 
@@ -58,13 +58,13 @@ class _Held:
             self.timer = None
 
 
-class Forwarding:
+class ConnectionPool:
     """The connections of a server by the values that they were made with."""
 
-    def __init__(self, name: str, names: Sequence[str], make: Callable[[Values], Link]) -> None:
+    def __init__(self, name: str, names: Sequence[str], make: Callable[[HeaderValues], McpConnection]) -> None:
         self.name = name
         self._names, self._make = [header.lower() for header in names], make
-        self._held: OrderedDict[Values, _Held] = OrderedDict()
+        self._held: OrderedDict[HeaderValues, _Held] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -89,8 +89,8 @@ class Forwarding:
         await asyncio.gather(*self._closing)
 
     @asynccontextmanager
-    async def _in_use(self) -> AsyncIterator[Link]:
-        given = HEADERS.get()
+    async def _in_use(self) -> AsyncIterator[McpConnection]:
+        given = FORWARDED_HEADERS.get()
         values = tuple((name, given[name]) for name in self._names if name in given)
         held = self._held.get(values)
         if held is None:
@@ -106,7 +106,7 @@ class Forwarding:
             if not held.users:
                 self._rest(values, held)
 
-    def _rest(self, values: Values, held: _Held) -> None:
+    def _rest(self, values: HeaderValues, held: _Held) -> None:
         if self._held.get(values) is not held:
             self._close_soon(held)  # all were closed meanwhile, and this one may have been opened again
             return
@@ -121,7 +121,7 @@ class Forwarding:
     def _is_full(self) -> bool:
         return len(self._held) > MOST_CONNECTIONS
 
-    def _let_go(self, values: Values) -> None:
+    def _let_go(self, values: HeaderValues) -> None:
         held = self._held.pop(values)
         held.stop_timer()
         self._close_soon(held)
@@ -132,13 +132,13 @@ class Forwarding:
         closing.add_done_callback(self._closing.discard)
 
 
-def merged(declared: Mapping[str, str], values: Values) -> dict[str, str]:
+def merged(declared: Mapping[str, str], values: HeaderValues) -> dict[str, str]:
     """The headers of a connection: what was forwarded takes the place of what was declared."""
     forwarded = dict(values)
     return {name: value for name, value in declared.items() if name.lower() not in forwarded} | forwarded
 
 
-def betrays(error: BaseException, values: Values) -> bool:
+def betrays(error: BaseException, values: HeaderValues) -> bool:
     """Tell whether an error, or what led to it, has the value of a header in its words."""
     words = {word for _, value in values for word in (value, value.partition(" ")[2]) if len(word) >= _SHORTEST}
     if not words:

@@ -14,7 +14,7 @@ from agents import Agent, InputGuardrail, OutputGuardrail, RunContextWrapper, Ru
 
 from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.models import Models, run_config
-from runtime.assemble.problems import BuildError, Problems, ReportedError
+from runtime.assemble.problems import AlreadyReported, BuildError, Problems
 from runtime.assemble.token_meter import METERED
 from runtime.config.model import Config
 from runtime.config.model import guardrails as declared
@@ -31,7 +31,7 @@ Check = Callable[[RuntimeContext, Agent[Any], str], Awaitable[str | None]]
 """Returns why a text may not pass, or None where it may."""
 
 
-class Tripped(RuntimeFault):
+class GuardrailTripped(RuntimeFault):
     """A text did not pass: `message` is for the user, `guardrail` and `reason` for the log."""
 
     def __init__(self, guardrail: str, reason: str, message: str) -> None:
@@ -50,10 +50,10 @@ class BuiltGuardrail:
     message: Template | None
 
     async def enforce(self, context: RuntimeContext, agent: Agent[Any], text: str) -> None:
-        """Raise Tripped where the text may not pass."""
+        """Raise GuardrailTripped where the text may not pass."""
         reason = await self.check(context, agent, text)
         if reason is not None:
-            raise Tripped(self.name, reason, self._told(context, reason))
+            raise GuardrailTripped(self.name, reason, self._told(context, reason))
 
     def _told(self, context: RuntimeContext, reason: str) -> str:
         try:
@@ -65,18 +65,18 @@ class BuiltGuardrail:
 
 
 @dataclass(frozen=True, slots=True)
-class BuiltGuards:
+class GuardrailSet:
     """What one agent's input and output have to pass."""
 
     input: tuple[BuiltGuardrail, ...] = ()
     output: tuple[BuiltGuardrail, ...] = ()
 
 
-NO_GUARDS = BuiltGuards()
+NO_GUARDRAILS = GuardrailSet()
 
 
 async def enforce(guards: Sequence[BuiltGuardrail], context: RuntimeContext, agent: Agent[Any], text: str) -> None:
-    """Let a text pass all of them at once. Raise Tripped for the first that says no, or what one of them raises."""
+    """Run all guardrails concurrently. Raise GuardrailTripped for the first that trips, or what one of them raises."""
     tasks = [asyncio.ensure_future(guard.enforce(context, agent, text)) for guard in guards]
     try:
         await asyncio.gather(*tasks)
@@ -87,7 +87,7 @@ async def enforce(guards: Sequence[BuiltGuardrail], context: RuntimeContext, age
 
 
 @dataclass(slots=True)
-class Guardrails:
+class GuardrailRegistry:
     """The declared guardrails, and those that an agent names by their import path."""
 
     config: Config
@@ -97,9 +97,9 @@ class Guardrails:
     failed: set[str] = field(default_factory=set)
 
     def get(self, name: str) -> BuiltGuardrail:
-        """Return the guardrail of that name or path. Raise BuildError, ReportedError."""
+        """Return the guardrail of that name or path. Raise BuildError, AlreadyReported."""
         if name in self.failed:
-            raise ReportedError
+            raise AlreadyReported
         if name not in self.built:
             entry = self.config.guardrails.get(name)
             if entry is None and ":" not in name:
@@ -144,39 +144,39 @@ class Guardrails:
         return check
 
 
-def build_guardrails(config: Config, code: ProjectCode, models: Models, found: Problems) -> Guardrails:
-    """Build the declared guardrails; what is wrong is among `found`."""
-    guardrails = Guardrails(config, code, models)
+def build_guardrails(config: Config, code: ProjectCode, models: Models, problems: Problems) -> GuardrailRegistry:
+    """Build the declared guardrails; failures are recorded in `problems`."""
+    guardrails = GuardrailRegistry(config, code, models)
     for name in config.guardrails:
         guardrails.failed.add(name)
-        with found.at("A305", "guardrails", name):
+        with problems.record("A305", "guardrails", name):
             guardrails.built[name] = guardrails._build(name, config.guardrails[name])
             guardrails.failed.remove(name)
     return guardrails
 
 
-def build_guards(guardrails: Guardrails, found: Problems) -> Mapping[str, BuiltGuards]:
-    """Give every agent that has some its guardrails, by the agent's key; what is wrong is among `found`."""
+def build_guards(guardrails: GuardrailRegistry, problems: Problems) -> Mapping[str, GuardrailSet]:
+    """Give every agent that has some its guardrails, by the agent's key; failures are recorded in `problems`."""
     of_agents = {
-        key: guards_of(("agents", key), agent.guardrails, guardrails, found)
+        key: guards_of(("agents", key), agent.guardrails, guardrails, problems)
         for key, agent in guardrails.config.agents.items()
     }
-    return {key: guards for key, guards in of_agents.items() if guards != NO_GUARDS}
+    return {key: guards for key, guards in of_agents.items() if guards != NO_GUARDRAILS}
 
 
 def guards_of(
     owner: KeyPath,
     declared_guards: declared.AgentGuardrails | declared.ToolGuardrails,
-    guardrails: Guardrails,
-    found: Problems,
-) -> BuiltGuards:
-    """Return the guardrails of an agent or a tool, which stands at `owner`; what is wrong is among `found`."""
+    guardrails: GuardrailRegistry,
+    problems: Problems,
+) -> GuardrailSet:
+    """Return the guardrails of an agent or a tool, which stands at `owner`; failures are recorded in `problems`."""
     built: dict[str, list[BuiltGuardrail]] = {"input": [], "output": []}
     for side, guards in built.items():
         for index, name in enumerate(getattr(declared_guards, side)):
-            with found.at("A305", *owner, "guardrails", side, index):
+            with problems.record("A305", *owner, "guardrails", side, index):
                 guards.append(guardrails.get(name))
-    return BuiltGuards(tuple(built["input"]), tuple(built["output"]))
+    return GuardrailSet(tuple(built["input"]), tuple(built["output"]))
 
 
 def _by_regex(pattern: re.Pattern[str]) -> Check:

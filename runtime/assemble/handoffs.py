@@ -19,7 +19,7 @@ from agents.handoffs import HandoffInputData
 from agents.strict_schema import ensure_strict_json_schema
 
 from runtime.assemble.context import RuntimeContext, scope_of
-from runtime.assemble.guardrails import BuiltGuards, enforce
+from runtime.assemble.guardrails import GuardrailSet, enforce
 from runtime.assemble.problems import BuildError
 from runtime.assemble.schemas import compile_schema
 from runtime.config.model import agents as declared
@@ -30,21 +30,23 @@ logger = logging.getLogger("runtime.assemble")
 
 
 @dataclass(frozen=True, slots=True)
-class Handover:
+class HandoffTarget:
     """Where a handoff leads, and what has to be passed on the way in."""
 
     agent: Agent[RuntimeContext]
-    guards: BuiltGuards | None
+    guards: GuardrailSet | None
 
 
-def build_handoff(entry: declared.Handoff, target: Handover, description: str, code: ProjectCode) -> Handoff[Any, Any]:
+def build_handoff(
+    entry: declared.Handoff, target: HandoffTarget, description: str, code: ProjectCode
+) -> Handoff[Any, Any]:
     """Make one handoff. Raise BuildError or ResolveError."""
     agent, guards = target.agent, target.guards
     validator = compile_schema(entry.input, "input") if entry.input is not None else None
     told = _function(entry.on_handoff, code, "(ctx, data)") if entry.on_handoff is not None else None
 
     async def take(context: RunContextWrapper[Any], arguments: str) -> Agent[RuntimeContext]:
-        said = context.context._around.said
+        said = context.context._turn_state.user_text
         if guards is not None and said is not None:
             await enforce(guards.input, context.context, agent, said)
         data = None

@@ -120,7 +120,7 @@ def hosted_signature(tool: HostedMCPTool) -> str:
     return hashlib.sha256(json.dumps(place).encode()).hexdigest()[:16]
 
 
-def lets_in(tool: HostedMCPTool, name: str) -> bool:
+def allows_tool(tool: HostedMCPTool, name: str) -> bool:
     """Tell whether the server's tool of that name may be called."""
     allowed = tool.tool_config.get("allowed_tools")
     names = allowed.get("tool_names") if isinstance(allowed, dict) else allowed

@@ -22,7 +22,7 @@ from agents.mcp import MCPServer, MCPServerSse, MCPServerStdio, MCPServerStreama
 from mcp.types import CallToolResult
 from mcp.types import Tool as McpTool
 
-from runtime.assemble.forwarded_headers import Forwarding, Link, Values, betrays, merged
+from runtime.assemble.forwarded_headers import ConnectionPool, HeaderValues, McpConnection, betrays, merged
 from runtime.assemble.problems import BuildError, Problems
 from runtime.config.model import Config
 from runtime.config.model import mcp as declared
@@ -45,13 +45,15 @@ class McpUnavailable(RuntimeFault):
         super().__init__(f"the MCP server {server!r} can't be reached: {reason}")
 
 
-class Connection:
+class ServerConnection:
     """One server: connected when it is first needed, and again, after a pause, once it was lost.
 
     `values` are a user's own headers among those that `make` gives it: no error says them.
     """
 
-    def __init__(self, name: str, make: Callable[[], MCPServer], connect_timeout_s: float, values: Values = ()) -> None:
+    def __init__(
+        self, name: str, make: Callable[[], MCPServer], connect_timeout_s: float, values: HeaderValues = ()
+    ) -> None:
         self.name, self._make, self._connect_timeout_s, self._values = name, make, connect_timeout_s, values
         self._lock = asyncio.Lock()
         self._server: MCPServer | None = None
@@ -162,7 +164,7 @@ class Connection:
 class ServerView(MCPServer):
     """What one agent sees of a server: some of its tools, perhaps under longer names."""
 
-    def __init__(self, connection: Link, entry: declared.McpServer, wanted: set[str] | None) -> None:
+    def __init__(self, connection: McpConnection, entry: declared.McpServer, wanted: set[str] | None) -> None:
         approved = entry.needs_approval
         policy: Any = "always" if approved is True else {f"{entry.prefix}{name}": "always" for name in approved or ()}
         super().__init__(use_structured_content=entry.structured, require_approval=policy or None)
@@ -212,11 +214,11 @@ class ServerView(MCPServer):
 
 
 @dataclass(frozen=True, slots=True)
-class Servers:
+class McpServers:
     """The declared servers that an agent uses, by their key."""
 
     config: Config
-    connections: Mapping[str, Link]
+    connections: Mapping[str, McpConnection]
 
     def views(self, agent: str) -> list[MCPServer]:
         """What an agent sees, in the order in which it names the servers."""
@@ -229,40 +231,40 @@ class Servers:
 
 
 def build_servers(
-    config: Config, root: Path, environ: Mapping[str, str], share: Share, code: ProjectCode, found: Problems
-) -> Servers:
+    config: Config, root: Path, environ: Mapping[str, str], share: Share, code: ProjectCode, problems: Problems
+) -> McpServers:
     """Take the connections of the servers that some agent uses; nothing connects yet, what is wrong is in `found`."""
     used: set[str] = set()
     for agent in config.agents.values():
         used |= servers_of(config, agent).keys()
-    connections: dict[str, Link] = {}
+    connections: dict[str, McpConnection] = {}
     for name in sorted(used):
         entry = config.mcp[name]
         # What the agents see of it may change without the connection.
         identity = entry.model_dump_json(exclude={"tools", "exclude", "prefix", "needs_approval", "structured"})
         key: tuple[object, ...] = ("mcp", name, identity)
         if isinstance(entry, declared.PythonMcpServer):
-            with found.at("A301", "mcp", name, "python"):
+            with problems.record("A301", "mcp", name, "python"):
                 own = _own(name, entry, code.resolve(entry.python))
                 connections[name] = share.get((*key, code), own, _close)
             continue
         connections[name] = share.get(key, partial(_link, name, entry, root, environ), _close)
-    return Servers(config, connections)
+    return McpServers(config, connections)
 
 
 _Declared = declared.StdioMcpServer | declared.HttpMcpServer
 
 
-def _link(name: str, entry: _Declared, root: Path, environ: Mapping[str, str]) -> Link:
-    def connection(values: Values = ()) -> Connection:
-        return Connection(name, _maker(name, entry, root, environ, values), entry.connect_timeout, values)
+def _link(name: str, entry: _Declared, root: Path, environ: Mapping[str, str]) -> McpConnection:
+    def connection(values: HeaderValues = ()) -> ServerConnection:
+        return ServerConnection(name, _maker(name, entry, root, environ, values), entry.connect_timeout, values)
 
     if isinstance(entry, declared.HttpMcpServer) and entry.forward_headers:
-        return Forwarding(name, entry.forward_headers, connection)
+        return ConnectionPool(name, entry.forward_headers, connection)
     return connection()
 
 
-def _own(name: str, entry: declared.PythonMcpServer, value: Any) -> Callable[[], Link]:
+def _own(name: str, entry: declared.PythonMcpServer, value: Any) -> Callable[[], McpConnection]:
     if not isinstance(value, MCPServer) and not callable(value):
         hint = "give an agents.mcp.MCPServer, or what makes one"
         raise BuildError(f"{entry.python!r} is {type(value).__name__}", hint, code="A324")
@@ -273,15 +275,15 @@ def _own(name: str, entry: declared.PythonMcpServer, value: Any) -> Callable[[],
             raise TypeError(f"{entry.python!r} gave {type(server).__name__}, not an agents.mcp.MCPServer")
         return server
 
-    return lambda: Connection(name, make, entry.connect_timeout)
+    return lambda: ServerConnection(name, make, entry.connect_timeout)
 
 
-async def _close(link: Link) -> None:
+async def _close(link: McpConnection) -> None:
     await link.close()
 
 
 def _maker(
-    name: str, entry: _Declared, root: Path, environ: Mapping[str, str], values: Values
+    name: str, entry: _Declared, root: Path, environ: Mapping[str, str], values: HeaderValues
 ) -> Callable[[], MCPServer]:
     options: dict[str, Any] = {
         "name": name,

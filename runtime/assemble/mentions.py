@@ -27,7 +27,7 @@ Function = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
-class BuiltTags:
+class BuiltMentions:
     """What can be mentioned; the methods that take a `context` want what `context:` made of the request."""
 
     entities: Mapping[str, MentionEntity]
@@ -48,7 +48,7 @@ class BuiltTags:
         fitting.sort(key=lambda entity: not entity.title.casefold().startswith(query.strip().casefold()))
         return fitting[:MOST_FOUND]
 
-    async def find(self, entity_id: str, context: Any) -> MentionEntity | None:
+    async def get(self, entity_id: str, context: Any) -> MentionEntity | None:
         """The entity of that id. Raise RuntimeFault where the project's function gives something else."""
         if self.lookup_with is not None:
             value = await _awaited(self.lookup_with(entity_id, context))
@@ -66,14 +66,14 @@ class BuiltTags:
             data if wanted is None else {name: value for name, value in data.items() if name in wanted}
         )
 
-    async def tell(self, tag: UserMessageTagContent, context: RuntimeContext) -> str | None:
+    async def describe(self, tag: UserMessageTagContent, context: RuntimeContext) -> str | None:
         """What the model is told of a mention; None where nothing more is known of it than what the tag says."""
         request_context = context.request_context
         try:
             if self.resolve is not None:
                 told = await _awaited(self.resolve(tag, request_context))
                 return None if told is None else str(told)
-            entity = await self.find(tag.id, request_context)
+            entity = await self.get(tag.id, request_context)
             if entity is None:
                 return None
             if self.text is None:
@@ -85,18 +85,18 @@ class BuiltTags:
             return None
 
 
-def build_tags(
-    entry: MentionConfig | None, code: ProjectCode, widget: Callable[[str], BuiltWidget], found: Problems
-) -> BuiltTags | None:
-    """Build what can be mentioned; what is wrong with it is among `found`."""
+def build_mentions(
+    entry: MentionConfig | None, code: ProjectCode, widget: Callable[[str], BuiltWidget], problems: Problems
+) -> BuiltMentions | None:
+    """Build what can be mentioned; failures are recorded in `problems`."""
     if entry is None:
         return None
-    functions = {name: _function(getattr(entry, name), name, code, found) for name in ("python", "search", "lookup")}
+    functions = {name: _function(getattr(entry, name), name, code, problems) for name in ("python", "search", "lookup")}
     preview: BuiltWidget | None = None
     if entry.preview is not None:
-        with found.at("A401", "chat", "tags", "preview"):
+        with problems.record("A401", "chat", "tags", "preview"):
             preview = widget(entry.preview)
-    return BuiltTags(
+    return BuiltMentions(
         {entity.id: entity for entity in entry.entities},
         functions["python"],
         functions["search"],
@@ -106,10 +106,10 @@ def build_tags(
     )
 
 
-def _function(path: str | None, key: str, code: ProjectCode, found: Problems) -> Function | None:
+def _function(path: str | None, key: str, code: ProjectCode, problems: Problems) -> Function | None:
     if path is None:
         return None
-    with found.at("A310", "chat", "tags", key):
+    with problems.record("A310", "chat", "tags", key):
         value = code.resolve(path)
         if not callable(value):
             raise BuildError(f"{path!r} is {type(value).__name__}", "give a function of two arguments", code="A324")

@@ -15,7 +15,7 @@ from openai import AsyncOpenAI
 from openai.types.shared import Reasoning
 
 from runtime.assemble.fallback import FallbackModel
-from runtime.assemble.problems import BuildError, Problems, ReportedError, refuse_coroutine
+from runtime.assemble.problems import AlreadyReported, BuildError, Problems, refuse_coroutine
 from runtime.assemble.scripted_model import ScriptedConversation, ScriptError
 from runtime.assemble.tool_errors import format_tool_error
 from runtime.config.model import Config
@@ -65,10 +65,10 @@ class Models:
     def get(self, name: str) -> BuiltModel:
         """Return the model of that name; a name that is not declared is a model of OpenAI's.
 
-        Raise BuildError, or whatever the project's own code raises; and ReportedError for a model that has done so.
+        Raise BuildError, or whatever the project's own code raises; and AlreadyReported for a model that has done so.
         """
         if name in self._failed:
-            raise ReportedError
+            raise AlreadyReported
         if name not in self._built:
             self._failed.add(name)
             entry = self.entries.get(name)
@@ -166,7 +166,7 @@ def build_models(
     code: ProjectCode,
     environ: Mapping[str, str],
     share: Share,
-    found: Problems,
+    problems: Problems,
 ) -> Models:
     """Build every model that is used; a declared one that nobody uses needs no key."""
     models = Models(files, code, environ, share, config.models)
@@ -175,7 +175,7 @@ def build_models(
         wanted.setdefault(name, path)
     for name, used_at in wanted.items():
         path = ("models", name) if name in config.models else used_at
-        with found.at("A601", *path):
+        with problems.record("A601", *path):
             models.get(name)
     return models
 

@@ -77,13 +77,13 @@ class JsonShape(AgentOutputSchemaBase):
 
 
 def build_outputs(
-    config: Config, code: ProjectCode, widget: Callable[[str], BuiltWidget], found: Problems
+    config: Config, code: ProjectCode, widget: Callable[[str], BuiltWidget], problems: Problems
 ) -> dict[str, BuiltOutput]:
-    """Build the outputs of the agents that declare one, by the agent's key; what is wrong is among `found`."""
+    """Build the outputs of the agents that declare one, by the agent's key; failures are recorded in `problems`."""
     built: dict[str, BuiltOutput] = {}
     for key, agent in config.agents.items():
         if agent.output is not None:
-            with found.at("A306", "agents", key, "output"):
+            with problems.record("A306", "agents", key, "output"):
                 built[key] = _build(key, agent.output, code, widget)
     return built
 

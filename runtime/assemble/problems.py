@@ -1,4 +1,8 @@
-"""Collect everything that goes wrong while objects are built, each at its path in the file."""
+"""Collect everything that fails while a project is built, each failure with its key path in the file.
+
+Three names, one meaning each: code that builds one thing raises `BuildError`; `Problems.record` turns it into a
+`Problem`, which is data; `AlreadyReported` is raised where the cause is a `Problem` already.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from runtime.diagnostics.diagnostic import Place
+from runtime.diagnostics.key_path import KeyPath
 from runtime.errors import RuntimeFault
 from runtime.project_code.import_errors import place_of, raised_at
 from runtime.project_code.loader import ResolveError
@@ -14,47 +19,41 @@ from runtime.project_code.sources import Sources
 
 
 class BuildError(RuntimeFault):
-    """One thing that can't be built; `hint` is the way out, `code` says which mistake it is where that is known.
+    """One thing that can't be built; `hint` says how to fix it, `code` is set where the mistake has a code of its own.
 
-    `about` is the function that is wrong, or what it has raised, rather than the path that leads to it; `inside` is
-    where in its entry the mistake is.
+    `about` is the function at fault, or the exception that it raised: the diagnostic is then placed in the Python
+    rather than at the import path. `inside` is the key path of the mistake within the entry.
     """
 
     def __init__(
-        self,
-        message: str,
-        hint: str = "",
-        *,
-        code: str = "",
-        about: object = None,
-        inside: tuple[str | int, ...] = (),
+        self, message: str, hint: str = "", *, code: str = "", about: object = None, inside: KeyPath = ()
     ) -> None:
         self.message, self.hint, self.code, self.about, self.inside = message, hint, code, about, inside
         super().__init__(f"{message} ({hint})" if hint else message)
 
 
+class AlreadyReported(RuntimeFault):
+    """Something can't be built because of a mistake that is recorded already."""
+
+
 def refuse_coroutine(value: object, path: str) -> None:
-    """Raise BuildError for what an async function gave where a plain one is wanted."""
+    """Raise BuildError if `value`, which the function at `path` returned, is awaitable."""
     if inspect.isawaitable(value):
         if inspect.iscoroutine(value):
-            # It is never awaited, and needs no warning about that.
+            # Closed, so that Python does not warn that it was never awaited.
             value.close()
         raise BuildError(f"{path!r} is async", "make it a plain function", code="A324")
 
 
-class ReportedError(RuntimeFault):
-    """Something can't be built because of a mistake that is reported already."""
-
-
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What could not be built: `path` is where it is declared, such as `("tools", "refund")`.
+    """Something that could not be built: `path` is where it is declared, such as `("tools", "refund")`.
 
-    `place` is the line of the project's Python that is wrong; None for a mistake of agents.yaml.
+    `place` is the faulty line of the project's Python; None for a mistake in agents.yaml.
     """
 
     code: str
-    path: tuple[str | int, ...]
+    path: KeyPath
     message: str
     hint: str = ""
     place: Place | None = None
@@ -63,26 +62,24 @@ class Problem:
 
 @dataclass(slots=True)
 class Problems:
-    """The mistakes found so far; building goes on past each so that one run reports them all.
+    """The problems of one build, which continues after each, so that one run reports all of them.
 
-    `sources` are the project's Python, so that what it raises is reported at its own line.
+    `sources` are the project's Python files, for the line at which they raised.
     """
 
     sources: Sources
-    found: list[Problem] = field(default_factory=list)
+    recorded: list[Problem] = field(default_factory=list)
 
-    def at(self, code: str, *path: str | int) -> Recording:
-        """Record what a `with` block raises as a problem at `path`, under `code`."""
-        return Recording(self, code, path)
+    def record(self, code: str, *path: str | int) -> _Recording:
+        """Return a context manager that records an exception of its block as a problem at `path`, under `code`."""
+        return _Recording(self, code, path)
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
-    """A block whose exceptions become problems."""
-
+class _Recording:
     problems: Problems
     code: str
-    path: tuple[str | int, ...]
+    path: KeyPath
 
     def __enter__(self) -> None:
         return None
@@ -90,12 +87,10 @@ class Recording:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        """Take note of an exception and let building go on."""
         if not isinstance(error, Exception | SystemExit):
             return False
-        if isinstance(error, ReportedError):
-            return True
-        self.problems.found.append(self._problem(error))
+        if not isinstance(error, AlreadyReported):
+            self.problems.recorded.append(self._problem(error))
         return True
 
     def _problem(self, error: Exception | SystemExit) -> Problem:
@@ -106,7 +101,7 @@ class Recording:
             code = error.code or self.code
             path = (*self.path[:2], *error.inside) if error.inside else self.path
             return Problem(code, path, error.message, error.hint, place if place.file else None, length)
-        # The first line says what is wrong; what follows is for whoever wrote the library.
+        # The first line says what is wrong; the rest addresses the author of the library.
         first = next(iter(str(error).splitlines()), "")
         place, length = raised_at(error, self.problems.sources)
         message = f"building it raised {type(error).__name__}: {first}"

@@ -9,24 +9,28 @@ from typing import Any
 
 from agents import Agent, ImageGenerationTool, RunConfig
 from chatkit.agents import ThreadItemConverter
-from chatkit.store import Store
 from fastapi import APIRouter
 
 from runtime.assemble.actions import BuiltAction, build_actions
-from runtime.assemble.agents import AgentShells
+from runtime.assemble.agents import AgentBuilder
 from runtime.assemble.approvals import BuiltApproval
 from runtime.assemble.chat_models import Summarise, Transcribe, WriteTitle, build_dictation, build_summary, build_title
 from runtime.assemble.context import RuntimeContext
-from runtime.assemble.guardrails import BuiltGuards, build_guardrails, build_guards
-from runtime.assemble.mcp import Servers, build_servers
-from runtime.assemble.mentions import BuiltTags, build_tags
+from runtime.assemble.guardrails import GuardrailSet, build_guardrails, build_guards
+from runtime.assemble.mcp import McpServers, build_servers
+from runtime.assemble.mentions import BuiltMentions, build_mentions
 from runtime.assemble.models import Models, build_models, run_config
 from runtime.assemble.openapi_tools import build_operations
 from runtime.assemble.outputs import BuiltOutput, build_outputs
 from runtime.assemble.problems import Problem, Problems
-from runtime.assemble.project_objects import MixConverter, Objects, Widgets
-from runtime.assemble.routing import Entrance, build_entrance
-from runtime.assemble.shared_objects import Kept
+from runtime.assemble.project_objects import (
+    MixConverter,
+    ProjectObjects,
+    SharedObjects,
+    Widgets,
+    build_shared_objects,
+)
+from runtime.assemble.routing import Routing, build_routing
 from runtime.assemble.tool_guardrails import guard_tools
 from runtime.assemble.tools import BuiltTool, Tools, build_tools
 from runtime.assemble.widgets import BuiltWidget
@@ -38,7 +42,7 @@ from runtime.resources.pool import Share
 from runtime.templates.template import Template
 
 
-class BuildFailed(RuntimeFault):
+class ProjectBuildError(RuntimeFault):
     """The project could not be built; `problems` holds every reason."""
 
     def __init__(self, problems: list[Problem]) -> None:
@@ -58,21 +62,20 @@ class Snapshot:
     widgets: Mapping[str, BuiltWidget]
     agents: Mapping[str, Agent[RuntimeContext]]
     actions: Mapping[str, BuiltAction]
-    state: dict[str, Any]
+    shared: SharedObjects
     context_type: type[RuntimeContext]
     build_context: Callable[[Any], Any] | None
     converter: ThreadItemConverter
     routers: tuple[APIRouter, ...]
-    own_store: Store[Any] | None
     write_title: WriteTitle | None
     summarise: Summarise | None
-    entrance: Entrance
+    routing: Routing
     prefaces: Mapping[str, Template]
     errors: Mapping[str, Template]
-    tags: BuiltTags | None
+    mentions: BuiltMentions | None
     approvals: Mapping[str, BuiltApproval]
-    guards: Mapping[str, BuiltGuards]
-    servers: Servers
+    guardrails: Mapping[str, GuardrailSet]
+    servers: McpServers
     outputs: Mapping[str, BuiltOutput]
     transcribe: Transcribe | None
     tool_errors: Mapping[str, Template]
@@ -95,30 +98,30 @@ def build(
     share: Share,
     mix_converter: MixConverter,
 ) -> Snapshot:
-    """Build everything that the configuration declares. Raise BuildFailed with every problem at once.
+    """Build everything that the configuration declares. Raise ProjectBuildError with every problem at once.
 
     `files` are those that the configuration was loaded from, of which only what was read then is used; `environ` the
     environment's variables; `share` gives what generations have in common; `mix_converter` makes the converter of the
     project's own, if it has one.
     """
-    found = Problems(code.sources)
+    problems = Problems(code.sources)
     root = files.root.resolve()
     # A file that is read only now would be in no hash.
     files = files.sealed()
-    widgets = Widgets(config, files, code, found)
-    models = build_models(config, files, code, environ, share, found)
-    shells = AgentShells(config)
+    widgets = Widgets(config, files, code, problems)
+    models = build_models(config, files, code, environ, share, problems)
+    shells = AgentBuilder(config)
     tools = Tools(code, widgets.get, shells.as_tool, lambda entry: build_operations(entry, files, share))
-    build_tools(config, tools, found)
-    guardrails = build_guardrails(config, code, models, found)
-    guards = build_guards(guardrails, found)
-    guard_tools(config, tools, guards, guardrails, found)
-    outputs = build_outputs(config, code, widgets.get, found)
+    build_tools(config, tools, problems)
+    guardrails = build_guardrails(config, code, models, problems)
+    guards = build_guards(guardrails, problems)
+    guard_tools(config, tools, guards, guardrails, problems)
+    outputs = build_outputs(config, code, widgets.get, problems)
     for key, output in outputs.items():
         shells.agents[key].output_type = output.shape
-    servers = build_servers(config, root, environ, share, code, found)
-    shells.fill(files, code, models, tools, guards, servers, found)
-    objects, kept = Objects(code, found), Kept(code, share, found)
+    servers = build_servers(config, root, environ, share, code, problems)
+    shells.fill(files, code, models, tools, guards, servers, problems)
+    objects = ProjectObjects(code, problems)
     snapshot = Snapshot(
         config=config,
         root=root,
@@ -127,21 +130,20 @@ def build(
         tools=tools.built,
         widgets=widgets.built,
         agents=shells.agents,
-        actions=build_actions(config, code, widgets.get, found),
-        state=kept.state(config),
+        actions=build_actions(config, code, widgets.get, problems),
+        shared=build_shared_objects(config, code, share, problems),
         context_type=objects.context_class(config),
-        build_context=objects.function(config.context, "context"),
+        build_context=objects.build_context(config),
         converter=objects.converter(config, mix_converter),
         routers=objects.routers(config),
-        own_store=kept.store(config),
-        write_title=_title(config, models, code, found),
-        summarise=build_summary(config, models, code, found),
-        entrance=build_entrance(config, shells.agents, models, tools.built, code, found),
+        write_title=_title(config, models, code, problems),
+        summarise=build_summary(config, models, code, problems),
+        routing=build_routing(config, shells.agents, models, tools.built, code, problems),
         prefaces={key: Template.parse(agent.preface) for key, agent in config.agents.items() if agent.preface},
         errors={kind: Template.parse(text) for kind, text in config.chat.errors if text},
-        tags=build_tags(config.chat.tags, code, widgets.get, found),
+        mentions=build_mentions(config.chat.tags, code, widgets.get, problems),
         approvals={built.tool.name: built.approval for built in tools.built.values() if built.approval is not None},
-        guards=guards,
+        guardrails=guards,
         servers=servers,
         outputs=outputs,
         tool_errors={
@@ -151,17 +153,17 @@ def build(
             for each in tools.expand(name)
             if each in tools.built
         },
-        transcribe=build_dictation(config, models, code, found),
+        transcribe=build_dictation(config, models, code, problems),
         run_config=run_config(config.limits.parallel_tools),
         partial_images=_partial_images(tools.built),
     )
-    if found.found:
-        raise BuildFailed(found.found)
+    if problems.recorded:
+        raise ProjectBuildError(problems.recorded)
     return snapshot
 
 
-def _title(config: Config, models: Models, code: ProjectCode, found: Problems) -> WriteTitle | None:
-    with found.at("A602", "chat", "title"):
+def _title(config: Config, models: Models, code: ProjectCode, problems: Problems) -> WriteTitle | None:
+    with problems.record("A602", "chat", "title"):
         return build_title(config.chat.title, models, code)
     return None
 

@@ -1,20 +1,31 @@
-"""What the project brings along by name: widgets, a context, a converter, routers."""
+"""Objects of the project's own Python that the file names: context, converter, routers, and the shared objects.
+
+Shared objects (those of `state`, and a store) outlive a generation: while their declaration and the project's Python
+are unchanged, the next generation uses the same objects. After an edit of the Python they are made again, and only
+JSON is carried over: the new object's `load()` gets what the old one's `dump()` returned, where the class has both.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from chatkit.agents import AgentContext, ThreadItemConverter
+from chatkit.store import Store
 from fastapi import APIRouter
 
 from runtime.assemble.context import RuntimeContext, context_type
-from runtime.assemble.problems import BuildError, Problems, ReportedError
+from runtime.assemble.problems import AlreadyReported, BuildError, Problems, refuse_coroutine
 from runtime.assemble.widgets import BuiltWidget, build_widget
 from runtime.config.model import Config
+from runtime.config.model.server import PythonStore
 from runtime.config.model.widgets import TemplateWidget
 from runtime.config.project_files import ProjectFiles
 from runtime.project_code.loader import ProjectCode
+from runtime.resources.pool import Share
 
 OwnConverter = type[ThreadItemConverter] | ThreadItemConverter | None
 MixConverter = Callable[[OwnConverter], ThreadItemConverter]
@@ -23,46 +34,48 @@ MixConverter = Callable[[OwnConverter], ThreadItemConverter]
 class Widgets:
     """The declared widgets, and those that a tool or action names by their file."""
 
-    def __init__(self, config: Config, files: ProjectFiles, code: ProjectCode, found: Problems) -> None:
+    def __init__(self, config: Config, files: ProjectFiles, code: ProjectCode, problems: Problems) -> None:
         self.files, self.code = files, code
         self.declared = frozenset(config.widgets)
         self.built: dict[str, BuiltWidget] = {}
         for name, entry in config.widgets.items():
-            with found.at("A401", "widgets", name):
+            with problems.record("A401", "widgets", name):
                 self.built[name] = build_widget(name, entry, files, code.resolve)
 
     def get(self, name: str) -> BuiltWidget:
-        """Return the widget of that name or file. Raise BuildError, ReportedError."""
+        """Return the widget of that name or file. Raise BuildError, AlreadyReported."""
         if name not in self.built:
             if name in self.declared:
-                raise ReportedError
+                raise AlreadyReported
             if not name.endswith((".widget", ".json")):
                 raise BuildError(f"no widget is named {name!r}")
             self.built[name] = build_widget(name, TemplateWidget(template=name), self.files, self.code.resolve)
         return self.built[name]
 
 
-class Objects:
-    """The project's own objects that the file names: contexts, converters, routers."""
+class ProjectObjects:
+    """Resolves the context builder, the context class, the converter and the routers."""
 
-    def __init__(self, code: ProjectCode, found: Problems) -> None:
-        self.code, self.found = code, found
+    def __init__(self, code: ProjectCode, problems: Problems) -> None:
+        self.code, self.problems = code, problems
 
-    def function(self, path: str | None, *at: str | int) -> Callable[..., Any] | None:
-        """Return a function that the file names at that path in it."""
-        if path is None:
+    def build_context(self, config: Config) -> Callable[..., Any] | None:
+        """Return the function of `context`; None where there is none."""
+        if config.context is None:
             return None
-        with self.found.at("A310", *at):
-            value = self.code.resolve(path)
+        with self.problems.record("A310", "context"):
+            value = self.code.resolve(config.context)
             if not callable(value):
-                raise BuildError(f"{path!r} is {type(value).__name__}", "give a function of the request", code="A324")
+                raise BuildError(
+                    f"{config.context!r} is {type(value).__name__}", "give a function of the request", code="A324"
+                )
             return value  # type: ignore[no-any-return]  # callable: checked above
         return None
 
     def context_class(self, config: Config) -> type[RuntimeContext]:
-        """Return RuntimeContext, the project's own class mixed in where there is one."""
+        """Return RuntimeContext, with the class of `context_class` mixed in where there is one."""
         if config.context_class is not None:
-            with self.found.at("A311", "context_class"):
+            with self.problems.record("A311", "context_class"):
                 value = self.code.resolve(config.context_class)
                 if not isinstance(value, type) or not issubclass(value, AgentContext):
                     message = f"{config.context_class!r} is no subclass of chatkit.agents.AgentContext"
@@ -73,7 +86,7 @@ class Objects:
     def converter(self, config: Config, mix: MixConverter) -> ThreadItemConverter:
         """Return the converter that `mix` makes of the project's own, or of none."""
         if config.converter is not None:
-            with self.found.at("A312", "converter"):
+            with self.problems.record("A312", "converter"):
                 value = self.code.resolve(config.converter)
                 is_class = isinstance(value, type) and issubclass(value, ThreadItemConverter)
                 if not is_class and not isinstance(value, ThreadItemConverter):
@@ -82,12 +95,122 @@ class Objects:
         return mix(None)
 
     def routers(self, config: Config) -> tuple[APIRouter, ...]:
-        """Return the project's own routers, in the order of the file."""
+        """Return the routers of `routes`, in the order of the file."""
         routers: list[APIRouter] = []
         for index, path in enumerate(config.routes):
-            with self.found.at("A313", "routes", index):
+            with self.problems.record("A313", "routes", index):
                 value = self.code.resolve(path)
                 if not isinstance(value, APIRouter):
                     raise BuildError(f"{path!r} is {type(value).__name__}, not a fastapi.APIRouter", code="A324")
                 routers.append(value)
         return tuple(routers)
+
+
+@dataclass(slots=True)
+class SharedObjects:
+    """The objects of `state` by name, and the store of `store.python`; `paths` are the import paths of `state`."""
+
+    code: ProjectCode
+    share: Share
+    paths: Mapping[str, str]
+    state: dict[str, Any] = field(default_factory=dict)
+    store: Store[Any] | None = None
+
+    def get(self, name: str) -> Any:
+        """Return the object of that name in `state`: a class or function is called once, an object taken as it is."""
+        path = self.paths[name]
+        value = self.code.resolve(path)
+        makes = isinstance(value, type) or inspect.isfunction(value)
+        # An object that a module holds belongs to the module, so it is not closed with the generation.
+        return self.share.get(self._key(name), lambda: value() if makes else value, close_object if makes else None)
+
+    def replace(self, name: str, value: Any) -> None:
+        """Use another object under that name from now on."""
+        self.state[name] = value
+        self.share.replace(self._key(name), value)
+
+    def _key(self, name: str) -> tuple[Any, ...]:
+        return ("state", name, self.paths[name], self.code)
+
+
+def build_shared_objects(config: Config, code: ProjectCode, share: Share, problems: Problems) -> SharedObjects:
+    """Make the shared objects, or take them from the previous generation; failures are recorded in `problems`."""
+    shared = SharedObjects(code, share, config.state)
+    for name in config.state:
+        with problems.record("A314", "state", name):
+            if hasattr(RuntimeContext, name) or name in RuntimeContext.model_fields:
+                raise BuildError(f"{name!r} would hide what ctx.context.{name} is already", "choose another name")
+            shared.state[name] = shared.get(name)
+    if isinstance(config.store, PythonStore):
+        path, arguments = config.store.python, config.store.with_
+        with problems.record("A315", "store"):
+            key = ("store", path, json.dumps(arguments, sort_keys=True, default=str), code)
+            # No close function: the adapter that opens the store closes it.
+            shared.store = share.get(key, lambda: _make_store(code.resolve(path), path, arguments))
+    return shared
+
+
+def _make_store(value: Any, path: str, arguments: Mapping[str, Any]) -> Store[Any]:
+    if not isinstance(value, Store):
+        value = value(**arguments)
+        refuse_coroutine(value, path)
+    if not isinstance(value, Store):
+        raise BuildError(f"{path!r} gave {type(value).__name__}, not a chatkit.store.Store", code="A324")
+    return value
+
+
+def close_object(value: Any) -> Awaitable[None] | None:
+    """Call the object's `aclose()` or `close()`, where it has one that needs no arguments."""
+    for name in ("aclose", "close"):
+        method = getattr(value, name, None)
+        if callable(method) and _needs_no_arguments(method):
+            closing = method()
+            return closing if inspect.isawaitable(closing) else None
+    return None
+
+
+def _needs_no_arguments(method: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(method).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def take_over(old: SharedObjects, new: SharedObjects, problems: Problems) -> list[str]:
+    """Carry the contents of the old objects over to new ones of the same declaration.
+
+    Return the key paths of the objects that start empty. Call it in the event loop right before the swap: nothing else
+    may run between a `dump()` and the swap.
+    """
+    empty: list[str] = []
+    for name, made in new.state.items():
+        before = old.state.get(name)
+        if before is not None and before is not made and old.paths[name] == new.paths[name]:
+            with problems.record("A316", "state", name):
+                filled = _carry_over(before, made)
+                if filled is None:
+                    empty.append(f"state.{name}")
+                elif filled is not made:
+                    new.replace(name, filled)
+    if new.store is not None and old.store is not None and new.store is not old.store:
+        with problems.record("A316", "store"):
+            if _carry_over(old.store, new.store) is not new.store:
+                empty.append("store")
+    return empty
+
+
+def _carry_over(old: Any, new: Any) -> Any:
+    """Return the object with the old one's contents: `new`, or what its `load()` made; None without dump and load."""
+    dump, load = getattr(old, "dump", None), getattr(new, "load", None)
+    if not callable(dump) or not callable(load):
+        return None
+    try:
+        loaded = load(json.loads(json.dumps(dump())))
+    except (Exception, SystemExit) as error:
+        raise BuildError(
+            f"dump() and load() of {type(new).__name__!r} raised {type(error).__name__}: {error}", about=error
+        ) from error
+    if inspect.isawaitable(loaded):
+        raise BuildError(f"load() of {type(new).__name__!r} is async", "make it a plain method that fills the object")
+    return loaded if isinstance(loaded, type(new)) else new

@@ -93,11 +93,11 @@ class Steps:
         tasks: list[Any] = [CustomTask(title=title, status_indicator="none") for title in titles]
         tasks[0].status_indicator = "loading"
         await context.start_workflow(Workflow(type="custom", tasks=tasks, expanded=True))
-        context._around.step = 0
+        context._turn_state.workflow_step = 0
 
     async def end(self, context: RuntimeContext) -> None:
         """Mark what is left as done, and close the workflow."""
-        if context._around.step is None:
+        if context._turn_state.workflow_step is None:
             return
         while await context.next_step():
             continue

@@ -29,7 +29,7 @@ Agents = Mapping[str, Agent[RuntimeContext]]
 
 
 @dataclass(frozen=True, slots=True)
-class Starter:
+class EntryAgent:
     """The agent that begins a turn: its key in the file, and the object, as the user's choices make it."""
 
     key: str
@@ -44,7 +44,7 @@ class _Rule:
 
 
 @dataclass(slots=True)
-class Entrance:
+class Routing:
     """Who begins a turn. Agents that a choice changes are copies, made once for each choice."""
 
     config: Config
@@ -55,7 +55,7 @@ class Entrance:
     choose: Callable[[RuntimeContext], Any] | None = None
     _copies: dict[tuple[str, str | None, str | None], Agent[RuntimeContext]] = field(default_factory=dict)
 
-    async def agent_for(
+    async def choose_agent(
         self, context: RuntimeContext, chosen: InferenceOptions | None, active: str | None = None
     ) -> str:
         """The key of the agent that answers; `active` is the one that had the last word in the thread.
@@ -80,7 +80,7 @@ class Entrance:
                     return rule.agent
         return active if keeps and active is not None else self.config.entry_agent
 
-    def start(self, key: str, chosen: InferenceOptions | None, first: bool) -> Starter:
+    def entry_agent(self, key: str, chosen: InferenceOptions | None, first: bool) -> EntryAgent:
         """The agent of that key on the chosen model; `first` says that the chosen tool is still to be called."""
         model = chosen.model if chosen is not None else None
         tool = chosen.tool_choice.id if first and chosen is not None and chosen.tool_choice is not None else None
@@ -92,7 +92,7 @@ class Entrance:
         wanted = (key, model, called)
         if wanted not in self._copies:
             self._copies[wanted] = self._copy(key, model, called)
-        return Starter(key, self._copies[wanted])
+        return EntryAgent(key, self._copies[wanted])
 
     def _copy(self, key: str, model: str | None, tool: str | None) -> Agent[RuntimeContext]:
         agent = self.agents[key]
@@ -125,18 +125,18 @@ def _holds(when: Template, scope: Mapping[str, Any]) -> bool:
         return False
 
 
-def build_entrance(
+def build_routing(
     config: Config,
     agents: Agents,
     models: Models,
     tools: Mapping[str, BuiltTool],
     code: ProjectCode,
-    found: Problems,
-) -> Entrance:
-    """Build who answers; what is wrong with it is among `found`."""
-    entrance = Entrance(config, agents, models, tools)
+    problems: Problems,
+) -> Routing:
+    """Build who answers; failures are recorded in `problems`."""
+    entrance = Routing(config, agents, models, tools)
     if isinstance(config.entry, PythonEntry):
-        with found.at("A310", "entry", "python"):
+        with problems.record("A310", "entry", "python"):
             function = code.resolve(config.entry.python)
             if not callable(function):
                 message = f"{config.entry.python!r} is {type(function).__name__}"

@@ -19,7 +19,7 @@ from runtime.resources.token_usage import TokenUsage
 Budget = Literal["turn", "thread", "day", "all"]
 
 
-class UsedUp(RuntimeFault):
+class TokenBudgetExceeded(RuntimeFault):
     """A budget of tokens is used up; `budget` says which."""
 
     def __init__(self, budget: Budget) -> None:
@@ -28,7 +28,7 @@ class UsedUp(RuntimeFault):
 
 
 @dataclass(slots=True)
-class Meter:
+class TokenMeter:
     """What one turn has used, by model, and what is `left` to it of each budget."""
 
     used: dict[str, TokenUsage] = field(default_factory=dict)
@@ -41,16 +41,16 @@ class Meter:
         self._total += usage.total
 
     def check(self) -> None:
-        """Raise UsedUp when nothing is left of a budget."""
+        """Raise TokenBudgetExceeded when nothing is left of a budget."""
         for budget, left in self.left.items():
             if self._total >= left:
-                raise UsedUp(budget)
+                raise TokenBudgetExceeded(budget)
 
 
-METER: ContextVar[Meter | None] = ContextVar("METER", default=None)
+TOKEN_METER: ContextVar[TokenMeter | None] = ContextVar("TOKEN_METER", default=None)
 """The meter of the turn that runs in this context."""
 
-ANSWERED: ContextVar[Model | None] = ContextVar("ANSWERED", default=None)
+ANSWERING_MODEL: ContextVar[Model | None] = ContextVar("ANSWERING_MODEL", default=None)
 """Which of several models has answered, where a fallback asked them in turn."""
 
 
@@ -60,17 +60,17 @@ class MeteringHooks(RunHooks[Any]):
     async def on_llm_start(
         self, context: RunContextWrapper[Any], agent: Agent[Any], system_prompt: str | None, input_items: list[Any]
     ) -> None:
-        """Raise UsedUp when nothing is left of a budget."""
-        meter = METER.get()
+        """Raise TokenBudgetExceeded when nothing is left of a budget."""
+        meter = TOKEN_METER.get()
         if meter is not None:
             meter.check()
-        ANSWERED.set(None)
+        ANSWERING_MODEL.set(None)
 
     async def on_llm_end(self, context: RunContextWrapper[Any], agent: Agent[Any], response: ModelResponse) -> None:
         """Count the response."""
-        meter, usage = METER.get(), response.usage
+        meter, usage = TOKEN_METER.get(), response.usage
         if meter is not None and usage is not None:
-            meter.count(_name_of(ANSWERED.get() or agent.model), _counted(usage))
+            meter.count(_name_of(ANSWERING_MODEL.get() or agent.model), _counted(usage))
 
 
 METERED = MeteringHooks()

@@ -15,7 +15,7 @@ logger = logging.getLogger("runtime.tools")
 
 def note_failure(context: RuntimeContext, tool: str, call_id: str, error: Exception | str) -> None:
     """Log why a call failed, with the traceback where there is one, and remember that it did."""
-    context._around.failed.add(call_id)
+    context._turn_state.failed_calls.add(call_id)
     text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
     trace = error if isinstance(error, Exception) else None
     logger.warning("tool %r failed in thread %s: %s", tool, context.thread.id, text, exc_info=trace)
@@ -32,7 +32,7 @@ def format_tool_error(args: ToolErrorFormatterArgs[Any]) -> str | None:
 
 def own_words(context: RuntimeContext, tool: str, error: str) -> str | None:
     """What the file says that the model is told of a tool's error; None where it says nothing, or can't."""
-    template = context._around.errors.get(tool)
+    template = context._turn_state.tool_errors.get(tool)
     if template is None:
         return None
     try:

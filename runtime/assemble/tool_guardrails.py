@@ -21,7 +21,14 @@ from agents.tool_guardrails import (
     ToolOutputGuardrailData,
 )
 
-from runtime.assemble.guardrails import NO_GUARDS, BuiltGuardrail, BuiltGuards, Guardrails, Tripped, guards_of
+from runtime.assemble.guardrails import (
+    NO_GUARDRAILS,
+    BuiltGuardrail,
+    GuardrailRegistry,
+    GuardrailSet,
+    GuardrailTripped,
+    guards_of,
+)
 from runtime.assemble.problems import Problems
 from runtime.assemble.tools import Tools
 from runtime.config.model import Config
@@ -32,14 +39,18 @@ logger = logging.getLogger("runtime.tools")
 
 
 def guard_tools(
-    config: Config, tools: Tools, of_agents: Mapping[str, BuiltGuards], guardrails: Guardrails, found: Problems
+    config: Config,
+    tools: Tools,
+    of_agents: Mapping[str, GuardrailSet],
+    guardrails: GuardrailRegistry,
+    problems: Problems,
 ) -> None:
     """Give the built tools their guardrails; the tool objects that the project made are left as they are."""
     for name, entry in config.tools.items():
         declared = getattr(entry, "guardrails", None)
-        guards = guards_of(("tools", name), declared or ToolGuardrails(), guardrails, found)
-        inner = of_agents.get(entry.agent, NO_GUARDS) if isinstance(entry, AgentTool) else NO_GUARDS
-        if guards == inner == NO_GUARDS:
+        guards = guards_of(("tools", name), declared or ToolGuardrails(), guardrails, problems)
+        inner = of_agents.get(entry.agent, NO_GUARDRAILS) if isinstance(entry, AgentTool) else NO_GUARDRAILS
+        if guards == inner == NO_GUARDRAILS:
             continue
         before = [_before(guard, _arguments) for guard in guards.input]
         before += [_before(guard, _said) for guard in inner.input]
@@ -85,9 +96,9 @@ async def _check(guard: BuiltGuardrail, data: ToolInputGuardrailData, text: str)
     context = data.context.context
     try:
         await guard.enforce(context, data.agent, text)
-    except Tripped as tripped:
+    except GuardrailTripped as tripped:
         logger.info("tool %r in thread %s: %s", data.context.tool_name, context.thread.id, tripped)
         # The turn does not stop at a call that was not carried out.
-        context._around.failed.add(data.context.tool_call_id)
+        context._turn_state.failed_calls.add(data.context.tool_call_id)
         return ToolGuardrailFunctionOutput.reject_content(tripped.message, output_info=tripped.reason)
     return ToolGuardrailFunctionOutput.allow()

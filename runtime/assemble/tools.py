@@ -189,16 +189,16 @@ def entry_approval(entry: declared.Tool) -> Any:
     return getattr(entry, "needs_approval", False)
 
 
-def build_tools(config: Config, tools: Tools, found: Problems) -> None:
+def build_tools(config: Config, tools: Tools, problems: Problems) -> None:
     """Build every declared tool, and every import path that an agent names directly."""
     for name, entry in config.tools.items():
-        with found.at("A301", "tools", name, _kind_of(entry)):
+        with problems.record("A301", "tools", name, _kind_of(entry)):
             tools.build_all(name, entry)
     for key, agent in config.agents.items():
         for index, reference in enumerate(agent.tools):
             is_part = split_reference(config, reference) is not None or split_operation(config, reference) is not None
             if reference not in config.tools and not is_part:
-                with found.at("A301", "agents", key, "tools", index):
+                with problems.record("A301", "agents", key, "tools", index):
                     tools.get(reference)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from agents import Agent
 from starlette.datastructures import State
 
-from runtime.assemble.project import BuildFailed
+from runtime.assemble.project import ProjectBuildError
 from runtime.assemble.tools import BuiltTool
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
@@ -82,7 +82,7 @@ class Runtime:
     @property
     def state(self) -> Mapping[str, Any]:
         """The objects of the `state` section, by name."""
-        return self.generation.snapshot.state
+        return self.generation.snapshot.shared.state
 
     @property
     def store(self) -> ThreadStore:
@@ -158,7 +158,7 @@ class Runtime:
             made.take_over(self.generation)
         except Exception as error:
             await _close(made)
-            if isinstance(error, BuildFailed):
+            if isinstance(error, ProjectBuildError):
                 return tuple(diagnostics_of(error.problems, reading))
             logger.error("a new generation can't be opened: %s: %s", type(error).__name__, error, exc_info=error)
             return (Diagnostic("A610", f"the project can't be opened: {type(error).__name__}: {error}", place),)
@@ -178,7 +178,7 @@ class Runtime:
         before = self.live.current if hasattr(self, "live") else None
         try:
             return build_generation(reading, share, before, self)
-        except BuildFailed as failed:
+        except ProjectBuildError as failed:
             raise ConfigError(diagnostics_of(failed.problems, reading)) from failed
         except SystemExit as error:
             raise RuntimeFault(f"the project called sys.exit({error.code!r}) while it was built") from error

@@ -13,8 +13,8 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from runtime.assemble import forwarded_headers as forwarding
-from runtime.assemble.forwarded_headers import HEADERS, Forwarding
-from runtime.assemble.mcp import Connection, McpUnavailable
+from runtime.assemble.forwarded_headers import FORWARDED_HEADERS, ConnectionPool
+from runtime.assemble.mcp import McpUnavailable, ServerConnection
 from runtime.server.preflight.connect import try_connections
 from tests.conversations.conftest import Chat, MakeChat
 from tests.conversations.mcp_server import make_server
@@ -100,9 +100,9 @@ async def _say(client: Chat, headers: dict[str, str], thread: str | None = None)
     return await client.call("threads.add_user_message", headers, thread_id=thread, input=message)
 
 
-def _links(client: Chat) -> Forwarding:
+def _links(client: Chat) -> ConnectionPool:
     links = client.runtime.generation.snapshot.servers.connections["library"]
-    assert isinstance(links, Forwarding)
+    assert isinstance(links, ConnectionPool)
     return links
 
 
@@ -262,7 +262,7 @@ async def test_connect_asks_without_a_user_and_only_warns(chat: MakeChat, watche
 class Lent:
     """A link that stands still in a call until it is told to go on, and knows that it was closed."""
 
-    def __init__(self, values: forwarding.Values) -> None:
+    def __init__(self, values: forwarding.HeaderValues) -> None:
         self.name, self.values = "library", values
         self.entered, self.go_on, self.closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
@@ -279,23 +279,23 @@ class Lent:
         self.closed.set()
 
 
-def _lending() -> tuple[Forwarding, list[Lent]]:
+def _lending() -> tuple[ConnectionPool, list[Lent]]:
     made: list[Lent] = []
 
-    def make(values: forwarding.Values) -> Lent:
+    def make(values: forwarding.HeaderValues) -> Lent:
         made.append(Lent(values))
         return made[-1]
 
-    return Forwarding("library", ["Authorization"], make), made
+    return ConnectionPool("library", ["Authorization"], make), made
 
 
-async def _entered(links: Forwarding, made: list[Lent]) -> None:
+async def _entered(links: ConnectionPool, made: list[Lent]) -> None:
     await links.tools()  # the same user's: the link is there now, if it was not before
     await made[0].entered.wait()
 
 
 def _as_user(token: str) -> None:
-    HEADERS.set({"authorization": token})
+    FORWARDED_HEADERS.set({"authorization": token})
 
 
 async def test_the_connection_that_was_used_least_recently_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,8 +370,8 @@ class Telling:
 
 @pytest.mark.parametrize("connects", [True, False])
 async def test_an_error_that_says_a_value_is_not_told(connects: bool, caplog: pytest.LogCaptureFixture) -> None:
-    def connection(values: forwarding.Values) -> Connection:
-        return Connection("library", lambda: Telling(connects=connects), 5.0, values)  # type: ignore[arg-type,return-value]
+    def connection(values: forwarding.HeaderValues) -> ServerConnection:
+        return ServerConnection("library", lambda: Telling(connects=connects), 5.0, values)  # type: ignore[arg-type,return-value]
 
     mine = connection((("authorization", "Bearer ada-token-1"),))
     tried: list[Callable[[], Awaitable[Any]]] = [mine.tools]

@@ -15,8 +15,8 @@ from starlette.datastructures import State
 from starlette.types import Receive, Scope, Send
 
 from runtime.assemble.problems import Problems
-from runtime.assemble.project import BuildFailed, Snapshot, build
-from runtime.assemble.shared_objects import take_over
+from runtime.assemble.project import ProjectBuildError, Snapshot, build
+from runtime.assemble.project_objects import take_over
 from runtime.config.model.server import PythonStore
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.pool import Share
@@ -180,17 +180,17 @@ class Generation:
             await asyncio.wait(set(self.requests), timeout=_LAST_WORDS_S)
 
     def take_over(self, before: Generation) -> None:
-        """Take over what the objects of `before` hold, right before this one serves. Raise BuildFailed."""
-        found = Problems(self.snapshot.code.sources)
+        """Take over what the objects of `before` hold, right before this one serves. Raise ProjectBuildError."""
+        problems = Problems(self.snapshot.code.sources)
         with self.snapshot.code.pinned():
-            empty = take_over(before.snapshot, self.snapshot, self.share, found)
-        if found.found:
-            raise BuildFailed(found.found)
+            empty = take_over(before.snapshot.shared, self.snapshot.shared, problems)
+        if problems.recorded:
+            raise ProjectBuildError(problems.recorded)
         self.began_empty = tuple(empty)
 
 
 def build_generation(reading: Reading, share: Share, before: Generation | None, runtime: Runtime) -> Generation:
-    """Build what was read, which has a configuration. Raise BuildFailed; the caller then gives `share` back.
+    """Build what was read, which has a configuration. Raise ProjectBuildError; the caller then gives `share` back.
 
     `before` is what serves now: as long as the project's Python has not changed, its modules are kept, and with them
     whatever they hold.
@@ -238,7 +238,7 @@ def _uploads(snapshot: Snapshot, store: ThreadStore, share: Share) -> Uploads | 
 def _shared_store(snapshot: Snapshot, share: Share) -> _SharedStore:
     declared = snapshot.config.store
     if isinstance(declared, PythonStore):
-        own = snapshot.own_store
+        own = snapshot.shared.store
         assert own is not None
         usage = share.get(("usage",), UsageTable)
         adapter = partial(ChatKitStoreAdapter, own, lambda owner: {"user_id": owner}, usage)

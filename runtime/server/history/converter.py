@@ -33,7 +33,7 @@ from openai.types.responses import (
 )
 
 from runtime.assemble.context import RuntimeContext
-from runtime.assemble.mentions import BuiltTags
+from runtime.assemble.mentions import BuiltMentions
 from runtime.assemble.project_objects import OwnConverter
 from runtime.config.model.chat import History
 from runtime.sdk_internals import convert_item
@@ -52,7 +52,7 @@ class Answering:
 
     context: RuntimeContext
     owner: str
-    tags: BuiltTags | None
+    tags: BuiltMentions | None
     uploads: Uploads | None
     reads_files: bool
 
@@ -82,7 +82,7 @@ class RuntimeConverter(ThreadItemConverter):
     async def tag_to_message_content(self, tag: UserMessageTagContent) -> ResponseInputContentParam:
         """Tell the model what a tag stands for: what `chat.tags` says, else what the browser says."""
         turn = answering.get()
-        told = await turn.tags.tell(tag, turn.context) if turn is not None and turn.tags is not None else None
+        told = await turn.tags.describe(tag, turn.context) if turn is not None and turn.tags is not None else None
         if told is not None:
             return ResponseInputTextParam(type="input_text", text=told)
         known = json.dumps({"id": tag.id, "text": tag.text, "group": tag.group, "data": tag.data}, ensure_ascii=False)

@@ -22,9 +22,9 @@ class EntityRoutes:
 
     async def search(self, request: Request) -> Response:
         """The entities that fit what has been typed."""
-        tags = self._snapshot.tags
+        mentions = self._snapshot.mentions
         query = request.query_params.get("q", "")[:LONGEST_QUERY]
-        found = await tags.search(query, await self._snapshot.request_context(request)) if tags else []
+        found = await mentions.search(query, await self._snapshot.request_context(request)) if mentions else []
         return JSONResponse({"entities": [_shown(entity) for entity in found]})
 
     async def preview(self, request: Request) -> Response:
@@ -32,8 +32,8 @@ class EntityRoutes:
         entity = await self._find(request)
         if entity is None:
             return _unknown(request)
-        assert self._snapshot.tags is not None
-        widget = await self._snapshot.tags.preview(entity)
+        assert self._snapshot.mentions is not None
+        widget = await self._snapshot.mentions.preview(entity)
         shown = None if widget is None else widget.model_dump(mode="json", exclude_none=True)
         return JSONResponse({"preview": shown})
 
@@ -43,10 +43,10 @@ class EntityRoutes:
         return _unknown(request) if entity is None else JSONResponse(_shown(entity))
 
     async def _find(self, request: Request) -> MentionEntity | None:
-        tags = self._snapshot.tags
-        if tags is None:
+        mentions = self._snapshot.mentions
+        if mentions is None:
             return None
-        return await tags.find(request.path_params["id"], await self._snapshot.request_context(request))
+        return await mentions.get(request.path_params["id"], await self._snapshot.request_context(request))
 
 
 def _unknown(request: Request) -> Response:

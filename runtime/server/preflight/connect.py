@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import openai
 from openai import AsyncOpenAI
 
-from runtime.assemble.forwarded_headers import Link
+from runtime.assemble.forwarded_headers import McpConnection
 from runtime.assemble.mcp import McpUnavailable
 from runtime.assemble.scripted_model import ScriptedConversation
 from runtime.config.model.mcp import HttpMcpServer
@@ -170,7 +170,7 @@ async def probe_servers(runtime: Runtime) -> list[Diagnostic]:
     return [diagnostic for diagnostics in found for diagnostic in diagnostics]
 
 
-async def _probe(runtime: Runtime, name: str, connection: Link) -> list[Diagnostic]:
+async def _probe(runtime: Runtime, name: str, connection: McpConnection) -> list[Diagnostic]:
     try:
         tools = {tool.name for tool in await connection.tools()}
     except McpUnavailable as error:

@@ -16,7 +16,7 @@ from agents import Agent, FunctionTool, Handoff, RunContextWrapper, RunState
 from chatkit.types import ThreadItem, ThreadItemReplacedEvent, WidgetItem
 from chatkit.widgets import DynamicWidgetRoot
 
-from runtime.assemble.approvals import DEFAULT_APPROVAL, BuiltApproval, signature_of
+from runtime.assemble.approvals import DEFAULT_APPROVAL, BuiltApproval, tool_signature
 from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.project import Snapshot
 from runtime.errors import RequestError
@@ -312,4 +312,4 @@ def _signature(agent: Any, name: str, hosted: dict[str, str] | None) -> str:
     if hosted is not None:
         return signature_of_request(hosted, tools)
     functions = (tool for tool in tools if isinstance(tool, FunctionTool) and tool.name == name)
-    return next(map(signature_of, functions), "")
+    return next(map(tool_signature, functions), "")

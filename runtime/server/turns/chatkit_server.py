@@ -235,11 +235,11 @@ class RuntimeServer(ChatKitServer[Any]):
 
         turn = Turn(generation.snapshot, caller, store, Plan(thread, nothing))
         answer = await action.sync(turn.context, params.action, sender)
-        if turn.around.asked or turn.around.answer:
+        if turn.state.client_calls or turn.state.answer_requested:
             message = f"action {action.type!r} is sync: it can neither call the client nor let the agents answer"
             raise RequestError(501, "not_supported", message)
-        while turn.around.outbox.events:
-            await turn.recorder.record(turn.around.outbox.events.popleft())
+        while turn.state.queue.events:
+            await turn.recorder.record(turn.state.queue.events.popleft())
         response = SyncCustomActionResponse(updated_item=replacement(answer, sender))
         if response.updated_item is not None:
             # Shown now and found again after a reload.

@@ -26,12 +26,14 @@ class Guarding:
 
     def __init__(self, snapshot: Snapshot, run: RunEvents, beside: asyncio.Task[None] | None = None) -> None:
         self._run, self._beside = run, beside
-        self._guards = {snapshot.agents[key].name: guards for key, guards in snapshot.guards.items() if guards.output}
+        self._guards = {
+            snapshot.agents[key].name: guards for key, guards in snapshot.guardrails.items() if guards.output
+        }
         self.said: list[str] = []
         """The ids of the messages that have been shown, to be taken back if need be."""
 
     def watch(self, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
-        """The events that may be seen; reading them raises Tripped. Where nothing is guarded they are as they were."""
+        """Return the events that passed; reading them raises GuardrailTripped. Without guardrails, return `events`."""
         return self._pass_on(events) if self._guards or self._beside is not None else events
 
     async def _pass_on(self, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from agents import HostedMCPTool, Tool
 
-from runtime.assemble.hosted_tools import hosted_signature, lets_in
+from runtime.assemble.hosted_tools import allows_tool, hosted_signature
 
 REQUEST = "mcp_approval_request"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
@@ -33,7 +33,7 @@ def signature_of_request(request: Mapping[str, str], tools: Iterable[Tool]) -> s
     """What the approval holds for: the server of that label among the tools; empty where there is none."""
     label, name = request["server_label"], request["name"]
     servers = [tool for tool in tools if isinstance(tool, HostedMCPTool) and tool.tool_config["server_label"] == label]
-    return next((hosted_signature(tool) for tool in servers if lets_in(tool, name)), "")
+    return next((hosted_signature(tool) for tool in servers if allows_tool(tool, name)), "")
 
 
 def told_call(call_id: str, call: Mapping[str, Any], output: str) -> list[dict[str, Any]]:

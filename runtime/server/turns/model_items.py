@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from chatkit.types import ClientToolCallItem, InferenceOptions, ThreadItem, UserMessageItem
 
-from runtime.assemble.context import Asked, RuntimeContext
+from runtime.assemble.context import ClientCall, RuntimeContext
 from runtime.stores.ids import new_id
 from runtime.stores.store import ModelItem
 
@@ -25,16 +25,16 @@ def chosen_in(items: Sequence[ThreadItem]) -> InferenceOptions | None:
     return last.inference_options if last is not None else None
 
 
-def client_call(context: RuntimeContext, asked: Asked) -> ClientToolCallItem:
+def client_call(context: RuntimeContext, call: ClientCall) -> ClientToolCallItem:
     """The item that makes the browser run a tool, bound to the function call that it answers."""
     return ClientToolCallItem(
         id=new_id("tool_call"),
         thread_id=context.thread.id,
         created_at=datetime.now(UTC),
-        name=asked.call.name,
-        arguments=asked.call.arguments,
+        name=call.call.name,
+        arguments=call.call.arguments,
         # Not one of our own ids: Chat Completions takes at most 40 characters.
-        call_id=asked.call_id or f"call_{uuid4().hex}",
+        call_id=call.call_id or f"call_{uuid4().hex}",
     )
 
 

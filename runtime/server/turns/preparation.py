@@ -251,7 +251,7 @@ class Planner:
     ) -> AsyncGenerator[Event, None]:
         async for event in turn.handle(_handled(built, turn.context, action, sender)):
             yield event
-        if turn.around.answer:
+        if turn.state.answer_requested:
             thread_id = turn.plan.thread.id
             await turn.plan.resources.enter_async_context(self._held(thread_id))
             turn.recorder.reload(await self._open_thread(thread_id))

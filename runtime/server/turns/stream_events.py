@@ -69,12 +69,12 @@ class RunEvents:
 
     async def events(self, result: RunResultStreaming) -> AsyncGenerator[Event, None]:
         """Yield the run's events and the tools', in the order in which they came about."""
-        outbox = self.context._around.outbox
+        queue = self.context._turn_state.queue
         # Tools' events pass through the run's own queue, so that text which the model wrote before a tool ran is
-        # sent before what the tool shows. What is still in the outbox when the run fails is sent all the same.
-        outbox.wake = lambda: put_in_run(result, _TOKEN)
-        for _ in outbox.events:
-            outbox.wake()
+        # sent before what the tool shows. What is still in the queue when the run fails is sent all the same.
+        queue.wake = lambda: put_in_run(result, _TOKEN)
+        for _ in queue.events:
+            queue.wake()
         async with aclosing(result.stream_events()) as stream:  # type: ignore[type-var]  # it is a generator
             try:
                 async for event in stream:
@@ -85,15 +85,15 @@ class RunEvents:
                 result.cancel()
                 raise
             finally:
-                outbox.wake = None
-        while outbox.events:
-            for own in self._from_tool(outbox.events.popleft()):
+                queue.wake = None
+        while queue.events:
+            for own in self._from_tool(queue.events.popleft()):
                 yield own
 
     async def _convert(self, event: Any) -> Sequence[Event]:
         if event is _TOKEN:
-            outbox = self.context._around.outbox
-            return self._from_tool(outbox.events.popleft()) if outbox.events else ()
+            queue = self.context._turn_state.queue
+            return self._from_tool(queue.events.popleft()) if queue.events else ()
         if event.type == "raw_response_event":
             handler = _HANDLERS.get(event.data.type)
             return () if handler is None else cast(Sequence[Event], await handler(self, event.data))
@@ -116,7 +116,7 @@ class RunEvents:
 
     def _is_ended(self, workflow: WorkflowItem) -> bool:
         """Tell whether a tool that was quick has ended its workflow already; the event of that is still to be sent."""
-        waiting = self.context._around.outbox.events
+        waiting = self.context._turn_state.queue.events
         return any(isinstance(event, ThreadItemDoneEvent) and event.item.id == workflow.id for event in waiting)
 
     def _end_workflow(self, item: WorkflowItem) -> ThreadItemDoneEvent:
@@ -243,7 +243,7 @@ class RunEvents:
 
     def _cite(self, item: AssistantMessageItem) -> list[Event]:
         """Give a message the sources that tools have named since the one before, at the end of its text."""
-        sources = self.context._around.sources
+        sources = self.context._turn_state.citations
         if not sources or not item.content:
             return []
         part, at = item.content[-1], len(item.content) - 1

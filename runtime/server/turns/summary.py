@@ -9,7 +9,7 @@ from chatkit.store import NotFoundError
 
 from runtime.assemble.context import RuntimeContext
 from runtime.assemble.project import Snapshot
-from runtime.assemble.token_meter import METER, Meter, UsedUp
+from runtime.assemble.token_meter import TOKEN_METER, TokenBudgetExceeded, TokenMeter
 from runtime.server.history.load import load_history
 from runtime.server.history.transcript import as_text
 from runtime.server.history.window import Room, Uncovered, to_sum_up
@@ -29,12 +29,12 @@ _WINDOWS = 4
 
 async def renew_summary(snapshot: Snapshot, context: RuntimeContext, store: OwnerStore) -> None:
     """Sum up what the thread's summary doesn't cover yet; failures are logged, and the older summary stays."""
-    thread_id, meter = context.thread.id, Meter()
-    METER.set(meter)
+    thread_id, meter = context.thread.id, TokenMeter()
+    TOKEN_METER.set(meter)
     try:
         await budget.allow(meter, snapshot.config.limits.budgets, store, thread_id)
         await _renew(snapshot, context, store)
-    except UsedUp as used_up:
+    except TokenBudgetExceeded as used_up:
         logger.info("no summary for thread %s: %s", thread_id, used_up)
     except Exception as error:
         logger.warning("no summary for thread %s: %s: %s", thread_id, type(error).__name__, error)

@@ -9,7 +9,7 @@ from typing import Any
 
 from chatkit.types import NoticeEvent
 
-from runtime.assemble.token_meter import Budget, Meter, UsedUp
+from runtime.assemble.token_meter import Budget, TokenBudgetExceeded, TokenMeter
 from runtime.config.model.server import TokenBudgets
 from runtime.server.turns.errors import own_words
 from runtime.stores.owner_store import OwnerStore
@@ -30,8 +30,8 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-async def allow(meter: Meter, budgets: TokenBudgets | None, store: OwnerStore, thread_id: str) -> None:
-    """Tell the meter what is left of each budget. Raise UsedUp when nothing is."""
+async def allow(meter: TokenMeter, budgets: TokenBudgets | None, store: OwnerStore, thread_id: str) -> None:
+    """Tell the meter what is left of each budget. Raise TokenBudgetExceeded when nothing is."""
     if budgets is None:
         return
     used, day = store.backend.sum_usage, today()
@@ -46,7 +46,7 @@ async def allow(meter: Meter, budgets: TokenBudgets | None, store: OwnerStore, t
     meter.check()
 
 
-async def keep(meter: Meter, store: OwnerStore, thread_id: str) -> None:
+async def keep(meter: TokenMeter, store: OwnerStore, thread_id: str) -> None:
     """Store what was used; a failure is logged, because the answer is there all the same."""
     if not meter.used:
         return
@@ -60,7 +60,9 @@ async def keep(meter: Meter, store: OwnerStore, thread_id: str) -> None:
         logger.exception("what thread %s has used could not be stored", thread_id)
 
 
-def notice(used_up: UsedUp, own: Mapping[str, Template], scope: Mapping[str, Any], request_id: str) -> NoticeEvent:
+def notice(
+    used_up: TokenBudgetExceeded, own: Mapping[str, Template], scope: Mapping[str, Any], request_id: str
+) -> NoticeEvent:
     """Tell the user in the project's `own` words, or in ours."""
     logger.info("turn stopped [%s]: %s", request_id, used_up)
     words = own_words("tokens", own, scope, request_id, budget=used_up.budget)

@@ -31,12 +31,12 @@ from chatkit.types import (
     UserMessageItem,
 )
 
-from runtime.assemble.context import Outbox, Surroundings, new_context, scope_of
-from runtime.assemble.forwarded_headers import HEADERS
-from runtime.assemble.guardrails import NO_GUARDS, Tripped, enforce
+from runtime.assemble.context import EventQueue, TurnState, new_context, scope_of
+from runtime.assemble.forwarded_headers import FORWARDED_HEADERS
+from runtime.assemble.guardrails import NO_GUARDRAILS, GuardrailTripped, enforce
 from runtime.assemble.project import Snapshot
-from runtime.assemble.routing import Starter
-from runtime.assemble.token_meter import METER, METERED, Meter, UsedUp
+from runtime.assemble.routing import EntryAgent
+from runtime.assemble.token_meter import METERED, TOKEN_METER, TokenBudgetExceeded, TokenMeter
 from runtime.resources.lease import Lease
 from runtime.server.attachments import Uploads
 from runtime.server.history.converter import Answering, answering, to_model_input, with_preface
@@ -104,10 +104,10 @@ class Turn:
         self.snapshot, self.caller, self.plan, self._lease, self._uploads = snapshot, caller, plan, lease, uploads
         self.channel, self._store = Channel(), store
         self.recorder = Recorder(store, plan.thread, plan.stale)
-        self.around = Surroundings(snapshot.widgets, snapshot.state, errors=snapshot.tool_errors)
+        self.state = TurnState(snapshot.widgets, snapshot.shared.state, tool_errors=snapshot.tool_errors)
         self.context = new_context(
             snapshot.context_type,
-            self.around,
+            self.state,
             thread=plan.thread,
             store=store,
             request_context=caller.request_context,
@@ -120,7 +120,7 @@ class Turn:
         self._summary_due = False
         self._running = self._stopped = self._produced = False
         self._end_message: str | None = None
-        self.meter = Meter()
+        self.meter = TokenMeter()
         self._active: str | None = None
 
     def open(self) -> None:
@@ -174,15 +174,15 @@ class Turn:
     async def _run(self) -> None:
         """Produce, store and send every event; an error becomes an event of its own."""
         self._running = True
-        METER.set(self.meter)
-        HEADERS.set(self.caller.headers)
+        TOKEN_METER.set(self.meter)
+        FORWARDED_HEADERS.set(self.caller.headers)
         limit_s = self.snapshot.config.limits.turn
         timer = None if limit_s is None else asyncio.get_running_loop().call_later(limit_s, self._take_too_long)
         try:
             self._begin()
             try:
                 await self._produce()
-            except UsedUp as used_up:
+            except TokenBudgetExceeded as used_up:
                 scope = scope_of(self.context)
                 await self.send(budget.notice(used_up, self.snapshot.errors, scope, self.caller.request_id))
             await self._finish()
@@ -217,7 +217,7 @@ class Turn:
         request_id = self.caller.request_id
         self.end(own_words("turn", self.snapshot.errors, scope_of(self.context), request_id) or TOO_LONG)
 
-    async def _keep_usage(self, meter: Meter) -> None:
+    async def _keep_usage(self, meter: TokenMeter) -> None:
         await budget.keep(meter, self._store, self.plan.thread.id)
 
     def _begin(self) -> None:
@@ -269,16 +269,16 @@ class Turn:
 
     async def _cut_off(self) -> None:
         try:
-            while self.around.outbox.events:
-                await self.send(self.around.outbox.events.popleft())
+            while self.state.queue.events:
+                await self.send(self.state.queue.events.popleft())
             await self.recorder.cut_off()
         except Exception:
             logger.exception("what turn %s had said could not be stored", self.caller.request_id)
 
     async def _write_title(self, text: str) -> None:
         assert self.snapshot.write_title is not None
-        meter = Meter()
-        METER.set(meter)
+        meter = TokenMeter()
+        TOKEN_METER.set(meter)
         try:
             title = await self.snapshot.write_title(text)
             if title:
@@ -298,27 +298,27 @@ class Turn:
         summary, items = take_summary(items)
         if self.snapshot.summarise is None:
             summary = None  # written before it was switched off
-        starter = await self._starter(items)
-        models = getattr(starter.agent.model, "models", [starter.agent.model])
+        entry = await self._entry_agent(items)
+        models = getattr(entry.agent.model, "models", [entry.agent.model])
         reads_files = all(isinstance(model, OpenAIResponsesModel) for model in models)
-        answering.set(Answering(self.context, self.caller.user.id, self.snapshot.tags, self._uploads, reads_files))
+        answering.set(Answering(self.context, self.caller.user.id, self.snapshot.mentions, self._uploads, reads_files))
         model_input = await to_model_input(self.snapshot.converter, items, config.chat.history, summary)
-        preface = self.snapshot.prefaces.get(starter.key)
+        preface = self.snapshot.prefaces.get(entry.key)
         if preface is not None:
             model_input = with_preface(model_input, str(preface.render(scope_of(self.context))))
-        limit = config.agents[starter.key].max_turns or DEFAULT_MAX_TURNS
+        limit = config.agents[entry.key].max_turns or DEFAULT_MAX_TURNS
         shown = [item for item in items[-4:] if not isinstance(item, ModelItem)]
         images = ResponseStreamConverter(partial_images=self.snapshot.partial_images)
-        self.around.said = words_of(items)
+        self.state.user_text = words_of(items)
         try:
-            beside = await self._guard(starter)
-        except Tripped as tripped:
+            beside = await self._guard(entry)
+        except GuardrailTripped as tripped:
             async for event in self._left_out(tripped, ()):
                 yield event
             return
-        run = RunEvents(self.context, images, shown, starter.agent)
+        run = RunEvents(self.context, images, shown, entry.agent)
         result = Runner.run_streamed(
-            starter.agent,
+            entry.agent,
             model_input,
             context=self.context,
             max_turns=limit,
@@ -326,27 +326,27 @@ class Turn:
             run_config=self.snapshot.run_config,
         )
         try:
-            async for event in self._pass_on(run, result, starter.key, beside):
+            async for event in self._pass_on(run, result, entry.key, beside):
                 yield event
         finally:
             if beside is not None:
                 beside.cancel()
                 await asyncio.gather(beside, return_exceptions=True)
 
-    async def _guard(self, starter: Starter) -> asyncio.Task[None] | None:
+    async def _guard(self, entry: EntryAgent) -> asyncio.Task[None] | None:
         """Let what the user has said pass the agent's guardrails; those that run beside the agent are returned."""
-        said, guards = self.around.said, self.snapshot.guards.get(starter.key, NO_GUARDS).input
+        said, guards = self.state.user_text, self.snapshot.guardrails.get(entry.key, NO_GUARDRAILS).input
         if said is None or not guards:
             return None
-        await enforce([guard for guard in guards if not guard.parallel], self.context, starter.agent, said)
+        await enforce([guard for guard in guards if not guard.parallel], self.context, entry.agent, said)
         beside = [guard for guard in guards if guard.parallel]
-        return asyncio.ensure_future(enforce(beside, self.context, starter.agent, said)) if beside else None
+        return asyncio.ensure_future(enforce(beside, self.context, entry.agent, said)) if beside else None
 
     async def resume(self, pending: PendingRun, items: Sequence[ThreadItem]) -> AsyncGenerator[Event, None]:
         """Go on with a run that has waited for the user's word."""
         await budget.allow(self.meter, self.snapshot.config.limits.budgets, self._store, self.plan.thread.id)
         self._active = active_in(items)
-        start = self.snapshot.entrance.start(pending.starter, chosen_in(items), first=False)
+        start = self.snapshot.routing.entry_agent(pending.starter, chosen_in(items), first=False)
         hub, state = await load_state(self.snapshot, self.context, pending, start.agent)
         self.recorder.keep_calls(pending.refusals(self.plan.thread.id))
         limit = self.snapshot.config.agents[pending.starter].max_turns or DEFAULT_MAX_TURNS
@@ -366,7 +366,7 @@ class Turn:
                     if run.calls:
                         self.recorder.keep_calls(run.calls)
                     yield event
-        except Tripped as tripped:
+        except GuardrailTripped as tripped:
             async for event in self._left_out(tripped, guarding.said):
                 yield event
             return
@@ -398,7 +398,7 @@ class Turn:
         )
         await to_the_end(self.recorder.write(marker))
 
-    async def _left_out(self, tripped: Tripped, said: Sequence[str]) -> AsyncGenerator[Event, None]:
+    async def _left_out(self, tripped: GuardrailTripped, said: Sequence[str]) -> AsyncGenerator[Event, None]:
         """Take back what was said, tell the user, and keep the turn from the model from now on."""
         logger.info("turn %s: %s", self.caller.request_id, tripped)
         if self._title is not None:
@@ -413,42 +413,44 @@ class Turn:
         item = AssistantMessageItem(id=new_id("message"), thread_id=thread_id, created_at=now, content=told)
         yield ThreadItemDoneEvent(item=item)
 
-    async def _starter(self, items: Sequence[ThreadItem]) -> Starter:
+    async def _entry_agent(self, items: Sequence[ThreadItem]) -> EntryAgent:
         """The agent that begins, as the user's last message has chosen it; that message may be some calls ago."""
         chosen = chosen_in(items)
         self._active = active_in(items)
-        key = await self.snapshot.entrance.agent_for(self.context, chosen, self._active)
-        return self.snapshot.entrance.start(key, chosen, first=bool(items) and isinstance(items[-1], UserMessageItem))
+        key = await self.snapshot.routing.choose_agent(self.context, chosen, self._active)
+        return self.snapshot.routing.entry_agent(
+            key, chosen, first=bool(items) and isinstance(items[-1], UserMessageItem)
+        )
 
     async def handle(self, events: AsyncIterator[ThreadStreamEvent]) -> AsyncGenerator[Event, None]:
         """Yield an action handler's events, those it emits through its context among them."""
-        outbox, wake = self.around.outbox, asyncio.Event()
-        outbox.wake = wake.set
-        handler = asyncio.create_task(_pour(events, outbox))
+        queue, wake = self.state.queue, asyncio.Event()
+        queue.wake = wake.set
+        handler = asyncio.create_task(_pour(events, queue))
         handler.add_done_callback(lambda _: wake.set())
         try:
-            while not handler.done() or outbox.events:
+            while not handler.done() or queue.events:
                 await wake.wait()
                 wake.clear()
-                while outbox.events:
-                    yield outbox.events.popleft()
+                while queue.events:
+                    yield queue.events.popleft()
             await handler
         finally:
-            outbox.wake = None
+            queue.wake = None
             handler.cancel()
             # Its own clean-up runs before the thread's lock is released and the store closed.
             await asyncio.gather(handler, return_exceptions=True)
 
     async def _send_client_calls(self) -> None:
         """Send the first client tool call that was asked for; the others wait for its result, in order."""
-        for index, asked in enumerate(self.around.asked):
-            item = client_call(self.context, asked)
+        for index, call in enumerate(self.state.client_calls):
+            item = client_call(self.context, call)
             if index == 0:
                 await self.send(ThreadItemDoneEvent(item=item))
             else:
                 await self.recorder.write(queued_call(item))
 
 
-async def _pour(events: AsyncIterator[ThreadStreamEvent], outbox: Outbox) -> None:
+async def _pour(events: AsyncIterator[ThreadStreamEvent], queue: EventQueue) -> None:
     async for event in events:
-        outbox.put(event)
+        queue.put(event)
