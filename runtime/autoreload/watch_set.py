@@ -15,8 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-_RUNTIME_PACKAGE = os.path.realpath(Path(__file__).parents[1])
-_SKIPPED = {"__pycache__", "node_modules", "site-packages"}
+from runtime.project_code.sources import RUNTIME_PACKAGE, SKIPPED_FOLDERS
 
 Mark = tuple[int, ...] | None
 """What `stat` says of a file, through links: another one after any edit; None where there is no file."""
@@ -151,7 +150,7 @@ def _find_packages(root: str, packages: set[str], marks: dict[str, Mark]) -> Non
     todo = [root]
     while todo:
         folder = todo.pop()
-        if folder == _RUNTIME_PACKAGE:
+        if folder == str(RUNTIME_PACKAGE):
             continue
         try:
             with os.scandir(folder) as entries:
@@ -190,7 +189,7 @@ def _find_sources(folder: str, packages: set[str], marks: dict[str, Mark]) -> No
 
 
 def _is_package(name: str) -> bool:
-    return name.isidentifier() and name not in _SKIPPED
+    return name.isidentifier() and name not in SKIPPED_FOLDERS
 
 
 def _is_source(name: str) -> bool:

@@ -1,8 +1,8 @@
-"""Compiled modules, shared by the generations that hold the same text, each with its lines for tracebacks.
+"""Compiled modules, shared by the generations that hold the same text, with the source lines for tracebacks.
 
-Tracebacks and `inspect` look lines up by file name, and by then the file may hold something else. So each text that is
-in use has a name of its own: the file's path, or while another text has that, the same path with `/./` in it, which
-leads to the same file.
+Tracebacks and `inspect` look source lines up by file name, and the file may have changed by then. So each text in use
+has a file name of its own: the file's path, or, while another text has that name, the same path with `/./` in it,
+which is the same file.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from runtime.project_code.sources import Source
+from runtime.project_code.sources import ModuleSource
 
-# Finalizers run in whatever thread collects garbage, at any time: also in one that is inside here.
+# Reentrant: a finalizer may run at any time, also in a thread that holds the lock.
 _lock = threading.RLock()
 _in_use: dict[str, _Compiled] = {}
 
@@ -33,7 +33,7 @@ class _Compiled:
 
 
 class CompiledModules:
-    """What one generation holds of them, until it is collected."""
+    """The compiled modules that one generation holds, until it is collected."""
 
     def __init__(self) -> None:
         self._held: dict[Path, str] = {}
@@ -49,9 +49,14 @@ class CompiledModules:
         if compiled.code is None:
             compiled.code = compile(text, name, "exec", dont_inherit=True)
             lines = io.StringIO(importlib.util.decode_source(text)).readlines()
-            # No time of change: such an entry is never held against the file.
+            # Without a modification time, `linecache` never compares the entry with the file.
             linecache.cache[name] = (len(text), None, lines, name)
         return compiled.code
+
+
+def texts_in_use() -> int:
+    """Return how many texts the generations of this process hold."""
+    return len(_in_use)
 
 
 def _hold(path: Path, text: bytes) -> str:
@@ -75,9 +80,9 @@ def _release(held: dict[Path, str]) -> None:
 
 
 class MemoryLoader(SourceFileLoader):
-    """Gives a module's source as its generation read it; other files of a package are read from the disk."""
+    """Returns a module's source as its generation read it; other files of a package are read from the disk."""
 
-    def __init__(self, name: str, source: Source, compiled: CompiledModules) -> None:
+    def __init__(self, name: str, source: ModuleSource, compiled: CompiledModules) -> None:
         super().__init__(name, str(source.path))
         self._source, self._compiled = source, compiled
 
@@ -90,8 +95,8 @@ class MemoryLoader(SourceFileLoader):
         return self._compiled.get(self._source.path, self._source.text)
 
 
-def new_module(name: str, source: Source, compiled: CompiledModules) -> ModuleType:
-    """Return an empty module that knows its name, its file and its loader."""
+def new_module(name: str, source: ModuleSource, compiled: CompiledModules) -> ModuleType:
+    """Return an empty module with its name, file and loader."""
     places = [str(source.path.parent)] if source.is_package else None
     loader = MemoryLoader(name, source, compiled)
     spec = importlib.util.spec_from_file_location(name, source.path, loader=loader, submodule_search_locations=places)

@@ -1,20 +1,20 @@
-"""Say why an import path of the project leads nowhere, in the words and at the line of the user's own code."""
+"""Why an import path of the project can't be resolved: the message, and the line of the user's own code."""
 
 from __future__ import annotations
 
-import difflib
 import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 
 from runtime.diagnostics.diagnostic import Place
+from runtime.diagnostics.wording import suggest
 from runtime.errors import RuntimeFault
 from runtime.project_code.sources import Sources
 
-# What packages say when something is registered with them again: the package that raises, and its words.
+# The errors of packages in which a name can be registered only once: the raising package, and a part of its message.
 _TWICE = (
     ("sqlalchemy", re.compile(r"is already defined for this MetaData instance|Multiple classes found for path")),
     ("prometheus_client", re.compile(r"Duplicated timeseries in CollectorRegistry")),
@@ -23,17 +23,17 @@ _TWICE = (
     ("", re.compile(r"Couldn't build proto file into descriptor pool")),
 )
 _ONCE_ONLY = (
-    "{module!r} registers something in {package}, outside of the project folder, where what the load before has "
-    "registered stays: use a registry (MetaData, Base, CollectorRegistry) that is made in the project, or move this "
-    "code into an installed package, or restart to load the edit"
+    "{module!r} registers a name in {package}, which still holds the one from the previous load: use a registry "
+    "(MetaData, Base, CollectorRegistry) that is created in the project, or move this code into an installed package, "
+    "or restart to load the edit"
 )
 
 
 class ResolveError(RuntimeFault):
-    """An import path that leads nowhere, or to a module that raises; `hint` is the way out.
+    """An import path that names no object, or a module that raises; `code` is that of the diagnostic.
 
-    `place` is the line of the project that raises, relative to its folder, and `length` how much of it; `code` says
-    which mistake it is.
+    `place` is the line of the project that raises, relative to its folder, and `length` the number of characters.
+    `message` includes neither the place nor the `hint`.
     """
 
     def __init__(
@@ -45,22 +45,16 @@ class ResolveError(RuntimeFault):
         super().__init__(f"{message}{where} ({hint})" if hint else message + where)
 
 
-def near_miss(name: str, names: Iterable[str]) -> str:
-    """Return a hint at the name that may have been meant, or an empty one."""
-    near = difflib.get_close_matches(name, list(names), n=1)
-    return f"did you mean {near[0]!r}?" if near else ""
-
-
-def explain(
-    error: Exception | SystemExit, name: str, sources: Sources, ran_before: Callable[[str], bool]
+def explain_import_error(
+    error: Exception | SystemExit, name: str, sources: Sources, has_run_before: Callable[[str], bool]
 ) -> ResolveError:
-    """Turn what importing the module has raised into a message and a hint.
+    """Turn the exception that importing the module has raised into a ResolveError.
 
-    `ran_before` says of a module whether it had begun to run before in this process, in this generation or another.
+    `has_run_before` returns whether a module had started to run before in this process, in any generation.
     """
     if isinstance(error, ModuleNotFoundError) and _is_parent(error.name, name):
         looked_up = f"modules are looked up in {sources.root.name}/ first"
-        hint = near_miss(name, sources.modules) or looked_up
+        hint = suggest(name, sources.modules) or looked_up
         return ResolveError(f"no module named {error.name!r}", hint, code="A320")
     # The path is right and the user's module is broken: show their error at their line, not ours.
     place, length = raised_at(error, sources)
@@ -68,7 +62,7 @@ def explain(
         message, hint = f"importing {name!r} called sys.exit({error.code!r})", ""
     else:
         message = f"importing {name!r} raised {type(error).__name__}: {_text(error, place)}"
-        hint = _once_only(error, sources, ran_before)
+        hint = _once_only(error, sources, has_run_before)
     return ResolveError(message, hint, code="A322", place=place if place.file else None, length=length)
 
 
@@ -77,20 +71,20 @@ def _is_parent(missing: str | None, name: str) -> bool:
 
 
 def _text(error: Exception, place: Place) -> str:
-    """Return the error's words; with the place of a syntax error that no line of the project has."""
+    """Return the error's message, with the place of a syntax error outside of the project."""
     if isinstance(error, SyntaxError) and error.filename:
         return error.msg if place.file else f"{error.msg} at {error.filename}:{error.lineno}"
     return str(error)
 
 
-def _once_only(error: Exception, sources: Sources, ran_before: Callable[[str], bool]) -> str:
+def _once_only(error: Exception, sources: Sources, has_run_before: Callable[[str], bool]) -> str:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     modules = [frame for frame in frames if frame.f_code.co_name == "<module>" and _module(frame) in sources.modules]
-    if not modules or not ran_before(module := _module(modules[-1])):
+    if not modules or not has_run_before(module := _module(modules[-1])):
         return ""
     raised_in = _module(frames[-1]).partition(".")[0]
-    for package, words in _TWICE:
-        if package in ("", raised_in) and words.search(str(error)):
+    for package, pattern in _TWICE:
+        if package in ("", raised_in) and pattern.search(str(error)):
             return _ONCE_ONLY.format(module=module, package=package or "protobuf")
     return ""
 
@@ -99,16 +93,16 @@ def _module(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", ""))
 
 
-# Where in the project's own Python an exception was raised: the line that its author can change.
+# The line of the project's own Python at which an exception was raised: the line that its author can change.
 
-_POSITIONS_PER_BYTE = 2
-"""An instruction, for which `co_positions` has one entry, takes two bytes."""
+# `co_positions` has one entry for each instruction.
+_BYTES_PER_INSTRUCTION = 2
 
 
 def raised_at(error: BaseException, sources: Sources) -> tuple[Place, int]:
-    """Return the innermost line of the project that led to the error, and how many characters of it are to blame.
+    """Return the innermost line of the project in the error's traceback, and the number of characters that raised.
 
-    The place's file is relative to the project folder, and empty where no line of the project is involved.
+    The place's file is relative to the project folder, and empty where the traceback has no line of the project.
     """
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename) in sources.files:
         return _syntax_place(error, Path(error.filename), sources)
@@ -121,11 +115,11 @@ def raised_at(error: BaseException, sources: Sources) -> tuple[Place, int]:
     return Place(path.relative_to(sources.root).as_posix(), line, column), length
 
 
-def place_of(blamed: object, sources: Sources) -> tuple[Place, int]:
-    """Return where an error was raised, or where a function of the project begins; no file for anything else."""
-    if isinstance(blamed, BaseException):
-        return raised_at(blamed, sources)
-    code = getattr(blamed, "__code__", None)
+def place_of(source: object, sources: Sources) -> tuple[Place, int]:
+    """Return where an error was raised, or where a function of the project starts; no file for anything else."""
+    if isinstance(source, BaseException):
+        return raised_at(source, sources)
+    code = getattr(source, "__code__", None)
     if not isinstance(code, CodeType) or Path(code.co_filename) not in sources.files:
         return Place(""), 1
     path = Path(code.co_filename)
@@ -134,7 +128,7 @@ def place_of(blamed: object, sources: Sources) -> tuple[Place, int]:
 
 
 def line_of_code(text: bytes, line: int) -> tuple[int, int]:
-    """Return the column where the code on a line begins, from 1, and how long it is."""
+    """Return the column where the code on a line starts, from 1, and its length."""
     row = _row(text, line).decode("utf-8", "replace")
     return len(row) - len(row.lstrip()) + 1, max(len(row.strip()), 1)
 
@@ -154,8 +148,8 @@ def _syntax_place(error: SyntaxError, path: Path, sources: Sources) -> tuple[Pla
 
 def _columns(code: CodeType, instruction: int, line: int, text: bytes) -> tuple[int, int]:
     """Return the first column of the expression that raised, from 1, and its length; else those of its line."""
-    found = next(islice(code.co_positions(), instruction // _POSITIONS_PER_BYTE, None), (None,) * 4)
-    first, last, start, end = found
+    positions = islice(code.co_positions(), instruction // _BYTES_PER_INSTRUCTION, None)
+    first, last, start, end = next(positions, (None,) * 4)
     if first != line or start is None or end is None:
         return line_of_code(text, line)
     row = _row(text, line)

@@ -1,8 +1,8 @@
-"""Run the project's Python, whole and apart: one private table of modules for each `ProjectCode`.
+"""Load the project's Python modules: each `ProjectCode` has a private table of modules.
 
-Two loads of the same folder share no module, so a reload never mixes old code with new, and two projects in one
-process may both have a package named `tools`. Sources are read once, when the table is made; what lies outside the
-project folder is imported as usual and shared. This is the only module that imports the project's code.
+Two tables of the same folder share no module, so a reload never mixes old code with new, and two projects in one
+process may both have a package named `tools`. Sources are read once, when the table is made; modules outside the
+project folder are imported as usual and shared. This is the only module that imports the project's code.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from runtime.project_code import proxies as doors
+from runtime.diagnostics.wording import suggest
+from runtime.project_code import proxies
 from runtime.project_code.code_cache import CompiledModules, MemoryLoader, new_module
-from runtime.project_code.import_errors import ResolveError, explain, near_miss
-from runtime.project_code.sources import Source, Sources, read_sources
+from runtime.project_code.import_errors import ResolveError, explain_import_error
+from runtime.project_code.sources import ModuleSource, Sources, read_sources
 from runtime.sdk_internals import clear_typing_caches, mark_initializing
 
 __all__ = ["Attempt", "ProjectCode", "ResolveError"]
 
-
-# How often each module has begun to run in this process, by the hash of its name and file.
+# How often each module has started to run in this process, by the hash of its name and file.
 _runs: dict[int, int] = {}
 
 
 class ProjectCode:
-    """The importable modules under one project folder, loaded at most once each, by whichever thread needs one first.
+    """The importable modules under one project folder; the first thread that needs a module loads it, once.
 
-    A thread that needs a module while another one loads it waits for that module alone, and for none in a circle of
-    imports that would never end. What is loaded already is never waited for.
+    A thread that needs a module while another thread loads it waits for that module only, and never where waiting
+    would be a deadlock, in a circle of imports. A loaded module is returned without waiting.
     """
 
     def __init__(self, root: Path, sources: Sources | None = None) -> None:
@@ -49,11 +49,11 @@ class ProjectCode:
         self._tried: dict[str, Load] = {}
         self._loading: dict[str, Load] = {}
         self._attempts: dict[int, Attempt] = {}
-        doors.find_for_importlib()
+        proxies.install_finder()
 
     @property
     def hash(self) -> str:
-        """A hash over all sources: two tables with the same hash behave alike."""
+        """The hash of all sources: two tables with the same hash behave alike."""
         return self.sources.hash
 
     @property
@@ -73,7 +73,7 @@ class ProjectCode:
                 value = getattr(value, attribute)
             except AttributeError:
                 names = list(vars(value)) if hasattr(value, "__dict__") else []
-                hint = near_miss(attribute, names)
+                hint = suggest(attribute, names)
                 raise ResolveError(f"module {module_name!r} has no {attribute!r}", hint, code="A321") from None
         return value
 
@@ -82,26 +82,26 @@ class ProjectCode:
             with self.attempt():
                 return self.load(name) if self._is_ours(name) else importlib.import_module(name)
         except (Exception, SystemExit) as error:
-            raise explain(error, name, self.sources, lambda module: _runs.get(self._run(module), 0) > 1) from error
+            raise explain_import_error(error, name, self.sources, self._has_run_before) from error
 
     def publish(self) -> None:
-        """Let `sys.modules` lead to these modules from now on, for whoever runs on no generation: this one serves."""
-        doors.serve(self)
+        """Make the proxies in `sys.modules` forward to these modules, for callers that are pinned to no generation."""
+        proxies.start_serving(self)
 
     def pinned(self) -> AbstractContextManager[None]:
-        """Let `sys.modules` lead to these modules inside a `with` block, and in tasks and threads that inherit it.
+        """Make the proxies forward to these modules inside a `with` block, and in tasks and threads that inherit it.
 
-        That is how pickle, `typing.get_type_hints`, pydantic, `inspect` and `importlib.import_module` find the modules
-        of the generation that they run on. The `import` statements of the project's own modules need none of this.
+        So pickle, `typing.get_type_hints`, pydantic, `inspect` and `importlib.import_module` find the modules of the
+        generation that they run on. The `import` statements of the project's own modules do not depend on it.
         """
-        return doors.pinned(self)
+        return proxies.pinned(self)
 
     @contextmanager
     def attempt(self) -> Iterator[Attempt]:
-        """Take back the modules that this thread loads in the block, if it raises or `fail()` is called.
+        """Unload the modules that this thread loads in the block, if it raises or `fail()` is called.
 
-        Then neither the table nor `sys.modules` shows a trace of it, other than modules that another thread has used
-        meanwhile. The block is pinned, and must not await: what else ran in this thread would be taken back with it.
+        Afterwards neither the table nor `sys.modules` holds them, except modules that another thread has used
+        meanwhile. The block is pinned, and must not await: other tasks of the thread would lose their modules, too.
         """
         thread = threading.get_ident()
         outer, attempt = self._attempts.get(thread), Attempt()
@@ -118,7 +118,7 @@ class ProjectCode:
             else:
                 self._attempts[thread] = outer
             if attempt.failed:
-                self._take_back(attempt)
+                self._unload(attempt)
             elif outer is not None:
                 outer.loaded += attempt.loaded
             else:
@@ -126,35 +126,41 @@ class ProjectCode:
                     self._settle(thread)
 
     def discard(self) -> None:
-        """Leave no trace in `sys.modules`: the table stays usable for whatever still runs, but nobody is led to it."""
-        doors.retire(self)
+        """Remove the modules' proxies from `sys.modules`; code that is pinned to the table can still use it."""
+        proxies.stop_serving(self)
         for name in self.modules:
-            doors.close_door(name, self)
-        # They hold on to the latest types that they were asked about, and a type to all of its generation.
+            proxies.remove_proxy(name, self)
+        # The caches of `typing` hold the latest types that were looked up, and a type holds its whole generation.
         clear_typing_caches()
 
     def knows(self, name: str) -> bool:
-        """Say whether a module of this name would be the project's."""
+        """Return whether a module of this name would belong to the project."""
         return name.partition(".")[0] in self._tops
 
     def _is_ours(self, name: str) -> bool:
-        """Say the same, also of a name whose last file has been deleted: its door leads to an older generation."""
-        return self.knows(name) or doors.is_door(name.partition(".")[0])
+        """Return the same, and True for a name whose last file was deleted: an older generation still has its proxy."""
+        return self.knows(name) or proxies.is_proxy(name.partition(".")[0])
 
     def has(self, name: str) -> bool:
-        """Say whether there is such a module, loaded or not."""
+        """Return whether there is such a module, loaded or not."""
         return name in self.sources.modules
 
     def find(self, name: str) -> ModuleType | None:
-        """Return the module as far as it is loaded, without waiting for the rest, or None if that has not begun."""
+        """Return the module, also when it is only partly loaded, without waiting; None before its load starts."""
         with changed:
-            found = self._tried.get(name) or self._loading.get(name)
-            return self._settled.get(name) if found is None else found.module
+            load = self._tried.get(name) or self._loading.get(name)
+            return self._settled.get(name) if load is None else load.module
+
+    def is_awaited(self, name: str) -> bool:
+        """Return whether a thread waits for another one that loads this module."""
+        with changed:
+            load = self._loading.get(name)
+            return load is not None and any(awaited is load for awaited in _waiting.values())
 
     def load(self, name: str) -> ModuleType:
-        """Return the project's module, running it first where that has not happened yet.
+        """Return the project's module, and run it first if it is not loaded yet.
 
-        Raise ModuleNotFoundError where there is none, and whatever the module raises.
+        Raise ModuleNotFoundError where there is none, or the module's own exception.
         """
         module = self._settled.get(name)
         return self._load(name) if module is None else module
@@ -179,52 +185,52 @@ class ProjectCode:
         return self._run_module(load, source)
 
     def _ready(self, name: str, thread: int) -> ModuleType | None:
-        """Return what the thread may see of the module now; None if it must wait, or load it itself."""
+        """Return the module if the thread may use it now; None if it must wait for it, or load it."""
         loaded, loading = self._tried.get(name), self._loading.get(name)
         if loaded is not None:
             if loaded.thread != thread:
                 self._settle(loaded.thread)
             return loaded.module
-        if loading is not None and waits_for(loading, thread):
+        if loading is not None and would_deadlock(loading, thread):
             return loading.module
         return self._settled.get(name)
 
     def _settle(self, thread: int) -> None:
-        """Keep what the thread has loaded, whatever becomes of its attempt."""
+        """Keep the modules that the thread has loaded, also if its attempt fails later."""
         for loaded in [loaded for loaded in self._tried.values() if loaded.thread == thread]:
             self._settled[loaded.name] = loaded.module
             del self._tried[loaded.name]
 
-    def _take_back(self, attempt: Attempt) -> None:
+    def _unload(self, attempt: Attempt) -> None:
         for loaded in reversed(attempt.loaded):
             with changed:
                 if self._tried.get(loaded.name) is not loaded:
                     continue
                 del self._tried[loaded.name]
-            doors.close_door(loaded.name, self)
+            proxies.remove_proxy(loaded.name, self)
             loaded.detach()
 
-    def _new_module(self, name: str, source: Source) -> ModuleType:
+    def _new_module(self, name: str, source: ModuleSource) -> ModuleType:
         module = new_module(name, source, self._compiled)
         for builtin, value in vars(builtins).items():
             self._builtins.setdefault(builtin, value)
         module.__dict__["__builtins__"] = self._builtins
         return module
 
-    def _run_module(self, load: Load, source: Source) -> ModuleType:
+    def _run_module(self, load: Load, source: ModuleSource) -> ModuleType:
         good = False
         try:
             if source.fault:
                 shown = source.path.relative_to(self.root).as_posix()
                 raise ImportError(f"{shown!r} can't be read: {source.fault}", name=load.name)
-            doors.open_door(load.name, self)
+            proxies.add_proxy(load.name, self)
             with self.pinned():
                 load.module = self._execute(load.name, load.module)
             load.attach(self.find(load.name.rpartition(".")[0]))
             good = True
         finally:
             if not good:
-                doors.close_door(load.name, self)
+                proxies.remove_proxy(load.name, self)
                 load.detach()
             self._finish(load, good)
         return load.module
@@ -235,18 +241,18 @@ class ProjectCode:
         assert isinstance(spec.loader, MemoryLoader)
         code = spec.loader.get_code(name)
         _runs[self._run(name)] = _runs.get(self._run(name), 0) + 1
-        door = sys.modules.get(name)
-        # With it, a circular import that can't work is called one in the error.
+        proxy = sys.modules.get(name)
+        # Python then names a circular import as the cause of an error.
         mark_initializing(spec, True)
         try:
             exec(code, module.__dict__)
         finally:
             mark_initializing(spec, False)
-            there = sys.modules.get(name)
-            if door is not None:
-                sys.modules[name] = door
-        # A module may put something else in its own place.
-        return module if there is door or there is None else there
+            entry = sys.modules.get(name)
+            if proxy is not None:
+                sys.modules[name] = proxy
+        # A module may replace its own entry in `sys.modules`.
+        return module if entry is proxy or entry is None else entry
 
     def _finish(self, load: Load, good: bool) -> None:
         with changed:
@@ -263,6 +269,9 @@ class ProjectCode:
     def _run(self, name: str) -> int:
         return hash((name, self.sources.modules[name].path))
 
+    def _has_run_before(self, name: str) -> bool:
+        return _runs.get(self._run(name), 0) > 1
+
     def _import(
         self,
         name: str,
@@ -271,7 +280,7 @@ class ProjectCode:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
-        """Stand in for `__import__` inside project modules: a project name is looked up in this table alone."""
+        """Replace `__import__` inside project modules: a name of the project is looked up in this table only."""
         absolute = name
         if level:
             package = str((globals or {}).get("__package__") or "")
@@ -293,23 +302,23 @@ class ProjectCode:
         return module
 
     def _attach_circular(self, name: str) -> None:
-        """Make a module that is only half loaded, in a circle of imports, an attribute of its package already.
+        """Set a module that is only partly loaded, in a circle of imports, on its package already.
 
-        Otherwise Python would take it from `sys.modules`, and the door there does not lead to this generation for ever.
+        Otherwise Python takes it from `sys.modules`, whose proxy forwards to another generation later.
         """
         load = self._loading.get(name)
         if load is not None:
             load.attach(self.find(name.rpartition(".")[0]))
 
 
-# Modules on their way into a table: which thread loads each, who waits for whom, and how to take one back.
+# Loads in progress: which thread loads each module, which thread waits for which load, and how to undo a load.
 
 _MISSING = object()
 
 
 @dataclass(eq=False, slots=True)
 class Load:
-    """A module that a thread loads, or has loaded inside an attempt; and what its package had under its name before."""
+    """A module that a thread loads, or has loaded in an attempt; `before` is the former attribute of its package."""
 
     name: str
     module: ModuleType
@@ -319,7 +328,7 @@ class Load:
     before: Any = _MISSING
 
     def attach(self, package: ModuleType | None) -> None:
-        """Make the module an attribute of its package."""
+        """Set the module as an attribute of its package."""
         leaf = self.name.rpartition(".")[2]
         if self.package is None and package is not None:
             self.package, self.before = package, getattr(package, "__dict__", {}).get(leaf, _MISSING)
@@ -327,7 +336,7 @@ class Load:
             setattr(self.package, leaf, self.module)
 
     def detach(self) -> None:
-        """Give the package back what it had."""
+        """Restore the former attribute of the package."""
         leaf = self.name.rpartition(".")[2]
         if self.package is None or getattr(self.package, "__dict__", {}).get(leaf) is not self.module:
             return
@@ -339,23 +348,23 @@ class Load:
 
 @dataclass(eq=False, slots=True)
 class Attempt:
-    """What a `with code.attempt()` block has loaded so far."""
+    """The modules that a `with code.attempt()` block has loaded so far."""
 
     loaded: list[Load] = field(default_factory=list)
     failed: bool = False
 
     def fail(self) -> None:
-        """Let the end of the block take back whatever was loaded in it, although nothing is raised."""
+        """Unload the modules at the end of the block, although nothing is raised."""
         self.failed = True
 
 
-# Guards every table, never while the project's code runs. One for all: a circle of waiting threads may cross tables.
+# Guards all tables, and is never held while the project's code runs. A deadlock may involve several tables.
 changed = threading.Condition()
 _waiting: dict[int, Load] = {}
 
 
 def wait_for(load: Load) -> None:
-    """Wait, with `changed` held, until something has changed: that module, or another one."""
+    """Wait, with `changed` held, until this load or another one has changed."""
     thread = threading.get_ident()
     _waiting[thread] = load
     try:
@@ -364,8 +373,8 @@ def wait_for(load: Load) -> None:
         del _waiting[thread]
 
 
-def waits_for(load: Load, thread: int) -> bool:
-    """Say whether that module would wait for ever if this thread, which may be the one that loads it, waited for it."""
+def would_deadlock(load: Load, thread: int) -> bool:
+    """Return whether the load would never end if this thread waited for it; the thread may be its own."""
     seen: set[int] = set()
     blocked: Load | None = load
     while blocked is not None and not blocked.ended and blocked.thread not in seen:

@@ -1,8 +1,8 @@
-"""What stands in `sys.modules` for the project's modules: doors, each of which leads to the right generation's copy.
+"""Proxies in `sys.modules` that forward to the current generation's copy of a project module.
 
-pickle, `typing.get_type_hints`, dataclasses, pydantic, `inspect` and `importlib.import_module` all find a module by its
-name in `sys.modules`, of which there is one, while several generations may be at work. A door gives whoever looks
-through it the copy of the generation that it runs on; to whoever runs on none, the copy of the one that serves.
+pickle, `typing.get_type_hints`, dataclasses, pydantic, `inspect` and `importlib.import_module` all look a module up by
+its name in `sys.modules`, which has one entry for it, while several generations may be running. A proxy forwards each
+attribute access to the copy of the generation that the caller is pinned to, else to that of the serving generation.
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ from typing import Any, Protocol
 from runtime.project_code.sources import is_installed
 
 
-class Table(Protocol):
+class ModuleTable(Protocol):
     """The modules of one generation."""
 
     root: Path
 
     def knows(self, name: str) -> bool:
-        """Say whether a module of this name would be the project's."""
+        """Return whether a module of this name would belong to the project."""
 
     def find(self, name: str) -> ModuleType | None:
-        """Return the module as far as it is loaded; never wait."""
+        """Return the module, also when it is only partly loaded; never wait."""
 
     def has(self, name: str) -> bool:
-        """Say whether there is such a module to load."""
+        """Return whether there is such a module to load."""
 
     def load(self, name: str) -> ModuleType:
-        """Load it."""
+        """Load the module."""
 
 
-# Weak: whatever was begun inside, such as a connection that is kept, must not keep a generation alive.
-_pinned: ContextVar[weakref.ref[Table] | None] = ContextVar("_pinned", default=None)
-_serving: list[weakref.ref[Table]] = []
+# Weak: a connection or task that starts inside must not keep a generation alive.
+_pinned: ContextVar[weakref.ref[ModuleTable] | None] = ContextVar("_pinned", default=None)
+_serving: list[weakref.ref[ModuleTable]] = []
 _lock = threading.RLock()
 
-# What everyone asks every module in `sys.modules`; nothing is loaded for that.
+# Dunder attributes that load a module; any other one is read from every module in `sys.modules`, and loads nothing.
 _LOADS = {"__dict__", "__path__", "__all__"}
 
 
 @contextmanager
-def pinned(table: Table) -> Iterator[None]:
-    """While inside, and in tasks that begin inside, doors lead to this table."""
+def pinned(table: ModuleTable) -> Iterator[None]:
+    """Make proxies forward to this table inside the block, and in tasks that start inside it."""
     token = _pinned.set(weakref.ref(table))
     try:
         yield
@@ -59,112 +59,123 @@ def pinned(table: Table) -> Iterator[None]:
         _pinned.reset(token)
 
 
-def serve(table: Table) -> None:
-    """Make doors lead to this table for whoever is not pinned to one."""
+def pinned_table() -> ModuleTable | None:
+    """Return the table that the current context is pinned to."""
+    reference = _pinned.get()
+    return None if reference is None else reference()
+
+
+def serving_tables() -> list[weakref.ref[ModuleTable]]:
+    """Return references to the tables that serve callers without a pin, the latest last."""
+    return list(_serving)
+
+
+def start_serving(table: ModuleTable) -> None:
+    """Make proxies forward callers without a pin to this table."""
     with _lock:
-        retire(table)
-        _serving.append(weakref.ref(table, lambda gone: retire(None)))
+        stop_serving(table)
+        _serving.append(weakref.ref(table, lambda _: stop_serving(None)))
 
 
-def open_door(name: str, table: Table) -> None:
-    """Let `sys.modules` lead to the table's module; not if an app around the project has imported the same file.
+def stop_serving(table: ModuleTable | None) -> None:
+    """Forward callers without a pin no longer to this table, nor to tables that were collected."""
+    with _lock:
+        _serving[:] = [reference for reference in _serving if reference() not in (None, table)]
 
-    Raise ImportError where the name is that of a module from elsewhere.
+
+def add_proxy(name: str, table: ModuleTable) -> None:
+    """Put a proxy for the table's module into `sys.modules`, unless a host application has imported the same file.
+
+    Raise ImportError where a module from elsewhere has the name.
     """
     with _lock:
-        there = sys.modules.get(name)
-        if there is None or isinstance(getattr(there, "__loader__", None), _DoorLoader):
-            there = sys.modules[name] = Door(name)
-        if isinstance(there, Door):
-            if all(reference() is not table for reference in _tables(there)):
-                _tables(there).append(weakref.ref(table, lambda gone: _forget(name, gone)))
+        module = sys.modules.get(name)
+        if module is None or isinstance(getattr(module, "__loader__", None), _ProxyLoader):
+            module = sys.modules[name] = ModuleProxy(name)
+        if isinstance(module, ModuleProxy):
+            if all(reference() is not table for reference in _tables(module)):
+                _tables(module).append(weakref.ref(table, lambda reference: _remove_table(name, reference)))
             return
-    file = getattr(there, "__file__", None)
+    file = getattr(module, "__file__", None)
     if file is None or not Path(file).resolve().is_relative_to(table.root):
         raise ImportError(f"the project's {name!r} has the name of an installed module (rename it)", name=name)
 
 
-def close_door(name: str, table: Table) -> None:
-    """Let `sys.modules` lead to what the table's module had displaced, if anything."""
+def remove_proxy(name: str, table: ModuleTable) -> None:
+    """Remove the table from the proxy of this name, and the proxy once it has no table."""
     with _lock:
-        there = sys.modules.get(name)
-        if isinstance(there, Door):
-            for reference in [reference for reference in _tables(there) if reference() is table]:
-                _forget(name, reference)
+        module = sys.modules.get(name)
+        if isinstance(module, ModuleProxy):
+            for reference in [reference for reference in _tables(module) if reference() is table]:
+                _remove_table(name, reference)
 
 
-def is_door(name: str) -> bool:
-    """Say whether what stands in `sys.modules` under this name leads to some project's module."""
-    return isinstance(sys.modules.get(name), Door)
-
-
-def retire(table: Table | None) -> None:
-    """Lead nobody to this table any more who is not pinned to it, nor to those that are gone."""
+def _remove_table(name: str, removed: weakref.ref[ModuleTable]) -> None:
     with _lock:
-        _serving[:] = [kept for kept in _serving if kept() not in (None, table)]
-
-
-def _forget(name: str, reference: weakref.ref[Table]) -> None:
-    with _lock:
-        there = sys.modules.get(name)
-        if isinstance(there, Door):
-            tables = _tables(there)
-            tables[:] = [kept for kept in tables if kept is not reference]
+        module = sys.modules.get(name)
+        if isinstance(module, ModuleProxy):
+            tables = _tables(module)
+            tables[:] = [reference for reference in tables if reference is not removed]
             if not tables:
                 del sys.modules[name]
 
 
-class Door(ModuleType):
-    """A module whose attributes are those of another one, which depends on who asks."""
+def is_proxy(name: str) -> bool:
+    """Return whether the module of this name in `sys.modules` is a proxy."""
+    return isinstance(sys.modules.get(name), ModuleProxy)
+
+
+class ModuleProxy(ModuleType):
+    """A module that forwards every attribute to the copy of one generation, chosen at each access."""
 
     def __getattribute__(self, attribute: str) -> Any:
-        """Look it up in the copy of whoever asks."""
+        """Read it from the generation's copy."""
         return getattr(_target(self, attribute), attribute)
 
     def __setattr__(self, attribute: str, value: Any) -> None:
-        """Set it there. Raise ImportError for what `importlib.reload` begins with: it would mix generations."""
+        """Set it on the generation's copy. Raise ImportError for `importlib.reload`, which would mix generations."""
         if attribute == "__spec__":
             raise ImportError(f"{_own(self)['__name__']!r} is loaded anew when its file is saved, not by hand")
-        # importlib sets what it has imported as an attribute of the package; there, the module itself is.
-        if not isinstance(value, Door):
+        # importlib sets an imported submodule on its package: the copy already has the module itself.
+        if not isinstance(value, ModuleProxy):
             setattr(_target(self, attribute), attribute, value)
 
     def __delattr__(self, attribute: str) -> None:
-        """Delete it there."""
+        """Delete it from the generation's copy."""
         delattr(_target(self, attribute), attribute)
 
     def __dir__(self) -> list[str]:
-        """List what is there."""
+        """List the attributes of the generation's copy."""
         return dir(_target(self, "__dict__"))
 
     def __repr__(self) -> str:
-        """Show the module as itself."""
+        """Show the proxy's own name."""
         return f"<module {_own(self)['__name__']!r} of the project>"
 
 
-def _own(door: Door) -> dict[str, Any]:
-    own: dict[str, Any] = object.__getattribute__(door, "__dict__")
+def _own(proxy: ModuleProxy) -> dict[str, Any]:
+    own: dict[str, Any] = object.__getattribute__(proxy, "__dict__")
     return own
 
 
-def _tables(door: Door) -> list[weakref.ref[Table]]:
-    tables: list[weakref.ref[Table]] = _own(door).setdefault("tables", [])
+def _tables(proxy: ModuleProxy) -> list[weakref.ref[ModuleTable]]:
+    tables: list[weakref.ref[ModuleTable]] = _own(proxy).setdefault("tables", [])
     return tables
 
 
-def _target(door: Door, attribute: str) -> ModuleType:
-    name = _own(door)["__name__"]
-    table = _table_for(name, _tables(door))
+def _target(proxy: ModuleProxy, attribute: str) -> ModuleType:
+    name = _own(proxy)["__name__"]
+    table = _table_for(name, _tables(proxy))
     module = None if table is None else table.find(name)
     if module is None:
-        is_asked_of_all = attribute.startswith("__") and attribute not in _LOADS
-        if table is None or is_asked_of_all or not table.has(name):
+        loads_nothing = attribute.startswith("__") and attribute not in _LOADS
+        if table is None or loads_nothing or not table.has(name):
             raise AttributeError(f"module {name!r} is not loaded in this generation of the project", name=attribute)
         module = table.load(name)
     return module
 
 
-def _table_for(name: str, tables: Sequence[weakref.ref[Table]]) -> Table | None:
+def _table_for(name: str, tables: Sequence[weakref.ref[ModuleTable]]) -> ModuleTable | None:
     # The latest one that serves; before any does, the latest one that has loaded it.
     for reference in (_pinned.get(), *reversed(_serving), *reversed(tables)):
         table = None if reference is None else reference()
@@ -173,37 +184,32 @@ def _table_for(name: str, tables: Sequence[weakref.ref[Table]]) -> Table | None:
     return None
 
 
-def _pinned_table() -> Table | None:
-    reference = _pinned.get()
-    return None if reference is None else reference()
-
-
-class _DoorFinder:
-    """Finds the project's modules for importlib, for whoever is pinned to a generation."""
+class _ProxyFinder:
+    """Finds the modules of the pinned generation for importlib."""
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> importlib.machinery.ModuleSpec | None:
-        """Find nothing that Python itself would find among what is installed."""
-        table = _pinned_table()
+        """Find the project's modules only; an installed package of the same name has precedence."""
+        table = pinned_table()
         if table is None or not table.knows(name) or not table.has(name) or is_installed(name.partition(".")[0]):
             return None
-        return importlib.machinery.ModuleSpec(name, _DoorLoader(table))
+        return importlib.machinery.ModuleSpec(name, _ProxyLoader(table))
 
 
-class _DoorLoader(Loader):
-    """Puts a door where importlib has put a module of its own."""
+class _ProxyLoader(Loader):
+    """Replaces the module that importlib has created by a proxy."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: ModuleTable) -> None:
         self._table = table
 
     def exec_module(self, module: ModuleType) -> None:
-        """Load the table's module; importlib then takes what stands in `sys.modules`."""
+        """Load the table's module; importlib then returns the entry in `sys.modules`."""
         self._table.load(module.__name__)
-        open_door(module.__name__, self._table)
+        add_proxy(module.__name__, self._table)
 
 
-def find_for_importlib() -> None:
-    """Make `importlib.import_module` find the modules of the generation that it is called in."""
+def install_finder() -> None:
+    """Make `importlib.import_module` find the modules of the generation that calls it."""
     with _lock:
-        if _DoorFinder not in sys.meta_path:
-            sys.meta_path.insert(0, _DoorFinder)
+        if _ProxyFinder not in sys.meta_path:
+            sys.meta_path.insert(0, _ProxyFinder)

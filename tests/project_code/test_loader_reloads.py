@@ -21,8 +21,8 @@ from typing import Any
 
 import pytest
 
-from runtime.project_code import code_cache as compiled
-from runtime.project_code import proxies as doors
+from runtime.project_code import proxies
+from runtime.project_code.code_cache import texts_in_use
 from runtime.project_code.loader import ProjectCode, ResolveError
 from tests.project_code.writing import write_modules
 
@@ -244,13 +244,13 @@ def test_what_looks_at_every_module_loads_none(tmp_path: Path) -> None:
 
 def test_a_door_is_the_module_for_whoever_reads_or_writes_it(tmp_path: Path) -> None:
     code = ProjectCode(write_modules(tmp_path, app="X = 1"))
-    module, door = code.load("app"), sys.modules["app"]
-    assert inspect.ismodule(door)
-    assert vars(door) is vars(module)
-    assert set(dir(door)) == set(dir(module))
-    door.X = 2  # type: ignore[attr-defined]  # as a test's monkeypatch does
+    module, proxy = code.load("app"), sys.modules["app"]
+    assert inspect.ismodule(proxy)
+    assert vars(proxy) is vars(module)
+    assert set(dir(proxy)) == set(dir(module))
+    proxy.X = 2  # type: ignore[attr-defined]  # as a test's monkeypatch does
     assert module.X == 2
-    del door.X  # type: ignore[attr-defined]
+    del proxy.X  # type: ignore[attr-defined]
     assert not hasattr(module, "X")
 
 
@@ -331,7 +331,7 @@ def test_a_table_on_a_base_from_outside_is_refused_with_the_way_out(tmp_path: Pa
         ProjectCode(tmp_path).resolve("app.tools:User")
     assert "Table 'users' is already defined for this MetaData instance" in caught.value.message
     assert "at app/db.py:4" in str(caught.value)
-    assert "'app.db' registers something in sqlalchemy" in caught.value.hint
+    assert "'app.db' registers a name in sqlalchemy" in caught.value.hint
     assert "made in the project" in caught.value.hint
     assert "or restart" in caught.value.hint
 
@@ -361,7 +361,7 @@ class Counter:
         assert ProjectCode(tmp_path).resolve("metrics:TURNS")
         with pytest.raises(ResolveError, match="Duplicated timeseries") as caught:
             ProjectCode(tmp_path).resolve("metrics:TURNS")
-        assert "'metrics' registers something in prometheus_client" in caught.value.hint
+        assert "'metrics' registers a name in prometheus_client" in caught.value.hint
     finally:
         for name in ("prometheus_client", "prometheus_client.registry"):
             sys.modules.pop(name, None)
@@ -402,8 +402,8 @@ def test_old_generations_are_collected_whole(tmp_path: Path) -> None:
         canaries += _live_and_die(tmp_path, number)
         if number % 50 == 49:
             gc.collect()
-            tables = (sys.modules, linecache.cache, sys.path_importer_cache, compiled._in_use, doors._serving)
-            sizes.append([len(table) for table in tables])
+            tables = (sys.modules, linecache.cache, sys.path_importer_cache, proxies.serving_tables())
+            sizes.append([texts_in_use(), *(len(table) for table in tables)])
     assert len(canaries) == 300 * 7
     assert [canary for canary in canaries if canary() is not None] == []
     assert sizes == [sizes[0]] * len(sizes)
@@ -441,7 +441,7 @@ def test_a_pinned_context_keeps_no_generation_alive(tmp_path: Path) -> None:
     del code
     gc.collect()
     assert canary() is None
-    assert kept.run(doors._pinned_table) is None
+    assert kept.run(proxies.pinned_table) is None
 
 
 STRESS = """

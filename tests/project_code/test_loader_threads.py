@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from runtime.project_code import loader as loads
 from runtime.project_code.loader import ProjectCode, ResolveError
 from tests.project_code.writing import write_modules
 
@@ -55,16 +54,9 @@ def _in_thread(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
     return done
 
 
-def _waits(code: ProjectCode, module: str) -> bool:
-    """Wait until some thread waits for that module."""
-    loading = code._loading[module]
-    with loads.changed:
-        return any(blocked is loading for blocked in loads._waiting.values())
-
-
 def _until_waits(code: ProjectCode, module: str) -> None:
     bound = threading.Event()
-    while not _waits(code, module):
+    while not code.is_awaited(module):
         assert not bound.wait(0.005)
 
 
