@@ -332,7 +332,7 @@ def test_a_table_on_a_base_from_outside_is_refused_with_the_way_out(tmp_path: Pa
     assert "Table 'users' is already defined for this MetaData instance" in caught.value.message
     assert "at app/db.py:4" in str(caught.value)
     assert "'app.db' registers a name in sqlalchemy" in caught.value.hint
-    assert "made in the project" in caught.value.hint
+    assert "created in the project" in caught.value.hint
     assert "or restart" in caught.value.hint
 
 
