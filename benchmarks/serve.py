@@ -55,7 +55,7 @@ def _load(kind: str, project: str) -> Any:
     if kind == HANDWRITTEN:
         from benchmarks.handwritten import app
     else:
-        from runtime.server.http.app import create_app
+        from runtime.server.runtime import create_app
 
         app = create_app(os.path.join(project, "agents.yaml"))
     if os.path.isfile(os.path.join(project, PLAN)):

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from runtime.assemble.context import RuntimeContext, User
     from runtime.errors import ConfigError, RequestError, RuntimeFault
-    from runtime.server.http.app import create_app
-    from runtime.server.runtime import Runtime, load
+    from runtime.server.runtime import Runtime, create_app, load
 
 __version__ = "0.1.0"
 
@@ -31,7 +30,7 @@ _HOMES = {
     "RuntimeContext": "runtime.assemble.context",
     "RuntimeFault": "runtime.errors",
     "User": "runtime.assemble.context",
-    "create_app": "runtime.server.http.app",
+    "create_app": "runtime.server.runtime",
     "load": "runtime.server.runtime",
 }
 

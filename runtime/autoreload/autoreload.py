@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from runtime.autoreload.watch_set import Watched, mounted_alone
 from runtime.autoreload.watcher import Watcher
-from runtime.server.generations.last_good import KeepsLastGood
+from runtime.server.generations.last_good import LastGoodSaver
 from runtime.server.runtime import Runtime
 
 logger = logging.getLogger("runtime.reload")
@@ -37,17 +37,17 @@ async def keeping_current(runtime: Runtime, *, watch: bool = True) -> AsyncItera
 
     SIGHUP is heard in the main thread of a process alone, and not on Windows.
     """
-    last_good = KeepsLastGood(runtime)
-    last_good.begin()
+    last_good = LastGoodSaver(lambda: runtime.generation.source, runtime.reloader.listeners)
+    last_good.start()
     watching: asyncio.Task[None] | None = None
     try:
         if watch:
             _warn_of_mounts(runtime)
-            watcher = Watcher(lambda: watched_by(runtime), lambda: runtime.reload(asked=False))
+            watcher = Watcher(lambda: watched_by(runtime), lambda: runtime.reload(explicit=False))
             watching = asyncio.create_task(watcher.run(), name="watch the project's files")
             await watcher.ready.wait()
             # An edit while the project was built was seen by nobody.
-            await runtime.reload(asked=False)
+            await runtime.reload(explicit=False)
         with _at_hangup(runtime):
             yield
     finally:
@@ -55,15 +55,15 @@ async def keeping_current(runtime: Runtime, *, watch: bool = True) -> AsyncItera
             watching.cancel()
             with suppress(asyncio.CancelledError):
                 await watching
-        await last_good.end()
+        await last_good.stop()
 
 
 def watched_by(runtime: Runtime) -> Watched:
     """What an edit may change: the files of what serves, and those of the latest attempt to replace it."""
-    current = runtime.generation.reading
+    current = runtime.generation.source
     latest = runtime.reloader.latest or current
     patterns = current.loaded.files.patterns.keys() | latest.loaded.files.patterns.keys()
-    return Watched(runtime.root, current.watched() | latest.watched(), frozenset(patterns))
+    return Watched(runtime.root, current.watched_files() | latest.watched_files(), frozenset(patterns))
 
 
 def _warn_of_mounts(runtime: Runtime) -> None:

@@ -1,4 +1,4 @@
-"""A project that has been loaded and built: its objects, its ChatKit server, and the store behind it."""
+"""A loaded project: the composition root that connects generations, reloads, turns and HTTP."""
 
 from __future__ import annotations
 
@@ -9,20 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from agents import Agent
+from fastapi import FastAPI
 from starlette.datastructures import State
 
-from runtime.assemble.project import ProjectBuildError
+from runtime.assemble.project import ProjectBuildError, Snapshot
 from runtime.assemble.tools import BuiltTool
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
 from runtime.diagnostics.diagnostic import Diagnostic, Place, has_errors
-from runtime.errors import ConfigError, RuntimeFault
+from runtime.errors import ConfigError
 from runtime.resources.lease import Live
 from runtime.resources.pool import Pool, Share
-from runtime.server.generations.build_diagnostics import diagnostics_of
-from runtime.server.generations.generation import Generation, build_generation
-from runtime.server.generations.project_source import Reading, read_project
-from runtime.server.generations.reloader import Outcome, Reloader
+from runtime.server.attachments import Uploads
+from runtime.server.generations.build import build_generation, to_diagnostics
+from runtime.server.generations.generation import Generation
+from runtime.server.generations.project_source import ProjectSource, read_project
+from runtime.server.generations.reloader import Listener, Reloader, ReloadOutcome
+from runtime.server.http.app import build_app
+from runtime.server.http.routes import ProjectApp
+from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
 from runtime.server.turns.chatkit_server import RuntimeServer
 from runtime.server.warmup import warm_up
 from runtime.stores.store import ThreadStore
@@ -31,38 +36,50 @@ logger = logging.getLogger("runtime.server")
 
 
 class Runtime:
-    """What `runtime.load` returns. `open` before the first request, `close` after the last; an app does both.
+    """A loaded project. `open` it before the first request and `close` it after the last; an app does both.
 
-    `reload` makes the next requests run on what the files hold by then; those that run keep what they began with.
+    After a `reload`, new requests use the new files; running ones end on those that they started with.
     """
 
-    def __init__(self, reading: Reading, environ: Mapping[str, str] | None = None) -> None:
-        loaded = reading.loaded
-        self.root, self.file, self.environ = loaded.root, loaded.file, environ
+    def __init__(
+        self,
+        source: ProjectSource,
+        environ: Mapping[str, str] | None = None,
+        settings: ServerSettings = DEFAULT_SETTINGS,
+    ) -> None:
+        self.root, self.file, self.environ = source.loaded.root, source.loaded.file, environ
+        self.settings = settings
         self.pool = Pool()
         self.app_state = State({"runtime": self})
         self.server = RuntimeServer(self)
-        self.live = self._first(reading)
-        self.reloader = Reloader(self)
+        self.live = self._build_first(source, None)
+        self.reloader = Reloader(
+            live=lambda: self.live,
+            read=lambda: read_project(self.file, self.environ),
+            build=self._build_next,
+            end_turns=self.server.end_turns,
+            is_draining=lambda: self.draining,
+            settings=settings,
+        )
         self.draining = False
-        self.at_drain: list[Callable[[], None]] = []
-        """What is called when the server begins to shut down, to end what would go on for ever."""
+        self.drain_callbacks: list[Callable[[], None]] = []
+        """Called when the server starts to drain, to end responses that would never end by themselves."""
         self._opening: asyncio.Task[None] | None = None
 
     @property
     def generation(self) -> Generation:
-        """The generation that serves now."""
+        """The generation that serves."""
         return self.live.current
 
     @property
     def config(self) -> Config:
-        """The configuration that serves now."""
+        """The configuration."""
         return self.generation.snapshot.config
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """The warnings and notes about it."""
-        return self.generation.reading.loaded.diagnostics
+        """The warnings and notes about the configuration."""
+        return self.generation.source.loaded.diagnostics
 
     @property
     def agents(self) -> Mapping[str, Agent[Any]]:
@@ -86,7 +103,7 @@ class Runtime:
 
     @property
     def store(self) -> ThreadStore:
-        """Where threads are kept now."""
+        """The store of the threads."""
         return self.generation.store
 
     @property
@@ -96,9 +113,9 @@ class Runtime:
         return opening is not None and opening.done() and not opening.cancelled() and opening.exception() is None
 
     async def open(self) -> None:
-        """Open the store; any number of calls open it once, and after `close` it can be opened again.
+        """Open the store, once for any number of calls; after `close` the project can be opened again.
 
-        Raise StoreError, or whatever the lifespan of one of the project's routes raises.
+        Raise StoreError, or the error of a lifespan of the project's routes.
         """
         if self._opening is None:
             self._opening = asyncio.ensure_future(self._open())
@@ -110,42 +127,56 @@ class Runtime:
 
     async def _open(self) -> None:
         if self.generation.closed:
-            self.live = self._first(self.generation.reading)
+            self.live = self._build_first(self.generation.source, self.generation)
         self.draining = False
-        self.reloader.begin()
+        self.reloader.bind_to_loop()
         await self.generation.open()
         await warm_up()
 
-    async def reload(self, *, asked: bool = True) -> Outcome:
-        """Read the files again and let the next requests run on them; what is wrong with them is in the outcome.
+    async def reload(self, *, explicit: bool = True) -> ReloadOutcome:
+        """Read the files again, and serve them to new requests. Errors in the files are in the outcome, never raised.
 
-        A file that looks half-written is taken as it is only if `asked`; see `Outcome`.
+        With `explicit=False`, as after an edit that was noticed, a file that looks half-written is held back.
         """
-        return await self.reloader.reload(asked=asked)
+        return await self.reloader.reload(explicit=explicit)
+
+    def on_reload(self, listener: Listener) -> None:
+        """Call `listener` in the event loop with the outcome of each later reload."""
+        self.reloader.listeners.append(listener)
 
     async def drain(self, grace_s: float) -> None:
-        """Take no more turns; give those that run `grace_s` seconds, then end them as errors that can be retried."""
+        """Refuse new turns; after `grace_s` seconds end the running ones with an error that can be retried."""
         self.draining = True
-        for end in list(self.at_drain):
-            end()
+        for callback in list(self.drain_callbacks):
+            callback()
         await self.server.close(grace_s)
 
     async def close(self, grace_s: float = 5.0) -> None:
-        """Drain, then close the store and whatever else was opened."""
+        """Drain, then close the store and everything else that was opened."""
         if self._opening is not None:
             await asyncio.wait({self._opening}, timeout=grace_s)
         await self.drain(grace_s)
-        await self.reloader.settle(grace_s)
+        await self.reloader.wait_idle(grace_s)
         await self.live.wait_closed(grace_s)
         for generation in (*self.live.old, self.generation):
             await _close(generation)
         self._opening = None
 
-    async def build(self, reading: Reading) -> Generation | tuple[Diagnostic, ...]:
-        """Build and open what was read, beside what serves; or say why that is impossible, and leave no trace of it."""
-        place, share = Place(reading.loaded.file.name), self.pool.share()
+    def _build_first(self, source: ProjectSource, before: Generation | None) -> Live[Generation]:
+        share = self.pool.share()
         try:
-            made = await self.reloader.in_thread(self._build, reading, share)
+            built = self._build(source, share, before)
+        except BaseException:
+            share.drop()
+            raise
+        built.snapshot.code.publish()
+        return Live(built, _close)
+
+    async def _build_next(self, source: ProjectSource) -> Generation | tuple[Diagnostic, ...]:
+        """Build and open a generation beside the current one; return the errors if that fails, and release all."""
+        place, share = Place(source.loaded.file.name), self.pool.share()
+        try:
+            built = await self.reloader.run_in_thread(self._build, source, share, self.generation)
         except ConfigError as error:
             await share.release()
             return tuple(error.diagnostics)
@@ -154,49 +185,49 @@ class Runtime:
             logger.error("a new generation can't be built: %s: %s", type(error).__name__, error, exc_info=error)
             return (Diagnostic("A610", f"building the project raised {type(error).__name__}: {error}", place),)
         try:
-            await made.open()
-            made.take_over(self.generation)
+            await built.open()
+            built.take_over(self.generation)
         except Exception as error:
-            await _close(made)
+            await _close(built)
             if isinstance(error, ProjectBuildError):
-                return tuple(diagnostics_of(error.problems, reading))
+                return tuple(to_diagnostics(error.problems, source))
             logger.error("a new generation can't be opened: %s: %s", type(error).__name__, error, exc_info=error)
             return (Diagnostic("A610", f"the project can't be opened: {type(error).__name__}: {error}", place),)
-        return made
+        return built
 
-    def _first(self, reading: Reading) -> Live[Generation]:
-        share = self.pool.share()
-        try:
-            made = self._build(reading, share)
-        except BaseException:
-            share.drop()
-            raise
-        made.snapshot.code.publish()
-        return Live(made, _close)
+    def _build(self, source: ProjectSource, share: Share, before: Generation | None) -> Generation:
+        def make_app(snapshot: Snapshot, uploads: Uploads | None) -> ProjectApp:
+            # Each generation has its own `request.app.state`.
+            return ProjectApp(snapshot, self.server, State({"runtime": self}), uploads, self.settings)
 
-    def _build(self, reading: Reading, share: Share) -> Generation:
-        before = self.live.current if hasattr(self, "live") else None
-        try:
-            return build_generation(reading, share, before, self)
-        except ProjectBuildError as failed:
-            raise ConfigError(diagnostics_of(failed.problems, reading)) from failed
-        except SystemExit as error:
-            raise RuntimeFault(f"the project called sys.exit({error.code!r}) while it was built") from error
+        return build_generation(source, share, before, make_app)
+
+
+def create_app(path: str | Path = "agents.yaml", *, environ: Mapping[str, str] | None = None) -> FastAPI:
+    """Create the ASGI app of the project in a folder, or of its agents.yaml. Raise ConfigError with all errors.
+
+    The app can be served alone or mounted in another one: `app.mount("/assistant", create_app("agents.yaml"))`. A user
+    whom the surrounding app authenticated (Starlette's AuthenticationMiddleware) owns their threads. `environ` replaces
+    the environment of the process.
+    """
+    return build_app(load(path, environ=environ))
 
 
 def load(path: str | Path = "agents.yaml", *, environ: Mapping[str, str] | None = None) -> Runtime:
-    """Load a project: the folder, or its agents.yaml. Its Python runs; nothing is served yet.
+    """Load the project in a folder, or of its agents.yaml, and run its Python, without serving it.
 
-    `environ` stands for the process's environment. Raise ConfigError with every mistake at once.
+    `environ` replaces the environment of the process. Raise ConfigError with all errors.
     """
     return build_runtime(read_project(Path(path).absolute(), environ), environ)
 
 
-def build_runtime(reading: Reading, environ: Mapping[str, str] | None = None) -> Runtime:
-    """Build a project that has been read. Raise ConfigError with every mistake at once."""
-    if reading.loaded.config is None or has_errors(reading.loaded.diagnostics):
-        raise ConfigError(reading.loaded.diagnostics)
-    return Runtime(reading, environ)
+def build_runtime(
+    source: ProjectSource, environ: Mapping[str, str] | None = None, settings: ServerSettings = DEFAULT_SETTINGS
+) -> Runtime:
+    """Build a project from its source. Raise ConfigError with all errors."""
+    if source.loaded.config is None or has_errors(source.loaded.diagnostics):
+        raise ConfigError(source.loaded.diagnostics)
+    return Runtime(source, environ, settings)
 
 
 async def _close(generation: Generation) -> None:

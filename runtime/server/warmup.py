@@ -1,4 +1,4 @@
-"""Pay once, at the start, for what the SDKs put off until their first use; else the first user would wait for it."""
+"""Run one offline turn at the start, so that the first user does not wait for the SDKs' lazy initialisation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _done = False
 
 
 async def warm_up() -> None:
-    """Run one offline turn through the SDKs; any later call does nothing."""
+    """Run the turn, once in a process."""
     global _done
     if _done:
         return

@@ -17,9 +17,8 @@ from fastapi import FastAPI
 
 from runtime.autoreload import keep_current
 from runtime.server.generations.last_good import FILE
-from runtime.server.generations.reloader import Outcome
-from runtime.server.http.app import create_app
-from runtime.server.runtime import Runtime
+from runtime.server.generations.reloader import ReloadOutcome
+from runtime.server.runtime import Runtime, create_app
 
 PATIENCE_S = 20.0
 CONFIG = "version: 1\nmodels: {default: {scripted: script.yaml}}\nagents: {helper: {}}\nstore: memory\n"
@@ -34,13 +33,13 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def _outcomes(runtime: Runtime) -> asyncio.Queue[Outcome]:
-    told: asyncio.Queue[Outcome] = asyncio.Queue()
+def _outcomes(runtime: Runtime) -> asyncio.Queue[ReloadOutcome]:
+    told: asyncio.Queue[ReloadOutcome] = asyncio.Queue()
     runtime.reloader.listeners.append(told.put_nowait)
     return told
 
 
-async def _until(told: asyncio.Queue[Outcome], status: str) -> Outcome:
+async def _until(told: asyncio.Queue[ReloadOutcome], status: str) -> ReloadOutcome:
     async with asyncio.timeout(PATIENCE_S):
         while (outcome := await told.get()).status != status:
             continue
@@ -178,7 +177,7 @@ async def test_a_start_that_is_cancelled_leaves_nothing_running(folder: Path, mo
     runtime: Runtime = app.state.runtime
     listeners, tasks, is_at_it = list(runtime.reloader.listeners), asyncio.all_tasks(), asyncio.Event()
 
-    async def reload(*, asked: bool = True) -> None:
+    async def reload(*, explicit: bool = True) -> None:
         is_at_it.set()
         await asyncio.Event().wait()
 

@@ -199,7 +199,7 @@ def test_an_agents_yaml_that_is_deleted_and_comes_back(folder: Path) -> None:
         said(server, "reload refused")
         # As it was: no news but that all is well again.
         save(folder / "agents.yaml", CONFIG.replace("Help.", "Help more."))
-        said(server, "the files hold what serves already")
+        said(server, "the files have not changed")
         body = admin(server)
         assert (body["generation"], body["last_error"]) == (2, None)
 
@@ -266,7 +266,7 @@ def test_with_nothing_kept_a_broken_project_is_not_served(folder: Path, cli: Any
     ran = cli(verb, str(folder), "--last-good", "--port", "0")
     assert ran.code == 1
     assert "A10" in ran.err
-    assert ran.err.endswith(f"error: nothing is kept in {str(FILE)!r}: this project has not served yet\n")
+    assert ran.err.endswith(f"error: {str(FILE)!r} does not exist: this project has not served yet\n")
 
 
 def test_a_message_written_before_an_edit_is_still_there(folder: Path) -> None:

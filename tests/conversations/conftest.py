@@ -15,8 +15,10 @@ import pytest
 from agents import Agent
 from fastapi import FastAPI
 
-from runtime.server.http.app import create_app
-from runtime.server.runtime import Runtime
+from runtime.server.generations.project_source import read_project
+from runtime.server.http.app import build_app
+from runtime.server.runtime import Runtime, build_runtime
+from runtime.server.settings import ServerSettings
 from tests.conversations.bare import BareServer, bare_app
 from tests.conversations.over_http import WANTED, OverHttp
 from tests.conversations.playing import Player, on_stage
@@ -48,6 +50,9 @@ class Bare(Client):
 MakeChat = Callable[..., Awaitable[Chat]]
 MakeBare = Callable[..., Bare]
 
+QUICK = ServerSettings(files_stable_s=0.01)
+"""No test waits for its own edits to settle."""
+
 
 def write_project(folder: Path, config: Mapping[str, Any], files: Mapping[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +83,11 @@ async def chat(tmp_path: Path, player: Player) -> AsyncIterator[MakeChat]:
     async with AsyncExitStack() as stack:
 
         async def make(
-            config: Mapping[str, Any] | None = None, name: str = "project", environ: Any = None, **files: str
+            config: Mapping[str, Any] | None = None,
+            name: str = "project",
+            environ: Any = None,
+            settings: ServerSettings = QUICK,
+            **files: str,
         ) -> Chat:
             declared = {"agents": {"helper": {}}, **(config or {})}
             declared.setdefault(
@@ -87,7 +96,8 @@ async def chat(tmp_path: Path, player: Player) -> AsyncIterator[MakeChat]:
             )
             folder = tmp_path / name
             write_project(folder, declared, {_file_name(key): text for key, text in files.items()})
-            app = create_app(folder, environ=environ or {})
+            environ = environ or {}
+            app = build_app(build_runtime(read_project(folder, environ), environ, settings))
             await stack.enter_async_context(app.router.lifespan_context(app))
             path = app.state.runtime.config.server.path
             reached: Any = OverHttp(app, stack) if WANTED else app

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from runtime.server.generations.reloader import Outcome
+from runtime.server.generations.reloader import ReloadOutcome
 from tests.conversations.conftest import Chat, _file_name
 
 
@@ -22,13 +22,15 @@ def write(client: Chat, config: Mapping[str, Any] | None = None, **files: str) -
         path.write_text(text)
 
 
-async def edit(client: Chat, config: Mapping[str, Any] | None = None, *, asked: bool = True, **files: str) -> Outcome:
+async def edit(
+    client: Chat, config: Mapping[str, Any] | None = None, *, explicit: bool = True, **files: str
+) -> ReloadOutcome:
     """Write, and reload."""
     write(client, config, **files)
-    return await client.runtime.reload(asked=asked)
+    return await client.runtime.reload(explicit=explicit)
 
 
-async def reloaded(client: Chat, config: Mapping[str, Any] | None = None, **files: str) -> Outcome:
+async def reloaded(client: Chat, config: Mapping[str, Any] | None = None, **files: str) -> ReloadOutcome:
     """Write, and reload; the edit must take effect."""
     outcome = await edit(client, config, **files)
     assert outcome.status == "reloaded", outcome

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from runtime.diagnostics.diagnostic import Diagnostic, Place
-from tests.conversations.conftest import Chat, MakeChat
+from runtime.server.generations.reloader import ReloadOutcome
+from tests.conversations.conftest import QUICK, Chat, MakeChat
 from tests.conversations.editing import edit, reloaded, write
 from tests.conversations.playing import Gate
 from tests.conversations.talking import Exchange
@@ -18,11 +19,6 @@ from tests.conversations.talking import Exchange
 HERE = {"host": "127.0.0.1:8000"}
 BROKEN = '{"version": 1, "agents": {"helper": {"instrutions": "x"}}}'
 FIRST, SECOND = {"authorization": "Bearer first"}, {"authorization": "Bearer second"}
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.server.generations.reloader.STABLE_S", 0.01)
 
 
 async def _reload(client: Chat, **headers: str) -> Exchange:
@@ -109,7 +105,7 @@ async def test_a_refused_reload_answers_with_the_mistakes_as_validate_prints_the
     capsys.readouterr()
     assert run(["validate", "--format", "json"]) == 1
     printed = json.loads(capsys.readouterr().out)["diagnostics"]
-    # It may be told of several projects at once.
+    # `validate` may check several projects at once.
     assert {mistake.pop("project") for mistake in printed} == {"agents.yaml"}
     assert answer.json["diagnostics"] == printed != []
     assert answer.headers["etag"] == before.hashes.etag
@@ -137,7 +133,7 @@ async def test_at_the_limit_of_generations_a_reload_is_to_be_asked_for_again(cha
 async def test_a_file_that_looks_half_written_is_taken_when_somebody_asks(chat: MakeChat) -> None:
     config = {"agents": {"helper": {"instructions": {"file": "prompt.md"}}}}
     client = await chat(config, prompt_md="Be kind. Be brief.")
-    outcome = await edit(client, asked=False, prompt_md="Be kind.")
+    outcome = await edit(client, explicit=False, prompt_md="Be kind.")
     assert outcome.status == "held"
     assert (await _config(client))["last_error"]["status"] == "held"
     answer = await _reload(client)
@@ -383,14 +379,13 @@ async def test_the_events_end_when_the_server_shuts_down(chat: MakeChat) -> None
     await client.runtime.drain(0)
     await listening.end()
     assert (listening.complete, listening.broken) == (True, None)
-    # Whoever comes later is told what serves, and sent away.
+    # A later client gets the first event, and the end of the stream.
     late = await client.get("/-/events", HERE)
     assert (late.complete, [name for name, _ in _heard(late)]) == (True, ["serving"])
 
 
-async def test_a_quiet_time_is_filled_with_pings(chat: MakeChat, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.server.http.admin.PING_S", 0.01)
-    client = await chat()
+async def test_a_quiet_time_is_filled_with_pings(chat: MakeChat) -> None:
+    client = await chat(settings=replace(QUICK, ping_s=0.01))
     listening = await _listen(client)
     await listening.until(lambda exchange: len(exchange.chunks) > 2)
     assert len(_heard(listening)) == 1
@@ -401,7 +396,7 @@ async def test_a_quiet_time_is_filled_with_pings(chat: MakeChat, monkeypatch: py
 @pytest.mark.in_process
 async def test_a_listener_who_goes_away_leaves_nothing_behind(chat: MakeChat) -> None:
     client = await chat()
-    reloader, enders = client.runtime.reloader, client.runtime.at_drain
+    reloader, enders = client.runtime.reloader, client.runtime.drain_callbacks
     before = list(reloader.listeners)
     listening = [await _listen(client) for _ in range(3)]
     assert (len(reloader.listeners), len(enders)) == (len(before) + 3, 3)
@@ -413,11 +408,8 @@ async def test_a_listener_who_goes_away_leaves_nothing_behind(chat: MakeChat) ->
 
 
 @pytest.mark.in_process
-async def test_a_listener_who_stops_reading_misses_the_oldest_and_harms_nobody(
-    chat: MakeChat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("runtime.server.http.admin._MOST_UNREAD", 2)
-    client = await chat()
+async def test_a_listener_who_stops_reading_misses_the_oldest_and_harms_nobody(chat: MakeChat) -> None:
+    client = await chat(settings=replace(QUICK, max_unread_events=2))
     may_go_on, is_stuck, app = asyncio.Event(), asyncio.Event(), client.app
 
     async def slow(scope: Any, receive: Any, send: Any) -> None:
@@ -436,7 +428,7 @@ async def test_a_listener_who_stops_reading_misses_the_oldest_and_harms_nobody(
     assert (await client.say("hi")).said == ["Fine."]
     may_go_on.set()
     await stuck.until(lambda exchange: len(_heard(exchange)) == 3)
-    assert [told["generation"] for _, told in _heard(stuck)] == [1, 5, 6]
+    assert [data["generation"] for _, data in _heard(stuck)] == [1, 5, 6]
     stuck.leave()
     await stuck.end()
 
@@ -445,7 +437,8 @@ async def test_what_cannot_be_said_in_one_line_stays_one_event(chat: MakeChat) -
     client = await chat()
     listening = await _listen(client)
     mistake = Diagnostic("A999", "two\n\nevent: reloaded\nlines", Place("agents.yaml"))
-    client.runtime.reloader._tell(client.runtime.reloader._refusal(client.runtime.generation.reading, (mistake,)))
+    serving = client.runtime.generation
+    client.runtime.reloader.report(ReloadOutcome("refused", serving.number, serving.hashes, diagnostics=(mistake,)))
     await listening.until(lambda exchange: len(_heard(exchange)) == 2)
     assert _heard(listening)[1][1]["diagnostics"][0]["message"] == mistake.message
     listening.leave()

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from runtime.cli.listen import app_in_background
-from runtime.server.http import event_stream as respond
-from runtime.server.http.app import create_app
+from runtime.server.runtime import create_app
+from runtime.server.settings import ServerSettings
 from runtime.server.turns import chatkit_server as chat_module
 from runtime.server.turns.recorder import CUT_OFF
 from runtime.server.turns.request import Caller
@@ -208,11 +208,8 @@ async def test_a_shutdown_stores_what_was_said_and_never_that_the_user_cancelled
     assert not any("user cancelled" in str(item) for item in stored)
 
 
-async def test_a_silent_tool_is_covered_by_pings_and_headers_keep_proxies_from_buffering(
-    chat: MakeChat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(respond, "PING_S", 0.001)
-    client = await chat()
+async def test_a_silent_tool_is_covered_by_pings_and_headers_keep_proxies_from_buffering(chat: MakeChat) -> None:
+    client = await chat(settings=ServerSettings(ping_s=0.001))
     client.player.replies = [LONG]
     gate = client.player.gate("one")
     answer = client.begin("count")
@@ -225,7 +222,7 @@ async def test_a_silent_tool_is_covered_by_pings_and_headers_keep_proxies_from_b
 
 
 def test_the_ping_of_a_silent_stream_comes_every_15_seconds() -> None:
-    assert chat_module.PING_S == 15
+    assert ServerSettings().ping_s == 15
 
 
 async def test_the_bare_sdk_sends_no_pings_and_no_headers_against_buffering(bare: MakeBare) -> None:

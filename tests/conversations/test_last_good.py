@@ -19,9 +19,9 @@ from runtime.autoreload.autoreload import keep_current
 from runtime.cli.commands.serve import start_project
 from runtime.errors import RuntimeFault
 from runtime.server.generations import last_good
-from runtime.server.generations.last_good import FILE, KeepsLastGood, load_last_good, save_last_good
+from runtime.server.generations.last_good import FILE, LastGoodSaver, load_last_good, save_last_good
 from runtime.server.generations.project_source import read_project
-from runtime.server.generations.reloader import Outcome
+from runtime.server.generations.reloader import ReloadOutcome
 from runtime.server.http.app import build_app
 from runtime.server.runtime import Runtime
 from tests.conversations.conftest import Chat, MakeChat
@@ -33,20 +33,15 @@ STAMPED = {"agents": {"helper": {"instructions": {"file": "prompt.md"}, "tools":
 HERE = {"host": "127.0.0.1"}
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.server.generations.reloader.STABLE_S", 0.01)
-
-
 @asynccontextmanager
 async def _keeping(client: Chat) -> AsyncIterator[None]:
     """Keep what serves as long as the block runs; after it, everything is saved."""
-    keeps = KeepsLastGood(client.runtime)
-    keeps.begin()
+    saver = LastGoodSaver(lambda: client.runtime.generation.source, client.runtime.reloader.listeners)
+    saver.start()
     try:
         yield
     finally:
-        await keeps.end()
+        await saver.stop()
 
 
 async def _kept(client: Chat) -> str:
@@ -131,9 +126,9 @@ async def test_a_write_that_fails_leaves_the_old_one_and_is_told_once(
         tried: asyncio.Queue[None] = asyncio.Queue()
         loop, save = asyncio.get_running_loop(), last_good.save_last_good
 
-        def saving(reading: Any) -> None:
+        def saving(source: Any) -> None:
             try:
-                save(reading)
+                save(source)
             finally:
                 loop.call_soon_threadsafe(tried.put_nowait, None)
 
@@ -143,7 +138,7 @@ async def test_a_write_that_fails_leaves_the_old_one_and_is_told_once(
             for greeting in ("two", "three"):
                 await reloaded(client, {"chat": {"greeting": greeting}})
                 await asyncio.wait_for(tried.get(), 20)
-    warnings = [record.getMessage() for record in caplog.records if "can't be kept" in record.getMessage()]
+    warnings = [record.getMessage() for record in caplog.records if "can't be saved" in record.getMessage()]
     assert len(warnings) == 1
     assert "No space left on device" in warnings[0]
     assert (client.folder / FILE).read_text() == text
@@ -160,7 +155,7 @@ async def test_a_folder_that_cannot_be_made_is_a_warning_and_the_server_goes_on(
     with caplog.at_level(logging.WARNING, "runtime.reload"):
         async with _keeping(client):
             await reloaded(client, {"chat": {"greeting": "two"}})
-    assert sum("can't be kept" in record.getMessage() for record in caplog.records) == 1
+    assert sum("can't be saved" in record.getMessage() for record in caplog.records) == 1
     assert (await client.say("hi")).said == ["Fine."]
 
 
@@ -211,9 +206,11 @@ def _start(root: Path) -> Runtime | None:
 
 
 @asynccontextmanager
-async def _served(runtime: Runtime, root: Path, player: Player) -> AsyncIterator[tuple[Chat, asyncio.Queue[Outcome]]]:
+async def _served(
+    runtime: Runtime, root: Path, player: Player
+) -> AsyncIterator[tuple[Chat, asyncio.Queue[ReloadOutcome]]]:
     """Serve as `serve` does; with each outcome of a reload."""
-    outcomes: asyncio.Queue[Outcome] = asyncio.Queue()
+    outcomes: asyncio.Queue[ReloadOutcome] = asyncio.Queue()
     runtime.reloader.listeners.append(outcomes.put_nowait)
     app = build_app(runtime)
     keep_current(app)
@@ -269,7 +266,7 @@ async def test_a_broken_project_starts_as_it_served_last_and_the_first_right_sav
 
 
 def _is_whole(client: Chat) -> bool:
-    contents = client.runtime.generation.reading.contents()
+    contents = client.runtime.generation.source.contents()
     return b"two" in contents["app/tools.py"] and contents["prompt.md"] == b"Be brief."
 
 
@@ -301,7 +298,7 @@ async def test_the_env_file_is_the_one_that_lies_there_now(chat: MakeChat, tmp_p
             (client.folder / ".env").unlink()
         runtime = await asyncio.to_thread(_start, client.folder)
         assert runtime is not None
-        agent = runtime.generation.reading.loaded.config
+        agent = runtime.generation.source.loaded.config
         assert agent is not None
         assert f"Say {word}." in str(agent.agents["helper"].instructions)
         await runtime.close()
@@ -315,7 +312,7 @@ async def test_a_project_without_mistakes_starts_from_its_files(
     write(client, {"chat": {"greeting": "two"}})
     runtime = await asyncio.to_thread(_start, client.folder)
     assert runtime is not None
-    assert (runtime.config.chat.greeting, runtime.generation.reading.is_last_good) == ("two", False)
+    assert (runtime.config.chat.greeting, runtime.generation.source.is_last_good) == ("two", False)
     assert "WARNING" not in capsys.readouterr().err
     await runtime.close()
 
@@ -332,7 +329,7 @@ async def test_where_nothing_usable_is_kept_the_server_does_not_start(
     assert await asyncio.to_thread(_start, client.folder) is None
     told = capsys.readouterr().err
     assert "agents.yaml:1:10: error A" in told
-    assert f"error: {'nothing' if kept is None else repr(str(FILE))}" in told
+    assert f"error: {str(FILE)!r} " in told
     assert said in told
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from runtime.assemble.project import Snapshot
 from runtime.server.generations.generation import Generation
+from runtime.server.generations.project_source import ProjectSource
 from tests.conversations.conftest import Chat, MakeChat
 from tests.conversations.editing import drained, edit, reloaded, write
 from tests.conversations.playing import call
@@ -28,11 +29,6 @@ def stamp() -> str:
     from app import lazy
     return f"{STAMP} {lazy.STAMP}"
 """
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.server.generations.reloader.STABLE_S", 0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -172,16 +168,16 @@ async def test_a_refused_edit_is_told_once_however_often_the_files_are_looked_at
     client.runtime.reloader.listeners.append(lambda outcome: told.append(outcome.status))
     good = (client.folder / "agents.yaml").read_text()
     for _ in range(3):
-        outcome = await edit(client, asked=False, agents_yaml="version: 2\n")
+        outcome = await edit(client, explicit=False, agents_yaml="version: 2\n")
         assert outcome.status == "refused"
         assert outcome.diagnostics
     assert told == ["refused"]
     # Whoever asks is told again; taking the edit back is news, too.
     assert (await client.runtime.reload()).status == "refused"
-    assert (await edit(client, asked=False, agents_yaml=good)).status == "unchanged"
+    assert (await edit(client, explicit=False, agents_yaml=good)).status == "unchanged"
     assert told == ["refused", "refused", "unchanged"]
     assert client.runtime.reloader.last_error is None
-    assert client.runtime.reloader.count == {"refused:schema": 2, "unchanged": 1}
+    assert client.runtime.reloader.counts == {"refused:schema": 2, "unchanged": 1}
 
 
 async def test_the_same_content_is_no_reload(chat: MakeChat) -> None:
@@ -223,15 +219,15 @@ async def test_a_file_that_looks_half_written_is_held_back_until_it_is_whole_or_
     config = {"agents": {"helper": {"instructions": {"file": "prompt.md"}}}}
     client = await chat(config, prompt_md="Answer in one short sentence, always.\n")
     whole = (client.folder / "prompt.md").read_text()
-    outcome = await edit(client, asked=False, prompt_md=whole[:cut])
+    outcome = await edit(client, explicit=False, prompt_md=whole[:cut])
     assert outcome.status == "held"
     assert "'prompt.md'" in outcome.message
-    assert (await client.runtime.reload(asked=False)).status == "held"
+    assert (await client.runtime.reload(explicit=False)).status == "held"
     assert client.runtime.generation.number == 1
     # Cut short elsewhere is held back as well; something else is not.
-    assert (await edit(client, asked=False, prompt_md=whole[:10])).status == "held"
-    assert (await edit(client, asked=False, prompt_md="Answer in verse.")).status == "reloaded"
-    assert (await edit(client, asked=False, prompt_md="Answer in")).status == "held"
+    assert (await edit(client, explicit=False, prompt_md=whole[:10])).status == "held"
+    assert (await edit(client, explicit=False, prompt_md="Answer in verse.")).status == "reloaded"
+    assert (await edit(client, explicit=False, prompt_md="Answer in")).status == "held"
     assert (await client.runtime.reload()).status == "reloaded"
     await client.say("hi")
     assert client.player.asked[-1].instructions == "Answer in"
@@ -239,29 +235,26 @@ async def test_a_file_that_looks_half_written_is_held_back_until_it_is_whole_or_
 
 async def test_a_missing_line_end_is_no_half_written_file(chat: MakeChat) -> None:
     client = await chat({"agents": {"helper": {"instructions": {"file": "prompt.md"}}}}, prompt_md="Answer.\n\n")
-    assert (await edit(client, asked=False, prompt_md="Answer.")).status == "reloaded"
+    assert (await edit(client, explicit=False, prompt_md="Answer.")).status == "reloaded"
 
 
-async def test_an_edit_that_goes_on_while_it_is_read_is_read_again(
-    chat: MakeChat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from runtime.server.generations import reloader
-
+async def test_an_edit_that_goes_on_while_it_is_read_is_read_again(chat: MakeChat) -> None:
     client = await chat({"agents": {"helper": {"instructions": "one"}}})
-    read, readings = reloader.read_project, 0
+    reloader, reads = client.runtime.reloader, 0
+    read = reloader.read
 
-    def read_and_write(*args: Any) -> Any:
-        nonlocal readings
-        readings += 1
-        reading = read(*args)
-        if readings < 4:
-            write(client, {"agents": {"helper": {"instructions": f"half {readings}"}}})
-        return reading
+    def read_and_write() -> ProjectSource:
+        nonlocal reads
+        reads += 1
+        source = read()
+        if reads < 4:
+            write(client, {"agents": {"helper": {"instructions": f"half {reads}"}}})
+        return source
 
-    monkeypatch.setattr(reloader, "read_project", read_and_write)
+    reloader.read = read_and_write
     await reloaded(client, {"agents": {"helper": {"instructions": "half 0"}}})
     assert client.runtime.config.agents["helper"].instructions.text == "half 3"  # type: ignore[union-attr]
-    assert client.runtime.reloader.count == {"reloaded": 1}
+    assert client.runtime.reloader.counts == {"reloaded": 1}
 
 
 async def test_a_turn_that_outlives_its_client_holds_its_generation(chat: MakeChat) -> None:
@@ -348,7 +341,7 @@ async def test_a_model_in_python_that_breaks_is_reported_once_and_the_next_edit_
 async def test_whatever_a_build_raises_is_a_refusal(chat: MakeChat, monkeypatch: pytest.MonkeyPatch) -> None:
     client = await chat()
     with monkeypatch.context() as patched:
-        patched.setattr("runtime.server.generations.generation.build", lambda *args: 1 / 0)
+        patched.setattr("runtime.server.generations.build.build", lambda *args: 1 / 0)
         outcome = await edit(client, {"chat": {"greeting": "Hello"}})
     assert (outcome.status, [d.code for d in outcome.diagnostics]) == ("refused", ["A610"])
     assert (await client.runtime.reload()).status == "reloaded"
@@ -368,7 +361,9 @@ async def test_a_file_that_fits_is_included_as_soon_as_it_is_there(chat: MakeCha
     assert client.runtime.config.chat.greeting == "Hello"
     await reloaded(client, teams__two_yaml="agents: {clerk: {instructions: You file.}}")
     assert list(client.runtime.config.agents) == ["helper", "clerk"]
-    watched = {path.relative_to(client.runtime.root).as_posix() for path in client.runtime.generation.reading.watched()}
+    watched = {
+        path.relative_to(client.runtime.root).as_posix() for path in client.runtime.generation.source.watched_files()
+    }
     assert {"teams/one.yaml", "teams/two.yaml"} <= watched
     outcome = await edit(client, teams__two_yaml="agents: {clerk: {instruktions: You file.}}")
     assert [(str(each.place), each.code) for each in outcome.diagnostics] == [("teams/two.yaml:1:18", "A101")]

@@ -47,11 +47,6 @@ def count(ctx: RunContextWrapper) -> str:
 CONFIG = {"agents": {"helper": {"tools": ["app.tools:count"]}}, "state": {"counter": "app.state:Counter"}}
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.server.generations.reloader.STABLE_S", 0.01)
-
-
 async def _count(client: Any) -> str:
     client.player.replies = [[call("count")], "Done."]
     await client.say("go")
@@ -392,9 +387,9 @@ async def test_tools_that_hold_every_thread_do_not_hold_up_a_reload(chat: MakeCh
 
 async def test_an_edit_that_is_taken_back_is_no_half_written_file(chat: MakeChat) -> None:
     client = await chat({"agents": {"helper": {"instructions": {"file": "prompt.md"}}}}, prompt_md="One.")
-    assert (await edit(client, asked=False, prompt_md="One. Two.")).status == "reloaded"
-    assert (await edit(client, asked=False, prompt_md="One.")).status == "reloaded"
-    assert (await edit(client, asked=False, prompt_md="On")).status == "held"
+    assert (await edit(client, explicit=False, prompt_md="One. Two.")).status == "reloaded"
+    assert (await edit(client, explicit=False, prompt_md="One.")).status == "reloaded"
+    assert (await edit(client, explicit=False, prompt_md="On")).status == "held"
 
 
 async def test_what_a_refused_build_has_made_is_closed_again(chat: MakeChat) -> None:

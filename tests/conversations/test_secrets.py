@@ -16,11 +16,6 @@ SECRET = "hunter2-Zebra-4711"
 MODEL = {"name": "gpt-4.1", "api_key": SECRET}
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.server.generations.reloader.STABLE_S", 0.01)
-
-
 @pytest.mark.parametrize(
     ("config", "files"),
     [

@@ -16,7 +16,7 @@ from runtime.config.model.chat import History
 from runtime.resources.token_usage import TokenUsage
 from runtime.server.history.converter import EARLIER
 from runtime.server.history.window import to_sum_up
-from runtime.server.http.app import create_app
+from runtime.server.runtime import create_app
 from runtime.stores.serialization import summaries_in
 from runtime.stores.store import ModelItem
 from runtime.testing import OpenAIStub

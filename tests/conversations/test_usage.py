@@ -104,7 +104,7 @@ async def test_the_counts_of_a_day_stay_when_a_thread_goes_and_when_the_project_
 async def test_a_day_that_is_none_is_refused(chat: MakeChat, asked: str) -> None:
     client = await chat(TOKEN)
     refused = await client.get(f"/-/usage?since={asked}", {"authorization": "Bearer let-me-in"})
-    assert (refused.status, refused.error["message"]) == (400, f"{asked!r} is no day such as 2026-01-31")
+    assert (refused.status, refused.error["message"]) == (400, f"{asked!r} is not a date such as 2026-01-31")
 
 
 async def test_the_message_that_found_a_budget_used_up_is_kept_and_answered_on_the_next_day(

@@ -21,7 +21,7 @@ from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.sdk_internals import run_exit_functions
 
 if TYPE_CHECKING:
-    from runtime.server.generations.project_source import Reading
+    from runtime.server.generations.project_source import ProjectSource
     from runtime.server.runtime import Runtime
 
 CONNECTING_S = 15.0
@@ -86,11 +86,11 @@ def _build(path: Path, channel: Channel, timeout_s: float) -> tuple[Sequence[Dia
     from runtime.server.generations.project_source import read_project
     from runtime.server.preflight.build import try_build
 
-    reading = read_project(path.absolute(), None)
-    _watch(reading, channel)
+    source = read_project(path.absolute(), None)
+    _watch(source, channel)
     channel.send("begun", timeout_s)
     faulthandler.dump_traceback_later(timeout_s, exit=True, file=channel.descriptor)
-    return try_build(reading)
+    return try_build(source)
 
 
 def _connect(runtime: Runtime, channel: Channel, timeout_s: float) -> Sequence[Diagnostic]:
@@ -103,15 +103,15 @@ def _connect(runtime: Runtime, channel: Channel, timeout_s: float) -> Sequence[D
     return asyncio.run(try_connections(runtime))
 
 
-def _watch(reading: Reading, channel: Channel) -> None:
+def _watch(source: ProjectSource, channel: Channel) -> None:
     """Tell the parent which file runs, and who ends the process by `os._exit`, which leaves no other trace."""
-    files = {str(path) for path in reading.sources.files}
+    files = {str(path) for path in source.code.files}
 
     def hear(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "exec":
             code = arguments[0]
             if getattr(code, "co_name", "") == "<module>" and code.co_filename in files:
-                channel.send("doing", f"importing {_relative(code.co_filename, reading)}")
+                channel.send("doing", f"importing {_relative(code.co_filename, source)}")
 
     def leave(status: int) -> NoReturn:
         frame = sys._getframe(1)
@@ -124,8 +124,8 @@ def _watch(reading: Reading, channel: Channel) -> None:
     sys.addaudithook(hear)
 
 
-def _relative(filename: str, reading: Reading) -> str:
-    return repr(Path(filename).relative_to(reading.sources.root).as_posix())
+def _relative(filename: str, source: ProjectSource) -> str:
+    return repr(Path(filename).relative_to(source.code.root).as_posix())
 
 
 def _close(runtime: Runtime | None) -> None:

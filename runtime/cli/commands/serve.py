@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from runtime.config.load import LoadedProject
     from runtime.config.model import Config
     from runtime.diagnostics.diagnostic import Diagnostic
-    from runtime.server.generations.project_source import Reading
+    from runtime.server.generations.project_source import ProjectSource
     from runtime.server.runtime import Runtime
 
 
@@ -89,7 +89,7 @@ def serve_runtime(
         def ready() -> None:
             settle()
             tasks.append(asyncio.get_running_loop().create_task(collect_at_rest(rest), name="collect"))
-            print(summary(runtime.generation.reading.loaded, config))
+            print(summary(runtime.generation.source.loaded, config))
             print(f"serving {url}", flush=True)
             if after:
                 print(after.replace("{url}", url).replace("{base}", base), flush=True)
@@ -180,23 +180,21 @@ def _start(path: Path, check: Check, last_good: bool) -> Runtime | None:
     from runtime.server.generations.last_good import FILE, load_last_good
     from runtime.server.generations.project_source import read_project
 
-    reading = read_project(path.absolute(), None)
-    runtime, mistakes = _build(reading, check)
+    source = read_project(path.absolute(), None)
+    runtime, mistakes = _build(source, check)
     if runtime is not None or not (last_good and mistakes):
         return runtime
-    root = reading.loaded.root
+    root = source.loaded.root
     try:
         kept = load_last_good(root)
-        if kept.file != reading.loaded.file.name:
-            raise RuntimeFault(
-                f"what is kept in {str(FILE)!r} is of {kept.file!r}, not of {reading.loaded.file.name!r}"
-            )
+        if kept.file != source.loaded.file.name:
+            raise RuntimeFault(f"what is kept in {str(FILE)!r} is of {kept.file!r}, not of {source.loaded.file.name!r}")
     except RuntimeFault as fault:
         print(f"error: {fault}", file=sys.stderr)
         return None
     runtime, _ = _build(kept.read(root, None), check)
     if runtime is not None:
-        runtime.reloader.broken(reading, mistakes)
+        runtime.reloader.record_broken_start(source, mistakes)
         print(
             f"\nWARNING: the files are broken: serving the project as it was on {kept.saved_at:%Y-%m-%d %H:%M:%S} UTC "
             "instead.\nThe first save that is right takes over.\n",
@@ -205,20 +203,20 @@ def _start(path: Path, check: Check, last_good: bool) -> Runtime | None:
     return runtime
 
 
-def _build(reading: Reading, check: Check) -> tuple[Runtime | None, tuple[Diagnostic, ...]]:
+def _build(source: ProjectSource, check: Check) -> tuple[Runtime | None, tuple[Diagnostic, ...]]:
     """Build what was read; None, and the mistakes that it has, where that can't be."""
-    report(from_here(reading.loaded))
-    if reading.loaded.config is None:
-        return None, reading.loaded.diagnostics
-    if reason := check(reading.loaded.config):
+    report(from_here(source.loaded))
+    if source.loaded.config is None:
+        return None, source.loaded.diagnostics
+    if reason := check(source.loaded.config):
         print(f"error: {reason}", file=sys.stderr)
         return None, ()
     from runtime.server.runtime import build_runtime
 
     try:
-        return build_runtime(reading), ()
+        return build_runtime(source), ()
     except ConfigError as error:
-        report(from_here(replace(reading.loaded, diagnostics=tuple(error.diagnostics))))
+        report(from_here(replace(source.loaded, diagnostics=tuple(error.diagnostics))))
         return None, tuple(error.diagnostics)
 
 

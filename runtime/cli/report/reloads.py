@@ -12,7 +12,7 @@ from runtime.cli.terminal.plain import one_line
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runtime.server.generations.reloader import Outcome
+    from runtime.server.generations.reloader import ReloadOutcome
     from runtime.server.runtime import Runtime
 
 
@@ -24,12 +24,10 @@ def show_reloads(runtime: Runtime) -> None:
     listeners[listeners.index(log_outcome)] = lambda outcome: show_outcome(outcome, root)
 
 
-def show_outcome(outcome: Outcome, root: Path) -> None:
+def show_outcome(outcome: ReloadOutcome, root: Path) -> None:
     """Print one outcome; places are shown from where the user stands."""
-    from runtime.server.generations.reloader import summary_of
-
     diagnostics = [diagnostic_from_here(diagnostic, root) for diagnostic in outcome.diagnostics]
     texts = texts_of(outcome.diagnostics, outcome.sources, root)
     sources = {display(file, root): text for file, text in texts.items()}
     print_diagnostics(diagnostics, sources)
-    print(f"{outcome.at.astimezone():%H:%M:%S} {one_line(summary_of(outcome))}", file=sys.stderr, flush=True)
+    print(f"{outcome.at.astimezone():%H:%M:%S} {one_line(outcome.summary)}", file=sys.stderr, flush=True)

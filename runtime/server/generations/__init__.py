@@ -1,1 +1,1 @@
-"""Generations: how edited files become the snapshot that serves."""
+"""Generations: how edited files become the snapshot that serves requests."""

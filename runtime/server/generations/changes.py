@@ -1,21 +1,21 @@
-"""What a reload changed, in the words of the file: agents, tools, widgets, models, actions, and their files."""
+"""Compare two versions of a project: which agents, tools, widgets, models, actions, sections and files differ."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from runtime.config.model import Config
-from runtime.server.generations.project_source import Reading
+from runtime.server.generations.project_source import ProjectSource
 
-NAMED = ("agents", "tools", "widgets", "models", "actions")
-_SHOWN = 5
+_NAMED_SECTIONS = ("agents", "tools", "widgets", "models", "actions")
+_MOST_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """Names of one section that are new, gone, or not what they were."""
+class SectionChanges:
+    """The names of one section that were added, removed or changed."""
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
@@ -26,64 +26,68 @@ class Changed:
 
     def __str__(self) -> str:
         signed = (("+", self.added), ("-", self.removed), ("~", self.changed))
-        names = [sign + name for sign, group in signed for name in group]
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        return " ".join(names[:_SHOWN]) + more
+        return _shortened([sign + name for sign, group in signed for name in group], " ")
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """`named` has the sections with names that changed, `sections` the other ones; `files` are relative to the root."""
+    """What a reload changed.
 
-    named: Mapping[str, Changed] = field(default_factory=dict)
+    `named` has the changes of the sections whose entries have names, `sections` the names of other sections that
+    changed; `files` are paths from the project folder.
+    """
+
+    named: Mapping[str, SectionChanges] = field(default_factory=dict)
     sections: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        parts = [f"{section} {changed}" for section, changed in self.named.items()]
-        parts += self.sections
+        parts = [f"{section} {changes}" for section, changes in self.named.items()]
+        text = ", ".join([*parts, *self.sections])
         if self.files:
-            more = f" and {len(self.files) - _SHOWN} more" if len(self.files) > _SHOWN else ""
-            parts.append(f"({', '.join(self.files[:_SHOWN])}{more})")
-        return ", ".join(parts).replace(", (", " (") or "nothing that it declares"
+            text = f"{text} ({_shortened(self.files, ', ')})".lstrip()
+        return text or "no declaration"
 
     def as_json(self) -> dict[str, Any]:
-        """The same for a program."""
+        """Return the changes as JSON data: `{section: {"added": [], …}, …, "sections": [], "files": []}`."""
         named = {
-            section: {"added": list(c.added), "removed": list(c.removed), "changed": list(c.changed)}
-            for section, c in self.named.items()
+            section: {kind: list(names) for kind, names in asdict(changes).items()}
+            for section, changes in self.named.items()
         }
         return {**named, "sections": list(self.sections), "files": list(self.files)}
 
 
-def changes_between(old: Reading, new: Reading) -> Changes:
-    """Compare two readings that both have a configuration."""
+def compare_sources(old: ProjectSource, new: ProjectSource) -> Changes:
+    """Compare two sources that both have a configuration."""
     before, after = old.loaded.config, new.loaded.config
     assert before is not None
     assert after is not None
-    was, now = old.contents(), new.contents()
-    files = tuple(sorted(name for name in was.keys() | now.keys() if was.get(name) != now.get(name)))
-    touched = frozenset(name for file in files for name in (file, _module_of(file)))
-    named = {section: _compare(getattr(before, section), getattr(after, section), touched) for section in NAMED}
-    others = [name for name in Config.model_fields if name not in NAMED]
+    old_contents, new_contents = old.contents(), new.contents()
+    names = old_contents.keys() | new_contents.keys()
+    files = tuple(sorted(name for name in names if old_contents.get(name) != new_contents.get(name)))
+    touched = frozenset(name for file in files for name in (file, _module_name(file)))
+    named = {
+        section: _compare(getattr(before, section), getattr(after, section), touched) for section in _NAMED_SECTIONS
+    }
+    others = [name for name in Config.model_fields if name not in _NAMED_SECTIONS]
     return Changes(
-        {section: changed for section, changed in named.items() if changed},
+        {section: changes for section, changes in named.items() if changes},
         tuple(name for name in others if getattr(before, name) != getattr(after, name)),
         files,
     )
 
 
-def _compare(old: Mapping[str, Any], new: Mapping[str, Any], touched: frozenset[str]) -> Changed:
+def _compare(old: Mapping[str, Any], new: Mapping[str, Any], touched: frozenset[str]) -> SectionChanges:
     both = [name for name in new if name in old]
-    return Changed(
+    return SectionChanges(
         tuple(name for name in new if name not in old),
         tuple(name for name in old if name not in new),
-        tuple(name for name in both if old[name] != new[name] or _mentions(new[name], touched)),
+        tuple(name for name in both if old[name] != new[name] or _refers_to(new[name], touched)),
     )
 
 
-def _mentions(entry: Any, touched: frozenset[str]) -> bool:
-    """Tell whether an entry names one of the files or modules that were touched."""
+def _refers_to(entry: Any, touched: frozenset[str]) -> bool:
+    """Return whether an entry names one of these files or modules."""
     if not touched:
         return False
     return any(text.partition(":")[0] in touched for text in _texts(entry.model_dump(mode="json")))
@@ -100,5 +104,10 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(inner)
 
 
-def _module_of(file: str) -> str:
+def _module_name(file: str) -> str:
     return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") if file.endswith(".py") else file
+
+
+def _shortened(names: Sequence[str], separator: str) -> str:
+    more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
+    return separator.join(names[:_MOST_SHOWN]) + more

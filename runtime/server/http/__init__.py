@@ -1,1 +1,1 @@
-"""The HTTP surface: the ASGI app, its routes and its streamed responses."""
+"""The HTTP side of the server: the ASGI app, its routes and its streamed responses."""

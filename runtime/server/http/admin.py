@@ -1,4 +1,4 @@
-"""The routes below `/-/`: ask for a reload, see what serves, hear of each reload. For this machine, or with a token."""
+"""The admin routes below `/-/`: reload, state, feedback, usage and reload events. For loopback, or with a token."""
 
 from __future__ import annotations
 
@@ -8,137 +8,121 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from runtime.errors import RequestError
-from runtime.server.generations.reloader import Outcome, summary_of
+from runtime.resources.token_usage import UsageEntry
+from runtime.server.generations.generation import Generation
+from runtime.server.generations.reloader import ReloadOutcome
 from runtime.server.http.identity import error_response
 from runtime.server.http.loopback import is_loopback, refusal
+from runtime.server.http.service import ProjectService
 from runtime.server.turns.sse import PING
 
-if TYPE_CHECKING:
-    from runtime.resources.token_usage import UsageEntry
-    from runtime.server.generations.generation import Generation
-    from runtime.server.runtime import Runtime
-
-PING_S = 15.0
-_MOST_UNREAD = 100
-# A proxy on this machine comes from loopback, too; these tell that it speaks for somebody else.
+# A proxy on this machine connects from loopback, too; these headers show that it forwards another client's request.
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def add_admin_routes(app: Starlette, runtime: Runtime) -> None:
+def add_admin_routes(app: Starlette, service: ProjectService) -> None:
     """Add `POST /-/reload`, and `GET` of `/-/config`, `/-/feedback`, `/-/usage` and `/-/events`."""
-    admin = Admin(runtime)
-    app.add_route("/-/reload", admin.guarded(admin.reload), methods=["POST"])
-    app.add_route("/-/config", admin.guarded(admin.config), methods=["GET"])
-    app.add_route("/-/feedback", admin.guarded(admin.feedback), methods=["GET"])
-    app.add_route("/-/usage", admin.guarded(admin.usage), methods=["GET"])
-    app.add_route("/-/events", admin.guarded(admin.events), methods=["GET"])
+    routes = AdminRoutes(service)
+    app.add_route("/-/reload", routes.guarded(routes.reload), methods=["POST"])
+    app.add_route("/-/config", routes.guarded(routes.config), methods=["GET"])
+    app.add_route("/-/feedback", routes.guarded(routes.feedback), methods=["GET"])
+    app.add_route("/-/usage", routes.guarded(routes.usage), methods=["GET"])
+    app.add_route("/-/events", routes.guarded(routes.events), methods=["GET"])
 
 
-class Admin:
-    """The handlers of these routes."""
+class AdminRoutes:
+    """The handlers of the admin routes."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, service: ProjectService) -> None:
+        self._service = service
 
     def guarded(self, handler: Handler) -> Handler:
-        """Let only those through who may use these routes: 401 where a token is declared, else 403."""
+        """Wrap a handler so that it needs the token or a loopback client: else 401 if a token is declared, or 403."""
 
         async def guard(request: Request) -> Response:
-            token = self._runtime.config.admin.token
-            if _has_token(request, token) or _is_this_machine(request):
+            token = self._service.generation.snapshot.config.admin.token
+            if _has_token(request, token) or _is_from_loopback(request):
                 return await handler(request)
             if token:
                 response = error_response(request, 401, "unauthenticated", "send the admin token as a bearer token")
                 response.headers["www-authenticate"] = "Bearer"
                 return response
-            message = "answered on this machine alone (declare admin.token to use it from elsewhere)"
+            message = "only loopback clients may use this route (declare admin.token to use it from elsewhere)"
             return error_response(request, 403, "forbidden", message)
 
         return guard
 
     async def reload(self, request: Request) -> Response:
-        """Reload: 200 with what serves now, 412 for another ETag than `If-Match` says, 422 with what is wrong."""
-        await self._runtime.open()
-        current = self._runtime.generation
+        """Reload: 200 with the outcome, 412 if `If-Match` names another ETag, 422 with the diagnostics, or 503."""
+        await self._service.open()
+        current = self._service.generation
         wanted = request.headers.get("if-match")
         if wanted is not None and not _matches(wanted, current.hashes.etag):
-            message = f"generation {current.number} serves, with another ETag than If-Match says"
-            return self._answer(error_response(request, 412, "stale", message, **_serving(current)))
-        if self._runtime.reloader.is_over():
-            return error_response(request, 503, "shutting_down", "the server is shutting down")
-        outcome = await self._runtime.reload()
-        if self._runtime.reloader.is_over() and outcome.status == "unchanged":
-            return error_response(request, 503, "shutting_down", "the server is shutting down")
-        body = outcome_as_json(outcome)
+            message = f"generation {current.number} serves, and its ETag is not the one in If-Match"
+            return self._with_etag(error_response(request, 412, "stale", message, **_identify(current)))
+        if self._is_draining():
+            return _shutting_down(request)
+        outcome = await self._service.reload()
+        if self._is_draining() and outcome.status == "unchanged":
+            return _shutting_down(request)
+        body = outcome.as_json()
         match outcome.status:
             case "refused":
-                response = error_response(request, 422, "reload_refused", summary_of(outcome), **body)
+                response = error_response(request, 422, "reload_refused", outcome.summary, **body)
             case "full":
-                response = error_response(request, 503, "too_many_generations", summary_of(outcome), **body)
+                response = error_response(request, 503, "too_many_generations", outcome.summary, **body)
             case _:
                 response = JSONResponse(body)
-        return self._answer(response)
+        return self._with_etag(response)
 
     async def config(self, request: Request) -> Response:
-        """Say what serves, since when, and what became of the last edit; never a secret, nor a value of the file."""
-        runtime, live = self._runtime, self._runtime.live
-        current, last = runtime.generation, runtime.reloader.last_error
-        return self._answer(
-            JSONResponse(
-                {
-                    **_serving(current),
-                    "loaded_at": current.loaded_at.isoformat(),
-                    "from_last_good": current.reading.is_last_good,
-                    "in_flight": len(current.requests),
-                    "draining": [
-                        {
-                            "generation": old.number,
-                            "loaded_at": old.loaded_at.isoformat(),
-                            "in_flight": len(old.requests),
-                        }
-                        for old in live.old
-                    ],
-                    "last_error": None if last is None else outcome_as_json(last),
-                    "reloads": dict(sorted(runtime.reloader.count.items())),
-                    "shutting_down": runtime.draining,
-                }
-            )
-        )
+        """Return the current generation, the old ones that still run, and the last error. Contains no secret."""
+        service, current = self._service, self._service.generation
+        last = service.reloader.last_error
+        body = {
+            **_identify(current),
+            **_activity(current),
+            "from_last_good": current.source.is_last_good,
+            "draining": [{"generation": old.number, **_activity(old)} for old in service.live.old],
+            "last_error": None if last is None else last.as_json(),
+            "reloads": dict(sorted(service.reloader.counts.items())),
+            "shutting_down": service.draining,
+        }
+        return self._with_etag(JSONResponse(body))
 
     async def feedback(self, request: Request) -> Response:
-        """What users think of the answers, as JSON Lines: one object for each item that was rated."""
-        await self._runtime.open()
+        """Return the feedback of all users as JSON Lines, one object for each rated item."""
+        await self._service.open()
         try:
-            with self._runtime.live.lease() as generation:
-                listed = await generation.store.list_feedback()
+            with self._service.live.lease() as generation:
+                entries = await generation.store.list_feedback()
         except RequestError as error:
             return error_response(request, error.status, error.code, error.message)
-        lines = "".join(json.dumps(asdict(entry)) + "\n" for entry in listed)
-        return Response(lines, media_type="application/jsonl")
+        return _json_lines([asdict(entry) for entry in entries])
 
     async def usage(self, request: Request) -> Response:
-        """The tokens used since a day, `?since=`, as JSON Lines: one object for each day, owner, thread and model."""
-        asked = request.query_params.get("since", date.min.isoformat())
+        """Return the tokens used since the day `?since=` as JSON Lines, one object per day, owner, thread and model."""
+        text = request.query_params.get("since", date.min.isoformat())
         try:
-            since = date.fromisoformat(asked)
+            since = date.fromisoformat(text)
         except ValueError:
-            return error_response(request, 400, "invalid_request", f"{asked!r} is no day such as 2026-01-31")
-        await self._runtime.open()
-        with self._runtime.live.lease() as generation:
-            listed = await generation.store.list_usage(since)
-        return Response("".join(map(_usage_line, listed)), media_type="application/jsonl")
+            return error_response(request, 400, "invalid_request", f"{text!r} is not a date such as 2026-01-31")
+        await self._service.open()
+        with self._service.live.lease() as generation:
+            entries = await generation.store.list_usage(since)
+        return _json_lines([_usage_data(entry) for entry in entries])
 
     async def events(self, request: Request) -> Response:
-        """Stream one Server-Sent Event for each reload from now on; the first says what serves."""
+        """Stream a Server-Sent Event for each reload; the first event names the current generation."""
         return StreamingResponse(
             self._events(),
             media_type="text/event-stream",
@@ -146,81 +130,84 @@ class Admin:
         )
 
     async def _events(self) -> AsyncIterator[bytes]:
-        unread: asyncio.Queue[Outcome | None] = asyncio.Queue(_MOST_UNREAD)
+        settings = self._service.settings
+        unread: asyncio.Queue[ReloadOutcome | None] = asyncio.Queue(settings.max_unread_events)
 
-        def hear(outcome: Outcome | None) -> None:
+        def put(outcome: ReloadOutcome | None) -> None:
             if unread.full():
-                unread.get_nowait()  # a listener that has stopped reading misses the oldest
+                unread.get_nowait()
             unread.put_nowait(outcome)
 
-        listeners, enders = self._runtime.reloader.listeners, self._runtime.at_drain
-        listeners.append(hear)
-        enders.append(lambda: hear(None))
-        ender = enders[-1]
+        def end() -> None:
+            put(None)
+
+        listeners, drain_callbacks = self._service.reloader.listeners, self._service.drain_callbacks
+        listeners.append(put)
+        drain_callbacks.append(end)
         try:
-            yield _event("serving", _serving(self._runtime.generation))
-            while not self._runtime.draining:
+            yield _event("serving", _identify(self._service.generation))
+            while not self._service.draining:
                 try:
-                    outcome = await asyncio.wait_for(unread.get(), PING_S)
+                    outcome = await asyncio.wait_for(unread.get(), settings.ping_s)
                 except TimeoutError:
                     yield PING
                     continue
                 if outcome is None:
                     return
-                yield _event(outcome.status, outcome_as_json(outcome))
+                yield _event(outcome.status, outcome.as_json())
         finally:
-            listeners.remove(hear)
-            enders.remove(ender)
+            listeners.remove(put)
+            drain_callbacks.remove(end)
 
-    def _answer(self, response: JSONResponse) -> Response:
-        response.headers["etag"] = self._runtime.generation.hashes.etag
+    def _is_draining(self) -> bool:
+        return self._service.draining
+
+    def _with_etag(self, response: JSONResponse) -> Response:
+        response.headers["etag"] = self._service.generation.hashes.etag
         response.headers["cache-control"] = "no-store"
         return response
 
 
-def outcome_as_json(outcome: Outcome) -> dict[str, Any]:
-    """What became of a reload, for a program; diagnostics have the shape of `validate --format json`."""
-    return {
-        "status": outcome.status,
-        "generation": outcome.number,
-        "hashes": {"config": outcome.hashes.config, "code": outcome.hashes.code},
-        "at": outcome.at.isoformat(),
-        "took_ms": round(outcome.took_s * 1000),
-        "summary": summary_of(outcome),
-        "changes": outcome.changes.as_json(),
-        "diagnostics": [diagnostic.as_json() for diagnostic in outcome.diagnostics],
-    }
+def _identify(generation: Generation) -> dict[str, Any]:
+    return {"generation": generation.number, "hashes": generation.hashes.as_json()}
 
 
-def _usage_line(entry: UsageEntry) -> str:
-    whose = {"day": entry.day.isoformat(), "owner": entry.owner, "thread_id": entry.thread_id, "model": entry.model}
-    return json.dumps({**whose, **asdict(entry.usage)}) + "\n"
+def _activity(generation: Generation) -> dict[str, Any]:
+    return {"loaded_at": generation.loaded_at.isoformat(), "in_flight": len(generation.requests)}
 
 
-def _serving(generation: Generation) -> dict[str, Any]:
-    hashes = generation.hashes
-    return {"generation": generation.number, "hashes": {"config": hashes.config, "code": hashes.code}}
+def _usage_data(entry: UsageEntry) -> dict[str, Any]:
+    key = {"day": entry.day.isoformat(), "owner": entry.owner, "thread_id": entry.thread_id, "model": entry.model}
+    return {**key, **asdict(entry.usage)}
+
+
+def _json_lines(entries: list[dict[str, Any]]) -> Response:
+    return Response("".join(json.dumps(entry) + "\n" for entry in entries), media_type="application/jsonl")
 
 
 def _event(name: str, data: dict[str, Any]) -> bytes:
     return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
+def _shutting_down(request: Request) -> Response:
+    return error_response(request, 503, "shutting_down", "the server is shutting down")
+
+
 def _matches(header: str, etag: str) -> bool:
-    given = [tag.strip().removeprefix("W/") for tag in header.split(",")]
-    return "*" in given or etag in given
+    tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
+    return "*" in tags or etag in tags
 
 
 def _has_token(request: Request, token: str | None) -> bool:
-    kind, _, given = request.headers.get("authorization", "").partition(" ")
-    if not token or kind.lower() != "bearer":
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if not token or scheme.lower() != "bearer":
         return False
-    # Starlette reads a header as Latin-1; the bytes that were sent are UTF-8.
+    # Starlette decodes headers as Latin-1; the bytes on the wire are UTF-8.
     return hmac.compare_digest(given.strip().encode("latin-1"), token.encode())
 
 
-def _is_this_machine(request: Request) -> bool:
-    """Tell whether this machine itself asks: not a page of another site, nor a proxy for somebody else."""
+def _is_from_loopback(request: Request) -> bool:
+    """Return whether this machine sent the request: neither a page of another site nor a proxy for another client."""
     client = request.client
     if client is None or not is_loopback(client.host) or any(name in request.headers for name in _FORWARDED):
         return False

@@ -1,4 +1,4 @@
-"""Read a request's body within its limit, and write a turn's events as they come."""
+"""Read the body of a request within its limit, and stream the events of a turn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from runtime.errors import RequestError
-from runtime.server.turns.chatkit_server import PING_S, Streaming
+from runtime.server.turns.chatkit_server import Streaming
 
 _HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -19,14 +19,14 @@ _HEADERS = {
 
 
 def check_media_type(request: Request) -> None:
-    """Refuse (415) what is not declared as JSON: a page of another site can post anything else without asking."""
+    """Raise RequestError (415) unless the body is JSON: a page of another site can post other types without CORS."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise RequestError(415, "unsupported_media_type", "send JSON with the header content-type: application/json")
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """Read the whole body; raise RequestError (413) as soon as it is known to be larger than `limit` bytes."""
+    """Read the whole body; raise RequestError (413) as soon as it is known to exceed `limit` bytes."""
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
         raise _too_large(limit)
@@ -45,26 +45,26 @@ def _too_large(limit: int) -> RequestError:
 
 
 class EventStreamResponse(Response):
-    """Sends a turn's chunks until it ends or the client goes away."""
+    """Sends the chunks of a turn until it ends or the client disconnects; a comment after `ping_s` silent seconds."""
 
-    def __init__(self, streaming: Streaming) -> None:
+    def __init__(self, streaming: Streaming, ping_s: float) -> None:
         super().__init__(headers=_HEADERS)
-        # The length is not known, whatever the base class thinks of the empty body.
+        # The base class declares the length of its empty body.
         self.raw_headers = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
-        self.streaming = streaming
+        self._streaming, self._ping_s = streaming, ping_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response."""
         watcher = asyncio.create_task(self._watch(receive))
-        channel = self.streaming.channel
+        channel = self._streaming.channel
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            while (chunk := await channel.take(PING_S)) is not None:
+            while (chunk := await channel.take(self._ping_s)) is not None:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except BaseException:
-            # However the connection ended: nobody reads on.
-            self.streaming.client_left()
+            # Whatever ended the connection, the client no longer reads.
+            self._streaming.client_left()
             raise
         finally:
             watcher.cancel()
@@ -72,4 +72,4 @@ class EventStreamResponse(Response):
     async def _watch(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             continue
-        self.streaming.client_left()
+        self._streaming.client_left()

@@ -1,4 +1,4 @@
-"""Over HTTP: uploads to signed URLs and by form, and the previews of what was uploaded."""
+"""The routes for attachments: upload to a signed URL or in a form, and read a file by its signed URL."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from runtime.server.http.identity import error_response, user_of
 
 _ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
 _CHUNK = 64 * 1024
-_FORM_BYTES = 64 * 1024
-"""What a form may have beside the file, in bytes."""
+_MAX_FORM_OVERHEAD = 64 * 1024
+"""Bytes that a form may have in addition to the file."""
 
 
 class FileRoutes:
@@ -28,7 +28,7 @@ class FileRoutes:
         self.uploads, self.path = uploads, path
 
     async def upload(self, request: Request) -> Response:
-        """Keep what is uploaded to a signed URL."""
+        """Store the body of an upload to a signed URL: 204."""
         try:
             self._refuse_large(request, 0)
             await self.uploads.receive(request.path_params["token"], request.stream())
@@ -37,7 +37,7 @@ class FileRoutes:
         return Response(status_code=204)
 
     async def show(self, request: Request) -> Response:
-        """The file behind a signed URL. A browser shows pictures, and takes nothing else for a page."""
+        """Return the file of a signed URL. Browsers display images and download everything else."""
         try:
             content, mime_type = await self.uploads.read_granted(request.path_params["token"])
         except (RequestError, NotFoundError) as error:
@@ -52,31 +52,32 @@ class FileRoutes:
         return Response(content, media_type=mime_type, headers=headers)
 
     async def direct(self, request: Request) -> Response:
-        """Keep the file of a form, and answer with its attachment."""
+        """Store the file of a form, and return its attachment as JSON."""
         try:
             owner = user_of(request).id
-            self._refuse_large(request, _FORM_BYTES)
+            self._refuse_large(request, _MAX_FORM_OVERHEAD)
             async with request.form(max_files=1, max_fields=5) as form:
                 file = form.get("file")
                 if not isinstance(file, UploadFile):
                     raise RequestError(400, "no_file", "the form has no file in its field 'file'")
                 base_url = base_url_of(request, self.path)
-                kind = file.content_type or "application/octet-stream"
-                taken = await self.uploads.take(owner, file.filename or "file", kind, _chunks(file), base_url)
+                mime_type = file.content_type or "application/octet-stream"
+                name = file.filename or "file"
+                attachment = await self.uploads.take(owner, name, mime_type, _chunks(file), base_url)
         except (RequestError, NotFoundError) as error:
             return _refused(request, error)
-        body = _ATTACHMENT.dump_json(taken, exclude_none=True, context={"exclude_metadata": True})
+        body = _ATTACHMENT.dump_json(attachment, exclude_none=True, context={"exclude_metadata": True})
         return Response(body, media_type="application/json")
 
-    def _refuse_large(self, request: Request, more: int) -> None:
+    def _refuse_large(self, request: Request, overhead: int) -> None:
         announced = request.headers.get("content-length", "")
-        if announced.isdigit() and int(announced) > self.uploads.declared.max_size + more:
+        if announced.isdigit() and int(announced) > self.uploads.declared.max_size + overhead:
             most = self.uploads.declared.max_size
             raise RequestError(413, "file_too_large", f"the file is too large; at most {most} bytes are allowed")
 
 
 def base_url_of(request: Request, path: str) -> str:
-    """Where ChatKit requests are posted, as an absolute URL of this request's own origin."""
+    """Return the absolute URL of the ChatKit endpoint, with the origin of this request."""
     return f"{str(request.base_url).rstrip('/')}{path.rstrip('/')}"
 
 
@@ -88,4 +89,4 @@ async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:
 def _refused(request: Request, error: RequestError | NotFoundError) -> Response:
     if isinstance(error, RequestError):
         return error_response(request, error.status, error.code, error.message)
-    return error_response(request, 404, "not_found", "there is no such file")
+    return error_response(request, 404, "not_found", "file not found")

@@ -1,4 +1,4 @@
-"""Who sends a request, as far as the request and the app around us say."""
+"""Who sent a request, its language, headers and id, and the shape of error responses."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from runtime.stores.ids import new_id
 
 
 def user_of(request: Request) -> User:
-    """The user whom the surrounding app has authenticated, or the one local user where no app knows users.
+    """Return the user whom the surrounding app authenticated, or the local user if no app does.
 
-    Raise RequestError (401) for a visitor whom the app has not authenticated.
+    Raise RequestError: 401 for a request that is not authenticated, 403 for the id of the local user, 500 for a user
+    without an identity.
     """
     user = request.scope.get("user")
     if user is None:
@@ -31,31 +32,32 @@ def user_of(request: Request) -> User:
     if identity in (None, ""):
         raise RequestError(500, "no_identity", "the authenticated user has neither an identity nor a name")
     if str(identity) == LOCAL_USER.id:
-        raise RequestError(403, "reserved_identity", f"{LOCAL_USER.id!r} owns what was written without a login")
+        message = f"the identity {LOCAL_USER.id!r} is reserved for requests without a login"
+        raise RequestError(403, "reserved_identity", message)
     return User(str(identity), name)
 
 
 def locale_of(request: Request) -> str:
-    """The first language of the Accept-Language header, `en` where there is none."""
+    """Return the first language of the Accept-Language header, or `en`."""
     first = request.headers.get("accept-language", "").split(",")[0].split(";")[0].strip()
     return first if first and first != "*" else "en"
 
 
 def forwarded_headers(request: Request, config: Config) -> dict[str, str]:
-    """The headers that some MCP server is to be given, by their names in lower case; no others are kept."""
+    """Return the headers that some MCP server declares in `forward_headers`, by their lower-case names."""
     servers = (server for server in config.mcp.values() if isinstance(server, HttpMcpServer))
     names = {name.lower() for server in servers for name in server.forward_headers}
-    # A header that came twice is passed on as both: no one but the server can say which is meant.
+    # Repeated headers are joined: only the receiving server knows which one counts.
     return {name: ", ".join(request.headers.getlist(name)) for name in names if name in request.headers}
 
 
 def request_id_of(request: Request) -> str:
-    """The id that the request was given when it came in."""
+    """Return the id that `RequestIdMiddleware` set."""
     return str(request.scope.get("state", {}).get("request_id") or new_id("req"))
 
 
 def error_response(request: Request, status: int, code: str, message: str, /, **more: object) -> JSONResponse:
-    """An error as clients get it: `{"error": {"code", "message", "request_id"}}`; `more` stands beside `error`."""
+    """Return `{"error": {"code", "message", "request_id"}, **more}` with this HTTP status."""
     error = {"code": code, "message": message, "request_id": request_id_of(request)}
     headers = {"retry-after": "1"} if status == 503 else None
     return JSONResponse({"error": error, **more}, status_code=status, headers=headers)

@@ -1,7 +1,7 @@
-"""Keep a development server to this machine: a page on the web can't reach it through the developer's browser.
+"""Restrict a development server to this machine, also against web pages in the developer's browser.
 
-Listening on loopback is not enough. A page of any site may post to 127.0.0.1 (its Origin tells), and a name
-that the site controls may be made to resolve to 127.0.0.1 (the Host tells).
+Listening on loopback is not enough: a page of any site may post to 127.0.0.1 (its Origin shows that), and the site's
+own name may be made to resolve to 127.0.0.1 (the Host shows that).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _HOST = re.compile(r"(?P<name>[\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?", re.ASCII)
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host as people write it (`localhost`, `127.0.0.1`, `[::1]`) is this machine itself."""
+    """Return whether a host such as `localhost`, `127.0.0.1` or `[::1]` is this machine."""
     name = host.strip("[]").removesuffix(".").lower()
     if name == "localhost":
         return True
@@ -30,25 +30,25 @@ def is_loopback(host: str) -> bool:
 
 
 class LoopbackOnly:
-    """ASGI middleware: answers 403 to a request whose Host, or whose Origin if it has one, is not loopback."""
+    """ASGI middleware: respond 403 unless the Host, and the Origin if there is one, are loopback."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse the request, or pass it on."""
-        problem = refusal(scope["headers"]) if scope["type"] in ("http", "websocket") else None
-        if problem is None:
+        """Forward or refuse the request."""
+        reason = refusal(scope["headers"]) if scope["type"] in ("http", "websocket") else None
+        if reason is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
-            # Closing before accepting is how ASGI refuses a handshake: the server answers 403.
-            await send({"type": "websocket.close", "code": 1008, "reason": problem})
+            # Closing before accepting makes the server answer the handshake with 403.
+            await send({"type": "websocket.close", "code": 1008, "reason": reason})
         else:
-            await _refuse(send, problem)
+            await _send_forbidden(send, reason)
 
 
 def refusal(headers: list[tuple[bytes, bytes]]) -> str | None:
-    """Say why a request is not one of this machine's to itself, by its Host and Origin; None where it is."""
+    """Return why these headers are not those of a request from this machine to itself; None if they are."""
     hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
     if len(hosts) != 1 or not _names_loopback(hosts[0]):
         return "this server answers requests to localhost only; the Host header names another machine"
@@ -61,12 +61,12 @@ def refusal(headers: list[tuple[bytes, bytes]]) -> str | None:
 
 
 def _names_loopback(host: str) -> bool:
-    """Tell whether `host` or `host:port` is loopback; anything that a browser would not send is not."""
-    found = _HOST.fullmatch(host)
-    return found is not None and is_loopback(found["name"])
+    """Return whether `host` or `host:port` is loopback; a text that no browser sends is not."""
+    match = _HOST.fullmatch(host)
+    return match is not None and is_loopback(match["name"])
 
 
-async def _refuse(send: Send, message: str) -> None:
+async def _send_forbidden(send: Send, message: str) -> None:
     request_id = f"req_{uuid4().hex}"
     body = json.dumps({"error": {"code": "forbidden", "message": message, "request_id": request_id}}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]

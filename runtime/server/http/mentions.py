@@ -1,4 +1,4 @@
-"""What the page asks for as a user types `@`: entities that fit, and a preview of one."""
+"""The routes for mentions: search entities while a user types `@`, and preview one."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from runtime.assemble.project import Snapshot
 from runtime.config.model.mentions import MentionEntity
 from runtime.server.http.identity import error_response
 
-LONGEST_QUERY = 200
+MAX_QUERY_LENGTH = 200
 
 
-class EntityRoutes:
+class MentionRoutes:
     """`GET /chatkit/entities?q=…`, `GET /chatkit/entities/{id}` and `GET /chatkit/entities/{id}/preview`."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
 
     async def search(self, request: Request) -> Response:
-        """The entities that fit what has been typed."""
+        """Return the entities that match the query."""
         mentions = self._snapshot.mentions
-        query = request.query_params.get("q", "")[:LONGEST_QUERY]
-        found = await mentions.search(query, await self._snapshot.request_context(request)) if mentions else []
-        return JSONResponse({"entities": [_shown(entity) for entity in found]})
+        query = request.query_params.get("q", "")[:MAX_QUERY_LENGTH]
+        entities = await mentions.search(query, await self._snapshot.request_context(request)) if mentions else []
+        return JSONResponse({"entities": [_entity_data(entity) for entity in entities]})
 
     async def preview(self, request: Request) -> Response:
-        """The widget that shows an entity; null where there is none."""
+        """Return the widget that previews an entity, or null if it has none."""
         entity = await self._find(request)
         if entity is None:
-            return _unknown(request)
+            return _not_found(request)
         assert self._snapshot.mentions is not None
         widget = await self._snapshot.mentions.preview(entity)
-        shown = None if widget is None else widget.model_dump(mode="json", exclude_none=True)
-        return JSONResponse({"preview": shown})
+        data = None if widget is None else widget.model_dump(mode="json", exclude_none=True)
+        return JSONResponse({"preview": data})
 
     async def read(self, request: Request) -> Response:
-        """One entity."""
+        """Return one entity."""
         entity = await self._find(request)
-        return _unknown(request) if entity is None else JSONResponse(_shown(entity))
+        return _not_found(request) if entity is None else JSONResponse(_entity_data(entity))
 
     async def _find(self, request: Request) -> MentionEntity | None:
         mentions = self._snapshot.mentions
@@ -49,11 +49,11 @@ class EntityRoutes:
         return await mentions.get(request.path_params["id"], await self._snapshot.request_context(request))
 
 
-def _unknown(request: Request) -> Response:
-    return error_response(request, 404, "not_found", f"no entity {request.path_params['id']!r} is known")
+def _not_found(request: Request) -> Response:
+    return error_response(request, 404, "not_found", f"entity {request.path_params['id']!r} not found")
 
 
-def _shown(entity: MentionEntity) -> dict[str, Any]:
-    """An entity as the component takes it, whose `data` holds texts alone."""
-    made = entity.model_dump(exclude_none=True)
-    return {**made, "data": {name: value for name, value in entity.data.items() if isinstance(value, str)}}
+def _entity_data(entity: MentionEntity) -> dict[str, Any]:
+    """Return the entity as the web component takes it: its `data` may contain only strings."""
+    data = {name: value for name, value in entity.data.items() if isinstance(value, str)}
+    return {**entity.model_dump(exclude_none=True), "data": data}

@@ -1,6 +1,6 @@
-"""The `chat` section -> the options object of ChatKit's web component, as `GET /chatkit/options.json` serves it.
+"""Convert the `chat` section to the options of ChatKit's web component, which `GET /chatkit/options.json` returns.
 
-The names are those of ChatKitOptions in `@openai/chatkit` 1.9; what only a page can give, its functions, is not in it.
+The names are those of ChatKitOptions in `@openai/chatkit` 1.9, without its functions, which only a page can supply.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from runtime.config.model.component import Composer, ComposerModel, ComposerTool
 
 
 def component_options(config: Config, url: str, base_url: str = "") -> dict[str, Any]:
-    """Return the options, ready for `setOptions`; `url` is where ChatKit requests are posted, as the page sees
-    it, and `base_url` the same with its origin."""
+    """Return the argument of `setOptions`.
+
+    `url` is the path of the ChatKit endpoint as the page sees it, `base_url` its absolute URL.
+    """
     chat = config.chat
     options: dict[str, Any] = {
-        "api": {"url": url, "domainKey": chat.domain_key, **_strategy(chat.attachments, base_url)},
+        "api": {"url": url, "domainKey": chat.domain_key, **_upload_strategy(chat.attachments, base_url)},
         "startScreen": _start_screen(config),
         "composer": _composer(chat.composer, config),
         "header": _header(chat.header),
@@ -37,7 +39,7 @@ def component_options(config: Config, url: str, base_url: str = "") -> dict[str,
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _strategy(declared: Attachments | None, base_url: str) -> dict[str, Any]:
+def _upload_strategy(declared: Attachments | None, base_url: str) -> dict[str, Any]:
     if declared is None:
         return {}
     if declared.upload == "direct":
@@ -46,7 +48,7 @@ def _strategy(declared: Attachments | None, base_url: str) -> dict[str, Any]:
 
 
 def _attachments(declared: Attachments) -> dict[str, Any]:
-    # By type, as a browser's file picker takes it; which suffixes go with a type is the browser's knowledge.
+    # MIME types without suffixes: the browser's file picker knows the suffixes of a type.
     accept = {pattern: list[str]() for pattern in declared.accept}
     return {"enabled": True, "maxSize": declared.max_size, "maxCount": declared.max_count, "accept": accept}
 
@@ -57,32 +59,32 @@ def _start_screen(config: Config) -> dict[str, Any]:
 
 
 def _composer(composer: Composer, config: Config) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     if composer.placeholder is not None:
-        made["placeholder"] = composer.placeholder
+        options["placeholder"] = composer.placeholder
     if config.chat.attachments is not None:
-        made["attachments"] = _attachments(config.chat.attachments)
+        options["attachments"] = _attachments(config.chat.attachments)
     if config.chat.dictation is not None:
-        made["dictation"] = {"enabled": True}
+        options["dictation"] = {"enabled": True}
     if composer.models:
-        made["models"] = [_model(choice) for choice in composer.models]
+        options["models"] = [_model(choice) for choice in composer.models]
     if composer.tools:
-        made["tools"] = [_tool(choice) for choice in composer.tools]
-    return made
+        options["tools"] = [_tool(choice) for choice in composer.tools]
+    return options
 
 
 def _model(choice: ComposerModel) -> dict[str, Any]:
     label = choice.label or choice.model
     flags = {name: True for name in ("disabled", "default") if getattr(choice, name)}
-    described = {} if choice.description is None else {"description": choice.description}
-    return {"id": choice.model, "label": label, **described, **flags}
+    description = {} if choice.description is None else {"description": choice.description}
+    return {"id": choice.model, "label": label, **description, **flags}
 
 
 def _tool(choice: ComposerTool) -> dict[str, Any]:
-    made = {"id": choice.id, "label": choice.label, "icon": choice.icon}
+    required = {"id": choice.id, "label": choice.label, "icon": choice.icon}
     texts = {"shortLabel": choice.short_label, "placeholderOverride": choice.placeholder}
     flags = {name: True for name in ("pinned", "persistent") if getattr(choice, name)}
-    return {**made, **{name: text for name, text in texts.items() if text is not None}, **flags}
+    return {**required, **{name: text for name, text in texts.items() if text is not None}, **flags}
 
 
 def _header(header: Header) -> dict[str, Any]:
@@ -95,15 +97,15 @@ def _history(panel: HistoryPanel) -> dict[str, Any]:
 
 
 def _camel(section: BaseModel) -> dict[str, Any]:
-    made: dict[str, Any] = _renamed(section.model_dump(exclude_none=True))
-    return made
+    options: dict[str, Any] = _with_camel_names(section.model_dump(exclude_none=True))
+    return options
 
 
-def _renamed(value: Any) -> Any:
+def _with_camel_names(value: Any) -> Any:
     if isinstance(value, dict):
-        return {_camel_name(name): _renamed(inner) for name, inner in value.items()}
-    return [_renamed(inner) for inner in value] if isinstance(value, list) else value
+        return {_camel_name(name): _with_camel_names(inner) for name, inner in value.items()}
+    return [_with_camel_names(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _camel_name(name: str) -> str:
-    return re.sub(r"_([a-z])", lambda found: found[1].upper(), name)
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)

@@ -1,4 +1,4 @@
-"""What one generation answers over HTTP: ChatKit's requests, the page's options, and the project's own routes."""
+"""The ASGI app of one generation: ChatKit's requests, the page's options, and the project's own routes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exception_handlers import http_exception_handler
@@ -18,36 +18,41 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtime.assemble.project import Snapshot
 from runtime.errors import RequestError
+from runtime.resources.lease import Lease
 from runtime.sdk_internals import forget_endpoints
 from runtime.server.attachments import Uploads
+from runtime.server.generations.generation import Generation
 from runtime.server.http.event_stream import EventStreamResponse, check_media_type, read_body
 from runtime.server.http.files import FileRoutes, base_url_of
 from runtime.server.http.identity import error_response, forwarded_headers, locale_of, request_id_of, user_of
-from runtime.server.http.mentions import EntityRoutes
+from runtime.server.http.mentions import MentionRoutes
 from runtime.server.http.options import component_options
+from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
 from runtime.server.turns.chatkit_server import RuntimeServer, Streaming
 from runtime.server.turns.dictation import largest_body
 from runtime.server.turns.request import Caller
 
-if TYPE_CHECKING:
-    from runtime.resources.lease import Lease
-    from runtime.server.generations.generation import Generation
-
 logger = logging.getLogger("runtime.server")
 
 LEASE = "chatkit.lease"
-"""The key of an ASGI scope under which the request's lease of its generation stands."""
+"""The key of the ASGI scope that holds the request's lease of its generation."""
 
 
-class Site:
-    """The ASGI app of one generation; `running` is its lifespan: that of the project's own routers."""
+class ProjectApp:
+    """The ASGI app of one generation, see `GenerationApp`; `state` becomes `request.app.state`."""
 
-    def __init__(self, snapshot: Snapshot, server: RuntimeServer, state: Any, uploads: Uploads | None = None) -> None:
-        self._snapshot, self._server = snapshot, server
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        server: RuntimeServer,
+        state: Any,
+        uploads: Uploads | None = None,
+        settings: ServerSettings = DEFAULT_SETTINGS,
+    ) -> None:
+        self._snapshot, self._server, self._settings = snapshot, server, settings
         config = snapshot.config
         self.path = config.server.path
         self._routes = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-        # The project's routes find the project under `request.app.state`, as they do in the app around them.
         self._routes.state = state
         self._routes.add_route(f"{self.path}/options.json", self._options, methods=["GET"])
         if uploads is not None:
@@ -55,14 +60,14 @@ class Site:
             self._routes.add_route(f"{self.path}/files", files.direct, methods=["POST"])
             self._routes.add_route(f"{self.path}/files/{{token}}", files.upload, methods=["PUT"])
             self._routes.add_route(f"{self.path}/files/{{token}}", files.show, methods=["GET"])
-        entities = EntityRoutes(snapshot)
-        self._routes.add_route(f"{self.path}/entities", entities.search, methods=["GET"])
-        self._routes.add_route(f"{self.path}/entities/{{id}}", entities.read, methods=["GET"])
-        self._routes.add_route(f"{self.path}/entities/{{id}}/preview", entities.preview, methods=["GET"])
+        mentions = MentionRoutes(snapshot)
+        self._routes.add_route(f"{self.path}/entities", mentions.search, methods=["GET"])
+        self._routes.add_route(f"{self.path}/entities/{{id}}", mentions.read, methods=["GET"])
+        self._routes.add_route(f"{self.path}/entities/{{id}}/preview", mentions.preview, methods=["GET"])
         for router in snapshot.routers:
             self._routes.include_router(router)
         self._routes.add_exception_handler(HTTPException, http_error)
-        self._routes.add_exception_handler(Exception, _unexpected)
+        self._routes.add_exception_handler(Exception, unexpected)
         self._app: ASGIApp = self._dispatch
         if config.server.cors:
             self._app = CORSMiddleware(
@@ -75,13 +80,13 @@ class Site:
             )
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[Mapping[str, Any]]:
-        """Keep the lifespans of the project's routers open; gives the state that they share with requests."""
+    async def lifespan(self) -> AsyncIterator[Mapping[str, Any]]:
+        """See `GenerationApp`."""
         async with self._routes.router.lifespan_context(self._routes) as state:
             yield state or {}
 
-    def forget(self) -> None:
-        """Release the project's endpoints from FastAPI's process-wide caches."""
+    def release(self) -> None:
+        """See `GenerationApp`. FastAPI's caches would keep the project's route functions, and so its modules, alive."""
         code = self._snapshot.code
         forget_endpoints(code.knows, os.fspath(code.sources.root))
 
@@ -90,7 +95,7 @@ class Site:
         await self._app(scope, receive, send)
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # ChatKit's requests pass by the layers of routing, each of which would wrap every chunk of every stream.
+        # ChatKit's requests bypass FastAPI, whose layers would wrap every chunk of every stream.
         if scope["type"] != "http" or path_within(scope) != self.path:
             await self._routes(scope, receive, send)
             return
@@ -102,14 +107,14 @@ class Site:
             try:
                 response = await self._chatkit(request)
             except HTTPException as error:
-                # The project's own `context` function turned the request away.
+                # Raised by the project's `context` function.
                 response = await http_exception_handler(request, error)
         await response(scope, receive, send)
 
     async def _chatkit(self, request: Request) -> Response:
         lease: Lease[Generation] = request.scope[LEASE]
 
-        async def who_asks(snapshot: Snapshot) -> Caller:
+        async def identify(snapshot: Snapshot) -> Caller:
             return Caller(
                 user=user_of(request),
                 locale=locale_of(request),
@@ -122,17 +127,17 @@ class Site:
         try:
             check_media_type(request)
             body = await read_body(request, largest_body(self._snapshot))
-            result = await self._server.handle(body, who_asks, lease)
+            result = await self._server.handle(body, identify, lease)
         except RequestError as error:
             return error_response(request, error.status, error.code, error.message)
         except HTTPException:
             raise
         except ClientDisconnect:
-            return Response(status_code=499)  # nobody is there to read it
+            return Response(status_code=499)  # never sent: the client is gone
         except Exception as error:
-            return unexpected(request, error)
+            return await unexpected(request, error)
         if isinstance(result, Streaming):
-            return EventStreamResponse(result)
+            return EventStreamResponse(result, self._settings.ping_s)
         return Response(result, media_type="application/json")
 
     async def _options(self, request: Request) -> Response:
@@ -141,25 +146,21 @@ class Site:
 
 
 def path_within(scope: Scope) -> str:
-    """The path below the place where the app is mounted."""
+    """Return the path below the root at which the app is mounted."""
     path, root = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
     return path.removeprefix(root) if path.startswith(f"{root}/") else path
 
 
-def unexpected(request: Request, error: Exception) -> JSONResponse:
-    """Log an error of ours; the client gets a reference to it."""
+async def unexpected(request: Request, error: Exception) -> JSONResponse:
+    """Log an unexpected error; respond 500 with the request id as the reference."""
     request_id = request_id_of(request)
     logger.error("request failed [%s]: %s: %s", request_id, type(error).__name__, error, exc_info=error)
     return error_response(request, 500, "internal_error", f"something went wrong (reference {request_id})")
 
 
 async def http_error(request: Request, error: Any) -> Response:
-    """A refusal of the framework's in the shape of ours; the project's own routes keep the shape that FastAPI gives."""
+    """Give Starlette's own errors our shape; FastAPI's, which the project's routes raise, keep theirs."""
     if type(error) is not HTTPException:
         return await http_exception_handler(request, error)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
     return error_response(request, error.status_code, code, str(error.detail).lower())
-
-
-async def _unexpected(request: Request, error: Exception) -> Response:
-    return unexpected(request, error)

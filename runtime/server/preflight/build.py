@@ -8,35 +8,35 @@ from runtime.diagnostics.diagnostic import Diagnostic, Place
 from runtime.diagnostics.key_path import KeyPath, path_text
 from runtime.errors import ConfigError, RuntimeFault
 from runtime.project_code.import_errors import raised_at
-from runtime.server.generations.project_source import Reading
+from runtime.server.generations.project_source import ProjectSource
 from runtime.server.http.app import build_app
 from runtime.server.runtime import Runtime, build_runtime
 from runtime.stores.store import StoreError
 
 
-def try_build(reading: Reading) -> tuple[Sequence[Diagnostic], Runtime | None]:
+def try_build(source: ProjectSource) -> tuple[Sequence[Diagnostic], Runtime | None]:
     """Build what was read; return what is wrong with it, and the runtime, or None where it can't be built."""
-    found = reading.loaded.diagnostics
-    if reading.loaded.config is None:
+    found = source.loaded.diagnostics
+    if source.loaded.config is None:
         return found, None
     try:
-        runtime = build_runtime(reading)
+        runtime = build_runtime(source)
         build_app(runtime)
     except ConfigError as error:
         return [*found, *error.diagnostics], None
     except BaseException as error:
         # Also what is no Exception: it would end `serve` as well.
         path: KeyPath = ("store",) if isinstance(error, StoreError) else ()
-        return [*found, failure("the project can't be built", error, reading, path)], None
+        return [*found, failure("the project can't be built", error, source, path)], None
     return found, runtime
 
 
-def failure(what: str, error: BaseException, reading: Reading, path: KeyPath) -> Diagnostic:
+def failure(what: str, error: BaseException, source: ProjectSource, path: KeyPath) -> Diagnostic:
     """Say what stopped a build, or an opening, at once: at the line of the project that raised, or at `path`."""
     text = str(error) if isinstance(error, RuntimeFault) else f"{type(error).__name__}: {error}"
-    place, length = raised_at(error, reading.sources)
+    place, length = raised_at(error, source.code)
     if not place.file:
-        places = reading.loaded.places
+        places = source.loaded.places
         path = places.written(path)
         place, length = (places.value(path), places.length(path)) if path else (Place(places.file), 1)
     return Diagnostic("A610", f"{what}: {text}", place, path=path_text(path), length=length)

@@ -153,7 +153,7 @@ def _path_of(key: str, runtime: Runtime) -> KeyPath:
 
 
 def _diagnostic(runtime: Runtime, path: KeyPath, trouble: _Trouble) -> Diagnostic:
-    places = runtime.generation.reading.loaded.places
+    places = runtime.generation.source.loaded.places
     if trouble.about:
         path = places.written((*path, trouble.about))
     values: dict[str, Any] = {"hint": trouble.hint, "path": path_text(path), "length": places.length(path)}
@@ -201,7 +201,7 @@ async def _probe(runtime: Runtime, name: str, connection: McpConnection) -> list
 def _diagnostic_mcp_endpoints(
     runtime: Runtime, code: str, path: KeyPath, message: str, hint: str, severity: Severity = "error"
 ) -> Diagnostic:
-    places = runtime.generation.reading.loaded.places
+    places = runtime.generation.source.loaded.places
     path = places.written(path)
     return Diagnostic(
         code, message, places.value(path), severity, hint=hint, path=path_text(path), length=places.length(path)
@@ -228,5 +228,5 @@ async def _open(runtime: Runtime) -> list[Diagnostic]:
         await runtime.open()
     except Exception as error:
         path: KeyPath = ("store",) if isinstance(error, StoreError) or not runtime.config.routes else ("routes",)
-        return [failure("the project can't be opened", error, runtime.generation.reading, path)]
+        return [failure("the project can't be opened", error, runtime.generation.source, path)]
     return []
