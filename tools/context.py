@@ -1,20 +1,18 @@
-"""What tools know about the request, and what they can do on `ctx.context`."""
+"""The request's preferences, and our own methods on `ctx.context`."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chatkit.types import ThreadItemReplacedEvent, WidgetItem
 from starlette.requests import Request
 
 from runtime import RuntimeContext
-
-if TYPE_CHECKING:
-    from tools.packing import PackingLists
+from tools.packing_lists import PackingLists
 
 
 @dataclass(frozen=True)
 class Visitor:
-    """What the request's headers say: `units` is `metric` or `imperial`."""
+    """The preferences in the request's headers: `units` is `metric` or `imperial`."""
 
     units: str
 
@@ -27,11 +25,10 @@ def build(request: Request) -> Visitor:
 class HikeContext(RuntimeContext):
     """The runtime's context with a method of our own; `packing` comes from `state` in agents.yaml."""
 
-    if TYPE_CHECKING:
-        packing: PackingLists
+    packing: PackingLists
 
     async def show_list(self, replace: WidgetItem | None = None) -> None:
-        """Show this thread's packing list, in place of an older one where there is one."""
+        """Show this thread's packing list; `replace` is the widget that it replaces."""
         data: dict[str, Any] = {"items": self.packing.items(self.thread.id)}
         if replace is None:
             await self.show_widget("packing", data)

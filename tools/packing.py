@@ -1,6 +1,5 @@
-"""Packing lists, one for each thread: a tool that adds to them, and the clicks in their widget."""
+"""A tool that adds to the thread's packing list, and the handlers of the clicks in its widget."""
 
-from collections import defaultdict
 from typing import Any
 
 from agents import RunContextWrapper
@@ -8,22 +7,6 @@ from chatkit.actions import Action
 from chatkit.types import WidgetItem
 
 from tools.context import HikeContext
-
-
-class PackingLists:
-    """What each hiker has to bring, by thread; declared as `state` in agents.yaml."""
-
-    def __init__(self) -> None:
-        self.lists: defaultdict[str, dict[str, bool]] = defaultdict(dict)
-
-    def add(self, thread_id: str, item: str) -> None:
-        self.lists[thread_id].setdefault(item, False)
-
-    def toggle(self, thread_id: str, item: str) -> None:
-        self.lists[thread_id][item] = not self.lists[thread_id].get(item, False)
-
-    def items(self, thread_id: str) -> list[dict[str, Any]]:
-        return [{"name": name, "packed": packed} for name, packed in self.lists[thread_id].items()]
 
 
 async def pack(ctx: RunContextWrapper[HikeContext], item: str, limit: int) -> str:
@@ -42,7 +25,7 @@ async def pack(ctx: RunContextWrapper[HikeContext], item: str, limit: int) -> st
 
 
 async def toggle(ctx: RunContextWrapper[HikeContext], action: Action[str, Any], sender: WidgetItem | None) -> None:
-    """Tick an item off, and show the list anew in place of the one that was clicked."""
+    """Tick an item off, and replace the widget that was clicked by the new list."""
     context = ctx.context
     context.packing.toggle(context.thread.id, action.payload["name"])
     await context.show_list(replace=sender)

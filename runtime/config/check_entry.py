@@ -20,7 +20,7 @@ def check_entry(config: Config, found: DiagnosticCollector) -> None:
         )
     for name, path in _named(config):
         if name not in config.agents:
-            found.report("A201", path, f"there is no agent {name!r}", suggest(name, config.agents))
+            found.report_unknown("A201", path, f"there is no agent {name!r}", name, config.agents)
     if isinstance(config.entry, list):
         _check_routes(config, config.entry, found)
     _check_menus(config, found)

@@ -38,7 +38,7 @@ def _check_unused(
     if any("${" in name for name in used):
         return  # a variable that isn't set may be the name of any of them
     for name in declared.keys() - used:
-        found.report(code, (section, name), message.format(name), severity="warning", at_key=True)
+        found.report(code, (section, name), message.format(name), severity="warning", at_key=True, unused=name)
 
 
 def _check_agents(config: Config, found: DiagnosticCollector) -> None:
@@ -57,7 +57,7 @@ def _check_agents(config: Config, found: DiagnosticCollector) -> None:
             waiting += _called(config, name)
     for name in config.agents.keys() - reached:
         message = f"nothing leads from the entry {entries} to the agent {name!r}"
-        found.report("A220", ("agents", name), message, severity="warning", at_key=True)
+        found.report("A220", ("agents", name), message, severity="warning", at_key=True, unused=name)
 
 
 def _called(config: Config, agent: str) -> Iterator[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from runtime.diagnostics.diagnostic import Diagnostic, Place, Severity
 from runtime.diagnostics.key_path import KeyPath, path_text
+from runtime.diagnostics.wording import nearest
 from runtime.documents.variables import Interpolation
 
 
@@ -26,6 +28,8 @@ class DiagnosticCollector:
         severity: Severity = "error",
         at_key: bool = False,
         place: Place | None = None,
+        unused: str = "",
+        meant: str = "",
     ) -> None:
         """Add a diagnostic about the value at `path`; nothing where that value waits for a variable."""
         places = self.filled.source.places
@@ -36,7 +40,14 @@ class DiagnosticCollector:
         if place is None:
             place = places.key(path) if at_key else places.value(path)
             length = places.key_length(path) if at_key else places.length(path)
-        self.diagnostics.append(Diagnostic(code, message, place, severity, hint, path_text(path), length))
+        self.diagnostics.append(
+            Diagnostic(code, message, place, severity, hint, path_text(path), length, unused, meant)
+        )
+
+    def report_unknown(self, code: str, path: KeyPath, message: str, name: str, known: Iterable[str]) -> None:
+        """Add a diagnostic about a name that is not declared, with the `known` name that was probably meant."""
+        meant = nearest(name, known) or ""
+        self.report(code, path, message, f"did you mean {meant!r}?" if meant else "", meant=meant)
 
     def add(self, problem: Diagnostic, path: KeyPath) -> None:
         """Add a problem of another file: where it is in that file, or at the value that names the file."""

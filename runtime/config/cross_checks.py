@@ -28,7 +28,7 @@ from runtime.config.project_files import ProjectFiles
 from runtime.config.references import ALL, check_mcp_servers, model_references, split_reference
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath
-from runtime.diagnostics.wording import nearest, suggest
+from runtime.diagnostics.wording import nearest
 from runtime.documents.variables import Interpolation
 
 WIDGET_SUFFIXES = (".widget", ".json")
@@ -108,7 +108,7 @@ def _check_model_name(config: Config, name: str, path: KeyPath, found: Diagnosti
     # Models of one family differ in their numbers: gpt-4 is no slip for gpt-5.
     if near and _DIGITS.findall(near) == _DIGITS.findall(name):
         message = f"{name!r} is not declared in 'models', so it is taken for a provider's model"
-        found.report("A204", path, message, f"did you mean {near!r}?", severity="warning")
+        found.report("A204", path, message, f"did you mean {near!r}?", severity="warning", meant=near)
 
 
 def _check_tools(config: Config, agent: Agent, key: str, found: DiagnosticCollector) -> None:
@@ -133,10 +133,11 @@ def _check_tools(config: Config, agent: Agent, key: str, found: DiagnosticCollec
 
 def _check_inline_tool(config: Config, reference: str, path: KeyPath, found: DiagnosticCollector) -> bool:
     if ":" not in reference:
-        hint = suggest(reference, [*config.tools, *(f"{name}.{ALL}" for name in config.mcp)])
+        near = nearest(reference, [*config.tools, *(f"{name}.{ALL}" for name in config.mcp)]) or ""
+        hint = f"did you mean {near!r}?" if near else ""
         if not hint and "." in reference:
             hint = "a Python path needs its colon, as in package.module:name"
-        found.report("A203", path, f"there is no tool {reference!r}", hint)
+        found.report("A203", path, f"there is no tool {reference!r}", hint, meant=near)
         return False
     if not _IMPORT.match(reference):
         found.report("A213", path, f"{reference!r} is not an import path", "such as package.module:name")
@@ -151,7 +152,7 @@ def _check_handoffs(config: Config, agent: Agent, key: str, found: DiagnosticCol
         path: KeyPath = ("agents", key, "handoffs", index, "agent")
         target = config.agents.get(handoff.agent)
         if target is None:
-            found.report("A205", path, f"there is no agent {handoff.agent!r}", suggest(handoff.agent, config.agents))
+            found.report_unknown("A205", path, f"there is no agent {handoff.agent!r}", handoff.agent, config.agents)
             continue
         if handoff.agent == key:
             found.report("A211", path, f"the agent {key!r} hands over to itself")
@@ -181,17 +182,17 @@ def _check_tool_targets(config: Config, found: DiagnosticCollector) -> None:
     for key, tool in config.tools.items():
         if isinstance(tool, AgentTool) and tool.agent not in config.agents:
             message = f"there is no agent {tool.agent!r}"
-            found.report("A206", ("tools", key, "agent"), message, suggest(tool.agent, config.agents))
+            found.report_unknown("A206", ("tools", key, "agent"), message, tool.agent, config.agents)
         elif isinstance(tool, WidgetTool) and not _is_widget(config.widgets, tool.widget):
             message = f"there is no widget {tool.widget!r}"
-            found.report("A207", ("tools", key, "widget"), message, suggest(tool.widget, config.widgets))
+            found.report_unknown("A207", ("tools", key, "widget"), message, tool.widget, config.widgets)
 
 
 def _check_actions(config: Config, found: DiagnosticCollector) -> None:
     for key, action in config.actions.items():
         if isinstance(action, WidgetAction) and not _is_widget(config.widgets, action.widget):
             message = f"there is no widget {action.widget!r}"
-            found.report("A208", ("actions", key, "widget"), message, suggest(action.widget, config.widgets))
+            found.report_unknown("A208", ("actions", key, "widget"), message, action.widget, config.widgets)
 
 
 def _check_dictation(config: Config, found: DiagnosticCollector) -> None:
@@ -218,7 +219,7 @@ def _check_output(config: Config, agent: Agent, key: str, found: DiagnosticColle
             found.report("A251", path, "this output has no shape", "give it a 'schema', or 'python'", at_key=True)
     elif not _is_widget(config.widgets, output.widget):
         message = f"there is no widget {output.widget!r}"
-        found.report("A208", (*path, "widget"), message, suggest(output.widget, config.widgets))
+        found.report_unknown("A208", (*path, "widget"), message, output.widget, config.widgets)
 
 
 def _check_tags(config: Config, found: DiagnosticCollector) -> None:
@@ -227,7 +228,7 @@ def _check_tags(config: Config, found: DiagnosticCollector) -> None:
         return
     if tags.preview is not None and not _is_widget(config.widgets, tags.preview):
         message = f"there is no widget {tags.preview!r}"
-        found.report("A208", ("chat", "tags", "preview"), message, suggest(tags.preview, config.widgets))
+        found.report_unknown("A208", ("chat", "tags", "preview"), message, tags.preview, config.widgets)
     ids = [entity.id for entity in tags.entities]
     for index, name in enumerate(ids):
         if name in ids[:index]:

@@ -1,4 +1,4 @@
-"""Every code that a diagnostic of the language may carry, and what it means; docs/diagnostics.md lists the same."""
+"""Every code of a diagnostic with a one-line summary, and its explanation; docs/diagnostics lists the same."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ CODES: dict[str, str] = {
 }
 
 
-# Why each diagnostic matters and what to do about it: for the command `explain` and the pages of the docs.
+# The explanations, for the command `explain` and for the docs.
 
 _SOURCE = Path(__file__).with_name("explanations.md")
 _HEADING = re.compile(r"^## (?P<code>A\d{3})\n", re.MULTILINE)

@@ -1,6 +1,6 @@
-"""One report for each cause: a widget that three tools miss is one mistake, not three.
+"""One diagnostic for each cause: a widget that three tools miss is one mistake, not three.
 
-And what only follows from a mistake is none: an agent that nobody reaches, where its name was misspelt.
+A diagnostic that only follows from another one is dropped: an agent is unreachable because its name is misspelt.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from runtime.diagnostics.diagnostic import Diagnostic, sort_diagnostics
 
-# What is mended in one place, wherever it is named: codes that stand together are about the same kind of thing.
-_KINDS = (
+# Equal messages with these codes have one cause, wherever they occur; codes of one row name the same kind of thing.
+_SAME_CAUSE = (
     ("A201", "A205", "A206"),
     ("A203",),
     ("A204",),
@@ -24,56 +24,49 @@ _KINDS = (
     ("A501",),
     ("A620",),
 )
-_KIND = {code: kind[0] for kind in _KINDS for code in kind}
-_SHOWN = 3
-# What is unused because the name of its only use is wrong, by the codes that say so.
+_GROUP = {code: codes[0] for codes in _SAME_CAUSE for code in codes}
+_MAX_PLACES = 3
+# The codes for unused declarations, each with those for a misspelt name that may be their cause.
 _FOLLOWS = {
     "A220": ("A201", "A205", "A206"),
     "A221": ("A203",),
     "A222": ("A204",),
     "A424": ("A207", "A208"),
 }
-_NAMES = frozenset(code for codes in _FOLLOWS.values() for code in codes)
-_MEANT = "did you mean "
 
 
 def join_causes(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Return the first of all that have the same cause, sorted; its hint says where the others are."""
+    """Return the first diagnostic of each cause, sorted; its hint lists the other places."""
     groups: dict[tuple[object, ...], list[Diagnostic]] = {}
     sorted_ = sort_diagnostics(diagnostics)
-    meant = {(found.code, found.hint) for found in sorted_ if found.code in _NAMES and found.hint.startswith(_MEANT)}
-    for found in sorted_:
-        if not (found.code in _FOLLOWS and _follows(found, meant)):
-            groups.setdefault(_cause(found), []).append(found)
+    misspelt = {(diagnostic.code, diagnostic.meant) for diagnostic in sorted_ if diagnostic.meant}
+    for diagnostic in sorted_:
+        if not _follows(diagnostic, misspelt):
+            groups.setdefault(_cause(diagnostic), []).append(diagnostic)
     return [_join(group) for group in groups.values()]
 
 
-def _follows(found: Diagnostic, meant: set[tuple[str, str]]) -> bool:
-    """Tell whether something is unused because another mistake misspells it."""
-    hints = [hint for code, hint in meant if code in _FOLLOWS[found.code]]
-    # Whoever is reached through the misspelt agent is out of reach, too.
-    if found.code == "A220":
-        return bool(hints)
-    name = found.path.partition(".")[2].strip('"')
-    return any(hint.startswith(f"{_MEANT}{name!r}") for hint in hints)
+def _follows(diagnostic: Diagnostic, misspelt: set[tuple[str, str]]) -> bool:
+    """Return whether a declaration is unused because another diagnostic reports its misspelt name."""
+    meant = {name for code, name in misspelt if code in _FOLLOWS.get(diagnostic.code, ())}
+    # An agent may also be reached only through the misspelt one.
+    return bool(meant) if diagnostic.code == "A220" else diagnostic.unused in meant
 
 
-def _cause(found: Diagnostic) -> tuple[object, ...]:
-    if found.code in _KIND:
-        return _KIND[found.code], found.message, found.severity
-    # An anchor, or a file that several entries name: the mistake is in one place and has several paths.
-    return found.code, found.message, found.severity, found.place
+def _cause(diagnostic: Diagnostic) -> tuple[object, ...]:
+    if diagnostic.code in _GROUP:
+        return _GROUP[diagnostic.code], diagnostic.message, diagnostic.severity
+    # An anchor, or a file that several entries name: one place with several paths.
+    return diagnostic.code, diagnostic.message, diagnostic.severity, diagnostic.place
 
 
 def _join(group: list[Diagnostic]) -> Diagnostic:
     first, *others = group
-    if not others:
+    places = [str(other.place) if other.place != first.place else other.path for other in others]
+    places = [text for text in dict.fromkeys(places) if text not in (str(first.place), first.path, "")]
+    if not places:
         return first
-    where = [str(other.place) if other.place != first.place else other.path for other in others]
-    where = [text for text in dict.fromkeys(where) if text not in (str(first.place), first.path, "")]
-    if not where:
-        return first
-    more = f" and {len(where) - _SHOWN} more" if len(where) > _SHOWN else ""
-    also = f"also at {', '.join(where[:_SHOWN])}{more}"
+    more = f" and {len(places) - _MAX_PLACES} more" if len(places) > _MAX_PLACES else ""
+    also = f"also at {', '.join(places[:_MAX_PLACES])}{more}"
     hint = "" if not first.hint else first.hint + (" " if first.hint.endswith("?") else "; ")
     return replace(first, hint=hint + also)

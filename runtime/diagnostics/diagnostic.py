@@ -1,12 +1,12 @@
-"""What is wrong with a user's file, where it stands, and the way out.
+"""A mistake in a user's file as data: a `Diagnostic` with its code, place, message and hint.
 
-A `Diagnostic` is data: the renderers of the command line draw it as a code frame, a line, or JSON.
+The command line renders it as a code frame, as one line, or as JSON.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Severity = Literal["error", "warning", "note"]
@@ -31,7 +31,7 @@ class Place:
 class Diagnostic:
     """One mistake: a stable `code` such as `A203`, its `place`, the `path` of the value in the file, and a `hint`.
 
-    `length` is the number of characters the caret underlines (1 where only the start is known).
+    `length` is the number of characters that the caret underlines (1 where only the start is known).
     """
 
     code: str
@@ -41,6 +41,10 @@ class Diagnostic:
     hint: str = ""
     path: str = ""
     length: int = 1
+    unused: str = field(default="", compare=False, repr=False)
+    """The name of the unused declaration, for `join_causes`."""
+    meant: str = field(default="", compare=False, repr=False)
+    """The declared name that an unknown name probably means, for `join_causes`."""
 
     def __str__(self) -> str:
         hint = f" ({self.hint})" if self.hint else ""
@@ -48,7 +52,7 @@ class Diagnostic:
         return f"{self.place}: {self.severity} {self.code}: {self.message}{hint}{where}"
 
     def as_json(self) -> dict[str, Any]:
-        """The same for a program, as `validate --format json` prints it."""
+        """Return it as JSON data, as `validate --format json` prints it."""
         return {
             "severity": self.severity,
             "code": self.code,
@@ -63,11 +67,11 @@ class Diagnostic:
 
 
 def sort_diagnostics(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    """Sort by file, line and column, then by severity and code; equal ones appear once."""
+    """Sort by file, line and column, then by severity and code; drop duplicates."""
     unique = dict.fromkeys(diagnostics)
     return sorted(unique, key=lambda d: (d.place, _RANK[d.severity], d.code, d.message, d.path))
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
-    """Tell whether any of them is an error, rather than a warning or a note."""
+    """Return whether any diagnostic is an error, rather than a warning or a note."""
     return any(diagnostic.severity == "error" for diagnostic in diagnostics)

@@ -1,4 +1,4 @@
-"""The path of a value in a document: the keys and indexes that lead to it, and the two ways to write it."""
+"""The path of a value in a document, as keys and indexes, and its two text forms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 
 
 def path_text(path: KeyPath) -> str:
-    """Write a path as people do: `agents.concierge.tools[0]`, and a key with dots in quotes."""
+    """Write a path in a config: `agents.concierge.tools[0]`, with quotes around a key that contains dots."""
     text = ""
     for step in path:
         if isinstance(step, int):
@@ -23,7 +23,7 @@ def path_text(path: KeyPath) -> str:
 
 
 def show_path(path: Iterable[str | int], start: str = "") -> str:
-    """Write a path as people do: `children[2].rows`."""
+    """Write a path in a JSON value, below `start`: `data.children[2].rows`."""
     text = start
     for step in path:
         if isinstance(step, int):

@@ -1,4 +1,4 @@
-"""Parts of sentences that messages share: lists in words, and "did you mean"."""
+"""Parts of messages: lists in words, and "did you mean"."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 
 def join_or(words: Iterable[str]) -> str:
-    """Join words as a sentence does: `a, b or c`."""
+    """Join words as in a sentence: `a, b or c`."""
     return join_words(words, "or")
 
 
 def join_words(words: Iterable[str], last: str) -> str:
-    """Join words with commas, and with `last` before the last one; each appears once."""
+    """Join unique words with commas, and with `last` before the last one."""
     unique = list(dict.fromkeys(words))
     return f" {last} ".join([", ".join(unique[:-1]), unique[-1]] if len(unique) > 1 else unique)
 
@@ -23,13 +23,13 @@ def quote(words: Iterable[str]) -> list[str]:
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Return `did you mean 'x'?` for the nearest known word, or nothing."""
+    """Return `did you mean 'x'?` for the nearest known word, or an empty string."""
     near = nearest(word, known)
     return f"did you mean {near!r}?" if near else ""
 
 
 def nearest(word: str, known: Iterable[str], likeness: float = 0.65) -> str | None:
-    """Return the known word that `word` was probably meant to be; `likeness` runs from 0 to 1, which is equal."""
+    """Return the known word most like `word`; `likeness` is the least ratio, from 0 to 1 for equal words."""
     names = list(known)
     exact = difflib.get_close_matches(word, names, n=1, cutoff=likeness)
     by_fold = {name.casefold(): name for name in reversed(names)}

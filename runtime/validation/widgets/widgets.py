@@ -65,6 +65,7 @@ def _check_shown(subject: Subject, mentions: Mentions) -> None:
                 "a tool or an action shows one, or Python does by its name",
                 severity="warning" if is_certain else "note",
                 at_key=True,
+                unused=name,
             )
 
 
