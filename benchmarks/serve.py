@@ -44,9 +44,9 @@ def main(kind: str, project: str) -> None:
     )
     server = _Server(config)
     if kind != HANDWRITTEN:
-        from runtime.resources.gc_policy import settle
+        from runtime.resources.gc_policy import prepare_for_serving
 
-        server.settle = settle
+        server.settle = prepare_for_serving
     server.run(sockets=[listener])
 
 

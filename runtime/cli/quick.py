@@ -5,13 +5,13 @@ Typer takes a tenth of a second to import; whatever this module does not underst
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from runtime.cli.exit_codes import INTERRUPTED, report_error
+from runtime.resources.gc_policy import collector_off_until_exit
 from runtime.sdk_internals import skip_pydantic_plugins
 
 FORMATS = ("text", "json", "github", "sarif", "junit")
@@ -23,18 +23,15 @@ def validate_quickly(arguments: Sequence[str]) -> int | None:
     if options is None:
         return None
     skip_pydantic_plugins()
-    # A command this short has no use for the collector, which would go through everything that it has read.
-    gc.disable()
-    try:
-        from runtime.cli.commands.validate import validate_projects
+    with collector_off_until_exit():
+        try:
+            from runtime.cli.commands.validate import validate_projects
 
-        return validate_projects(**options)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except Exception as error:
-        return report_error(error, debug=bool(os.environ.get("CHATKIT_DEBUG")))
-    finally:
-        gc.freeze()
+            return validate_projects(**options)
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        except Exception as error:
+            return report_error(error, debug=bool(os.environ.get("CHATKIT_DEBUG")))
 
 
 def _read(arguments: Sequence[str]) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
-"""When the garbage collector works in a process that serves: in small steps at any time, through everything when idle.
+"""The policy of the garbage collector: paused while a file is read, incremental while serving, full when idle.
 
-To go through everything takes as long as there are objects: with a thousand agents a tenth of a second, in which every
-stream stands still. So Python no longer decides when that is; the steps through what is new stay as they are.
+A full collection takes as long as there are live objects: 100 ms with a thousand agents, in which the event loop is
+blocked. So a serving process runs full collections only when it is idle; young collections run as usual.
 """
 
 from __future__ import annotations
@@ -11,24 +11,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 _NEVER = 1_000_000_000
-_SWITCH_S = 0.0005
-_LOOK_S = 1.0
-_PATIENCE_S = 300.0
-_QUICK_S = 0.01
-_ROUNDS = 20
-_MOST_RELOADS = 20
-_usual: tuple[float, tuple[int, int, int]] = 0.0, (0, 0, 0)
+_SWITCH_INTERVAL_S = 0.0005
+_CHECK_INTERVAL_S = 1.0
+_default_policy: tuple[float, tuple[int, int, int]] = 0.0, (0, 0, 0)
 _reloads = 0
-_as_usual = 0
+_unpausable = 0
 
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Keep the garbage collector from running; nested uses are fine. Inside `collected_as_usual` it does nothing."""
+    """Disable the collector inside the block; may be nested, and does nothing inside `collector_not_paused`."""
     # The events of a large file are 100,000 live objects: collecting among them doubles the time.
-    if _as_usual:
+    if _unpausable:
         yield
         return
     enabled = gc.isenabled()
@@ -41,95 +38,132 @@ def collector_paused() -> Iterator[None]:
 
 
 @contextmanager
-def collected_as_usual() -> Iterator[None]:
-    """Let nothing pause the collector: at the end of a pause it goes through all that is new, in one piece."""
-    global _as_usual
-    _as_usual += 1
+def collector_not_paused() -> Iterator[None]:
+    """Make `collector_paused` do nothing: the collection at the end of a pause would block the event loop."""
+    global _unpausable
+    _unpausable += 1
     try:
         yield
     finally:
-        _as_usual -= 1
-
-
-def settle() -> None:
-    """Set the interpreter up for a process that serves and does nothing else.
-
-    All that start-up made leaves the garbage collector's sight. The SDKs are a quarter of a million objects: to walk
-    over them takes a quarter of a second, in which every stream stands still, and what is looked for is not among
-    them. From then on it goes through everything at rest alone (`collect_at_rest`). And while an edit is built in a
-    thread, the event loop gets its turn ten times as often as Python would give it.
-    """
-    gc.freeze()
-    never_through_everything()
-    sys.setswitchinterval(_SWITCH_S)
+        _unpausable -= 1
 
 
 @contextmanager
-def giving_way() -> Iterator[None]:
-    """Let a thread that reads and builds give way to the event loop ten times as often as Python does by itself.
+def collector_off_until_exit() -> Iterator[None]:
+    """Disable the collector for a command that ends soon, and freeze the heap, so that exit does not scan it."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
 
-    Meanwhile the collector takes small steps only, and is never paused: it would make up for that all at once.
+
+@contextmanager
+def startup_heap_frozen() -> Iterator[None]:
+    """Disable the collector inside the block, then freeze the heap: nearly all objects of start-up stay alive."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def prepare_for_serving() -> None:
+    """Set the interpreter up for a process that only serves.
+
+    Freeze the start-up heap: a full collection would scan 250,000 objects of the SDKs and block the event loop for
+    250 ms. Run full collections only in `collect_when_idle`. Let the event loop interrupt a thread that builds a reload
+    ten times as often as by default.
     """
-    global _usual, _reloads
+    gc.freeze()
+    disable_full_collections()
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+
+
+@contextmanager
+def reload_policy() -> Iterator[None]:
+    """Let the event loop interrupt a thread that builds a reload ten times as often as by default.
+
+    The collector runs young collections only, and is not paused: the collection after a pause would block the loop.
+    """
+    global _default_policy, _reloads
     if not _reloads:
-        _usual = sys.getswitchinterval(), gc.get_threshold()
-        sys.setswitchinterval(min(_usual[0], _SWITCH_S))
-        never_through_everything()
+        _default_policy = sys.getswitchinterval(), gc.get_threshold()
+        sys.setswitchinterval(min(_default_policy[0], _SWITCH_INTERVAL_S))
+        disable_full_collections()
     _reloads += 1
     try:
-        with collected_as_usual():
+        with collector_not_paused():
             yield
     finally:
         _reloads -= 1
         if not _reloads:
-            sys.setswitchinterval(_usual[0])
-            gc.set_threshold(*_usual[1])
+            sys.setswitchinterval(_default_policy[0])
+            gc.set_threshold(*_default_policy[1])
 
 
-def never_through_everything() -> None:
-    """Keep the collector from going through everything by itself."""
+def disable_full_collections() -> None:
+    """Keep the collector from running full collections by itself."""
     gc.set_threshold(*gc.get_threshold()[:2], _NEVER)
 
 
-async def collect_at_rest(rest: Rest) -> None:
-    """Go through everything when `rest` has come and no reload is being built; runs until it is cancelled."""
-    import asyncio  # here, since `validate` reads files under this policy and needs no event loop
+async def collect_when_idle(collector: IdleCollector) -> None:
+    """Run a full collection when `collector` says so and no reload is being built; runs until it is cancelled."""
+    import asyncio  # `validate` imports this module and needs no event loop
 
     while True:
-        await asyncio.sleep(_LOOK_S)
-        # A reload that is being built has its objects in use, and its thread at work.
-        if not _reloads and rest.has_come(time.monotonic()):
-            began = time.perf_counter()
+        await asyncio.sleep(_CHECK_INTERVAL_S)
+        # A reload in progress has its objects in use, and its thread needs the CPU.
+        if not _reloads and collector.is_due(time.monotonic()):
+            started = time.perf_counter()
             gc.collect()
-            rest.begin_anew(time.perf_counter() - began)
+            collector.record(time.perf_counter() - started)
 
 
-class Rest:
-    """Decides at each look whether to go through everything now.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdleLimits:
+    """When a full collection is due: `rounds` are collections of the middle generation since the last full one."""
 
-    Not without a reason: a new generation, or much that has survived the small steps. Then at once where that takes a
-    few milliseconds: the project is small, and the last time it was so. Else when no request has run at two looks, or
-    when there has been no such moment for too long.
+    rounds: int = 20
+    max_reloads: int = 20
+    max_wait_s: float = 300.0
+    short_s: float = 0.01
+
+
+class IdleCollector:
+    """Decides at each check whether a full collection is due.
+
+    A collection needs a reason: a new generation, or many surviving objects. Then it is due at once where it takes a
+    few milliseconds: the project is small, and the last collection was short. Otherwise it is due when no request ran
+    at two checks in a row, or when that has not happened for `max_wait_s` or `max_reloads`.
     """
 
-    def __init__(self, in_use: Callable[[], bool], generation: Callable[[], int], is_small: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        in_use: Callable[[], bool],
+        generation: Callable[[], int],
+        is_small: Callable[[], bool],
+        limits: IdleLimits | None = None,
+    ) -> None:
         self._in_use, self._generation, self._is_small = in_use, generation, is_small
-        self.begin_anew(0.0)
+        self._limits = limits or IdleLimits()
+        self.record(0.0)
 
-    def begin_anew(self, took_s: float) -> None:
-        """Everything has been gone through just now, in so many seconds."""
+    def record(self, took_s: float) -> None:
+        """Record that a full collection ended now and took so many seconds."""
         self._took_s = took_s
-        self._since: float | None = None
+        self._due_since: float | None = None
         self._was_idle = False
-        self._number = self._generation()
+        self._collected_generation = self._generation()
 
-    def has_come(self, now: float) -> bool:
-        """Tell whether to do it now."""
-        reloads = self._generation() - self._number
-        if not reloads and gc.get_count()[2] < _ROUNDS:
+    def is_due(self, now: float) -> bool:
+        """Return whether to collect now; `now` is a monotonic time in seconds."""
+        limits, reloads = self._limits, self._generation() - self._collected_generation
+        if not reloads and gc.get_count()[2] < limits.rounds:
             return False
-        if self._since is None:
-            self._since = now
+        if self._due_since is None:
+            self._due_since = now
         was_idle, self._was_idle = self._was_idle, not self._in_use()
-        is_late = reloads >= _MOST_RELOADS or now - self._since >= _PATIENCE_S
-        return is_late or (was_idle and self._was_idle) or (self._is_small() and self._took_s <= _QUICK_S)
+        is_late = reloads >= limits.max_reloads or now - self._due_since >= limits.max_wait_s
+        return is_late or (was_idle and self._was_idle) or (self._is_small() and self._took_s <= limits.short_s)

@@ -1,7 +1,7 @@
-"""Things that outlive one generation: clients, engines, stateful objects, by a key that says what they are made of.
+"""Clients, engines and stateful objects that several generations share, by a key for what they are made of.
 
-A generation takes what it needs; what the one before it has taken under the same key is the same thing. It is closed
-when the last generation that took it has given it back.
+A generation gets the objects that it needs; a key that the previous generation holds returns the same object. An
+object is closed when the last generation that holds it has released it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import inspect
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Hashable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 logger = logging.getLogger("runtime.pool")
@@ -21,13 +21,17 @@ Close = Callable[[Any], Awaitable[None] | None]
 
 @dataclass(slots=True)
 class _Entry:
-    value: Any
-    close: Close | None
+    """One key: `lock` is held while its value is made, and `holders` counts the shares that use or wait for it."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    is_made: bool = False
+    value: Any = None
+    close: Close | None = None
     holders: int = 0
 
 
 class Pool:
-    """Keeps each thing as long as somebody holds it; may be used from several threads."""
+    """Keeps each object as long as a share holds it; threads may use it concurrently."""
 
     def __init__(self) -> None:
         self._entries: dict[Hashable, _Entry] = {}
@@ -37,69 +41,87 @@ class Pool:
         return len(self._entries)
 
     def share(self) -> Share:
-        """What a new generation takes things with."""
+        """Return the share through which a new generation holds objects."""
         return Share(self)
 
-    def _take(self, key: Hashable) -> _Entry | None:
+    def _hold(self, key: Hashable) -> _Entry:
         with self._lock:
-            entry = self._entries.get(key)
-            if entry is not None:
-                entry.holders += 1
-            return entry
-
-    def _add(self, key: Hashable, entry: _Entry) -> _Entry:
-        with self._lock:
-            entry = self._entries.setdefault(key, entry)
+            entry = self._entries.setdefault(key, _Entry())
             entry.holders += 1
             return entry
 
-    def _give_back(self, key: Hashable) -> _Entry | None:
+    def _release(self, key: Hashable) -> _Entry | None:
+        """Release one hold; return the entry that must be closed now, or None."""
         with self._lock:
             entry = self._entries[key]
             entry.holders -= 1
-            return None if entry.holders else self._entries.pop(key)
+            if entry.holders:
+                return None
+            del self._entries[key]
+            return entry if entry.is_made else None
+
+    def _replace(self, key: Hashable, value: Any) -> None:
+        self._entries[key].value = value
 
 
 class Share:
-    """What one generation holds of the pool. One thread at a time makes use of it."""
+    """The objects that one generation holds. Only one thread at a time may use it."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._held: dict[Hashable, Any] = {}
 
     def get(self, key: Hashable, make: Callable[[], T], close: Close | None = None) -> T:
-        """Return the thing with this key, made now if nobody holds one; `close`, sync or not, ends it."""
+        """Return the object with this key, made now if no share holds it; `close` may be a coroutine function.
+
+        Concurrent calls make it once: the others wait. If `make` raises, the next call tries again.
+        """
         if key not in self._held:
-            # Made outside of the lock: it may take its time, and the event loop gives back meanwhile.
-            entry = self._pool._take(key) or self._pool._add(key, _Entry(make(), close))
-            self._held[key] = entry.value
+            self._held[key] = self._hold(key, make, close)
         value: T = self._held[key]
         return value
 
+    def _hold(self, key: Hashable, make: Callable[[], Any], close: Close | None) -> Any:
+        entry = self._pool._hold(key)
+        try:
+            # The lock of this key only: `make` may take long, and other keys can be used and released meanwhile.
+            with entry.lock:
+                if not entry.is_made:
+                    entry.value, entry.close, entry.is_made = make(), close, True
+        except BaseException:
+            self._pool._release(key)
+            raise
+        return entry.value
+
     def replace(self, key: Hashable, value: Any) -> None:
-        """Put another value in the place of one that this share has made, before anybody else has taken it."""
-        self._held[key] = self._pool._entries[key].value = value
+        """Replace an object that this share has made, before another share has it."""
+        self._held[key] = value
+        self._pool._replace(key, value)
 
     async def release(self) -> None:
-        """Give everything back, the latest first, and close what nobody else holds; a failure is logged."""
-        held, self._held = self._held, {}
-        for key in reversed(held):
-            entry = self._pool._give_back(key)
-            if entry is not None and entry.close is not None:
+        """Release all objects, the latest first, and close those that no other share holds; log failures."""
+        for entry in self._release_all():
+            if entry.close is not None:
                 await _close(entry.close, entry.value)
 
     def drop(self) -> None:
-        """Give everything back where nothing can be awaited: what must be awaited to be closed is left to itself."""
-        held, self._held = self._held, {}
-        for key in reversed(held):
-            entry = self._pool._give_back(key)
-            if entry is not None and entry.close is not None and not inspect.iscoroutinefunction(entry.close):
+        """Release all objects without an event loop: those with an asynchronous `close` are not closed."""
+        for entry in self._release_all():
+            if entry.close is not None and not inspect.iscoroutinefunction(entry.close):
                 try:
                     closing = entry.close(entry.value)
                     if inspect.iscoroutine(closing):
                         closing.close()
                 except Exception:
                     logger.exception("%s could not be closed", type(entry.value).__name__)
+
+    def _release_all(self) -> Iterator[_Entry]:
+        """Release one key at a time, and yield the entries that must be closed."""
+        held, self._held = self._held, {}
+        for key in reversed(held):
+            entry = self._pool._release(key)
+            if entry is not None:
+                yield entry
 
 
 async def _close(close: Close, value: Any) -> None:

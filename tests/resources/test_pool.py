@@ -1,8 +1,11 @@
-"""Things that outlive a generation: the same while somebody holds them, closed once."""
+"""Objects that outlive a generation: shared while a generation holds them, closed once."""
 
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Event
 
 import pytest
 
@@ -86,3 +89,58 @@ def test_a_share_can_be_dropped_where_nothing_can_be_awaited() -> None:
     sync, later = share.get("sync", _Thing, _Thing.close), share.get("async", _Thing, _Thing.aclose)
     share.drop()
     assert (sync.closed, later.closed, len(pool)) == (1, 0, 0)
+
+
+@dataclass(frozen=True)
+class _Key:
+    """A key that says when it is looked up."""
+
+    looked_up: Event = field(default_factory=Event, compare=False)
+
+    def __hash__(self) -> int:
+        self.looked_up.set()
+        return 0
+
+
+def test_two_threads_that_get_one_key_at_once_make_it_once() -> None:
+    pool, started, may_end = Pool(), Event(), Event()
+    made: list[_Thing] = []
+
+    def make() -> _Thing:
+        made.append(_Thing())
+        started.set()
+        assert may_end.wait(60)
+        return made[-1]
+
+    second_key = _Key()
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(pool.share().get, _Key(), make)
+        assert started.wait(60)
+        second = threads.submit(pool.share().get, second_key, make)
+        assert second_key.looked_up.wait(60)
+        # Another key is not held up meanwhile.
+        assert threads.submit(pool.share().get, "other", lambda: 1).result(60) == 1
+        may_end.set()
+        assert first.result(60) is second.result(60)
+    assert len(made) == 1
+
+
+def test_a_thread_that_waits_for_a_failing_build_tries_itself() -> None:
+    pool, started, may_fail = Pool(), Event(), Event()
+
+    def fail() -> _Thing:
+        started.set()
+        assert may_fail.wait(60)
+        raise OSError("refused")
+
+    second_key = _Key()
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(pool.share().get, _Key(), fail)
+        assert started.wait(60)
+        second = threads.submit(pool.share().get, second_key, _Thing)
+        assert second_key.looked_up.wait(60)
+        may_fail.set()
+        with pytest.raises(OSError, match="refused"):
+            first.result(60)
+        assert isinstance(second.result(60), _Thing)
+    assert len(pool) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -77,7 +76,7 @@ def serve_runtime(
     from runtime.autoreload import keep_current
     from runtime.cli.listen import bind, run_app, url_of
     from runtime.cli.report.reloads import show_reloads
-    from runtime.resources.gc_policy import Rest, collect_at_rest, settle
+    from runtime.resources.gc_policy import IdleCollector, collect_when_idle, prepare_for_serving
     from runtime.server.http.app import build_app
     from runtime.server.http.loopback import LoopbackOnly
 
@@ -87,14 +86,16 @@ def serve_runtime(
         url, base = url_of(listener, config.server.path), url_of(listener)
 
         def ready() -> None:
-            settle()
-            tasks.append(asyncio.get_running_loop().create_task(collect_at_rest(rest), name="collect"))
+            prepare_for_serving()
+            tasks.append(asyncio.get_running_loop().create_task(collect_when_idle(collector), name="collect"))
             print(summary(runtime.generation.source.loaded, config))
             print(f"serving {url}", flush=True)
             if after:
                 print(after.replace("{url}", url).replace("{base}", base), flush=True)
 
-        rest = Rest(lambda: runtime.live.in_use, lambda: runtime.generation.number, lambda: _is_small(runtime.config))
+        collector = IdleCollector(
+            lambda: runtime.live.in_use, lambda: runtime.generation.number, lambda: _is_small(runtime.config)
+        )
         tasks: list[asyncio.Task[None]] = []  # the event loop does not hold on to its tasks
         show_reloads(runtime)
         app = build_app(runtime)
@@ -166,14 +167,10 @@ def start_project(path: Path, check: Check, *, last_good: bool = False) -> Runti
     `check` gives the reason why a configuration must not be served, or an empty text. `last_good` starts from what
     served last when the files are broken.
     """
-    # Nearly all that is made here stays. The garbage collector would look through it again and again meanwhile, and
-    # from then on while it makes answers wait.
-    gc.disable()
-    try:
+    from runtime.resources.gc_policy import startup_heap_frozen
+
+    with startup_heap_frozen():
         return _start(path, check, last_good)
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _start(path: Path, check: Check, last_good: bool) -> Runtime | None:

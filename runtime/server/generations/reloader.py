@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 
 from runtime.config.secrets.mask import mask_diagnostics
 from runtime.diagnostics.diagnostic import Diagnostic, Place, has_errors
-from runtime.resources.gc_policy import giving_way
+from runtime.resources.gc_policy import reload_policy
 from runtime.resources.lease import Live
 from runtime.server.generations.changes import Changes, compare_sources
 from runtime.server.generations.generation import Generation
@@ -212,7 +212,7 @@ class Reloader:
 
     async def _reload(self, explicit: bool) -> ReloadOutcome:
         async with self._lock:
-            with giving_way():
+            with reload_policy():
                 outcome, is_news = await self._attempt(explicit)
         if is_news:
             self.report(outcome)
