@@ -610,7 +610,7 @@ YAML_BLOCK = re.compile(r"```yaml\n(.*?)```", re.DOTALL)
 
 @pytest.mark.parametrize("where", ["the docs", "the module"])
 def test_the_script_that_is_shown_does_what_is_said(where: str, tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "scripted.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "guide" / "scripted.md").read_text(encoding="utf-8")
     text = page if where == "the docs" else str(scripted.__doc__)
     (block,) = YAML_BLOCK.findall(text)
     path = tmp_path / "script.yaml"
@@ -627,7 +627,7 @@ def test_the_script_that_is_shown_does_what_is_said(where: str, tmp_path: Path) 
 
 
 def test_the_docs_name_every_step_key_and_name_in_scope() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "scripted.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "guide" / "scripted.md").read_text(encoding="utf-8")
     words = {"user", "context", "instructions", "agent", "tools", "match", "result", "data", "results"}
     words |= {"say: text", "think: text", "call: {tool: {arguments}}", "handoff: agent", "fail: text"}
     assert [word for word in words if f"| `{word}` |" not in page] == []

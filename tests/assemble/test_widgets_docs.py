@@ -10,7 +10,7 @@ from runtime.assemble.widgets import build_widget, check_components
 from runtime.config.model.widgets import Widget
 from runtime.config.project_files import ProjectFiles
 
-PAGE = Path(__file__).parents[2] / "docs" / "widgets.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guide" / "widgets.md"
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 EXAMPLES = {name: entry for block in BLOCKS for name, entry in yaml.safe_load(block)["widgets"].items()}
 

@@ -152,7 +152,7 @@ def test_the_handlers_of_a_page_are_checked_against_the_types_beside_it(folder: 
 
 
 def test_the_page_in_the_docs_compiles_against_the_sample_project(cli: Callable[..., Any], tmp_path: Path) -> None:
-    [page] = re.findall(r"```ts\n(.*?)```", (ROOT / "docs" / "browser.md").read_text(), re.DOTALL)
+    [page] = re.findall(r"```ts\n(.*?)```", (ROOT / "docs" / "guide" / "browser.md").read_text(), re.DOTALL)
     (tmp_path / "page.ts").write_text(page)
     assert cli("client", "types", str(ROOT), "-o", str(tmp_path)).code == 0
     assert compile_folder(tmp_path) == []

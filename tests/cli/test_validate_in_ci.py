@@ -22,7 +22,7 @@ import yaml
 from runtime.cli.app import PROGRAM, app
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "ci.md"
+PAGE = ROOT / "docs" / "guide" / "ci.md"
 BIN = Path(sys.executable).parent
 FINE = "version: 1\nagents: {helper: {instructions: Help.}}\nmodels: {default: {name: gpt-4.1-mini, api_key: none}}\n"
 WRONG = "version: 1\nagents: {helper: {modle: gpt-4.1-mini}}\n"
@@ -213,7 +213,7 @@ def test_an_example_on_the_page_is_what_is_printed(
     pattern = re.compile(rf"<!-- report: {output} -->\n.*?<!-- end -->", re.DOTALL)
     if os.environ.get("UPDATE_EXPECTED"):
         PAGE.write_text(pattern.sub(lambda _: block, page()), encoding="utf-8")
-    assert pattern.findall(page()) == [block], "docs/ci.md is old (UPDATE_EXPECTED=1 rewrites it)"
+    assert pattern.findall(page()) == [block], "docs/guide/ci.md is old (UPDATE_EXPECTED=1 rewrites it)"
 
 
 def test_the_page_explains_every_field_of_the_document(cli: Callable[..., Any], project: Path) -> None:

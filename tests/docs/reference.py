@@ -11,7 +11,7 @@ from runtime.config.schema import config_schema
 HEAD = """# Every key of agents.yaml
 
 Generated from the JSON Schema; `chatkit-runtime schema` prints the schema itself. A guide with examples is
-[language.md](language.md).
+[language.md](guide/language.md).
 """
 
 

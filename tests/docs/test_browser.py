@@ -1,4 +1,4 @@
-"""What the page of docs/browser.md relies on, asked of the sample project the way a browser asks."""
+"""What the page of docs/guide/browser.md relies on, asked of the sample project the way a browser asks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runtime.config.load import load_config
 from runtime.config.model.tools import ClientTool, EffectTool
 
 ROOT = Path(__file__).parents[2]
-GUIDE = (ROOT / "docs" / "browser.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs" / "guide" / "browser.md").read_text(encoding="utf-8")
 [PAGE] = re.findall(r"```html\n(.*?)```", GUIDE, re.DOTALL)
 ORIGIN = "http://localhost:5173"
 

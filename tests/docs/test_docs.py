@@ -9,7 +9,8 @@ from runtime.diagnostics.diagnostic import has_errors
 from tests.docs.reference import draw_reference
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("guide/*.md"))]
 WHOLE_FILES = [
     pytest.param(block, page, id=f"{page.name}-{number}")
     for page in PAGES
@@ -41,13 +42,14 @@ def test_a_file_in_the_docs_has_no_mistake(block: str, page: Path, tmp_path: Pat
     assert not has_errors(loaded.diagnostics), "\n".join(map(str, loaded.diagnostics))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_link_in_the_docs_leads_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
         if not target.startswith(("http://", "https://")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
 
 
-def test_every_page_is_listed_in_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert [page.name for page in (ROOT / "docs").glob("*.md") if f"docs/{page.name}" not in readme] == []
+def test_every_page_is_listed_in_the_index() -> None:
+    index = (DOCS / "README.md").read_text()
+    pages = [page.relative_to(DOCS).as_posix() for page in PAGES[1:] if page != DOCS / "README.md"]
+    assert [page for page in pages if f"]({page})" not in index] == []

@@ -48,7 +48,7 @@ def test_the_tests_of_a_project_run_as_they_are_written(tmp_path: Path) -> None:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)
     (tmp_path / "tests").mkdir()
-    (tmp_path / "tests" / "test_agent.py").write_text(snippet("python.md", "httpx.ASGITransport"))
+    (tmp_path / "tests" / "test_agent.py").write_text(snippet("guide/testing.md", "httpx.ASGITransport"))
     assert "2 passed" in pytest_in(tmp_path)
     assert not (tmp_path / ".chatkit").exists()
 
@@ -57,7 +57,7 @@ def test_a_store_of_ones_own_is_held_against_the_suite(tmp_path: Path) -> None:
     (tmp_path / "app").mkdir()
     source = inspect.getsource(ShelfStore).replace("ShelfStore", "MyStore").replace('"user"', '"user_id"')
     (tmp_path / "app" / "store.py").write_text(STORE_IMPORTS + source)
-    (tmp_path / "test_store.py").write_text(snippet("server.md", "StoreSuite"))
+    (tmp_path / "test_store.py").write_text(snippet("guide/testing.md", "StoreSuite"))
     assert "passed" in pytest_in(tmp_path, "-k", "comes_back_as_it_was_saved")
 
 
@@ -71,7 +71,7 @@ async def test_visitors_are_turned_away_and_users_have_threads_of_their_own(
     (tmp_path / "script.yaml").write_text("otherwise: I am here.\n")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "mine"}
-    exec(compile(snippet("server.md", "AuthenticationMiddleware"), "server.md", "exec"), names)
+    exec(compile(snippet("operations.md", "AuthenticationMiddleware"), "operations.md", "exec"), names)
     names["TOKENS"]["Bearer reserved"] = "local"
     statuses = []
     app = names["app"]
@@ -94,7 +94,7 @@ async def test_visitors_are_turned_away_and_users_have_threads_of_their_own(
 
 
 async def test_the_script_hands_over_as_it_is_written(tmp_path: Path) -> None:
-    (tmp_path / "script.yaml").write_text(snippet("scripted.md", "handoff: Billing", "yaml"))
+    (tmp_path / "script.yaml").write_text(snippet("guide/scripted.md", "handoff: Billing", "yaml"))
     model = load_script(tmp_path / "script.yaml")
     billing = Agent(name="Billing", model=model.for_agent("Billing"))
     front = Agent(name="Front", model=model.for_agent("Front"), handoffs=[billing])

@@ -40,7 +40,7 @@ def total(reports: Sequence[Report]) -> str:
 
 
 def as_json(reports: Sequence[Report], *, strict: bool) -> dict[str, Any]:
-    """Return the document that docs/ci.md describes, field by field."""
+    """Return the document that docs/guide/ci.md describes, field by field."""
     return {
         "version": _SHAPE,
         "ok": not any(report.fails(strict=strict) for report in reports),

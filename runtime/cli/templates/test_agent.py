@@ -19,7 +19,8 @@ def ask(text: str) -> list[dict[str, Any]]:
     """Send one message in a new thread and return the events of the answer."""
 
     async def post() -> bytes:
-        app = create_app(PROJECT, environ={**os.environ, "CHATKIT_STORE": "memory"})
+        # Without a key, `offline:` answers, also where .env has one.
+        app = create_app(PROJECT, environ={**os.environ, "CHATKIT_STORE": "memory", "OPENAI_API_KEY": ""})
         transport = httpx.ASGITransport(app=app)
         message = {"content": [{"type": "input_text", "text": text}], "attachments": [], "inference_options": {}}
         request = {"type": "threads.create", "params": {"input": message}}
