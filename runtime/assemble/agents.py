@@ -1,7 +1,6 @@
-"""The `agents` section -> the SDK's Agents, wired to each other.
+"""The `agents` section -> the SDK's Agents, with their instructions, tools, handoffs and models.
 
-Handoffs carry no reference to the agent they lead to: the SDK walks such references on every run, which costs
-time in proportion to the whole graph. They look their agent up when they are taken, so cycles are fine too.
+All Agents are made first and completed afterwards, so that they may refer to each other, in cycles too.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from agents.agent import ToolsToFinalOutputResult
 from agents.lifecycle import AgentHooksBase
 
 from runtime.assemble.context import RuntimeContext, scope_of
-from runtime.assemble.guardrails import GuardrailSet
+from runtime.assemble.guardrails import NO_GUARDRAILS, GuardrailSet
 from runtime.assemble.handoffs import HandoffTarget, build_handoff
 from runtime.assemble.mcp import McpServers
 from runtime.assemble.models import Models, build_settings
@@ -43,14 +42,14 @@ Agents = dict[str, Agent[RuntimeContext]]
 
 
 class AgentBuilder:
-    """The agents while they are being built: made first, filled after, so that they may refer to each other."""
+    """Makes the agents, and completes them once everything that they use is built."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.agents: Agents = {key: Agent(name=entry.name or key) for key, entry in config.agents.items()}
 
     def as_tool(self, name: str, entry: declared_tools.AgentTool) -> FunctionTool:
-        """Make a tool of an agent; what the agent shows reaches the user. Raise BuildError."""
+        """Make a tool that runs an agent; what the agent's tools show reaches the user. Raise BuildError."""
         agent = self.agents.get(entry.agent)
         if agent is None:
             raise BuildError(f"no agent is named {entry.agent!r}")
@@ -58,17 +57,17 @@ class AgentBuilder:
         limit = entry.max_turns or self.config.agents[entry.agent].max_turns
         return agent.as_tool(name, description or f"Ask the agent {agent.name}.", max_turns=limit, hooks=METERED)
 
-    def fill(
+    def complete(
         self,
         files: ProjectFiles,
         code: ProjectCode,
         models: Models,
         tools: Tools,
-        guards: Mapping[str, GuardrailSet],
+        guardrails: Mapping[str, GuardrailSet],
         servers: McpServers,
         problems: Problems,
     ) -> None:
-        """Give every agent its model, instructions, tools and handoffs."""
+        """Set the model, instructions, tools and handoffs of every agent; failures are recorded in `problems`."""
         for key, entry in self.config.agents.items():
             agent = self.agents[key]
             with problems.record("A302", "agents", key, "instructions"):
@@ -83,39 +82,41 @@ class AgentBuilder:
             for index, target in enumerate(entry.handoffs):
                 if target.agent in self.agents:
                     with problems.record("A302", "agents", key, "handoffs", index):
-                        made = HandoffTarget(self.agents[target.agent], guards.get(target.agent))
-                        described = target.description or self.config.agents[target.agent].description or ""
-                        agent.handoffs.append(build_handoff(target, made, described, code))
+                        to = HandoffTarget(self.agents[target.agent], guardrails.get(target.agent, NO_GUARDRAILS))
+                        description = target.description or self.config.agents[target.agent].description or ""
+                        agent.handoffs.append(build_handoff(target, to, description, code))
             agent.mcp_servers = servers.views(key)
             self._add_tools(agent, entry, tools)
             self._add_model(agent, entry, models, tools)
 
     def _add_tools(self, agent: Agent[RuntimeContext], entry: declared.Agent, tools: Tools) -> None:
-        named = dict.fromkeys(name for reference in entry.tools for name in tools.expand(reference))
-        chosen = [tools.built[name] for name in named if name in tools.built]
-        agent.tools = [built.tool for built in chosen]
-        stops = frozenset(built.tool.name for built in chosen if built.stop)
-        agent.tool_use_behavior = _stop_at(stops, entry.tool_use_behavior == "stop_on_first_tool")
+        names = dict.fromkeys(name for reference in entry.tools for name in tools.expand(reference))
+        used = [tools.built[name] for name in names if name in tools.built]
+        agent.tools = [built.tool for built in used]
+        stops = frozenset(built.tool.name for built in used if built.stop)
+        agent.tool_use_behavior = _stop_after(stops, entry.tool_use_behavior == "stop_on_first_tool")
         agent.reset_tool_choice = entry.reset_tool_choice
 
     def _add_model(self, agent: Agent[RuntimeContext], entry: declared.Agent, models: Models, tools: Tools) -> None:
         try:
             built = models.get(entry.model)
         except AlreadyReported:
-            return  # reported where the models were built
+            return
         agent.model = built.for_agent(agent.name)
         settings = built.settings.resolve(build_settings(entry.settings))
-        if settings.parallel_tool_calls is None and self._calls_client(entry, tools) and self._obeys(entry.model):
-            # Client tools run one after the other; a model that asks for one at a time wastes no turn.
+        if settings.parallel_tool_calls is None and _calls_client(entry, tools) and self._is_openai(entry.model):
+            # Client tools run one after the other, so several calls in one response would save no turn.
             settings = settings.resolve(ModelSettings(parallel_tool_calls=False))
         agent.model_settings = settings
 
-    def _calls_client(self, entry: declared.Agent, tools: Tools) -> bool:
-        return any(reference in tools.built and tools.built[reference].client for reference in entry.tools)
-
-    def _obeys(self, model: str) -> bool:
+    def _is_openai(self, model: str) -> bool:
+        """Return whether the model is at OpenAI: other endpoints may reject `parallel_tool_calls`."""
         declaration = self.config.models.get(model) or declared_models.OpenAIModel(name=model)
         return isinstance(declaration, declared_models.OpenAIModel) and declaration.base_url is None
+
+
+def _calls_client(entry: declared.Agent, tools: Tools) -> bool:
+    return any(reference in tools.built and tools.built[reference].client for reference in entry.tools)
 
 
 def _stored_prompt(entry: declared.StoredPrompt) -> Any:
@@ -141,17 +142,17 @@ def _hooks(code: ProjectCode, path: str) -> AgentHooks[Any]:
     return cast(AgentHooks[Any], value)
 
 
-def _stop_at(names: frozenset[str], at_any: bool = False) -> Any:
-    """End the turn after these tools, and whenever a tool of any kind has called the client.
+def _stop_after(names: frozenset[str], any_tool: bool) -> Any:
+    """Return a `tool_use_behavior` that ends the turn after these tools, and after any tool that called the client.
 
-    Not after a call that failed: the model is to see why, and the user would be left with nothing.
+    It does not end after a failed call: the model gets the error, and can answer the user.
     """
 
     def decide(
         context: RunContextWrapper[RuntimeContext], results: list[FunctionToolResult]
     ) -> ToolsToFinalOutputResult:
         for result in results:
-            if (at_any or result.tool.name in names) and _call_id(
+            if (any_tool or result.tool.name in names) and _call_id(
                 result
             ) not in context.context._turn_state.failed_calls:
                 return ToolsToFinalOutputResult(is_final_output=True, final_output=result.output)
@@ -167,13 +168,11 @@ def _call_id(result: FunctionToolResult) -> str | None:
     return None if call_id is None else str(call_id)
 
 
-# Instructions from the file, from a file of their own, or from Python -> what the SDK's Agent takes.
-
 Instructions = str | Callable[..., Any] | None
 
 
 def build_instructions(entry: declared.Instructions | None, files: ProjectFiles, code: ProjectCode) -> Instructions:
-    """Return a string, or a function of the run's context where the text is a template or Python decides."""
+    """Return the Agent's instructions: a string, or a function for templates and Python. Raise BuildError."""
     match entry:
         case None:
             return None
@@ -190,15 +189,16 @@ def _read(files: ProjectFiles, name: str) -> str:
     text = files.read(name)
     if isinstance(text, Diagnostic):
         raise BuildError(text.message, text.hint)
-    # A model sees one kind of line end, whatever the editor writes.
+    # The text for the model must not depend on the editor's line ends.
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _from_python(path: str, code: ProjectCode) -> str | Callable[..., Any]:
     value = code.resolve(path)
     if not isinstance(value, str) and not callable(value):
-        hint = "give a string or a function of (context, agent)"
-        raise BuildError(f"{path!r} is {type(value).__name__}", hint, code="A324")
+        raise BuildError(
+            f"{path!r} is {type(value).__name__}", "give a string or a function of (context, agent)", code="A324"
+        )
     return value  # type: ignore[no-any-return]  # str or callable: checked above
 
 

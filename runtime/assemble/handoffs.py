@@ -1,15 +1,12 @@
 """`handoffs` of an agent -> the SDK's Handoffs.
 
-They carry no reference to the agent they lead to: the SDK walks such references on every run, which costs time in
-proportion to the whole graph. They know their agent by themselves, so cycles are fine too.
+A Handoff holds no reference to its agent, only a function that returns it: the SDK follows such references on every
+run, at a cost proportional to the whole graph of agents.
 """
 
 from __future__ import annotations
 
-import inspect
 import json
-import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,87 +16,69 @@ from agents.handoffs import HandoffInputData
 from agents.strict_schema import ensure_strict_json_schema
 
 from runtime.assemble.context import RuntimeContext, scope_of
+from runtime.assemble.functions import call_function, holds, resolve_function
 from runtime.assemble.guardrails import GuardrailSet, enforce
-from runtime.assemble.problems import BuildError
 from runtime.assemble.schemas import compile_schema
 from runtime.config.model import agents as declared
 from runtime.project_code.loader import ProjectCode
-from runtime.templates.template import Template, TemplateError
-
-logger = logging.getLogger("runtime.assemble")
+from runtime.templates.template import Template
 
 
 @dataclass(frozen=True, slots=True)
 class HandoffTarget:
-    """Where a handoff leads, and what has to be passed on the way in."""
+    """The agent that a handoff leads to, and its guardrails, which apply to the user's message."""
 
     agent: Agent[RuntimeContext]
-    guards: GuardrailSet | None
+    guardrails: GuardrailSet
 
 
 def build_handoff(
     entry: declared.Handoff, target: HandoffTarget, description: str, code: ProjectCode
 ) -> Handoff[Any, Any]:
     """Make one handoff. Raise BuildError or ResolveError."""
-    agent, guards = target.agent, target.guards
+    agent = target.agent
     validator = compile_schema(entry.input, "input") if entry.input is not None else None
-    told = _function(entry.on_handoff, code, "(ctx, data)") if entry.on_handoff is not None else None
+    callback = resolve_function(code, entry.on_handoff, "a function of (ctx, data)") if entry.on_handoff else None
 
-    async def take(context: RunContextWrapper[Any], arguments: str) -> Agent[RuntimeContext]:
-        said = context.context._turn_state.user_text
-        if guards is not None and said is not None:
-            await enforce(guards.input, context.context, agent, said)
+    async def take(ctx: RunContextWrapper[Any], arguments: str) -> Agent[RuntimeContext]:
+        user_text = ctx.context._turn_state.user_text
+        if user_text is not None:
+            await enforce(target.guardrails.input, ctx.context, agent, user_text)
         data = None
         if validator is not None:
             data = json.loads(arguments or "{}")
-            for wrong in validator.iter_errors(data):
-                raise ModelBehaviorError(f"what was said with the handoff does not fit: {wrong.message}")
-        if told is not None:
-            answer = told(context, data)
-            if inspect.isawaitable(answer):
-                await answer
+            for error in validator.iter_errors(data):
+                raise ModelBehaviorError(f"the input of the handoff does not fit: {error.message}")
+        if callback is not None:
+            await call_function(callback, ctx, data)
         return agent
 
     return Handoff(
         tool_name=entry.tool_name or Handoff.default_tool_name(agent),
         tool_description=f"Handoff to the {agent.name} agent to handle the request. {description}".strip(),
-        input_json_schema=ensure_strict_json_schema(dict(entry.input or {})) if not entry.input else dict(entry.input),
+        input_json_schema=dict(entry.input) if entry.input else ensure_strict_json_schema({}),
         strict_json_schema=not entry.input,
         on_invoke_handoff=take,
         agent_name=agent.name,
         input_filter=_filter(entry.history, code),
-        is_enabled=True if entry.enabled_if is None else _enabled(Template.parse(entry.enabled_if)),
+        is_enabled=True if entry.enabled_if is None else _enabled(Template.parse(entry.enabled_if), agent.name),
     )
 
 
-def _enabled(when: Template) -> Callable[[RunContextWrapper[Any], Any], bool]:
-    def tell(ctx: RunContextWrapper[Any], agent: Any) -> bool:
-        try:
-            return bool(when.render(scope_of(ctx.context)))
-        except TemplateError as error:
-            logger.warning("whether a handoff is offered can't be told, so it is not: %s", error)
-            return False
-
-    return tell
+def _enabled(condition: Template, agent: str) -> Any:
+    return lambda ctx, _: holds(condition, scope_of(ctx.context), f"`enabled_if` of the handoff to {agent!r}")
 
 
 def _filter(history: str | declared.HistoryFilter, code: ProjectCode) -> Any:
     if isinstance(history, declared.HistoryFilter):
-        return _function(history.python, code, "(data)")
+        return resolve_function(code, history.python, "a function of (data)")
     return {"full": None, "messages": remove_all_tools, "last_turn": _last_turn}[history]
 
 
 def _last_turn(data: HandoffInputData) -> HandoffInputData:
-    """Keep the user's last message and what came of it."""
+    """Remove everything before the user's last message."""
     history = data.input_history
     if isinstance(history, str):
         return data
-    said = [index for index, item in enumerate(history) if item.get("role") == "user"]
-    return data.clone(input_history=tuple(history[said[-1] :])) if said else data
-
-
-def _function(path: str, code: ProjectCode, takes: str) -> Callable[..., Any]:
-    value = code.resolve(path)
-    if not callable(value):
-        raise BuildError(f"{path!r} is {type(value).__name__}", f"give a function of {takes}", code="A324")
-    return value  # type: ignore[no-any-return]  # callable: checked above
+    messages = [index for index, item in enumerate(history) if item.get("role") == "user"]
+    return data.clone(input_history=tuple(history[messages[-1] :])) if messages else data

@@ -1,4 +1,4 @@
-"""Tools of OpenAI's own: those that run there, and those whose work the project itself carries out."""
+"""OpenAI's built-in tools: hosted ones that run at OpenAI, and shell and patch tools that the project executes."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from agents import (
 )
 from agents.editor import ApplyPatchEditor
 
+from runtime.assemble.functions import resolve_function
 from runtime.assemble.problems import BuildError
 from runtime.config.model import tools as declared
 from runtime.project_code.loader import ProjectCode
 
-Hosted = (
+HostedEntry = (
     declared.WebSearch | declared.FileSearch | declared.CodeInterpreter | declared.ImageGeneration | declared.HostedMcp
 )
 
 
-def build_hosted(entry: Hosted) -> Tool:
-    """Make the SDK's tool; options that were left out keep OpenAI's defaults."""
+def build_hosted(entry: HostedEntry) -> Tool:
+    """Make the SDK's tool; omitted options keep OpenAI's defaults."""
     match entry:
         case declared.WebSearch():
             return _web_search(entry)
@@ -47,13 +48,11 @@ def build_hosted(entry: Hosted) -> Tool:
             return _mcp(entry)
 
 
-def build_trusted(entry: declared.ShellTool | declared.PatchTool, code: ProjectCode) -> Tool:
-    """Make the tool of what the project itself has written to run commands, or to change files. Raise BuildError."""
+def build_local(entry: declared.ShellTool | declared.PatchTool, code: ProjectCode) -> Tool:
+    """Make a tool whose commands or file changes the project's own code executes. Raise BuildError or ResolveError."""
     if isinstance(entry, declared.ShellTool):
-        run = code.resolve(entry.shell)
-        if not callable(run):
-            raise BuildError(f"{entry.shell!r} is {type(run).__name__}", "give a function of the request", code="A324")
-        return ShellTool(executor=run, needs_approval=entry.needs_approval)
+        execute = resolve_function(code, entry.shell, "a function of the request")
+        return ShellTool(executor=execute, needs_approval=entry.needs_approval)
     value = code.resolve(entry.apply_patch)
     editor = value() if isinstance(value, type) else value
     if not isinstance(editor, ApplyPatchEditor):
@@ -64,9 +63,10 @@ def build_trusted(entry: declared.ShellTool | declared.PatchTool, code: ProjectC
 
 def _web_search(entry: declared.WebSearch) -> WebSearchTool:
     options: dict[str, Any] = {"search_context_size": entry.search_context_size}
-    place = {name: getattr(entry, name) for name in ("country", "region", "city", "timezone") if getattr(entry, name)}
-    if place:
-        options["user_location"] = {"type": "approximate", **place}
+    names = ("country", "region", "city", "timezone")
+    location = {name: value for name in names if (value := getattr(entry, name))}
+    if location:
+        options["user_location"] = {"type": "approximate", **location}
     if entry.allowed_domains:
         options["filters"] = {"allowed_domains": list(entry.allowed_domains)}
     if entry.max_images is not None:
@@ -92,7 +92,7 @@ def _file_search(entry: declared.FileSearch) -> FileSearchTool:
 
 def _mcp(entry: declared.HostedMcp) -> HostedMCPTool:
     config: Any = {"type": "mcp", "server_label": entry.label, "require_approval": _approval(entry)}
-    given = {
+    options = {
         "server_url": entry.url,
         "connector_id": entry.connector,
         "authorization": entry.authorization or None,
@@ -100,28 +100,28 @@ def _mcp(entry: declared.HostedMcp) -> HostedMCPTool:
         "server_description": entry.description,
         "allowed_tools": entry.tools,
     }
-    config |= {key: value for key, value in given.items() if value is not None}
+    config |= {key: value for key, value in options.items() if value is not None}
     return HostedMCPTool(tool_config=config)
 
 
 def _approval(entry: declared.HostedMcp) -> Any:
     if isinstance(entry.needs_approval, bool):
         return "always" if entry.needs_approval else "never"
-    # Both said: what the API does with a tool that stands in neither list is its own affair.
-    rest = [tool for tool in entry.tools or () if tool not in entry.needs_approval]
-    asked = {"always": {"tool_names": list(entry.needs_approval)}, "never": {"tool_names": rest}}
-    return {key: names for key, names in asked.items() if names["tool_names"]}
+    # Both lists are sent, because the API does not define the treatment of a tool in neither.
+    others = [tool for tool in entry.tools or () if tool not in entry.needs_approval]
+    policy = {"always": {"tool_names": list(entry.needs_approval)}, "never": {"tool_names": others}}
+    return {key: names for key, names in policy.items() if names["tool_names"]}
 
 
 def hosted_signature(tool: HostedMCPTool) -> str:
-    """What an approval of a call holds for: the server that would be called, as a hash."""
+    """Return a hash of the server to call: an approval is valid only while it is unchanged."""
     config = tool.tool_config
-    place = [config.get(key) for key in ("server_label", "server_url", "connector_id", "tunnel_id")]
-    return hashlib.sha256(json.dumps(place).encode()).hexdigest()[:16]
+    server = [config.get(key) for key in ("server_label", "server_url", "connector_id", "tunnel_id")]
+    return hashlib.sha256(json.dumps(server).encode()).hexdigest()[:16]
 
 
 def allows_tool(tool: HostedMCPTool, name: str) -> bool:
-    """Tell whether the server's tool of that name may be called."""
+    """Return whether the server's tool of that name may be called."""
     allowed = tool.tool_config.get("allowed_tools")
     names = allowed.get("tool_names") if isinstance(allowed, dict) else allowed
     return names is None or name in names

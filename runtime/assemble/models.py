@@ -1,13 +1,13 @@
-"""The `models` section -> the model objects that agents use, and the clients behind them."""
+"""The `models` section -> the SDK's models and clients, and how they are run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import agents
-from agents import ModelSettings, OpenAIChatCompletionsModel, OpenAIResponsesModel
+from agents import Agent, ModelSettings, OpenAIChatCompletionsModel, OpenAIResponsesModel, Runner
 from agents.models.interface import Model
 from agents.retry import ModelRetryBackoffSettings, ModelRetrySettings, retry_policies
 from agents.run_config import ToolExecutionConfig
@@ -15,8 +15,10 @@ from openai import AsyncOpenAI
 from openai.types.shared import Reasoning
 
 from runtime.assemble.fallback import FallbackModel
-from runtime.assemble.problems import AlreadyReported, BuildError, Problems, refuse_coroutine
+from runtime.assemble.functions import refuse_coroutine
+from runtime.assemble.problems import AlreadyReported, BuildError, Problems
 from runtime.assemble.scripted_model import ScriptedConversation, ScriptError
+from runtime.assemble.token_meter import METERED
 from runtime.assemble.tool_errors import format_tool_error
 from runtime.config.model import Config
 from runtime.config.model import models as declared
@@ -27,7 +29,7 @@ from runtime.diagnostics.key_path import KeyPath, path_text
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.pool import Close, Share
 
-_MAY_PASS = retry_policies.any(
+_RETRYABLE = retry_policies.any(
     retry_policies.provider_suggested(),
     retry_policies.network_error(),
     retry_policies.http_status([408, 409, 429, 500, 502, 503, 504]),
@@ -36,22 +38,35 @@ _MAY_PASS = retry_policies.any(
 
 @dataclass(frozen=True, slots=True)
 class BuiltModel:
-    """A model and the settings that its calls start from; `client` asks its endpoint, where it is one of OpenAI's."""
+    """A model and its default settings; `client` is that of its endpoint, if the endpoint has OpenAI's API."""
 
     model: Model
     settings: ModelSettings
     client: AsyncOpenAI | None = None
 
     def for_agent(self, name: str) -> Model:
-        """The model as one agent uses it: a script may have replies for that agent alone."""
+        """Return the model for one agent: a script may have replies for that agent only."""
         if isinstance(self.model, ScriptedConversation | FallbackModel):
             return self.model.for_agent(name)
         return self.model
 
+    def asker(self, name: str, instructions: str) -> Callable[[str], Awaitable[str]]:
+        """Return a function from a text to the model's answer, outside of the conversation.
+
+        Its tokens count for the turn that calls it.
+        """
+        agent: Agent[Any] = Agent(name=name, instructions=instructions, model=self.model, model_settings=self.settings)
+
+        async def ask(text: str) -> str:
+            result = await Runner.run(agent, text, hooks=METERED, run_config=run_config())
+            return str(result.final_output)
+
+        return ask
+
 
 @dataclass(slots=True)
 class Models:
-    """The declared models, and on demand those that agents name directly at OpenAI."""
+    """The models by name: declared ones, and OpenAI's models that agents name directly."""
 
     files: ProjectFiles
     code: ProjectCode
@@ -63,9 +78,9 @@ class Models:
     _failed: set[str] = field(default_factory=set)
 
     def get(self, name: str) -> BuiltModel:
-        """Return the model of that name; a name that is not declared is a model of OpenAI's.
+        """Return the model of that name; an undeclared name is one of OpenAI's models.
 
-        Raise BuildError, or whatever the project's own code raises; and AlreadyReported for a model that has done so.
+        Raise BuildError, or what the project's code raises; from the second time on, AlreadyReported.
         """
         if name in self._failed:
             raise AlreadyReported
@@ -82,7 +97,7 @@ class Models:
 
     @property
     def built(self) -> Mapping[str, BuiltModel]:
-        """The models that are used, by their name."""
+        """The models in use, by name."""
         return self._built
 
     def _with_fallback(self, name: str, entry: declared.Model) -> BuiltModel:
@@ -114,7 +129,7 @@ class Models:
                 model = _scripted(self.files, entry.scripted)
             case declared.PythonModel():
                 value = self.code.resolve(entry.python)
-                # An object that a module holds is the module's, and not ours to close.
+                # An object that a module holds belongs to the module, so it is not closed here.
                 close = None if isinstance(value, Model) else _close_model
                 model = self._shared(lambda: _python(value, entry), entry, self.code, close=close)
         return BuiltModel(model, build_settings(entry.settings), client)
@@ -156,7 +171,7 @@ class Models:
     def _shared(
         self, make: Callable[[], Model], entry: declared.Model, *more: object, close: Close | None = None
     ) -> Model:
-        """Make a model, or take the one that the generation before has made of the same declaration."""
+        """Make a model, or share the one that the previous generation made from the same declaration."""
         return self.share.get(("model", entry.model_dump_json(by_alias=True), *more), make, close)
 
 
@@ -168,20 +183,20 @@ def build_models(
     share: Share,
     problems: Problems,
 ) -> Models:
-    """Build every model that is used; a declared one that nobody uses needs no key."""
+    """Build the models in use; failures are recorded in `problems`. An unused model needs no key."""
     models = Models(files, code, environ, share, config.models)
-    wanted: dict[str, KeyPath] = {}
+    first_references: dict[str, KeyPath] = {}
     for name, path in model_references(config):
-        wanted.setdefault(name, path)
-    for name, used_at in wanted.items():
-        path = ("models", name) if name in config.models else used_at
+        first_references.setdefault(name, path)
+    for name, reference in first_references.items():
+        path = ("models", name) if name in config.models else reference
         with problems.record("A601", *path):
             models.get(name)
     return models
 
 
 def build_settings(settings: declared.Settings) -> ModelSettings:
-    """Translate declared settings into the SDK's; what was left out stays unset."""
+    """Convert declared settings to the SDK's; omitted ones stay unset."""
     values = settings.model_dump(exclude_none=True)
     if "reasoning" in values:
         values["reasoning"] = Reasoning(**values["reasoning"])
@@ -197,7 +212,7 @@ def _retry(declared_retry: declared.Retry) -> ModelRetrySettings:
         backoff=ModelRetryBackoffSettings(
             initial_delay=backoff.initial, max_delay=backoff.max, multiplier=backoff.multiplier, jitter=backoff.jitter
         ),
-        policy=_MAY_PASS,
+        policy=_RETRYABLE,
     )
 
 
@@ -242,9 +257,9 @@ def _python(value: Any, entry: declared.PythonModel) -> Model:
 
 
 def run_config(parallel_tools: int | None = None) -> agents.RunConfig:
-    """The settings of every run: no traces leave the process unasked, and a tool that fails is in the log.
+    """Return the settings of every run: no tracing, and tool errors are logged.
 
-    Nobody is asked to allow a call that a guardrail refuses.
+    Input guardrails of tools run before approval, so that the user is not asked about a refused call.
     """
     execution = ToolExecutionConfig(
         max_function_tool_concurrency=parallel_tools, pre_approval_tool_input_guardrails=True

@@ -1,13 +1,12 @@
-"""OpenAPI operations -> tools: arguments become a request as the document says, and the answer is what the model gets.
+"""OpenAPI operations -> tools: the arguments become a request, and the response is the output for the model.
 
-Whatever comes back is told to the model: an error of the service is its result, and ends no turn.
+An error of the service is an output, too: it does not end the turn.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
@@ -16,11 +15,12 @@ from urllib.parse import quote, urlencode
 import httpx
 from agents import FunctionTool
 from agents.tool_context import ToolContext
+from jsonschema import Draft202012Validator
 
 from runtime.assemble.context import RuntimeContext
 from runtime.assemble.problems import BuildError
 from runtime.assemble.schemas import compile_schema
-from runtime.assemble.tool_errors import note_failure, own_words
+from runtime.assemble.tool_errors import ToolFailure, declared_text, record_failure
 from runtime.config.model.tools import OpenApiTool
 from runtime.config.openapi_documents import read_openapi
 from runtime.config.openapi_operations import FORM_BODY, JSON_BODY, Operation, OperationParameter
@@ -29,13 +29,12 @@ from runtime.config.secrets.detect import is_secret_key
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.resources.pool import Share
 
-logger = logging.getLogger("runtime.tools")
-_SHORTEST_SECRET = 8
-_READABLE = ("text/", "application/json", "application/xml", "application/x-ndjson", "application/yaml")
+_MIN_SECRET = 8
+_TEXT_TYPES = ("text/", "application/json", "application/xml", "application/x-ndjson", "application/yaml")
 
 
 def build_operations(entry: OpenApiTool, files: ProjectFiles, share: Share) -> dict[str, FunctionTool]:
-    """Make a tool of each operation that is let in, by its name in the document. Raise BuildError."""
+    """Make a tool of each allowed operation, by its name in the document. Raise BuildError."""
     spec = read_openapi(files, entry.openapi)
     if isinstance(spec, Diagnostic):
         raise BuildError(spec.message, spec.hint, code=spec.code)
@@ -46,8 +45,8 @@ def build_operations(entry: OpenApiTool, files: ProjectFiles, share: Share) -> d
     identity = ("openapi", base_url, headers, entry.timeout)
 
     def make() -> httpx.AsyncClient:
-        # A redirect could take the headers, with what is secret in them, to another host.
-        # Nor may what one user's call is given as a cookie go out with that of another.
+        # A redirect could send secret headers to another host, and a cookie of one user's call must not be sent with
+        # that of another user.
         jar = CookieJar(DefaultCookiePolicy(allowed_domains=()))
         return httpx.AsyncClient(headers=dict(headers), timeout=entry.timeout, follow_redirects=False, cookies=jar)
 
@@ -57,28 +56,25 @@ def build_operations(entry: OpenApiTool, files: ProjectFiles, share: Share) -> d
 
 def _tool(entry: OpenApiTool, operation: Operation, base_url: str, client: httpx.AsyncClient) -> FunctionTool:
     name = f"{entry.prefix}{operation.name}"
-    validator, hidden = compile_schema(operation.schema, "openapi"), _secrets(entry.headers)
+    validator, secrets = compile_schema(operation.schema, "openapi"), _secrets(entry.headers)
+
+    async def call(arguments: str) -> str:
+        request = _read_request(client, operation, base_url, validator, arguments)
+        try:
+            # The client's timeout is per read: without this one, a service that sends a byte at a time never ends.
+            async with asyncio.timeout(entry.timeout):
+                return await _fetch(client, request, entry.max_response, secrets)
+        except (httpx.TimeoutException, TimeoutError) as error:
+            raise ToolFailure(f"the service did not answer within {entry.timeout:g} s") from error
+        except httpx.HTTPError as error:
+            raise ToolFailure(f"the service can't be reached: {type(error).__name__}") from error
 
     async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> str:
         try:
-            values = json.loads(arguments or "{}")
-        except json.JSONDecodeError as error:
-            return _failed(ctx, name, f"the arguments are no JSON: {error}")
-        wrong = next(validator.iter_errors(values), None)
-        if wrong is not None:
-            return _failed(ctx, name, f"the arguments do not fit: {wrong.message}")
-        try:
-            request = _request(client, operation, base_url, values)
-        except (ValueError, httpx.InvalidURL) as error:
-            return _failed(ctx, name, str(error))
-        try:
-            # The client's own limit is that of each step: a service that sends a little now and then never ends.
-            async with asyncio.timeout(entry.timeout):
-                return await _answer(ctx, name, client, request, entry.max_response, hidden)
-        except (httpx.TimeoutException, TimeoutError):
-            return _failed(ctx, name, f"the service did not answer within {entry.timeout:g} s")
-        except httpx.HTTPError as error:
-            return _failed(ctx, name, f"the service can't be reached: {type(error).__name__}")
+            return await call(arguments)
+        except ToolFailure as failure:
+            record_failure(ctx.context, name, ctx.tool_call_id, str(failure))
+            return declared_text(ctx.context, name, str(failure)) or f"Error: {failure}"
 
     return FunctionTool(
         name=name,
@@ -89,68 +85,74 @@ def _tool(entry: OpenApiTool, operation: Operation, base_url: str, client: httpx
     )
 
 
-def _failed(ctx: ToolContext[RuntimeContext], name: str, reason: str) -> str:
-    note_failure(ctx.context, name, ctx.tool_call_id, reason)
-    return own_words(ctx.context, name, reason) or f"Error: {reason}"
-
-
 def _secrets(headers: Mapping[str, str]) -> list[bytes]:
-    """What a service may repeat of the headers, and the model is not told: the longest first."""
-    secret = [value for name, value in headers.items() if is_secret_key(name)]
-    texts = {*secret, *(value.partition(" ")[2].strip() for value in secret)}
-    return sorted((text.encode() for text in texts if len(text) >= _SHORTEST_SECRET), key=len, reverse=True)
+    """Return the secrets of the headers, longest first: a service may echo them, but the model must not see them."""
+    values = [value for name, value in headers.items() if is_secret_key(name)]
+    # The secret of "Bearer 123" is also "123".
+    texts = {*values, *(value.partition(" ")[2].strip() for value in values)}
+    return sorted((text.encode() for text in texts if len(text) >= _MIN_SECRET), key=len, reverse=True)
 
 
-async def _answer(
-    ctx: ToolContext[RuntimeContext],
-    name: str,
-    client: httpx.AsyncClient,
-    request: httpx.Request,
-    most: int,
-    hidden: list[bytes],
-) -> str:
-    # The end of what is read may be the beginning of a secret: it is not told.
-    longest = max(map(len, hidden), default=0)
-    enough = most + longest
+async def _fetch(client: httpx.AsyncClient, request: httpx.Request, max_bytes: int, secrets: list[bytes]) -> str:
+    """Send the request and return the response as text, without secrets. Raise ToolFailure for an error status."""
+    # The last bytes that are read may be the start of a secret, so more is read than is returned.
+    longest = max(map(len, secrets), default=0)
+    read_limit = max_bytes + longest
     response = await client.send(request, stream=True)
     try:
-        kind = response.headers.get("content-type", "").split(";")[0].strip().lower()
+        media_type = response.headers.get("content-type", "").split(";")[0].strip().lower()
         content = bytearray()
         async for chunk in response.aiter_bytes():
             content += chunk
-            if len(content) > enough:
+            if len(content) > read_limit:
                 break
     finally:
         await response.aclose()
-    answer, is_cut = bytes(content), len(content) > most
-    for secret in hidden:
-        answer = answer.replace(secret, b"***")
-    if len(content) > enough:
-        answer = answer[: len(answer) - longest]
-    if not kind or kind.startswith(_READABLE) or kind.endswith(("+json", "+xml")):
-        text = _decoded(answer[:most], response.charset_encoding)
+    body, is_cut = bytes(content), len(content) > max_bytes
+    for secret in secrets:
+        body = body.replace(secret, b"***")
+    if len(content) > read_limit:
+        body = body[: len(body) - longest]
+    if not media_type or media_type.startswith(_TEXT_TYPES) or media_type.endswith(("+json", "+xml")):
+        text = _decode(body[:max_bytes], response.charset_encoding)
     else:
-        text = f"(an answer of the kind {kind})"
+        text = f"(an answer of the kind {media_type})"
     if is_cut:
-        text += f"\n(The answer is longer than {most} bytes; this is its beginning.)"
+        text += f"\n(The answer is longer than {max_bytes} bytes; this is its beginning.)"
     if response.is_success:
         return text or f"(status {response.status_code}, without content)"
     if response.is_redirect:
         text = "the service redirects elsewhere, which is not followed"
-    return _failed(ctx, name, f"the service answered with status {response.status_code}: {text}")
+    raise ToolFailure(f"the service answered with status {response.status_code}: {text}")
 
 
-def _decoded(content: bytes, encoding: str | None) -> str:
+def _decode(content: bytes, encoding: str | None) -> str:
     try:
         return content.decode(encoding or "utf-8", "replace")
     except LookupError:
         return content.decode("utf-8", "replace")
 
 
-def _request(
+def _read_request(
+    client: httpx.AsyncClient, operation: Operation, base_url: str, validator: Draft202012Validator, arguments: str
+) -> httpx.Request:
+    """Make the request of a call from its arguments in JSON. Raise ToolFailure."""
+    try:
+        values = json.loads(arguments or "{}")
+    except json.JSONDecodeError as error:
+        raise ToolFailure(f"the arguments are no JSON: {error}") from error
+    for mismatch in validator.iter_errors(values):
+        raise ToolFailure(f"the arguments do not fit: {mismatch.message}")
+    try:
+        return _make_request(client, operation, base_url, values)
+    except (ValueError, httpx.InvalidURL) as error:
+        raise ToolFailure(str(error)) from error
+
+
+def _make_request(
     client: httpx.AsyncClient, operation: Operation, base_url: str, values: Mapping[str, Any]
 ) -> httpx.Request:
-    """Make the request of a call. Raise ValueError for an argument that has no place in it."""
+    """Raise ValueError for an argument that can't be sent."""
     path, query, headers = operation.path, list[tuple[str, str]](), dict[str, str]()
     for parameter in operation.parameters:
         value = values.get(parameter.key)
@@ -173,18 +175,18 @@ def _request(
     return client.build_request(operation.method, address, headers=headers, content=content)
 
 
-def _content(kind: str, value: Any) -> bytes:
-    if kind == JSON_BODY:
+def _content(media_type: str, value: Any) -> bytes:
+    if media_type == JSON_BODY:
         return json.dumps(value, ensure_ascii=False).encode()
-    if kind == FORM_BODY:
+    if media_type == FORM_BODY:
         pairs = value.items() if isinstance(value, dict) else ()
-        return urlencode([(key, _text(item)) for key, part in pairs for item in _listed(part)]).encode()
+        return urlencode([(key, _text(item)) for key, part in pairs for item in _as_list(part)]).encode()
     return _text(value).encode()
 
 
 def _segment(parameter: OperationParameter, value: Any) -> str:
-    """What stands in the path: never more than the segment that the document has for it."""
-    text = _joined(value, explode=parameter.explode)
+    """Encode a value as exactly one path segment."""
+    text = _join(value, explode=parameter.explode)
     if text in ("", ".", ".."):
         raise ValueError(f"{parameter.key!r} may not be {text!r}")
     return quote(text, safe="")
@@ -199,23 +201,23 @@ def _pairs(parameter: OperationParameter, value: Any) -> list[tuple[str, str]]:
     elif isinstance(value, list) and parameter.explode:
         return [(parameter.name, _text(item)) for item in value]
     separator = {"spaceDelimited": " ", "pipeDelimited": "|"}.get(parameter.style, ",")
-    return [(parameter.name, _joined(value, separator))]
+    return [(parameter.name, _join(value, separator))]
 
 
 def _header(parameter: OperationParameter, value: Any) -> str:
-    text = _joined(value, explode=parameter.explode)
+    text = _join(value, explode=parameter.explode)
     if not text.isprintable():
-        raise ValueError(f"{parameter.key!r} has characters that no header can have")
+        raise ValueError(f"{parameter.key!r} has characters that a header can't have")
     return text
 
 
-def _joined(value: Any, separator: str = ",", *, explode: bool = False) -> str:
+def _join(value: Any, separator: str = ",", *, explode: bool = False) -> str:
     if isinstance(value, dict):
         return separator.join(f"{key}{'=' if explode else separator}{_text(item)}" for key, item in value.items())
-    return separator.join(map(_text, _listed(value)))
+    return separator.join(map(_text, _as_list(value)))
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 

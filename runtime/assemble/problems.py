@@ -6,7 +6,6 @@ Three names, one meaning each: code that builds one thing raises `BuildError`; `
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -34,15 +33,6 @@ class BuildError(RuntimeFault):
 
 class AlreadyReported(RuntimeFault):
     """Something can't be built because of a mistake that is recorded already."""
-
-
-def refuse_coroutine(value: object, path: str) -> None:
-    """Raise BuildError if `value`, which the function at `path` returned, is awaitable."""
-    if inspect.isawaitable(value):
-        if inspect.iscoroutine(value):
-            # Closed, so that Python does not warn that it was never awaited.
-            value.close()
-        raise BuildError(f"{path!r} is async", "make it a plain function", code="A324")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""A `Config` becomes a frozen `Snapshot`: everything that a request needs, built once, replaced as a whole."""
+"""`build` turns a `Config` into a `Snapshot`: all objects that requests need, replaced as a whole on reload."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from runtime.assemble.agents import AgentBuilder
 from runtime.assemble.approvals import BuiltApproval
 from runtime.assemble.chat_models import Summarise, Transcribe, WriteTitle, build_dictation, build_summary, build_title
 from runtime.assemble.context import RuntimeContext
-from runtime.assemble.guardrails import GuardrailSet, build_guardrails, build_guards
+from runtime.assemble.functions import call_function
+from runtime.assemble.guardrails import GuardrailSet, build_guardrails
 from runtime.assemble.mcp import McpServers, build_servers
 from runtime.assemble.mentions import BuiltMentions, build_mentions
 from runtime.assemble.models import Models, build_models, run_config
@@ -31,7 +32,6 @@ from runtime.assemble.project_objects import (
     build_shared_objects,
 )
 from runtime.assemble.routing import Routing, build_routing
-from runtime.assemble.tool_guardrails import guard_tools
 from runtime.assemble.tools import BuiltTool, Tools, build_tools
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
@@ -43,7 +43,7 @@ from runtime.templates.template import Template
 
 
 class ProjectBuildError(RuntimeFault):
-    """The project could not be built; `problems` holds every reason."""
+    """The project could not be built; `problems` holds all that failed."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
@@ -52,7 +52,7 @@ class ProjectBuildError(RuntimeFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """One generation: the objects that its configuration declares."""
+    """The objects that one configuration declares."""
 
     config: Config
     root: Path
@@ -83,11 +83,10 @@ class Snapshot:
     partial_images: int | None
 
     async def request_context(self, request: Any) -> Any:
-        """What tools see as `ctx.context.request_context`: what `context:` makes of the request."""
+        """Return `ctx.context.request_context`: the result of the function of `context:`."""
         if self.build_context is None:
             return {"request": request}
-        made = self.build_context(request)
-        return await made if isinstance(made, Awaitable) else made
+        return await call_function(self.build_context, request)
 
 
 def build(
@@ -98,29 +97,26 @@ def build(
     share: Share,
     mix_converter: MixConverter,
 ) -> Snapshot:
-    """Build everything that the configuration declares. Raise ProjectBuildError with every problem at once.
+    """Build everything that the configuration declares. Raise ProjectBuildError with all problems.
 
-    `files` are those that the configuration was loaded from, of which only what was read then is used; `environ` the
-    environment's variables; `share` gives what generations have in common; `mix_converter` makes the converter of the
-    project's own, if it has one.
+    `files` are those that the configuration was loaded from: only their contents of that time are used. `share` gives
+    the objects that generations share. `mix_converter` makes the converter from the project's own, or from None.
     """
     problems = Problems(code.sources)
     root = files.root.resolve()
-    # A file that is read only now would be in no hash.
+    # A file that is read for the first time now would be in none of the generation's hashes.
     files = files.sealed()
     widgets = Widgets(config, files, code, problems)
     models = build_models(config, files, code, environ, share, problems)
-    shells = AgentBuilder(config)
-    tools = Tools(code, widgets.get, shells.as_tool, lambda entry: build_operations(entry, files, share))
-    build_tools(config, tools, problems)
+    agents = AgentBuilder(config)
     guardrails = build_guardrails(config, code, models, problems)
-    guards = build_guards(guardrails, problems)
-    guard_tools(config, tools, guards, guardrails, problems)
+    tools = Tools(code, widgets.get, agents.as_tool, lambda entry: build_operations(entry, files, share))
+    build_tools(config, tools, guardrails, problems)
     outputs = build_outputs(config, code, widgets.get, problems)
     for key, output in outputs.items():
-        shells.agents[key].output_type = output.shape
+        agents.agents[key].output_type = output.type
     servers = build_servers(config, root, environ, share, code, problems)
-    shells.fill(files, code, models, tools, guards, servers, problems)
+    agents.complete(files, code, models, tools, guardrails.agents, servers, problems)
     objects = ProjectObjects(code, problems)
     snapshot = Snapshot(
         config=config,
@@ -129,21 +125,21 @@ def build(
         models=models,
         tools=tools.built,
         widgets=widgets.built,
-        agents=shells.agents,
+        agents=agents.agents,
         actions=build_actions(config, code, widgets.get, problems),
         shared=build_shared_objects(config, code, share, problems),
         context_type=objects.context_class(config),
         build_context=objects.build_context(config),
         converter=objects.converter(config, mix_converter),
         routers=objects.routers(config),
-        write_title=_title(config, models, code, problems),
+        write_title=build_title(config, models, code, problems),
         summarise=build_summary(config, models, code, problems),
-        routing=build_routing(config, shells.agents, models, tools.built, code, problems),
+        routing=build_routing(config, agents.agents, models, tools.built, code, problems),
         prefaces={key: Template.parse(agent.preface) for key, agent in config.agents.items() if agent.preface},
         errors={kind: Template.parse(text) for kind, text in config.chat.errors if text},
         mentions=build_mentions(config.chat.tags, code, widgets.get, problems),
         approvals={built.tool.name: built.approval for built in tools.built.values() if built.approval is not None},
-        guardrails=guards,
+        guardrails=guardrails.agents,
         servers=servers,
         outputs=outputs,
         tool_errors={
@@ -162,13 +158,7 @@ def build(
     return snapshot
 
 
-def _title(config: Config, models: Models, code: ProjectCode, problems: Problems) -> WriteTitle | None:
-    with problems.record("A602", "chat", "title"):
-        return build_title(config.chat.title, models, code)
-    return None
-
-
 def _partial_images(tools: Mapping[str, BuiltTool]) -> int | None:
-    """How many unfinished images a generation shows, so that its progress can be told."""
+    """Return how many previews image generation sends; the progress is computed from it."""
     configs = [built.tool.tool_config for built in tools.values() if isinstance(built.tool, ImageGenerationTool)]
     return max((config.get("partial_images") or 0 for config in configs), default=0) or None

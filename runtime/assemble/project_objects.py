@@ -18,7 +18,8 @@ from chatkit.store import Store
 from fastapi import APIRouter
 
 from runtime.assemble.context import RuntimeContext, context_type
-from runtime.assemble.problems import AlreadyReported, BuildError, Problems, refuse_coroutine
+from runtime.assemble.functions import refuse_coroutine
+from runtime.assemble.problems import AlreadyReported, BuildError, Problems
 from runtime.assemble.widgets import BuiltWidget, build_widget
 from runtime.config.model import Config
 from runtime.config.model.server import PythonStore

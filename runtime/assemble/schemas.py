@@ -1,10 +1,13 @@
-"""The JSON Schemas of the file: what the model is told of arguments, and what a browser's payload is held against."""
+"""JSON Schemas of the file: compiled for validation, or converted to the strict form that endpoints enforce."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
+from agents import UserError
+from agents.strict_schema import ensure_strict_json_schema
 from jsonschema import Draft202012Validator
 
 from runtime.assemble.problems import BuildError
@@ -13,10 +16,23 @@ from runtime.json_schema.plain import is_plain_schema
 
 
 def compile_schema(schema: Mapping[str, Any], key: str) -> Draft202012Validator:
-    """Return a validator of the schema that an entry has under `key`. Raise BuildError for what is no JSON Schema."""
+    """Return a validator of the schema that an entry has under `key`. Raise BuildError if it is not a JSON Schema."""
     try:
         if not is_plain_schema(schema):
             DataCheck(dict(schema))
     except TreeError as error:
         raise BuildError(error.message, code="A416", inside=(key, *error.path[1:])) from error
     return Draft202012Validator(schema)
+
+
+def strict_form(schema: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the schema as strict mode requires it; None where it can't be expressed.
+
+    The SDK makes optional properties required, so a schema that has some is not converted.
+    """
+    if set(schema.get("required", ())) != set(schema.get("properties", ())):
+        return None
+    try:
+        return ensure_strict_json_schema(copy.deepcopy(dict(schema)))
+    except UserError:
+        return None

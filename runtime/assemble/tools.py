@@ -1,4 +1,8 @@
-"""The `tools` section -> the SDK's tools. SDK objects are copied, never changed in place."""
+"""The `tools` section -> the SDK's tools, in five steps: bind, announce, enable, approve, guard.
+
+`Tools.build` runs the steps. Each takes a `BuiltTool` and returns one with a changed copy of the SDK's tool, because
+the project's own tool objects must stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +10,23 @@ import copy
 import inspect
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast, get_args, get_origin
 
 from agents import FunctionTool, RunContextWrapper, Tool, UserError, function_tool
-from agents.strict_schema import ensure_strict_json_schema
 from agents.tool_context import ToolContext
-from jsonschema import Draft202012Validator
+from chatkit.types import CustomTask, Workflow
 
 from runtime.assemble.approvals import BuiltApproval, build_approval
 from runtime.assemble.context import RuntimeContext, current_call_id, scope_of
-from runtime.assemble.hosted_tools import Hosted, build_hosted, build_trusted
-from runtime.assemble.problems import BuildError, Problems, refuse_coroutine
-from runtime.assemble.questions import ASKED, Questions, Steps
-from runtime.assemble.schemas import compile_schema
-from runtime.assemble.tool_errors import note_failure
-from runtime.assemble.widgets import BuiltWidget, WidgetError
+from runtime.assemble.declared_tools import ask_tool, client_tool, effect_tool, thread_tool, widget_tool
+from runtime.assemble.functions import call_function, holds, refuse_coroutine, resolve_function
+from runtime.assemble.guardrails import GuardrailRegistry, ToolGuards, tool_guards
+from runtime.assemble.hosted_tools import HostedEntry, build_hosted, build_local
+from runtime.assemble.problems import BuildError, Problems
+from runtime.assemble.tool_errors import record_failure
+from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
 from runtime.config.model import tools as declared
 from runtime.config.openapi_documents import split_operation
@@ -32,14 +36,12 @@ from runtime.templates.template import Template, TemplateError
 
 logger = logging.getLogger("runtime.assemble")
 _TOOL_TYPES = tuple(get_origin(kind) or kind for kind in get_args(Tool))
-Invoke = Callable[[ToolContext[Any], str], Awaitable[Any]]
-AgentToolFactory = Callable[[str, declared.AgentTool], FunctionTool]
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltTool:
-    """A tool, and whether the turn ends after it; `client` says that it runs in the browser; `approval`, how the
-    user is asked before a call."""
+    """A tool of the SDK. `stop`: the turn ends after it; `client`: it runs in the browser; `approval`: how the user is
+    asked before a call."""
 
     tool: Tool
     stop: bool = False
@@ -49,151 +51,90 @@ class BuiltTool:
 
 @dataclass(slots=True)
 class Tools:
-    """Every tool of the file, built once and shared; inline import paths are built on demand."""
+    """The tools of the project by name, each built once: declared ones first, import paths of agents on demand."""
 
     code: ProjectCode
     widgets: Callable[[str], BuiltWidget]
-    as_tool: AgentToolFactory
+    as_tool: Callable[[str, declared.AgentTool], FunctionTool]
     operations: Callable[[declared.OpenApiTool], dict[str, FunctionTool]]
     built: dict[str, BuiltTool] = field(default_factory=dict)
-    groups: dict[str, list[str]] = field(default_factory=dict)
+    operation_names: dict[str, list[str]] = field(default_factory=dict)
+    """The names in `built` of an OpenAPI entry's operations, by the entry's name."""
 
     def get(self, reference: str) -> BuiltTool:
         """Return the tool that an agent names: a key of the section, or an import path. Raise BuildError."""
         if reference not in self.built:
             if ":" not in reference:
                 raise BuildError(f"no tool is named {reference!r}")
-            self.built[reference] = self._python(None, declared.PythonTool(python=reference))
+            entry = declared.PythonTool(python=reference)
+            self.built[reference] = self.build(None, entry, entry.needs_approval, ToolGuards())
         return self.built[reference]
 
     def expand(self, reference: str) -> list[str]:
-        """Return the names in `built` of what a reference means: every operation of an entry, or the tool itself."""
-        return self.groups.get(reference.removesuffix(f".{ALL}"), [reference])
+        """Return the names in `built` that a reference includes: all operations of an entry, or the tool itself."""
+        return self.operation_names.get(reference.removesuffix(f".{ALL}"), [reference])
 
-    def build_all(self, name: str, entry: declared.Tool) -> None:
-        """Build one declared tool under its name, or each of its operations. Raise BuildError or ResolveError."""
+    def add(self, name: str, entry: declared.Tool, guards: ToolGuards) -> None:
+        """Build an entry of the section, or each of its operations. Raise BuildError or ResolveError."""
         if not isinstance(entry, declared.OpenApiTool):
-            self.built[name] = self._complete(self._build(name, entry), entry, entry_approval(entry))
+            self.built[name] = self.build(name, entry, getattr(entry, "needs_approval", False), guards)
             return
-        made = self.operations(entry)
-        for operation, tool in made.items():
+        tools = self.operations(entry)
+        for operation, tool in tools.items():
             asked = entry.needs_approval
-            approval = asked if isinstance(asked, bool) else operation in asked
-            built = BuiltTool(_wrap(tool, entry), entry.stop)
-            self.built[f"{name}.{operation}"] = self._complete(built, entry, approval)
-        self.groups[name] = [f"{name}.{operation}" for operation in made]
+            needs_approval = asked if isinstance(asked, bool) else operation in asked
+            self.built[f"{name}.{operation}"] = self.build(tool.name, entry, needs_approval, guards, tool)
+        self.operation_names[name] = [f"{name}.{operation}" for operation in tools]
 
-    def _complete(self, built: BuiltTool, entry: declared.Tool, needs_approval: Any) -> BuiltTool:
-        enabled = getattr(entry, "enabled_if", None)
-        if enabled is not None and isinstance(built.tool, FunctionTool):
-            tool = copy.copy(built.tool)
-            tool.is_enabled = self._enabled(enabled)
-            built = replace(built, tool=tool)
-        approval = build_approval(needs_approval, self.code)
-        if approval is not None and isinstance(built.tool, FunctionTool):
-            tool = copy.copy(built.tool)
-            tool.needs_approval = approval.wanted
-            return replace(built, tool=tool, approval=approval)
-        return built
-
-    def _enabled(self, declared_if: str | declared.EnabledBy) -> Callable[[RunContextWrapper[Any], Any], Any]:
-        if isinstance(declared_if, declared.EnabledBy):
-            function = self.code.resolve(declared_if.python)
-            if not callable(function):
-                raise BuildError(f"{declared_if.python!r} is {type(function).__name__}", code="A324")
-
-            async def ask(ctx: RunContextWrapper[RuntimeContext], agent: Any) -> bool:
-                answer = function(ctx.context)
-                return bool(await answer if inspect.isawaitable(answer) else answer)
-
-            return ask
-        when = Template.parse(declared_if)
-
-        def tell(ctx: RunContextWrapper[RuntimeContext], agent: Any) -> bool:
-            try:
-                return bool(when.render(scope_of(ctx.context)))
-            except TemplateError as error:
-                logger.warning("whether a tool is offered can't be told, so it is not: %s", error)
-                return False
-
-        return tell
-
-    def _build(self, name: str, entry: declared.Tool) -> BuiltTool:
-        match entry:
-            case declared.PythonTool() | declared.FactoryTool():
-                return self._python(name, entry)
-            case declared.WidgetTool():
-                tool = _widget_tool(name, entry, self.widgets(entry.widget))
-            case declared.ClientTool():
-                return BuiltTool(_wrap(_client_tool(name, entry), entry), entry.stop, client=True)
-            case declared.AskTool():
-                return BuiltTool(_wrap(_ask_tool(name, entry), entry), stop=True)
-            case declared.EffectTool():
-                tool = _effect_tool(name, entry)
-            case declared.ShellTool() | declared.PatchTool():
-                return BuiltTool(build_trusted(entry, self.code))
-            case declared.ThreadTool():
-                tool = _thread_tool(name, entry)
-            case declared.AgentTool():
-                tool = self._agent(name, entry)
-            case _:
-                return BuiltTool(build_hosted(cast(Hosted, entry)))
-        return BuiltTool(_wrap(tool, entry), entry.stop)
-
-    def _python(self, name: str | None, entry: declared.PythonTool | declared.FactoryTool) -> BuiltTool:
-        tool = self._resolve(name, entry)
-        if not isinstance(tool, FunctionTool):
-            return BuiltTool(tool, entry.stop)
-        tool = copy.copy(tool)
-        tool.name = name or tool.name
-        tool.description = entry.description if entry.description is not None else tool.description
-        bound = entry.with_ if isinstance(entry, declared.PythonTool) else {}
-        wrapped = _wrap(_bind(tool, bound), entry)
-        if entry.timeout is not None:
-            wrapped.timeout_seconds = entry.timeout
-        return BuiltTool(wrapped, entry.stop)
-
-    def _resolve(self, name: str | None, entry: declared.PythonTool | declared.FactoryTool) -> Tool:
-        if isinstance(entry, declared.FactoryTool):
-            path, value = entry.factory, self.code.resolve(entry.factory)(**entry.with_)
-            refuse_coroutine(value, path)
-        else:
-            path, value = entry.python, self.code.resolve(entry.python)
-        if isinstance(value, _TOOL_TYPES):
-            return cast(Tool, value)
-        if callable(value) and not isinstance(value, type):
-            return _plain_function(value, name)
-        raise BuildError(
-            f"{path!r} is {type(value).__name__}, not a tool",
-            "give a @function_tool, a function with type hints, or any Tool of the Agents SDK",
-            code="A324",
+    def build(
+        self, name: str | None, entry: declared.Tool, needs_approval: Any, guards: ToolGuards, tool: Tool | None = None
+    ) -> BuiltTool:
+        """Build one tool, in the five steps; `tool` is given where it is bound already."""
+        built = BuiltTool(
+            tool or self._bind(name, entry),
+            stop=isinstance(entry, declared.AskTool) or getattr(entry, "stop", False),
+            client=isinstance(entry, declared.ClientTool),
         )
+        built = _announce(built, name, entry)
+        built = _enable(built, entry, self.code)
+        built = _approve(built, needs_approval, self.code)
+        return _guard(built, guards)
 
-    def _agent(self, name: str, entry: declared.AgentTool) -> FunctionTool:
-        tool = self.as_tool(name, entry)
-        if not entry.stop:
-            return tool
-        inner = copy.copy(tool)
+    def _bind(self, name: str | None, entry: declared.Tool) -> Tool:
+        """Return the tool that the entry declares, or that its import path leads to."""
+        key = name or ""
+        match entry:
+            case declared.PythonTool():
+                return _as_tool(self.code.resolve(entry.python), entry.python, name)
+            case declared.FactoryTool():
+                made = self.code.resolve(entry.factory)(**entry.with_)
+                refuse_coroutine(made, entry.factory)
+                return _as_tool(made, entry.factory, name)
+            case declared.WidgetTool():
+                return widget_tool(key, entry, self.widgets(entry.widget))
+            case declared.ClientTool():
+                return client_tool(key, entry)
+            case declared.AskTool():
+                return ask_tool(key, entry)
+            case declared.EffectTool():
+                return effect_tool(key, entry)
+            case declared.ThreadTool():
+                return thread_tool(key, entry)
+            case declared.ShellTool() | declared.PatchTool():
+                return build_local(entry, self.code)
+            case declared.AgentTool():
+                tool = self.as_tool(key, entry)
+                return _say_output(tool) if entry.stop else tool
+            case _:
+                return build_hosted(cast(HostedEntry, entry))
 
-        async def invoke(ctx: ToolContext[Any], arguments: str) -> Any:
-            output = await inner.on_invoke_tool(ctx, arguments)
-            await ctx.context.say(str(output))
-            return output
 
-        tool.on_invoke_tool = invoke
-        return tool
-
-
-def entry_approval(entry: declared.Tool) -> Any:
-    """What an entry says of approval; hosted tools say nothing."""
-    return getattr(entry, "needs_approval", False)
-
-
-def build_tools(config: Config, tools: Tools, problems: Problems) -> None:
+def build_tools(config: Config, tools: Tools, guardrails: GuardrailRegistry, problems: Problems) -> None:
     """Build every declared tool, and every import path that an agent names directly."""
     for name, entry in config.tools.items():
+        guards = tool_guards(name, entry, guardrails, problems)
         with problems.record("A301", "tools", name, _kind_of(entry)):
-            tools.build_all(name, entry)
+            tools.add(name, entry, guards)
     for key, agent in config.agents.items():
         for index, reference in enumerate(agent.tools):
             is_part = split_reference(config, reference) is not None or split_operation(config, reference) is not None
@@ -203,199 +144,209 @@ def build_tools(config: Config, tools: Tools, problems: Problems) -> None:
 
 
 def _kind_of(entry: declared.Tool) -> str:
-    """The key that says which kind a tool is: where its mistakes are shown."""
+    """Return the key that determines the kind of tool: its mistakes are reported there."""
     return next(kind for kind in declared.KINDS if kind in type(entry).model_fields)
 
 
-def _plain_function(function: Callable[..., Any], name: str | None) -> FunctionTool:
-    for parameter in list(inspect.signature(function).parameters.values()):
+# Bind: what an import path leads to becomes a tool.
+
+
+def _as_tool(value: Any, path: str, name: str | None) -> Tool:
+    if isinstance(value, _TOOL_TYPES):
+        return cast(Tool, value)
+    if callable(value) and not isinstance(value, type):
+        return _from_function(value, name)
+    raise BuildError(
+        f"{path!r} is {type(value).__name__}, not a tool",
+        "give a @function_tool, a function with type hints, or any Tool of the Agents SDK",
+        code="A324",
+    )
+
+
+def _from_function(function: Callable[..., Any], name: str | None) -> FunctionTool:
+    for parameter in inspect.signature(function).parameters.values():
         if parameter.annotation is parameter.empty:
             raise BuildError(
                 f"parameter {parameter.name!r} of {function.__name__!r} has no type hint",
-                "write one: the model is told of it",
+                "add one: the model's schema is made from it",
                 code="A323",
                 about=function,
             )
-    # A strict schema is better for the model; free-form dicts have none.
+    # Endpoints enforce a strict schema; dicts with arbitrary keys have none.
     try:
         return function_tool(function, name_override=name)
     except UserError:
         return function_tool(function, name_override=name, strict_mode=False)
 
 
-def _bind(tool: FunctionTool, bound: Mapping[str, Any]) -> FunctionTool:
-    """Fix arguments: they leave the schema that the model sees and join each call."""
-    if not bound:
+def _say_output(tool: FunctionTool) -> FunctionTool:
+    """Show the output to the user as a message, because no model continues after it."""
+    inner = tool.on_invoke_tool
+
+    async def invoke(ctx: ToolContext[Any], arguments: str) -> Any:
+        output = await inner(ctx, arguments)
+        await ctx.context.say(str(output))
+        return output
+
+    return _with(tool, on_invoke_tool=invoke)
+
+
+# Announce: name, description and schema for the model; progress for the user.
+
+
+def _announce(built: BuiltTool, name: str | None, entry: Any) -> BuiltTool:
+    tool = built.tool
+    if not isinstance(tool, FunctionTool):
+        return built
+    timeout = None
+    if isinstance(entry, declared.PythonTool | declared.FactoryTool):
+        description = tool.description if entry.description is None else entry.description
+        tool = _with(tool, name=name or tool.name, description=description)
+        tool = _fix_arguments(tool, entry.with_ if isinstance(entry, declared.PythonTool) else {})
+        timeout = entry.timeout
+    tool = _show_progress(tool, entry.progress, entry.steps)
+    return replace(built, tool=tool if timeout is None else _with(tool, timeout_seconds=timeout))
+
+
+def _with(tool: FunctionTool, **changes: Any) -> FunctionTool:
+    changed = copy.copy(tool)
+    for name, value in changes.items():
+        setattr(changed, name, value)
+    return changed
+
+
+def _fix_arguments(tool: FunctionTool, fixed: Mapping[str, Any]) -> FunctionTool:
+    """Remove the arguments of `with` from the schema for the model, and add them to each call."""
+    if not fixed:
         return tool
     properties = tool.params_json_schema.get("properties", {})
-    unknown = sorted(set(bound) - set(properties))
+    unknown = sorted(set(fixed) - set(properties))
     if unknown:
         raise BuildError(
             f"tool {tool.name!r} has no argument {unknown[0]!r}",
             f"it has {', '.join(map(repr, properties)) or 'none'}",
             code="A325",
         )
-    inner, outer = tool, copy.copy(tool)
-    outer.params_json_schema = {
+    schema = {
         **tool.params_json_schema,
-        "properties": {key: value for key, value in properties.items() if key not in bound},
-        "required": [key for key in tool.params_json_schema.get("required", []) if key not in bound],
+        "properties": {key: value for key, value in properties.items() if key not in fixed},
+        "required": [key for key in tool.params_json_schema.get("required", []) if key not in fixed],
     }
 
     async def invoke(ctx: ToolContext[Any], arguments: str) -> Any:
         try:
-            arguments = json.dumps({**json.loads(arguments or "{}"), **bound})
+            arguments = json.dumps({**json.loads(arguments or "{}"), **fixed})
         except (json.JSONDecodeError, TypeError) as error:
-            wrong = f"The arguments are not valid JSON: {error}"
-            note_failure(ctx.context, tool.name, ctx.tool_call_id, wrong)
-            return wrong
-        return await inner.on_invoke_tool(ctx, arguments)
+            message = f"The arguments are not valid JSON: {error}"
+            record_failure(ctx.context, tool.name, ctx.tool_call_id, message)
+            return message
+        return await tool.on_invoke_tool(ctx, arguments)
 
-    outer.on_invoke_tool = invoke
-    return outer
+    return _with(tool, params_json_schema=schema, on_invoke_tool=invoke)
 
 
-def _wrap(tool: FunctionTool, entry: Any) -> FunctionTool:
-    """Announce each call, and let whatever the tool does know which call it belongs to."""
-    inner, outer = tool, copy.copy(tool)
-    progress = Template.parse(entry.progress) if entry.progress else None
-    steps = Steps(entry.steps) if entry.steps else None
+def _show_progress(tool: FunctionTool, progress: str | None, steps: Sequence[str]) -> FunctionTool:
+    """Show the `progress` text and the `steps` of each call, and bind what it emits to the call's id."""
+    text = Template.parse(progress) if progress else None
+    workflow = _Steps(steps) if steps else None
 
     async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> Any:
-        if progress is not None:
-            await _announce(ctx.context, progress, arguments)
+        if text is not None:
+            await _send_progress(ctx.context, text, arguments)
         token = current_call_id.set(ctx.tool_call_id)
-        if steps is not None:
-            await steps.begin(ctx.context, arguments)
+        if workflow is not None:
+            await workflow.begin(ctx.context, arguments)
         try:
-            return await inner.on_invoke_tool(ctx, arguments)
+            return await tool.on_invoke_tool(ctx, arguments)
         finally:
-            if steps is not None:
-                await steps.end(ctx.context)
+            if workflow is not None:
+                await workflow.end(ctx.context)
             current_call_id.reset(token)
 
-    outer.on_invoke_tool = invoke
-    return outer
+    return _with(tool, on_invoke_tool=invoke)
 
 
-async def _announce(context: RuntimeContext, progress: Template, arguments: str) -> None:
+async def _send_progress(context: RuntimeContext, progress: Template, arguments: str) -> None:
     try:
-        scope = {**scope_of(context), "args": json.loads(arguments or "{}")}
-        text = str(progress.render(scope))
+        text = str(progress.render({**scope_of(context), "args": json.loads(arguments or "{}")}))
     except (json.JSONDecodeError, TemplateError) as error:
-        # A courtesy: the tool runs without it, and answers for its arguments itself.
-        logger.warning("no progress text: %s", error)
+        # The tool runs all the same, and reports faulty arguments itself.
+        logger.warning("the `progress` text of a tool can't be rendered: %s", error)
         return
     await context.progress(text)
 
 
-def declared_tool(name: str, description: str, schema: dict[str, Any], invoke: Invoke) -> FunctionTool:
-    """Make a tool from a JSON Schema; strict where the schema allows it."""
-    try:
-        strict, parameters = True, ensure_strict_json_schema(copy.deepcopy(schema))
-        # The SDK makes optional properties required; a schema that has some is kept as it was written.
-        strict = set(schema.get("required", [])) == set(schema.get("properties", {}))
-    except UserError:
-        strict = False
-    return FunctionTool(
-        name=name,
-        description=description,
-        params_json_schema=parameters if strict else {"type": "object", "properties": {}, **schema},
-        on_invoke_tool=invoke,
-        strict_json_schema=strict,
-    )
+class _Steps:
+    """The `steps` of a tool, shown as a workflow while it runs."""
 
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._texts = [Template.parse(text) for text in texts]
 
-def _arguments(validator: Draft202012Validator, arguments: str) -> tuple[dict[str, Any], str]:
-    """Parse and check a call's arguments; the second value tells the model what is wrong, or is empty."""
-    try:
-        values = json.loads(arguments or "{}")
-    except json.JSONDecodeError as error:
-        return {}, f"The arguments are not valid JSON: {error}"
-    errors = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(values)]
-    return values, "The arguments do not fit: " + "; ".join(errors) if errors else ""
-
-
-def _widget_tool(name: str, entry: declared.WidgetTool, widget: BuiltWidget) -> FunctionTool:
-    schema = widget.data_schema or {"type": "object", "properties": {}, "additionalProperties": True}
-
-    async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> str:
+    async def begin(self, context: RuntimeContext, arguments: str) -> None:
+        """Show the steps, the first one as running."""
         try:
-            data = json.loads(arguments or "{}")
-            shown = await widget.arender(data)
-            await ctx.context.stream_widget(shown, widget.copy_text(data))
-        except (json.JSONDecodeError, WidgetError) as error:
-            note_failure(ctx.context, name, ctx.tool_call_id, str(error))
-            return f"The widget could not be shown: {error}"
-        return "The widget was shown to the user."
+            scope = {**scope_of(context), "args": json.loads(arguments or "{}")}
+            titles = [str(text.render(scope)) for text in self._texts]
+        except (json.JSONDecodeError, TemplateError) as error:
+            logger.warning("the `steps` of a tool can't be rendered: %s", error)
+            return
+        tasks: list[Any] = [CustomTask(title=title, status_indicator="none") for title in titles]
+        tasks[0].status_indicator = "loading"
+        await context.start_workflow(Workflow(type="custom", tasks=tasks, expanded=True))
+        context._turn_state.workflow_step = 0
 
-    return declared_tool(name, entry.description or f"Show the widget {widget.name}.", schema, invoke)
-
-
-def _effect_tool(name: str, entry: declared.EffectTool) -> FunctionTool:
-    validator = compile_schema(entry.parameters, "parameters")
-
-    async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> str:
-        data, wrong = _arguments(validator, arguments)
-        if wrong:
-            note_failure(ctx.context, name, ctx.tool_call_id, wrong)
-            return wrong
-        await ctx.context.effect(entry.effect, data)
-        return "Done."
-
-    return declared_tool(name, entry.description or entry.effect, entry.parameters, invoke)
+    async def end(self, context: RuntimeContext) -> None:
+        """Mark the remaining steps as complete, and end the workflow."""
+        if context._turn_state.workflow_step is None:
+            return
+        while await context.next_step():
+            continue
+        await context.end_workflow()
 
 
-def _thread_tool(name: str, entry: declared.ThreadTool) -> FunctionTool:
-    reason = Template.parse(entry.reason) if entry.reason else None
-
-    async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> str:
-        words = str(reason.render(scope_of(ctx.context))) if reason is not None else None
-        match entry.thread:
-            case "lock":
-                ctx.context.lock_thread(words)
-            case "close":
-                ctx.context.close_thread(words)
-            case "open":
-                ctx.context.open_thread()
-        return "Done."
-
-    described = {
-        "lock": "Let nobody write in this conversation.",
-        "close": "End this conversation.",
-        "open": "Open it.",
-    }
-    nothing: dict[str, Any] = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
-    return declared_tool(name, entry.description or described[entry.thread], nothing, invoke)
+# Enable: `enabled_if`, evaluated before each request to the model.
 
 
-def _ask_tool(name: str, entry: declared.AskTool) -> FunctionTool:
-    validator, questions = compile_schema(entry.parameters, "parameters"), Questions(entry)
-
-    async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> str:
-        values, wrong = _arguments(validator, arguments)
-        if not wrong:
-            try:
-                await questions.ask(ctx.context, values)
-            except TemplateError as error:
-                wrong = f"The questions could not be asked: {error}"
-        if wrong:
-            note_failure(ctx.context, name, ctx.tool_call_id, wrong)
-        return wrong or ASKED
-
-    asked = "; ".join(question.question for question in entry.ask)
-    return declared_tool(name, entry.description or f"Ask the user: {asked}", entry.parameters, invoke)
+def _enable(built: BuiltTool, entry: Any, code: ProjectCode) -> BuiltTool:
+    condition = getattr(entry, "enabled_if", None)
+    if condition is None or not isinstance(built.tool, FunctionTool):
+        return built
+    return replace(built, tool=_with(built.tool, is_enabled=_enabled(condition, built.tool.name, code)))
 
 
-def _client_tool(name: str, entry: declared.ClientTool) -> FunctionTool:
-    validator = compile_schema(entry.parameters, "parameters")
+def _enabled(
+    condition: str | declared.EnabledBy, tool: str, code: ProjectCode
+) -> Callable[[RunContextWrapper[RuntimeContext], Any], bool | Awaitable[bool]]:
+    if isinstance(condition, declared.EnabledBy):
+        function = resolve_function(code, condition.python, "a function of the turn's context")
 
-    async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> str:
-        values, wrong = _arguments(validator, arguments)
-        if wrong:
-            note_failure(ctx.context, name, ctx.tool_call_id, wrong)
-            return wrong
-        await ctx.context.call_client(entry.client, values)
-        return ""
+        async def call(ctx: RunContextWrapper[RuntimeContext], agent: Any) -> bool:
+            return bool(await call_function(function, ctx.context))
 
-    return declared_tool(name, entry.description or entry.client, entry.parameters, invoke)
+        return call
+    when = Template.parse(condition)
+    return lambda ctx, agent: holds(when, scope_of(ctx.context), f"`enabled_if` of tool {tool!r}")
+
+
+# Approve and guard.
+
+
+def _approve(built: BuiltTool, needs_approval: Any, code: ProjectCode) -> BuiltTool:
+    approval = build_approval(needs_approval, code)
+    if approval is None or not isinstance(built.tool, FunctionTool):
+        return built
+    return replace(built, tool=_with(built.tool, needs_approval=approval.needed), approval=approval)
+
+
+def _guard(built: BuiltTool, guards: ToolGuards) -> BuiltTool:
+    tool = built.tool
+    if guards == ToolGuards() or not isinstance(tool, FunctionTool):
+        return built
+    return replace(
+        built,
+        tool=_with(
+            tool,
+            tool_input_guardrails=[*(tool.tool_input_guardrails or ()), *guards.input],
+            tool_output_guardrails=[*(tool.tool_output_guardrails or ()), *guards.output],
+        ),
+    )

@@ -88,7 +88,7 @@ async def test_a_condition_that_can_not_be_told_does_not_hold(
     entry = [{"when": "{{ thread.metadata.desk > 3 }}", "agent": "norsk"}, "guide"]
     client = await chat(_two_desks(entry=entry), acts_py=ACTS)
     assert (await client.say("hello")).said == ["From the first."]
-    assert "can't be told" in caplog.text
+    assert "can't be evaluated" in caplog.text
 
 
 async def test_the_projects_own_function_decides(chat: MakeChat, players: dict[str, Player]) -> None:

@@ -130,7 +130,7 @@ async def test_of_what_nobody_knows_the_model_is_told_what_the_browser_says(chat
 async def test_a_text_that_can_not_be_made_harms_no_answer(chat: MakeChat, caplog: pytest.LogCaptureFixture) -> None:
     client = await chat({"chat": {"tags": {"entities": STATIONS, "text": "{{ data.line.missing }}"}}})
     assert "Zoo stands for" in await _ask(client, mention("zoo", "Zoo"))
-    assert "can't be made" in caplog.text
+    assert "can't be rendered" in caplog.text
 
 
 async def test_python_searches_looks_up_and_resolves_for_who_asks(chat: MakeChat) -> None:
@@ -151,7 +151,7 @@ async def test_a_search_that_gives_no_entities_is_an_error_with_a_reference(
 ) -> None:
     client = await chat({"chat": {"tags": {"search": "acts:wrong"}}}, acts_py=ACTS)
     assert (await client.get("/chatkit/entities?q=a")).status == 500
-    assert "gave no entity: id" in caplog.text
+    assert "returned no entity: id" in caplog.text
 
 
 async def test_sources_that_a_tool_names_are_shown_with_the_next_message(chat: MakeChat) -> None:

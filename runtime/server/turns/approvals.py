@@ -135,7 +135,7 @@ def stop_for_approval(
             name,
             _signature(asked.agent, name, hosted),
             context.generate_id("message"),
-            how.words.rejection,
+            how.texts.rejection,
             title,
             text,
             hosted=hosted,
@@ -268,8 +268,8 @@ def _card(call: WaitingCall, how: BuiltApproval) -> dict[str, Any]:
         "type": "Card",
         "size": "sm",
         "children": _texts(call),
-        "confirm": button(how.words.approve, True),
-        "cancel": button(how.words.deny, False),
+        "confirm": button(how.texts.approve, True),
+        "cancel": button(how.texts.deny, False),
     }
 
 
