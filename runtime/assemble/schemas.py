@@ -11,8 +11,8 @@ from agents.strict_schema import ensure_strict_json_schema
 from jsonschema import Draft202012Validator
 
 from runtime.assemble.problems import BuildError
+from runtime.json_schema.checks import is_plain_schema
 from runtime.json_schema.data import DataCheck, TreeError
-from runtime.json_schema.plain import is_plain_schema
 
 
 def compile_schema(schema: Mapping[str, Any], key: str) -> Draft202012Validator:

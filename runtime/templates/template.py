@@ -136,7 +136,7 @@ def _plain_names(text: str) -> frozenset[str] | None:
 def _parsed_names(text: str) -> frozenset[str]:
     import jinja2
 
-    from runtime.templates.syntax import find_names, prefer_fields
+    from runtime.templates.reads import find_names, prefer_fields
 
     environment = _environment()
     try:
@@ -185,7 +185,7 @@ def refuse_unknown(tree: nodes.Template, environment: Environment) -> None:
 @functools.lru_cache(maxsize=4096)
 def _renderer(text: str) -> Callable[[Mapping[str, Any]], Any]:
     """Compile a text that has been parsed before, when it is rendered for the first time."""
-    from runtime.templates.syntax import prefer_fields
+    from runtime.templates.reads import prefer_fields
 
     environment = _environment()
     tree = prefer_fields(environment.parse(text))

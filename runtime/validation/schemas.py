@@ -7,8 +7,7 @@ from typing import Any
 
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import suggest
-from runtime.json_schema.plain import is_plain_schema
-from runtime.json_schema.unsatisfiable import find_impossible
+from runtime.json_schema.checks import find_unsatisfiable, is_plain_schema
 from runtime.validation.subject import Subject
 from runtime.widgets.components import icons
 
@@ -18,7 +17,7 @@ def check_schemas(subject: Subject) -> None:
     for path, schema in _schemas(subject):
         if not is_plain_schema(schema):
             _check_schema(path, schema, subject)
-        for wrong in find_impossible(schema):
+        for wrong in find_unsatisfiable(schema):
             subject.found.report("A416", (*path, *wrong.path), wrong.message, wrong.hint, severity=wrong.severity)
 
 

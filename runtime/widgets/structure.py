@@ -204,7 +204,7 @@ def _restore(node: Any, path: KeyPath, places: JsonText, reader: _Reader) -> Any
 
 def required_names(text: str) -> Iterator[str]:
     """Yield the names that a text that parses reads without asking whether they are there."""
-    from runtime.templates.syntax import find_names
+    from runtime.templates.reads import find_names
 
     tree = parse_studio(text)
     asked = {

@@ -26,7 +26,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from runtime.diagnostics.key_path import KeyPath, show_path
 from runtime.json_schema.data import TreeError, show_value
 from runtime.sdk_internals import editing_environment
-from runtime.templates.syntax import prefer_fields
+from runtime.templates.reads import prefer_fields
 from runtime.templates.template import refuse_unknown
 from runtime.widgets.tree import Scope, explain_failure
 

@@ -13,7 +13,7 @@ from jsonschema.exceptions import SchemaError
 
 from runtime import ConfigError, load
 from runtime.config.load import load_config
-from runtime.json_schema.plain import is_plain_schema
+from runtime.json_schema.checks import is_plain_schema
 from runtime.validation.project import check_project
 
 FILE = """version: 1

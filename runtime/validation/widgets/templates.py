@@ -10,8 +10,8 @@ from runtime.config.check_templates import name_position
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath, show_path
 from runtime.diagnostics.wording import suggest
+from runtime.json_schema.checks import find_unsatisfiable
 from runtime.json_schema.data import TreeError
-from runtime.json_schema.unsatisfiable import find_impossible
 from runtime.templates.template import TemplateError
 from runtime.validation.widgets.clicks import is_for_server
 from runtime.validation.widgets.places import ConfigDocument, TextDocument
@@ -44,7 +44,7 @@ def check_template(view: View) -> None:
 
 def _check_data(view: View) -> None:
     """Report a schema that nothing can fit: what it requires is what it refuses."""
-    for wrong in find_impossible(view.data.value):
+    for wrong in find_unsatisfiable(view.data.value):
         spot, at = view.data.document.value(wrong.path), view.path_in_config(view.data, wrong.path)
         view.report("A416", spot, wrong.message, wrong.hint, severity=wrong.severity, path=at)
         view.hopeless |= wrong.is_certain
