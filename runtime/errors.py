@@ -1,4 +1,4 @@
-"""The exceptions of the runtime: one tree, one exit code per class.
+"""The public exceptions; every exception class of the runtime derives from `RuntimeFault`.
 
 A mistake in a user's file is a `Diagnostic`; an exception stops a command or a request.
 """
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class RuntimeFault(Exception):
-    """The root of every error the runtime raises on purpose; `exit_code` is what a command ends with."""
+    """The root of all exceptions of the runtime; `exit_code` is the exit code of a command that raises it."""
 
     exit_code = 3
 
 
 class ConfigError(RuntimeFault):
-    """The configuration has mistakes; `diagnostics` holds every one of them, sorted by place."""
+    """The configuration has errors; `diagnostics` holds all of them, sorted by place."""
 
     exit_code = 1
 
@@ -30,15 +30,15 @@ class ConfigError(RuntimeFault):
 
 
 class UsageError(RuntimeFault):
-    """A command was called in a way that can't work: a missing file, a flag that contradicts another."""
+    """A command was called with wrong arguments: a missing file, or flags that contradict each other."""
 
     exit_code = 2
 
 
 class RequestError(RuntimeFault):
-    """A request that is refused before any of its response was sent.
+    """A request that is rejected before its response starts.
 
-    `status` is the HTTP status, `code` a stable machine-readable word such as `not_found`, `message` is for people.
+    `status` is the HTTP status, `code` a stable word for programs such as `not_found`, `message` a text for people.
     """
 
     def __init__(self, status: int, code: str, message: str) -> None:

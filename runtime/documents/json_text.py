@@ -1,6 +1,7 @@
-"""Where the keys and values of a JSON text stand, so that a mistake in a template's file is shown at its place.
+"""The positions of keys and values in a JSON text that `json` has read already.
 
-The text has been read by `json` before: only positions are of interest here.
+Not read by the YAML parser, which rejects valid JSON: U+0085, U+2028 and control characters in strings, halves of
+surrogate pairs, keys of over 1,024 characters, and duplicate keys, of which `json` returns the last.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})|\\.|.", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """What stands from `start` to `end` in the text; `key` is where the key that leads to it is, for what has one."""
+class TextSpan:
+    """The offsets of a value, from `start` to before `end`; `key` are those of its key, if it has one."""
 
     start: int
     end: int
@@ -27,59 +28,59 @@ class Span:
 
 
 class JsonText:
-    """The positions in one JSON text, by path; a path that isn't there has those of its nearest parent."""
+    """The positions in one JSON text, by path; a path that does not exist has those of its nearest parent."""
 
     def __init__(self, text: str) -> None:
         self.text = text
 
     @functools.cached_property
-    def _spans(self) -> dict[KeyPath, Span]:
+    def _spans(self) -> dict[KeyPath, TextSpan]:
         return dict(_scan(self.text))
 
-    def span(self, path: KeyPath) -> Span:
-        """Return where the value at `path` stands."""
+    def span(self, path: KeyPath) -> TextSpan:
+        """Return the position of the value at `path`."""
         while path and path not in self._spans:
             path = path[:-1]
-        return self._spans.get(path, Span(0, 1))
+        return self._spans.get(path, TextSpan(0, 1))
 
-    def key(self, path: KeyPath) -> Span:
-        """Return where the key that leads to `path` stands, or the value where there is none."""
-        found = self.span(path)
-        return Span(*found.key) if found.key and path in self._spans else found
+    def key(self, path: KeyPath) -> TextSpan:
+        """Return the position of the key of `path`, or of the value if there is no key."""
+        span = self.span(path)
+        return TextSpan(*span.key) if span.key and path in self._spans else span
 
     def string(self, path: KeyPath) -> str:
-        """Return the text that stands at `path`; empty where there is none."""
+        """Return the string at `path`; empty if there is none."""
         span = self._spans.get(path)
         return _read(self.text[span.start : span.end]) if span and self.text[span.start] == '"' else ""
 
     def inside(self, path: KeyPath, index: int) -> int:
-        """Return where in the text the character with this index of the string at `path` is written."""
+        """Return the offset in the text of the character with this index in the string at `path`."""
         span = self.span(path)
         if path not in self._spans or self.text[span.start : span.start + 1] != '"':
             return span.start
-        for count, offset in enumerate(_characters(self.text, span.start + 1, span.end - 1)):
-            if count == index:
+        for number, offset in enumerate(_characters(self.text, span.start + 1, span.end - 1)):
+            if number == index:
                 return offset
         return span.end - 1
 
     def line_and_column(self, offset: int) -> tuple[int, int]:
-        """Return a place in the text as people count, from 1."""
+        """Return the line and column of an offset, both from 1."""
         return self.text.count("\n", 0, offset) + 1, offset - self.text.rfind("\n", 0, offset)
 
 
 def _characters(text: str, start: int, end: int) -> Iterator[int]:
-    """Yield where each character of a string's value begins; one may be written as two escapes."""
+    """Yield the offset of each character of a string; a surrogate pair is one character."""
     is_low_half = False
-    for found in _ESCAPE.finditer(text, start, end):
+    for match in _ESCAPE.finditer(text, start, end):
         if is_low_half:
             is_low_half = False
             continue
-        yield found.start()
-        is_low_half = found[1] is not None and 0xD800 <= int(found[1], 16) < 0xDC00
+        yield match.start()
+        is_low_half = match[1] is not None and 0xD800 <= int(match[1], 16) < 0xDC00
 
 
-def _scan(text: str) -> Iterator[tuple[KeyPath, Span]]:
-    """Yield the path and position of every value; of a key that stands twice, the last counts, as in `json`."""
+def _scan(text: str) -> Iterator[tuple[KeyPath, TextSpan]]:
+    """Yield the path and position of every value; of a duplicate key, the last counts, as in `json`."""
     path: list[str | int] = []
     opened: list[int] = []
     keys: list[tuple[int, int] | None] = []
@@ -94,7 +95,7 @@ def _scan(text: str) -> Iterator[tuple[KeyPath, Span]]:
             key = None
         elif sign in ("}", "]"):
             path.pop()
-            yield tuple(path), Span(opened.pop(), token.end(), keys.pop())
+            yield tuple(path), TextSpan(opened.pop(), token.end(), keys.pop())
             key = None
         elif sign == ",":
             if isinstance(step := path[-1], int):
@@ -104,7 +105,7 @@ def _scan(text: str) -> Iterator[tuple[KeyPath, Span]]:
                 key = (token.start(), token.end())
                 path[-1] = _read(sign)
                 continue
-            yield tuple(path), Span(token.start(), token.end(), key)
+            yield tuple(path), TextSpan(token.start(), token.end(), key)
             key = None
 
 

@@ -1,6 +1,6 @@
-"""One pointer to what serves now, and a lease for whoever began on it.
+"""The current value, and leases that keep an old value open while it is in use.
 
-`swap` makes a new value current at once; the old one is closed when its last lease ends. Nobody waits for that.
+`swap` makes a new value current at once, without waiting; the old one is closed when its last lease ends.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class _Slot(Generic[T]):
 
 
 class Lease(Generic[T]):
-    """Holds a value until it is released; the second release does nothing. A context manager that gives the value."""
+    """Holds a value until it is released, once; as a context manager it returns the value."""
 
     __slots__ = ("_live", "_slot")
 
@@ -37,17 +37,17 @@ class Lease(Generic[T]):
 
     @property
     def value(self) -> T:
-        """What is held."""
+        """The value that the lease holds."""
         return self._slot.value
 
     def again(self) -> Lease[T]:
-        """Another lease of the same value, which need not be current any more; this one must not have ended."""
+        """Return another lease of the same value, which may be an old one. Raise ValueError if this lease has ended."""
         if self._live is None:
             raise ValueError("the lease has ended")
         return Lease(self._live, self._slot)
 
     def release(self) -> None:
-        """Give it back."""
+        """End the lease; a second call does nothing."""
         live, self._live = self._live, None
         if live is not None:
             self._slot.leases -= 1
@@ -63,9 +63,9 @@ class Lease(Generic[T]):
 
 
 class Live(Generic[T]):
-    """Holds the current value; `close` is awaited exactly once for each value that was swapped out and has drained.
+    """Holds the current value; `close` is awaited once for each old value when its last lease has ended.
 
-    A `close` that raises is logged: it is nobody's request that failed. Belongs to one event loop.
+    An exception of `close` is logged, as no request has failed. Belongs to one event loop.
     """
 
     def __init__(self, value: T, close: Callable[[T], Awaitable[None]]) -> None:
@@ -77,42 +77,42 @@ class Live(Generic[T]):
 
     @property
     def current(self) -> T:
-        """The value that new leases get."""
+        """The value that new leases hold."""
         return self._slot.value
 
     @property
     def old(self) -> list[T]:
-        """The values that were swapped out and are not closed yet, oldest first."""
+        """The old values that are not closed yet, oldest first."""
         return [slot.value for slot in self._old]
 
     def leases(self, value: T) -> int:
-        """How many leases of the value have not ended."""
+        """Return the number of leases of the value that have not ended."""
         return sum(slot.leases for slot in (*self._old, self._slot) if slot.value is value)
 
     @property
     def in_use(self) -> bool:
-        """Whether any lease has not ended, of whichever value."""
+        """Whether a lease of any value has not ended."""
         return any(slot.leases for slot in (*self._old, self._slot))
 
     def lease(self) -> Lease[T]:
-        """Hold the current value from now on: it stays open until the lease ends, whatever is swapped in meanwhile."""
+        """Return a lease of the current value, which stays open until the lease ends, also after a swap."""
         return Lease(self, self._slot)
 
     def swap(self, value: T) -> None:
-        """Make `value` current; the old one is closed now if nobody holds it, else when its last lease ends."""
+        """Make `value` current; close the old one now if it has no lease, else when its last lease ends."""
         old, self._slot = self._slot, _Slot(value)
         old.retired = True
         self._old.append(old)
         self._close_if_drained(old)
 
     async def wait_for_room(self, most: int) -> None:
-        """Wait until a further value would be one of at most `most` that are not closed."""
+        """Wait until at most `most - 1` values are open, so that one more can be added."""
         while len(self._old) + 2 > most:
             self._closed.clear()
             await self._closed.wait()
 
     async def wait_closed(self, timeout_s: float | None = None) -> None:
-        """Wait until whatever has drained is closed, but no longer than `timeout_s` seconds."""
+        """Wait until every old value without a lease is closed, for at most `timeout_s` seconds."""
         if self._closing:
             await asyncio.wait(set(self._closing), timeout=timeout_s)
 
@@ -127,7 +127,7 @@ class Live(Generic[T]):
         try:
             await self._close(slot.value)
         except Exception:
-            logger.exception("what nobody uses any more could not be closed")
+            logger.exception("an old value could not be closed")
         finally:
             self._old.remove(slot)
             self._closed.set()

@@ -1,4 +1,4 @@
-"""How many tokens were used, by whom, where, on which day and of which model."""
+"""Counts of used tokens by owner, thread, day and model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import date
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """Requests to models and the tokens they took; cached ones are among the input, reasoning among the output."""
+    """Counts of requests and tokens; the input includes the cached tokens, and the output the reasoning tokens."""
 
     requests: int = 0
     input_tokens: int = 0
@@ -19,7 +19,7 @@ class TokenUsage:
 
     @property
     def total(self) -> int:
-        """All tokens, in and out."""
+        """The input and output tokens."""
         return self.input_tokens + self.output_tokens
 
     def __add__(self, other: TokenUsage) -> TokenUsage:
@@ -28,7 +28,7 @@ class TokenUsage:
 
 @dataclass(frozen=True, slots=True)
 class UsageEntry:
-    """What one owner has used in one thread on one day (in UTC) of one model."""
+    """The tokens of one model that one owner used in one thread on one day (UTC)."""
 
     day: date
     owner: str
@@ -38,19 +38,19 @@ class UsageEntry:
 
 
 class UsageTable:
-    """The counts in the memory of this process, for stores that have no place for them."""
+    """Counts in the memory of this process, for stores that can't keep them."""
 
     def __init__(self) -> None:
         self._counts: dict[tuple[date, str, str, str], TokenUsage] = {}
 
     def add(self, owner: str, thread_id: str, day: date, used: Mapping[str, TokenUsage]) -> None:
-        """Add what was used of each model."""
+        """Add the tokens that were used, by model."""
         for model, usage in used.items():
             key = (day, owner, thread_id, model)
             self._counts[key] = self._counts.get(key, TokenUsage()) + usage
 
     def sum(self, owner: str | None, thread_id: str | None, day: date | None) -> TokenUsage:
-        """Add up what fits; None fits all."""
+        """Return the sum of the matching counts; None matches all."""
         total = TokenUsage()
         for (its_day, its_owner, its_thread, _), usage in self._counts.items():
             if owner in (None, its_owner) and thread_id in (None, its_thread) and day in (None, its_day):
@@ -58,5 +58,5 @@ class UsageTable:
         return total
 
     def entries(self, since: date) -> list[UsageEntry]:
-        """List the counts from that day on, sorted."""
+        """Return the counts since that day, sorted."""
         return [UsageEntry(*key, usage) for key, usage in sorted(self._counts.items()) if key[0] >= since]

@@ -1,6 +1,6 @@
-"""The one template grammar of the language: Jinja2, sandboxed, where an undefined name is an error.
+"""The template grammar of the language: Jinja2 in its sandbox, in which an undefined name is an error.
 
-Jinja2 itself is imported when the first text that needs it turns up.
+Jinja2 is imported with the first text that needs it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MARKS = ("{{", "{%", "{#")
 _NAME = "[A-Za-z_][A-Za-z0-9_]*"
 _PLAIN_FIELD = re.compile(rf"(?<!\{{)\{{\{{-?\s+(?P<name>{_NAME})(?:\.(?P<field>{_NAME}))?(?:\.{_NAME})*\s+-?\}}\}}")
-# Words of the grammar, and the names that every template has.
+# Keywords of the grammar, and the names that every template has.
 _NO_NAMES = frozenset(
     (
         "true",
@@ -46,7 +46,7 @@ _NO_NAMES = frozenset(
         "range",
     )
 )
-# Far more than any prompt repeats, and little enough to be harmless in a template from somebody else.
+# More than any prompt needs, and few enough to be harmless in an untrusted template.
 _MAX_RANGE = 10_000
 
 
@@ -70,25 +70,25 @@ class Template:
 
     @classmethod
     def parse(cls, text: str) -> Template:
-        """Parse a text; raise TemplateError with the place of a mistake in it."""
+        """Parse a text; raise TemplateError with the place of a syntax error."""
         if not any(mark in text for mark in _MARKS):
             return cls(text)
         return _parse(text)
 
     @property
     def is_constant(self) -> bool:
-        """Whether the text has nothing to fill in."""
+        """Whether the text has no template in it."""
         return self._render is None
 
     def compile(self) -> None:
-        """Get ready to render; raise TemplateError. What is constant in the template is computed now."""
+        """Compile the template, which evaluates its constant parts. Raise TemplateError."""
         if not self.is_constant:
             _guarded(lambda: _renderer(self.text))
 
     def render(self, scope: Mapping[str, Any]) -> Any:
-        """Fill in the names; a text that is exactly one expression keeps its value's type, anything else is a str.
+        """Render with the names in `scope`: a single expression returns its value with its type, any other text a str.
 
-        Raises TemplateError when a name is missing or an expression fails.
+        Raise TemplateError when a name is missing or an expression fails.
         """
         return self.text if self._render is None else self._render(scope)
 
@@ -120,7 +120,7 @@ def _parse(text: str) -> Template:
 
 
 def _plain_names(text: str) -> frozenset[str] | None:
-    """Return the names of a template that says nothing but `{{ name }}` and `{{ name.field }}`: most do; else None."""
+    """Return the names of a template with only `{{ name }}` and `{{ name.field }}`, as most have; else None."""
     rest, names = [], set()
     position = 0
     for found in _PLAIN_FIELD.finditer(text):
@@ -147,12 +147,12 @@ def _parsed_names(text: str) -> frozenset[str]:
         raise _syntax_error(text, error) from None
     except (RecursionError, MemoryError) as error:
         raise TemplateError("the template is nested too deep") from error
-    except ValueError as error:  # Python reads no longer ones
+    except ValueError as error:  # an integer beyond the limit of Python
         raise TemplateError("a number in the template has too many digits") from error
 
 
 def always_read(text: str) -> frozenset[tuple[str, str]]:
-    """Return the fields of names that each rendering of a text reads, which parses: `{{ user.id }}` as (user, id)."""
+    """Return the fields that every rendering of a valid text reads: `(user, id)` for `{{ user.id }}`."""
     if _plain_names(text) is not None:
         return frozenset((found["name"], found["field"]) for found in _PLAIN_FIELD.finditer(text) if found["field"])
     from runtime.templates.reads import find_reads
@@ -161,9 +161,9 @@ def always_read(text: str) -> frozenset[tuple[str, str]]:
 
 
 def refuse_unknown(tree: nodes.Template, environment: Environment) -> None:
-    """Find what parsing can't and compiling would; raises jinja2.TemplateSyntaxError.
+    """Raise jinja2.TemplateSyntaxError for mistakes that otherwise only the compiler finds.
 
-    Compiling computes whatever is constant in a template, so that one of a stranger could compute without end.
+    The compiler evaluates constant expressions, which may never end in an untrusted template.
     """
     from jinja2 import TemplateSyntaxError, nodes
 
@@ -184,7 +184,7 @@ def refuse_unknown(tree: nodes.Template, environment: Environment) -> None:
 
 @functools.lru_cache(maxsize=4096)
 def _renderer(text: str) -> Callable[[Mapping[str, Any]], Any]:
-    """Compile a text that has been parsed before, when it is rendered for the first time."""
+    """Compile a valid text when it is rendered for the first time."""
     from runtime.templates.reads import prefer_fields
 
     environment = _environment()
@@ -240,7 +240,7 @@ def _guarded(render: Callable[[], Any]) -> Any:
     except jinja2.TemplateError as error:
         raise TemplateError(error.message or type(error).__name__) from error
     except Exception as error:
-        # Whatever an expression calls may raise anything: the caller has one kind of failure to handle.
+        # Functions that an expression calls may raise any exception: the caller handles TemplateError only.
         raise TemplateError(f"{type(error).__name__}: {error}") from error
 
 
@@ -254,6 +254,6 @@ def _syntax_error(text: str, error: Any) -> TemplateError:
 def _reword(message: str) -> str:
     if unclosed := re.search(r"innermost block that needs to be closed is ('\w+')", message):
         return f"the block {unclosed[1]} is never closed"
-    for jargon, sign in (("'end of print statement'", "'}}'"), ("'end of statement block'", "'%}'")):
-        message = message.replace(jargon, sign)
+    for term, sign in (("'end of print statement'", "'}}'"), ("'end of statement block'", "'%}'")):
+        message = message.replace(term, sign)
     return message[:1].lower() + message[1:].rstrip(".")

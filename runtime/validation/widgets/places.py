@@ -10,7 +10,7 @@ from typing import Protocol
 
 from runtime.diagnostics.diagnostic import Place
 from runtime.diagnostics.key_path import KeyPath
-from runtime.documents.json_text import JsonText, Span
+from runtime.documents.json_text import JsonText, TextSpan
 from runtime.documents.variables import Interpolation
 
 Spot = tuple[Place, int]
@@ -79,7 +79,7 @@ class FileDocument:
         index = _index(self.text.string(whole), line, column)
         return Place(self.file, *self.text.line_and_column(self.text.inside(whole, index)))
 
-    def _spot(self, span: Span) -> Spot:
+    def _spot(self, span: TextSpan) -> Spot:
         return Place(self.file, *self.text.line_and_column(span.start)), _width(self.text.text, span)
 
 
@@ -104,7 +104,7 @@ class TextDocument:
         index = self.text.inside(path, _index(self.text.string(path), line, column))
         return self.outer.inside(self.at, *self.text.line_and_column(index))
 
-    def _spot(self, span: Span) -> Spot:
+    def _spot(self, span: TextSpan) -> Spot:
         place = self.outer.inside(self.at, *self.text.line_and_column(span.start))
         return place, _width(self.text.text, span)
 
@@ -118,7 +118,7 @@ def moved(document: Document, at: KeyPath) -> Document:
     return document
 
 
-def _width(text: str, span: Span) -> int:
+def _width(text: str, span: TextSpan) -> int:
     written = text[span.start : span.end]
     return 1 if "\n" in written or written[:1] in "{[" else max(1, len(written))
 
