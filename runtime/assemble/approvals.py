@@ -13,7 +13,7 @@ from agents import FunctionTool, RunContextWrapper
 
 from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.functions import call_function, holds, resolve_function
-from runtime.config.model.approvals import Approval, NeedsApproval, approval_of
+from runtime.config.model.tools import Approval, NeedsApproval, approval_of
 from runtime.project_code.loader import ProjectCode
 from runtime.templates.template import Template
 

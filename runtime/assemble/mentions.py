@@ -16,7 +16,7 @@ from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.functions import call_function, resolve_function
 from runtime.assemble.problems import Problems
 from runtime.assemble.widgets import BuiltWidget
-from runtime.config.model.mentions import MentionConfig, MentionEntity
+from runtime.config.model.chat import MentionConfig, MentionEntity
 from runtime.errors import RuntimeFault
 from runtime.project_code.loader import ProjectCode
 from runtime.templates.template import Template, TemplateError

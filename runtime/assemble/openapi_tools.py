@@ -51,7 +51,7 @@ def build_operations(entry: OpenApiTool, files: ProjectFiles, share: Share) -> d
         return httpx.AsyncClient(headers=dict(headers), timeout=entry.timeout, follow_redirects=False, cookies=jar)
 
     client = share.get(identity, make, httpx.AsyncClient.aclose)
-    return {each.name: _tool(entry, each, base_url.rstrip("/"), client) for each in spec.chosen(entry)}
+    return {each.name: _tool(entry, each, base_url.rstrip("/"), client) for each in spec.allowed(entry)}
 
 
 def _tool(entry: OpenApiTool, operation: Operation, base_url: str, client: httpx.AsyncClient) -> FunctionTool:

@@ -15,7 +15,7 @@ from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.schemas import compile_schema, strict_form
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
-from runtime.config.model.output import Output
+from runtime.config.model.agents import Output
 from runtime.project_code.loader import ProjectCode
 from runtime.templates.template import Template
 

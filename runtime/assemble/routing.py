@@ -17,7 +17,7 @@ from runtime.assemble.models import Models, build_settings
 from runtime.assemble.problems import Problems
 from runtime.assemble.tools import BuiltTool
 from runtime.config.model import Config
-from runtime.config.model.entry import ChosenTool, PythonEntry, Route
+from runtime.config.model.agents import ChosenTool, PythonEntry, Route
 from runtime.config.openapi_documents import has_tool
 from runtime.errors import RuntimeFault
 from runtime.project_code.loader import ProjectCode

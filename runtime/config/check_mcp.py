@@ -1,4 +1,4 @@
-"""MCP servers that OpenAI calls, `hosted: mcp`: what the API would refuse with the first message."""
+"""Cross-checks of MCP servers: those of the section `mcp`, and those that OpenAI calls (`hosted: mcp`)."""
 
 from __future__ import annotations
 
@@ -6,58 +6,12 @@ import re
 
 from runtime.config.collector import DiagnosticCollector
 from runtime.config.model import Config
+from runtime.config.model.mcp import HttpMcpServer
 from runtime.config.model.tools import HostedMcp
+from runtime.config.references import ALL, mcp_references
 from runtime.diagnostics.key_path import KeyPath
-from runtime.diagnostics.wording import suggest
 
-
-def check_hosted_mcp(config: Config, found: DiagnosticCollector) -> None:
-    """Report servers without an address, approvals that can't be told, and labels that an agent has twice."""
-    servers = {key: entry for key, entry in config.tools.items() if isinstance(entry, HostedMcp)}
-    for key, entry in servers.items():
-        _check_address(key, entry, found)
-        if isinstance(entry.needs_approval, list):
-            _check_approval(key, entry, entry.needs_approval, found)
-    for key, agent in config.agents.items():
-        seen: dict[str, str] = {}
-        for index, reference in enumerate(agent.tools):
-            server = servers.get(reference)
-            if server is None:
-                continue
-            first = seen.setdefault(server.label, reference)
-            if first != reference:
-                message = f"{first!r} and {reference!r} have the label {server.label!r}, and the agent {key!r} has both"
-                found.report("A255", ("agents", key, "tools", index), message, "give one of them another 'label'")
-
-
-def _check_address(key: str, entry: HostedMcp, found: DiagnosticCollector) -> None:
-    path: KeyPath = ("tools", key)
-    if entry.url is None and entry.connector is None:
-        message = f"nothing says where the MCP server {entry.label!r} is"
-        found.report("A255", path, message, "give it a 'url', or a 'connector'", at_key=True)
-    elif entry.url is not None and entry.connector is not None:
-        message = "'url' and 'connector' can't stand together: a server is in one place"
-        found.report("A255", (*path, "connector"), message, "leave one of them out", at_key=True)
-    elif entry.connector is not None and not entry.authorization:
-        message = f"{entry.connector!r} needs an 'authorization'"
-        found.report("A255", (*path, "connector"), message, "give it an OAuth access token, such as ${TOKEN}")
-
-
-def _check_approval(key: str, entry: HostedMcp, asked: list[str], found: DiagnosticCollector) -> None:
-    path: KeyPath = ("tools", key, "needs_approval")
-    if entry.tools is None:
-        message = "which tools need no approval can't be told, because not all tools are known"
-        found.report("A255", path, message, "list all in 'tools', or let 'needs_approval' be true", at_key=True)
-        return
-    for index, tool in enumerate(asked):
-        if tool not in entry.tools:
-            message = f"{tool!r} needs approval, and is not among the server's 'tools'"
-            found.report("A253", (*path, index), message, suggest(tool, entry.tools) or "let it in, or leave it out")
-
-
-# `forward_headers` of an MCP server: which headers of a user's request may be passed on.
-
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -72,24 +26,92 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
-_OWN = frozenset({"host", "accept", "accept-encoding", "expect", "last-event-id"})
-_OWN_STARTS = ("content-", "mcp-")
+_PER_REQUEST = frozenset({"host", "accept", "accept-encoding", "expect", "last-event-id"})
+_PER_REQUEST_PREFIXES = ("content-", "mcp-")
 
 
-def check_forwarded_headers(server: str, names: list[str], found: DiagnosticCollector) -> None:
-    """Report names that no header has, and headers that belong to one connection or one request alone."""
+def check_mcp_servers(config: Config, collector: DiagnosticCollector) -> None:
+    """Report unused servers, tools that a server's declaration excludes, and headers that can't be forwarded."""
+    used = {server for server, _, _ in mcp_references(config)}
+    for name, server in config.mcp.items():
+        if not name.isidentifier():
+            hint = "use letters, digits and '_': agents name its tools as SERVER.TOOL"
+            collector.report("A215", ("mcp", name), f"{name!r} is not a valid server name", hint, at_key=True)
+        elif name not in used:
+            hint = f"an agent names its tools as '{name}.TOOL', or '{name}.*' for all"
+            message = f"no agent uses the MCP server {name!r}"
+            collector.report("A252", ("mcp", name), message, hint, severity="warning", at_key=True)
+        if isinstance(server, HttpMcpServer):
+            _check_forwarded_headers(server.forward_headers, ("mcp", name, "forward_headers"), collector)
+        if isinstance(server.needs_approval, list) and server.tools is not None:
+            _check_approval(server.needs_approval, server.tools, ("mcp", name, "needs_approval"), collector)
+    for name, tool, path in mcp_references(config):
+        server = config.mcp[name]
+        if tool != ALL and ((server.tools is not None and tool not in server.tools) or tool in server.exclude):
+            message = f"the server {name!r} does not allow the tool {tool!r}"
+            collector.report_unknown("A253", path, message, tool, server.tools or (), "see its 'tools' and 'exclude'")
+
+
+def check_hosted_mcp(config: Config, collector: DiagnosticCollector) -> None:
+    """Report hosted servers that the OpenAI API would reject with the first message."""
+    servers = {key: entry for key, entry in config.tools.items() if isinstance(entry, HostedMcp)}
+    for key, entry in servers.items():
+        _check_address(key, entry, collector)
+        if isinstance(entry.needs_approval, list):
+            path: KeyPath = ("tools", key, "needs_approval")
+            if entry.tools is None:
+                message = "a list of tools that need approval requires a list of all tools"
+                hint = "list all tools in 'tools', or write 'needs_approval: true'"
+                collector.report("A255", path, message, hint, at_key=True)
+            else:
+                _check_approval(entry.needs_approval, entry.tools, path, collector)
+    for key, agent in config.agents.items():
+        labels: dict[str, str] = {}
+        for index, reference in enumerate(agent.tools):
+            server = servers.get(reference)
+            if server is None:
+                continue
+            first = labels.setdefault(server.label, reference)
+            if first != reference:
+                message = f"{first!r} and {reference!r} of the agent {key!r} have the same label {server.label!r}"
+                collector.report("A255", ("agents", key, "tools", index), message, "change one 'label'")
+
+
+def _check_address(key: str, entry: HostedMcp, collector: DiagnosticCollector) -> None:
+    path: KeyPath = ("tools", key)
+    if entry.url is None and entry.connector is None:
+        message = f"the MCP server {entry.label!r} has neither 'url' nor 'connector'"
+        collector.report("A255", path, message, "add one of them", at_key=True)
+    elif entry.url is not None and entry.connector is not None:
+        message = "'url' and 'connector' exclude each other"
+        collector.report("A255", (*path, "connector"), message, "remove one of them", at_key=True)
+    elif entry.connector is not None and not entry.authorization:
+        message = f"{entry.connector!r} needs an 'authorization'"
+        collector.report("A255", (*path, "connector"), message, "give it an OAuth access token, such as ${TOKEN}")
+
+
+def _check_approval(names: list[str], tools: list[str], path: KeyPath, collector: DiagnosticCollector) -> None:
+    for index, tool in enumerate(names):
+        if tool not in tools:
+            message = f"{tool!r} needs approval but is not in the server's 'tools'"
+            hint = "add it to 'tools', or remove it here"
+            collector.report_unknown("A253", (*path, index), message, tool, tools, hint)
+
+
+def _check_forwarded_headers(names: list[str], at: KeyPath, collector: DiagnosticCollector) -> None:
     seen: set[str] = set()
     for index, name in enumerate(names):
-        path: KeyPath = ("mcp", server, "forward_headers", index)
+        path: KeyPath = (*at, index)
         key = name.lower()
-        if not _NAME.fullmatch(name):
-            found.report("A256", path, f"{name!r} can't be a header's name", "such as Authorization, or X-Tenant")
+        if not _HEADER_NAME.fullmatch(name):
+            message = f"{name!r} is not a valid header name"
+            collector.report("A256", path, message, "such as Authorization or X-Tenant")
         elif key in _HOP_BY_HOP:
-            message = f"the header {name!r} is meant for the next server on the way alone"
-            found.report("A256", path, message, "leave it out")
-        elif key in _OWN or key.startswith(_OWN_STARTS):
-            message = f"the header {name!r} says something of one request, and each request to the server has its own"
-            found.report("A256", path, message, "leave it out")
+            message = f"the header {name!r} belongs to one connection and can't be forwarded"
+            collector.report("A256", path, message, "remove it")
+        elif key in _PER_REQUEST or key.startswith(_PER_REQUEST_PREFIXES):
+            message = f"the header {name!r} describes one request and can't be forwarded"
+            collector.report("A256", path, message, "remove it")
         elif key in seen:
-            found.report("A256", path, f"the header {name!r} is given twice", "leave one of them out")
+            collector.report("A256", path, f"the header {name!r} is listed twice", "remove one of them")
         seen.add(key)

@@ -1,26 +1,23 @@
-"""The templates of a config and the names that each may use; and the files that a config names.
+"""Cross-checks of templates and of the files that a config names: syntax, unknown names, missing files.
 
-`SCOPES` is the documentation of which names are in scope: what is built from a config must offer exactly these.
+`SCOPES` documents the names in scope of each template; the code that renders them must provide exactly these.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from runtime.config.collector import DiagnosticCollector
 from runtime.config.model import Config
 from runtime.config.model.actions import EffectAction, MessageAction, WidgetAction
-from runtime.config.model.agents import FileInstructions, InlineInstructions
-from runtime.config.model.approvals import Approval, approval_of
-from runtime.config.model.entry import Route
+from runtime.config.model.agents import Agent, FileInstructions, InlineInstructions, Output, Route
 from runtime.config.model.models import OpenAIModel, ScriptedModel
-from runtime.config.model.output import Output
-from runtime.config.model.tools import EnabledBy, WidgetTool
+from runtime.config.model.tools import Approval, EnabledBy, Tool, WidgetTool, approval_of
 from runtime.config.model.widgets import TemplateWidget
 from runtime.config.project_files import ProjectFiles
+from runtime.config.references import is_widget_file
 from runtime.diagnostics.diagnostic import Diagnostic, Place
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import suggest
@@ -48,95 +45,93 @@ SCOPES: dict[str, frozenset[str]] = {
     "actions.*.message": _TURN | {"payload"},
     "actions.*.data": _TURN | {"payload"},
 }
-"""The names of each template field; those of a widget's templates are the properties of its `data`."""
+"""The names in scope of each template field. In a widget's templates, they are the properties of its `data`."""
 
 _USER = frozenset({"id", "name"})
-_JSON_SUFFIXES = (".widget", ".json")
 
 
-def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, found: DiagnosticCollector) -> None:
-    """Report what is wrong with the templates of a config and the files that it names."""
-    check = _Check(filled, files, found, _fields(config))
-    for name, agent in config.agents.items():
-        check.instructions(agent.instructions, ("agents", name, "instructions"))
-        for index, handoff in enumerate(agent.handoffs):
-            at_handoff = ("agents", name, "handoffs", index, "enabled_if")
-            check.texts(handoff.enabled_if, at_handoff, SCOPES["agents.*.handoffs.*.enabled_if"])
-        if agent.prompt is not None:
-            at_prompt = ("agents", name, "prompt", "variables")
-            check.texts(agent.prompt.variables, at_prompt, SCOPES["agents.*.prompt.variables"])
-        check.texts(agent.preface, ("agents", name, "preface"), SCOPES["agents.*.preface"])
-        if agent.output is not None:
-            at = ("agents", name, "output")
-            check.texts(agent.output.template, (*at, "template"), _fields_of(config, agent.output))
-            if agent.output.widget is not None and _is_file(config, agent.output.widget):
-                check.widget_file(agent.output.widget, (*at, "widget"))
+def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, collector: DiagnosticCollector) -> None:
+    """Report the mistakes in the templates of a config and in the files that it names."""
+    checker = _TemplateChecker(config, filled, files, collector)
+    for key, agent in config.agents.items():
+        _check_agent(checker, agent, ("agents", key))
+    _check_entry_and_chat(checker, config)
+    for key, guardrail in config.guardrails.items():
+        checker.texts(guardrail.message, ("guardrails", key, "message"), SCOPES["guardrails.*.message"])
+    for key, tool in config.tools.items():
+        _check_tool(checker, tool, ("tools", key))
+    for key, action in config.actions.items():
+        if isinstance(action, MessageAction):
+            checker.texts(action.message, ("actions", key, "message"), SCOPES["actions.*.message"])
+        elif isinstance(action, EffectAction):
+            checker.texts(action.data, ("actions", key, "data"), SCOPES["actions.*.data"])
+        elif isinstance(action, WidgetAction):
+            checker.widget(action.widget, ("actions", key, "widget"))
+    for key, widget in config.widgets.items():
+        # Its templates are checked in runtime.validation.widgets.
+        if isinstance(widget, TemplateWidget) and isinstance(widget.template, str):
+            checker.widget_file(widget.template, ("widgets", key, "template"))
+    for key, model in config.models.items():
+        if isinstance(model, ScriptedModel):
+            checker.file(model.scripted, ("models", key, "scripted"))
+        elif isinstance(model, OpenAIModel) and model.offline is not None:
+            checker.file(model.offline, ("models", key, "offline"))
+
+
+def _check_agent(checker: _TemplateChecker, agent: Agent, at: KeyPath) -> None:
+    checker.instructions(agent.instructions, (*at, "instructions"))
+    checker.texts(agent.preface, (*at, "preface"), SCOPES["agents.*.preface"])
+    for index, handoff in enumerate(agent.handoffs):
+        path = (*at, "handoffs", index, "enabled_if")
+        checker.texts(handoff.enabled_if, path, SCOPES["agents.*.handoffs.*.enabled_if"])
+    if agent.prompt is not None:
+        scope = SCOPES["agents.*.prompt.variables"]
+        checker.texts(agent.prompt.variables, (*at, "prompt", "variables"), scope)
+    if agent.output is not None:
+        checker.texts(agent.output.template, (*at, "output", "template"), _output_scope(agent.output))
+        checker.widget(agent.output.widget, (*at, "output", "widget"))
+
+
+def _check_entry_and_chat(checker: _TemplateChecker, config: Config) -> None:
     for index, route in enumerate(config.entry if isinstance(config.entry, list) else ()):
         if isinstance(route, Route) and isinstance(route.when, str):
-            check.texts(route.when, ("entry", index, "when"), SCOPES["entry.*.when"])
+            checker.texts(route.when, ("entry", index, "when"), SCOPES["entry.*.when"])
     for kind, text in config.chat.errors.model_dump(exclude_none=True).items():
         scope = SCOPES.get(f"chat.errors.{kind}", SCOPES["chat.errors.*"])
-        check.texts({kind: text}, ("chat", "errors"), scope)
-    if (tags := config.chat.tags) is not None:
-        check.texts(tags.text, ("chat", "tags", "text"), SCOPES["chat.tags.text"])
-        if tags.preview is not None and _is_file(config, tags.preview):
-            check.widget_file(tags.preview, ("chat", "tags", "preview"))
-    for name, guardrail in config.guardrails.items():
-        check.texts(guardrail.message, ("guardrails", name, "message"), SCOPES["guardrails.*.message"])
-    for name, tool in config.tools.items():
-        check.texts(getattr(tool, "progress", None), ("tools", name, "progress"), SCOPES["tools.*.progress"])
-        for key in ("ask", "steps", "error", "enabled_if", "reason"):
-            value = getattr(tool, key, None)
-            texts = [question.model_dump(exclude={"id"}) for question in value] if key == "ask" and value else value
-            if not isinstance(texts, EnabledBy):
-                check.texts(texts, ("tools", name, key), SCOPES[f"tools.*.{key}"])
-        approval = approval_of(getattr(tool, "needs_approval", False))
-        if approval is not None:
-            _check_approval(check, tool, approval, ("tools", name, "needs_approval"))
-        if isinstance(tool, WidgetTool) and _is_file(config, tool.widget):
-            check.widget_file(tool.widget, ("tools", name, "widget"))
-    for name, action in config.actions.items():
-        if isinstance(action, MessageAction):
-            check.texts(action.message, ("actions", name, "message"), SCOPES["actions.*.message"])
-        elif isinstance(action, EffectAction):
-            check.texts(action.data, ("actions", name, "data"), SCOPES["actions.*.data"])
-        elif isinstance(action, WidgetAction) and _is_file(config, action.widget):
-            check.widget_file(action.widget, ("actions", name, "widget"))
-    for name, widget in config.widgets.items():
-        # What is in its templates is the business of runtime.check.
-        if isinstance(widget, TemplateWidget) and isinstance(widget.template, str):
-            check.widget_file(widget.template, ("widgets", name, "template"))
-    for name, model in config.models.items():
-        if isinstance(model, ScriptedModel):
-            check.file(model.scripted, ("models", name, "scripted"))
-        elif isinstance(model, OpenAIModel) and model.offline is not None:
-            check.file(model.offline, ("models", name, "offline"))
+        checker.texts({kind: text}, ("chat", "errors"), scope)
+    if (mentions := config.chat.tags) is not None:
+        checker.texts(mentions.text, ("chat", "tags", "text"), SCOPES["chat.tags.text"])
+        checker.widget(mentions.preview, ("chat", "tags", "preview"))
 
 
-def _fields_of(config: Config, output: Output) -> frozenset[str] | None:
-    """The names that the template of an output may use; None where only Python knows them."""
+def _check_tool(checker: _TemplateChecker, tool: Tool, at: KeyPath) -> None:
+    for key in ("progress", "ask", "steps", "error", "enabled_if", "reason"):
+        value = getattr(tool, key, None)
+        texts = [question.model_dump(exclude={"id"}) for question in value] if key == "ask" and value else value
+        if not isinstance(texts, EnabledBy):
+            checker.texts(texts, (*at, key), SCOPES[f"tools.*.{key}"])
+    declared = getattr(tool, "needs_approval", False)
+    approval = approval_of(declared)
+    if approval is not None:
+        path, scope = (*at, "needs_approval"), SCOPES["tools.*.needs_approval"]
+        checker.texts(approval.when, (*path, "when") if isinstance(declared, Approval) else path, scope)
+        for key in ("title", "text"):
+            checker.texts(getattr(approval, key), (*path, key), scope)
+    if isinstance(tool, WidgetTool):
+        checker.widget(tool.widget, (*at, "widget"))
+
+
+def _output_scope(output: Output) -> frozenset[str] | None:
+    """Return the names in scope of an output's template; None if only Python knows them."""
     schema = output.schema_
     if schema is None or not isinstance(schema.get("properties"), dict):
         return None
     return _TURN | {"output"} | frozenset(map(str, schema["properties"]))
 
 
-def _check_approval(check: _Check, tool: Any, approval: Approval, path: KeyPath) -> None:
-    scope, is_long = SCOPES["tools.*.needs_approval"], isinstance(tool.needs_approval, Approval)
-    check.texts(approval.when, (*path, "when") if is_long else path, scope)
-    for key in ("title", "text"):
-        check.texts(getattr(approval, key), (*path, key), scope)
-
-
-def _is_file(config: Config, widget: str) -> bool:
-    """Tell whether a tool or action names a widget by its file, rather than one of the section."""
-    return widget not in config.widgets and widget.endswith(_JSON_SUFFIXES)
-
-
 def _fields(config: Config) -> dict[str, frozenset[str]]:
-    """Return the fields of each name of a turn that are known from the file."""
+    """Return the known attributes of names in scope: `state`, and `user` and `context` unless Python builds them."""
     fields = {"state": frozenset(config.state)}
-    # What the project's own Python makes of the user and of the request is known at run time.
     if config.context_class is None:
         fields["user"] = _USER
     if config.context is None:
@@ -144,18 +139,15 @@ def _fields(config: Config) -> dict[str, frozenset[str]]:
     return fields
 
 
-class _Check:
+class _TemplateChecker:
     def __init__(
-        self,
-        filled: Interpolation,
-        files: ProjectFiles,
-        found: DiagnosticCollector,
-        fields: Mapping[str, frozenset[str]],
+        self, config: Config, filled: Interpolation, files: ProjectFiles, collector: DiagnosticCollector
     ) -> None:
+        self.config = config
         self.filled = filled
         self.files = files
-        self.found = found
-        self.fields = fields
+        self.collector = collector
+        self.fields = _fields(config)
 
     def instructions(self, declared: object, path: KeyPath) -> None:
         scope = SCOPES["agents.*.instructions"]
@@ -167,17 +159,22 @@ class _Check:
                 self._template(text, (*path, "file"), scope, prompt=declared.file)
 
     def file(self, name: str, path: KeyPath) -> str | None:
-        """Read a file that the config names; report where it can't be read."""
+        """Read a file that the config names; report it if it can't be read."""
         if self.filled.is_unresolved(self.filled.source.places.written(path)):
             return None
         text = self.files.read(name)
         if isinstance(text, Diagnostic):
-            self.found.add(text, path)
+            self.collector.add(text, path)
             return None
         return text
 
+    def widget(self, name: str | None, path: KeyPath) -> None:
+        """Read a widget's file if a reference names one."""
+        if name is not None and is_widget_file(self.config, name):
+            self.widget_file(name, path)
+
     def widget_file(self, name: str, path: KeyPath) -> None:
-        """Read a template's file; report where it is no JSON."""
+        """Read a widget's file; report it if it is not JSON."""
         text = self.file(name, path)
         if text is None:
             return
@@ -185,16 +182,16 @@ class _Check:
             json.loads(text)
         except json.JSONDecodeError as error:
             place = Place(name, error.lineno, error.colno)
-            self.found.report(
-                "A232", path, f"{name!r} is not JSON: {error.msg[:1].lower()}{error.msg[1:]}", place=place
+            self.collector.report(
+                "A232", path, f"{name!r} is not valid JSON: {error.msg[:1].lower()}{error.msg[1:]}", place=place
             )
         except RecursionError:
-            self.found.report("A232", path, f"{name!r} is nested too deep")
-        except ValueError:  # Python reads no longer ones
-            self.found.report("A232", path, f"{name!r} holds a number with too many digits")
+            self.collector.report("A232", path, f"{name!r} is nested too deeply")
+        except ValueError:  # an integer with more digits than Python parses
+            self.collector.report("A232", path, f"{name!r} contains a number with too many digits")
 
     def texts(self, value: Any, path: KeyPath, scope: frozenset[str] | None) -> None:
-        """Check every string of a value; `scope` None means that the names are not known here."""
+        """Check every string of a value; `scope` is None if the names in scope are unknown."""
         if isinstance(value, str):
             if "{" in value:
                 self._template(value, path, scope)
@@ -211,12 +208,12 @@ class _Check:
         except TemplateError as error:
             hint = "" if "{#" not in text else "'{#' begins a comment; 'raw: true' turns templates off"
             place = self._place(path, prompt, error.line, error.column)
-            self.found.report("A240", path, f"the template can't be read: {error.message}", hint, place=place)
+            self.collector.report("A240", path, f"the template can't be parsed: {error.message}", hint, place=place)
             return
         for name in sorted(template.names - scope) if scope is not None else ():
             place = self._place(path, prompt, *name_position(text, name))
-            hint = suggest(name, scope or ()) or f"known here: {', '.join(sorted(scope or ())) or 'nothing'}"
-            self.found.report("A241", path, f"the template doesn't know {name!r}", hint, place=place)
+            hint = suggest(name, scope or ()) or f"defined here: {', '.join(sorted(scope or ())) or 'nothing'}"
+            self.collector.report("A241", path, f"{name!r} is not defined in this template", hint, place=place)
         if any(f"{name}." in text or f"{name}[" in text for name in self.fields):
             self._check_fields(text, path, prompt)
 
@@ -226,25 +223,25 @@ class _Check:
             if known is None or field in known:
                 continue
             if name == "context":
-                hint = "the request is in it, and nothing else: 'context' names a function that makes more of it"
+                hint = "without a 'context' function it contains only 'request'"
             else:
-                hint = suggest(field, known) or f"known here: {', '.join(sorted(known)) or 'nothing'}"
+                hint = suggest(field, known) or f"defined here: {', '.join(sorted(known)) or 'nothing'}"
             place = self._place(path, prompt, *name_position(text, f"{name}.{field}"))
-            self.found.report("A241", path, f"the template doesn't know '{name}.{field}'", hint, place=place)
+            self.collector.report("A241", path, f"'{name}.{field}' is not defined in this template", hint, place=place)
 
     def _place(self, path: KeyPath, prompt: str, line: int, column: int) -> Place:
         if prompt:
             return Place(prompt, line, column)
         places = self.filled.source.places
         path = places.written(path)
-        # With a variable filled in, the text is not the one in the file.
+        # With a variable substituted, positions in the text are not those in the file.
         return places.value(path) if path in self.filled.strings else places.inside(path, line, column)
 
 
 def name_position(text: str, name: str) -> tuple[int, int]:
-    """Find a name in the code of a template: its line and column, from 1."""
+    """Return the line and column (from 1) of a name in the code of a template."""
     for block in re.finditer(r"\{[{%].*?[%}]\}", text, re.DOTALL):
-        if found := re.search(rf"(?<![\w.]){re.escape(name)}\b", block.group()):
-            index = block.start() + found.start()
+        if match := re.search(rf"(?<![\w.]){re.escape(name)}\b", block.group()):
+            index = block.start() + match.start()
             return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
     return 1, 1

@@ -1,4 +1,4 @@
-"""Where the cross-checks put what they find: each by the path of the value, which becomes its place."""
+"""Collects the diagnostics of the cross-checks; each is reported by key path, which becomes a place in a file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DiagnosticCollector:
         unused: str = "",
         meant: str = "",
     ) -> None:
-        """Add a diagnostic about the value at `path`; nothing where that value waits for a variable."""
+        """Add a diagnostic about the value at `path`; do nothing if that value contains an unset variable."""
         places = self.filled.source.places
         path = places.written(path)
         if self.filled.is_unresolved(path):
@@ -44,17 +44,19 @@ class DiagnosticCollector:
             Diagnostic(code, message, place, severity, hint, path_text(path), length, unused, meant)
         )
 
-    def report_unknown(self, code: str, path: KeyPath, message: str, name: str, known: Iterable[str]) -> None:
-        """Add a diagnostic about a name that is not declared, with the `known` name that was probably meant."""
+    def report_unknown(
+        self, code: str, path: KeyPath, message: str, name: str, known: Iterable[str], hint: str = ""
+    ) -> None:
+        """Add a diagnostic about an undeclared name, with the `known` name that it probably means; else with `hint`."""
         meant = nearest(name, known) or ""
-        self.report(code, path, message, f"did you mean {meant!r}?" if meant else "", meant=meant)
+        self.report(code, path, message, f"did you mean {meant!r}?" if meant else hint, meant=meant)
 
-    def add(self, problem: Diagnostic, path: KeyPath) -> None:
-        """Add a problem of another file: where it is in that file, or at the value that names the file."""
+    def add(self, diagnostic: Diagnostic, path: KeyPath) -> None:
+        """Add a diagnostic about another file: at its place there, or at the value at `path` that names the file."""
         places = self.filled.source.places
         path = places.written(path)
         if not self.filled.is_unresolved(path):
-            inside = problem.place.line > 0
-            place = problem.place if inside else places.value(path)
-            length = 1 if inside else places.length(path)
-            self.diagnostics.append(replace(problem, place=place, path=path_text(path), length=length))
+            has_line = diagnostic.place.line > 0
+            place = diagnostic.place if has_line else places.value(path)
+            length = 1 if has_line else places.length(path)
+            self.diagnostics.append(replace(diagnostic, place=place, path=path_text(path), length=length))

@@ -1,6 +1,6 @@
-"""One configuration of several files: what `include` names is added by section, then a profile is laid over all.
+"""Merges several files into one configuration: first the files of `include`, by section, then a profile.
 
-Nodes and data are copied where something is added to them: an anchor may have made others of the same.
+Nodes and data are copied before they change: an anchor may share them with other parts of the file.
 """
 
 from __future__ import annotations
@@ -21,24 +21,25 @@ PROFILE_VARIABLE = "CHATKIT_PROFILE"
 
 
 def add_included(source: Source, files: ProjectFiles, environ: Mapping[str, str]) -> Source:
-    """Return `source` with the sections of every file that its `include` names; mistakes are its diagnostics."""
+    """Return `source` with the sections of every file that its `include` names; errors are in its diagnostics."""
     patterns = source.data.get("include") if isinstance(source.data, dict) else None
     if source.diagnostics or not isinstance(patterns, list) or not all(isinstance(each, str) for each in patterns):
         return source
-    # What is wrong with a variable is told of where all of them are filled in.
-    filled = interpolate(replace(source, data={"include": patterns}), environ).source.data["include"]
-    whole = _Whole(source, *_copied(source.places.root, source.data))
-    for index, pattern in enumerate(filled):
-        for part in whole.parts(files, pattern, ("include", index)):
-            whole.add(part)
-    places = replace(source.places, root=whole.root, lines={**source.places.lines, **whole.lines})
-    return replace(source, data=whole.data, places=places, included=whole.texts, diagnostics=tuple(whole.found))
+    # Mistakes in variables are reported once, when those of the whole file are substituted.
+    names = interpolate(replace(source, data={"include": patterns}), environ).source.data["include"]
+    merged = _MergedSource(source, *_copied(source.places.root, source.data))
+    for index, pattern in enumerate(names):
+        for part in merged.read_parts(files, pattern, ("include", index)):
+            merged.add(part)
+    places = replace(source.places, root=merged.root, lines={**source.places.lines, **merged.lines})
+    diagnostics = tuple(merged.diagnostics)
+    return replace(source, data=merged.data, places=places, included=merged.texts, diagnostics=diagnostics)
 
 
 def apply_profile(source: Source, name: str) -> Source:
-    """Return `source` with the profile `name` laid over it, as a JSON merge patch (RFC 7396).
+    """Return `source` with the profile `name` applied, as a JSON merge patch (RFC 7396).
 
-    What declares the profiles stays as it is.
+    The section `profiles` itself does not change.
     """
     profiles = source.data.get("profiles", {}) if isinstance(source.data, dict) else None
     if has_errors(source.diagnostics) or not isinstance(profiles, dict):
@@ -48,15 +49,15 @@ def apply_profile(source: Source, name: str) -> Source:
     if not isinstance(profiles[name], dict):
         return source
     root, data = _copied(source.places.root, source.data)
-    patch = {key: value for key, value in profiles[name].items() if not _is_apart(key)}
-    _lay_over(root, data, root.children["profiles"].children[name], patch, source.file)
+    patch = {key: value for key, value in profiles[name].items() if not _is_main_only(key)}
+    _apply_patch(root, data, root.children["profiles"].children[name], patch, source.file)
     return replace(source, data=data, places=replace(source.places, root=root))
 
 
 def _no_profile(source: Source, name: str, profiles: Iterable[str]) -> Diagnostic:
     near = nearest(name, profiles)
-    known = f"there are {', '.join(map(repr, profiles))}" if profiles else "the file has no 'profiles'"
-    hint = f"did you mean {near!r}?" if near else f"{known}; --profile or {PROFILE_VARIABLE} asks for it"
+    known = f"known profiles: {', '.join(map(repr, profiles))}" if profiles else "the file has no 'profiles'"
+    hint = f"did you mean {near!r}?" if near else f"{known}; --profile or {PROFILE_VARIABLE} selects one"
     message = f"there is no profile {name!r}"
     if not profiles:
         return Diagnostic("A110", message, Place(source.file), hint=hint)
@@ -65,52 +66,54 @@ def _no_profile(source: Source, name: str, profiles: Iterable[str]) -> Diagnosti
 
 
 @dataclass(slots=True)
-class _Whole:
-    """What has come together so far: copies that may be changed, and the texts and lines of the other files."""
+class _MergedSource:
+    """The data merged so far, copied so that it may change, and the texts and lines of the included files."""
 
     main: Source
     root: Node
     data: dict[str, Any]
     texts: dict[str, str] = field(default_factory=dict)
     lines: dict[str, Any] = field(default_factory=dict)
-    found: list[Diagnostic] = field(default_factory=list)
-    _own: set[str] = field(default_factory=set)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    _copied_sections: set[str] = field(default_factory=set)
 
-    def parts(self, files: ProjectFiles, pattern: str, path: KeyPath) -> Iterable[Source]:
-        """Read the files of one pattern that have not been read so far."""
+    def read_parts(self, files: ProjectFiles, pattern: str, path: KeyPath) -> Iterable[Source]:
+        """Read the files that match one pattern and that have not been read yet."""
         names = files.find(pattern) if is_pattern(pattern) else [pattern]
         if not names:
             place, length = self.main.places.value(path), self.main.places.length(path)
-            hint = "it is looked for in the folder of this file"
-            self.found.append(
-                Diagnostic("A233", f"no file fits {pattern!r}", place, "warning", hint, path_text(path), length)
+            hint = "patterns are relative to the project folder"
+            self.diagnostics.append(
+                Diagnostic("A233", f"no file matches {pattern!r}", place, "warning", hint, path_text(path), length)
             )
         for name in names:
             if name == self.main.file or name in self.texts:
                 continue
             text = files.read(name)
             if isinstance(text, Diagnostic):
-                self.found.append(text if text.place.line else self._at(path, text))
+                self.diagnostics.append(text if text.place.line else self._at(path, text))
                 continue
             part = read_yaml(text, name)
             self.texts[name], self.lines[name] = text, part.places.lines.get(name, ())
-            self.found += part.diagnostics
+            self.diagnostics += part.diagnostics
             if not part.diagnostics:
                 yield part
 
-    def _at(self, path: KeyPath, found: Diagnostic) -> Diagnostic:
+    def _at(self, path: KeyPath, diagnostic: Diagnostic) -> Diagnostic:
         place, length = self.main.places.value(path), self.main.places.length(path)
-        return replace(found, place=place, path=path_text(path), length=length)
+        return replace(diagnostic, place=place, path=path_text(path), length=length)
 
     def add(self, part: Source) -> None:
-        """Add the sections of a file; the same name in two of them is an error that names both places."""
+        """Add the sections of a file; a name that two files declare is an error with both places."""
         if not isinstance(part.data, dict):
-            self.found.append(Diagnostic("A019", "an included file holds sections", part.places.value()))
+            self.diagnostics.append(
+                Diagnostic("A019", "an included file must be a mapping of sections", part.places.value())
+            )
             return
         for section, value in part.data.items():
             if section in MAIN_ONLY:
-                message = f"only {self.main.file!r} may have {section!r}"
-                self.found.append(Diagnostic("A019", message, part.places.key((section,)), path=section))
+                message = f"{section!r} is allowed only in {self.main.file!r}"
+                self.diagnostics.append(Diagnostic("A019", message, part.places.key((section,)), path=section))
             elif section.startswith("x-") or (section == "version" and value == self.data.get("version")):
                 continue
             elif section not in self.data:
@@ -118,15 +121,15 @@ class _Whole:
             elif isinstance(value, dict) and isinstance(self.data[section], dict):
                 self._join(section, value, part)
             else:
-                self._twice((section,), part)
+                self._report_duplicate((section,), part)
 
     def _join(self, section: str, value: dict[str, Any], part: Source) -> None:
-        if section not in self._own:
+        if section not in self._copied_sections:
             self.root.children[section], self.data[section] = _copied(self.root.children[section], self.data[section])
-            self._own.add(section)
+            self._copied_sections.add(section)
         for key in value:
             if key in self.data[section]:
-                self._twice((section, key), part)
+                self._report_duplicate((section, key), part)
             else:
                 self._attach(self.root.children[section], self.data[section], part, (section, key))
 
@@ -136,12 +139,12 @@ class _Whole:
             source, value = source.children[step], value[step]
         _set(node, data, source, path[-1], value[path[-1]], part.file)
 
-    def _twice(self, path: KeyPath, part: Source) -> None:
+    def _report_duplicate(self, path: KeyPath, part: Source) -> None:
         *above, key = path
         message = f"the key {key!r} {f'of {above[0]!r} ' if above else ''}is written twice"
         first = self._places().key(path)
         place, length = part.places.key(path), part.places.key_length(path)
-        self.found.append(
+        self.diagnostics.append(
             Diagnostic("A012", message, place, hint=f"first at {first}", path=path_text(path), length=length)
         )
 
@@ -149,7 +152,7 @@ class _Whole:
         return replace(self.main.places, root=self.root)
 
 
-def _is_apart(key: str) -> bool:
+def _is_main_only(key: str) -> bool:
     return key in MAIN_ONLY or key.startswith("x-")
 
 
@@ -163,8 +166,8 @@ def _set(node: Node, data: dict[str, Any], source: Node, key: Any, value: Any, f
     data[key] = value
 
 
-def _lay_over(node: Node, data: dict[str, Any], over: Node, patch: dict[str, Any], file: str) -> None:
-    """Change `data` as RFC 7396 says: null takes a key out, a mapping changes a mapping, all else replaces."""
+def _apply_patch(node: Node, data: dict[str, Any], patch_node: Node, patch: dict[str, Any], file: str) -> None:
+    """Change `data` as RFC 7396 says: null removes a key, a mapping changes a mapping, any other value replaces."""
     for key, value in patch.items():
         if value is None:
             data.pop(key, None)
@@ -172,9 +175,9 @@ def _lay_over(node: Node, data: dict[str, Any], over: Node, patch: dict[str, Any
                 known.pop(key, None)
         elif isinstance(value, dict) and isinstance(data.get(key), dict):
             node.children[key], data[key] = _copied(node.children[key], data[key])
-            _lay_over(node.children[key], data[key], over.children[key], value, file)
+            _apply_patch(node.children[key], data[key], patch_node.children[key], value, file)
         else:
-            _set(node, data, over, key, _without_nulls(value), file)
+            _set(node, data, patch_node, key, _without_nulls(value), file)
 
 
 def _without_nulls(value: Any) -> Any:

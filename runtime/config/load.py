@@ -1,6 +1,6 @@
-"""A project folder becomes a `Config`, or every reason why it can't: the only way in.
+"""Loads a project folder: its `Config`, or every diagnostic that prevents one. The only entry point.
 
-Nothing of the project runs here, and nothing here changes the process: the environment is read, never written.
+Loading runs no code of the project and does not change the process: the environment is read, never written.
 """
 
 from __future__ import annotations
@@ -32,15 +32,14 @@ ENV_FILE = ".env"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedProject:
-    """What a project folder says.
+    """The result of loading a project folder.
 
     `config` is None exactly when one of the sorted `diagnostics` is an error. `sources` are the texts of the files that
-    were read, by their path from `root`, as they may be shown: with stars in the place of secrets. `hash` is the
-    SHA-256 over all that was read, the environment file included, in hex.
-    `places` says where the values of the file stand; `environ` are the variables, those of `.env` among them. `files`
-    holds every byte that was read, for what is built from it. `recovered` is what further checks can read, also where
-    `config` is None; `filled` is what it was made of. `secrets` are the texts that nothing may show. `declared` is the
-    file with those that it includes, before the `profile` that was asked for was laid over it.
+    were read, by their path from `root`, with secrets replaced by stars. `hash` is the SHA-256 over all files that were
+    read, `.env` included, in hex. `places` maps key paths to places in the files; `environ` are the variables, those of
+    `.env` included. `files` holds the bytes of every file that was read, for the build. `recovered` is the config for
+    further checks, also if `config` is None; `filled` is the data that it was built from. `secrets` are the texts that
+    no output may contain. `declared` is the file with its included files, before the selected `profile` was applied.
     """
 
     config: Config | None
@@ -68,13 +67,13 @@ def load_config(
 ) -> LoadedProject:
     """Read and check agents.yaml (`project` is its folder or the file); mistakes are returned, never raised.
 
-    `environ` stands for the process's environment; `unset` says how bad a variable without value and default is.
-    `files` are read from instead of the disk, such as those of an earlier load; their root is the project folder.
+    `environ` replaces the process's environment; `unset` is the severity of a variable without value and default.
+    `files` replace the disk, such as those of an earlier load; their root is the project folder.
     """
     with collector_paused():
         is_folder = project.is_dir() or (files is not None and project == files.root)
         file = project / CONFIG_FILE if is_folder else project
-        # A relative root would move with the process's working folder.
+        # A relative root would change with the process's working folder.
         files = files or ProjectFiles(file.parent.absolute())
         return _load(file, os.environ if environ is None else environ, unset, files)
 
@@ -82,17 +81,17 @@ def load_config(
 def _load(
     file: Path, variables: Mapping[str, str], unset: Literal["warning", "error"], files: ProjectFiles
 ) -> LoadedProject:
-    text, found = _read_config_text(files, file)
-    if text is not None:
+    text = _read_config_text(files, file)
+    if isinstance(text, str):
         variables, env_problems = _environment(files, variables)
         declared = add_included(read_yaml(text, file.name), files, variables)
-        return _take(file, declared, variables.get(PROFILE_VARIABLE) or None, variables, unset, files, env_problems)
+        return _check(file, declared, variables.get(PROFILE_VARIABLE) or None, variables, unset, files, env_problems)
     return LoadedProject(
         config=None,
-        diagnostics=tuple(found),
+        diagnostics=(text,),
         root=file.parent,
         file=file,
-        sources=_printable(files, None, [], frozenset()),
+        sources=_masked_texts(files, None, [], frozenset()),
         hash=files.hash(),
         places=Places(file.name),
         environ=variables,
@@ -101,7 +100,7 @@ def _load(
 
 
 def other_profiles(loaded: LoadedProject) -> list[str]:
-    """Return the names of the profiles that nobody asked for: all of them, where no profile was."""
+    """Return the names of all profiles if none was selected; an empty list otherwise."""
     source = loaded.declared
     if source is None or loaded.profile is not None or has_errors(source.diagnostics):
         return []
@@ -110,14 +109,14 @@ def other_profiles(loaded: LoadedProject) -> list[str]:
 
 
 def with_profile(loaded: LoadedProject, name: str) -> LoadedProject:
-    """Return the same project with one of its `other_profiles` laid over it; no file is read again."""
+    """Return the same project with one of its `other_profiles` applied; no file is read again."""
     if loaded.declared is None:
-        raise ValueError("a project whose file can't be read has no profiles")
+        raise ValueError("a project without a readable file has no profiles")
     with collector_paused():
-        return _take(loaded.file, loaded.declared, name, loaded.environ, "warning", loaded.files, [])
+        return _check(loaded.file, loaded.declared, name, loaded.environ, "warning", loaded.files, [])
 
 
-def _take(
+def _check(
     file: Path,
     declared: Source,
     profile: str | None,
@@ -129,21 +128,21 @@ def _take(
     recovered, filled = RecoveredConfig(), None
     source = declared if profile is None else apply_profile(declared, profile)
     read = Interpolation(source)
-    found = list(source.diagnostics)
-    if not has_errors(found):
+    diagnostics = list(source.diagnostics)
+    if not has_errors(diagnostics):
         filled = interpolate(source, variables, unset)
-        recovered, problems = _understand(filled, files)
-        found += [*env_problems, *filled.diagnostics, *problems]
+        recovered, problems = _build_and_check(filled, files)
+        diagnostics += [*env_problems, *filled.diagnostics, *problems]
     written = written_secrets(filled or read)
     secrets = find_secrets(filled or read, variables, written)
     if has_errors(source.diagnostics):
         secrets = secrets.union(*map(guess_secrets, source.texts.values()))
     return LoadedProject(
-        config=None if has_errors(found) else recovered.config,
-        diagnostics=tuple(mask_diagnostics(join_causes(found), secrets)),
+        config=None if has_errors(diagnostics) else recovered.config,
+        diagnostics=tuple(mask_diagnostics(join_causes(diagnostics), secrets)),
         root=file.parent,
         file=file,
-        sources=_printable(files, filled or read, written, secrets),
+        sources=_masked_texts(files, filled or read, written, secrets),
         hash=files.hash(),
         places=source.places,
         environ=variables,
@@ -156,7 +155,7 @@ def _take(
     )
 
 
-def _printable(
+def _masked_texts(
     files: ProjectFiles, read: Interpolation | None, written: Sequence[WrittenSecret], secrets: frozenset[str]
 ) -> Mapping[str, str]:
     def cover(name: str, text: str) -> str:
@@ -167,8 +166,8 @@ def _printable(
     return MaskedTexts(files.texts, cover)
 
 
-def _read_config_text(files: ProjectFiles, file: Path) -> tuple[str | None, list[Diagnostic]]:
-    # The user says where this file is: it may be a link to anywhere.
+def _read_config_text(files: ProjectFiles, file: Path) -> str | Diagnostic:
+    # The user names this file on the command line, so it may be a link to anywhere.
     content = files.read_bytes(file.name, linked=True)
     if isinstance(content, Diagnostic):
         if files.given is None and (files.root / file.name).is_dir():
@@ -176,16 +175,15 @@ def _read_config_text(files: ProjectFiles, file: Path) -> tuple[str | None, list
         elif content.code == "A230":
             message = f"there is no {file.name!r} in {str(file.parent)!r}"
             content = replace(content, code="A001", message=message, hint="write one with 'chatkit-runtime init'")
-        return None, [content]
+        return content
     text = decode_text(content, file.name)
-    if isinstance(text, Diagnostic):
-        return None, [text]
-    files.texts[file.name] = text
-    return text, []
+    if isinstance(text, str):
+        files.texts[file.name] = text
+    return text
 
 
 def _environment(files: ProjectFiles, environ: Mapping[str, str]) -> tuple[Mapping[str, str], list[Diagnostic]]:
-    """Put the variables of `.env` under those of the process."""
+    """Return the variables of `.env` and of the process, which take precedence."""
     content = files.read_bytes(ENV_FILE, linked=True)
     if isinstance(content, Diagnostic):
         return environ, [replace(content, code="A502")] if content.code == "A002" else []
@@ -197,7 +195,7 @@ def _environment(files: ProjectFiles, environ: Mapping[str, str]) -> tuple[Mappi
 
 
 def _read_env(text: str) -> tuple[dict[str, str], list[Diagnostic]]:
-    """Read `NAME=value` lines; a line that is none is a warning, which doesn't quote it: it may hold a secret."""
+    """Parse `NAME=value` lines; a malformed line is a warning that does not quote it: it may hold a secret."""
     from dotenv.parser import parse_stream
 
     declared: dict[str, str] = {}
@@ -205,16 +203,15 @@ def _read_env(text: str) -> tuple[dict[str, str], list[Diagnostic]]:
     for binding in parse_stream(io.StringIO(text)):
         if binding.error:
             place = Place(ENV_FILE, binding.original.line, 1)
-            problems.append(Diagnostic("A502", "this line is no 'NAME=value'", place, "warning"))
+            problems.append(Diagnostic("A502", "this line is not 'NAME=value'", place, "warning"))
         elif binding.key is not None and binding.value is not None:
             declared[binding.key] = binding.value
     return declared, problems
 
 
-def _understand(filled: Interpolation, files: ProjectFiles) -> tuple[RecoveredConfig, list[Diagnostic]]:
-    """Shape, then cross-check: what one phase refuses, the next leaves out."""
-    config, mistakes = build_config(filled)
+def _build_and_check(filled: Interpolation, files: ProjectFiles) -> tuple[RecoveredConfig, list[Diagnostic]]:
+    config, shape_errors = build_config(filled)
     if config is not None:
         return RecoveredConfig(config), check_config(config, filled, files)
-    recovered, found = recover_config(filled, files)
-    return recovered, [*mistakes, *found]
+    recovered, diagnostics = recover_config(filled, files)
+    return recovered, [*shape_errors, *diagnostics]

@@ -1,4 +1,4 @@
-"""The operations of an OpenAPI document (3.0 to 3.2), as far as a tool can call them; nothing outside of it is read.
+"""The operations of an OpenAPI document (3.0 to 3.2) that a tool can call; no other file is read.
 
 Source: the OpenAPI Specification 3.1.1, sections 4.8.9 to 4.8.14.
 """
@@ -16,8 +16,8 @@ from runtime.errors import RuntimeFault
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 JSON_BODY, FORM_BODY, TEXT_BODY = "application/json", "application/x-www-form-urlencoded", "text/plain"
 LONGEST_NAME = 64
-_FOREIGN = frozenset({"nullable", "example", "xml", "discriminator", "externalDocs"})
-# What stands in these is named by the document's author, or is data: no words of the schema.
+_OPENAPI_ONLY = frozenset({"nullable", "example", "xml", "discriminator", "externalDocs"})
+# The keys in these are names or data of the document's author, not keywords of JSON Schema.
 _BY_NAME = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 _DATA = frozenset({"enum", "const", "default", "examples"})
 _VERSION = re.compile(r"3\.[012](\..*)?")
@@ -32,7 +32,7 @@ In = Literal["path", "query", "header"]
 
 
 class OpenApiError(RuntimeFault):
-    """A document that no tools can be made of; `path` leads to the place in it."""
+    """A document, or an operation, that tools can't use; `path` is the key path of the reason."""
 
     def __init__(self, message: str, path: KeyPath = (), hint: str = "") -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ class OpenApiError(RuntimeFault):
 
 @dataclass(frozen=True, slots=True)
 class OperationParameter:
-    """One argument that goes into the path, the query or a header; `key` is its name among the tool's arguments."""
+    """A parameter in the path, the query or a header; `key` is the name of the tool's argument."""
 
     name: str
     key: str
@@ -52,7 +52,7 @@ class OperationParameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation: `schema` is the JSON Schema of its arguments, `body` the media type of what goes into its body."""
+    """One operation: `schema` is the JSON Schema of its arguments, `body` the media type of the request body."""
 
     name: str
     method: str
@@ -65,7 +65,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class UncallableOperation:
-    """An operation that can't be a tool, why, and where it stands in the document."""
+    """An operation that no tool can call, with the reason and its key path in the document."""
 
     name: str
     reason: str
@@ -73,10 +73,10 @@ class UncallableOperation:
 
 
 def read_operations(spec: Any) -> tuple[list[Operation], list[UncallableOperation]]:
-    """Return the operations of a document, and those that can't be called. Raise OpenApiError."""
+    """Return the operations of a document, and those that no tool can call. Raise OpenApiError."""
     document = _Document(spec)
-    found: list[Operation] = []
-    refused: list[UncallableOperation] = []
+    operations: list[Operation] = []
+    uncallable: list[UncallableOperation] = []
     names: dict[str, KeyPath] = {}
     for path, item, at in document.paths():
         for method in METHODS:
@@ -91,16 +91,16 @@ def read_operations(spec: Any) -> tuple[list[Operation], list[UncallableOperatio
                 )
             names[name] = place
             try:
-                found.append(document.operation(name, method, path, item, operation, place))
+                operations.append(document.operation(name, method, path, item, operation, place))
             except OpenApiError as error:
-                refused.append(UncallableOperation(name, error.message, error.path or place))
-    if not found and not refused:
+                uncallable.append(UncallableOperation(name, error.message, error.path or place))
+    if not operations and not uncallable:
         raise OpenApiError("the document has no operations", ("paths",) if "paths" in document.root else ())
-    return found, refused
+    return operations, uncallable
 
 
 def server_of(spec: Any) -> str | None:
-    """Return the address of a document's first server, its variables filled in; None where it is not a whole one."""
+    """Return the URL of a document's first server, with the defaults of its variables; None if it is not absolute."""
     servers = spec.get("servers") if isinstance(spec, dict) else None
     first = servers[0] if isinstance(servers, list) and servers and isinstance(servers[0], dict) else {}
     variables = first.get("variables")
@@ -112,21 +112,21 @@ def server_of(spec: Any) -> str | None:
 
 
 def tool_name(text: str) -> str:
-    """Make of an operation's id a name that models take."""
+    """Return an operation's id as a valid tool name."""
     return re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_")[:LONGEST_NAME]
 
 
 class _Document:
     def __init__(self, spec: Any) -> None:
         if not isinstance(spec, dict) or not str(spec.get("openapi", "")).startswith("3."):
-            message = "this is no OpenAPI document of version 3: it has no 'openapi: 3.…'"
+            message = "this is not an OpenAPI 3 document: 'openapi: 3.…' is missing"
             is_old = isinstance(spec, dict) and "swagger" in spec
             raise OpenApiError(
-                message, (), "Swagger 2 can be converted, for one with editor.swagger.io" if is_old else ""
+                message, (), "convert Swagger 2 first, for example with editor.swagger.io" if is_old else ""
             )
         if not _VERSION.fullmatch(str(spec["openapi"])):
             raise OpenApiError(
-                f"OpenAPI {spec['openapi']} is unknown", ("openapi",), "this release reads 3.0, 3.1 and 3.2"
+                f"OpenAPI {spec['openapi']} is not supported", ("openapi",), "this release reads 3.0, 3.1 and 3.2"
             )
         self.root: dict[str, Any] = spec
 
@@ -136,7 +136,7 @@ class _Document:
                 yield path, self.mapping(item, ("paths", path)), ("paths", path)
 
     def mapping(self, value: Any, path: KeyPath) -> dict[str, Any]:
-        """Follow references to a mapping."""
+        """Return a mapping, references resolved."""
         seen: set[str] = set()
         while isinstance(value, dict) and isinstance(value.get("$ref"), str):
             pointer = value["$ref"]
@@ -145,18 +145,18 @@ class _Document:
             seen.add(pointer)
             value = self.at(pointer, path)
         if not isinstance(value, dict):
-            raise OpenApiError("a mapping is needed here", path)
+            raise OpenApiError("expected a mapping", path)
         return value
 
     def at(self, pointer: str, path: KeyPath) -> Any:
-        """Return what a JSON pointer leads to in this document."""
+        """Return the value at a JSON pointer in this document."""
         if not pointer.startswith("#/"):
-            raise OpenApiError(f"{pointer!r} is in another file", path, "bundle the document into one file")
+            raise OpenApiError(f"{pointer!r} points to another file", path, "bundle the document into one file")
         value: Any = self.root
         for step in pointer[2:].split("/"):
             key = step.replace("~1", "/").replace("~0", "~")
             if not isinstance(value, dict) or key not in value:
-                raise OpenApiError(f"{pointer!r} leads nowhere", path)
+                raise OpenApiError(f"{pointer!r} does not exist in this document", path)
             value = value[key]
         return value
 
@@ -167,7 +167,7 @@ class _Document:
         parameters = self._parameters(item, operation, at, arguments)
         missing = set(re.findall(r"\{([^}]*)\}", path)) - {each.name for each in parameters if each.where == "path"}
         if missing:
-            raise OpenApiError(f"the path has {sorted(missing)[0]!r}, and no parameter of this name", at)
+            raise OpenApiError(f"the path parameter {sorted(missing)[0]!r} is not declared", at)
         body = self._body(operation, at, arguments)
         words = [str(operation.get(key) or "").strip() for key in ("summary", "description")]
         description = "\n\n".join(dict.fromkeys(filter(None, words))) or f"{method.upper()} {path}"
@@ -182,24 +182,24 @@ class _Document:
                 place = (*where, "parameters", index)
                 parameter = self.mapping(entry, place)
                 declared[str(parameter.get("name")), str(parameter.get("in"))] = (parameter, place)
-        found: list[OperationParameter] = []
+        parameters: list[OperationParameter] = []
         for (name, where_), (parameter, place) in declared.items():
             required = bool(parameter.get("required")) or where_ == "path"
             if where_ == "cookie" or name.lower() in ("authorization", "content-type", "accept"):
                 if required and where_ == "cookie":
-                    raise OpenApiError(f"the cookie {name!r} is needed, and tools send none", place)
+                    raise OpenApiError(f"the cookie {name!r} is required, and tools send no cookies", place)
                 continue
             if where_ not in ("path", "query", "header"):
-                raise OpenApiError(f"the parameter {name!r} is in {where_!r}, where nothing can be sent", place)
+                raise OpenApiError(f"the parameter {name!r} is in {where_!r}, which is not supported", place)
             style = str(parameter.get("style") or ("form" if where_ == "query" else "simple"))
             if style not in _STYLES[where_]:
-                raise OpenApiError(f"the parameter {name!r} has the style {style!r}, which tools do not write", place)
+                raise OpenApiError(f"the parameter {name!r} has the style {style!r}, which is not supported", place)
             if "schema" not in parameter:
                 raise OpenApiError(f"the parameter {name!r} has no 'schema'", place)
             key = arguments.add(name, parameter["schema"], required, parameter.get("description"), where_, place)
             explode = bool(parameter.get("explode", style == "form"))
-            found.append(OperationParameter(name, key, where_, style, explode))  # type: ignore[arg-type]  # one of the three
-        return found
+            parameters.append(OperationParameter(name, key, where_, style, explode))  # type: ignore[arg-type]  # one of the three
+        return parameters
 
     def _body(self, operation: dict[str, Any], at: KeyPath, arguments: _Arguments) -> str | None:
         if "requestBody" not in operation:
@@ -212,7 +212,9 @@ class _Document:
         if kind is None:
             if not body.get("required"):
                 return None
-            raise OpenApiError(f"a body of {', '.join(map(repr, content)) or 'no kind'} can't be made by a tool", place)
+            raise OpenApiError(
+                f"a request body of type {', '.join(map(repr, content)) or 'none'} is not supported", place
+            )
         schema = self.mapping(known[kind], (*place, "content")).get(
             "schema", {"type": "string"} if kind == TEXT_BODY else {}
         )
@@ -221,7 +223,7 @@ class _Document:
 
 
 class _Arguments:
-    """The JSON Schema of a tool's arguments, with the definitions that it refers to."""
+    """Builds the JSON Schema of a tool's arguments, with the definitions that it refers to."""
 
     def __init__(self, document: _Document) -> None:
         self._document = document
@@ -231,7 +233,7 @@ class _Arguments:
         self._names: dict[str, str] = {}
 
     def add(self, name: str, schema: Any, required: bool, description: Any, where: str, path: KeyPath) -> str:
-        """Add an argument and return its name, which nothing else has."""
+        """Add an argument and return its unique name."""
         key = tool_name(name) or "value"
         if key in self._properties or (key == "body" and where != "body"):
             key = f"{key}_{where}"
@@ -244,7 +246,7 @@ class _Arguments:
         return key
 
     def schema(self) -> dict[str, Any]:
-        """The whole schema; more than the declared arguments is refused."""
+        """Return the schema; it rejects undeclared arguments."""
         made: dict[str, Any] = {"type": "object", "properties": self._properties, "additionalProperties": False}
         if self._required:
             made["required"] = self._required
@@ -253,14 +255,14 @@ class _Arguments:
         return made
 
     def _local(self, part: Any, path: KeyPath) -> Any:
-        """Return a part of the document as JSON Schema: references lead into `$defs`, OpenAPI 3.0's words are ours."""
+        """Return a schema of the document as JSON Schema: references point into `$defs`, OpenAPI 3.0 is converted."""
         if isinstance(part, list):
             return [self._local(item, path) for item in part]
         if not isinstance(part, dict):
             return part
         if isinstance(part.get("$ref"), str):
             return {"$ref": f"#/$defs/{self._define(part['$ref'], path)}"}
-        made = {key: self._part(key, value, path) for key, value in part.items() if key not in _FOREIGN}
+        made = {key: self._part(key, value, path) for key, value in part.items() if key not in _OPENAPI_ONLY}
         if not _is_readable(made.get("pattern", "")):
             del made["pattern"]
         for bound, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
@@ -273,7 +275,7 @@ class _Arguments:
         return made
 
     def _part(self, key: str, value: Any, path: KeyPath) -> Any:
-        """Return the value of a word of a schema."""
+        """Return the value of a keyword."""
         if key in _BY_NAME and isinstance(value, dict):
             return {name: self._local(inner, path) for name, inner in value.items()}
         return value if key in _DATA else self._local(value, path)
@@ -290,7 +292,7 @@ class _Arguments:
 
 
 def _is_readable(pattern: Any) -> bool:
-    """Tell whether a pattern is one in Python, too: documents may use all of ECMAScript."""
+    """Return whether a pattern is valid in Python: documents may use all of ECMAScript."""
     try:
         re.compile(pattern)
     except (re.error, TypeError, OverflowError):

@@ -1,4 +1,4 @@
-"""The files of a project: read once, from inside the project folder, and remembered for code frames and the hash."""
+"""The files of a project: read once, only inside the project folder, and kept for code frames and the hash."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 from runtime.diagnostics.diagnostic import Diagnostic, Place
-from runtime.diagnostics.wording import nearest
+from runtime.diagnostics.wording import CLOSE, nearest
 from runtime.documents.document import decode_text
 
-# Names of one folder share their endings: near is only what differs in a letter or two.
-_LIKE_A_FILE = 0.8
-# What others have installed; no pattern means it.
-_NOT_OURS = frozenset({"node_modules", "site-packages"})
+# Installed packages: no pattern matches them.
+_INSTALLED = frozenset({"node_modules", "site-packages"})
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectFiles:
-    """Reads what agents.yaml names, each file once: what is built from it is made of the bytes that were hashed.
+    """Reads the files that agents.yaml names, each once, so that the build uses the same bytes as the hash.
 
-    With `given`, bytes by name, the disk is left alone: what is not in there does not exist. `contents` holds every
-    byte that was read, by its POSIX path from `root`; `missing` has the paths that were asked for and gave none, and
-    would, were there a file. `texts` holds every text by its name as it is written, `patterns` the names that fitted
-    each pattern.
+    With `given`, bytes by name, the disk is not read and any other file does not exist. `contents` holds the bytes of
+    every file that was read, by its POSIX path from `root`; `missing` holds the paths inside the project that were
+    requested and do not exist. `texts` holds every text by its name as written in the config, `patterns` the names
+    that matched each pattern.
     """
 
     root: Path
@@ -39,7 +37,7 @@ class ProjectFiles:
     _linked: set[str] = field(default_factory=set)
 
     def read(self, name: str) -> str | Diagnostic:
-        """Return the text of a file below the root, or why there is none (A002, A003, A230, A231)."""
+        """Return the text of a file below the root, or the reason why it can't be read (A002, A003, A230, A231)."""
         if name in self.texts:
             return self.texts[name]
         content = self.read_bytes(name)
@@ -51,9 +49,9 @@ class ProjectFiles:
         return text
 
     def read_bytes(self, name: str, *, linked: bool = False) -> bytes | Diagnostic:
-        """Return the bytes of a file below the root, or why there are none (A002, A230, A231).
+        """Return the bytes of a file below the root, or the reason why it can't be read (A002, A230, A231).
 
-        `linked` lets a link lead out of the project folder: right only for a name that no config decides about.
+        With `linked`, a link may lead out of the project folder: only for names that do not come from a config.
         """
         key = PurePath(name).as_posix()
         if key in self.contents and (linked or key not in self._linked):
@@ -63,31 +61,31 @@ class ProjectFiles:
         content = self._from_disk(name, linked) if self.given is None else self._from_given(name, self.given.get(key))
         if isinstance(content, bytes):
             self.missing.discard(key)
-            # A second answer for one name would be one that nobody hashed.
+            # Keep the first bytes: they are the ones that were hashed.
             return self.contents.setdefault(key, content)
         if _is_below(name):
             self.missing.add(key)
         return content
 
     def find(self, pattern: str) -> list[str]:
-        """Return the names of the files that fit a pattern such as `agents/*.yaml`, sorted; hidden ones do not."""
+        """Return the sorted names of the files that match a pattern such as `agents/*.yaml`, hidden files excluded."""
         if pattern not in self.patterns:
-            self.patterns[pattern] = self._fitting(pattern) if _is_below(pattern) else []
+            self.patterns[pattern] = self._matches(pattern) if _is_below(pattern) else []
         return self.patterns[pattern]
 
-    def _fitting(self, pattern: str) -> list[str]:
+    def _matches(self, pattern: str) -> list[str]:
         if self.given is not None:
-            found = [name for name in self.given if _fits(PurePath(name).parts, PurePath(pattern).parts)]
+            matches = [name for name in self.given if _is_match(PurePath(name).parts, PurePath(pattern).parts)]
         else:
             names = map(PurePath, glob.iglob(pattern, root_dir=self.root, recursive=True))
-            found = [name.as_posix() for name in names if (self.root / name).is_file()]
-        return sorted(name for name in found if _NOT_OURS.isdisjoint(PurePath(name).parts))
+            matches = [name.as_posix() for name in names if (self.root / name).is_file()]
+        return sorted(name for name in matches if _INSTALLED.isdisjoint(PurePath(name).parts))
 
     def reread(self) -> bool:
-        """Read every file again that was read or missing; True when all is as it was, as it always is when given."""
+        """Read every known file again; return whether nothing has changed, which is always so with `given` files."""
         if self.given is not None:
             return True
-        if any(self._fitting(pattern) != names for pattern, names in self.patterns.items()):
+        if any(self._matches(pattern) != names for pattern, names in self.patterns.items()):
             return False
         now = ProjectFiles(self.root)
         for name in (*self.contents, *self.missing):
@@ -95,7 +93,7 @@ class ProjectFiles:
         return now.contents == self.contents
 
     def sealed(self) -> ProjectFiles:
-        """Return these files cut off from the disk: what was not read so far does not exist."""
+        """Return a copy that never reads the disk: a file that was not read so far does not exist."""
         return ProjectFiles(self.root, dict(self.contents))
 
     def hash(self) -> str:
@@ -111,13 +109,13 @@ class ProjectFiles:
         try:
             if not linked and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.root)):
                 return _outside(name)
-            # A pipe would be waited for; what vanishes after this line is an OSError of the next.
+            # Reading a pipe would block. A file that vanishes after the check raises an OSError.
             return path.read_bytes() if path.is_file() else _absent(name, path.is_dir())
         except FileNotFoundError:
             return _absent(name)
         except OSError as error:
             return Diagnostic("A002", f"can't read {name!r}: {error.strerror or error}", Place(name))
-        except ValueError:  # a name that no file can have
+        except ValueError:  # such as a name with a null character
             return _outside(name)
 
     def _from_given(self, name: str, content: bytes | None) -> bytes | Diagnostic:
@@ -126,7 +124,7 @@ class ProjectFiles:
         return _absent(name) if _is_below(name) else _outside(name)
 
     def _near(self, name: str) -> str:
-        """Say which file beside it a name was probably meant to be."""
+        """Return a hint with the name of a similar file in the same folder."""
         folder = PurePath(name).parent
         if self.given is None:
             try:
@@ -135,24 +133,24 @@ class ProjectFiles:
                 return ""
         else:
             names = [path.name for path in map(PurePath, self.given) if path.parent == folder]
-        near = nearest(PurePath(name).name, names, _LIKE_A_FILE)
+        near = nearest(PurePath(name).name, names, CLOSE)
         return f"did you mean {(folder / near).as_posix()!r}?" if near else ""
 
 
 def is_pattern(name: str) -> bool:
-    """Tell whether a name stands for every file that fits it."""
+    """Return whether a name is a pattern that matches any number of files."""
     return glob.has_magic(name)
 
 
-def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
-    """Tell whether a path fits a pattern, name by name, as `glob.glob` would find it."""
+def _is_match(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Return whether a path matches a pattern, part by part, as in `glob.glob`."""
     if not pattern:
         return not parts
     if pattern[0] == "**":
-        return _fits(parts, pattern[1:]) or (bool(parts) and parts[0][0] != "." and _fits(parts[1:], pattern))
+        return _is_match(parts, pattern[1:]) or (bool(parts) and parts[0][0] != "." and _is_match(parts[1:], pattern))
     if not parts or (parts[0][0] == "." and pattern[0][0] != "."):
         return False
-    return fnmatch.fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
+    return fnmatch.fnmatchcase(parts[0], pattern[0]) and _is_match(parts[1:], pattern[1:])
 
 
 def _absent(name: str, is_folder: bool = False) -> Diagnostic:
@@ -160,9 +158,9 @@ def _absent(name: str, is_folder: bool = False) -> Diagnostic:
 
 
 def _outside(name: str) -> Diagnostic:
-    return Diagnostic("A231", f"the file {name!r} is outside of the project folder", Place(name))
+    return Diagnostic("A231", f"the file {name!r} is outside the project folder", Place(name))
 
 
 def _is_below(name: str) -> bool:
-    """Tell whether a name, were it no link, stays inside the folder that it starts from."""
+    """Return whether a name stays inside the folder that it is relative to, links not resolved."""
     return "\0" not in name and not os.path.isabs(name) and os.path.normpath(name).split(os.sep)[0] != os.pardir

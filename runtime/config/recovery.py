@@ -1,7 +1,7 @@
-"""What can still be checked of a file whose shape is wrong, so that one run reports the wrong names as well.
+"""Error recovery: drop what fails the schema, so that cross-checks still run on the rest.
 
-Whatever the models refuse is taken out, or replaced by something of the right shape where others refer to it by name.
-Only errors about what is left count: an unused tool may be used by the line that was taken out.
+An entry that others refer to by name is replaced by a valid one, so that its name stays declared. Only errors about
+the remaining data are reported: a tool that seems unused may be used by a line that was dropped.
 """
 
 from __future__ import annotations
@@ -20,67 +20,68 @@ from runtime.diagnostics.wording import nearest
 from runtime.documents.variables import Interpolation
 
 _MAX_ROUNDS = 3
-# Other entries name these: the name must stay.
-_STAND_INS: dict[str, Any] = {
+# Other entries refer to these by name: the name must stay declared.
+_REPLACEMENTS: dict[str, Any] = {
     "models": "x",
     "tools": {"python": "x:x"},
     "widgets": {"template": {}},
     "actions": {"message": "x"},
 }
-_NAMED = (*_STAND_INS, "agents", "entry")
-# Found only because something was taken out.
-_FOLLOWS = {"A202", "A212"}
+_REFERENCED = (*_REPLACEMENTS, "agents", "entry")
+# Reported only because something was dropped.
+_CONSEQUENCES = {"A202", "A212"}
 
 
 @dataclass(frozen=True, slots=True)
 class RecoveredConfig:
-    """What is left of a config when the mistakes of shape are taken out: None where that is too little.
+    """A config without its invalid parts; `config` is None if too little is left.
 
-    `taken` are the paths of what was taken out or replaced.
+    `dropped` are the key paths of the parts that were removed or replaced.
     """
 
     config: Config | None = None
-    taken: frozenset[KeyPath] = frozenset()
+    dropped: frozenset[KeyPath] = frozenset()
 
-    def applies(self, found: Diagnostic) -> bool:
-        """Tell whether a diagnostic about the rest is one about the file, too."""
-        if not self.taken:
+    def applies(self, diagnostic: Diagnostic) -> bool:
+        """Return whether a diagnostic about this config is also true of the file."""
+        if not self.dropped:
             return True
-        if found.severity != "error" or found.code in _FOLLOWS:
+        if diagnostic.severity != "error" or diagnostic.code in _CONSEQUENCES:
             return False
         return not any(
-            found.path == text or found.path.startswith((f"{text}.", f"{text}[")) for text in map(path_text, self.taken)
+            diagnostic.path == text or diagnostic.path.startswith((f"{text}.", f"{text}["))
+            for text in map(path_text, self.dropped)
         )
 
 
 def recover_config(filled: Interpolation, files: ProjectFiles) -> tuple[RecoveredConfig, list[Diagnostic]]:
-    """Return what is left when the mistakes of shape are taken out, and the errors that the cross-checks find in it."""
-    data, taken = filled.source.data, set[KeyPath]()
+    """Drop the invalid parts of a config; return the remaining config and the errors of its cross-checks."""
+    data, dropped = filled.source.data, set[KeyPath]()
     for _ in range(_MAX_ROUNDS):
         try:
             config = Config.model_validate(data)
         except ValidationError as error:
-            paths = {_to_take(problem["loc"]) for problem in error.errors(include_url=False, include_context=False)}
+            paths = {_droppable(problem["loc"]) for problem in error.errors(include_url=False, include_context=False)}
             if None in paths:
                 return RecoveredConfig(), []
             for path in sorted(filter(None, paths), key=len):
                 data = _without(data, path)
-                taken.add(path)
+                dropped.add(path)
         else:
-            recovered = RecoveredConfig(config, frozenset(taken))
-            return recovered, [found for found in check_config(config, filled, files) if recovered.applies(found)]
+            recovered = RecoveredConfig(config, frozenset(dropped))
+            return recovered, [each for each in check_config(config, filled, files) if recovered.applies(each)]
     return RecoveredConfig(), []
 
 
-def _to_take(location: tuple[str | int, ...]) -> KeyPath | None:
-    """The smallest part that can be taken out; None where too much would go with it."""
+def _droppable(location: tuple[str | int, ...]) -> KeyPath | None:
+    """Return the key path of the smallest part that can be dropped; None if too much would go with it."""
     section = location[0] if location else None
-    if section in _STAND_INS:
+    if section in _REPLACEMENTS:
         return location[:2] if len(location) > 1 else None
     if section == "agents":
         return location[:3] if len(location) > 1 else None
-    # A section under a misspelt name would leave its names undeclared.
-    return None if section is None or nearest(str(section), _NAMED) else (str(section),)
+    # A section with a misspelt name declares the names that others refer to.
+    return None if section is None or nearest(str(section), _REFERENCED) else (str(section),)
 
 
 def _without(data: Any, path: KeyPath) -> Any:
@@ -92,7 +93,7 @@ def _without(data: Any, path: KeyPath) -> Any:
     entries = data.get(section)
     if not isinstance(entries, dict) or name not in entries:
         return data
-    entry = _STAND_INS.get(str(section), {})
+    entry = _REPLACEMENTS.get(str(section), {})
     if section == "agents" and len(path) > 2 and isinstance(entries[name], dict):
         entry = {key: value for key, value in entries[name].items() if key != path[2]}
     return {**data, section: {**entries, name: entry}}

@@ -1,22 +1,21 @@
-"""Where agents.yaml names its models: every place, in one list, for whoever builds, checks or counts them."""
+"""Every place in agents.yaml that names a model, a guardrail or an MCP server, for checks and for the build."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runtime.config.check_mcp import check_forwarded_headers
-from runtime.config.collector import DiagnosticCollector
 from runtime.config.model import Config
 from runtime.config.model.agents import Agent
 from runtime.config.model.chat import ModelSummary, ModelTitle
 from runtime.config.model.guardrails import JudgeGuardrail
-from runtime.config.model.mcp import HttpMcpServer
 from runtime.diagnostics.key_path import KeyPath
-from runtime.diagnostics.wording import suggest
+
+ALL = "*"
+WIDGET_SUFFIXES = (".widget", ".json")
 
 
 def model_references(config: Config) -> Iterator[tuple[str, KeyPath]]:
-    """Yield the name of each model that is used, and where; a name that stands twice comes twice."""
+    """Yield the name and key path of every reference to a model, duplicates included."""
     for key, agent in config.agents.items():
         yield agent.model, ("agents", key, "model")
     for name, model in config.models.items():
@@ -35,25 +34,39 @@ def model_references(config: Config) -> Iterator[tuple[str, KeyPath]]:
         yield config.chat.history.summary.model, ("chat", "history", "summary", "model")
 
 
-# Tools of MCP servers as agents name them, `server.tool` or `server.*`: which are meant, and what leads nowhere.
+def guardrail_references(config: Config) -> Iterator[tuple[str, KeyPath]]:
+    """Yield the name or import path, and the key path, of every guardrail of an agent or a tool."""
+    for section, entries in (("agents", config.agents), ("tools", config.tools)):
+        for key, entry in entries.items():
+            guardrails = getattr(entry, "guardrails", None)
+            for side in ("input", "output") if guardrails is not None else ():
+                for index, name in enumerate(getattr(guardrails, side)):
+                    yield name, (section, key, "guardrails", side, index)
 
-ALL = "*"
+
+def mcp_references(config: Config) -> Iterator[tuple[str, str, KeyPath]]:
+    """Yield the server, the tool (or `*`) and the key path of every agent's reference to an MCP server."""
+    for key, agent in config.agents.items():
+        for index, reference in enumerate(agent.tools):
+            split = None if reference in config.tools else split_reference(config, reference)
+            if split is not None:
+                yield *split, ("agents", key, "tools", index)
 
 
 def split_reference(config: Config, reference: str) -> tuple[str, str] | None:
-    """The server and the tool, or `*`, that a reference names; None where it names something else."""
+    """Split a reference to an MCP server into the server and the tool, or `*`; None for any other reference."""
     server, dot, tool = reference.partition(".")
     return (server, tool) if dot and tool and ":" not in tool and server in config.mcp else None
 
 
 def servers_of(config: Config, agent: Agent) -> dict[str, set[str] | None]:
-    """The servers that an agent uses, and which of their tools; None for all of them."""
+    """Return the MCP servers that an agent uses, with the names of the tools; None for all tools of a server."""
     used: dict[str, set[str] | None] = {}
     for reference in agent.tools:
-        found = None if reference in config.tools else split_reference(config, reference)
-        if found is None:
+        split = None if reference in config.tools else split_reference(config, reference)
+        if split is None:
             continue
-        server, tool = found
+        server, tool = split
         names = used.setdefault(server, set())
         if tool == ALL:
             used[server] = None
@@ -62,38 +75,6 @@ def servers_of(config: Config, agent: Agent) -> dict[str, set[str] | None]:
     return used
 
 
-def check_mcp_servers(config: Config, found: DiagnosticCollector) -> None:
-    """Report servers that nobody uses, and tools that their own declaration leaves out."""
-    used: set[str] = set()
-    for agent in config.agents.values():
-        used |= servers_of(config, agent).keys()
-    for name, server in config.mcp.items():
-        if not name.isidentifier():
-            hint = "agents name its tools as SERVER.TOOL: letters, digits and '_'"
-            found.report("A215", ("mcp", name), f"{name!r} can't be a server's name", hint, at_key=True)
-        elif name not in used:
-            hint = f"an agent names its tools as '{name}.TOOL', or '{name}.*' for all"
-            message = f"no agent uses the MCP server {name!r}"
-            found.report("A252", ("mcp", name), message, hint, severity="warning", at_key=True)
-        if isinstance(server, HttpMcpServer):
-            check_forwarded_headers(name, server.forward_headers, found)
-        listed = server.needs_approval if isinstance(server.needs_approval, list) else []
-        for index, tool in enumerate(listed):
-            if server.tools is not None and tool not in server.tools:
-                message = f"{tool!r} needs approval, and is not among the server's 'tools'"
-                path: KeyPath = ("mcp", name, "needs_approval", index)
-                found.report("A253", path, message, suggest(tool, server.tools) or "let it in, or leave it out here")
-    for reference, path in _named(config):
-        server_name, tool = reference
-        server = config.mcp[server_name]
-        if tool != ALL and ((server.tools is not None and tool not in server.tools) or tool in server.exclude):
-            message = f"the server {server_name!r} lets no tool {tool!r} in"
-            found.report("A253", path, message, suggest(tool, server.tools or []) or "see its 'tools' and 'exclude'")
-
-
-def _named(config: Config) -> Iterator[tuple[tuple[str, str], KeyPath]]:
-    for key, agent in config.agents.items():
-        for index, reference in enumerate(agent.tools):
-            split = None if reference in config.tools else split_reference(config, reference)
-            if split is not None:
-                yield split, ("agents", key, "tools", index)
+def is_widget_file(config: Config, widget: str) -> bool:
+    """Return whether a reference to a widget is the name of a file, and not of an entry of `widgets`."""
+    return widget not in config.widgets and widget.endswith(WIDGET_SUFFIXES)

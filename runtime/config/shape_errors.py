@@ -1,26 +1,27 @@
-"""What the schema refuses, told in the language's words and at the place where it is written.
+"""Shape errors: the diagnostics of data that the schema rejects, in the terms of the language.
 
-The models decide, because they are fast; the schema explains, and only the entries that the models refused. What the
-YAML or the environment gave the wrong type (`1.10` for a string, `"${PORT}"` for a number) is put right on the way.
+The models validate, because they are fast. The JSON Schema explains, and only the entries that the models reject. A
+value whose type comes from YAML or from a variable (`1.10` for a string, `"${PORT}"` for a number) is repaired.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from runtime.config.model import Config
+from runtime.config.model.root import NAMED_SECTIONS
 from runtime.config.schema import config_schema, resolve
-from runtime.config.unknown_keys import advise, translate
-from runtime.config.wording import name_expected, name_pattern, name_type, shorten
+from runtime.config.unknown_keys import advise, has_advice, translate
+from runtime.config.wording import hint_type, name_limit, name_pattern, name_type, name_types, name_variables, shorten
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath, path_text
-from runtime.diagnostics.wording import join_or, join_words, nearest, quote, suggest
+from runtime.diagnostics.wording import CLOSE, join_or, join_words, nearest, quote, suggest
 from runtime.documents.parser import parse_bool, parse_number
 from runtime.documents.variables import Interpolation
 
@@ -30,50 +31,54 @@ if TYPE_CHECKING:
 
 _MAX_ROUNDS = 5
 _MANY = 9
-_ALMOST = 0.8
-_OWN_KEYS = "a key of your own begins with 'x-'; what belongs to a section is indented"
-_OLD_BOOLEANS = ("yes", "no", "on", "off", "Yes", "No", "On", "Off")
+_OWN_KEYS = "your own keys begin with 'x-'; keys of a section are indented"
 _LATER = frozenset({"auth", "telemetry"})
 _LATER_INSIDE = {
-    "tools": frozenset({"mcp"}),
     "limits": frozenset({"requests", "concurrent_turns"}),
     "server": frozenset({"workers", "playground"}),
 }
-# Tried in turn for a variable that isn't set, so that the rest of the file can still be checked.
-_STAND_INS: tuple[Any, ...] = (1, True, "x", "x:x", "1s", "1B", "/x", "http://x", "XX", [], {})
+_PARSED: dict[str, Callable[[str], Any]] = {
+    "int_type": parse_number,
+    "float_type": parse_number,
+    "bool_type": parse_bool,
+}
+# Values for an unset variable, tried in turn, so that the rest of the file can still be validated.
+_SUBSTITUTES: tuple[Any, ...] = (1, True, "x", "x:x", "1s", "1B", "/x", "http://x", "XX", [], {})
 
 
-def build_config(filled: Interpolation) -> tuple[Config | None, list[Diagnostic]]:
-    """Turn the data of a file into a Config, or into one diagnostic for each mistake that the schema can see."""
+def build_config(
+    filled: Interpolation, validator: Callable[[], Any] | None = None
+) -> tuple[Config | None, list[Diagnostic]]:
+    """Return the Config of a file's data; None and the diagnostics if the models reject the data.
+
+    `validator` returns the JSON Schema validator that explains a rejection; `config_validator` by default.
+    """
+    validator = validator or config_validator
     data = filled.source.data
     for _ in range(_MAX_ROUNDS):
         try:
             return Config.model_validate(data), []
         except ValidationError as error:
-            if repairs := plain_repairs(filled, data, error):
-                data = repaired(data, repairs)
+            if repairs := _plain_repairs(filled, data, error):
+                data = _repaired(data, repairs)
                 continue
-            explainer = _Explainer(filled, data)
-            explainer.explain((), _validator().iter_errors(_only(data, error)))
+            explainer = _Explainer(filled, data, validator())
+            explainer.explain((), explainer.validator.iter_errors(_only(data, error)))
             if explainer.diagnostics or not explainer.repairs:
                 return None, explainer.diagnostics or _unexplained(filled, error)
-            data = repaired(data, explainer.repairs)
-    return None, [_diagnose(filled, "A199", (), "can't make sense of this file")]
-
-
-def schema_diagnostics(filled: Interpolation) -> list[Diagnostic]:
-    """Return one diagnostic for each mistake that the schema can see."""
-    return build_config(filled)[1]
+            data = _repaired(data, explainer.repairs)
+    return None, [_diagnose(filled, "A199", (), "the file can't be validated")]
 
 
 @functools.cache
-def _validator() -> Any:
+def config_validator() -> Any:
+    """Return the validator of the JSON Schema of agents.yaml, which agrees with the models."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import ValidationError as SchemaError
     from jsonschema.validators import extend
 
     def pattern(_: Any, wanted: str, instance: Any, __: Any) -> Iterator[SchemaError]:
-        # As editors read it: `$` is the end of the text, not the last line break before it.
+        # As in editors, `$` matches only at the end of the text, not before a final line break.
         if isinstance(instance, str) and not re.search(re.sub(r"\$$", r"\\Z", wanted), instance, re.ASCII):
             yield SchemaError("does not match")
 
@@ -86,22 +91,19 @@ def _validator() -> Any:
 
 
 def _only(data: Any, error: ValidationError) -> Any:
-    """Keep the entries that the models refused: the schema takes a hundred times as long for each."""
+    """Return the data with only the entries that the models reject: the JSON Schema is a hundred times slower."""
     if not isinstance(data, dict):
         return data
-    refused = {problem["loc"][:2] for problem in error.errors(include_url=False, include_context=False)}
-    kept: dict[str, Any] = {}
+    rejected = {problem["loc"][:2] for problem in error.errors(include_url=False, include_context=False)}
+    rest: dict[str, Any] = {}
     for key, section in data.items():
-        if key in _ENTRIES and isinstance(section, dict) and (key,) not in refused:
-            kept[key] = {name: entry for name, entry in section.items() if (key, name) in refused} or {
+        if key in NAMED_SECTIONS and isinstance(section, dict) and (key,) not in rejected:
+            rest[key] = {name: entry for name, entry in section.items() if (key, name) in rejected} or {
                 name: section[name] for name in list(section)[:1]
             }
         else:
-            kept[key] = section
-    return kept
-
-
-_ENTRIES = frozenset({"models", "tools", "mcp", "widgets", "guardrails", "agents", "actions"})
+            rest[key] = section
+    return rest
 
 
 def _unexplained(filled: Interpolation, error: ValidationError) -> list[Diagnostic]:
@@ -122,7 +124,7 @@ def _diagnose(
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """One mapping that a union accepts: the keys it needs, and the constants among them."""
+    """One mapping that a union accepts, with its required keys and the constants among them."""
 
     schema: dict[str, Any]
 
@@ -142,10 +144,10 @@ class _Kind:
 
 
 class _Explainer:
-    def __init__(self, filled: Interpolation, data: Any) -> None:
+    def __init__(self, filled: Interpolation, data: Any, validator: Any) -> None:
         self.filled = filled
         self.data = data
-        self.validator = _validator()
+        self.validator = validator
         self.root = config_schema()
         self.diagnostics: list[Diagnostic] = []
         self.repairs: dict[KeyPath, Any] = {}
@@ -153,9 +155,9 @@ class _Explainer:
     def explain(self, base: KeyPath, errors: Iterable[SchemaError]) -> None:
         missing: dict[KeyPath, tuple[Any, Any]] = {}
         unknown: dict[KeyPath, tuple[Any, Any]] = {}
-        found = list(errors)
-        mistyped = {tuple(error.relative_path) for error in found if error.validator == "type"}
-        for error in found:
+        errors = list(errors)
+        mistyped = {tuple(error.relative_path) for error in errors if error.validator == "type"}
+        for error in errors:
             if error.validator != "type" and tuple(error.relative_path) in mistyped:
                 continue
             path: KeyPath = (*base, *error.relative_path)
@@ -175,7 +177,7 @@ class _Explainer:
         self.diagnostics.append(_diagnose(self.filled, code, path, message, hint, at_key))
 
     def _keys(self, path: KeyPath, value: dict[str, Any], schema: dict[str, Any]) -> None:
-        """Report unknown and missing keys of one mapping together: a misspelt key is not also a missing one."""
+        """Report unknown and missing keys of one mapping: a misspelt key is not reported as missing as well."""
         known = schema.get("properties", {})
         missing = [key for key in schema.get("required", []) if key not in value]
         for key in value:
@@ -195,8 +197,8 @@ class _Explainer:
             self._report("A101", path, f"{key!r} is not supported in this version", at_key=True)
             return
         names = sorted(known)
-        likely = near is not None and (near == translate(path, known) or nearest(key, [near], _ALMOST) is not None)
-        # A key that is right elsewhere says more than a far likeness to one that is known here.
+        likely = near is not None and (near == translate(path, known) or nearest(key, [near], CLOSE) is not None)
+        # A key that is valid elsewhere is a better hint than a distant likeness to one that is valid here.
         hint = f"did you mean {near!r}?" if likely else advise(path, known)
         if not hint and near is not None:
             hint = f"did you mean {near!r}?"
@@ -226,14 +228,14 @@ class _Explainer:
                 yield resolved
 
     def _meant(self, path: KeyPath, value: dict[str, Any], kinds: list[_Kind]) -> dict[str, Any] | None:
-        """Return the kind of mapping that the user meant, by the keys that are there; report where none is clear."""
+        """Return the kind of mapping that the present keys select; report it if none or several are selected."""
         if len(kinds) == 1:
             return kinds[0].schema
         named = [kind for kind in kinds if kind.is_named_by(value)]
         if len(named) > 1:
             keys = [key for key in value if any(key in kind.required for kind in named)]
-            message = f"{join_words(quote(keys), 'and')} can't stand together"
-            self._report("A106", (*path, keys[1]), message, "one key says which kind this is", at_key=True)
+            message = f"{join_words(quote(keys), 'and')} exclude each other"
+            self._report("A106", (*path, keys[1]), message, "each selects a kind of entry: keep one", at_key=True)
             return None
         if named:
             return named[0].schema
@@ -255,38 +257,33 @@ class _Explainer:
         if shared:
             self._report("A103", path, f"missing key {shared[0]!r}", join_or(quote(constants[shared[0]])), at_key=True)
             return None
-        # One constant names a kind by itself (`type: sections`); of several, the key is enough (`hosted`).
+        # A single constant is shown with its key (`type: sections`); of several, the key is enough (`hosted`).
         lone = {key: f"{key}: {allowed[0]}" for key, allowed in constants.items() if len(allowed) == 1}
         keys = [next(iter(kind.constants), kind.required[0]) for kind in kinds if kind.required]
         self._nameless(path, value, list(dict.fromkeys(lone.get(key, key) for key in keys)))
         return None
 
     def _nameless(self, path: KeyPath, value: dict[str, Any], names: list[str]) -> None:
-        for key in value:
-            near = translate((*path, key), names) or nearest(key, names)
-            if key in _LATER_INSIDE.get(str(path[0]), ()) or near:
-                self._unknown_key((*path, key), near, {name: {} for name in names})
-                return
-        self._report("A106", path, "nothing says which kind this is", f"give one of {', '.join(names)}", at_key=True)
+        likely = {key: translate((*path, key), names) or nearest(key, names) for key in value}
+        key = next((key for key in value if likely[key]), None) or next(
+            (key for key in value if has_advice((*path, key))), None
+        )
+        if key is not None:
+            self._unknown_key((*path, key), likely[key], {name: {} for name in names})
+            return
+        hint = f"add one of {', '.join(names)}"
+        self._report("A106", path, "the key for the kind of this entry is missing", hint, at_key=True)
 
     def _type(self, path: KeyPath, value: Any, kinds: Iterable[dict[str, Any]]) -> None:
-        words: list[str] = []
-        for kind in kinds:
-            noun = name_pattern(kind["pattern"])[0] if "pattern" in kind else ""
-            words.append(noun if noun.startswith("a") else name_expected([kind.get("type", "object")]))
-        if "a duration" in words or "a size" in words:
-            words = [word for word in words if word not in ("a number", "a whole number")]
-        hint = "" if path in self.filled.strings else _type_hint(path, value, words)
-        self._report("A102", path, f"expected {join_or(words)}, got {self._shown_type(path, value)}", hint)
-
-    def _shown_type(self, path: KeyPath, value: Any) -> str:
-        if found := self.filled.strings.get(path):
-            return f"the value of {_variables(found.names)}"
-        return name_type(value)
+        expected = name_types(kinds)
+        string = self.filled.strings.get(path)
+        shown = name_variables(string.names) if string else name_type(value)
+        hint = "" if string else hint_type(path, value, expected)
+        self._report("A102", path, f"expected {join_or(expected)}, got {shown}", hint)
 
     def _shown(self, path: KeyPath, value: Any, schema: Any = None) -> str:
-        if found := self.filled.strings.get(path):
-            return f"the value of {_variables(found.names)}"
+        if string := self.filled.strings.get(path):
+            return name_variables(string.names)
         if isinstance(schema, dict) and schema.get("writeOnly"):
             return "this value"
         return shorten(value)
@@ -298,7 +295,10 @@ class _Explainer:
             self._type(path, value, [error.schema] if isinstance(error.schema, dict) else [])
         elif path == ("version",):
             self._report(
-                "A107", path, f"version {shorten(value)} of the language is unknown", "this release reads version 1"
+                "A107",
+                path,
+                f"version {shorten(value)} of the language is not supported",
+                "this release reads version 1",
             )
         elif error.validator in ("enum", "const"):
             self._enum(path, value, limit if error.validator == "enum" else [limit])
@@ -314,20 +314,12 @@ class _Explainer:
         self._report("A104", path, f"expected {words}, got {self._shown(path, value)}", near)
 
     def _limit(self, path: KeyPath, error: SchemaError) -> None:
-        shown, limit = self._shown(path, error.instance, error.schema), error.validator_value
-        messages = {
-            "minimum": f"{shown} is too small: at least {limit}",
-            "exclusiveMinimum": f"{shown} is too small: more than {limit}",
-            "maximum": f"{shown} is too large: at most {limit}",
-            "minLength": "this must not be empty",
-            "minItems": "this list must not be empty",
-            "minProperties": "this mapping must not be empty",
-        }
-        message = messages.get(str(error.validator))
+        shown = self._shown(path, error.instance, error.schema)
+        message = name_limit(str(error.validator), shown, error.validator_value)
         self._report("A108" if message else "A199", path, message or f"{shown} is not allowed here")
 
     def _repair(self, path: KeyPath, value: Any, schema: Any) -> bool:
-        """Find a value of the right type that the file's text or the variable stands for; tell whether there is one."""
+        """Repair a value whose text or variable has a value of the right type; return whether that is possible."""
         for candidate in self._candidates(path, value):
             if self.validator.evolve(schema=schema).is_valid(candidate):
                 self.repairs[path] = candidate
@@ -335,63 +327,26 @@ class _Explainer:
         return False
 
     def _candidates(self, path: KeyPath, value: Any) -> Iterator[Any]:
-        found = self.filled.strings.get(path)
-        if found is not None and isinstance(value, str):
-            if found.resolved:
+        string = self.filled.strings.get(path)
+        if string is not None and isinstance(value, str):
+            if string.resolved:
                 yield from (item for item in (parse_number(value), parse_bool(value)) if item is not None)
             else:
-                yield from _STAND_INS
+                yield from _SUBSTITUTES
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            written = self.filled.source.places.text(path)
+            text = self.filled.source.places.text(path)
             if isinstance(value, float) and value.is_integer():
                 yield int(value)
-            if written is not None:
-                yield written
+            if text is not None:
+                yield text
 
 
-def _type_hint(path: KeyPath, value: Any, words: Sequence[str]) -> str:
-    """Say how the right type is written, where the wrong one shows what was meant."""
-    if path == ("version",):
-        return "this release reads version 1"
-    if words == ["true or false"]:
-        text = value if isinstance(value, str) else ""
-        word = f"write {text} without quotes" if parse_bool(text) is not None else ""
-        return "YAML 1.2 knows true and false only" if text in _OLD_BOOLEANS else word
-    if isinstance(value, bool) and "a string" in words:
-        return "put a text in quotes"
-    if isinstance(value, str) and parse_number(value) is not None and {"a number", "a whole number"} & {*words}:
-        return "write the number without quotes"
-    if value is None and {"a list", "a mapping"} & {*words}:
-        return "indent what belongs to it below, or leave the key out"
-    if words == ["a list"] and isinstance(value, (str, dict)):
-        return "write a list as [one, two], or a line with '- ' for each"
-    if words == ["a string"] and isinstance(value, dict):
-        in_tools = path[0] == "agents" and path[2:3] == ("tools",)
-        return "declare it in 'tools' and name it here" if in_tools else "put a text that holds ': ' in quotes"
-    if words == ["a mapping"] and isinstance(value, list) and path in {(name,) for name in _ENTRIES}:
-        return "each entry begins with its name, as in 'name: …', not with '-'"
-    return ""
-
-
-def _variables(names: tuple[str, ...]) -> str:
-    return " and ".join(f"${{{name}}}" for name in dict.fromkeys(names))
-
-
-# What the YAML or the environment gave the wrong type, put right: `"${PORT}"` for a number, `1.10` for a string.
-
-_PARSED: dict[str, Callable[[str], Any]] = {
-    "int_type": parse_number,
-    "float_type": parse_number,
-    "bool_type": parse_bool,
-}
-
-
-def plain_repairs(filled: Interpolation, data: Any, error: ValidationError) -> dict[KeyPath, Any]:
-    """Find the numbers and booleans that variables hold, where these are all that is wrong: that needs no schema."""
+def _plain_repairs(filled: Interpolation, data: Any, error: ValidationError) -> dict[KeyPath, Any]:
+    """Return the numbers and booleans of variables, if nothing else is wrong: these repairs need no JSON Schema."""
     repairs: dict[KeyPath, Any] = {}
     for problem in error.errors(include_url=False, include_context=False):
         parse = _PARSED.get(problem["type"])
-        # Between the steps of a path, pydantic names the kinds of entries that it went through.
+        # Pydantic inserts the tags of unions between the steps of a path.
         paths = [
             path for path in filled.strings if _leads_to(path, problem["loc"]) and isinstance(_at(data, path), str)
         ]
@@ -415,15 +370,15 @@ def _at(data: Any, path: KeyPath) -> Any:
     return data
 
 
-def repaired(data: Any, repairs: Mapping[KeyPath, Any]) -> Any:
-    """Return the data with other values at these paths; what it was made of stays as it was."""
+def _repaired(data: Any, repairs: Mapping[KeyPath, Any]) -> Any:
+    """Return a copy of the data with other values at these paths."""
     for path, value in repairs.items():
         data = _replace(data, path, value)
     return data
 
 
 def _replace(data: Any, path: KeyPath, value: Any) -> Any:
-    # Aliases share their values: copy what leads to the one that changes.
+    # Aliases share their values: copy every container on the path.
     if not path:
         return value
     copy: Any = list(data) if isinstance(data, list) else dict(data)

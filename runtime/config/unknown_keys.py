@@ -1,6 +1,6 @@
-"""What an unknown key was probably meant to say: a word of another framework, or a key one level too high or too low.
+"""Unknown keys: the key that was probably meant, by the words of other frameworks and by the levels of the schema.
 
-Asked only when a key is unknown; the schema says where a key is at home.
+Runs only for a key that the schema does not know at its place.
 """
 
 from __future__ import annotations
@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from runtime.config.model.root import NAMED_SECTIONS
 from runtime.config.schema import config_schema, resolve
 from runtime.diagnostics.key_path import KeyPath
 
-_SECTIONS = frozenset({"models", "tools", "widgets", "agents", "actions", "state"})
-
-# The words of the OpenAI Agents SDK, LangChain, docker-agent, ADK, CrewAI, and Microsoft's declarative agents, by the
-# kind of entry in which people write them; each with the language's own word.
-_WORDS: dict[str, dict[str, str]] = {
+# Keys of the OpenAI Agents SDK, LangChain, docker-agent, ADK, CrewAI and Microsoft's declarative agents, by the kind of
+# mapping in which they occur, each with the key of this language.
+_SYNONYMS: dict[str, dict[str, str]] = {
     "agents": {
         **dict.fromkeys(("instruction", "system", "system_prompt", "system_message", "systemPrompt"), "instructions"),
         **dict.fromkeys(("prompt", "prompt_template", "backstory", "persona", "goal", "role"), "instructions"),
@@ -25,6 +24,8 @@ _WORDS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("handoff_description", "summary"), "description"),
         **dict.fromkeys(("model_settings", "model_config", "generate_content_config", "model_kwargs"), "settings"),
         **dict.fromkeys(("max_iterations", "max_iter", "max_steps", "recursion_limit"), "max_turns"),
+        **dict.fromkeys(("input_guardrails", "output_guardrails"), "guardrails"),
+        **dict.fromkeys(("output_type", "output_schema", "response_format", "structured_output"), "output"),
     },
     "handoffs": {
         **dict.fromkeys(("name", "target", "to", "destination"), "agent"),
@@ -67,68 +68,74 @@ _WORDS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("root_agent", "default_agent", "main", "start", "starting_agent"), "entry"),
         **dict.fromkeys(("llms", "providers", "language_models"), "models"),
         **dict.fromkeys(("toolsets", "functions", "plugins"), "tools"),
+        **dict.fromkeys(("mcp_servers", "mcpServers"), "mcp"),
         **dict.fromkeys(("database", "persistence", "checkpointer", "session", "sessions"), "store"),
         **dict.fromkeys(("conversation_starters", "starter_prompts"), "start_prompts"),
     },
 }
-# What has no word of its own here, and what to do instead.
-_LATER = "{!r} is not supported in this version"
+_MCP = "declare servers in the section 'mcp' and name their tools in 'tools'"
 _EFFORT = "the effort is 'reasoning: {effort: …}' in 'settings'"
 _ADVICE: dict[tuple[str, str], str] = {
-    **dict.fromkeys((("agents", "input_guardrails"), ("agents", "output_guardrails")), _LATER.format("guardrails")),
-    **dict.fromkeys((("agents", "output_type"), ("agents", "output_schema")), _LATER.format("output")),
-    **dict.fromkeys((("agents", "response_format"), ("agents", "structured_output")), _LATER.format("output")),
-    **dict.fromkeys((("", "mcp_servers"), ("", "mcpServers"), ("agents", "mcp_servers")), _LATER.format("mcp")),
+    **dict.fromkeys(
+        (("agents", "mcp"), ("agents", "mcp_servers")),
+        "declare servers in the section 'mcp' and name their tools in 'tools'",
+    ),
+    ("tools", "mcp"): "declare servers in the section 'mcp', or as a tool with 'hosted: mcp'",
     **dict.fromkeys((("agents", "reasoning_effort"), ("models", "reasoning_effort")), _EFFORT),
-    **dict.fromkeys((("agents", "greeting"), ("agents", "welcome_message")), "it is 'greeting' in the section 'chat'"),
-    ("", "capabilities"): "what agents can do is declared in 'tools' and named in the 'tools' of an agent",
-    ("agents", "id"): "the key of the entry is its name",
-    ("tools", "name"): "the key of the entry is the name that the model sees",
-    ("tools", "type"): "the one key that is present says which kind a tool is, such as 'python' or 'hosted'",
-    ("tools", "kind"): "the one key that is present says which kind a tool is, such as 'python' or 'hosted'",
+    **dict.fromkeys((("agents", "greeting"), ("agents", "welcome_message")), "write 'greeting' in the section 'chat'"),
+    ("", "capabilities"): "declare what agents can do in 'tools', and name it in the 'tools' of an agent",
+    ("agents", "id"): "the key of the entry is the agent's id",
+    ("tools", "name"): "the key of the entry is the tool's name",
+    ("tools", "type"): "a key such as 'python' or 'hosted' selects the kind of a tool",
+    ("tools", "kind"): "a key such as 'python' or 'hosted' selects the kind of a tool",
     ("models", "provider"): "another provider's model is written 'any_llm: PROVIDER/NAME' or 'litellm: PROVIDER/NAME'",
     ("models", "type"): "another provider's model is written 'any_llm: PROVIDER/NAME' or 'litellm: PROVIDER/NAME'",
-    ("", "name"): "the title of the chat is 'greeting' in 'chat'; an agent's name stands in its entry",
+    ("", "name"): "the title of the chat is 'greeting' in 'chat'; an agent's name is in its entry",
 }
 
 
 def translate(path: KeyPath, known: Iterable[str]) -> str | None:
-    """Return the known word for a key of another framework, by the last step of `path`."""
-    word = _WORDS.get(_kind(path), {}).get(str(path[-1]))
+    """Return the key among `known` that corresponds to a key of another framework, the last step of `path`."""
+    word = _SYNONYMS.get(_kind(path), {}).get(str(path[-1]))
     return word if word in set(known) else None
 
 
-def advise(path: KeyPath, known: Mapping[str, Any]) -> str:
-    """Say where an unknown key belongs, or what to write instead; an empty text where nothing is known.
+def has_advice(path: KeyPath) -> bool:
+    """Return whether there is advice of its own for the unknown key at `path`."""
+    return (_kind(path), str(path[-1])) in _ADVICE
 
-    `known` are the properties of the mapping that the key stands in.
+
+def advise(path: KeyPath, known: Mapping[str, Any]) -> str:
+    """Return where an unknown key belongs, or what to write instead; an empty text if that is unknown.
+
+    `known` are the properties of the mapping that contains the key.
     """
     kind, key = _kind(path), str(path[-1])
     if advice := _ADVICE.get((kind, key)):
         return advice
-    word = _WORDS.get(kind, {}).get(key, key)
+    word = _SYNONYMS.get(kind, {}).get(key, key)
     inner = [name for name, part in known.items() if any(word in form for form in _inside(part, in_entries=not kind))]
     if len(inner) == 1:
-        place = f"an entry of {inner[0]!r}" if not kind and inner[0] in _SECTIONS else repr(inner[0])
-        return f"it belongs into {place}" if word == key else f"did you mean {word!r} in {inner[0]!r}?"
+        place = f"an entry of {inner[0]!r}" if not kind and inner[0] in NAMED_SECTIONS else repr(inner[0])
+        return f"it belongs in {place}" if word == key else f"did you mean {word!r} in {inner[0]!r}?"
     return _higher(path, key)
 
 
 def _higher(path: KeyPath, key: str) -> str:
     properties = config_schema()["properties"]
-    if len(path) > 2 and path[0] in _SECTIONS and path[1] in properties:
-        return f"{path[1]!r} is a section of the file: check its indentation"
+    if len(path) > 2 and path[0] in NAMED_SECTIONS and path[1] in properties:
+        return f"{path[1]!r} is a top-level section: check its indentation"
     for level in range(len(path) - 2, 0, -1):
         if any(key in form for form in _forms(path[:level])):
-            return f"it belongs one level higher, beside {path[level]!r}"
-    return f"{key!r} is a section of the file: check its indentation" if len(path) > 1 and key in properties else ""
+            return f"it belongs one level up, beside {path[level]!r}"
+    return f"{key!r} is a top-level section: check its indentation" if len(path) > 1 and key in properties else ""
 
 
 def _kind(path: KeyPath) -> str:
-    """Name the kind of mapping that the last step of `path` stands in."""
+    """Return the kind of mapping that contains the last step of `path`."""
     if len(path) < 2:
         return ""
-    names = [step for step in path[2:-1] if isinstance(step, str)] if path[0] in _SECTIONS else []
+    names = [step for step in path[2:-1] if isinstance(step, str)] if path[0] in NAMED_SECTIONS else []
     return str(names[-1] if names else path[0])
 
 
@@ -144,7 +151,7 @@ def _inside(part: dict[str, Any], *, in_entries: bool) -> Iterator[Mapping[str, 
 
 
 def _forms(path: KeyPath) -> Iterator[Mapping[str, Any]]:
-    """Yield the properties of every mapping that may stand at `path`."""
+    """Yield the properties of every mapping that the schema allows at `path`."""
     parts: list[dict[str, Any]] = [config_schema()]
     for step in path:
         following: list[dict[str, Any]] = []

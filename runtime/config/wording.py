@@ -1,10 +1,11 @@
-"""The words for what a value is and should be: the language's own, never Python's or JSON Schema's."""
+"""Words for types, patterns and limits in the terms of the language, never those of Python or JSON Schema."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from runtime.config.model.root import NAMED_SECTIONS
 from runtime.config.model.server import STORE_PATTERN
 from runtime.config.model.types import (
     DURATION_PATTERN,
@@ -14,7 +15,9 @@ from runtime.config.model.types import (
     TOOL_NAME_PATTERN,
 )
 from runtime.config.secrets.patterns import mask_secret_patterns
+from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import join_or
+from runtime.documents.parser import parse_bool, parse_number
 
 _TYPES = {
     "string": "a string",
@@ -36,6 +39,15 @@ _PATTERNS = (
     ("[A-Z]{2}", "a country", "two capital letters, such as NO"),
     ("(https?://", "an address", "such as http://127.0.0.1:11434/v1"),
 )
+_LIMITS = {
+    "minimum": "{} is too small: at least {}",
+    "exclusiveMinimum": "{} is too small: more than {}",
+    "maximum": "{} is too large: at most {}",
+    "minLength": "this must not be empty",
+    "minItems": "this list must not be empty",
+    "minProperties": "this mapping must not be empty",
+}
+_OLD_BOOLEANS = ("yes", "no", "on", "off", "Yes", "No", "On", "Off")
 _SHOWN = 40
 
 
@@ -56,7 +68,7 @@ def name_expected(kinds: Iterable[str]) -> str:
 
 
 def name_pattern(pattern: str) -> tuple[str, str]:
-    """Return what a pattern stands for, and a hint with examples."""
+    """Return a noun for the texts that a pattern matches, and a hint with examples."""
     for known, noun, hint in _PATTERNS:
         if known in pattern:
             return noun, hint
@@ -64,6 +76,52 @@ def name_pattern(pattern: str) -> tuple[str, str]:
 
 
 def shorten(value: Any) -> str:
-    """Show a value in at most a few words; half a password would be one too many."""
+    """Return a value as text of limited length, without secrets of known formats."""
     text = mask_secret_patterns(repr(value))
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def name_limit(keyword: str, shown: str, limit: Any) -> str | None:
+    """Return the message for a value, shown as `shown`, that violates a keyword of JSON Schema; None if unknown."""
+    message = _LIMITS.get(keyword)
+    return None if message is None else message.format(shown, limit)
+
+
+def name_variables(names: Iterable[str]) -> str:
+    """Return a phrase for the value of variables, instead of the value."""
+    return f"the value of {' and '.join(f'${{{name}}}' for name in dict.fromkeys(names))}"
+
+
+def name_types(kinds: Iterable[dict[str, Any]]) -> list[str]:
+    """Name the types that the JSON Schemas `kinds` accept, each once per schema."""
+    nouns: list[str] = []
+    for kind in kinds:
+        noun = name_pattern(kind["pattern"])[0] if "pattern" in kind else ""
+        nouns.append(noun if noun.startswith("a") else name_expected([kind.get("type", "object")]))
+    if "a duration" in nouns or "a size" in nouns:
+        nouns = [noun for noun in nouns if noun not in ("a number", "a whole number")]
+    return nouns
+
+
+def hint_type(path: KeyPath, value: Any, expected: Sequence[str]) -> str:
+    """Return how to write the expected type, if the value shows what the user meant."""
+    if path == ("version",):
+        return "this release reads version 1"
+    if expected == ["true or false"]:
+        text = value if isinstance(value, str) else ""
+        hint = f"write {text} without quotes" if parse_bool(text) is not None else ""
+        return "YAML 1.2 has only true and false" if text in _OLD_BOOLEANS else hint
+    if isinstance(value, bool) and "a string" in expected:
+        return "put a text in quotes"
+    if isinstance(value, str) and parse_number(value) is not None and {"a number", "a whole number"} & {*expected}:
+        return "write the number without quotes"
+    if value is None and {"a list", "a mapping"} & {*expected}:
+        return "indent the content below the key, or remove the key"
+    if expected == ["a list"] and isinstance(value, (str, dict)):
+        return "write a list as [one, two], or each item on a line after '- '"
+    if expected == ["a string"] and isinstance(value, dict):
+        in_tools = path[0] == "agents" and path[2:3] == ("tools",)
+        return "declare it in 'tools' and name it here" if in_tools else "put a text that contains ': ' in quotes"
+    if expected == ["a mapping"] and isinstance(value, list) and len(path) == 1 and path[0] in NAMED_SECTIONS:
+        return "start each entry with its name, as in 'name: …', not with '-'"
+    return ""

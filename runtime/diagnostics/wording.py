@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+CLOSE = 0.8
+"""The likeness of two words that differ in a letter or two; for names that resemble each other anyway."""
+
 
 def join_or(words: Iterable[str]) -> str:
     """Join words as in a sentence: `a, b or c`."""

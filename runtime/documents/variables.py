@@ -14,8 +14,11 @@ from runtime.diagnostics.diagnostic import Diagnostic, Severity
 from runtime.diagnostics.key_path import KeyPath, path_text
 from runtime.documents.document import Source
 
+VARIABLE_NAME = "[A-Za-z_][A-Za-z0-9_]*"
+"""The pattern of a variable's name."""
+VARIABLE = re.compile(rf"\$\{{(?P<name>{VARIABLE_NAME})(?::-(?P<default>[^}}]*))?\}}")
+"""A variable, `${NAME}` or `${NAME:-default}`."""
 _START = re.compile(r"\$\$\{|\$\{(?=[A-Za-z_])")
-_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 _RAW = "raw"
 
 
@@ -84,7 +87,7 @@ class _Walk:
                 parts.append("${")
                 position = found.end()
                 continue
-            variable = _VARIABLE.match(text, found.start())
+            variable = VARIABLE.match(text, found.start())
             if variable is None:
                 self._malformed(text[found.start() :], path)
                 return text

@@ -33,7 +33,7 @@ from chatkit.types import (
 )
 from pydantic import AnyUrl
 
-from runtime.config.model.attachments import Attachments
+from runtime.config.model.chat import Attachments
 from runtime.errors import RequestError
 from runtime.stores.blobs import FileStore
 from runtime.stores.ids import new_id

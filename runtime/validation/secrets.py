@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from runtime.config.secrets.detect import Span, WrittenSecret, is_secret_key, span_of, written_secrets
+from runtime.config.secrets.detect import SourceSpan, WrittenSecret, is_secret_key, span_of, written_secrets
 from runtime.config.secrets.patterns import SecretMatch, find_secret_patterns
 from runtime.diagnostics.diagnostic import Diagnostic, Place
 from runtime.validation.subject import Subject
@@ -29,7 +29,7 @@ _TAKE_OUT = "take it out, and out of the history of the repository: it must coun
 def check_secrets(subject: Subject) -> None:
     """Report the secrets in agents.yaml, and the keys of a well-known form in every other file that it names."""
     filled = subject.found.filled
-    reported: dict[Span, None] = {}
+    reported: dict[SourceSpan, None] = {}
     for written in written_secrets(filled):
         span = span_of(filled, written.path)
         if span is not None and span not in reported and _is_plain(subject, written, span.text):
@@ -55,7 +55,7 @@ def _is_plain(subject: Subject, written: WrittenSecret, raw: str) -> bool:
     filled = subject.found.filled
     if written.path in filled.strings:
         # What is not in the file itself comes out of a variable.
-        return written.kind in ("token", "address") and written.text in raw
+        return written.kind in ("pattern", "address") and written.text in raw
     match written.kind:
         case "field":
             return bool(written.text) and _names_somebody(subject, written)
@@ -63,7 +63,7 @@ def _is_plain(subject: Subject, written: WrittenSecret, raw: str) -> bool:
             return bool(_DATA.intersection(written.path)) and _looks_random(written.text)
         case "address":
             return not _is_for_development(filled.source.data, written)
-        case "token":
+        case "pattern":
             return True
 
 

@@ -18,8 +18,8 @@ def test_a_key_with_nothing_behind_it_is_noticed_and_a_comment_is_pointed_at(tmp
     )
     assert found(tmp_path, text) == [
         "A108 5 agents.a.name put a text that begins with '#' in quotes",
-        "A108 6 agents.a.description leave the key out where there is nothing",
-        "A108 7 agents.a.settings.top_p leave the key out where there is nothing",
+        "A108 6 agents.a.description remove the key if it needs no value",
+        "A108 7 agents.a.settings.top_p remove the key if it needs no value",
     ]
 
 

@@ -82,13 +82,13 @@ def test_words_of_openapi_30_become_those_of_json_schema() -> None:
 @pytest.mark.parametrize(
     ("operation", "path", "reason"),
     [
-        ({}, "/{id}", "the path has 'id'"),
+        ({}, "/{id}", "the path parameter 'id'"),
         ({"parameters": [{"name": "c", "in": "cookie", "required": True, "schema": {}}]}, "/x", "the cookie 'c'"),
         ({"parameters": [{"name": "q", "in": "query", "content": {}}]}, "/x", "has no 'schema'"),
-        ({"requestBody": {"required": True, "content": {"image/png": {}}}}, "/x", "'image/png' can't be made"),
-        ({"parameters": [{"$ref": "other.yaml#/x"}]}, "/x", "is in another file"),
-        ({"parameters": [{"$ref": "#/nowhere"}]}, "/x", "leads nowhere"),
-        ({"parameters": ["text"]}, "/x", "a mapping is needed here"),
+        ({"requestBody": {"required": True, "content": {"image/png": {}}}}, "/x", "type 'image/png' is not supported"),
+        ({"parameters": [{"$ref": "other.yaml#/x"}]}, "/x", "points to another file"),
+        ({"parameters": [{"$ref": "#/nowhere"}]}, "/x", "does not exist in this document"),
+        ({"parameters": ["text"]}, "/x", "expected a mapping"),
     ],
 )
 def test_what_no_tool_can_call_is_refused_with_the_reason(operation: Any, path: str, reason: str) -> None:
@@ -139,9 +139,9 @@ def test_a_pattern_that_only_javascript_can_read_is_left_to_the_service() -> Non
 @pytest.mark.parametrize(
     ("parameter", "reason"),
     [
-        ({"in": "nowhere"}, "the parameter 'a' is in 'nowhere', where nothing can be sent"),
-        ({"in": "query", "style": "matrix"}, "the parameter 'a' has the style 'matrix', which tools do not write"),
-        ({"in": "header", "style": "form"}, "the parameter 'a' has the style 'form', which tools do not write"),
+        ({"in": "nowhere"}, "the parameter 'a' is in 'nowhere', which is not supported"),
+        ({"in": "query", "style": "matrix"}, "the parameter 'a' has the style 'matrix', which is not supported"),
+        ({"in": "header", "style": "form"}, "the parameter 'a' has the style 'form', which is not supported"),
     ],
 )
 def test_a_parameter_that_can_not_be_written_is_refused(parameter: dict[str, Any], reason: str) -> None:

@@ -12,14 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from runtime.config import shape_errors as mistakes
 from runtime.config.cross_checks import DEPRECATED
 from runtime.config.examples import EXAMPLES
 from runtime.config.model import Config
 from runtime.config.model.types import Section
 from runtime.config.schema import config_schema
 from runtime.config.secrets.mask import redact
-from runtime.config.shape_errors import build_config, schema_diagnostics
+from runtime.config.shape_errors import build_config, config_validator
 from runtime.documents.document import read_yaml
 from runtime.documents.variables import interpolate
 
@@ -81,7 +80,7 @@ def test_every_property_that_does_not_speak_for_itself_has_examples_and_they_are
         (path, example)
         for path, part in all_properties()
         for example in part.get("examples", [])
-        if not mistakes._validator().evolve(schema=part).is_valid(example)
+        if not config_validator().evolve(schema=part).is_valid(example)
     ]
     assert refused == []
 
@@ -131,7 +130,7 @@ def both(data: Any) -> tuple[bool, bool]:
         accepted = False
     else:
         accepted = True
-    return accepted, mistakes._validator().is_valid(data)
+    return accepted, config_validator().is_valid(data)
 
 
 def paths(value: Any, base: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -288,16 +287,17 @@ def test_a_file_that_says_nothing_of_reloads_gets_the_defaults() -> None:
     assert (config.server.grace, config.admin.token) == (10.0, None)
 
 
-def test_a_mistake_that_the_schema_does_not_see_is_still_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    blind = jsonschema.Draft202012Validator({})
-    monkeypatch.setattr(mistakes, "_validator", lambda: blind)
-    found = schema_diagnostics(interpolate(read_yaml("version: 3\n", "a.yaml"), {}))
-    assert {diagnostic.code for diagnostic in found} == {"A199"}
+def test_a_mistake_that_the_schema_does_not_see_is_still_reported() -> None:
+    accepts_all = jsonschema.Draft202012Validator({})
+    filled = interpolate(read_yaml("version: 3\n", "a.yaml"), {})
+    config, diagnostics = build_config(filled, lambda: accepts_all)
+    assert config is None
+    assert {diagnostic.code for diagnostic in diagnostics} == {"A199"}
 
 
 def test_one_slip_among_many_entries_is_told_alone() -> None:
     agents = "".join(f"  a{index}: {{model: m}}\n" for index in range(50)) + "  b: {modle: m}\n"
-    found = schema_diagnostics(interpolate(read_yaml(f"version: 1\nagents:\n{agents}", "a.yaml"), {}))
-    assert [str(diagnostic) for diagnostic in found] == [
+    _, diagnostics = build_config(interpolate(read_yaml(f"version: 1\nagents:\n{agents}", "a.yaml"), {}))
+    assert [str(diagnostic) for diagnostic in diagnostics] == [
         "a.yaml:53:7: error A101: unknown key 'modle' (did you mean 'model'?) [agents.b.modle]"
     ]

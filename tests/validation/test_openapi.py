@@ -117,7 +117,7 @@ def test_an_operation_that_is_named_twice_is_one_tool(tmp_path: Path) -> None:
 def test_a_name_that_is_too_long_with_its_prefix_is_refused(tmp_path: Path) -> None:
     tools = "pets: {openapi: spec.yaml, base_url: 'https://pets.example.com', prefix: pets_}"
     [wrong] = said(tmp_path, spec(operationId="x" * 60), tools)
-    assert wrong == f"error A215: 'pets_{'x' * 60}' can't be a tool's name"
+    assert wrong == f"error A215: 'pets_{'x' * 60}' is too long for a tool name"
 
 
 @pytest.mark.parametrize("tool", ["pets", "'pets.*'"])

@@ -24,9 +24,9 @@ def show_project(path: Path, *, output: Literal["yaml", "json"], origins: bool =
         _print_origins(loaded, output)
         return 0
     from runtime.cli.commands.serve import offline_models
-    from runtime.config.origins import resolved
+    from runtime.config.origins import resolve_config
 
-    data = resolved(loaded)
+    data = resolve_config(loaded)
     if output == "json":
         print(json.dumps(data, indent=2, ensure_ascii=False))
     else:
@@ -65,15 +65,15 @@ def _words(origin: Origin, loaded: LoadedProject) -> str:
 
 
 def _source(name: str, loaded: LoadedProject) -> str:
-    from runtime.config.origins import source_of
+    from runtime.config.origins import variable_source
 
     words = {"environment": "the environment", "default": "its default"}
-    source = source_of(name, loaded, os.environ)
+    source = variable_source(name, loaded, os.environ)
     return words.get(source, source)
 
 
 def _as_json(origin: Origin, loaded: LoadedProject) -> dict[str, Any]:
-    from runtime.config.origins import source_of
+    from runtime.config.origins import variable_source
 
     place = origin.place
     return {
@@ -83,5 +83,5 @@ def _as_json(origin: Origin, loaded: LoadedProject) -> dict[str, Any]:
         "line": place.line if place is not None else None,
         "column": place.column if place is not None else None,
         "profile": origin.profile,
-        "variables": {name: source_of(name, loaded, os.environ) for name in origin.variables},
+        "variables": {name: variable_source(name, loaded, os.environ) for name in origin.variables},
     }

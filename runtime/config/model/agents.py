@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, Tag
+from pydantic import Discriminator, Field, Tag
 
 from runtime.config.model.guardrails import AgentGuardrails
 from runtime.config.model.models import Settings
-from runtime.config.model.output import Output
 from runtime.config.model.types import TOOL_NAME_PATTERN, ImportPath, JsonSchema, Section, ShortFormSection, by_key
 
 
@@ -89,6 +88,19 @@ class Handoff(ShortFormSection):
     """A function `(ctx, data)`, sync or async, called when it happens; `data` is what the model said, or None."""
 
 
+class Output(Section):
+    """The shape of what the agent answers, and what the user is shown of it: a widget, or a text."""
+
+    widget: str | None = Field(None, min_length=1)
+    """The widget that shows the answer; its data is the shape, unless one is given here."""
+    template: str | None = Field(None, min_length=1)
+    """The text that shows the answer, as Markdown; a template over the answer's fields, or over `output`."""
+    schema_: JsonSchema | None = Field(None, alias="schema")
+    """The shape as a JSON Schema of an object."""
+    python: ImportPath | None = None
+    """The shape as a type of Python: a pydantic model, a dataclass, a TypedDict."""
+
+
 class Agent(Section):
     """One agent: a model with instructions and tools."""
 
@@ -154,3 +166,39 @@ class Defaults(Section):
         if self.settings.model_fields_set:
             update["settings"] = Settings.model_validate(settings)
         return agent.model_copy(update=update) if update else agent
+
+
+class ChosenTool(Section):
+    """The user has chosen this entry of the composer's tool menu."""
+
+    tool: str = Field(min_length=1)
+    """The id of one of `chat.composer.tools`."""
+
+
+class Route(Section):
+    """An agent that answers on a condition."""
+
+    when: ChosenTool | str
+    """A template that is one expression, such as `"{{ user.name == 'Ida' }}"`, or `{tool: …}`."""
+    agent: str
+    """The agent's name."""
+
+
+class PythonEntry(Section):
+    """A function of the turn's context, sync or async, that returns the agent's name."""
+
+    python: ImportPath
+    """Where the function is."""
+
+
+def _routing_kind(value: Any) -> str:
+    if isinstance(value, (dict, PythonEntry)):
+        return "python"
+    return "routes" if isinstance(value, list) else "agent"
+
+
+EntryRouting = Annotated[
+    Annotated[str, Tag("agent")] | Annotated[list[Route | str], Tag("routes")] | Annotated[PythonEntry, Tag("python")],
+    Discriminator(_routing_kind),
+]
+"""An agent's name, a list of routes, or a function."""

@@ -6,12 +6,21 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, Tag
 
-from runtime.config.model.attachments import Attachments
 from runtime.config.model.component import Composer, Disclaimer, Header, HistoryPanel, Theme
-from runtime.config.model.mentions import MentionConfig
-from runtime.config.model.types import ImportPath, Section, ShortFormSection, by_key
+from runtime.config.model.types import (
+    IMPORT_PATTERN,
+    ImportPath,
+    PositiveDuration,
+    Secret,
+    Section,
+    ShortFormSection,
+    Size,
+    by_key,
+)
 
 LOCALE_PATTERN = r"^[a-z]{2,3}(-[A-Za-z0-9]{2,4})?$"
+MIME_PATTERN = r"^[A-Za-z0-9!#$&^_.+-]+/(\*|[A-Za-z0-9!#$&^_.+-]+)$"
+FILE_STORE_PATTERN = r"^(\.?\.?/.*|[A-Za-z0-9_.-][A-Za-z0-9_./-]*|s3://[A-Za-z0-9.-]+(/.*)?|\$\{.+)$"
 
 
 class StartPrompt(Section):
@@ -129,6 +138,72 @@ class Errors(Section):
     """A budget of `limits.tokens` is used up; `budget` is `turn`, `thread`, `day` or `all`."""
     unexpected: str | None = Field(None, min_length=1)
     """Anything else."""
+
+
+class Attachments(Section):
+    """What users may attach to a message."""
+
+    accept: list[Annotated[str, Field(pattern=MIME_PATTERN)]] = Field(
+        ["image/*", "application/pdf", "text/*"], min_length=1
+    )
+    """The MIME types that are taken; `image/*` for all of a kind."""
+    max_size: Size = 20 * 1024 * 1024
+    """The largest file."""
+    max_count: int = Field(10, ge=1, le=100)
+    """The most files of one message."""
+    store: str = Field("./.chatkit/files", pattern=FILE_STORE_PATTERN, min_length=1)
+    """A folder, from the project folder, or `s3://bucket/prefix` (pip install 'chatkit-runtime[s3]')."""
+    options: dict[str, str] = {}
+    """For S3: `endpoint`, `region`, `access_key_id` and the rest that obstore's S3Store takes; by default the
+    environment's."""
+    upload: Literal["two_phase", "direct"] = "two_phase"
+    """How the page uploads: to a signed URL that it is given for each file, or with a form to `/chatkit/files`."""
+    secret: Secret | None = None
+    """What signs the URLs; made once and kept beside the files when left out."""
+    keep_unsent: PositiveDuration = 86400.0
+    """How long a file is kept that no message was sent with."""
+
+
+class MentionEntity(Section):
+    """Something that can be mentioned: a person, a document, an order."""
+
+    id: str = Field(min_length=1)
+    """What it is known by; each has its own."""
+    title: str = Field(min_length=1)
+    """What people call it."""
+    group: str | None = None
+    """A heading that it stands under in the menu."""
+    icon: str | None = None
+    """An icon of ChatKit, such as `map-pin`."""
+    data: dict[str, Any] = {}
+    """More about it, for `text` and `preview`; texts of it go to the page as well."""
+    interactive: bool = True
+    """Whether a click on it, and the preview, work in the page."""
+
+
+class MentionConfig(ShortFormSection):
+    """What a user may mention with `@`: a list, or the project's own Python."""
+
+    short_key: ClassVar[str] = "python"
+    short_needed: ClassVar[bool] = False
+    short_pattern: ClassVar[str | None] = IMPORT_PATTERN
+
+    python: ImportPath | None = None
+    """A function `(tag, context)`, sync or async: what the model is told of a mention, as a text. `context` is what
+    `context:` made of the request."""
+    entities: list[MentionEntity] = []
+    """What can be mentioned, where the list is short enough to stand here."""
+    search: ImportPath | None = None
+    """A function `(query, context)`, sync or async: the entities that fit what the user has typed, as mappings with
+    `id` and `title`, and `group`, `icon` and `data` if need be."""
+    lookup: ImportPath | None = None
+    """A function `(id, context)`, sync or async: the entity of that id, a mapping like those of `search`, or None."""
+    text: str | None = Field(None, min_length=1)
+    """What the model is told of a mention, where there is no function for it; a template over the entity."""
+    preview: str | None = Field(None, min_length=1)
+    """The widget that the page shows of an entity: a name, or a file. Its data are the entity's."""
+    menu: bool = False
+    """Whether the composer has a button for it, beside the `@` that one types."""
 
 
 class Chat(Section):

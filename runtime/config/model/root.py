@@ -7,9 +7,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from runtime.config.model.actions import Action
-from runtime.config.model.agents import Agent, Defaults
+from runtime.config.model.agents import Agent, Defaults, EntryRouting, PythonEntry
 from runtime.config.model.chat import Chat
-from runtime.config.model.entry import EntryRouting, PythonEntry
 from runtime.config.model.guardrails import Guardrail
 from runtime.config.model.mcp import McpServer
 from runtime.config.model.models import Model
@@ -21,6 +20,8 @@ from runtime.config.model.widgets import Widget
 DEFAULT_STORE = "sqlite:///.chatkit/threads.db"
 MAIN_ONLY = ("include", "profiles")
 """The sections that neither an included file nor a profile may have."""
+NAMED_SECTIONS = frozenset({"models", "tools", "mcp", "widgets", "guardrails", "agents", "actions", "state"})
+"""The sections whose keys are names that the user chooses."""
 
 
 def _check_sections(value: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Which values of a project are secret: what is never printed, logged or served.
+"""Detects the secrets of a project: the texts that are never printed, logged or served.
 
-Decided by the field (`SecretMark`), by the name of a key in the user's own data, by the variables that fill such values
-in, and by looks (runtime/config/secrets/patterns.py). A file that can't be parsed is judged by its lines.
+A value is secret by its field (`SecretMark`), by the name of its key in the user's own data, because a variable in such
+a value holds it, or by its format (secrets/patterns.py). A file that can't be parsed is searched line by line.
 """
 
 from __future__ import annotations
@@ -15,23 +15,21 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 from pydantic import BaseModel
 
 from runtime.config.model import Config
+from runtime.config.model.root import NAMED_SECTIONS
 from runtime.config.model.types import SecretMark, ShortFormSection
-from runtime.config.secrets.patterns import find_passwords, find_secret_patterns
+from runtime.config.secrets.patterns import LONG_SECRET, SHORTEST_SECRET, find_passwords, find_secret_patterns
 from runtime.diagnostics.key_path import KeyPath
-from runtime.documents.variables import Interpolation
+from runtime.documents.variables import VARIABLE, Interpolation
 
-_SHORTEST = 4
-_LONG = 8
-_NAME = re.compile(
+_SECRET_KEY = re.compile(
     r"passw(or)?d|passphrase|secret|token$|api_?-?key|private_?-?key|access_?-?key|authorization|credential",
     re.IGNORECASE,
 )
-_HOLDER = re.compile(r"(extra_)?headers|env|auth|bearer", re.IGNORECASE)
-# A slip of the finger in the name of a field leaves its value as secret as it was.
-_SLIPPED = ("apikey", "token", "password", "secret", "headers")
+_SECRET_MAPPING = re.compile(r"(extra_)?headers|env|auth|bearer", re.IGNORECASE)
+# The value of a misspelt key is secret as well.
+_SECRET_WORDS = ("apikey", "token", "password", "secret", "headers")
 _ADDRESS_KEY = re.compile(r"(^|_)(url|uri|dsn)$", re.IGNORECASE)
 _SCHEMA_WORDS = frozenset({"type", "$ref", "enum", "anyOf", "oneOf", "const", "properties"})
-_NAMED = frozenset({"models", "tools", "widgets", "agents", "actions", "state"})
 _PLACEHOLDER = re.compile(
     r"none|null|no|n/?a|x+|\*+|\.+|…|-+|0+|test(ing)?|dummy|fake|example|placeholder|empty|unused|ignored?|any(thing)?"
     r"|key|token|secret|password|api[-_ ]?key|change[-_ ]?me|todo|dev|local(host)?"
@@ -41,10 +39,9 @@ _PLACEHOLDER = re.compile(
     r"|<[^>]*>|\[[^]]*\]|(true|false)",
     re.IGNORECASE,
 )
-_WRITTEN_VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-(?P<default>[^}]*))?\}")
 _SCHEME = re.compile(r"(?:Bearer|Basic|Token|ApiKey)\s+(?P<rest>\S.*)", re.IGNORECASE | re.DOTALL)
 
-Kind = Literal["field", "key", "address", "token"]
+Kind = Literal["field", "key", "address", "pattern"]
 _Marks = dict[str, Any]
 
 
@@ -52,8 +49,8 @@ _Marks = dict[str, Any]
 class WrittenSecret:
     """A secret in the data of a file: the value at `path`, or the part `text` of it.
 
-    `kind` says what gives it away: the `field` of the language, the `key` of the user's own data, an `address` with a
-    password, or the form of a `token`. `noun` names it.
+    `kind` is the reason: the `field` of the language, the `key` of the user's own data, an `address` with a password,
+    or a secret `pattern`. `noun` names the secret, with an article.
     """
 
     path: KeyPath
@@ -63,89 +60,89 @@ class WrittenSecret:
 
 
 def is_placeholder(value: str) -> bool:
-    """Tell whether a value only stands where a secret would: `none`, `your-api-key`, a template, nothing at all."""
+    """Return whether a value is a placeholder for a secret: `none`, `your-api-key`, a template, an empty text."""
     text = value.strip()
     return len(text) < 2 or "{{" in text or _PLACEHOLDER.fullmatch(text) is not None
 
 
 def find_secrets(filled: Interpolation, environ: Mapping[str, str], written: Iterable[WrittenSecret]) -> frozenset[str]:
-    """Return every text that must not be shown of a file, where `written` are its secrets, and of its variables."""
+    """Return every secret text of a file, whose data contains the `written` secrets, and of the variables."""
     texts: set[str] = set(secret_variables(environ))
-    for found in written:
-        texts |= {found.text, *_pieces(found.text)}
-        if found.kind in ("field", "key") and found.path in filled.strings:
-            texts |= {environ.get(name, "") for name in filled.strings[found.path].names}
-            texts |= set(_literals(filled, found.path))
+    for secret in written:
+        texts |= {secret.text, *_pieces(secret.text)}
+        if secret.kind in ("field", "key") and secret.path in filled.strings:
+            texts |= {environ.get(name, "") for name in filled.strings[secret.path].names}
+            texts |= set(_literals(filled, secret.path))
     return frozenset(text for text in texts if is_worth_hiding(text))
 
 
 def secret_variables(environ: Mapping[str, str]) -> frozenset[str]:
-    """Return the values of the variables that are secret by their names; short ones may be words of any text."""
+    """Return the values of the variables with secret names; short values are skipped: they may be ordinary words."""
     return frozenset(
         value
         for name, value in environ.items()
-        # The name may be that of a file's path.
-        if len(value) >= _LONG and _NAME.search(name) and not value.startswith("/")
+        # A path is not secret, such as that of a file with the key.
+        if len(value) >= LONG_SECRET and _SECRET_KEY.search(name) and not value.startswith("/")
     )
 
 
 def is_worth_hiding(text: str) -> bool:
-    """Tell whether a text can be told from the words around it."""
-    return len(text.strip()) >= _SHORTEST and not is_placeholder(text)
+    """Return whether a text is long enough to be masked, and not a placeholder."""
+    return len(text.strip()) >= SHORTEST_SECRET and not is_placeholder(text)
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Yield what a part of a text may be shown as: its lines, and what follows `Bearer`."""
-    if found := _SCHEME.fullmatch(text):
-        yield found["rest"]
+    """Yield the parts of a secret that an output may show alone: its lines, and the text after `Bearer`."""
+    if match := _SCHEME.fullmatch(text):
+        yield match["rest"]
     if "\n" in text:
-        yield from (line.strip() for line in text.splitlines() if len(line.strip()) >= _LONG)
+        yield from (line.strip() for line in text.splitlines() if len(line.strip()) >= LONG_SECRET)
 
 
 def _literals(filled: Interpolation, path: KeyPath) -> Iterator[str]:
-    """Yield what stands around the variables of a value, and their defaults."""
+    """Yield the texts around the variables of a value, and the defaults of the variables."""
     span = span_of(filled, path)
     raw = span.text.strip("\"'") if span else ""
-    yield from (found["default"] or "" for found in _WRITTEN_VARIABLE.finditer(raw))
-    yield from (part.strip() for part in _WRITTEN_VARIABLE.sub("\n", raw).split("\n") if len(part) >= _LONG)
+    yield from (match["default"] or "" for match in VARIABLE.finditer(raw))
+    yield from (part.strip() for part in VARIABLE.sub("\n", raw).split("\n") if len(part) >= LONG_SECRET)
 
 
 def written_secrets(filled: Interpolation) -> list[WrittenSecret]:
-    """Return the secrets of a file's data, variables filled in; placeholders are none."""
+    """Return the secrets in a file's data, after substitution of variables; placeholders are not secrets."""
     search = _Search(filled)
     search.value(filled.source.data, (), _marks())
     search.variables()
-    return search.found
+    return search.secrets
 
 
 class _Search:
-    """Walks over data of any size: what can hold no secret costs no more than a look at its key."""
+    """Walks over data of any size; a value that can't be secret costs one look-up of its key."""
 
     def __init__(self, filled: Interpolation) -> None:
         self.filled = filled
-        self.found: list[WrittenSecret] = []
-        self.has_tokens = any(
+        self.secrets: list[WrittenSecret] = []
+        self.has_patterns = any(
             any(find_secret_patterns(text)) or any(find_passwords(text)) or "\\" in text
             for text in filled.source.texts.values()
         )
 
     def value(self, value: Any, path: KeyPath, mark: Any) -> None:
-        """Look into a value; `mark` is `field` or `key` where all of it is secret, `address` where passwords are."""
+        """Search a value; `mark` is `field` or `key` if all of it is secret, `address` if it is a URL."""
         if isinstance(value, dict):
             known = mark if isinstance(mark, dict) else {}
             below = mark if isinstance(mark, str) else None
             at = path[2:] if path[:1] == ("profiles",) else path
-            rest, judge = known.get("*"), not (len(at) == 1 and at[0] in _NAMED) and not _is_users(at)
+            rest, keys_matter = known.get("*"), not (len(at) == 1 and at[0] in NAMED_SECTIONS) and not _is_user_data(at)
             for key, item in value.items():
-                inner = below or known.get(key, rest) or (_kind_of_key(key) if judge else None)
+                inner = below or known.get(key, rest) or (_kind_of_key(key) if keys_matter else None)
                 if isinstance(item, (dict, list)):
                     self.value(item, (*path, key), None if inner == "key" and is_schema(item) else inner)
-                elif inner or self.has_tokens:
+                elif inner or self.has_patterns:
                     self._leaf(item, (*path, key), inner)
         elif isinstance(value, list):
             inner = mark if isinstance(mark, str) else mark and mark.get("*")
             for index, item in enumerate(value):
-                if inner or self.has_tokens or isinstance(item, (dict, list)):
+                if inner or self.has_patterns or isinstance(item, (dict, list)):
                     self.value(item, (*path, index), inner)
         else:
             self._leaf(value, path, mark)
@@ -154,16 +151,16 @@ class _Search:
         kind = mark.get("") if isinstance(mark, dict) else mark
         if kind in ("field", "key") and not isinstance(value, bool):
             text = value if isinstance(value, str) else self.filled.source.places.text(path) or ""
-            # An anchor may stand where nothing does.
+            # A null value may have an anchor, so it is recorded as well.
             if value is None or not is_placeholder(text):
-                self.found.append(WrittenSecret(path, text, kind))
+                self.secrets.append(WrittenSecret(path, text, kind))
                 return
-        if isinstance(value, str) and (self.has_tokens or kind == "address"):
+        if isinstance(value, str) and (self.has_patterns or kind == "address"):
             self._parts(value, path, kind == "address")
 
     def variables(self) -> None:
-        """Look into what variables have put into a text: the file does not have it."""
-        seen = {written.path for written in self.found}
+        """Search the texts that contain variables: their values are not in the file."""
+        seen = {written.path for written in self.secrets}
         for path in self.filled.strings.keys() - seen:
             value = self.filled.source.data
             for step in path:
@@ -171,11 +168,11 @@ class _Search:
             self._parts(value, path, False)
 
     def _parts(self, value: str, path: KeyPath, is_address: bool) -> None:
-        for found in find_secret_patterns(value):
-            self.found.append(WrittenSecret(path, value[found.start : found.end], "token", found.noun))
-        for found in find_passwords(value, loose=is_address):
-            if not is_placeholder(value[found.start : found.end]):
-                self.found.append(WrittenSecret(path, value[found.start : found.end], "address", found.noun))
+        for start, end, noun in find_secret_patterns(value):
+            self.secrets.append(WrittenSecret(path, value[start:end], "pattern", noun))
+        for start, end, noun in find_passwords(value, loose=is_address):
+            if not is_placeholder(value[start:end]):
+                self.secrets.append(WrittenSecret(path, value[start:end], "address", noun))
 
 
 @functools.lru_cache(maxsize=4096)
@@ -184,33 +181,33 @@ def _kind_of_key(key: str) -> str | None:
 
 
 def is_address_key(key: str) -> bool:
-    """Tell whether a key says that its value is an address."""
+    """Return whether a key names a URL."""
     return _ADDRESS_KEY.search(key) is not None
 
 
 def is_schema(value: Any) -> bool:
-    """Tell whether a value is a part of a JSON Schema, whose property may be named `token`."""
+    """Return whether a value is part of a JSON Schema, in which a property may be named `token`."""
     return isinstance(value, dict) and not _SCHEMA_WORDS.isdisjoint(value)
 
 
-def _is_users(path: KeyPath) -> bool:
-    """Tell whether a value is what people see: samples and the shape of data."""
+def _is_user_data(path: KeyPath) -> bool:
+    """Return whether a value is shown to users or describes data: samples and JSON Schemas."""
     return path[:1] == ("widgets",) or (len(path) > 2 and path[2] in ("parameters", "payload", "data"))
 
 
 @functools.lru_cache(maxsize=4096)
 def is_secret_key(key: str) -> bool:
-    """Tell whether a key says that its value is secret, be it misspelt."""
-    if _NAME.search(key) or _HOLDER.fullmatch(key):
+    """Return whether a key names a secret, misspelt ones included."""
+    if _SECRET_KEY.search(key) or _SECRET_MAPPING.fullmatch(key):
         return True
     letters = key.lower().replace("_", "").replace("-", "")
     if not 4 <= len(letters) <= 9 or key in _field_names():
         return False
-    return any(_is_slip(letters, word) for word in _SLIPPED)
+    return any(_is_misspelt(letters, word) for word in _SECRET_WORDS)
 
 
-def _is_slip(letters: str, word: str) -> bool:
-    """Tell whether two words differ by one letter, or by their order alone."""
+def _is_misspelt(letters: str, word: str) -> bool:
+    """Return whether two words differ by one letter, or only in the order of letters."""
     if len(letters) == len(word):
         return sorted(letters) == sorted(word) or sum(a != b for a, b in zip(letters, word, strict=True)) == 1
     short, long = sorted((letters, word), key=len)
@@ -219,13 +216,13 @@ def _is_slip(letters: str, word: str) -> bool:
 
 @functools.cache
 def _marks() -> _Marks:
-    """What is secret, as the models say: a tree of keys, `*` any key, and under `""` what a short form is."""
+    """Return the marks of the models as a tree of keys: `*` is any key, `""` the short form."""
     marks = _marks_of_model(Config)
     return {**marks, "profiles": {"*": marks}}
 
 
 def is_secret_section(key: str) -> bool:
-    """Tell whether a section has nothing but secrets."""
+    """Return whether a section contains only secrets."""
     mark = _marks().get(key)
     return isinstance(mark, dict) and mark.get("") == "field"
 
@@ -266,26 +263,26 @@ def _marks_of_model(model: type[BaseModel]) -> _Marks:
 def _marks_of(annotation: Any, metadata: Iterable[Any] = (), name: str = "") -> Any:
     marks = [*metadata, *getattr(annotation, "__metadata__", ())]
     if any(isinstance(mark, SecretMark) for mark in marks):
-        # An address is worth seeing: only the passwords in it are secret.
+        # Show a URL: only the password in it is secret.
         return "address" if name == "url" else "field"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return _marks_of_model(annotation)
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is dict or origin is list:
         inner = _marks_of(args[-1]) if args else None
-        # A text where a mapping of secrets should be is no less secret.
+        # A text in the place of a mapping of secrets is secret as well.
         return inner if isinstance(inner, str) else {"*": inner} if inner else None
     merged: _Marks = {}
     for part in args:
-        found = _marks_of(part, (), name)
-        if isinstance(found, str):
-            return found
-        merged |= found or {}
+        inner = _marks_of(part, (), name)
+        if isinstance(inner, str):
+            return inner
+        merged |= inner or {}
     return merged
 
 
-class Span(NamedTuple):
-    """A part of a file: where it begins and ends, in characters, and what stands there."""
+class SourceSpan(NamedTuple):
+    """A part of a file: where it starts and ends, in characters, and its text."""
 
     file: str
     start: int
@@ -293,8 +290,8 @@ class Span(NamedTuple):
     text: str
 
 
-def span_of(filled: Interpolation, path: KeyPath) -> Span | None:
-    """Return where the scalar at `path` stands, quotes included; None for anything else."""
+def span_of(filled: Interpolation, path: KeyPath) -> SourceSpan | None:
+    """Return the span of the scalar at `path`, quotes included; None if there is no scalar."""
     places = filled.source.places.span(path)
     if places is None:
         return None
@@ -306,11 +303,11 @@ def span_of(filled: Interpolation, path: KeyPath) -> Span | None:
     if begin is None:
         return None
     end = len(text) if end is None else end
-    return Span(places[0].file, begin, end, text[begin:end])
+    return SourceSpan(places[0].file, begin, end, text[begin:end])
 
 
 @functools.lru_cache(maxsize=16)
 def _line_starts(text: str) -> tuple[int, ...]:
     # As YAML counts lines; a byte order mark is no column.
     first = 1 if text.startswith("\ufeff") else 0
-    return (first, *(found.end() for found in re.finditer(r"\r\n|\r|\n", text)))
+    return (first, *(match.end() for match in re.finditer(r"\r\n|\r|\n", text)))

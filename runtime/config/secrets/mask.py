@@ -1,4 +1,4 @@
-"""How a text is shown without the secrets of a project: a message, the lines of a file, a whole configuration."""
+"""Masks the secrets of a project: in a message, in the text of a file, in a whole configuration."""
 
 from __future__ import annotations
 
@@ -21,45 +21,47 @@ from runtime.config.secrets.detect import (
     is_worth_hiding,
     span_of,
 )
-from runtime.config.secrets.patterns import find_passwords, find_secret_patterns, hide, stars
+from runtime.config.secrets.patterns import (
+    LONG_SECRET,
+    SHORTEST_SECRET,
+    STARS,
+    find_passwords,
+    find_secret_patterns,
+    hide,
+    stars,
+)
 from runtime.diagnostics.diagnostic import Diagnostic, has_errors
-from runtime.documents.variables import Interpolation
+from runtime.documents.variables import VARIABLE, Interpolation
 
-_STARS = "***"
-_SHORTEST = 4
-_LONG = 8
 _KEY = re.compile(r"(?P<key>[\w.$-]+)[\"']?[ \t]*[:=]")
-_WHOLE_VARIABLE = re.compile(r"[\"']?\$\{[A-Za-z_][A-Za-z0-9_]*\}[\"']?")
 
 
 def mask(text: str, secrets: frozenset[str]) -> str:
-    """Return a message without secrets, the beginning of one that was cut short included."""
-    return _hide(text, secrets, lambda _: _STARS) if text else text
+    """Return a message without secrets; the start of a shortened secret is masked as well."""
+    return _hide(text, secrets, lambda _: STARS) if text else text
 
 
 def mask_source(text: str, secrets: frozenset[str]) -> str:
-    """Return the text of a file for a code frame: as many stars as each secret is long."""
+    """Return the text of a file for a code frame, each secret replaced by as many stars as it is long."""
     return _hide(text, secrets, stars)
 
 
-def mask_diagnostics(found: Iterable[Diagnostic], secrets: frozenset[str]) -> list[Diagnostic]:
-    """Return the same diagnostics, their words without secrets."""
-    return [_mask_diagnostic(diagnostic, secrets) for diagnostic in found]
+def mask_diagnostics(diagnostics: Iterable[Diagnostic], secrets: frozenset[str]) -> list[Diagnostic]:
+    """Return the diagnostics without secrets in their texts."""
+    return [_mask_diagnostic(diagnostic, secrets) for diagnostic in diagnostics]
 
 
-def _mask_diagnostic(found: Diagnostic, secrets: frozenset[str]) -> Diagnostic:
-    message, hint = mask(found.message, secrets), mask(found.hint, secrets)
-    path = mask(found.path, secrets)
-    if (message, hint, path) == (found.message, found.hint, found.path):
-        return found
-    return replace(found, message=message, hint=hint, path=path)
+def _mask_diagnostic(diagnostic: Diagnostic, secrets: frozenset[str]) -> Diagnostic:
+    texts = (diagnostic.message, diagnostic.hint, diagnostic.path)
+    message, hint, path = masked = tuple(mask(text, secrets) for text in texts)
+    return diagnostic if masked == texts else replace(diagnostic, message=message, hint=hint, path=path)
 
 
 def _hide(text: str, secrets: frozenset[str], cover: Callable[[str], str]) -> str:
     spans: list[tuple[int, int]] = []
     for form in _forms(secrets):
         if form in text:
-            spans += (found.span() for found in _pattern(form).finditer(text))
+            spans += (match.span() for match in _pattern(form).finditer(text))
     if "…" in text:
         spans += _cut_short(text, secrets)
     spans += ((start, end) for start, end, _ in (*find_secret_patterns(text), *find_passwords(text)))
@@ -68,7 +70,7 @@ def _hide(text: str, secrets: frozenset[str], cover: Callable[[str], str]) -> st
 
 @functools.lru_cache(maxsize=8)
 def _forms(secrets: frozenset[str]) -> tuple[str, ...]:
-    """Every way in which a message or a file may write the secrets."""
+    """Return every form of the secrets in messages and files: plain, as repr, as JSON, in YAML quotes."""
     forms = set(secrets)
     for secret in secrets:
         forms |= {repr(secret)[1:-1], json.dumps(secret)[1:-1], secret.replace("'", "''")}
@@ -76,22 +78,22 @@ def _forms(secrets: frozenset[str]) -> tuple[str, ...]:
 
 
 def _pattern(form: str) -> re.Pattern[str]:
-    # A short secret may be a part of any word.
-    return re.compile(re.escape(form) if len(form) >= _LONG else rf"(?<!\w){re.escape(form)}(?!\w)")
+    # A short secret may be part of an ordinary word.
+    return re.compile(re.escape(form) if len(form) >= LONG_SECRET else rf"(?<!\w){re.escape(form)}(?!\w)")
 
 
 def _cut_short(text: str, secrets: frozenset[str]) -> Iterator[tuple[int, int]]:
-    for found in re.finditer("…", text):
-        before = text[: found.start()]
+    for match in re.finditer("…", text):
+        before = text[: match.start()]
         for form in _forms(secrets):
-            for size in range(min(len(form), len(before)), _SHORTEST - 1, -1):
+            for size in range(min(len(form), len(before)), SHORTEST_SECRET - 1, -1):
                 if before.endswith(form[:size]):
-                    yield found.start() - size, found.start()
+                    yield match.start() - size, match.start()
                     break
 
 
 class MaskedTexts(Mapping[str, str]):
-    """The texts of a project's files as they may be shown: without secrets, and masked only when one is asked for."""
+    """The texts of a project's files without secrets; each is masked when it is first read."""
 
     def __init__(self, texts: Mapping[str, str], cover: Callable[[str, str], str]) -> None:
         self._texts = texts
@@ -115,7 +117,7 @@ class MaskedTexts(Mapping[str, str]):
 def mask_config_source(
     filled: Interpolation, file: str, written: Iterable[WrittenSecret], secrets: frozenset[str]
 ) -> str:
-    """Return the text of agents.yaml, or of a `file` it includes, for code frames; `written` are its data's secrets."""
+    """Return the text of agents.yaml, or of an included `file`, for code frames; `written` are the secrets in it."""
     text = filled.source.texts[file]
     spans = list(_written_spans(filled, file, written))
     if has_errors(filled.source.diagnostics):
@@ -124,27 +126,33 @@ def mask_config_source(
 
 
 def _written_spans(filled: Interpolation, file: str, written: Iterable[WrittenSecret]) -> Iterator[tuple[int, int]]:
-    for found in written:
-        span = span_of(filled, found.path)
+    for secret in written:
+        span = span_of(filled, secret.path)
         if span is None or span.file != file:
             continue
-        # A part that is written otherwise, with escapes or over two lines, hides all around it.
-        if found.kind in ("field", "key") or (found.text not in span.text and found.path not in filled.strings):
+        # If a part is written differently, with escapes or over two lines, mask the whole value.
+        if secret.kind in ("field", "key") or (secret.text not in span.text and secret.path not in filled.strings):
             quotes = len(span.text) > 1 and span.text[0] in "\"'"
             yield span.start + quotes, span.end - quotes
 
 
 def guess_secrets(text: str) -> frozenset[str]:
-    """Return what seems to be secret in a file that can't be parsed, word by word: a message may name any."""
+    """Return the likely secrets of a file that can't be parsed, word by word: a message may quote any of them."""
     words: set[str] = set()
     for start, end in _loose_spans(text):
         line = text[start:end].split(" #")[0].strip().strip("\"'")
         words |= {line, *(word.strip("\"'{}[],*&!@%|>`") for word in re.split(r"[\s,]+|\$\{", line))}
-    return frozenset(word for word in words if is_worth_hiding(word) and not _WHOLE_VARIABLE.fullmatch(word))
+    return frozenset(word for word in words if is_worth_hiding(word) and not _is_variable(word))
+
+
+def _is_variable(text: str) -> bool:
+    """Return whether a text is `${NAME}`, without a default."""
+    match = VARIABLE.fullmatch(text.strip("\"'"))
+    return match is not None and match["default"] is None
 
 
 def _loose_spans(text: str) -> Iterator[tuple[int, int]]:
-    """Yield what stands behind a key that looks secret, and the lines below it that are indented more."""
+    """Yield the spans of the values after keys with secret names, and of the more indented lines below them."""
     inside: int | None = None
     position = 0
     for line in text.splitlines(keepends=True):
@@ -163,20 +171,15 @@ def _loose_spans(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _secret_part(line: str) -> int | None:
-    """Return where the first value begins whose key looks secret; None where there is none."""
-    for found in _KEY.finditer(line):
-        if is_secret_key(found["key"]) or is_secret_section(found["key"]):
-            return found.end()
+    """Return the start of the first value whose key has a secret name; None if there is none."""
+    for match in _KEY.finditer(line):
+        if is_secret_key(match["key"]) or is_secret_section(match["key"]):
+            return match.end()
     return None
 
 
-# A configuration as plain data that may be shown: `show` prints it.
-
-_STARS_redact = "***"
-
-
 def redact(config: BaseModel, secrets: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """Return a config as plain data without its secrets: `***` for what a field or key says is one, and in URLs."""
+    """Return a config as plain data with `***` for secrets: values of secret fields and keys, passwords in URLs."""
     values = vars(config)
     return {
         field.alias or name: _redacted(values[name], _has_mark(field.annotation, field.metadata), name, secrets)
@@ -194,18 +197,21 @@ def _redacted(value: Any, secret: bool, name: str, secrets: frozenset[str]) -> A
     if isinstance(value, BaseModel):
         return redact(value, secrets)
     if isinstance(value, dict):
-        return {key: _redacted(item, secret or _says_so(name, key, item), key, secrets) for key, item in value.items()}
+        return {
+            key: _redacted(item, secret or _is_secret_entry(name, key, item), key, secrets)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
         return [_redacted(item, secret, name, secrets) for item in value]
-    # An address is worth seeing: only the passwords in it are secret.
+    # Show a URL: only the password in it is secret.
     if secret and name != "url" and not isinstance(value, bool):
-        return _STARS_redact if value != "" else ""
+        return STARS if value != "" else ""
     if not isinstance(value, str):
         return value
     passwords = find_passwords(value, loose=True) if secret or is_address_key(name) else ()
-    return mask(hide(value, [(start, end) for start, end, _ in passwords], lambda _: _STARS_redact), secrets)
+    return mask(hide(value, [(start, end) for start, end, _ in passwords], lambda _: STARS), secrets)
 
 
-def _says_so(name: str, key: str, value: Any) -> bool:
-    """Tell whether a key of the user's data says that it holds a secret; names of objects and properties do not."""
+def _is_secret_entry(name: str, key: str, value: Any) -> bool:
+    """Return whether a key of the user's data names a secret; names of `state` objects and of properties do not."""
     return name != "state" and is_secret_key(key) and not is_schema(value)

@@ -1,6 +1,6 @@
-"""What gives a secret away by its looks: the forms of well-known keys and tokens, and the passwords in addresses.
+"""Secret patterns: the formats of well-known keys and tokens, and passwords in URLs.
 
-A short list of forms that mean nothing else, rather than a scanner's long one: a false alarm in a prompt is a nuisance.
+A short list of unambiguous formats, instead of a scanner's long list: a prompt must not raise a false alarm.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-# A text that has none of these is searched in no time.
-_FORMS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
-    (sign, noun, re.compile(pattern, re.DOTALL))
-    for sign, noun, pattern in (
+from runtime.documents.variables import VARIABLE_NAME
+
+# Each pattern runs only on a text that contains its prefix.
+_FORMATS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
+    (prefix, noun, re.compile(pattern, re.DOTALL))
+    for prefix, noun, pattern in (
         ("sk-", "an API key", r"(?<![\w-])sk-(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{18,}"),
         ("k_live_", "a Stripe key", r"\b[rs]k_live_[A-Za-z0-9]{16,}"),
         ("gh", "a GitHub token", r"\bgh[pousr]_[A-Za-z0-9]{20,}"),
@@ -32,21 +34,27 @@ _FORMS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
         ),
     )
 )
-# What follows a host is a port, unless an '@' comes right after it.
+# 'host:NUMBER' is a port, unless an '@' follows.
 _PASSWORD = re.compile(
     r"""\b[A-Za-z][A-Za-z0-9+.-]*:/{1,3}[^\s/@:?#'"\[]*:(?!\d{1,5}(?:[/?#\s'"]|$))(?P<secret>[^\s'"]+)(?=@)"""
 )
-# The same in what should be an address and is none: 'htp:me:word@host', 'me:word@host/v1'.
+# The same in a malformed URL: 'htp:me:word@host', 'me:word@host/v1'.
 _LOOSE_PASSWORD = re.compile(r"""(?:^|[/\s'"])[^\s/@:?#'"]+:(?!\d{1,5}(?:[/?#\s'"]|$)|//)(?P<secret>[^\s'"]+)(?=@)""")
 _IN_QUERY = re.compile(
     r"[?&][^=&#\s]*(?:passw|secret|token|key|signature)[^=&#\s]*=(?P<secret>[^&#\s'\"]+)", re.IGNORECASE
 )
-_VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}|\$\{[A-Za-z_][A-Za-z0-9_]*:-|\s+")
-_STARS = "***"
+_UNMASKED = re.compile(rf"\$\{{{VARIABLE_NAME}\}}|\$\{{{VARIABLE_NAME}:-|\s+")
+
+STARS = "***"
+"""Replaces a secret in messages and in data."""
+SHORTEST_SECRET = 4
+"""A shorter text can't be told from other text."""
+LONG_SECRET = 8
+"""A secret of this length is masked inside words as well."""
 
 
 class SecretMatch(NamedTuple):
-    """A secret in a text, from `start` to `end`; `noun` says what it is, with its article."""
+    """A secret in a text, from `start` to `end`; `noun` names its kind, with an article."""
 
     start: int
     end: int
@@ -54,31 +62,31 @@ class SecretMatch(NamedTuple):
 
 
 def find_secret_patterns(text: str) -> Iterator[SecretMatch]:
-    """Yield the keys and tokens of a well-known form in `text`."""
-    for sign, noun, pattern in _FORMS:
-        if sign in text:
-            for found in pattern.finditer(text):
-                yield SecretMatch(found.start(), found.end(), noun)
+    """Yield the keys and tokens of well-known formats in `text`."""
+    for prefix, noun, pattern in _FORMATS:
+        if prefix in text:
+            for match in pattern.finditer(text):
+                yield SecretMatch(*match.span(), noun)
 
 
 def find_passwords(text: str, *, loose: bool = False) -> Iterator[SecretMatch]:
-    """Yield the passwords and keys in the addresses of `text`; `loose` when all of it should be one address."""
+    """Yield the passwords and keys in the URLs of `text`; with `loose`, `text` is meant to be a single URL."""
     if "@" in text:
         for pattern in (_PASSWORD, _LOOSE_PASSWORD) if loose else (_PASSWORD,):
-            for found in pattern.finditer(text):
-                yield SecretMatch(*found.span("secret"), "a password")
+            for match in pattern.finditer(text):
+                yield SecretMatch(*match.span("secret"), "a password")
     if "=" in text:
-        for found in _IN_QUERY.finditer(text):
-            yield SecretMatch(*found.span("secret"), "a secret")
+        for match in _IN_QUERY.finditer(text):
+            yield SecretMatch(*match.span("secret"), "a secret")
 
 
-def mask_secret_patterns(text: str, cover: Callable[[str], str] = lambda _: _STARS) -> str:
-    """Return `text` with `cover` of each secret in the place of what looks like one."""
+def mask_secret_patterns(text: str, cover: Callable[[str], str] = lambda _: STARS) -> str:
+    """Return `text` with each secret of a known format replaced by `cover` of it."""
     return hide(text, [(start, end) for start, end, _ in (*find_secret_patterns(text), *find_passwords(text))], cover)
 
 
 def hide(text: str, spans: list[tuple[int, int]], cover: Callable[[str], str]) -> str:
-    """Return `text` with `cover` of what was there in the place of each span; spans may overlap."""
+    """Return `text` with each span replaced by `cover` of its text; spans may overlap."""
     parts: list[str] = []
     position = 0
     for start, end in _joined(spans):
@@ -87,21 +95,21 @@ def hide(text: str, spans: list[tuple[int, int]], cover: Callable[[str], str]) -
     return "".join(parts) + text[position:]
 
 
-def _joined(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     merged: list[tuple[int, int]] = []
     for start, end in sorted(spans):
         if merged and start < merged[-1][1]:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
             merged.append((start, end))
-    yield from merged
+    return merged
 
 
 def stars(text: str) -> str:
-    """Return as many stars as `text` is long, so that a caret below still points right; variables stay as they are."""
+    """Return as many stars as `text` is long, so that carets stay aligned; variables and white space are kept."""
     parts: list[str] = []
     position = 0
-    for found in _VARIABLE.finditer(text):
-        parts += ("*" * (found.start() - position), found.group())
-        position = found.end()
+    for match in _UNMASKED.finditer(text):
+        parts += ("*" * (match.start() - position), match.group())
+        position = match.end()
     return "".join(parts) + "*" * (len(text) - position)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from runtime.assemble.project import Snapshot
-from runtime.config.model.mentions import MentionEntity
+from runtime.config.model.chat import MentionEntity
 from runtime.server.http.identity import error_response
 
 MAX_QUERY_LENGTH = 200

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from runtime.config.model import Config
-from runtime.config.model.attachments import Attachments
+from runtime.config.model.chat import Attachments
 from runtime.config.model.component import Composer, ComposerModel, ComposerTool, Header, HistoryPanel
 
 

@@ -6,21 +6,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from runtime.config.check_guardrails import guardrail_references
 from runtime.config.model import Config
 from runtime.config.model.actions import PythonAction
-from runtime.config.model.agents import HistoryFilter, PythonInstructions
-from runtime.config.model.approvals import Approval
+from runtime.config.model.agents import HistoryFilter, PythonEntry, PythonInstructions
 from runtime.config.model.chat import PythonSummary, PythonTitle
-from runtime.config.model.entry import PythonEntry
 from runtime.config.model.guardrails import PythonGuardrail
 from runtime.config.model.mcp import PythonMcpServer
 from runtime.config.model.models import PythonModel
 from runtime.config.model.server import PythonStore
-from runtime.config.model.tools import EnabledBy, FactoryTool, PatchTool, PythonTool, ShellTool
+from runtime.config.model.tools import Approval, EnabledBy, FactoryTool, PatchTool, PythonTool, ShellTool
 from runtime.config.model.types import IMPORT_PATTERN
 from runtime.config.model.widgets import PythonWidget
-from runtime.config.references import model_references
+from runtime.config.references import guardrail_references, model_references
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath
 from runtime.validation.subject import Subject
