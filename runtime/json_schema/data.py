@@ -13,7 +13,7 @@ from typing import Any, Literal
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.protocols import Validator
-from jsonschema.validators import validator_for
+from jsonschema.validators import extend, validator_for
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
@@ -127,8 +127,11 @@ def hint(word: str, known: Iterable[str]) -> str:
 class DataCheck:
     """A compiled JSON Schema; a `$ref` to elsewhere is an error and never a download."""
 
-    def __init__(self, schema: dict[str, Any], *, trusted: bool = False) -> None:
-        """Compile a schema; raises TreeError when it is none. A `trusted` one isn't held against its metaschema."""
+    def __init__(self, schema: dict[str, Any], *, trusted: bool = False, ignored: frozenset[str] = frozenset()) -> None:
+        """Compile a schema; raises TreeError when it is none. A `trusted` one isn't held against its metaschema.
+
+        `ignored` are keywords that every value matches.
+        """
         kind = validator_for(schema, default=Draft202012Validator)
         try:
             if not trusted:
@@ -136,6 +139,8 @@ class DataCheck:
         except SchemaError as error:
             fault = next(_faults(error))
             raise TreeError(("data", *fault.path), f"not a JSON Schema: {fault.message}") from None
+        if ignored:
+            kind = extend(kind, {keyword: lambda *_: None for keyword in ignored})  # type: ignore[no-untyped-call]
         self._validator: Validator = kind(schema, registry=Registry())
 
     def faults(self, value: Any) -> list[Fault]:

@@ -181,15 +181,15 @@ def _narrowed(
     change: _Comparison,
     code: str,
     path: KeyPath,
-    subject: str,
+    noun: str,
     narrowed: Narrowing,
     hint: str,
     severity: Severity = "warning",
 ) -> None:
     if narrowed.certain:
-        change.report(code, path, f"{subject} refuses what it took before: {narrowed}", hint, severity=severity)
+        change.report(code, path, f"{noun} refuses what it took before: {narrowed}", hint, severity=severity)
     else:
-        change.report(code, path, f"{subject} may refuse what it took before: {narrowed}", hint, severity="note")
+        change.report(code, path, f"{noun} may refuse what it took before: {narrowed}", hint, severity="note")
 
 
 def _first(found: Iterator[Narrowing]) -> Narrowing | None:

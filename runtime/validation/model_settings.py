@@ -10,14 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from runtime.config.cross_checks import transfer_name
 from runtime.config.model.agents import Agent
 from runtime.config.model.models import AnyLLMModel, LiteLLMModel, OpenAIModel, Reasoning, Settings
-from runtime.config.openapi_documents import operation_names
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import suggest
+from runtime.validation.agent_tools import agent_tools
+from runtime.validation.checked_project import CheckedProject
 from runtime.validation.models import UsedModel, is_at_openai, used_models
-from runtime.validation.subject import Subject
 
 _DATED = r"(-\d{4}-\d{2}-\d{2})?"
 _O_SERIES = re.compile(r"o[134](-(?!deep).*)?")
@@ -48,19 +47,19 @@ _Complaint = tuple[str, str, str]
 """The setting, the message, and the hint."""
 
 
-def check_settings(subject: Subject) -> None:
+def check_settings(project: CheckedProject) -> None:
     """Report the settings that have no effect, or end every call with a refusal; each where it is written, once."""
     said: set[tuple[KeyPath, str]] = set()
-    used = {model.name: model for model in used_models(subject)}
-    for key, agent in subject.config.agents.items():
+    used = {model.name: model for model in used_models(project)}
+    for key, agent in project.config.agents.items():
         model = used.get(agent.model)
         if model is not None and isinstance(model.model, OpenAIModel):
             settings = merged_settings(model, agent, key)
-            for name, message, hint in _complaints(model.model, settings, is_at_openai(model.model, subject)):
+            for name, message, hint in _complaints(model.model, settings, is_at_openai(model.model, project)):
                 path = settings[name].path
                 if (path, message) not in said:
                     said.add((path, message))
-                    subject.found.report("A621", path, message, hint, severity="warning")
+                    project.collector.report("A621", path, message, hint, severity="warning")
 
 
 def merged_settings(used: UsedModel, agent: Agent, key: str) -> _Merged:
@@ -175,49 +174,29 @@ def _effort(settings: _Merged) -> str | None:
 _WORDS = ("auto", "required", "none")
 
 
-def check_tool_choices(subject: Subject) -> None:
+def check_tool_choices(project: CheckedProject) -> None:
     """Report each `tool_choice` that no tool of the agent answers to; a scripted model is not told of it."""
-    used = {model.name: model for model in used_models(subject)}
-    for key, agent in subject.config.agents.items():
+    used = {model.name: model for model in used_models(project)}
+    for key, agent in project.config.agents.items():
         model = used.get(agent.model)
         if model is not None and isinstance(model.model, (OpenAIModel, AnyLLMModel, LiteLLMModel)):
             choice = merged_settings(model, agent, key).get("tool_choice")
             if choice is not None and choice.value not in ("auto", "none"):
-                _check(str(choice.value), choice.path, agent, key, subject)
+                _check(str(choice.value), choice.path, agent, key, project)
 
 
-def _check(choice: str, path: KeyPath, agent: Agent, key: str, subject: Subject) -> None:
-    names = tool_names(agent, subject)
+def _check(choice: str, path: KeyPath, agent: Agent, key: str, project: CheckedProject) -> None:
+    names = agent_tools(project, agent).names
     if choice in names or (choice == "required" and names) or any("${" in tool for tool in agent.tools):
         return
     if choice == "required":
         message = f"'tool_choice: required', and the agent {key!r} has no tool"
-        subject.found.report("A622", path, message, "give it one, or leave the setting out", severity="warning")
+        project.collector.report("A622", path, message, "give it one, or leave the setting out", severity="warning")
         return
-    hosted = getattr(subject.config.tools.get(choice), "hosted", None) if choice in agent.tools else None
+    hosted = getattr(project.config.tools.get(choice), "hosted", None) if choice in agent.tools else None
     hint = f"the model knows this one as {hosted!r}" if hosted else suggest(choice, [*names, *_WORDS])
     hint = hint or f"it has {', '.join(map(repr, sorted(names)))}" if names else hint
     # A tool in Python may have given itself another name than that of its function.
     severity = "note" if any(":" in tool for tool in agent.tools) else "warning"
     message = f"the agent {key!r} has no tool {choice!r} to choose"
-    subject.found.report("A622", path, message, hint, severity=severity)  # type: ignore[arg-type]  # a Severity
-
-
-def tool_names(agent: Agent, subject: Subject) -> set[str]:
-    """Return the names under which a model sees an agent's tools and handoffs, as far as they are known."""
-    config = subject.config
-    names: set[str] = set()
-    for reference in agent.tools:
-        operations = operation_names(config, subject.files, reference)
-        if operations is not None:
-            names.update(operations)
-            continue
-        hosted = getattr(config.tools.get(reference), "hosted", None)
-        names.add(
-            hosted or (reference if reference in config.tools else reference.rpartition(":")[2].rpartition(".")[2])
-        )
-    for handoff in agent.handoffs:
-        target = config.agents.get(handoff.agent)
-        if target is not None:
-            names.add(transfer_name(target.name or handoff.agent))
-    return names
+    project.collector.report("A622", path, message, hint, severity=severity)  # type: ignore[arg-type]  # a Severity

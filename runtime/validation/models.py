@@ -17,7 +17,7 @@ from runtime.config.model.models import AnyLLMModel, LiteLLMModel, Model, OpenAI
 from runtime.config.references import model_references
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import nearest
-from runtime.validation.subject import Subject
+from runtime.validation.checked_project import CheckedProject
 
 _SNAPSHOT = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{4}|latest|preview)$")
 _LIKE_A_MODEL = 0.75
@@ -38,11 +38,11 @@ class UsedModel:
     is_declared: bool
 
 
-def used_models(subject: Subject) -> Iterator[UsedModel]:
+def used_models(project: CheckedProject) -> Iterator[UsedModel]:
     """Yield every model that is built for the project, each once; an undeclared name is a model of OpenAI's."""
-    config, seen = subject.config, set[str]()
+    config, seen = project.config, set[str]()
     for name, used_at in model_references(config):
-        if name in seen or subject.found.filled.is_unresolved(used_at):
+        if name in seen or project.collector.filled.is_unresolved(used_at):
             continue
         seen.add(name)
         if name in config.models:
@@ -51,47 +51,47 @@ def used_models(subject: Subject) -> Iterator[UsedModel]:
             yield UsedModel(name, OpenAIModel(name=name), used_at, False)
 
 
-def has_key(model: OpenAIModel, subject: Subject) -> bool:
+def has_key(model: OpenAIModel, project: CheckedProject) -> bool:
     """Tell whether calls of a model carry a key; one that is still to be filled in counts."""
-    return bool(model.api_key or subject.environ.get("OPENAI_API_KEY"))
+    return bool(model.api_key or project.environ.get("OPENAI_API_KEY"))
 
 
-def is_at_openai(model: OpenAIModel, subject: Subject) -> bool:
+def is_at_openai(model: OpenAIModel, project: CheckedProject) -> bool:
     """Tell whether a model is OpenAI's own, rather than that of an endpoint that speaks like it."""
-    return not (model.base_url or subject.environ.get("OPENAI_BASE_URL"))
+    return not (model.base_url or project.environ.get("OPENAI_BASE_URL"))
 
 
-def check_models(subject: Subject) -> None:
+def check_models(project: CheckedProject) -> None:
     """Report names that OpenAI does not know, packages that are not installed, and models without a key."""
     keyless: list[UsedModel] = []
-    for used in used_models(subject):
+    for used in used_models(project):
         match used.model:
             case OpenAIModel():
-                _check_name(used, used.model, subject)
-                if not has_key(used.model, subject) and used.model.offline is None:
+                _check_name(used, used.model, project)
+                if not has_key(used.model, project) and used.model.offline is None:
                     keyless.append(used)
             case AnyLLMModel():
-                _check_package(used, "any_llm", "any-llm", subject)
+                _check_package(used, "any_llm", "any-llm", project)
             case LiteLLMModel():
-                _check_package(used, "litellm", "litellm", subject)
+                _check_package(used, "litellm", "litellm", project)
     if keyless:
         first, more = keyless[0], len(keyless) - 1
         others = f", nor has {more} other{'s' if more > 1 else ''}" if more else ""
         # Whoever checks a change has no key, as a rule, and needs none: only a note.
-        subject.found.report(
+        project.collector.report(
             "A625", first.path, f"the model {first.name!r} has no key{others}", _WAYS_OUT, severity="note"
         )
 
 
-def _check_name(used: UsedModel, model: OpenAIModel, subject: Subject) -> None:
-    if not is_at_openai(model, subject) or _is_known(model.name):
+def _check_name(used: UsedModel, model: OpenAIModel, project: CheckedProject) -> None:
+    if not is_at_openai(model, project) or _is_known(model.name):
         return
-    if not used.is_declared and nearest(used.name, subject.config.models, _LIKE_A_DECLARED_ONE):
+    if not used.is_declared and nearest(used.name, project.config.models, _LIKE_A_DECLARED_ONE):
         return  # taken for a misspelt name of `models` already
     near = nearest(model.name, known_models(), _LIKE_A_MODEL)
     hint = f"did you mean {near!r}?" if near else "it may be newer than this release"
     path = (*used.path, "name") if used.is_declared else used.path
-    subject.found.report(
+    project.collector.report(
         "A620", path, f"{model.name!r} is none of the OpenAI models that this release knows", hint, severity="note"
     )
 
@@ -109,8 +109,8 @@ def known_models() -> tuple[str, ...]:
     return tuple(listed)
 
 
-def _check_package(used: UsedModel, module: str, extra: str, subject: Subject) -> None:
+def _check_package(used: UsedModel, module: str, extra: str, project: CheckedProject) -> None:
     if find_spec(module) is None:
         message = f"the model {used.name!r} needs the package {module.replace('_', '-')!r}, which is not installed here"
         hint = f"pip install 'chatkit-runtime[{extra}]'"
-        subject.found.report("A624", used.path, message, hint, severity="warning")
+        project.collector.report("A624", used.path, message, hint, severity="warning")

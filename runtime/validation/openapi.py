@@ -11,31 +11,31 @@ from runtime.config.model.tools import OpenApiTool
 from runtime.config.openapi_documents import read_openapi
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath
-from runtime.validation.subject import Subject
+from runtime.validation.checked_project import CheckedProject
 
 _MOST = 5
 
 
-def check_openapi(subject: Subject) -> None:
+def check_openapi(project: CheckedProject) -> None:
     """Report where a document breaks the specification; without the library, that nobody looked."""
-    for name, entry in subject.config.tools.items():
+    for name, entry in project.config.tools.items():
         if not isinstance(entry, OpenApiTool):
             continue
         if find_spec("openapi_spec_validator") is None:
             message = f"nobody has looked whether {entry.openapi!r} keeps to the specification"
             hint = "pip install 'chatkit-runtime[openapi]'"
-            subject.found.report("A624", ("tools", name, "openapi"), message, hint, severity="note")
+            project.collector.report("A624", ("tools", name, "openapi"), message, hint, severity="note")
             continue
-        spec = read_openapi(subject.files, entry.openapi)
+        spec = read_openapi(project.files, entry.openapi)
         if not isinstance(spec, Diagnostic):
-            _check(subject, spec.source)
+            _check(project, spec.source)
 
 
-def _check(subject: Subject, source: Any) -> None:
+def _check(project: CheckedProject, source: Any) -> None:
     for path, message in islice(_mistakes(source.data), _MOST):
         message = message if len(message) <= 200 else f"{message[:199]}…"
         place, length = source.places.value(path), source.places.length(path)
-        subject.found.diagnostics.append(Diagnostic("A264", message, place, "warning", length=length))
+        project.collector.diagnostics.append(Diagnostic("A264", message, place, "warning", length=length))
 
 
 def _mistakes(data: Any) -> Iterator[tuple[KeyPath, str]]:

@@ -12,6 +12,7 @@ from runtime.config.load import LoadedProject, other_profiles, with_profile
 from runtime.config.secrets.mask import mask_diagnostics
 from runtime.diagnostics.dedupe import join_causes
 from runtime.diagnostics.diagnostic import Diagnostic, sort_diagnostics
+from runtime.validation.checked_project import CheckedProject
 from runtime.validation.model_settings import check_settings, check_tool_choices
 from runtime.validation.models import check_models
 from runtime.validation.openapi import check_openapi
@@ -19,7 +20,6 @@ from runtime.validation.python.code import check_code
 from runtime.validation.schemas import check_icons, check_schemas
 from runtime.validation.scripts.scripts import check_scripts
 from runtime.validation.secrets import check_secrets
-from runtime.validation.subject import Subject
 from runtime.validation.widgets.widgets import check_widgets
 
 
@@ -43,8 +43,8 @@ def check_project(loaded: LoadedProject) -> list[Diagnostic]:
 def _check(loaded: LoadedProject) -> list[Diagnostic]:
     if loaded.recovered.config is None or loaded.filled is None:
         return list(loaded.diagnostics)
-    subject = Subject.of(loaded)
-    checks: tuple[Callable[[Subject], None], ...] = (
+    project = CheckedProject.of(loaded)
+    checks: tuple[Callable[[CheckedProject], None], ...] = (
         check_code,
         check_widgets,
         check_schemas,
@@ -57,6 +57,6 @@ def _check(loaded: LoadedProject) -> list[Diagnostic]:
         check_secrets,  # last: it looks into every file that was read
     )
     for check in checks:
-        check(subject)
-    more = [found for found in subject.found.diagnostics if loaded.recovered.applies(found)]
+        check(project)
+    more = [found for found in project.collector.diagnostics if loaded.recovered.applies(found)]
     return mask_diagnostics(join_causes([*loaded.diagnostics, *more]), loaded.secrets)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from runtime.config.secrets.detect import SourceSpan, WrittenSecret, is_secret_key, span_of, written_secrets
 from runtime.config.secrets.patterns import SecretMatch, find_secret_patterns
 from runtime.diagnostics.diagnostic import Diagnostic, Place
-from runtime.validation.subject import Subject
+from runtime.validation.checked_project import CheckedProject
 
 _CODE = "A503"
 _SHORTEST = 8
@@ -26,22 +26,22 @@ _LOCAL = re.compile(
 _TAKE_OUT = "take it out, and out of the history of the repository: it must count as known"
 
 
-def check_secrets(subject: Subject) -> None:
+def check_secrets(project: CheckedProject) -> None:
     """Report the secrets in agents.yaml, and the keys of a well-known form in every other file that it names."""
-    filled = subject.found.filled
+    filled = project.collector.filled
     reported: dict[SourceSpan, None] = {}
     for written in written_secrets(filled):
         span = span_of(filled, written.path)
-        if span is not None and span not in reported and _is_plain(subject, written, span.text):
+        if span is not None and span not in reported and _is_plain(project, written, span.text):
             reported[span] = None
             words, name = _words(written), _variable(written)
             hint = f"write ${{{name}}} and put {name}=… into .env"
-            subject.found.report(_CODE, written.path, words, hint, severity="warning")
-    for file, text in sorted(subject.files.texts.items()):
+            project.collector.report(_CODE, written.path, words, hint, severity="warning")
+    for file, text in sorted(project.files.texts.items()):
         for token in find_secret_patterns(text):
             told = any(span.file == file and span.start <= token.start < span.end for span in reported)
             if not told:
-                subject.found.diagnostics.append(_in_file(file, text, token))
+                project.collector.diagnostics.append(_in_file(file, text, token))
 
 
 def _in_file(file: str, text: str, token: SecretMatch) -> Diagnostic:
@@ -51,14 +51,14 @@ def _in_file(file: str, text: str, token: SecretMatch) -> Diagnostic:
     return Diagnostic(_CODE, message, Place(file, line, column), "warning", _TAKE_OUT, length=width)
 
 
-def _is_plain(subject: Subject, written: WrittenSecret, raw: str) -> bool:
-    filled = subject.found.filled
+def _is_plain(project: CheckedProject, written: WrittenSecret, raw: str) -> bool:
+    filled = project.collector.filled
     if written.path in filled.strings:
         # What is not in the file itself comes out of a variable.
         return written.kind in ("pattern", "address") and written.text in raw
     match written.kind:
         case "field":
-            return bool(written.text) and _names_somebody(subject, written)
+            return bool(written.text) and _names_somebody(project, written)
         case "key":
             return bool(_DATA.intersection(written.path)) and _looks_random(written.text)
         case "address":
@@ -67,12 +67,12 @@ def _is_plain(subject: Subject, written: WrittenSecret, raw: str) -> bool:
             return True
 
 
-def _names_somebody(subject: Subject, written: WrittenSecret) -> bool:
+def _names_somebody(project: CheckedProject, written: WrittenSecret) -> bool:
     """Tell whether a field's value is more than the word that an endpoint on this machine wants to hear."""
     path = written.path
     if _HEADERS.intersection(path[:-1]):
         return is_secret_key(str(path[-1])) or str(path[-1]).lower() == "cookie"
-    base_url = getattr(subject.config.models.get(str(path[1])), "base_url", None) if len(path) > 2 else None
+    base_url = getattr(project.config.models.get(str(path[1])), "base_url", None) if len(path) > 2 else None
     host = _host(base_url) if base_url else ""
     return not (host and _LOCAL.fullmatch(host) and _WORD.fullmatch(written.text))
 

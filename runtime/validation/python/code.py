@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from runtime.static_analysis.module import Modules
-from runtime.static_analysis.resolver import Resolver
+from runtime.validation.checked_project import CheckedProject
 from runtime.validation.python.import_effects import check_computed_imports, check_starts, check_tools_made
 from runtime.validation.python.import_paths import uses_of
 from runtime.validation.python.imports import check_import, check_module, follow, reached
 from runtime.validation.python.objects import check_object
 from runtime.validation.python.report import Verdicts
-from runtime.validation.subject import Subject
 
 
-def check_code(subject: Subject) -> None:
+def check_code(project: CheckedProject) -> None:
     """Report what is wrong with the import paths of a file and with the code that they lead to."""
-    uses = uses_of(subject)
-    verdicts = Verdicts(subject, Resolver(Modules.of(subject.root)))
+    uses = uses_of(project)
+    verdicts = Verdicts(project, project.resolver)
     for use in uses:
         check_module(verdicts, use)
     named = {use.module for use in uses}
@@ -27,6 +25,6 @@ def check_code(subject: Subject) -> None:
         if module.name in named:
             check_computed_imports(verdicts, module, use)
     for use in uses:
-        symbol = follow(verdicts, use)
-        if symbol is not None:
-            check_object(verdicts, use, symbol)
+        thing = follow(verdicts, use)
+        if thing is not None:
+            check_object(verdicts, use, thing)

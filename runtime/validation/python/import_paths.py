@@ -20,7 +20,7 @@ from runtime.config.model.widgets import PythonWidget
 from runtime.config.references import guardrail_references, model_references
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath
-from runtime.validation.subject import Subject
+from runtime.validation.checked_project import CheckedProject
 
 Callable = Literal[
     "tool",
@@ -76,11 +76,11 @@ class Use:
         return self.text.partition(":")[2].split(".")
 
 
-def uses_of(subject: Subject) -> list[Use]:
+def uses_of(project: CheckedProject) -> list[Use]:
     """Return the import paths of a file in the order in which they stand there."""
-    filled = subject.found.filled
+    filled = project.collector.filled
     places = filled.source.places
-    found = [use for use in _all(subject.config) if not filled.is_unresolved(places.written(use.path))]
+    found = [use for use in _all(project.config) if not filled.is_unresolved(places.written(use.path))]
     return sorted(found, key=lambda use: places.value(places.written(use.path)))
 
 

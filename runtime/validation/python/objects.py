@@ -121,7 +121,7 @@ def _check_instructions(verdicts: Verdicts, use: Use, symbol: Symbol) -> None:
             call_problem(parameters, 2) if len(parameters) == 2 else f"it takes {count_words(len(parameters))}, not 2"
         )
         if reason:
-            is_entry = use.path[1] in verdicts.subject.config.entry_agents
+            is_entry = use.path[1] in verdicts.project.config.entry_agents
             verdicts.uncallable(use, symbol, reason, called, "error" if is_entry else "warning")
 
 

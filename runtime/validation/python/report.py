@@ -9,8 +9,8 @@ from runtime.diagnostics.diagnostic import Place, Severity
 from runtime.diagnostics.key_path import KeyPath
 from runtime.static_analysis.module import Module
 from runtime.static_analysis.resolver import Resolver, Symbol
+from runtime.validation.checked_project import CheckedProject
 from runtime.validation.python.import_paths import Use
-from runtime.validation.subject import Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +20,19 @@ class Verdicts:
     `failing` are the modules that certainly can't be imported.
     """
 
-    subject: Subject
+    project: CheckedProject
     resolver: Resolver
     failing: set[str] = field(default_factory=set)
     _doubted: set[str] = field(default_factory=set)
 
     def at_path(self, use: Use, code: str, message: str, hint: str = "", severity: Severity = "error") -> None:
         """Report a mistake at the import path in agents.yaml."""
-        self.subject.found.report(code, use.path, message, hint, severity=self._at_most(use, severity))
+        self.project.collector.report(code, use.path, message, hint, severity=self._at_most(use, severity))
 
     def at_argument(self, use: Use, name: str, message: str, hint: str) -> None:
         """Report a mistake at an argument of `with`."""
         path: KeyPath = (*use.arguments_at, name)
-        self.subject.found.report("A325", path, message, hint, severity=self._at_most(use, "error"), at_key=True)
+        self.project.collector.report("A325", path, message, hint, severity=self._at_most(use, "error"), at_key=True)
 
     def at_node(
         self,
@@ -62,9 +62,9 @@ class Verdicts:
     ) -> None:
         """Report a mistake at a place in one of the project's modules, whose text code frames can show."""
         if module.shown and self._is_inside(module):
-            self.subject.files.texts.setdefault(module.file, module.shown)
+            self.project.files.texts.setdefault(module.file, module.shown)
         severity = self._at_most(use, severity)
-        self.subject.found.report(code, use.path, message, hint, severity=severity, place=place)
+        self.project.collector.report(code, use.path, message, hint, severity=severity, place=place)
 
     def doubt(self, use: Use, module: str, reason: str) -> None:
         """Note, once for each reason, that an import path can't be followed; nothing where its module fails anyway."""
@@ -92,7 +92,7 @@ class Verdicts:
     def _is_inside(self, module: Module) -> bool:
         """Say whether a module's file lies in the project, and is no link to a file whose text is nobody's business."""
         path = module.location.path
-        return path is not None and path.resolve().is_relative_to(self.subject.root)
+        return path is not None and path.resolve().is_relative_to(self.project.root)
 
     @staticmethod
     def _at_most(use: Use, severity: Severity) -> Severity:

@@ -1,201 +1,153 @@
-"""What a script does, step by step: its calls and handoffs, what it says, and whether it has anything left to say.
-
-An error is what fails whenever the step is reached, whoever of the agents that may be speaking there reaches it.
-"""
+"""What the turns of a script name: agents, tools, their arguments, and groups of regular expressions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from runtime.config.model.tools import AgentTool, ClientTool, EffectTool, PythonTool, WidgetTool
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import quote, suggest
-from runtime.scripts.player import Script, Turn, WrittenResponse, WrittenStep
-from runtime.validation.scripts.arguments import Fault, faults_in, faults_of_call, faults_of_input, known_part
-from runtime.validation.scripts.ends import check_end, targets
-from runtime.validation.scripts.scripts import Sheet
-from runtime.validation.scripts.templates import needed_fields, needed_names
-from runtime.validation.scripts.tools import ScriptTools
-from runtime.validation.scripts.turns import Speaker, Speakers, group_names, has_context, is_for_anyone, is_for_words
+from runtime.scripts.player import Script, Turn, WrittenStep, plain_name
+from runtime.templates.template import always_read
+from runtime.validation.agent_tools import AgentTools, agent_name, agent_tools, find_symbol
+from runtime.validation.checked_project import CheckedProject
+from runtime.validation.scripts.arguments import ScriptProblem, call_problems, schema_problems
+
+Agents = Mapping[str, AgentTools]
+"""Agents by name, and what each can call."""
+
+# An agent that is called without input answers all the same.
+_AGENT_INPUT = {"type": "object", "properties": {"input": {"type": "string"}}}
 
 
-def check_steps(sheet: Sheet, script: Script, tools: ScriptTools) -> None:
-    """Report what in a script that can be played fails all the same, once it comes to it."""
-    agents = sheet.played.agents
-    all_ = {key: Speaker(key, agent.name or key, agent, tools.of(agent)) for key, agent in agents.items()}
-    check = _Check(sheet, script, tools, Speakers(sheet.subject, script.turns, all_))
+def script_problems(project: CheckedProject, keys: Iterable[str], script: Script, data: Any) -> Iterator[ScriptProblem]:
+    """Yield names in a script that do not exist, and arguments that a tool refuses.
+
+    `keys` are the agents that answer from the script, as agents.yaml declares them; `data` is the script's YAML.
+    """
+    names = {key: agent_name(project, key) for key in keys}
+    agents = {name: agent_tools(project, project.config.agents[key]) for key, name in names.items()}
     for turn in script.turns:
-        check.turn(turn)
+        yield from _agent_problems(turn, names)
+        yield from _group_problems(turn, data)
+        candidates = {name: tools for name, tools in agents.items() if _may_answer(turn, name, tools)}
+        for step in (step for response in turn.responses for step in response):
+            if not candidates:
+                break
+            if step.kind == "call":
+                yield from _call_problems(project, step, data, candidates)
+            elif step.kind == "handoff":
+                yield from _handoff_problems(step, candidates)
+                candidates = agents  # another agent goes on
 
 
-class _Check:
-    def __init__(self, sheet: Sheet, script: Script, tools: ScriptTools, speakers: Speakers) -> None:
-        self.sheet = sheet
-        self.script = script
-        self.tools = tools
-        self.speakers = speakers
+def _agent_problems(turn: Turn, names: Mapping[str, str]) -> Iterator[ScriptProblem]:
+    known = {name.casefold() for name in names.values()}
+    by_key = {key.casefold(): name for key, name in names.items()}
+    for texts in (matcher.texts for matcher in turn.matchers if matcher.key == "agent"):
+        if known.isdisjoint(text.casefold() for text in texts):
+            name = by_key.get(texts[0].casefold())
+            hint = f"its name is {name!r}" if name else suggest(texts[0], names.values())
+            message = f"no agent that answers from this script is named {texts[0]!r}"
+            yield ScriptProblem((*turn.path[:-1], "agent"), message, hint, "warning")
 
-    def turn(self, turn: Turn) -> None:
-        self._named(turn)
-        self._said(turn)
-        speaking = self.speakers.of(turn)
-        for response in turn.responses:
-            if not speaking:
-                return  # nobody gets there
-            for step in response:
-                if step.kind == "call":
-                    self._call(step, speaking)
-                elif step.kind == "handoff":
-                    self._handoff(step, speaking)
-            if response is turn.responses[-1]:
-                check_end(self.sheet, self.script, self.tools, self.speakers, turn, speaking)
-            if response[-1].kind == "handoff":
-                taking = targets(response[-1], speaking, self.tools)
-                speaking = [speaker for speaker in self.speakers.of(turn) if speaker.key in taking]
 
-    def _named(self, turn: Turn) -> None:
-        """The agents that a turn says it is for."""
-        names = {speaker.name.casefold(): speaker for speaker in self.speakers.all.values()}
-        for matcher in turn.matchers:
-            if matcher.key == "agent" and not any(text.casefold() in names for text in matcher.texts):
-                keys = {key.casefold(): speaker.name for key, speaker in self.speakers.all.items()}
-                wanted = matcher.texts[0]
-                hint = suggest(wanted, [speaker.name for speaker in self.speakers.all.values()])
-                if (name := keys.get(wanted.casefold())) is not None:
-                    hint = f"it goes by its name, {name!r}"
-                message = f"this turn never fits: no agent that plays the script is named {wanted!r}"
-                self.sheet.report((*turn.path[:-1], "agent"), message, hint, "warning")
-
-    def _call(self, step: WrittenStep, speaking: list[Speaker]) -> None:
-        steps = step.path
-        for name, arguments, at, is_key in _calls(self.sheet.value(steps), steps):
-            having = [speaker for speaker in speaking if name in speaker.tools.names]
-            if having:
-                self._arguments(name, arguments, at, is_key, having)
-            elif all(speaker.tools.is_filled for speaker in speaking):
-                # A tool in Python may have given itself another name than that of its function.
-                is_sure = all(speaker.tools.all_known for speaker in speaking)
-                message = f"the script calls {name!r}, and no agent that plays it has such a tool"
-                hint = suggest(name, {known for speaker in speaking for known in speaker.tools.names})
-                self.sheet.report(at, message, hint, "error" if is_sure else "note", at_key=is_key)
-
-    def _arguments(
-        self, name: str, arguments: Mapping[Any, Any], at: KeyPath, is_key: bool, having: list[Speaker]
-    ) -> None:
-        references = {speaker.tools.references.get(name) for speaker in having}
-        if len(references) != 1 or None in references:
-            return  # one of them is a handoff, or they are different tools of one name
-        (reference,) = references
-        assert reference is not None
-        for fault in self._faults(reference, known_part(arguments)):
-            keys = {str(key): key for key in arguments}
-            path = (*at, *(keys.get(str(step), step) if not index else step for index, step in enumerate(fault.path)))
-            message = f"the call of {name!r} fails: {fault.message}"
-            if fault.severity != "error":
-                message = f"the call of {name!r} gives what is dropped: {fault.message}"
-            self.sheet.report(path, message, fault.hint, fault.severity, at_key=fault.at_key and (is_key or path != at))
-
-    def _faults(self, reference: str, values: Mapping[str, Any]) -> list[Fault]:
-        match self.tools.declared(reference):
-            case PythonTool(python=path, with_=bound):
-                thing = self.tools.python(path)
-                return [] if thing is None else list(faults_of_call(self.tools.resolver, thing, values, bound))
-            case ClientTool(parameters=schema) | EffectTool(parameters=schema):
-                return faults_in(schema, values)
-            case WidgetTool() as tool:
-                schema = self.tools.schema(tool) or {}
-                return faults_in(schema, values)
-            case AgentTool():
-                return faults_of_input(values)
-        return []
-
-    def _handoff(self, step: WrittenStep, speaking: list[Speaker]) -> None:
-        is_filled = all(speaker.tools.is_filled for speaker in speaking)
-        if is_filled and not targets(step, speaking, self.tools):
-            names = {self.tools.name_of(key) for speaker in speaking for key in speaker.tools.handoffs.values()}
-            message = f"the script hands off to {step.value!r}, and no agent that plays it can"
-            hint = suggest(step.value, names) or f"known are {', '.join(quote(sorted(names))) or 'none'}"
-            self.sheet.report(step.path, message, hint)
-
-    def _said(self, turn: Turn) -> None:
-        groups = group_names(turn)
-        called: list[str] = []
-        fresh = self._is_fresh(turn)
-        for response in turn.responses:
-            for step in response:
-                for text, at in _texts(self.sheet.value(step.path), step.path):
-                    self._groups(text, at, groups)
-                    if fresh:
-                        self._results(text, at, called)
-            called += _answers(response, self.tools, self.speakers)
-
-    def _groups(self, text: str, at: KeyPath, groups: set[str]) -> None:
-        for field in sorted(needed_fields(text, "match") - groups):
-            message = f"the template fails: no expression of the turn has a group {field!r}"
-            known = f"it has {', '.join(quote(sorted(groups)))}" if groups else "a group is written (?P<name>…)"
-            self.sheet.report(at, message, suggest(field, groups) or known)
-
-    def _results(self, text: str, at: KeyPath, called: list[str]) -> None:
-        if not called:
-            for name in sorted(needed_names(text) & {"result", "data", "results"}):
-                hint = "a call comes first; what follows it is said when the tool has answered"
-                self.sheet.report(at, f"the template fails: there is no {name!r} before a tool has answered", hint)
-            return
-        for field in sorted(needed_fields(text, "results") - set(called)):
-            message = f"the template fails: there is no result of {field!r} yet"
-            self.sheet.report(at, message, suggest(field, called) or f"known are {', '.join(quote(called))}")
-
-    def _is_fresh(self, turn: Turn) -> bool:
-        """Say whether a turn is certain to begin before any tool was called."""
-        turns = self.script.turns
-        changes = self.speakers.is_about_changes(turns, self.speakers.all.values())
-        if not is_for_words(turn) or has_context(turns) or changes:
+def _may_answer(turn: Turn, name: str, tools: AgentTools) -> bool:
+    for matcher in turn.matchers:
+        if matcher.key == "agent" and name.casefold() not in {text.casefold() for text in matcher.texts}:
             return False
-        after = False
-        for other in turns:
-            calls = any(step.kind in ("call", "handoff") for response in other.responses for step in response)
-            hands_over = any(step.kind == "handoff" for response in other.responses for step in response)
-            if other is turn:
-                after = True
-                continue
-            if calls and not is_for_words(other):
-                return False
-            if hands_over and not is_for_anyone(turn if after else other):
-                return False
-        return True
+        if matcher.key == "tools" and tools.is_certain and not tools.names.issuperset(matcher.texts):
+            return False
+    return True
 
 
-def _answers(response: WrittenResponse, tools: ScriptTools, speakers: Speakers) -> list[str]:
-    names: list[str] = []
-    for step in response:
-        if step.kind == "call":
-            names += [name for name, _ in step.value]
-        elif step.kind == "handoff":
-            names += [tool for speaker in speakers.all.values() for tool in speaker.tools.handoffs]
-    return names
+def _group_problems(turn: Turn, data: Any) -> Iterator[ScriptProblem]:
+    """Yield templates that read a group which no regular expression of the turn has."""
+    groups = {name for matcher in turn.matchers for pattern in matcher.patterns for name in pattern.groupindex}
+    known = f"known are {', '.join(quote(sorted(groups)))}" if groups else "a group is written (?P<name>…)"
+    for step in (step for response in turn.responses for step in response):
+        for text, path in _texts(_value(data, step.path), step.path):
+            # A dict has its methods, whatever its keys are.
+            fields = {field for name, field in always_read(text) if name == "match" and not hasattr(dict, field)}
+            for name in sorted(fields - groups):
+                message = f"the template fails: no regular expression of this turn has the group {name!r}"
+                yield ScriptProblem(path, message, suggest(name, groups) or known)
 
 
-def _calls(value: object, at: KeyPath) -> Iterator[tuple[str, Mapping[Any, Any], KeyPath, bool]]:
-    """Yield each call as it is written, with its place, and whether that is a key's."""
+def _call_problems(
+    project: CheckedProject, step: WrittenStep, data: Any, candidates: Agents
+) -> Iterator[ScriptProblem]:
+    paths = _call_paths(_value(data, step.path), step.path)
+    for (name, arguments), path in zip(step.value, paths, strict=True):
+        is_key = path[-1] == name
+        references = {tools.tools.get(name) for tools in candidates.values() if name in tools.names}
+        if not references and all(tools.is_complete for tools in candidates.values()):
+            is_certain = all(tools.is_certain for tools in candidates.values())
+            message = f"the script calls {name!r}, and no agent that answers from it has such a tool"
+            hint = suggest(name, {known for tools in candidates.values() for known in tools.names})
+            yield ScriptProblem(path, message, hint, "error" if is_certain else "note", is_key)
+        elif len(references) == 1 and (reference := references.pop()) is not None:
+            for problem in _argument_problems(project, reference, arguments):
+                verb = "fails:" if problem.severity == "error" else "ignores an"
+                message = f"the call of {name!r} {verb} {problem.message}"
+                at_key = problem.at_key and (bool(problem.path) or is_key)
+                yield replace(problem, path=(*path, *problem.path), message=message, at_key=at_key)
+
+
+def _argument_problems(
+    project: CheckedProject, reference: str, arguments: Mapping[str, Any]
+) -> Iterable[ScriptProblem]:
+    match project.config.tools.get(reference) or PythonTool.model_construct(python=reference):
+        case PythonTool(python=import_path, with_=bound):
+            symbol = find_symbol(project, import_path)
+            return [] if symbol is None else call_problems(project.resolver, symbol, arguments, bound)
+        case ClientTool(parameters=schema) | EffectTool(parameters=schema):
+            return schema_problems(schema, arguments)
+        case WidgetTool(widget=widget):
+            return schema_problems(project.widget_schemas.get(widget, {}), arguments)
+        case AgentTool():
+            return schema_problems(_AGENT_INPUT, arguments)
+    return []
+
+
+def _handoff_problems(step: WrittenStep, candidates: Agents) -> Iterator[ScriptProblem]:
+    handoffs = {tool: name for tools in candidates.values() for tool, name in tools.handoffs.items()}
+    names = {plain_name(name) for pair in handoffs.items() for name in pair}
+    if plain_name(step.value) not in names and all(tools.is_complete for tools in candidates.values()):
+        message = f"the script hands off to {step.value!r}, and no agent that answers from it can"
+        known = ", ".join(quote(sorted(handoffs.values()))) or "none"
+        yield ScriptProblem(step.path, message, suggest(step.value, handoffs.values()) or f"known are {known}")
+
+
+def _value(data: Any, path: KeyPath) -> Any:
+    """Return the value at a path of the script; a bare text is short for a `say`."""
+    for step in path:
+        if isinstance(data, list | Mapping):
+            data = data[step]  # type: ignore[index]  # the step into a list is an index
+    return data
+
+
+def _call_paths(value: Any, path: KeyPath) -> Iterator[KeyPath]:
+    """Yield the path of each call of a step, in the order in which the parser returns them."""
+    match value:
+        case list():
+            for index, item in enumerate(value):
+                yield from _call_paths(item, (*path, index))
+        case Mapping():
+            yield from ((*path, name) for name in value)
+        case _:
+            yield path
+
+
+def _texts(value: Any, path: KeyPath) -> Iterator[tuple[str, KeyPath]]:
     match value:
         case str():
-            yield value, {}, at, False
+            yield value, path
         case list():
-            for index, entry in enumerate(value):
-                yield from _calls(entry, (*at, index))
+            for index, item in enumerate(value):
+                yield from _texts(item, (*path, index))
         case Mapping():
-            for name, arguments in value.items():
-                yield name, arguments or {}, (*at, name), True
-
-
-def _texts(value: object, at: KeyPath) -> Iterator[tuple[str, KeyPath]]:
-    match value:
-        case str():
-            yield value, at
-        case list():
-            for index, entry in enumerate(value):
-                yield from _texts(entry, (*at, index))
-        case Mapping():
-            for key, entry in value.items():
-                yield from _texts(entry, (*at, key))
+            for key, item in value.items():
+                yield from _texts(item, (*path, key))

@@ -60,7 +60,7 @@ def _job(view: View) -> TrialInput:
 
 def _is_filled(view: View) -> bool:
     """Tell whether no part of a widget waits for a variable that isn't set."""
-    strings = view.subject.found.filled.strings
+    strings = view.project.collector.filled.strings
     return not any(path[: len(view.at)] == view.at and not text.resolved for path, text in strings.items())
 
 
@@ -185,7 +185,7 @@ def _report_component(view: View, found: TrialFault) -> None:
         tuple(found["field"]),
     )
     message, hint = describe_component(fault)
-    if any(known.message == message for known in view.subject.found.diagnostics if known.code == _CODES[kind]):
+    if any(known.message == message for known in view.project.collector.diagnostics if known.code == _CODES[kind]):
         return
     spot = _literal(view, fault) or (
         _sample_spot(view, ()) if view.kind != "studio" or view.is_ours else view.inner.document.key(("template",))

@@ -17,7 +17,7 @@ from runtime.diagnostics.diagnostic import Diagnostic, Severity
 from runtime.diagnostics.key_path import KeyPath, path_text
 from runtime.documents.json_text import JsonText
 from runtime.json_schema.data import TreeError
-from runtime.validation.subject import Subject
+from runtime.validation.checked_project import CheckedProject
 from runtime.validation.widgets.places import ConfigDocument, Document, FileDocument, Spot, moved
 from runtime.widgets.forms import split_template
 
@@ -41,7 +41,7 @@ class View:
     `triggers` are the trees with its actions, `open` the stretches of an export's text that are in none of them.
     """
 
-    subject: Subject
+    project: CheckedProject
     name: str
     at: KeyPath
     kind: Literal["tree", "sections", "studio", "python"]
@@ -61,7 +61,7 @@ class View:
         self, code: str, spot: Spot, message: str, hint: str = "", *, severity: Severity = "error", path: KeyPath = ()
     ) -> None:
         """Report a mistake at its place; `path` leads on from the widget's own, where the file has such a value."""
-        found = self.subject.found
+        found = self.project.collector
         at = found.filled.source.places.written((*self.at, *path))
         if not found.filled.is_unresolved(at):
             place, length = spot
@@ -75,23 +75,23 @@ class View:
         return (*document.at, *path)[len(self.at) :] if isinstance(document, ConfigDocument) else ()
 
 
-def read_views(subject: Subject) -> Iterator[View]:
+def read_views(project: CheckedProject) -> Iterator[View]:
     """Read every widget of a project, those that only a tool or an action names among them."""
-    for name, widget in subject.config.widgets.items():
-        yield from _read(subject, name, ("widgets", name), widget)
+    for name, widget in project.config.widgets.items():
+        yield from _read(project, name, ("widgets", name), widget)
     seen: set[str] = set()
     for section in ("tools", "actions"):
-        for key, entry in getattr(subject.config, section).items():
+        for key, entry in getattr(project.config, section).items():
             named = entry.widget if isinstance(entry, WidgetTool | WidgetAction) else ""
-            if named.endswith(_SUFFIXES) and named not in subject.config.widgets and named not in seen:
+            if named.endswith(_SUFFIXES) and named not in project.config.widgets and named not in seen:
                 seen.add(named)
-                yield from _read(subject, named, (section, key, "widget"), TemplateWidget(template=named))
+                yield from _read(project, named, (section, key, "widget"), TemplateWidget(template=named))
 
 
-def _read(subject: Subject, name: str, at: KeyPath, widget: Widget) -> Iterator[View]:
-    document = ConfigDocument(subject.found.filled, at)
+def _read(project: CheckedProject, name: str, at: KeyPath, widget: Widget) -> Iterator[View]:
+    document = ConfigDocument(project.collector.filled, at)
     view = View(
-        subject=subject,
+        project=project,
         name=name,
         at=at,
         kind="python",
@@ -110,17 +110,17 @@ def _read(subject: Subject, name: str, at: KeyPath, widget: Widget) -> Iterator[
             view.kind, view.root, view.inner = "sections", root, Part(root, document)
             yield view
         case TemplateWidget():
-            written = _template(subject, widget.template, moved(document, ("template",)))
+            written = _template(project, widget.template, moved(document, ("template",)))
             if written is not None:
                 _take_apart(view, written)
                 yield view
 
 
-def _template(subject: Subject, template: str | dict[str, Any], document: Document) -> Part | None:
+def _template(project: CheckedProject, template: str | dict[str, Any], document: Document) -> Part | None:
     """Return the JSON of a template, or None where loading the config has reported that there is none."""
     if not isinstance(template, str):
         return Part(template, document)
-    text = subject.files.read(template)
+    text = project.files.read(template)
     if isinstance(text, Diagnostic):
         return None
     try:

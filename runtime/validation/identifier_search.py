@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runtime.validation.subject import Subject
+from runtime.validation.checked_project import CheckedProject
 
 _PYTHON = (".py",)
 _OTHERS = (".py", ".widget", ".json", ".js", ".jsx", ".ts", ".tsx", ".mjs", ".vue", ".svelte", ".html", ".htm")
@@ -20,10 +20,10 @@ _MOST_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(slots=True)
-class Mentions:
+class IdentifierSearch:
     """The texts of a project's files, each read when the ones before it do not say what is looked for."""
 
-    subject: Subject
+    project: CheckedProject
     _texts: dict[str, str] = field(default_factory=dict)
     _rest: Iterator[tuple[str, str]] | None = None
     _is_too_much: bool = False
@@ -46,12 +46,12 @@ class Mentions:
             yield file, text
 
     def _read(self) -> Iterator[tuple[str, str]]:
-        left, own = _MOST_BYTES, set(self.subject.files.contents)
+        left, own = _MOST_BYTES, set(self.project.files.contents)
         for count, file in enumerate(self._files()):
             if file.as_posix() in own and not file.name.endswith(_PYTHON):
                 continue  # what agents.yaml names is looked at for what it is
             try:
-                text = (self.subject.root / file).read_text(encoding="utf-8", errors="replace")
+                text = (self.project.root / file).read_text(encoding="utf-8", errors="replace")
             except OSError:
                 continue
             left -= len(text)
@@ -61,10 +61,10 @@ class Mentions:
             yield file.as_posix(), text
 
     def _files(self) -> Iterator[Path]:
-        for folder, folders, names in os.walk(self.subject.root):
+        for folder, folders, names in os.walk(self.project.root):
             folders[:] = sorted(name for name in folders if not self._is_foreign(folder, name))
             yield from (
-                Path(folder, name).relative_to(self.subject.root) for name in sorted(names) if name.endswith(_OTHERS)
+                Path(folder, name).relative_to(self.project.root) for name in sorted(names) if name.endswith(_OTHERS)
             )
 
     @staticmethod

@@ -1,0 +1,44 @@
+"""A project as its checks see it: the config, the files beside it, and the collector that the checks report to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from runtime.config.collector import DiagnosticCollector
+from runtime.config.load import LoadedProject
+from runtime.config.model import Config
+from runtime.config.project_files import ProjectFiles
+from runtime.static_analysis.module import Modules
+from runtime.static_analysis.resolver import Resolver
+
+
+@dataclass(frozen=True)
+class CheckedProject:
+    """A project with a config, whose folder is `root`; `environ` are its variables, those of `.env` included.
+
+    `widget_schemas` are the JSON Schemas of the widgets' data by name; the check of the widgets fills them in.
+    """
+
+    config: Config
+    root: Path
+    files: ProjectFiles
+    collector: DiagnosticCollector
+    environ: Mapping[str, str] = field(repr=False)
+    widget_schemas: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, loaded: LoadedProject) -> CheckedProject:
+        """Return what can be checked of a project, which has a config or a recovered part of one."""
+        assert loaded.recovered.config is not None
+        assert loaded.filled is not None
+        collector = DiagnosticCollector(loaded.filled)
+        return cls(loaded.recovered.config, loaded.root.resolve(), loaded.files, collector, loaded.environ)
+
+    @cached_property
+    def resolver(self) -> Resolver:
+        """The names in the project's Python; each module is read once for all checks."""
+        return Resolver(Modules.of(self.root))
