@@ -1,17 +1,17 @@
-"""Keep a running app up to date with its files: what `serve` and `dev` do, and an app around ours may."""
+"""Reload a running app when its files change or at SIGHUP, as `serve` and `dev` do."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI
 
-from runtime.autoreload.watch_set import Watched, mounted_alone
+from runtime.autoreload.watch_set import ProjectPaths, find_mounted_files
 from runtime.autoreload.watcher import Watcher
 from runtime.server.generations.last_good import LastGoodSaver
 from runtime.server.runtime import Runtime
@@ -19,23 +19,23 @@ from runtime.server.runtime import Runtime
 logger = logging.getLogger("runtime.reload")
 
 
-def keep_current(app: FastAPI, *, watch: bool = True) -> None:
-    """Let an app of `create_app` reload its project while it runs: at SIGHUP and, with `watch`, at each edit."""
+def enable_autoreload(app: FastAPI, *, watch: bool = True) -> None:
+    """Make an app of `create_app` reload its project at SIGHUP and, with `watch`, at each edit, during its lifespan."""
     inner = app.router.lifespan_context
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
-        async with inner(app) as state, keeping_current(app.state.runtime, watch=watch):
+        async with inner(app) as state, autoreloading(app.state.runtime, watch=watch):
             yield state
 
     app.router.lifespan_context = lifespan
 
 
 @asynccontextmanager
-async def keeping_current(runtime: Runtime, *, watch: bool = True) -> AsyncIterator[None]:
-    """Reload an open project at SIGHUP and, with `watch`, at each edit, and keep what serves in `.chatkit/`.
+async def autoreloading(runtime: Runtime, *, watch: bool = True) -> AsyncIterator[None]:
+    """Reload an open project at SIGHUP and, with `watch`, at each edit; save the served version in `.chatkit/`.
 
-    SIGHUP is heard in the main thread of a process alone, and not on Windows.
+    SIGHUP only works in the main thread, and not on Windows.
     """
     last_good = LastGoodSaver(lambda: runtime.generation.source, runtime.reloader.listeners)
     last_good.start()
@@ -43,12 +43,12 @@ async def keeping_current(runtime: Runtime, *, watch: bool = True) -> AsyncItera
     try:
         if watch:
             _warn_of_mounts(runtime)
-            watcher = Watcher(lambda: watched_by(runtime), lambda: runtime.reload(explicit=False))
+            watcher = Watcher(lambda: watched_paths(runtime), lambda: runtime.reload(explicit=False))
             watching = asyncio.create_task(watcher.run(), name="watch the project's files")
             await watcher.ready.wait()
-            # An edit while the project was built was seen by nobody.
+            # The files may have changed since the project was read.
             await runtime.reload(explicit=False)
-        with _at_hangup(runtime):
+        with _reload_at_sighup(runtime):
             yield
     finally:
         if watching is not None:
@@ -58,37 +58,36 @@ async def keeping_current(runtime: Runtime, *, watch: bool = True) -> AsyncItera
         await last_good.stop()
 
 
-def watched_by(runtime: Runtime) -> Watched:
-    """What an edit may change: the files of what serves, and those of the latest attempt to replace it."""
+def watched_paths(runtime: Runtime) -> ProjectPaths:
+    """Return the paths of the current generation, and of the latest attempt to replace it."""
     current = runtime.generation.source
     latest = runtime.reloader.latest or current
     patterns = current.loaded.files.patterns.keys() | latest.loaded.files.patterns.keys()
-    return Watched(runtime.root, current.watched_files() | latest.watched_files(), frozenset(patterns))
+    return ProjectPaths(runtime.root, current.watched_files() | latest.watched_files(), frozenset(patterns))
 
 
 def _warn_of_mounts(runtime: Runtime) -> None:
-    for file in mounted_alone(watched_by(runtime).files):
+    for file in find_mounted_files(watched_paths(runtime).files):
         logger.warning(
-            "%s is mounted by itself: an edit outside that replaces the file never arrives here (mount its folder; in "
+            "%s is mounted as a single file: replacing the file outside does not change it here (mount its folder; in "
             "Kubernetes, without subPath)",
             file,
         )
 
 
 @contextmanager
-def _at_hangup(runtime: Runtime) -> Iterator[None]:
+def _reload_at_sighup(runtime: Runtime) -> Iterator[None]:
     loop, tasks = asyncio.get_running_loop(), set[asyncio.Task[object]]()
 
-    def hear() -> None:
+    def reload() -> None:
         task = asyncio.ensure_future(runtime.reload())
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    hangup: Callable[[], None] = hear
     try:
-        loop.add_signal_handler(signal.SIGHUP, hangup)
+        loop.add_signal_handler(signal.SIGHUP, reload)
     except (AttributeError, NotImplementedError, RuntimeError, ValueError):
-        yield  # no such signal here, or not in this thread
+        yield  # the platform has no SIGHUP, or this is not the main thread
         return
     try:
         yield

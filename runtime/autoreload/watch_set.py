@@ -1,7 +1,7 @@
-"""Where a project lies on the disk: the folders to watch, the names that count in them, and what `stat` says of each.
+"""The watch set of a project: the folders to watch, the relevant names in them, and the `stat` values of each file.
 
-A name may lead through symbolic links, and any of them may be the one that an edit replaces: Kubernetes puts a new
-`..data` in the folder of agents.yaml, a deployment a new `current` above it.
+A path may contain symbolic links, and an edit may replace any of them: Kubernetes replaces `..data` in the folder of
+agents.yaml, a deployment replaces `current` above it.
 """
 
 from __future__ import annotations
@@ -17,110 +17,110 @@ from pathlib import Path, PurePath
 
 from runtime.project_code.sources import RUNTIME_PACKAGE, SKIPPED_FOLDERS
 
-Mark = tuple[int, ...] | None
-"""What `stat` says of a file, through links: another one after any edit; None where there is no file."""
+Stamp = tuple[int, ...] | None
+"""The `stat` values of a file, following links: they differ after an edit; None if there is no file."""
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
-    """What a project consists of right now."""
+class ProjectPaths:
+    """The paths that a project consists of."""
 
     root: Path
     files: frozenset[Path]
-    """Every file that was read, or looked for in vain; absolute."""
+    """The absolute path of every file that was read or was missing."""
     patterns: frozenset[str] = frozenset()
-    """What else is read once it is there: patterns of paths from the root, such as `agents/*.yaml`."""
+    """Glob patterns, relative to the root, of files that are read as soon as they exist, such as `agents/*.yaml`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Footprint:
-    """What of the disk a project rests on. Every path is a real one: no folder on the way to its last name is a link.
+class WatchSet:
+    """What to watch for a project. The parent folder of every path is resolved: it contains no symbolic link.
 
-    Only the keys of `marks` may also be paths as they were asked for.
+    The keys of `stamps` may also be paths as they were given.
     """
 
     folders: frozenset[str]
-    """The folders that exist and are to be watched, each by itself."""
+    """The existing folders to watch, not recursively."""
     files: frozenset[str]
-    """The files, and the links on the way to them: what happens to one of these is a change."""
-    ways: frozenset[str]
-    """The folders on the way to the files, and names that are missing there: coming or going they may be a change."""
+    """The files, and the links on the way to them: any event of one of these is a change."""
+    parents: frozenset[str]
+    """The folders above the files, existing or missing: creating or removing one may be a change."""
     packages: frozenset[str]
-    """The folders whose Python belongs to the project, and in which a new folder may be a package."""
-    marks: Mapping[str, Mark]
-    """Each file, and each Python source in `packages`, by its path, with its mark."""
-    open: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Folders in which any file counts whose name fits one of these patterns."""
+    """The folders whose Python belongs to the project; a new folder in one of them may be a package."""
+    stamps: Mapping[str, Stamp]
+    """The stamp of each file, and of each Python source in `packages`, by path."""
+    patterns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The name patterns of relevant files, by folder."""
 
     def is_change(self, path: str) -> bool:
-        """Tell whether what happened to `path` is a change of the project, whatever `stat` says of it."""
+        """Return whether an event of `path` is a change of the project, even if its stamp is unchanged."""
         folder, name = os.path.split(path)
-        fits = any(fnmatch.fnmatchcase(name, pattern) for pattern in self.open.get(folder, ()))
-        return fits or path in self.files or (folder in self.packages and _is_source(name))
+        matches = any(fnmatch.fnmatchcase(name, pattern) for pattern in self.patterns.get(folder, ()))
+        return matches or path in self.files or (folder in self.packages and _is_source(name))
 
-    def is_shift(self, path: str) -> bool:
-        """Tell whether `path`, coming or going, may shift where the project lies."""
+    def moves_paths(self, path: str) -> bool:
+        """Return whether creating or removing `path` may change the watch set."""
         folder, name = os.path.split(path)
-        is_known = path in self.folders or path in self.ways or folder in self.open
+        is_known = path in self.folders or path in self.parents or folder in self.patterns
         return is_known or (folder in self.packages and _is_package(name))
 
 
-def survey(watched: Watched) -> Footprint:
-    """Look at the disk. What can't be looked at counts as missing; nothing is raised for it."""
-    paths = _Paths()
-    root = paths.follow(os.path.abspath(watched.root))
-    paths.root = root
-    marks: dict[str, Mark] = {}
+def find_watch_set(paths: ProjectPaths) -> WatchSet:
+    """Scan the file system. Files that can't be read count as missing; no exception is raised for them."""
+    resolver = _PathResolver()
+    root = resolver.resolve(os.path.abspath(paths.root))
+    resolver.root = root
+    stamps: dict[str, Stamp] = {}
     packages: set[str] = set()
     if root is not None:
-        paths.folders.add(root)
-        _find_packages(root, packages, marks)
-    for file in map(os.path.abspath, watched.files):
-        marks[file] = _mark(file)
-        real = paths.follow(file)
+        resolver.folders.add(root)
+        _find_packages(root, packages, stamps)
+    for file in map(os.path.abspath, paths.files):
+        stamps[file] = _stamp(file)
+        real = resolver.resolve(file)
         if real is None:
             continue
         folder, name = os.path.split(real)
-        paths.files.add(real)
-        paths.folders.add(folder)
+        resolver.files.add(real)
+        resolver.folders.add(folder)
         if _is_source(name) and folder not in packages:
-            _find_sources(folder, packages, marks)
-    open_: dict[str, tuple[str, ...]] = {}
+            _find_sources(folder, packages, stamps)
+    patterns: dict[str, tuple[str, ...]] = {}
     if root is not None:
-        for pattern in watched.patterns:
-            _find_fitting(root, pattern, open_, marks)
-    return Footprint(
-        frozenset(paths.folders | packages | open_.keys()),
-        frozenset(paths.files),
-        frozenset(paths.ways),
+        for pattern in paths.patterns:
+            _find_matching(root, pattern, patterns, stamps)
+    return WatchSet(
+        frozenset(resolver.folders | packages | patterns.keys()),
+        frozenset(resolver.files),
+        frozenset(resolver.parents),
         frozenset(packages),
-        marks,
-        open_,
+        stamps,
+        patterns,
     )
 
 
 @dataclass(slots=True)
-class _Paths:
-    """Follows paths name by name, and notes what an edit on the way could replace."""
+class _PathResolver:
+    """Resolves paths name by name, and collects the folders and links that an edit could replace."""
 
     root: str | None = None
     folders: set[str] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
-    ways: set[str] = field(default_factory=set)
+    parents: set[str] = field(default_factory=set)
     _known: dict[str, str | None] = field(default_factory=dict)
 
-    def follow(self, path: str) -> str | None:
-        """Return where an absolute path really leads; None where it leads nowhere."""
+    def resolve(self, path: str) -> str | None:
+        """Return the real path of an absolute path, or None if it does not exist."""
         if path not in self._known:
-            self._known[path] = None  # a link that leads back to itself leads nowhere
-            self._known[path] = self._follow(path)
+            self._known[path] = None  # a circular link does not exist
+            self._known[path] = self._resolve(path)
         return self._known[path]
 
-    def _follow(self, path: str) -> str | None:
+    def _resolve(self, path: str) -> str | None:
         parent, name = os.path.split(path)
         if parent == path:
             return path
-        folder = self.follow(parent)
+        folder = self.resolve(parent)
         if folder is None or name in ("", "."):
             return folder
         if name == "..":
@@ -130,62 +130,62 @@ class _Paths:
             is_link = stat.S_ISLNK(os.lstat(step).st_mode)
             target = os.readlink(step) if is_link else ""
         except FileNotFoundError:
-            self._note(folder, step, self.ways)
+            self._add(folder, step, self.parents)
             return None
         except (OSError, ValueError):
             return None
         if is_link:
-            self._note(folder, step, self.files)
-            return self.follow(os.path.join(folder, target))
+            self._add(folder, step, self.files)
+            return self.resolve(os.path.join(folder, target))
         if self.root is not None and (folder + os.sep).startswith(os.path.join(self.root, "")):
-            self._note(folder, step, self.ways)
+            self._add(folder, step, self.parents)
         return step
 
-    def _note(self, folder: str, step: str, steps: set[str]) -> None:
+    def _add(self, folder: str, step: str, steps: set[str]) -> None:
         self.folders.add(folder)
         steps.add(step)
 
 
-def _find_packages(root: str, packages: set[str], marks: dict[str, Mark]) -> None:
-    todo = [root]
-    while todo:
-        folder = todo.pop()
+def _find_packages(root: str, packages: set[str], stamps: dict[str, Stamp]) -> None:
+    pending = [root]
+    while pending:
+        folder = pending.pop()
         if folder == str(RUNTIME_PACKAGE):
             continue
         try:
             with os.scandir(folder) as entries:
-                found = list(entries)
-            if folder != root and any(entry.name == "pyvenv.cfg" for entry in found):
+                children = list(entries)
+            if folder != root and any(entry.name == "pyvenv.cfg" for entry in children):
                 continue
-            todo += [e.path for e in found if _is_package(e.name) and e.is_dir(follow_symlinks=False)]
+            pending += [e.path for e in children if _is_package(e.name) and e.is_dir(follow_symlinks=False)]
         except OSError:
             continue
         packages.add(folder)
-        marks.update((entry.path, _mark(entry.path)) for entry in found if _is_source(entry.name))
+        stamps.update((entry.path, _stamp(entry.path)) for entry in children if _is_source(entry.name))
 
 
-def _find_fitting(root: str, pattern: str, folders: dict[str, tuple[str, ...]], marks: dict[str, Mark]) -> None:
-    """Add the folders in which a file, or a folder on the way to one, could come that fits a pattern."""
+def _find_matching(root: str, pattern: str, folders: dict[str, tuple[str, ...]], stamps: dict[str, Stamp]) -> None:
+    """Add the folders in which a file that matches a pattern, or a folder on the way to it, could be created."""
     *above, name = PurePath(pattern).parts
     for depth in range(len(above) + 1):
-        way = os.path.join(*above[:depth], "") if depth else ""
-        for folder in glob.glob(way, root_dir=root, recursive=True) if way else [""]:
+        parent = os.path.join(*above[:depth], "") if depth else ""
+        for folder in glob.glob(parent, root_dir=root, recursive=True) if parent else [""]:
             real = os.path.realpath(os.path.join(root, folder))
-            # Whatever comes on the way may have the file in it: it is looked for anew.
-            fitting = (name,) if depth == len(above) else ()
-            folders[real] = (*folders.get(real, ()), *fitting)
+            # A new folder above the file changes the watch set, but is no change by itself.
+            names = (name,) if depth == len(above) else ()
+            folders[real] = (*folders.get(real, ()), *names)
     for file in glob.glob(pattern, root_dir=root, recursive=True):
-        marks[os.path.join(root, file)] = _mark(os.path.join(root, file))
+        stamps[os.path.join(root, file)] = _stamp(os.path.join(root, file))
 
 
-def _find_sources(folder: str, packages: set[str], marks: dict[str, Mark]) -> None:
+def _find_sources(folder: str, packages: set[str], stamps: dict[str, Stamp]) -> None:
     try:
         names = os.listdir(folder)
     except OSError:
         return
     packages.add(folder)
     for path in (os.path.join(folder, name) for name in names if _is_source(name)):
-        marks[path] = _mark(path)
+        stamps[path] = _stamp(path)
 
 
 def _is_package(name: str) -> bool:
@@ -197,7 +197,7 @@ def _is_source(name: str) -> bool:
     return name.endswith(".py") and name[:-3].isidentifier()
 
 
-def _mark(path: str) -> Mark:
+def _stamp(path: str) -> Stamp:
     try:
         found = os.stat(path)
     except (OSError, ValueError):
@@ -207,14 +207,14 @@ def _mark(path: str) -> Mark:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-# Files that no edit by rename ever reaches: those mounted into a container one by one.
+# Files that are mounted into a container one by one: replacing the original outside does not change them.
 
 _MOUNTINFO = "/proc/self/mountinfo"
 _MOUNT_POINT = 4  # the fifth field, see proc_pid_mountinfo(5)
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
-def mounted_alone(files: Iterable[Path], mountinfo: str | None = None) -> list[Path]:
+def find_mounted_files(files: Iterable[Path], mountinfo: str | None = None) -> list[Path]:
     """Return the files that are mount points of their own, sorted: a Kubernetes `subPath`, one file of `docker -v`.
 
     Such a mount holds on to the file that it was made from: what replaces that file outside is never seen inside.

@@ -1,4 +1,4 @@
-"""Says when the project's files may have changed; what to do about it is for others to decide."""
+"""Call a function when the project's files may have changed."""
 
 from __future__ import annotations
 
@@ -11,79 +11,85 @@ from functools import partial
 from typing import TypeVar
 
 from runtime.autoreload.file_events import FileEvents
-from runtime.autoreload.watch_set import Watched
+from runtime.autoreload.watch_set import ProjectPaths
 
 logger = logging.getLogger("runtime.reload")
 
 _T = TypeVar("_T")
 _CLOSE_S = 1.0
-"""How long the end waits for the thread, in seconds: one that hangs in a dead network mount is left behind."""
+"""How many seconds to wait for the thread at the end: it may hang in a dead network mount."""
 
 
 class Watcher:
-    """Calls `changed` soon after each change of the project's files, whatever the editor or the mount did.
+    """Calls `changed` soon after each change of the project's files, for every way to save or mount them.
 
-    After each change at least one call begins; a call may also come where no content has changed. `watched` is asked
-    again at each look: what a project consists of changes with its files.
+    At least one call starts after each change; a call may also happen without a change of content. `paths` is called
+    before each scan, because an edit can add files to the project. `open_events` makes the source of the changes.
     """
 
     def __init__(
-        self, watched: Callable[[], Watched], changed: Callable[[], Awaitable[object]], *, poll_s: float = 2.0
+        self,
+        paths: Callable[[], ProjectPaths],
+        changed: Callable[[], Awaitable[object]],
+        *,
+        poll_s: float = 2.0,
+        open_events: Callable[[float, threading.Event], FileEvents] = FileEvents,
     ) -> None:
-        self._watched = watched
+        self._paths = paths
         self._changed = changed
         self._poll_s = poll_s
+        self._open_events = open_events
         self._is_due = False
         self.ready = asyncio.Event()
-        """Set once the watching has begun: a change after it is seen."""
+        """Set once watching has started: later changes are detected."""
 
     async def run(self) -> None:
-        """Watch until cancelled; whatever goes wrong is logged, and the watching goes on."""
+        """Watch until cancelled; an exception is logged, and watching continues."""
         stop = threading.Event()
-        events = FileEvents(self._poll_s, stop)
-        thread = _Thread()
+        events = self._open_events(self._poll_s, stop)
+        thread = _WatchThread()
         try:
             while True:
                 try:
                     await self._watch(events, thread)
                 except Exception:
-                    logger.exception("watching the project's files failed; it is tried again")
+                    logger.exception("watching the project's files failed and is retried")
                     await asyncio.sleep(self._poll_s)
         finally:
             stop.set()
             await thread.end(events.close)
 
-    async def _watch(self, events: FileEvents, thread: _Thread) -> None:
-        await self._look(events, thread)
+    async def _watch(self, events: FileEvents, thread: _WatchThread) -> None:
+        await self._scan(events, thread)
         self.ready.set()
         while True:
             if not self._is_due:
                 self._is_due = await thread.call(events.wait)
-                # Before the call, so that a change during it shows in the look after it.
-                await self._look(events, thread)
+                # Scan before the call, so that the scan after it sees a change that happens during the call.
+                await self._scan(events, thread)
             if self._is_due:
                 self._is_due = False
-                await self._tell()
-                await self._look(events, thread)
+                await self._call_changed()
+                await self._scan(events, thread)
 
-    async def _look(self, events: FileEvents, thread: _Thread) -> None:
-        if await thread.call(partial(events.look, self._watched())):
+    async def _scan(self, events: FileEvents, thread: _WatchThread) -> None:
+        if await thread.call(partial(events.scan, self._paths())):
             self._is_due = True
 
-    async def _tell(self) -> None:
+    async def _call_changed(self) -> None:
         try:
             await self._changed()
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            logger.warning("handling a change of the project's files was cancelled; the watching goes on")
+            logger.warning("handling a change of the project's files was cancelled; watching continues")
         except Exception:
-            logger.exception("a change of the project's files could not be handled; the watching goes on")
+            logger.exception("handling a change of the project's files failed; watching continues")
 
 
-class _Thread:
-    """One thread of our own: a wait of seconds must not take a place among those that the server works with."""
+class _WatchThread:
+    """A thread of its own: waiting for seconds must not occupy a thread of the server's executor."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="watch-files")

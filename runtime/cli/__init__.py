@@ -1,1 +1,3 @@
-"""The command line: one module for each verb, and each verb is a function that returns an exit code."""
+"""The command line: `app` declares the commands, `commands/` has one function for each, which returns an exit code."""
+
+PROGRAM = "chatkit-runtime"

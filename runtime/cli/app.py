@@ -1,6 +1,7 @@
-"""What can be typed, and the one place where an exception becomes an exit code.
+"""The commands, their options and their help texts.
 
-Verbs are imported when they run: `--help`, `validate`, `schema` and `init` load neither an SDK nor a web framework.
+Each command imports its function when it runs: `--help`, `validate`, `schema` and `init` load no SDK and no web
+framework.
 """
 
 from __future__ import annotations
@@ -14,21 +15,25 @@ from typing import Annotated, Literal
 import typer
 
 from runtime import __version__
-from runtime.cli.exit_codes import INTERRUPTED, PROGRAM, report_error
+from runtime.cli import PROGRAM
+from runtime.cli.commands.client import Kind
+from runtime.cli.commands.schema import Of
+from runtime.cli.exit_codes import INTERRUPTED, report_error
+from runtime.cli.report import Format
 from runtime.errors import UsageError
 
 _PROFILE = "CHATKIT_PROFILE"
 _EPILOG = f"""
-[bold]Begin here[/bold]
+[bold]Get started[/bold]
   {PROGRAM} init my-chat   write a working project that runs offline
   {PROGRAM} chat my-chat   talk to it in the terminal
   {PROGRAM} dev my-chat    serve it on this machine
 
 [bold]Exit codes[/bold]
-  0  done
-  1  the config, or what was asked about, has errors
+  0  success
+  1  the config has errors, or the command failed
   2  wrong usage
-  3  a bug or an unexpected failure
+  3  an unexpected error; a bug report is written
   130  Ctrl-C
 """
 
@@ -51,7 +56,6 @@ app = typer.Typer(
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; no exception leaves this function."""
-    debug = bool(os.environ.get("CHATKIT_DEBUG")) or "--debug" in arguments
     profile = os.environ.get(_PROFILE)
     try:
         app(args=list(arguments), prog_name=PROGRAM)
@@ -60,14 +64,14 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
-        return report_error(error, debug=debug)
+        return report_error(error, arguments)
     finally:
         _set_profile(profile)
     return 0
 
 
-def _ask_for_profile(name: str | None) -> str | None:
-    # As the variable, so that every process that this one starts reads the same project.
+def _select_profile(name: str | None) -> str | None:
+    # An environment variable, so that child processes use the same profile.
     if name is not None:
         _set_profile(name)
     return name
@@ -91,19 +95,17 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show tracebacks of failures; CHATKIT_DEBUG=1 does the same.")
-    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; CHATKIT_DEBUG=1 does the same.")] = False,
 ) -> None: ...
 
 
 Project = Annotated[
     Path,
-    typer.Argument(metavar="PATH", help="The project's folder, or its agents.yaml.", show_default="./agents.yaml"),
+    typer.Argument(metavar="PATH", help="The project folder, or its agents.yaml.", show_default="./agents.yaml"),
 ]
 Port = Annotated[
     int | None,
-    typer.Option("--port", "-p", min=0, max=65535, help="The port; 0 takes a free one. Default: server.port."),
+    typer.Option("--port", "-p", min=0, max=65535, help="The port; 0 takes any free port. Default: server.port."),
 ]
 
 Profile = Annotated[
@@ -111,24 +113,25 @@ Profile = Annotated[
     typer.Option(
         "--profile",
         metavar="NAME",
-        help=f"Lay this one of the file's profiles over it; {_PROFILE} does the same.",
-        callback=_ask_for_profile,
+        help=f"Apply this profile of the file; {_PROFILE} does the same.",
+        callback=_select_profile,
         expose_value=False,
     ),
 ]
-LastGood = Annotated[bool, typer.Option("--last-good", help="When the files are broken, start from what served last.")]
+LastGood = Annotated[bool, typer.Option("--last-good", help="If the files have errors, serve the last good version.")]
 
 
 @app.command(epilog=_examples("init my-chat", "init . --force"))
 def init(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where to write; made if missing.", show_default="this folder")
+        Path,
+        typer.Argument(metavar="DIR", help="The folder to write to; created if missing.", show_default="this folder"),
     ] = Path(),
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
 ) -> None:
     """Write a working project: agents.yaml, a tool, a widget, an offline model and a test.
 
-    It needs no key and no network. Nothing is overwritten without --force.
+    It needs no API key and no network. No file is overwritten without --force.
     """
     from runtime.cli.commands.init import init_project
 
@@ -141,7 +144,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on. Default: server.host.")] = None,
     port: Port = None,
     allow_unauthenticated: Annotated[
-        bool, typer.Option("--allow-unauthenticated", help="Serve off loopback although nobody has to log in.")
+        bool, typer.Option("--allow-unauthenticated", help="Serve other machines although there is no login.")
     ] = False,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log each request.")] = False,
     watch: Annotated[
@@ -152,14 +155,14 @@ def serve(
 ) -> None:
     """Serve a project over HTTP until Ctrl-C, and reload it when its files change.
 
-    The line "serving http://HOST:PORT/chatkit" on standard output says that requests are welcome. The command refuses
-    to start (exit code 1) when agents.yaml has errors, and when the host is not loopback: this version has no login, so
-    whoever reaches the port may chat. Put a proxy that checks who it is in front and say --allow-unauthenticated.
-    A port that is taken ends with exit code 2, SIGTERM with 0: answers that run get `server.grace` to end.
+    Once the server accepts requests, it prints "serving http://HOST:PORT/chatkit" on standard output. It does not start
+    (exit code 1) if agents.yaml has errors, or if the host is not loopback: this version has no login, so everyone who
+    reaches the port can chat. Put an authenticating proxy in front and pass --allow-unauthenticated. If the port is in
+    use, the exit code is 2. After SIGTERM running answers have `server.grace` seconds to end, and the exit code is 0.
 
     An edit of agents.yaml, of a file that it names, of the project's Python or of .env takes effect with the next
-    message; answers that run end on what they began with. An edit with mistakes changes nothing: they are printed, and
-    what served goes on. SIGHUP and POST /-/reload ask for a reload.
+    message; running answers finish on the version that they started with. If an edit has errors, they are printed and
+    the previous version stays in use. SIGHUP and POST /-/reload also start a reload.
     """
     from runtime.cli.commands.serve import serve_project
 
@@ -178,12 +181,12 @@ def serve(
 
 @app.command(epilog=_examples("dev", "dev my-chat --port 9000"))
 def dev(path: Project = Path(), port: Port = None, last_good: LastGood = False, profile: Profile = None) -> None:
-    """Serve a project to this machine alone, with a log line for each request, and reload it when its files change.
+    """Serve a project to this machine only, log each request, and reload the project when its files change.
 
-    Requests whose Host or Origin is not loopback are refused, so that no page on the web can reach the server through
-    your browser. Edits take effect with the next message, as they do with serve.
+    A request whose Host or Origin is not loopback is refused, so that no web page can reach the server through your
+    browser. Edits take effect with the next message, as with serve.
     """
-    from runtime.cli.commands.dev import serve_locally
+    from runtime.cli.commands.serve import serve_locally
 
     raise typer.Exit(serve_locally(path, port=port, last_good=last_good))
 
@@ -199,29 +202,27 @@ def dev(path: Project = Path(), port: Port = None, last_good: LastGood = False, 
 def chat(
     path: Project = Path(),
     url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Talk to a running server, instead of a project.")
+        str | None, typer.Option(metavar="URL", help="Talk to a running server instead of a project.")
     ] = None,
-    thread: Annotated[str | None, typer.Option(metavar="ID", help="Go on with this thread.")] = None,
+    thread: Annotated[str | None, typer.Option(metavar="ID", help="Continue this thread.")] = None,
     message: Annotated[
         list[str] | None,
-        typer.Option("--message", "-m", metavar="TEXT", help="Send this and exit; may be repeated."),
+        typer.Option("--message", "-m", metavar="TEXT", help="Send this message and exit; repeatable."),
     ] = None,
     header: Annotated[
-        list[str] | None, typer.Option("--header", "-H", metavar="K:V", help="Send a header; may be repeated.")
+        list[str] | None, typer.Option("--header", "-H", metavar="K:V", help="Send this header; repeatable.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print each event as one line of JSON, and nothing else.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print only the events, each as one line of JSON.")] = False,
     profile: Profile = None,
 ) -> None:
-    """Talk to an agent in the terminal: to a project (in this process) or to a running server.
+    """Chat in the terminal, with a project (served in this process) or with a running server.
 
-    Text appears as it is written. Widgets are drawn as text, and what can be clicked has a number: /1 clicks it.
-    Tools that run in the browser show their arguments and ask for a result, as JSON. Type /help for the commands.
+    Text appears as it is streamed. Widgets are drawn as text, and each of their actions has a number: /1 clicks it.
+    A client tool shows its arguments and asks for a result as JSON. /help lists the commands.
 
-    With --message, or with lines piped to standard input, whatever is asked for takes the next message: the result of
-    a client tool, the required inputs of a form (the others keep their defaults), the answers to questions. The exit
-    code is then 1 when a turn ended in an error.
+    With --message, or with lines piped to standard input, the next message also answers each prompt: for the result of
+    a client tool, for a required input of a form (the others keep their defaults), for a question. The exit code is
+    then 1 if a turn failed.
     """
     from runtime.cli.commands.chat import chat_with
 
@@ -244,47 +245,44 @@ def chat(
 def validate(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="PATH", help="Project folders or their files.", show_default="./agents.yaml"),
+        typer.Argument(metavar="PATH", help="Project folders, or their agents.yaml.", show_default="./agents.yaml"),
     ] = None,
     build: Annotated[
-        bool, typer.Option("--import", help="Build the project, too, in a process of its own: runs its Python.")
+        bool, typer.Option("--import", help="Also build the project in a child process: runs its Python.")
     ] = False,
     connect: Annotated[
-        bool, typer.Option("--connect", help="Build it, open its store and ask its models' endpoints: needs the keys.")
+        bool, typer.Option("--connect", help="Also open the store and call the model endpoints: needs the keys.")
     ] = False,
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", min=1, help="How long --import may take, for each project.")
+        float, typer.Option("--timeout", metavar="SECONDS", min=1, help="The time limit of --import for each project.")
     ] = 60,
     base: Annotated[
         Path | None,
-        typer.Option("--base", metavar="FILE", help="Say what breaks for the users of this earlier agents.yaml."),
+        typer.Option("--base", metavar="FILE", help="Report breaking changes since this earlier agents.yaml."),
     ] = None,
     output: Annotated[
-        Literal["text", "json", "github", "sarif", "junit"],
-        typer.Option(
-            "--format", metavar="FORMAT", help="text (code frames), or for programs json, github, sarif or junit."
-        ),
+        Format,
+        typer.Option("--format", metavar="FORMAT", help="text (code frames), json, github, sarif or junit."),
     ] = "text",
-    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail, too; notes never do.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too; notes never fail.")] = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Check again whenever a file of the project changes, until Ctrl-C.")
+        bool, typer.Option("--watch", help="Check again each time a file of the project changes, until Ctrl-C.")
     ] = False,
     profile: Profile = None,
 ) -> None:
-    """Report every mistake of a project with its line, its column and the way out.
+    """Report every mistake of a project with its line, its column and a hint.
 
-    By default nothing of the project runs: it is safe on a stranger's file, fast enough for every save, and needs
-    neither network nor keys. Its Python is read as text, its widgets are rendered in a sandbox. What can't be decided
-    in this way is a note.
+    By default no code of the project runs: validate is safe on untrusted files, fast enough for every save, and needs
+    no network and no keys. It parses the project's Python, and renders the widgets in a sandbox. What can't be decided
+    that way is reported as a note.
 
-    With --import the project is built as well, as serve does before it listens, in a process of its own that ends
-    after --timeout. This runs the project's Python, and accepts exactly what serve accepts.
+    With --import it also builds the project as serve does, in a child process that is ended after --timeout. This runs
+    the project's Python, and accepts exactly what serve accepts.
 
-    With --connect that build also opens the project's store and asks the endpoints of its models: whether they can be
-    reached, and take the keys.
+    With --connect that build also opens the store and calls the model endpoints, to check that they can be reached and
+    accept the keys.
 
-    The profiles of a file are checked one by one, as far as the errors go that each would have; with --profile just
-    this one is, in full.
+    Each profile of the file is checked for errors; with --profile only that profile is checked, in full.
     """
     from runtime.cli.commands.validate import validate_projects
 
@@ -305,10 +303,10 @@ def validate(
 @app.command(epilog=_examples("explain A203", "explain"))
 def explain(
     code: Annotated[
-        str | None, typer.Argument(metavar="CODE", help="A code that validate printed.", show_default="list them all")
+        str | None, typer.Argument(metavar="CODE", help="A code that validate printed.", show_default="list all codes")
     ] = None,
 ) -> None:
-    """Say what a diagnostic's code means, why it matters, and what to do."""
+    """Explain a diagnostic code: what it means, why it matters, and how to fix it."""
     from runtime.cli.commands.explain import explain_code
 
     raise typer.Exit(explain_code(code))
@@ -317,16 +315,16 @@ def explain(
 @app.command(epilog=_examples("show", "show my-chat --format json", "show --resolved --profile prod"))
 def show(
     path: Project = Path(),
-    output: Annotated[Literal["yaml", "json"], typer.Option("--format", help="How to write it.")] = "yaml",
+    output: Annotated[Literal["yaml", "json"], typer.Option("--format", help="The output format.")] = "yaml",
     resolved: Annotated[
         bool,
-        typer.Option("--resolved", help="Say of each value where it comes from: file and line, profile, variables."),
+        typer.Option("--resolved", help="Print the origin of each value: file and line, profile, variables."),
     ] = False,
     profile: Profile = None,
 ) -> None:
-    """Print the config as the runtime sees it: files and profile joined, variables resolved, defaults filled in.
+    """Print the resolved config: files and profile merged, variables replaced, defaults filled in.
 
-    Secrets are hidden. With --resolved each value has a line of its own, with its origin behind it.
+    Secrets are masked. With --resolved each value has a line of its own, followed by its origin.
     """
     from runtime.cli.commands.show import show_project
 
@@ -343,42 +341,41 @@ def show(
 )
 def client(
     kind: Annotated[
-        Literal["page", "handlers", "types"],
-        typer.Argument(metavar="page|handlers|types", help="Which file.", show_default=False),
+        Kind,
+        typer.Argument(metavar="page|handlers|types", help="The file to write.", show_default=False),
     ],
     path: Project = Path(),
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="Write this file, or into this folder, instead of printing."
-        ),
+        typer.Option("--output", "-o", metavar="FILE", help="Write to this file or folder instead of printing."),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit with 1 when the file of --output is missing or old.")
+        bool,
+        typer.Option("--check", help="Write nothing; exit with 1 if the file of --output is missing or out of date."),
     ] = False,
     server: Annotated[
         str | None,
         typer.Option(
-            "--server", metavar="URL", help="Where the page finds the server. Default: the address in `server:`."
+            "--server", metavar="URL", help="The URL of the ChatKit endpoint for the page. Default: from `server:`."
         ),
     ] = None,
     script: Annotated[
         str | None,
-        typer.Option("--script", metavar="URL", help="ChatKit's component, hosted elsewhere than at OpenAI."),
+        typer.Option("--script", metavar="URL", help="The URL of the ChatKit component. Default: OpenAI's."),
     ] = None,
     profile: Profile = None,
 ) -> None:
-    """Write what a web page needs to talk to the project: the page itself, or TypeScript for a page of your own.
+    """Write the files that connect a web page to the project: a complete page, or TypeScript for your own page.
 
-    page is a whole page with ChatKit's component. It asks the server for its options, and calls handlers.js, which is
-    written beside it once and then yours, for every client tool, effect and action of the browser.
+    page is an HTML page with the ChatKit component. The page loads its options from the server. It calls handlers.js
+    for each client tool, effect and client action; that file is generated once and is then yours to edit.
 
-    types is a TypeScript module: the types of client tools, effects and payloads, Handlers, which has to have a handler
-    for each of them, and connect(), which connects them to the component. It needs @openai/chatkit.
+    types is a TypeScript module: the types of client tools, effects and payloads, the interface Handlers with a handler
+    for each of them, and connect(), which connects the handlers to the component. It needs @openai/chatkit.
 
-    handlers prints a handlers.js with a handler for everything that agents.yaml declares now.
+    handlers prints a handlers.js with a stub for each handler that agents.yaml declares now.
 
-    Like validate, it runs nothing of the project: tools and effects that only its Python knows are not in the files.
+    No code of the project runs: tools and effects that only its Python declares are missing in the files.
     """
     from runtime.cli.commands.client import write_client
 
@@ -391,21 +388,21 @@ def client(
 def schema(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="FILE", help="Where --write writes: a file, or a project's folder."),
+        typer.Argument(metavar="FILE", help="The file or folder to write to, with --write."),
     ] = None,
     write: Annotated[
-        bool, typer.Option("--write", help="Write the file instead of printing: ./agents.schema.json, or FILE.")
+        bool, typer.Option("--write", help="Write ./agents.schema.json, or FILE, instead of printing.")
     ] = False,
     of: Annotated[
-        Literal["agents", "included", "profile"],
-        typer.Option("--of", help="Of agents.yaml, of a file that 'include' names, or of one of the 'profiles'."),
+        Of,
+        typer.Option("--of", help="The schema of agents.yaml, of an included file, or of a profile."),
     ] = "agents",
 ) -> None:
     """Print the JSON Schema of agents.yaml (Draft 2020-12), for editors and linters.
 
     An editor finds it through the first line of agents.yaml: # yaml-language-server: $schema=./agents.schema.json
 
-    Files that are included may be partial, and have a schema of their own: --of included writes included.schema.json.
+    An included file may be incomplete and has its own schema: --of included writes included.schema.json.
     """
     if file is not None and not write:
         raise UsageError("FILE needs --write (to print, leave FILE out)")
@@ -414,7 +411,7 @@ def schema(
     raise typer.Exit(write_schema(file or Path(), of) if write else print_schema(of))
 
 
-# A help text keeps the line breaks of its docstring, which were made for this file and not for the reader's terminal.
+# Typer keeps the line breaks of a docstring; join the lines, so that the text wraps at the terminal's width.
 for _command in app.registered_commands:
     _paragraphs = inspect.cleandoc(_command.callback.__doc__ or "").split("\n\n")
     _command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in _paragraphs)

@@ -1,30 +1,33 @@
-"""Check one project as deep as was asked for, and hand out what may be printed of it.
+"""Check one project at the requested depth, for `validate`.
 
-Every diagnostic and every line of a file that `validate` prints, in whatever format, leaves through `_report`.
+Everything that `validate` prints of a project's files, in any format, passes through `_make_report`, which masks it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.cli.project import display, display_path, texts_of
+from runtime.cli.display import display_file, display_path
+from runtime.cli.project import frame_texts
 from runtime.cli.report.frames import line_of
+from runtime.cli.report.project_report import ProjectReport
 from runtime.diagnostics.diagnostic import Diagnostic, Place, has_errors, sort_diagnostics
 
 if TYPE_CHECKING:
     from runtime.config.load import LoadedProject
 
-_DECIDED_BY_A_BUILD = {"A339"}
+# Codes of notes that are obsolete once the project was built.
+_DECIDED_BY_BUILD = {"A339"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
-    """How far to look: `build` runs the project's Python, `connect` the network too, for at most `timeout_s` seconds.
+    """What to check beyond the files: `build` runs the project's Python, `connect` also opens network connections.
 
-    `base` is an earlier agents.yaml, to compare with.
+    Both may take `timeout_s` seconds. `base` is an earlier agents.yaml to compare with.
     """
 
     build: bool = False
@@ -33,115 +36,83 @@ class Depth:
     base: Path | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What was found in one project, ready to print: no secret, every path from where the user stands.
-
-    `sizes` counts what agents.yaml declares, by its word for one (`agent`); empty when it has errors. `is_built` tells
-    whether the project's Python ran; `files` is every file that counts, or was looked for in vain; absolute.
-    `patterns` is what else would count, were there a file that fits.
-    """
-
-    file: str
-    diagnostics: tuple[Diagnostic, ...]
-    sources: Mapping[str, str] = field(repr=False)
-    sizes: Mapping[str, int]
-    is_built: bool
-    files: frozenset[Path] = field(repr=False)
-    patterns: frozenset[str] = field(default=frozenset(), repr=False)
-
-    @property
-    def is_valid(self) -> bool:
-        """Tell whether no diagnostic is an error."""
-        return not has_errors(self.diagnostics)
-
-    def fails(self, *, strict: bool) -> bool:
-        """Tell whether this fails the run: for an error, and for a warning where these are fatal."""
-        return any(is_fatal(diagnostic, strict=strict) for diagnostic in self.diagnostics)
-
-
-def is_fatal(diagnostic: Diagnostic, *, strict: bool) -> bool:
-    """Tell whether this one fails the run; a note never does."""
-    return diagnostic.severity == "error" or (strict and diagnostic.severity == "warning")
-
-
-def check_path(path: Path, depth: Depth) -> Report:
-    """Check the project in the folder or file `path`; its mistakes are in the report, never raised."""
+def check_path(path: Path, depth: Depth) -> ProjectReport:
+    """Check the project in the folder or file `path`; its mistakes are in the report and are never raised."""
     from runtime.config.load import load_config
     from runtime.validation.project import check_project
 
     loaded = load_config(path, unset="error" if depth.build else "warning")
-    found = check_project(loaded)
-    builds = depth.build and not has_errors(loaded.diagnostics)
-    if builds:
-        found = _with_build(found, path, loaded, depth)
+    diagnostics = check_project(loaded)
+    is_built = depth.build and not has_errors(loaded.diagnostics)
+    if is_built:
+        diagnostics = _add_build(diagnostics, path, loaded, depth)
     if depth.base is not None and loaded.config is not None:
         from runtime.validation.breaking_changes import check_changes
 
-        found = [*found, *check_changes(loaded, depth.base)]
-    return _report(loaded, found, is_built=builds, files=_files(loaded, depth))
+        diagnostics = [*diagnostics, *check_changes(loaded, depth.base)]
+    return _make_report(loaded, diagnostics, is_built=is_built, files=_files(loaded, depth))
 
 
-def _with_build(found: list[Diagnostic], path: Path, loaded: LoadedProject, depth: Depth) -> list[Diagnostic]:
-    """Add what building the project finds, and drop what it has decided.
+def _add_build(diagnostics: list[Diagnostic], path: Path, loaded: LoadedProject, depth: Depth) -> list[Diagnostic]:
+    """Build the project, add its diagnostics to those of the files, and drop those that the build has decided.
 
-    What can be built is served: what else would fail, a turn or a click, is a warning then.
+    `serve` accepts what can be built, so after a successful build an error of the files is a warning: a turn or a
+    click fails, not the start.
     """
     from runtime.cli.build_process.check import check_build
 
     built = check_build(path, loaded, timeout_s=depth.timeout_s, connect=depth.connect)
     if not has_errors(built):
-        left = [_weaker(diagnostic) for diagnostic in found if diagnostic.code not in _DECIDED_BY_A_BUILD]
-        return [*left, *built]
-    errors = {(diagnostic.code, diagnostic.place) for diagnostic in built if diagnostic.severity == "error"}
-    told = {_entry(diagnostic) for diagnostic in found if diagnostic.severity == "error"}
-    left = [each for each in found if each.severity == "error" or (each.code, each.place) not in errors]
-    # The build knows of an entry that is wrong, where the files say why.
-    return [*left, *(each for each in built if each.severity != "error" or _entry(each) not in told)]
+        return [*(_as_warning(each) for each in diagnostics if each.code not in _DECIDED_BY_BUILD), *built]
+    build_errors = {(each.code, each.place) for each in built if each.severity == "error"}
+    entries = {_entry(each) for each in diagnostics if each.severity == "error"}
+    kept = [each for each in diagnostics if each.severity == "error" or (each.code, each.place) not in build_errors]
+    # An error of the files says more than the build's error about the same entry.
+    return [*kept, *(each for each in built if each.severity != "error" or _entry(each) not in entries)]
 
 
 def _entry(diagnostic: Diagnostic) -> tuple[str, ...]:
-    """The entry of agents.yaml that a mistake is in, such as `widgets.order`."""
+    """Return the key path of the entry of agents.yaml that has the mistake, such as `("widgets", "order")`."""
     return tuple(diagnostic.path.replace("[", ".").split(".")[:2])
 
 
-def _weaker(diagnostic: Diagnostic) -> Diagnostic:
+def _as_warning(diagnostic: Diagnostic) -> Diagnostic:
     return replace(diagnostic, severity="warning") if diagnostic.severity == "error" else diagnostic
 
 
 def _files(loaded: LoadedProject, depth: Depth) -> frozenset[Path]:
-    read = (loaded.files.root / name for name in (*loaded.files.contents, *loaded.files.missing))
-    return frozenset([*read, *([depth.base.absolute()] if depth.base is not None else [])])
+    files = (loaded.files.root / name for name in (*loaded.files.contents, *loaded.files.missing))
+    return frozenset([*files, *([depth.base.absolute()] if depth.base is not None else [])])
 
 
-def _report(loaded: LoadedProject, found: Iterable[Diagnostic], *, is_built: bool, files: frozenset[Path]) -> Report:
+def _make_report(
+    loaded: LoadedProject, diagnostics: Iterable[Diagnostic], *, is_built: bool, files: frozenset[Path]
+) -> ProjectReport:
     from runtime.config.secrets.mask import mask_diagnostics
 
-    diagnostics = mask_diagnostics(sort_diagnostics(found), loaded.secrets)
-    texts = _texts(loaded, diagnostics)
-    names = {file: display(file, loaded.root) for file in {each.place.file for each in diagnostics}}
-    return Report(
+    masked = mask_diagnostics(sort_diagnostics(diagnostics), loaded.secrets)
+    texts = _masked_texts(loaded, masked)
+    names = {file: display_file(file, loaded.root) for file in {each.place.file for each in masked}}
+    return ProjectReport(
         file=display_path(loaded.file),
-        diagnostics=tuple(_from_here(each, names, texts) for each in diagnostics),
+        diagnostics=tuple(_from_here(each, names, texts) for each in masked),
         sources={names[file]: text for file, text in texts.items()},
-        sizes={} if has_errors(diagnostics) else _sizes(loaded),
+        sizes={} if has_errors(masked) else _sizes(loaded),
         is_built=is_built,
         files=files,
         patterns=frozenset(loaded.files.patterns),
     )
 
 
-def _texts(loaded: LoadedProject, found: Sequence[Diagnostic]) -> dict[str, str]:
-    """The files that the diagnostics stand in, secrets masked: they are as long as before, and columns stay."""
-    from runtime.config.secrets.mask import mask_source
-
-    known = {file: loaded.sources[file] for file in {each.place.file for each in found} if file in loaded.sources}
-    more = texts_of(found, known, loaded.root)
-    return {**{file: mask_source(text, loaded.secrets) for file, text in more.items() if file not in known}, **known}
+def _masked_texts(loaded: LoadedProject, diagnostics: Sequence[Diagnostic]) -> dict[str, str]:
+    """Return the texts of the files that have diagnostics; a masked secret keeps its length, so columns stay valid."""
+    files = {each.place.file for each in diagnostics}
+    sources = {file: loaded.sources[file] for file in files if file in loaded.sources}
+    return frame_texts(diagnostics, sources, loaded.root, loaded.secrets)
 
 
 def _from_here(diagnostic: Diagnostic, names: Mapping[str, str], texts: Mapping[str, str]) -> Diagnostic:
-    """The same, where the user stands; it ends with its line, whatever the value went on to."""
+    """Return the diagnostic with its place relative to the working folder, and its length limited to the line."""
     place = diagnostic.place
     row = line_of(texts[place.file], place.line) if place.file in texts else None
     length = diagnostic.length if row is None else max(1, min(diagnostic.length, len(row) - place.column + 1))

@@ -1,18 +1,24 @@
-"""The one place where an exception becomes an exit code and a few words."""
+"""The exit codes of the command line, and the one place where an exception becomes one, with a message."""
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Sequence
 
+from runtime.cli import PROGRAM
 from runtime.errors import ConfigError, RuntimeFault
 
-PROGRAM = "chatkit-runtime"
 INTERRUPTED = 130
 BUG = 3
 
 
-def report_error(error: Exception, *, debug: bool) -> int:
-    """Tell the user what stopped the command: their mistake in a few words, our bug with a way to report it."""
+def report_error(error: Exception, arguments: Sequence[str]) -> int:
+    """Print the error that stopped a command and return its exit code; a bug also writes a bug report.
+
+    `arguments` are those of the command line. With `--debug` or CHATKIT_DEBUG the traceback is printed.
+    """
+    debug = bool(os.environ.get("CHATKIT_DEBUG")) or "--debug" in arguments
     if debug:
         import traceback
 
@@ -25,6 +31,12 @@ def report_error(error: Exception, *, debug: bool) -> int:
     code = error.exit_code if isinstance(error, RuntimeFault) else BUG
     text = str(error) if isinstance(error, RuntimeFault) else f"unexpected {type(error).__name__}: {error}"
     print(f"error: {text}", file=sys.stderr)
-    if code == BUG and not debug:
-        print(f"(run `{PROGRAM} --debug …` or set CHATKIT_DEBUG=1 to see the traceback)", file=sys.stderr)
+    if code == BUG:
+        from runtime.cli.bug_report import write_bug_report
+        from runtime.cli.display import display_path
+
+        if file := write_bug_report(error, arguments):
+            print(f"to report a bug, attach {display_path(file)} (review it first)", file=sys.stderr)
+        elif not debug:
+            print(f"(run `{PROGRAM} --debug …` or set CHATKIT_DEBUG=1 to see the traceback)", file=sys.stderr)
     return code

@@ -1,4 +1,4 @@
-"""Load a project for a command: the diagnostics carry paths that make sense where the user stands."""
+"""Load a project for a command, and print its diagnostics with paths relative to the working folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from runtime.cli.display import display_file
 from runtime.diagnostics.diagnostic import Diagnostic, Place
 from runtime.errors import ConfigError
 
@@ -24,67 +25,55 @@ def load_project(path: Path, *, unset: Literal["warning", "error"] = "warning") 
 
 
 def from_here(loaded: LoadedProject) -> LoadedProject:
-    """Return the same, with every place relative to the working folder."""
+    """Return the same project with every place relative to the working folder."""
     diagnostics = tuple(diagnostic_from_here(diagnostic, loaded.root) for diagnostic in loaded.diagnostics)
-    texts = texts_of(loaded.diagnostics, loaded.sources, loaded.root, loaded.secrets)
-    sources = {display(file, loaded.root): text for file, text in texts.items()}
+    texts = frame_texts(loaded.diagnostics, loaded.sources, loaded.root, loaded.secrets)
+    sources = {display_file(file, loaded.root): text for file, text in texts.items()}
     return replace(loaded, diagnostics=diagnostics, sources=sources)
 
 
-def texts_of(
+def frame_texts(
     diagnostics: Iterable[Diagnostic], sources: Mapping[str, str], root: Path, secrets: frozenset[str] = frozenset()
 ) -> dict[str, str]:
-    """Return `sources`, which may be printed as they are, with the project's Python that the diagnostics stand in.
+    """Return the texts for code frames: `sources`, and the project's Python files that have diagnostics.
 
-    Every file is relative to `root`; the `secrets` in the Python are masked.
+    File names are relative to `root`. `sources` must be masked already; `secrets` are masked in the Python files.
     """
     from runtime.config.secrets.mask import mask_source
 
     texts = dict(sources)
     for file in {diagnostic.place.file for diagnostic in diagnostics} - texts.keys():
         path = (root / file).resolve()
-        # A link may lead to a file of somebody else, of which no line is to be shown.
+        # A symbolic link may point outside the project: no line of that file is shown.
         if file.endswith(".py") and path.is_relative_to(root.resolve()):
-            # Without the text there is a diagnostic all the same.
+            # A diagnostic can be shown without the text.
             with suppress(OSError):
                 texts[file] = mask_source(path.read_bytes().decode("utf-8", "replace"), secrets)
     return texts
 
 
-def report(loaded: LoadedProject) -> None:
-    """Print what is wrong with a project to standard error, with a line that sums it up."""
-    from runtime.cli.report.frames import count, print_diagnostics
+def print_problems(loaded: LoadedProject) -> None:
+    """Print the diagnostics of a project and their number to standard error."""
+    from runtime.cli.report.frames import print_diagnostics
+    from runtime.cli.report.project_report import count
 
     if loaded.diagnostics:
         print_diagnostics(loaded.diagnostics, loaded.sources)
         print(count(loaded.diagnostics), file=sys.stderr)
 
 
-def display_path(path: Path) -> str:
-    """Write a path the short way: relative to the working folder where it lies below."""
-    try:
-        return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
 def diagnostic_from_here(diagnostic: Diagnostic, root: Path) -> Diagnostic:
-    """Return the same mistake, its place relative to the working folder instead of `root`."""
+    """Return the same diagnostic with its place relative to the working folder instead of `root`."""
     place = diagnostic.place
-    return replace(diagnostic, place=Place(display(place.file, root), place.line, place.column))
-
-
-def display(file: str, root: Path) -> str:
-    """Write the path of a project's file the short way."""
-    return display_path(root / file)
+    return replace(diagnostic, place=Place(display_file(place.file, root), place.line, place.column))
 
 
 @contextmanager
 def building(loaded: LoadedProject) -> Iterator[None]:
-    """Show the mistakes that only building a project finds, as those of its file; the exit code stays the error's."""
+    """Print the diagnostics of a build that raises ConfigError in the block; the exit code stays the error's."""
     try:
         yield
     except ConfigError as error:
         here = from_here(replace(loaded, diagnostics=tuple(error.diagnostics), sources={}))
-        report(replace(here, sources={**loaded.sources, **here.sources}))
+        print_problems(replace(here, sources={**loaded.sources, **here.sources}))
         raise ConfigError(()) from error

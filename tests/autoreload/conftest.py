@@ -1,13 +1,12 @@
-"""A small project to be edited, and the two ways of noticing an edit."""
+"""A small project to edit, and the two ways to detect an edit."""
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 
 import pytest
 
-from tests.autoreload.watching import NEVER_S
+from tests.autoreload.watching import BY_EVENTS, BY_SCANS, Detection
 
 FILES = ("agents.yaml", "prompts/helper.md", "tools/__init__.py", "tools/weather.py", ".env")
 
@@ -23,17 +22,8 @@ def project(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.fixture(params=["events", "looks"])
-def poll_s(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
-    """How often the disk is looked at: never, so that events must tell; or all the time, and there are no events."""
-    if request.param == "events":
-        return NEVER_S
-    turn_events_off(monkeypatch)
-    return 0.01
-
-
-def turn_events_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*arguments: object) -> None:
-        raise OSError(errno.ENOSPC, "OS file watch limit reached")
-
-    monkeypatch.setattr("runtime.autoreload.file_events.open_watch", refuse)
+@pytest.fixture(params=[BY_EVENTS, BY_SCANS], ids=["events", "scans"])
+def detection(request: pytest.FixtureRequest) -> Detection:
+    """How changes are detected: by events only, or by continuous scans without events."""
+    way: Detection = request.param
+    return way

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from runtime.autoreload import keep_current
+from runtime.autoreload.autoreload import enable_autoreload
 from runtime.server.generations.last_good import FILE
 from runtime.server.generations.reloader import ReloadOutcome
 from runtime.server.runtime import Runtime, create_app
@@ -65,7 +65,7 @@ async def _ended(thread_names: list[str]) -> None:
 
 async def test_an_app_of_ones_own_serves_an_edit_and_leaves_nothing_running(folder: Path) -> None:
     app = create_app(folder, environ={})
-    keep_current(app)
+    enable_autoreload(app)
     runtime: Runtime = app.state.runtime
     listeners, tasks, handler = list(runtime.reloader.listeners), asyncio.all_tasks(), signal.getsignal(signal.SIGHUP)
     async with app.router.lifespan_context(app):
@@ -89,7 +89,7 @@ async def test_an_app_of_ones_own_serves_an_edit_and_leaves_nothing_running(fold
 
 async def test_an_edit_before_the_app_was_open_is_served(folder: Path) -> None:
     app = create_app(folder, environ={})
-    keep_current(app)
+    enable_autoreload(app)
     _greet(folder, "two")
     async with app.router.lifespan_context(app):
         runtime: Runtime = app.state.runtime
@@ -98,7 +98,7 @@ async def test_an_edit_before_the_app_was_open_is_served(folder: Path) -> None:
 
 async def test_a_broken_file_before_the_app_was_open_does_not_stop_it(folder: Path) -> None:
     app = create_app(folder, environ={})
-    keep_current(app)
+    enable_autoreload(app)
     (folder / "agents.yaml").write_text("version: 2\n")
     async with app.router.lifespan_context(app):
         told = _outcomes(app.state.runtime)
@@ -110,7 +110,7 @@ async def test_a_broken_file_before_the_app_was_open_does_not_stop_it(folder: Pa
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGHUP")
 async def test_sighup_reloads_where_nothing_is_watched(folder: Path) -> None:
     app = create_app(folder, environ={})
-    keep_current(app, watch=False)
+    enable_autoreload(app, watch=False)
     async with app.router.lifespan_context(app):
         assert _watching_threads() == []
         told = _outcomes(app.state.runtime)
@@ -122,7 +122,7 @@ async def test_sighup_reloads_where_nothing_is_watched(folder: Path) -> None:
 
 async def test_the_same_app_can_be_opened_again(folder: Path) -> None:
     app = create_app(folder, environ={})
-    keep_current(app)
+    enable_autoreload(app)
     for word in ("two", "three"):
         async with app.router.lifespan_context(app):
             told = _outcomes(app.state.runtime)
@@ -134,7 +134,7 @@ async def test_the_same_app_can_be_opened_again(folder: Path) -> None:
 async def test_a_lifespan_of_ones_own_runs_around_it(folder: Path) -> None:
     seen: list[str] = []
     inner = create_app(folder, environ={})
-    keep_current(inner)
+    enable_autoreload(inner)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> Any:
@@ -158,7 +158,7 @@ async def test_a_lifespan_of_ones_own_runs_around_it(folder: Path) -> None:
 
 async def test_a_body_that_raises_ends_the_watching_all_the_same(folder: Path) -> None:
     app = create_app(folder, environ={})
-    keep_current(app)
+    enable_autoreload(app)
     tasks = asyncio.all_tasks()
 
     async def fail() -> None:
@@ -173,7 +173,7 @@ async def test_a_body_that_raises_ends_the_watching_all_the_same(folder: Path) -
 
 async def test_a_start_that_is_cancelled_leaves_nothing_running(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = create_app(folder, environ={})
-    keep_current(app)
+    enable_autoreload(app)
     runtime: Runtime = app.state.runtime
     listeners, tasks, is_at_it = list(runtime.reloader.listeners), asyncio.all_tasks(), asyncio.Event()
 
@@ -199,9 +199,9 @@ async def test_a_file_mounted_by_itself_is_warned_of(
     def mounted(files: frozenset[Path]) -> list[Path]:
         return [file for file in files if file.name == "agents.yaml"]
 
-    monkeypatch.setattr("runtime.autoreload.autoreload.mounted_alone", mounted)
+    monkeypatch.setattr("runtime.autoreload.autoreload.find_mounted_files", mounted)
     app = create_app(folder, environ={})
-    keep_current(app)
+    enable_autoreload(app)
     with caplog.at_level(logging.WARNING, "runtime.reload"):
         async with app.router.lifespan_context(app):
-            assert "agents.yaml is mounted by itself" in caplog.text
+            assert "agents.yaml is mounted as a single file" in caplog.text

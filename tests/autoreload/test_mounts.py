@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.autoreload import mounted_alone
+from runtime.autoreload.watch_set import find_mounted_files
 
 _LINE = "{number} 27 254:1 /kubelet/volume-subpaths/config/0 {point} ro,relatime master:1 - ext4 /dev/vda1 rw\n"
 
@@ -24,13 +24,13 @@ def test_a_file_that_is_a_mount_point_is_found(name: str, tmp_path: Path) -> Non
     mounted, plain = tmp_path / name, tmp_path / "plain.md"
     for file in (mounted, plain):
         file.touch()
-    assert mounted_alone([plain, mounted], _mountinfo("/", "/proc", mounted)) == [mounted]
+    assert find_mounted_files([plain, mounted], _mountinfo("/", "/proc", mounted)) == [mounted]
 
 
 def test_a_link_to_a_file_that_is_a_mount_point_is_found(tmp_path: Path) -> None:
     (tmp_path / "mounted.yaml").touch()
     (tmp_path / "agents.yaml").symlink_to("mounted.yaml")
-    found = mounted_alone([tmp_path / "agents.yaml"], _mountinfo((tmp_path / "mounted.yaml").resolve()))
+    found = find_mounted_files([tmp_path / "agents.yaml"], _mountinfo((tmp_path / "mounted.yaml").resolve()))
     assert found == [tmp_path / "agents.yaml"]
 
 
@@ -39,14 +39,14 @@ def test_a_mounted_folder_and_a_missing_file_are_none(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "helper.md").touch()
     files = [folder, folder / "helper.md", missing]
-    assert mounted_alone(files, _mountinfo(folder, missing)) == []
+    assert find_mounted_files(files, _mountinfo(folder, missing)) == []
 
 
 def test_lines_that_are_no_mounts_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "agents.yaml").touch()
-    assert mounted_alone([tmp_path / "agents.yaml"], "\nnot a mount\n") == []
+    assert find_mounted_files([tmp_path / "agents.yaml"], "\nnot a mount\n") == []
 
 
 def test_an_ordinary_file_of_this_system_is_none(tmp_path: Path) -> None:
     (tmp_path / "agents.yaml").touch()
-    assert mounted_alone([tmp_path / "agents.yaml"]) == []
+    assert find_mounted_files([tmp_path / "agents.yaml"]) == []

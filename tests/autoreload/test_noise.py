@@ -8,19 +8,15 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from runtime.autoreload import Watched
-from runtime.autoreload.watch_set import Footprint, survey
-from tests.autoreload.conftest import FILES, turn_events_off
-from tests.autoreload.watching import PATIENCE_S, Listener, watching
+from runtime.autoreload.watch_set import ProjectPaths, WatchSet, find_watch_set
+from tests.autoreload.conftest import FILES
+from tests.autoreload.watching import PATIENCE_S, Detection, Listener, refuse_to_watch, watching
 
 
-async def test_what_is_no_change_of_the_project_calls_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_no_change_of_the_project_calls_nothing(project: Path) -> None:
     listener = Listener()
-    monkeypatch.setattr("runtime.autoreload.file_events.open_watch", listener)
     (project / "tools" / "__pycache__").mkdir()
-    async with watching(project, FILES) as at:
+    async with watching(project, FILES, Detection(open_watch=listener)) as at:
         for noise in _noises(project):
             noise()
             (project / "done.txt").write_text("noise")
@@ -32,22 +28,21 @@ async def test_what_is_no_change_of_the_project_calls_nothing(project: Path, mon
         assert at.calls.found[0]["agents.yaml"] == "# real\n"
 
 
-async def test_looks_call_nothing_where_nothing_is_changed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    turn_events_off(monkeypatch)
-    looks = threading.Semaphore(0)
+async def test_scans_call_nothing_where_nothing_is_changed(project: Path) -> None:
+    scans = threading.Semaphore(0)
 
-    def counted(watched: Watched) -> Footprint:
-        looks.release()
-        return survey(watched)
+    def counted(paths: ProjectPaths) -> WatchSet:
+        scans.release()
+        return find_watch_set(paths)
 
-    monkeypatch.setattr("runtime.autoreload.file_events.survey", counted)
+    detection = Detection(0.001, refuse_to_watch, counted)
     (project / "tools" / "__pycache__").mkdir()
-    async with watching(project, [*FILES, "prompts"], 0.001) as at:
+    async with watching(project, [*FILES, "prompts"], detection) as at:
         for noise in _noises(project):
             noise()
-            # The look under way, and one that began after it with all that belongs to it.
+            # The running scan, and one that started after it, each of which may repeat.
             for _ in range(6):
-                assert await asyncio.to_thread(looks.acquire, timeout=PATIENCE_S)
+                assert await asyncio.to_thread(scans.acquire, timeout=PATIENCE_S)
             assert at.calls.found == []
         (project / "agents.yaml").write_text("# real\n")
         await at.calls.until(lambda contents: True)

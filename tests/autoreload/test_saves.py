@@ -1,4 +1,4 @@
-"""Every way to save a file is seen, every time, by events and by looks alike."""
+"""Every way to save a file is detected every time, by events and by scans."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ import pytest
 
 from tests.autoreload.conftest import FILES
 from tests.autoreload.saves import SAVES, mount_as_kubernetes
-from tests.autoreload.watching import watching
+from tests.autoreload.watching import Detection, watching
 
 
 @pytest.mark.parametrize("how", SAVES)
 @pytest.mark.parametrize("name", ["agents.yaml", "prompts/helper.md", "tools/weather.py"])
 async def test_every_way_to_save_is_seen_three_times_in_a_row(
-    how: str, name: str, project: Path, poll_s: float
+    how: str, name: str, project: Path, detection: Detection
 ) -> None:
     if how == "kubernetes":
         mount_as_kubernetes(project / name)
-    async with watching(project, FILES, poll_s) as at:
+    async with watching(project, FILES, detection) as at:
         for number in range(1, 4):
             text = f"# edit {number}{'.' * number}\n"
             SAVES[how](project / name, text)
             await at.calls.saw(name, text)
 
 
-async def test_an_edit_of_the_same_size_within_the_same_second_is_seen(project: Path, poll_s: float) -> None:
+async def test_an_edit_of_the_same_size_within_the_same_second_is_seen(project: Path, detection: Detection) -> None:
     file = project / "agents.yaml"
-    async with watching(project, FILES, poll_s) as at:
+    async with watching(project, FILES, detection) as at:
         for number in range(3):
             _wait_for_tick(file)
             file.write_text(f"# same size {number}\n")
             await at.calls.saw("agents.yaml", f"# same size {number}\n")
 
 
-async def test_an_edit_that_leaves_the_times_as_they_were_is_seen(project: Path, poll_s: float) -> None:
+async def test_an_edit_that_leaves_the_times_as_they_were_is_seen(project: Path, detection: Detection) -> None:
     file = project / "agents.yaml"
     before = file.stat()
-    async with watching(project, FILES, poll_s) as at:
+    async with watching(project, FILES, detection) as at:
         _wait_for_tick(file)
         file.write_text("# AGENTS.YAML\n")
         os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -48,9 +48,9 @@ async def test_an_edit_that_leaves_the_times_as_they_were_is_seen(project: Path,
 
 
 async def test_saves_that_follow_each_other_at_once_end_in_a_call_that_finds_the_last(
-    project: Path, poll_s: float
+    project: Path, detection: Detection
 ) -> None:
-    async with watching(project, FILES, poll_s) as at:
+    async with watching(project, FILES, detection) as at:
         for how, save in SAVES.items():
             if how != "kubernetes":
                 save(project / "agents.yaml", f"# {how}\n")

@@ -10,20 +10,23 @@ import shutil
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from watchfiles._rust_notify import RustNotify
 
-from runtime.autoreload import Watched, Watcher
+from runtime.autoreload.watch_set import ProjectPaths, WatchSet, find_watch_set
+from runtime.autoreload.watcher import Watcher
 from runtime.sdk_internals import open_watch
 from tests.autoreload.conftest import FILES
-from tests.autoreload.watching import PATIENCE_S, Calls, Listener, watching
+from tests.autoreload.watching import PATIENCE_S, Calls, Detection, Listener, watching
 
 
-async def test_a_file_that_was_missing_is_seen_when_it_comes_and_when_it_goes(project: Path, poll_s: float) -> None:
-    async with watching(project, FILES, poll_s) as at:
+async def test_a_file_that_was_missing_is_seen_when_it_comes_and_when_it_goes(
+    project: Path, detection: Detection
+) -> None:
+    async with watching(project, FILES, detection) as at:
         for text in ("A=1\n", "A=12\n"):
             (project / ".env").write_text(text)
             await at.calls.saw(".env", text)
@@ -31,8 +34,8 @@ async def test_a_file_that_was_missing_is_seen_when_it_comes_and_when_it_goes(pr
         await at.calls.saw(".env", None)
 
 
-async def test_a_file_in_a_folder_that_was_missing_is_seen(project: Path, poll_s: float) -> None:
-    async with watching(project, [*FILES, "widgets/cards/one.widget"], poll_s) as at:
+async def test_a_file_in_a_folder_that_was_missing_is_seen(project: Path, detection: Detection) -> None:
+    async with watching(project, [*FILES, "widgets/cards/one.widget"], detection) as at:
         widget = project / "widgets" / "cards" / "one.widget"
         widget.parent.mkdir(parents=True)
         widget.write_text("one")
@@ -43,9 +46,9 @@ async def test_a_file_in_a_folder_that_was_missing_is_seen(project: Path, poll_s
 
 @pytest.mark.parametrize("pattern", ["teams/*.yaml", "teams/*/agents.yaml", "**/agents.yaml", "*/east/[a-z]*.yaml"])
 async def test_a_file_that_fits_a_pattern_is_seen_when_it_comes_and_when_it_goes(
-    project: Path, poll_s: float, pattern: str
+    project: Path, detection: Detection, pattern: str
 ) -> None:
-    async with watching(project, FILES, poll_s, patterns=[pattern]) as at:
+    async with watching(project, FILES, detection, patterns=[pattern]) as at:
         file = project / ("teams/agents.yaml" if pattern == "teams/*.yaml" else "teams/east/agents.yaml")
         file.parent.mkdir(parents=True)
         for text in ("one", "another"):
@@ -55,8 +58,8 @@ async def test_a_file_that_fits_a_pattern_is_seen_when_it_comes_and_when_it_goes
         await at.calls.saw(file.relative_to(project).as_posix(), None)
 
 
-async def test_a_new_module_is_seen_before_anybody_has_read_it(project: Path, poll_s: float) -> None:
-    async with watching(project, FILES, poll_s) as at:
+async def test_a_new_module_is_seen_before_anybody_has_read_it(project: Path, detection: Detection) -> None:
+    async with watching(project, FILES, detection) as at:
         (project / "tools" / "news.py").write_text("1\n")
         await at.calls.saw("tools/news.py", "1\n")
         (project / "tools" / "news.py").write_text("22\n")
@@ -65,8 +68,8 @@ async def test_a_new_module_is_seen_before_anybody_has_read_it(project: Path, po
         await at.calls.saw("tools/news.py", None)
 
 
-async def test_a_new_package_is_seen_however_deep(project: Path, poll_s: float) -> None:
-    async with watching(project, FILES, poll_s) as at:
+async def test_a_new_package_is_seen_however_deep(project: Path, detection: Detection) -> None:
+    async with watching(project, FILES, detection) as at:
         package = project / "shop" / "orders"
         package.mkdir(parents=True)
         (package / "lines.py").write_text("1\n")
@@ -79,8 +82,8 @@ async def test_a_new_package_is_seen_however_deep(project: Path, poll_s: float) 
         await at.calls.saw("store/orders/lines.py", "333\n")
 
 
-async def test_a_folder_that_was_deleted_is_watched_again_when_it_is_back(project: Path, poll_s: float) -> None:
-    async with watching(project, FILES, poll_s) as at:
+async def test_a_folder_that_was_deleted_is_watched_again_when_it_is_back(project: Path, detection: Detection) -> None:
+    async with watching(project, FILES, detection) as at:
         for number in range(3):
             shutil.rmtree(project / "prompts")
             await at.calls.saw("prompts/helper.md", None)
@@ -90,8 +93,8 @@ async def test_a_folder_that_was_deleted_is_watched_again_when_it_is_back(projec
                 await at.calls.saw("prompts/helper.md", text)
 
 
-async def test_a_folder_that_is_made_anew_at_once_is_watched_again(project: Path, poll_s: float) -> None:
-    async with watching(project, FILES, poll_s) as at:
+async def test_a_folder_that_is_made_anew_at_once_is_watched_again(project: Path, detection: Detection) -> None:
+    async with watching(project, FILES, detection) as at:
         for number in range(3):
             shutil.rmtree(project / "prompts")
             (project / "prompts").mkdir()
@@ -101,11 +104,13 @@ async def test_a_folder_that_is_made_anew_at_once_is_watched_again(project: Path
 
 
 @pytest.mark.parametrize("name", ["prompts/helper.md", "prompt-texts/in-english/helper.md"])
-async def test_a_folder_that_is_replaced_by_another_is_watched_again(name: str, project: Path, poll_s: float) -> None:
+async def test_a_folder_that_is_replaced_by_another_is_watched_again(
+    name: str, project: Path, detection: Detection
+) -> None:
     file, top = project / name, project / Path(name).parts[0]
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("old")
-    async with watching(project, [*FILES, name], poll_s) as at:
+    async with watching(project, [*FILES, name], detection) as at:
         new = project / "new-one"
         shutil.copytree(top, new)
         (new / Path(name).relative_to(top.name)).write_text("new!")
@@ -116,8 +121,8 @@ async def test_a_folder_that_is_replaced_by_another_is_watched_again(name: str, 
         await at.calls.saw(name, "edited")
 
 
-async def test_the_project_folder_itself_may_go_and_come_back(project: Path, poll_s: float) -> None:
-    async with watching(project, FILES, poll_s) as at:
+async def test_the_project_folder_itself_may_go_and_come_back(project: Path, detection: Detection) -> None:
+    async with watching(project, FILES, detection) as at:
         aside = project.with_name("aside")
         os.rename(project, aside)
         await at.calls.saw("agents.yaml", None)
@@ -128,7 +133,7 @@ async def test_the_project_folder_itself_may_go_and_come_back(project: Path, pol
         await at.calls.saw("agents.yaml", "# and back\n")
 
 
-async def test_a_link_above_the_project_that_leads_elsewhere_is_seen(tmp_path: Path, poll_s: float) -> None:
+async def test_a_link_above_the_project_that_leads_elsewhere_is_seen(tmp_path: Path, detection: Detection) -> None:
     """A deployment puts the next release beside the last, and turns `current` to it."""
     for number in (1, 2):
         release = tmp_path / "releases" / str(number) / "app"
@@ -136,7 +141,7 @@ async def test_a_link_above_the_project_that_leads_elsewhere_is_seen(tmp_path: P
         (release / "agents.yaml").write_text(f"# release {number}\n")
     current = tmp_path / "current"
     current.symlink_to(Path("releases", "1"))
-    async with watching(current / "app", ["agents.yaml"], poll_s) as at:
+    async with watching(current / "app", ["agents.yaml"], detection) as at:
         following = tmp_path / "following"
         following.symlink_to(Path("releases", "2"))
         os.rename(following, current)
@@ -145,20 +150,24 @@ async def test_a_link_above_the_project_that_leads_elsewhere_is_seen(tmp_path: P
         await at.calls.saw("agents.yaml", "# edited\n")
 
 
-async def test_what_a_link_leads_to_is_watched_where_it_lies(project: Path, tmp_path: Path, poll_s: float) -> None:
+async def test_what_a_link_leads_to_is_watched_where_it_lies(
+    project: Path, tmp_path: Path, detection: Detection
+) -> None:
     shared = tmp_path / "shared" / "house.md"
     shared.parent.mkdir()
     shared.write_text("house rules")
     (project / "prompts" / "house.md").symlink_to(shared)
-    async with watching(project, [*FILES, "prompts/house.md"], poll_s) as at:
+    async with watching(project, [*FILES, "prompts/house.md"], detection) as at:
         shared.write_text("other rules!")
         await at.calls.saw("prompts/house.md", "other rules!")
 
 
-async def test_a_file_that_the_project_begins_to_name_is_watched_from_then_on(project: Path, poll_s: float) -> None:
+async def test_a_file_that_the_project_begins_to_name_is_watched_from_then_on(
+    project: Path, detection: Detection
+) -> None:
     (project / "texts").mkdir()
     (project / "texts" / "late.md").write_text("unnamed")
-    async with watching(project, FILES, poll_s) as at:
+    async with watching(project, FILES, detection) as at:
         at.files.add(project / "texts" / "late.md")
         (project / "agents.yaml").write_text("# names texts/late.md\n")
         await at.calls.saw("agents.yaml", "# names texts/late.md\n")
@@ -166,7 +175,7 @@ async def test_a_file_that_the_project_begins_to_name_is_watched_from_then_on(pr
         await at.calls.saw("texts/late.md", "named")
 
 
-async def test_a_change_during_a_call_leads_to_another_call(project: Path, poll_s: float) -> None:
+async def test_a_change_during_a_call_leads_to_another_call(project: Path, detection: Detection) -> None:
     begun, gate = asyncio.Queue[None](), asyncio.Event()
     calls = Calls(project)
 
@@ -175,7 +184,7 @@ async def test_a_change_during_a_call_leads_to_another_call(project: Path, poll_
         await calls()
         await gate.wait()
 
-    async with watching(project, FILES, poll_s, changed, calls), asyncio.timeout(PATIENCE_S):
+    async with watching(project, FILES, detection, changed, calls), asyncio.timeout(PATIENCE_S):
         (project / "agents.yaml").write_text("# the first edit\n")
         await begun.get()
         (project / "agents.yaml").write_text("# during the call\n")
@@ -184,7 +193,7 @@ async def test_a_change_during_a_call_leads_to_another_call(project: Path, poll_
 
 
 async def test_an_edit_between_a_file_being_read_and_being_watched_leads_to_another_call(
-    project: Path, poll_s: float
+    project: Path, detection: Detection
 ) -> None:
     """The call reads a file that nobody watches yet, and the file changes before the call is over."""
     (project / "late.md").write_text("as it was read")
@@ -196,16 +205,18 @@ async def test_an_edit_between_a_file_being_read_and_being_watched_leads_to_anot
             at.files.add(project / "late.md")
             (project / "late.md").write_text("edited behind its back")
 
-    async with watching(project, FILES, poll_s, changed, calls) as at:
+    async with watching(project, FILES, detection, changed, calls) as at:
         (project / "agents.yaml").write_text("# names late.md\n")
         await calls.saw("late.md", "edited behind its back")
 
 
-async def test_an_edit_that_stat_can_not_tell_is_seen_by_its_event(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_edit_that_stat_can_not_tell_is_seen_by_its_event(project: Path) -> None:
     """Two edits of one size within one tick of the file system's clock."""
-    monkeypatch.setattr("runtime.autoreload.watch_set._mark", lambda path: (0,))
+
+    def without_stamps(paths: ProjectPaths) -> WatchSet:
+        watch_set = find_watch_set(paths)
+        return replace(watch_set, stamps=dict.fromkeys(watch_set.stamps, (0,)))
+
     calls, empty = Calls(project), project / "empty"
 
     async def changed() -> None:
@@ -215,7 +226,7 @@ async def test_an_edit_that_stat_can_not_tell_is_seen_by_its_event(
             empty.mkdir()
             (project / "agents.yaml").write_text("# during the call\n")
 
-    async with watching(project, FILES, changed=changed, calls=calls):
+    async with watching(project, FILES, Detection(find_watch_set=without_stamps), changed, calls):
         (project / "agents.yaml").write_text("# 1\n")
         await calls.saw("agents.yaml", "# during the call\n")
         for text in ("# 2\n", "# 3\n"):
@@ -223,24 +234,23 @@ async def test_an_edit_that_stat_can_not_tell_is_seen_by_its_event(
             await calls.saw("agents.yaml", text)
 
 
-async def test_a_change_just_before_the_watching_begins_is_seen(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_change_just_before_the_watching_begins_is_seen(project: Path) -> None:
     """A new package is looked at while it is empty, and gets its first module before it is watched."""
     package = project / "shop"
 
-    def slow(*arguments: Any) -> RustNotify:
+    def slow(folders: list[str]) -> RustNotify:
         if package.exists() and not any(package.iterdir()):
             (package / "orders.py").write_text("1\n")
-        return open_watch(*arguments)
+        return open_watch(folders)
 
-    monkeypatch.setattr("runtime.autoreload.file_events.open_watch", slow)
-    async with watching(project, FILES) as at:
+    async with watching(project, FILES, Detection(open_watch=slow)) as at:
         package.mkdir()
         await at.calls.saw("shop/orders.py", "1\n")
 
 
 @pytest.mark.parametrize("error", [RuntimeError("broken"), asyncio.CancelledError()])
 async def test_a_call_that_fails_is_logged_and_the_next_edit_is_seen(
-    error: BaseException, project: Path, poll_s: float, caplog: pytest.LogCaptureFixture
+    error: BaseException, project: Path, detection: Detection, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls, failed = Calls(project), asyncio.Event()
 
@@ -250,12 +260,12 @@ async def test_a_call_that_fails_is_logged_and_the_next_edit_is_seen(
             raise error
         await calls()
 
-    async with watching(project, FILES, poll_s, changed, calls), asyncio.timeout(PATIENCE_S):
+    async with watching(project, FILES, detection, changed, calls), asyncio.timeout(PATIENCE_S):
         (project / "agents.yaml").write_text("# 1\n")
         await failed.wait()
         (project / "agents.yaml").write_text("# 22\n")
         await calls.saw("agents.yaml", "# 22\n")
-    assert [record.name for record in caplog.records if "the watching goes on" in record.message] == ["runtime.reload"]
+    assert [record.name for record in caplog.records if "watching continues" in record.message] == ["runtime.reload"]
 
 
 async def test_what_goes_wrong_elsewhere_is_logged_and_the_watching_goes_on(
@@ -267,12 +277,12 @@ async def test_what_goes_wrong_elsewhere_is_logged_and_the_watching_goes_on(
         if (project / "agents.yaml").read_text() == "# seen\n":
             seen.set()
 
-    def watched() -> Watched:
+    def paths() -> ProjectPaths:
         if next(failures, None) is not None:
             raise RuntimeError("nobody knows")
-        return Watched(project, frozenset([project / "agents.yaml"]))
+        return ProjectPaths(project, frozenset([project / "agents.yaml"]))
 
-    watcher = Watcher(watched, changed, poll_s=0.01)
+    watcher = Watcher(paths, changed, poll_s=0.01)
     task = asyncio.create_task(watcher.run())
     async with asyncio.timeout(PATIENCE_S):
         await watcher.ready.wait()
@@ -284,11 +294,10 @@ async def test_what_goes_wrong_elsewhere_is_logged_and_the_watching_goes_on(
     ] * 3
 
 
-async def test_cancelling_ends_a_wait_and_every_thread(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_cancelling_ends_a_wait_and_every_thread(project: Path) -> None:
     listener = Listener()
-    monkeypatch.setattr("runtime.autoreload.file_events.open_watch", listener)
     before, watching_before = set(threading.enumerate()), len(_notify_threads())
-    async with watching(project, FILES) as at:
+    async with watching(project, FILES, Detection(open_watch=listener)) as at:
         mine = [thread for thread in threading.enumerate() if thread.name.startswith("watch-files")]
         await listener.waiting()
         await _cancel(at.task)
@@ -318,26 +327,25 @@ async def test_cancelling_during_a_call_ends_the_call(project: Path) -> None:
         assert ended.is_set()
 
 
-async def test_a_limit_of_the_system_is_told_once_and_looks_take_over_until_it_is_lifted(
-    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_a_limit_of_the_system_is_logged_once_and_scans_take_over_until_it_is_lifted(
+    project: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     resource = pytest.importorskip("resource")
     is_lifted, is_open = threading.Event(), threading.Event()
 
-    def limited(*arguments: Any) -> RustNotify:
+    def limited(folders: list[str]) -> RustNotify:
         if is_lifted.is_set():
             is_open.set()
-            return open_watch(*arguments)
+            return open_watch(folders)
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
         try:
-            return open_watch(*arguments)
+            return open_watch(folders)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
-    monkeypatch.setattr("runtime.autoreload.file_events.open_watch", limited)
     caplog.set_level(logging.INFO, "runtime.reload")
-    async with watching(project, FILES, 0.01) as at:
+    async with watching(project, FILES, Detection(0.01, limited)) as at:
         for number in range(3):
             (project / "agents.yaml").write_text(f"# {'.' * number}\n")
             await at.calls.saw("agents.yaml", f"# {'.' * number}\n")
@@ -352,13 +360,11 @@ async def test_a_limit_of_the_system_is_told_once_and_looks_take_over_until_it_i
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
-async def test_a_change_that_no_event_tells_of_is_seen_by_a_look(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_change_that_no_event_tells_of_is_seen_by_a_scan(project: Path) -> None:
     """As on a network mount, where what another machine writes is no event of this one."""
 
     class Deaf:
-        def __init__(self, *arguments: object) -> None:
+        def __init__(self, folders: list[str]) -> None:
             pass
 
         def watch(self, debounce_ms: int, step_ms: int, timeout_ms: int, stop: threading.Event | None) -> str:
@@ -369,18 +375,17 @@ async def test_a_change_that_no_event_tells_of_is_seen_by_a_look(
         def close(self) -> None:
             return
 
-    monkeypatch.setattr("runtime.autoreload.file_events.open_watch", Deaf)
-    async with watching(project, FILES, 0.01) as at:
+    async with watching(project, FILES, Detection(0.01, Deaf)) as at:
         for text in ("# 1\n", "# 22\n"):
             (project / "agents.yaml").write_text(text)
             await at.calls.saw("agents.yaml", text)
 
 
-async def test_events_that_break_down_are_begun_anew(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_events_that_break_down_are_opened_again(project: Path) -> None:
     opened = threading.Semaphore(0)
 
-    def breaking(*arguments: Any) -> RustNotify:
-        notify = open_watch(*arguments)
+    def breaking(folders: list[str]) -> RustNotify:
+        notify = open_watch(folders)
         if opened.acquire(blocking=False):
             opened.release()
         else:
@@ -388,19 +393,18 @@ async def test_events_that_break_down_are_begun_anew(project: Path, monkeypatch:
         opened.release()
         return notify
 
-    monkeypatch.setattr("runtime.autoreload.file_events.open_watch", breaking)
-    async with watching(project, FILES, 0.01) as at:
+    async with watching(project, FILES, Detection(0.01, breaking)) as at:
         for _ in range(2):
             assert await asyncio.to_thread(opened.acquire, timeout=PATIENCE_S)
         (project / "agents.yaml").write_text("# seen\n")
         await at.calls.saw("agents.yaml", "# seen\n")
 
 
-async def test_names_that_no_file_can_have_disturb_nothing(project: Path, poll_s: float) -> None:
+async def test_names_that_no_file_can_have_disturb_nothing(project: Path, detection: Detection) -> None:
     bad = ["nul\0.md", "surrogate\ud800.md", "x" * 5000, "agents.yaml/below.md", "prompts", "."]
     loop = project / "loop.md"
     loop.symlink_to("loop.md")
-    async with watching(project, [*FILES, *bad, "loop.md"], poll_s) as at:
+    async with watching(project, [*FILES, *bad, "loop.md"], detection) as at:
         (project / "agents.yaml").write_text("# seen\n")
         await at.calls.saw("agents.yaml", "# seen\n")
         loop.unlink()
@@ -409,11 +413,11 @@ async def test_names_that_no_file_can_have_disturb_nothing(project: Path, poll_s
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file names are always text")
-async def test_a_file_whose_name_is_no_text_disturbs_nothing(project: Path, poll_s: float) -> None:
+async def test_a_file_whose_name_is_no_text_disturbs_nothing(project: Path, detection: Detection) -> None:
     latin = project / os.fsdecode(b"caf\xe9")
     latin.mkdir()
     (latin / "menu.md").write_text("tea")
-    async with watching(project, [*FILES, f"{latin.name}/menu.md"], poll_s) as at:
+    async with watching(project, [*FILES, f"{latin.name}/menu.md"], detection) as at:
         for number in range(3):
             (project / os.fsdecode(b"caf\xe9.txt")).write_text("noise")
             (project / "agents.yaml").write_text(f"# {'.' * number}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -11,18 +12,34 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from watchfiles._rust_notify import RustNotify
 
-from runtime.autoreload import Watched, Watcher
 from runtime.autoreload.file_events import FileEvents
+from runtime.autoreload.watch_set import ProjectPaths, WatchSet, find_watch_set
+from runtime.autoreload.watcher import Watcher
 from runtime.sdk_internals import open_watch
 
-NEVER_S = 3600.0
 PATIENCE_S = 20.0
 
 Contents = dict[str, str]
+
+
+def refuse_to_watch(folders: list[str]) -> RustNotify:
+    raise OSError(errno.ENOSPC, "OS file watch limit reached")
+
+
+@dataclass(frozen=True)
+class Detection:
+    """How a watcher under test detects changes: the constructor arguments of `Watcher` and `FileEvents`."""
+
+    poll_s: float = 3600.0
+    open_watch: Callable[[list[str]], RustNotify] = open_watch
+    find_watch_set: Callable[[ProjectPaths], WatchSet] = find_watch_set
+
+
+BY_EVENTS = Detection()
+BY_SCANS = Detection(0.01, refuse_to_watch)
 
 
 @dataclass
@@ -74,49 +91,53 @@ class Watching:
 async def watching(
     root: Path,
     files: Iterable[str],
-    poll_s: float = NEVER_S,
+    detection: Detection = BY_EVENTS,
     changed: Callable[[], Awaitable[object]] | None = None,
     calls: Calls | None = None,
     patterns: Iterable[str] = (),
 ) -> AsyncIterator[Watching]:
-    """Watch these files of a folder, named by their paths from it; by events alone unless told to look often."""
-    own_calls, watched = calls or Calls(root), {root / name for name in files}
-    fits = frozenset(patterns)
-    watcher = Watcher(lambda: Watched(root, frozenset(watched), fits), changed or own_calls, poll_s=poll_s)
-    with patch("runtime.autoreload.watcher.FileEvents", partial(_Events, own_calls.is_idle)):
-        task = asyncio.create_task(watcher.run())
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                await watcher.ready.wait()
-            yield Watching(own_calls, watched, watcher, task)
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+    """Watch these files of a folder, given by their paths from it."""
+    own_calls, paths = calls or Calls(root), {root / name for name in files}
+    globs = frozenset(patterns)
+    watcher = Watcher(
+        lambda: ProjectPaths(root, frozenset(paths), globs),
+        changed or own_calls,
+        poll_s=detection.poll_s,
+        open_events=partial(_Events, own_calls.is_idle, detection),
+    )
+    task = asyncio.create_task(watcher.run())
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await watcher.ready.wait()
+        yield Watching(own_calls, paths, watcher, task)
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 class _Events(FileEvents):
-    """Says when it begins to wait."""
+    """Sets an event when it starts to wait."""
 
-    def __init__(self, is_idle: asyncio.Event, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._begin = partial(asyncio.get_running_loop().call_soon_threadsafe, is_idle.set)
+    def __init__(self, is_idle: asyncio.Event, detection: Detection, poll_s: float, stop: threading.Event) -> None:
+        super().__init__(poll_s, stop, open_watch=detection.open_watch, find_watch_set=detection.find_watch_set)
+        self._set_idle = partial(asyncio.get_running_loop().call_soon_threadsafe, is_idle.set)
 
     def wait(self) -> bool:
-        self._begin()
+        self._set_idle()
         return super().wait()
 
 
 class Listener:
-    """Stands in for `RustNotify`, passes everything on, and lets a test wait until events have been dealt with."""
+    """Replaces `open_watch`: forwards everything, and lets a test wait until events have been handled."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._waits = 0
         self._told_at: dict[str, int] = {}
 
-    def __call__(self, *arguments: Any) -> _Heard:
-        return _Heard(open_watch(*arguments), self)
+    def __call__(self, folders: list[str]) -> Any:
+        return _Heard(open_watch(folders), self)
 
     def begin(self) -> None:
         with self._changed:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from runtime.cli.app import run
-from runtime.cli.listen import app_in_background
+from runtime.cli.uvicorn_server import app_in_background
 
 SMALL = "version: 1\nmodels: {default: {scripted: script.yaml}}\nagents: {helper: {instructions: Help.}}\n"
 

@@ -48,13 +48,20 @@ def test_wrong_usage_ends_with_two(cli: Callable[..., Any], arguments: tuple[str
         ),
         (UsageError("no such port"), 2, "error: no such port\n"),
         (RuntimeFault("it broke"), 3, "error: it broke\n"),
-        (KeyError("k"), 3, "error: unexpected KeyError: 'k'\n(run `chatkit-runtime --debug"),
+        (KeyError("k"), 3, "error: unexpected KeyError: 'k'\nto report a bug, attach .chatkit/bug-"),
         (KeyboardInterrupt(), 130, ""),
     ],
 )
 def test_every_exception_becomes_an_exit_code(
-    cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, text: str
+    project: Path,
+    cli: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    code: int,
+    text: str,
 ) -> None:
+    monkeypatch.chdir(project)
+
     def fail(*args: Any, **kwargs: Any) -> int:
         raise error
 
@@ -65,7 +72,7 @@ def test_every_exception_becomes_an_exit_code(
     assert "Traceback" not in ran.err
 
 
-def test_debug_shows_the_traceback(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debug_shows_the_traceback(project: Path, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any, **kwargs: Any) -> int:
         raise KeyError("k")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runtime.cli.terminal.log import log_held
+from runtime.cli.commands.chat import buffered_log
 
 
 @pytest.mark.parametrize("propagate", [True, False])
@@ -15,7 +15,7 @@ def test_a_record_is_held_and_then_printed_once_on_lines_of_its_own(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, propagate: bool
 ) -> None:
     monkeypatch.setattr(logging.getLogger("uvicorn"), "propagate", propagate)
-    with log_held() as log:
+    with buffered_log() as log:
         logging.getLogger("runtime.server").warning("it is %s\nand more", "slow")
         assert capsys.readouterr().err == ""
         log.flush()
@@ -29,7 +29,7 @@ def test_handlers_that_print_give_way_for_a_while(capsys: pytest.CaptureFixture[
     root = logging.getLogger()
     root.handlers += [printing, filing]
     try:
-        with log_held():
+        with buffered_log():
             logging.warning("once")
         assert root.handlers[-2:] == [printing, filing]
     finally:

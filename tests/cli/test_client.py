@@ -33,8 +33,8 @@ def test_a_file_is_printed_and_nothing_is_written(declared: Path, cli: Callable[
     before = sorted(declared.iterdir())
     for kind, begin in (
         ("page", "<!doctype html>\n"),
-        ("types", "// Made from"),
-        ("handlers", "// What the page does"),
+        ("types", "// Generated from"),
+        ("handlers", "// The functions that"),
     ):
         ran = cli("client", kind, "small")
         assert (ran.code, ran.err) == (0, "")
@@ -71,7 +71,7 @@ def test_an_address_that_no_page_can_ask_is_this_machines(
 def test_the_handlers_are_written_once_and_never_again(declared: Path, cli: Callable[..., Any]) -> None:
     ran = cli("client", "page", "small", "-o", "web")
     assert (ran.code, ran.out) == (0, "wrote web/index.html\nwrote web/handlers.js\n")
-    assert "note: only a page from the server's own origin" in ran.err
+    assert "note: a page from another origin can't call the server" in ran.err
     handlers = declared.parent / "web" / "handlers.js"
     assert handlers.read_text() == cli("client", "handlers", "small").out
     assert "    // Pick\n    // something.\n    // Pick again.\n    async pick(args) {\n" in handlers.read_text()
@@ -80,7 +80,7 @@ def test_the_handlers_are_written_once_and_never_again(declared: Path, cli: Call
     assert cli("client", "page", "small", "-o", "web/index.html", "--server", "/talk").err == ""
     ran = cli("client", "handlers", "small", "-o", "web")
     assert (ran.code, ran.out) == (1, "")
-    assert "web/handlers.js exists, and is yours" in ran.err
+    assert "web/handlers.js exists and is not overwritten" in ran.err
     assert handlers.read_text() == "mine"
 
 
@@ -97,7 +97,7 @@ def test_check_fails_where_the_file_is_missing_or_old(declared: Path, cli: Calla
     before = (declared.parent / "src" / "chat.ts").read_text()
     ran = cli(*arguments, "--check")
     assert ran.code == 1
-    assert "src/chat.ts is old" in ran.err
+    assert "src/chat.ts is out of date" in ran.err
     assert (declared.parent / "src" / "chat.ts").read_text() == before
 
 
@@ -111,8 +111,8 @@ def test_what_the_page_is_not_asked_for_changes_nothing(declared: Path, cli: Cal
     ("arguments", "words"),
     [
         (("types", "small", "--check"), "--check needs --output"),
-        (("handlers", "small", "--check", "-o", "web"), "nothing to check it against"),
-        (("types", "small", "--server", "/x"), "--server and --script are of the page"),
+        (("handlers", "small", "--check", "-o", "web"), "is yours to edit"),
+        (("types", "small", "--server", "/x"), "--server and --script only apply to"),
         (("types", "small", "-o", "small/script.yaml/chat.ts"), "can't write"),
         (("tipes", "small"), "tipes"),
         ((), "Missing argument"),

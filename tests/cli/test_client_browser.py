@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from runtime.cli.web_client.surface import surface_of
-from runtime.cli.web_client.types import types_text
+from runtime.cli.web_client.files import types_text
+from runtime.cli.web_client.page_interface import find_page_interface
 from runtime.config.load import load_config
 from tests.cli.compiling import compile_folder, missing
 from tests.cli.test_serve import serving
@@ -123,7 +123,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> str:
     (folder / "script.yaml").write_text(SCRIPT)
     config = load_config(folder).config
     assert config is not None
-    (folder / "chatkit.ts").write_text(types_text(surface_of(config)))
+    (folder / "chatkit.ts").write_text(types_text(find_page_interface(config)))
     assert compile_folder(folder, emit=folder / "made") == []
     return (folder / "made" / "chatkit.js").read_text()
 

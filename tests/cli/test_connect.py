@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from runtime.cli.build_process.check import check_build
-from runtime.cli.listen import app_in_background
+from runtime.cli.uvicorn_server import app_in_background
 from runtime.config.load import load_config
 from runtime.server.preflight import connect as endpoints
 from runtime.server.preflight.connect import try_connections

@@ -7,7 +7,7 @@ import pytest
 from chatkit import widgets
 from rich.console import Console
 
-from runtime.cli.terminal.draw import _DRAWERS, Choice, Field, draw_widget
+from runtime.cli.terminal.draw import DRAWN_COMPONENTS, Choice, FormField, draw_widget
 
 
 def drawn(tree: dict[str, Any], width: int = 60, first: int = 1) -> str:
@@ -45,7 +45,7 @@ def test_every_component_of_the_sdk_is_drawn() -> None:
             default = kind.model_fields["type"].default
             names |= {default} if isinstance(default, str) else set()
     assert names
-    assert names - set(_DRAWERS) == set()
+    assert names - set(DRAWN_COMPONENTS) == set()
 
 
 def test_an_unknown_component_shows_its_name_and_its_children() -> None:
@@ -100,10 +100,10 @@ def test_every_choice_inside_a_form_carries_its_inputs() -> None:
     assert (send.label, send.action, send.payload) == ("Send", "send", {"id": 7})
     assert check.action == "check"
     expected = (
-        Field("who", "who", None, (), True),
-        Field("vip", "VIP", True, ("true", "false")),
-        Field("size", "size", None, ("s", "l")),
-        Field("note", "note", "Draft"),
+        FormField("who", "who", None, (), True),
+        FormField("vip", "VIP", True, ("true", "false")),
+        FormField("size", "size", None, ("s", "l")),
+        FormField("note", "note", "Draft"),
     )
     assert send.fields == check.fields == expected
 

@@ -43,10 +43,10 @@ def test_without_a_code_all_are_listed(cli: Callable[..., Any]) -> None:
 def test_an_unknown_code_is_wrong_usage_and_the_nearest_is_named(cli: Callable[..., Any], code: str, hint: str) -> None:
     ran = cli("explain", code)
     assert ran.code == 2
-    assert f"there is no code {code!r} ({hint}" in ran.err
+    assert f"unknown code {code!r} ({hint}" in ran.err
 
 
 def test_what_is_no_code_at_all_has_no_nearest(cli: Callable[..., Any]) -> None:
     ran = cli("explain", "everything")
     assert ran.code == 2
-    assert "there is no code 'everything' (without a code, all are listed)" in ran.err
+    assert "unknown code 'everything' (without a code, explain lists all codes)" in ran.err

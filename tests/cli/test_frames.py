@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import io
 
-from runtime.cli.report.frames import SHOWN_AT_MOST, count, draw_frame, print_diagnostics
+from runtime.cli.report.frames import SHOWN_AT_MOST, draw_frame, print_diagnostics
+from runtime.cli.report.project_report import count
 from runtime.diagnostics.diagnostic import Diagnostic, Place
 
 

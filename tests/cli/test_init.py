@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runtime.cli.commands.init import _TEMPLATES
+from runtime.cli.commands.init import TEMPLATES
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_it_lists_what_it_wrote_and_what_to_do_next(cli: Callable[..., Any], her
     ran = cli("init", "my-chat")
     assert ran.code == 0
     written = {str(file.relative_to(here)) for file in here.rglob("*") if file.is_file()}
-    assert written == {f"my-chat/{name}" for name in [*_TEMPLATES, "agents.schema.json"]}
+    assert written == {f"my-chat/{name}" for name in [*TEMPLATES, "agents.schema.json"]}
     assert {line.strip() for line in ran.out.splitlines() if line.startswith("  my-chat/")} == written
     assert "  cd my-chat\n  chatkit-runtime chat" in ran.out
     assert (here / "my-chat" / "README.md").read_text().startswith("# my-chat\n")
@@ -46,7 +46,7 @@ def test_nothing_is_overwritten_without_force(cli: Callable[..., Any], here: Pat
     (here / "README.md").write_text("mine")
     ran = cli("init", ".")
     assert ran.code == 1
-    assert "README.md exists (say --force to overwrite)" in ran.err
+    assert "README.md exists (pass --force to overwrite)" in ran.err
     assert [file.name for file in here.iterdir()] == ["README.md"]
     assert cli("init", ".", "--force").code == 0
     assert (here / "README.md").read_text() != "mine"
@@ -77,7 +77,7 @@ def test_the_project_chats_and_keeps_its_threads(cli: Callable[..., Any], here: 
     cli("init", "p")
     ran = shell(here, "-m", "runtime", "chat", "p", "-m", "/1", "-m", "/1", "-m", "/threads")
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "Whom shall we greet?" in ran.stdout
+    assert "Who should I greet?" in ran.stdout
     assert "… Looking up how to greet Ada\nHere you are.\n" in ran.stdout
     assert "│ Hello, Ada! " in ran.stdout
     assert "you: Greet Ada in Spanish" in ran.stdout

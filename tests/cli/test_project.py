@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runtime.cli.project import texts_of
+from runtime.cli.project import frame_texts
 from runtime.diagnostics.diagnostic import Diagnostic, Place
 
 
@@ -16,4 +16,4 @@ def test_the_python_that_a_mistake_stands_in_is_shown_and_no_file_outside_of_the
     (root / "linked.py").symlink_to(tmp_path / "private.py")
     names = ("own.py", "linked.py", "../private.py", "gone.py")
     found = [Diagnostic("A322", "wrong", Place(name, 1, 1)) for name in names]
-    assert texts_of(found, {}, root) == {"own.py": "x = (\n"}
+    assert frame_texts(found, {}, root) == {"own.py": "x = (\n"}

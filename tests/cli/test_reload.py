@@ -245,7 +245,7 @@ def test_serve_starts_from_the_last_good_and_the_first_right_save_takes_over(fol
         assert "agents.yaml:2:" in head
         assert "^" in head
         saved_at = json.loads((folder / FILE).read_text())["saved_at"]
-        assert f"as it was on {saved_at[:10]} {saved_at[11:19]} UTC" in head
+        assert f"as of {saved_at[:10]} {saved_at[11:19]} UTC" in head
         assert answer(server, "stamp") == "one"
         body = admin(server)
         assert (body["from_last_good"], body["last_error"]["status"]) == (True, "refused")

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from runtime.cli.commands.serve import summary
-from runtime.cli.listen import bind
+from runtime.cli.uvicorn_server import bind
 from runtime.config.load import load_config
 from tests.forked import ForkedProcess
 
@@ -152,7 +152,7 @@ def test_dev_answers_this_machine_alone_and_logs_each_request(project: Path) -> 
         _, out = server.stop(signal.SIGTERM)
     assert f"chatkit-runtime chat --url {server.url}" in out
     assert f"curl -N {server.url} " in out
-    assert "edit a file of the project, and the next message runs on it" in out
+    assert "edit a file of the project, and the next message uses it" in out
     assert out.count("POST /chatkit") == 4
 
 

@@ -170,5 +170,5 @@ def test_a_plain_tool_that_hangs_is_named_and_does_not_hold_up_the_end(folder: P
         assert server.process.stdout.readline() == "hanging\n"
         code, out = server.stop(signal.SIGTERM)
         events = reader.rest()
-    assert (code, out) == (0, "acts:hang still runs in a thread: the server ends without it\n")
+    assert (code, out) == (0, "acts:hang is still running in a thread: the server exits without waiting for it\n")
     assert events[-1] == ENDED

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.cli.web_client.typescript import Names, comment, declarations, quote
+from runtime.cli.web_client.typescript import TypeNames, comment, declarations, quote
 from tests.cli.compiling import compile_folder
 
 
 def inline(schema: Any) -> str:
     """The type of a schema, in one line."""
-    [text] = declarations(schema, "T", Names(["T"]))
+    [text] = declarations(schema, "T", TypeNames(["T"]))
     return " ".join(text.replace("export type T = ", "").replace("export interface T ", "").split()).removesuffix(";")
 
 
@@ -80,7 +80,7 @@ def test_definitions_have_types_of_their_own_and_may_be_made_of_themselves() -> 
         "properties": {"next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]}, "at": {"$ref": "#/$defs/x~1y"}},
     }
     schema = {"$defs": {"node": node, "x/y": {"type": "number"}}, "type": "array", "items": {"$ref": "#/$defs/node"}}
-    assert declarations(schema, "List", Names(["List"])) == [
+    assert declarations(schema, "List", TypeNames(["List"])) == [
         "export type List = ListNode[];\n",
         "export interface ListNode {\n  next?: ListNode | null;\n  at?: ListX1y;\n}\n",
         "export type ListX1y = number;\n",
@@ -92,7 +92,7 @@ def test_what_a_schema_says_to_people_is_a_comment() -> None:
         "description": "A room.\nWith */ a view.",
         "properties": {"id": {"title": "Its number", "default": 1, "deprecated": True, "type": "integer"}},
     }
-    [text] = declarations(schema, "Room", Names())
+    [text] = declarations(schema, "Room", TypeNames())
     assert text == (
         "/**\n * A room.\n * With *\\/ a view.\n */\nexport interface Room {\n"
         "  /**\n   * Its number\n   * @default 1\n   * @deprecated\n   */\n  id?: number;\n}\n"
@@ -127,7 +127,7 @@ ANYTHING = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(ANYTHING)
 def test_what_is_no_schema_does_not_stop_anything(schema: Any) -> None:
-    names = Names()
+    names = TypeNames()
     assert declarations(schema, names.claim("T"), names)
 
 
@@ -152,7 +152,7 @@ VALUES: list[tuple[Any, list[Any], list[Any]]] = [
 
 
 def test_the_compiler_takes_what_fits_a_schema_and_refuses_what_does_not(tmp_path: Path) -> None:
-    names, lines, expected = Names(), [], []
+    names, lines, expected = TypeNames(), [], []
     for schema, good, bad in VALUES:
         name = names.claim("Value")
         lines += "".join(declarations(schema, name, names)).splitlines()

@@ -81,11 +81,11 @@ def test_a_project_that_is_named_twice_is_checked_once(cli: Callable[..., object
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--base", "nowhere.yaml"), "--base needs a file, and 'nowhere.yaml' is not there"),
-        (("--base", "small"), "--base needs a file, and 'small' is a folder"),
-        (("other", "--base", "small/agents.yaml"), "--base is the earlier file of one project"),
-        (("--watch", "--format", "sarif"), "goes without --format sarif"),
-        (("--watch", "--format", "junit"), "goes without --format junit"),
+        (("--base", "nowhere.yaml"), "--base needs a file, but 'nowhere.yaml' does not exist"),
+        (("--base", "small"), "--base needs a file, but 'small' is a folder"),
+        (("other", "--base", "small/agents.yaml"), "--base compares one project with its earlier file"),
+        (("--watch", "--format", "sarif"), "can't be combined with --format sarif"),
+        (("--watch", "--format", "junit"), "can't be combined with --format junit"),
     ],
 )
 def test_what_can_not_work_is_wrong_usage(

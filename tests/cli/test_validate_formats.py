@@ -14,12 +14,12 @@ from xml.etree import ElementTree
 import pytest
 from jsonschema import Draft202012Validator
 
-from runtime.cli.checking import Depth, Report, check_path
-from runtime.cli.report.frames import SHOWN_AT_MOST
+from runtime.cli.checking import Depth, check_path
+from runtime.cli.report.frames import SHOWN_AT_MOST, draw_report
 from runtime.cli.report.github import draw_commands
 from runtime.cli.report.junit import draw_junit
+from runtime.cli.report.project_report import ProjectReport, as_json, verdict
 from runtime.cli.report.sarif import as_sarif
-from runtime.cli.report.text import as_json, draw_report, verdict
 from runtime.diagnostics.diagnostic import Diagnostic, Place
 
 BAD = Path(__file__).parents[1] / "configs" / "bad"
@@ -27,10 +27,10 @@ SCHEMA = json.loads((Path(__file__).parent / "sarif-2.1.0.json").read_text(encod
 COMMAND = re.compile(r"::(?P<name>\w+) (?P<properties>[^:]*)::(?P<data>.*)")
 
 
-def report(*found: Diagnostic, file: str = "bot/agents.yaml", source: str = "a: b\n") -> Report:
+def report(*found: Diagnostic, file: str = "bot/agents.yaml", source: str = "a: b\n") -> ProjectReport:
     sizes = {} if any(each.severity == "error" for each in found) else {"agent": 2, "tool": 0, "widget": 1}
     sources = {each.place.file: source for each in found}
-    return Report(file=file, diagnostics=found, sources=sources, sizes=sizes, is_built=False, files=frozenset())
+    return ProjectReport(file=file, diagnostics=found, sources=sources, sizes=sizes, is_built=False, files=frozenset())
 
 
 def mistake(message: str = "it is wrong", line: int = 1, column: int = 1, **fields: Any) -> Diagnostic:
@@ -43,7 +43,7 @@ NOTE = mistake("it can't be known", severity="note", code="A339")
 
 
 @pytest.fixture(scope="module")
-def bad_reports() -> list[Report]:
+def bad_reports() -> list[ProjectReport]:
     return [check_path(path, Depth()) for path in sorted(BAD.glob("*.yaml"))]
 
 
@@ -65,14 +65,14 @@ def unescape(text: str) -> str:
     return text
 
 
-def results(reports: list[Report]) -> list[dict[str, Any]]:
+def results(reports: list[ProjectReport]) -> list[dict[str, Any]]:
     log = as_sarif(reports)
     errors = [error.message for error in Draft202012Validator(SCHEMA).iter_errors(log)]
     assert errors == []
     return list(log["runs"][0]["results"])
 
 
-def cases(reports: list[Report], *, strict: bool = False) -> list[ElementTree.Element]:
+def cases(reports: list[ProjectReport], *, strict: bool = False) -> list[ElementTree.Element]:
     # Nobody but this test has written it.
     root = ElementTree.fromstring(draw_junit(reports, strict=strict).split("\n", 1)[1])
     for suite in root:
@@ -85,7 +85,7 @@ def cases(reports: list[Report], *, strict: bool = False) -> list[ElementTree.El
 # --- the formats say the same
 
 
-def test_every_format_has_every_mistake_of_the_bad_configs(bad_reports: list[Report]) -> None:
+def test_every_format_has_every_mistake_of_the_bad_configs(bad_reports: list[ProjectReport]) -> None:
     found = [diagnostic for each in bad_reports for diagnostic in each.diagnostics]
     assert len(found) > 100
     severities = Counter(diagnostic.severity for diagnostic in found)
@@ -104,7 +104,7 @@ def _notices(severities: Counter[str]) -> dict[str, int]:
     return {"notice": severities["note"]} if severities["note"] else {}
 
 
-def test_the_same_project_gives_the_same_bytes(bad_reports: list[Report]) -> None:
+def test_the_same_project_gives_the_same_bytes(bad_reports: list[ProjectReport]) -> None:
     again = [check_path(path, Depth()) for path in sorted(BAD.glob("*.yaml"))]
     for draw in (
         lambda reports: json.dumps(as_json(reports, strict=False)),
@@ -131,7 +131,7 @@ def test_an_unknown_format_is_wrong_usage(cli: Callable[..., Any], project: Path
 
 
 def test_a_verdict_follows_the_frames_of_each_project() -> None:
-    def said(each: Report, *, strict: bool = False) -> str:
+    def said(each: ProjectReport, *, strict: bool = False) -> str:
         return verdict(each, strict=strict)
 
     assert said(report()) == "bot/agents.yaml: ok (2 agents, 1 widget)"

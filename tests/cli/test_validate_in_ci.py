@@ -19,7 +19,8 @@ import pytest
 import typer
 import yaml
 
-from runtime.cli.app import PROGRAM, app
+from runtime.cli import PROGRAM
+from runtime.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "guide" / "ci.md"

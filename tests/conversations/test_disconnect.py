@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runtime.cli.listen import app_in_background
+from runtime.cli.uvicorn_server import app_in_background
 from runtime.server.runtime import create_app
 from runtime.server.settings import ServerSettings
 from runtime.server.turns import chatkit_server as chat_module

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from runtime.autoreload.autoreload import keep_current
+from runtime.autoreload.autoreload import enable_autoreload
 from runtime.cli.commands.serve import start_project
 from runtime.errors import RuntimeFault
 from runtime.server.generations import last_good
@@ -213,7 +213,7 @@ async def _served(
     outcomes: asyncio.Queue[ReloadOutcome] = asyncio.Queue()
     runtime.reloader.listeners.append(outcomes.put_nowait)
     app = build_app(runtime)
-    keep_current(app)
+    enable_autoreload(app)
     async with app.router.lifespan_context(app):
         yield Chat(app=app, runtime=runtime, player=player, folder=root), outcomes
 
@@ -236,7 +236,7 @@ async def test_a_broken_project_starts_as_it_served_last_and_the_first_right_sav
     runtime = await asyncio.to_thread(_start, first.folder)
     assert runtime is not None
     told = capsys.readouterr().err
-    assert "WARNING: the files are broken" in told
+    assert "WARNING: the files have errors" in told
     assert f"{saved_at:%Y-%m-%d %H:%M:%S} UTC" in told
     assert "error A" in told
     text = (first.folder / FILE).read_text()
@@ -341,4 +341,4 @@ async def test_another_file_of_the_folder_is_not_what_it_starts_from(
     other = client.folder / "other.yaml"
     other.write_text("version: 2\n")
     assert await asyncio.to_thread(_start, other) is None
-    assert "is of 'agents.yaml', not of 'other.yaml'" in capsys.readouterr().err
+    assert "is a version of 'agents.yaml', not of 'other.yaml'" in capsys.readouterr().err

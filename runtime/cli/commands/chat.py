@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+import textwrap
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from rich.console import Console
 
-from runtime.cli.project import building, load_project, report
+from runtime.cli.project import building, load_project, print_problems
 from runtime.cli.terminal.client import ChatClient
-from runtime.cli.terminal.input import Lines, choose_lines
-from runtime.cli.terminal.log import HeldLog, log_held
-from runtime.cli.terminal.session import Session
+from runtime.cli.terminal.conversation import Conversation
+from runtime.cli.terminal.input import LineSource, choose_lines
 from runtime.errors import ConfigError, UsageError
 
 
@@ -25,7 +28,7 @@ def chat_with(
     headers: Sequence[str],
     as_json: bool,
 ) -> int:
-    """Hold a conversation until the lines end; 1 when a scripted one had a turn that failed, else 0."""
+    """Run a conversation until its lines end; return 1 if it is scripted and a turn failed, else 0."""
     if url is not None and path != Path():
         raise UsageError("give a project or --url, not both")
     parsed = _parse_headers(headers)
@@ -34,33 +37,34 @@ def chat_with(
     with ExitStack() as stack:
         address = url or stack.enter_context(_serve(path))
         client = stack.enter_context(ChatClient(address, parsed))
-        session = Session(client, choose_lines(messages, echo=not as_json), console, as_json=as_json)
-        return _converse(session, thread, stack.enter_context(log_held()))
+        lines = choose_lines(messages, echo=not as_json)
+        conversation = Conversation(client, lines, console, as_json=as_json)
+        return _converse(conversation, thread, stack.enter_context(buffered_log()))
 
 
-def _converse(session: Session, thread: str | None, log: HeldLog) -> int:
-    lines: Lines = session.lines
+def _converse(conversation: Conversation, thread: str | None, log: BufferedLog) -> int:
+    lines: LineSource = conversation.lines
     if thread:
-        session.open(thread, show=lines.interactive)
+        conversation.open(thread, show=lines.interactive)
     else:
-        session.greet()
+        conversation.greet()
     log.flush()
     while (line := lines.ask("> ")) is not None:
-        if not session.take(line):
+        if not conversation.take(line):
             break
-        # Only now: in the middle of an answer or at the prompt it would run into what is written there.
+        # Not earlier: during an answer or at the prompt, log lines would be mixed into the line being written.
         log.flush()
-    return int(session.failed and not lines.interactive)
+    return int(conversation.failed and not lines.interactive)
 
 
 @contextmanager
 def _serve(path: Path) -> Iterator[str]:
-    """Serve the project for this conversation alone; gives the address of its ChatKit endpoint."""
+    """Serve the project during this conversation; yield the URL of its ChatKit endpoint."""
     loaded = load_project(path, unset="error")
     if loaded.config is None:
-        report(loaded)
+        print_problems(loaded)
         raise ConfigError(())
-    from runtime.cli.listen import app_in_background
+    from runtime.cli.uvicorn_server import app_in_background
     from runtime.server.http.loopback import LoopbackOnly
     from runtime.server.runtime import create_app
 
@@ -76,3 +80,39 @@ def _parse_headers(headers: Sequence[str]) -> dict[str, str]:
             raise UsageError(f"header {header!r} must look like 'Name: value'")
         parsed[name.strip()] = value.strip()
     return parsed
+
+
+class BufferedLog(logging.Handler):
+    """Stores log records until `flush` writes them to standard error, with `log: ` before each line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._texts: deque[str] = deque()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Store one record; the server's thread calls this during an answer."""
+        self._texts.append(textwrap.indent(self.format(record), "log: "))
+
+    def flush(self) -> None:
+        """Print and drop the stored records."""
+        while self._texts:
+            print(self._texts.popleft(), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def buffered_log() -> Iterator[BufferedLog]:
+    """Buffer the log records that stream handlers would print while the block runs; other handlers are unchanged."""
+    uvicorn = logging.getLogger("uvicorn")
+    # Once a server was set up in this process, uvicorn's logger does not propagate its records.
+    loggers = [logging.getLogger(), *([] if uvicorn.propagate else [uvicorn])]
+    before = [list(logger.handlers) for logger in loggers]
+    buffer = BufferedLog()
+    for logger, handlers in zip(loggers, before, strict=True):
+        others = (handler for handler in handlers if type(handler) is not logging.StreamHandler)
+        logger.handlers[:] = [buffer, *others]
+    try:
+        yield buffer
+    finally:
+        for logger, handlers in zip(loggers, before, strict=True):
+            logger.handlers[:] = handlers
+        buffer.flush()

@@ -1,4 +1,4 @@
-"""The verb `client`: what a web page needs to talk to the runtime that agents.yaml declares."""
+"""The verb `client`: write the page, or the TypeScript, that connects the ChatKit component to the project."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from runtime.cli.project import display_path, load_project, report
+from runtime.cli.display import display_path
+from runtime.cli.project import load_project, print_problems
 from runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ _FILES: dict[Kind, str] = {"page": "index.html", "handlers": HANDLERS, "types": 
 def write_client(
     kind: Kind, path: Path, *, output: Path | None, check: bool, server: str | None, script: str | None
 ) -> int:
-    """Print a file for the page, or write it to `output`.
+    """Print a file for the page, or write it to `output`; return 1 if the config has errors.
 
-    1 when the config has errors; with `check` nothing is written, and it is 1 when the file is missing or old.
+    With `check` nothing is written; return 1 if the file is missing or out of date.
     """
-    _refuse(kind, output, check, server, script)
+    _check_usage(kind, output, check, server, script)
     loaded = load_project(path)
-    report(loaded)
+    print_problems(loaded)
     if loaded.config is None:
         return 1
     text = _text(kind, loaded, server, script)
@@ -38,7 +39,10 @@ def write_client(
     if check:
         return _compare(file, text)
     if kind == "handlers" and file.exists():
-        print(f"error: {display_path(file)} exists, and is yours (print the new one without --output)", file=sys.stderr)
+        print(
+            f"error: {display_path(file)} exists and is not overwritten (without --output it is printed)",
+            file=sys.stderr,
+        )
         return 1
     _write(file, text)
     beside = file.parent / HANDLERS
@@ -46,50 +50,51 @@ def write_client(
         _write(beside, _text("handlers", loaded, server, script))
     if kind == "page" and not loaded.config.server.cors and not (server or "").startswith("/"):
         print(
-            "note: only a page from the server's own origin may call it: list the page's in server.cors",
+            "note: a page from another origin can't call the server: add the page's origin to server.cors",
             file=sys.stderr,
         )
     return 0
 
 
-def _refuse(kind: Kind, output: Path | None, check: bool, server: str | None, script: str | None) -> None:
-    """Raise UsageError for options that don't go together."""
+def _check_usage(kind: Kind, output: Path | None, check: bool, server: str | None, script: str | None) -> None:
+    """Raise UsageError for options that can't be combined."""
     if kind != "page" and (server is not None or script is not None):
-        raise UsageError(f"--server and --script are of the page ('client {kind}' has no address in it)")
+        raise UsageError(f"--server and --script only apply to 'client page' ('client {kind}' contains no URL)")
     if check and kind == "handlers":
-        raise UsageError(f"{HANDLERS} is yours: there is nothing to check it against ('client types' has its type)")
+        raise UsageError(f"{HANDLERS} is yours to edit and can't be checked ('client types' writes its type)")
     if check and output is None:
-        raise UsageError("--check needs --output (which file is to be compared?)")
+        raise UsageError("--check needs --output (the file to compare)")
 
 
 def _text(kind: Kind, loaded: LoadedProject, server: str | None, script: str | None) -> str:
-    from runtime.cli.web_client import page as client_page
-    from runtime.cli.web_client.surface import surface_of
+    from runtime.cli.web_client.files import COMPONENT_URL, handlers_text, page_text, types_text
+    from runtime.cli.web_client.page_interface import find_page_interface
     from runtime.config.secrets.mask import mask
 
     assert loaded.config is not None
-    surface = surface_of(loaded.config)
+    interface = find_page_interface(loaded.config)
     if kind == "types":
-        from runtime.cli.web_client.types import types_text
-
-        text = types_text(surface)
+        text = types_text(interface)
     elif kind == "handlers":
-        text = client_page.handlers_text(surface)
+        text = handlers_text(interface)
     else:
-        text = client_page.page_text(loaded.config, surface, server=server, script=script or client_page.SCRIPT)
+        text = page_text(loaded.config, interface, server=server, script=script or COMPONENT_URL)
     return mask(text, loaded.secrets)
 
 
 def _compare(file: Path, text: str) -> int:
     try:
-        found = file.read_text(encoding="utf-8")
+        current = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         print(
-            f"error: {display_path(file)} can't be read (write it: the same command without --check)", file=sys.stderr
+            f"error: {display_path(file)} can't be read (the same command without --check writes it)", file=sys.stderr
         )
         return 1
-    if found != text:
-        print(f"error: {display_path(file)} is old (write it anew: the same command without --check)", file=sys.stderr)
+    if current != text:
+        print(
+            f"error: {display_path(file)} is out of date (the same command without --check rewrites it)",
+            file=sys.stderr,
+        )
         return 1
     print(f"{display_path(file)}: up to date")
     return 0

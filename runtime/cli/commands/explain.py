@@ -1,4 +1,4 @@
-"""The verb `explain`: what a code of a diagnostic means, why it matters, and what to do."""
+"""The verb `explain`: print what the code of a diagnostic means, why it matters, and how to fix it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _explain(written: str) -> str:
 
     code = written.strip().upper()
     if code not in CODES:
-        raise UsageError(f"there is no code {written!r} ({_near(code)})")
+        raise UsageError(f"unknown code {written!r} ({_suggestion(code)})")
     return f"{_fill(f'{code}: {CODES[code]}')}\n\n{_fill(read_explanations()[code])}"
 
 
@@ -35,10 +35,10 @@ def _fill(text: str) -> str:
     return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
-def _near(code: str) -> str:
+def _suggestion(code: str) -> str:
     number = "".join(character for character in code if character.isdigit())
     if not 1 <= len(number) <= 4:
-        return "without a code, all are listed"
+        return "without a code, explain lists all codes"
     wanted = int(number[:3].ljust(3, "0"))
     near = min(CODES, key=lambda known: (abs(int(known[1:]) - wanted), known))
-    return f"did you mean {near!r}? without a code, all are listed"
+    return f"did you mean {near!r}? without a code, explain lists all codes"

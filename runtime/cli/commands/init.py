@@ -1,4 +1,4 @@
-"""The verb `init`: write a working project that runs offline, explains itself and has a test."""
+"""The verb `init`: write a commented project with a test, which runs offline."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from importlib.resources import files
 from pathlib import Path
 
 from runtime.cli.commands.schema import schema_text
-from runtime.cli.project import display_path
+from runtime.cli.display import display_path
 from runtime.errors import UsageError
 
-# Where each template goes. Their own names have no dots in front: git and the packager would obey a .gitignore.
-_TEMPLATES = {
+# The template of each file. The names of templates have no leading dot: git and the packager would apply a .gitignore.
+TEMPLATES = {
     "agents.yaml": "agents.yaml",
     "tools/hello.py": "hello.py",
     "widgets/greeting.json": "greeting.json",
@@ -26,18 +26,18 @@ _NEXT = """
 next:
 {cd}  chatkit-runtime chat       talk to it in the terminal; it runs offline
   chatkit-runtime dev        serve it on this machine
-  chatkit-runtime validate   check agents.yaml after you changed it
+  chatkit-runtime validate   check agents.yaml after a change
   python -m pytest           run its tests (pip install pytest)"""
 
 
 def init_project(folder: Path, *, force: bool) -> int:
-    """Write the project into `folder`; 1 and nothing written when a file is in the way and `force` is off."""
+    """Write the project into `folder`; return 1 and write nothing if a file exists and `force` is off."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{str(folder)!r} is a file (give a folder)")
     texts = _texts(folder.resolve().name)
-    in_the_way = [name for name in texts if (folder / name).exists()]
-    if in_the_way and not force:
-        print(f"error: nothing was written: {_listed(in_the_way)} (say --force to overwrite)", file=sys.stderr)
+    existing = [name for name in texts if (folder / name).exists()]
+    if existing and not force:
+        print(f"error: nothing was written: {_listed(existing)} (pass --force to overwrite)", file=sys.stderr)
         return 1
     _write(folder, texts)
     print(f"wrote {len(texts)} files:")
@@ -50,7 +50,7 @@ def init_project(folder: Path, *, force: bool) -> int:
 
 def _texts(project: str) -> dict[str, str]:
     templates = files("runtime.cli") / "templates"
-    texts = {name: (templates / source).read_text(encoding="utf-8") for name, source in _TEMPLATES.items()}
+    texts = {name: (templates / source).read_text(encoding="utf-8") for name, source in TEMPLATES.items()}
     texts["README.md"] = texts["README.md"].replace("PROJECT_NAME", project)
     texts["agents.schema.json"] = schema_text()
     return texts

@@ -1,4 +1,4 @@
-"""The verb `schema`: the JSON Schema of agents.yaml, or of a part of it, for editors and linters."""
+"""The verb `schema`: print or write the JSON Schema of agents.yaml, or of a part of it, for editors and linters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from runtime.cli.project import display_path
+from runtime.cli.display import display_path
 from runtime.errors import UsageError
 
 Of = Literal["agents", "included", "profile"]
@@ -14,13 +14,13 @@ SHIPPED = Path(__file__).parents[1] / "templates" / "agents.schema.json"
 
 
 def schema_text(of: Of = "agents") -> str:
-    """The schema as the text of its file."""
-    # That of a whole file is part of the package: to make it from the models takes twice as long as all the rest.
+    """Return the schema as JSON text."""
+    # The schema of a whole file is shipped: making it from the models takes twice as long as the rest of the command.
     return SHIPPED.read_text(encoding="utf-8") if of == "agents" else make_schema_text(of)
 
 
 def make_schema_text(of: Of) -> str:
-    """The same, made from the models of the language."""
+    """Return the schema as JSON text, made from the config models."""
     from runtime.config.schema import config_schema, included_schema, profile_schema
 
     made = {"agents": config_schema, "included": included_schema, "profile": profile_schema}[of]
@@ -34,7 +34,7 @@ def print_schema(of: Of = "agents") -> int:
 
 
 def write_schema(target: Path, of: Of = "agents") -> int:
-    """Write the schema to the file `target`, or into the folder `target` as agents.schema.json (of what it is)."""
+    """Write the schema to the file `target`, or as `{of}.schema.json` into the folder `target`."""
     file = target / f"{of}.schema.json" if target.is_dir() else target
     try:
         file.write_text(schema_text(of), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The verb `serve`: a project over HTTP, until a signal comes."""
+"""The verbs `serve` and `dev`: serve a project over HTTP until a signal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime import __version__
-from runtime.cli.project import display_path, from_here, report
+from runtime.cli.display import display_file, display_path, one_line
+from runtime.cli.project import diagnostic_from_here, frame_texts, from_here, print_problems
 from runtime.config.model.models import OpenAIModel
 from runtime.config.secrets.patterns import mask_secret_patterns
 from runtime.errors import ConfigError, RuntimeFault
@@ -20,11 +21,20 @@ if TYPE_CHECKING:
     from runtime.config.model import Config
     from runtime.diagnostics.diagnostic import Diagnostic
     from runtime.server.generations.project_source import ProjectSource
+    from runtime.server.generations.reloader import ReloadOutcome
     from runtime.server.runtime import Runtime
 
-
 _SMALL_PROJECT = 50
-"""Agents, tools and widgets up to which a full collection takes a few milliseconds."""
+"""The number of agents, tools and widgets up to which a full garbage collection takes a few milliseconds."""
+_DEV_HINT = """\
+talk to it from another terminal:
+  chatkit-runtime chat --url {url}
+  curl -N {url} -H 'content-type: application/json' -d '{"type":"threads.create","params":{"input":\
+{"content":[{"type":"input_text","text":"hello"}],"attachments":[],"inference_options":{}}}}'
+edit a file of the project, and the next message uses it; Ctrl-C stops the server"""
+
+Check = Callable[["Config"], str]
+"""Returns the reason why a configuration must not be served, or an empty string."""
 
 
 def serve_project(
@@ -37,7 +47,10 @@ def serve_project(
     watch: bool,
     last_good: bool,
 ) -> int:
-    """Serve the project at `path`; 1 when its config has errors or anybody could reach a server without a login."""
+    """Serve the project at `path`.
+
+    Return 1 if the config has errors, or if other machines could reach the port and `allow_unauthenticated` is not set.
+    """
 
     def check(config: Config) -> str:
         from runtime.server.http.loopback import is_loopback
@@ -46,15 +59,28 @@ def serve_project(
         if allow_unauthenticated or is_loopback(address):
             return ""
         return (
-            f"{address!r} is reachable from other machines, and this version has no login: whoever reaches the port "
-            "may chat and read every thread (listen on 127.0.0.1; or put a proxy that checks who it is in front and "
-            "say --allow-unauthenticated)"
+            f"{address!r} is reachable from other machines, and this version has no login: everyone who reaches the "
+            "port can chat and read every thread (listen on 127.0.0.1, or put an authenticating proxy in front and "
+            "pass --allow-unauthenticated)"
         )
 
     runtime = start_project(path, check, last_good=last_good)
     if runtime is None:
         return 1
     serve_runtime(runtime, host or runtime.config.server.host, port, access_log=access_log, watch=watch)
+    return 0
+
+
+def serve_locally(path: Path, *, port: int | None, last_good: bool) -> int:
+    """Serve the project at `path` on loopback, with an access log; return 1 if the config has errors."""
+    runtime = start_project(path, lambda config: "", last_good=last_good)
+    if runtime is None:
+        return 1
+    from runtime.server.http.loopback import is_loopback
+
+    host = runtime.config.server.host
+    address = host if is_loopback(host) else "127.0.0.1"
+    serve_runtime(runtime, address, port, access_log=True, watch=True, local=True, after=_DEV_HINT)
     return 0
 
 
@@ -70,20 +96,19 @@ def serve_runtime(
 ) -> None:
     """Serve a project until a signal; `local` adds the loopback checks, `after` is printed once it serves.
 
-    `{url}` in `after` stands for the address of ChatKit's endpoint, `{base}` for the server's. `watch` reloads the
-    project when its files change; SIGHUP and `POST /-/reload` do so in any case.
+    `{url}` in `after` is replaced by the URL of the ChatKit endpoint. `watch` reloads the project when its files
+    change; SIGHUP and `POST /-/reload` always do.
     """
-    from runtime.autoreload import keep_current
-    from runtime.cli.listen import bind, run_app, url_of
-    from runtime.cli.report.reloads import show_reloads
+    from runtime.autoreload.autoreload import enable_autoreload
+    from runtime.cli.uvicorn_server import bind, run_app, url_of
     from runtime.resources.gc_policy import IdleCollector, collect_when_idle, prepare_for_serving
     from runtime.server.http.app import build_app
     from runtime.server.http.loopback import LoopbackOnly
 
     config = runtime.config
-    # Bound after the project is built: its own mistakes are worth more than the news of a busy port.
+    # Bound after the project is built, so that the project's mistakes are reported before a port in use.
     with bind(host, config.server.port if port is None else port) as listener:
-        url, base = url_of(listener, config.server.path), url_of(listener)
+        url = url_of(listener, config.server.path)
 
         def ready() -> None:
             prepare_for_serving()
@@ -91,15 +116,15 @@ def serve_runtime(
             print(summary(runtime.generation.source.loaded, config))
             print(f"serving {url}", flush=True)
             if after:
-                print(after.replace("{url}", url).replace("{base}", base), flush=True)
+                print(after.replace("{url}", url), flush=True)
 
         collector = IdleCollector(
             lambda: runtime.live.in_use, lambda: runtime.generation.number, lambda: _is_small(runtime.config)
         )
-        tasks: list[asyncio.Task[None]] = []  # the event loop does not hold on to its tasks
+        tasks: list[asyncio.Task[None]] = []  # the event loop holds weak references only
         show_reloads(runtime)
         app = build_app(runtime)
-        keep_current(app, watch=watch)
+        enable_autoreload(app, watch=watch)
         run_app(
             LoopbackOnly(app) if local else app,
             listener,
@@ -110,8 +135,26 @@ def serve_runtime(
         )
 
 
+def show_reloads(runtime: Runtime) -> None:
+    """Print the outcome of each reload to standard error, instead of logging it."""
+    from runtime.server.generations.reloader import log_outcome
+
+    listeners, root = runtime.reloader.listeners, runtime.root
+    listeners[listeners.index(log_outcome)] = lambda outcome: print_outcome(outcome, root)
+
+
+def print_outcome(outcome: ReloadOutcome, root: Path) -> None:
+    """Print the outcome of a reload: a code frame for each diagnostic, and one line."""
+    from runtime.cli.report.frames import print_diagnostics
+
+    diagnostics = [diagnostic_from_here(diagnostic, root) for diagnostic in outcome.diagnostics]
+    texts = frame_texts(outcome.diagnostics, outcome.sources, root)
+    print_diagnostics(diagnostics, {display_file(file, root): text for file, text in texts.items()})
+    print(f"{outcome.at.astimezone():%H:%M:%S} {one_line(outcome.summary)}", file=sys.stderr, flush=True)
+
+
 def summary(loaded: LoadedProject, config: Config) -> str:
-    """What is about to be served, in a few lines; no secret is in it."""
+    """Return a few lines about the project that is going to be served; they contain no secret."""
     agents = [f"{name} (entry)" if name == config.entry_agent else name for name in config.agents]
     rows = {
         "project": display_path(loaded.file),
@@ -133,15 +176,14 @@ def _model(loaded: LoadedProject, config: Config) -> str:
     if script := offline_models(loaded, config).get(name):
         return script
     for key in ("name", "any_llm", "litellm", "scripted", "python"):
-        value = getattr(model, key, None)
-        if value:
-            kind = {"name": "", "scripted": "offline script "}.get(key, f"{key} ")
-            return f"{name}: {kind}{value}" if f"{kind}{value}" != name else name
+        if value := getattr(model, key, None):
+            description = {"name": "", "scripted": "offline script "}.get(key, f"{key} ") + str(value)
+            return f"{name}: {description}" if description != name else name
     return name
 
 
 def offline_models(loaded: LoadedProject, config: Config) -> dict[str, str]:
-    """The models that answer from a script because they have no key, by their name, each in words."""
+    """Return a description of each model that has no key and uses its `offline` script, by the model's name."""
     return {
         key: f"{key}: {model.name} (no key: offline script {model.offline})"
         for key, model in config.models.items()
@@ -156,16 +198,10 @@ def _store(config: Config) -> str:
     return f"python {python}" if python else mask_secret_patterns(getattr(config.store, "url", ""))
 
 
-# Load and build a project in order to serve it, or start from what is kept of it since it last served.
-
-Check = Callable[["Config"], str]
-
-
 def start_project(path: Path, check: Check, *, last_good: bool = False) -> Runtime | None:
-    """Build the project in the folder or file `path`; None after the reason was printed to standard error.
+    """Build the project in the folder or file `path`; print the reason to standard error and return None if it fails.
 
-    `check` gives the reason why a configuration must not be served, or an empty text. `last_good` starts from what
-    served last when the files are broken.
+    `last_good` builds the last version that was served if the files have errors.
     """
     from runtime.resources.gc_policy import startup_heap_frozen
 
@@ -178,31 +214,31 @@ def _start(path: Path, check: Check, last_good: bool) -> Runtime | None:
     from runtime.server.generations.project_source import read_project
 
     source = read_project(path.absolute(), None)
-    runtime, mistakes = _build(source, check)
-    if runtime is not None or not (last_good and mistakes):
+    runtime, diagnostics = _build(source, check)
+    if runtime is not None or not (last_good and diagnostics):
         return runtime
     root = source.loaded.root
     try:
-        kept = load_last_good(root)
-        if kept.file != source.loaded.file.name:
-            raise RuntimeFault(f"what is kept in {str(FILE)!r} is of {kept.file!r}, not of {source.loaded.file.name!r}")
+        saved = load_last_good(root)
+        if saved.file != source.loaded.file.name:
+            raise RuntimeFault(f"{str(FILE)!r} is a version of {saved.file!r}, not of {source.loaded.file.name!r}")
     except RuntimeFault as fault:
         print(f"error: {fault}", file=sys.stderr)
         return None
-    runtime, _ = _build(kept.read(root, None), check)
+    runtime, _ = _build(saved.read(root, None), check)
     if runtime is not None:
-        runtime.reloader.record_broken_start(source, mistakes)
+        runtime.reloader.record_broken_start(source, diagnostics)
         print(
-            f"\nWARNING: the files are broken: serving the project as it was on {kept.saved_at:%Y-%m-%d %H:%M:%S} UTC "
-            "instead.\nThe first save that is right takes over.\n",
+            f"\nWARNING: the files have errors: serving the project as of {saved.saved_at:%Y-%m-%d %H:%M:%S} UTC "
+            "instead.\nThe next save without errors replaces it.\n",
             file=sys.stderr,
         )
     return runtime
 
 
 def _build(source: ProjectSource, check: Check) -> tuple[Runtime | None, tuple[Diagnostic, ...]]:
-    """Build what was read; None, and the mistakes that it has, where that can't be."""
-    report(from_here(source.loaded))
+    """Build a project that was read; print its diagnostics, and return None and these if it can't be built."""
+    print_problems(from_here(source.loaded))
     if source.loaded.config is None:
         return None, source.loaded.diagnostics
     if reason := check(source.loaded.config):
@@ -213,7 +249,7 @@ def _build(source: ProjectSource, check: Check) -> tuple[Runtime | None, tuple[D
     try:
         return build_runtime(source), ()
     except ConfigError as error:
-        report(from_here(replace(source.loaded, diagnostics=tuple(error.diagnostics))))
+        print_problems(from_here(replace(source.loaded, diagnostics=tuple(error.diagnostics))))
         return None, tuple(error.diagnostics)
 
 

@@ -1,4 +1,4 @@
-"""The verb `show`: the config as the runtime sees it, without its secrets."""
+"""The verb `show`: print the resolved config with its secrets masked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from runtime.cli.project import display, load_project, report
+from runtime.cli.display import display_file
+from runtime.cli.project import load_project, print_problems
 
 if TYPE_CHECKING:
     from runtime.config.load import LoadedProject
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def show_project(path: Path, *, output: Literal["yaml", "json"], origins: bool = False) -> int:
-    """Print the resolved config with its secrets hidden, or each value with its origin; 1 when it has errors."""
+    """Print the resolved config, or each value with its origin; return 1 if the config has errors."""
     loaded = load_project(path)
-    report(loaded)
+    print_problems(loaded)
     if loaded.config is None:
         return 1
     if origins:
@@ -30,8 +31,8 @@ def show_project(path: Path, *, output: Literal["yaml", "json"], origins: bool =
     if output == "json":
         print(json.dumps(data, indent=2, ensure_ascii=False))
     else:
-        for words in offline_models(loaded, loaded.config).values():
-            print(f"# {words}")
+        for description in offline_models(loaded, loaded.config).values():
+            print(f"# {description}")
         _print_yaml(data)
     return 0
 
@@ -45,31 +46,30 @@ def _print_yaml(data: dict[str, Any]) -> None:
 def _print_origins(loaded: LoadedProject, output: Literal["yaml", "json"]) -> None:
     from runtime.config.origins import find_origins
 
-    found = list(find_origins(loaded))
+    all_origins = list(find_origins(loaded))
     if output == "json":
-        print(json.dumps([_as_json(origin, loaded) for origin in found], indent=2, ensure_ascii=False))
+        print(json.dumps([_as_json(origin, loaded) for origin in all_origins], indent=2, ensure_ascii=False))
         return
-    for origin in found:
-        print(f"{origin.path} = {json.dumps(origin.value, ensure_ascii=False)}  # {_words(origin, loaded)}")
+    for origin in all_origins:
+        print(f"{origin.path} = {json.dumps(origin.value, ensure_ascii=False)}  # {_describe(origin, loaded)}")
 
 
-def _words(origin: Origin, loaded: LoadedProject) -> str:
+def _describe(origin: Origin, loaded: LoadedProject) -> str:
     place = origin.place
     if place is None:
         return "default"
-    words = [f"{display(place.file, loaded.root)}:{place.line}"]
+    parts = [f"{display_file(place.file, loaded.root)}:{place.line}"]
     if origin.profile is not None:
-        words.append(f"profile {origin.profile}")
-    words += [f"${{{name}}} from {_source(name, loaded)}" for name in dict.fromkeys(origin.variables)]
-    return ", ".join(words)
+        parts.append(f"profile {origin.profile}")
+    parts += [f"${{{name}}} from {_source(name, loaded)}" for name in dict.fromkeys(origin.variables)]
+    return ", ".join(parts)
 
 
 def _source(name: str, loaded: LoadedProject) -> str:
     from runtime.config.origins import variable_source
 
-    words = {"environment": "the environment", "default": "its default"}
     source = variable_source(name, loaded, os.environ)
-    return words.get(source, source)
+    return {"environment": "the environment", "default": "its default"}.get(source, source)
 
 
 def _as_json(origin: Origin, loaded: LoadedProject) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _as_json(origin: Origin, loaded: LoadedProject) -> dict[str, Any]:
     return {
         "path": origin.path,
         "value": origin.value,
-        "file": display(place.file, loaded.root) if place is not None else None,
+        "file": display_file(place.file, loaded.root) if place is not None else None,
         "line": place.line if place is not None else None,
         "column": place.column if place is not None else None,
         "profile": origin.profile,

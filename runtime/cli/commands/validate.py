@@ -1,4 +1,4 @@
-"""The verb `validate`: check projects, by default without running a byte of them, and report what was found."""
+"""The verb `validate`: check projects, by default without running any of their code, and print a report."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
-from runtime.cli.checking import Depth, Report, check_path
-from runtime.cli.report.frames import wants_colour
-from runtime.cli.report.text import as_json, draw_report, total
+from runtime.cli.checking import Depth, check_path
+from runtime.cli.display import wants_colour
+from runtime.cli.report import Format
+from runtime.cli.report.frames import draw_report
+from runtime.cli.report.project_report import ProjectReport, as_json, total
 from runtime.errors import UsageError
-
-Format = Literal["text", "json", "github", "sarif", "junit"]
 
 
 def validate_projects(
@@ -28,13 +27,13 @@ def validate_projects(
     base: Path | None = None,
     watch: bool = False,
 ) -> int:
-    """Check each project and print what was found; 1 when one has errors (or, strict, warnings).
+    """Check each project and print a report; return 1 if one has errors (or, if `strict`, warnings).
 
-    `build` and `connect` look deeper, `base` compares with an earlier file, `watch` goes on until Ctrl-C.
+    `build`, `connect`, `timeout_s` and `base` are explained by `Depth`. `watch` repeats the check until Ctrl-C.
     """
     projects = _distinct(paths)
     depth = Depth(build=build or connect, connect=connect, timeout_s=timeout_s, base=base)
-    _refuse(projects, depth, watch=watch, output=output)
+    _check_usage(projects, depth, watch=watch, output=output)
     if watch:
         from runtime.cli.commands.validate_watch import watch_projects
 
@@ -45,29 +44,29 @@ def validate_projects(
 
 
 def _distinct(paths: Sequence[Path]) -> list[Path]:
-    """Each project once, whether it is named by its folder, its file, or both."""
+    """Return each project once, even if it is named by its folder and by its file."""
     from runtime.config.load import CONFIG_FILE
 
     files = {(path / CONFIG_FILE if path.is_dir() else path).absolute(): path for path in reversed(paths)}
     return list(reversed(files.values()))
 
 
-def _refuse(projects: Sequence[Path], depth: Depth, *, watch: bool, output: Format) -> None:
+def _check_usage(projects: Sequence[Path], depth: Depth, *, watch: bool, output: Format) -> None:
     if watch and output != "text":
-        raise UsageError(f"--watch prints text, again and again: it goes without --format {output}")
+        raise UsageError(f"--watch prints text and can't be combined with --format {output}")
     if depth.base is None:
         return
     if not depth.base.exists() or depth.base.is_dir():
-        raise UsageError(f"--base needs a file, and {str(depth.base)!r} is {_what(depth.base)}")
+        raise UsageError(f"--base needs a file, but {str(depth.base)!r} {_state(depth.base)}")
     if len(projects) > 1:
-        raise UsageError("--base is the earlier file of one project: name one PATH")
+        raise UsageError("--base compares one project with its earlier file: give one PATH")
 
 
-def _what(path: Path) -> str:
-    return "a folder" if path.is_dir() else "not there"
+def _state(path: Path) -> str:
+    return "is a folder" if path.is_dir() else "does not exist"
 
 
-def _print(reports: Sequence[Report], output: Format, *, strict: bool, depth: Depth) -> None:
+def _print(reports: Sequence[ProjectReport], output: Format, *, strict: bool, depth: Depth) -> None:
     if output == "text":
         colour = wants_colour(sys.stdout)
         for report in reports:
@@ -76,13 +75,13 @@ def _print(reports: Sequence[Report], output: Format, *, strict: bool, depth: De
             print(total(reports))
         return
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Whatever the console speaks, these are read by programs.
+        # Programs read these formats as UTF-8, whatever the encoding of the console is.
         sys.stdout.reconfigure(encoding="utf-8")
-    sys.stdout.write(_for_programs(reports, output, strict=strict, depth=depth))
+    sys.stdout.write(_draw_for_programs(reports, output, strict=strict, depth=depth))
 
 
-def _for_programs(reports: Sequence[Report], output: Format, *, strict: bool, depth: Depth) -> str:
-    """Draw the report in one of the formats; each is imported when it is asked for."""
+def _draw_for_programs(reports: Sequence[ProjectReport], output: Format, *, strict: bool, depth: Depth) -> str:
+    """Return the report in one of the formats for programs; only that format is imported."""
     if output == "github":
         from runtime.cli.report.github import draw_commands
 

@@ -1,8 +1,7 @@
-"""`validate --watch`: check a project again whenever one of its files changes, until Ctrl-C."""
+"""`validate --watch`: check a project each time one of its files changes, until Ctrl-C."""
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -11,81 +10,80 @@ from pathlib import Path
 from typing import NoReturn
 
 from runtime.autoreload.file_events import FileEvents
-from runtime.autoreload.watch_set import Watched
+from runtime.autoreload.watch_set import ProjectPaths
 from runtime.cli.checking import Depth, check_path
+from runtime.cli.display import display_path, one_line, wants_colour
 from runtime.cli.exit_codes import report_error
-from runtime.cli.project import display_path
-from runtime.cli.report.frames import wants_colour
-from runtime.cli.report.text import draw_report
-from runtime.cli.terminal.plain import one_line
+from runtime.cli.report.frames import draw_report
 from runtime.config.load import CONFIG_FILE
+from runtime.errors import RuntimeFault
 
 _POLL_S = 2.0
-_ALIVE_S = 0.5
+_WAKE_S = 0.5
 
 
 def watch_projects(projects: Sequence[Path], depth: Depth, *, strict: bool) -> NoReturn:
-    """Print a report of each project now, and of one that changes then; ends with Ctrl-C alone."""
-    stop, turn = threading.Event(), threading.Lock()
-    watches = [_Watch(path, depth, strict, stop, turn) for path in projects]
+    """Print a report of each project, and another each time one changes; only Ctrl-C ends it."""
+    stop, printing = threading.Event(), threading.Lock()
+    watches = [_Watch(path, depth, strict, stop, printing) for path in projects]
     threads = [threading.Thread(target=watch.run, name=f"watch {watch.path}", daemon=True) for watch in watches]
     try:
         for thread in threads:
             thread.start()
-        # On Windows nothing interrupts a wait without an end.
-        while not stop.wait(_ALIVE_S):
+        # On Windows, Ctrl-C does not interrupt a wait without a timeout.
+        while not stop.wait(_WAKE_S):
             pass
-        raise RuntimeError("the watching ended by itself")
+        raise RuntimeFault("watching ended unexpectedly")
     finally:
         stop.set()
         for thread in threads:
-            thread.join(_ALIVE_S)
+            thread.join(_WAKE_S)
 
 
 class _Watch:
-    """Watches one project, in a thread of its own; of all of them one at a time has its `turn` to check and print."""
+    """Watches one project in its own thread; the lock `printing` lets one project at a time check and print."""
 
-    def __init__(self, path: Path, depth: Depth, strict: bool, stop: threading.Event, turn: threading.Lock) -> None:
+    def __init__(self, path: Path, depth: Depth, strict: bool, stop: threading.Event, printing: threading.Lock) -> None:
         self.path = path
         self._depth = depth
         self._strict = strict
         self._stop = stop
-        self._turn = turn
+        self._printing = printing
         self._file = path / CONFIG_FILE if path.is_dir() else path
-        self._watched = Watched(self._file.absolute().parent, frozenset([self._file.absolute()]))
+        self._paths = ProjectPaths(self._file.absolute().parent, frozenset([self._file.absolute()]))
         self._printed = ""
 
     def run(self) -> None:
         events = FileEvents(_POLL_S, self._stop)
         try:
-            # Each look comes before a check, so that a change during it shows in the next one.
-            events.look(self._watched)
+            # Scan before each check, so that the next scan sees a change that happens during the check.
+            events.scan(self._paths)
             is_due = True
             while not self._stop.is_set():
                 if is_due:
-                    self._check(says_so=True)
-                    # A file that the check found only now counts as changed.
-                    while events.look(self._watched) and not self._stop.is_set():
-                        self._check(says_so=False)
+                    self._check(always_prints=True)
+                    # A file that the check read for the first time counts as changed.
+                    while events.scan(self._paths) and not self._stop.is_set():
+                        self._check(always_prints=False)
                 is_due = events.wait()
-                is_due |= events.look(self._watched)
+                is_due |= events.scan(self._paths)
         finally:
             events.close()
 
-    def _check(self, *, says_so: bool) -> None:
-        """Check the project and print the result: always when it `says_so`, else only when it is another one."""
-        with self._turn:
+    def _check(self, *, always_prints: bool) -> None:
+        """Check the project and print the report, if it differs from the last one or `always_prints`."""
+        with self._printing:
             try:
                 report = check_path(self.path, self._depth)
             except Exception as error:
                 self._printed = ""
                 print(self._header(), flush=True)
-                report_error(error, debug=bool(os.environ.get("CHATKIT_DEBUG")))
+                report_error(error, sys.argv[1:])
                 return
-            self._watched = Watched(self._watched.root, report.files, report.patterns)
+            self._paths = ProjectPaths(self._paths.root, report.files, report.patterns)
             colour = wants_colour(sys.stdout)
             text = draw_report(report, strict=self._strict, building=self._depth.build, colour=colour)
-            if says_so or text != self._printed:
+            if always_prints or text != self._printed:
                 self._printed = text
                 print(f"{self._header()}\n{text}", flush=True)
 

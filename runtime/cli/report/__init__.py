@@ -1,1 +1,5 @@
-"""Diagnostics as output: code frames, text, JSON, GitHub annotations, SARIF, JUnit XML."""
+"""The output formats of diagnostics: code frames, JSON, GitHub annotations, SARIF and JUnit XML."""
+
+from typing import Literal
+
+Format = Literal["text", "json", "github", "sarif", "junit"]

@@ -1,57 +1,57 @@
-"""Draw diagnostics the way a good compiler does: where, what, the line itself with a caret, and the way out."""
+"""Code frames and the text report: the place, the message, the line with a caret under the value, and a hint."""
 
 from __future__ import annotations
 
-import os
 import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TextIO
 
-from runtime.cli.terminal.plain import one_line
+from runtime.cli.display import one_line, wants_colour
+from runtime.cli.report.project_report import SEVERITIES, ProjectReport, verdict
 from runtime.diagnostics.diagnostic import Diagnostic
 
 SHOWN_AT_MOST = 100
-SEVERITIES = ("error", "warning", "note")
 _WIDTH = 110
 _BOLD, _DIM, _RESET = "\033[1m", "\033[2m", "\033[0m"
 _COLOURS = {"error": "\033[1;31m", "warning": "\033[1;33m", "note": "\033[1;36m"}
 
 
-def wants_colour(stream: TextIO) -> bool:
-    """Tell whether colours belong on `stream`: on a terminal, unless NO_COLOR is set or the terminal is dumb."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def draw_report(report: ProjectReport, *, strict: bool, building: bool, colour: bool) -> str:
+    """Return the text report of a project: a frame for each diagnostic, then the verdict."""
+    frames = draw_frames(report.diagnostics, report.sources, colour=colour, cut_hint="--format json has them all")
+    return f"{frames}{verdict(report, strict=strict, building=building)}\n"
 
 
 def print_diagnostics(
     diagnostics: Sequence[Diagnostic], sources: Mapping[str, str], stream: TextIO | None = None
 ) -> None:
-    """Print a frame for each diagnostic, at most `SHOWN_AT_MOST`, to `stream` (standard error when left out)."""
+    """Print a frame for each diagnostic, at most `SHOWN_AT_MOST`, to `stream` (default: standard error)."""
     stream = stream or sys.stderr
     stream.write(draw_frames(diagnostics, sources, colour=wants_colour(stream)))
 
 
 def draw_frames(
-    diagnostics: Sequence[Diagnostic], sources: Mapping[str, str], *, colour: bool = False, way_to_all: str = ""
+    diagnostics: Sequence[Diagnostic], sources: Mapping[str, str], *, colour: bool = False, cut_hint: str = ""
 ) -> str:
-    """Draw a frame for each; of more than `SHOWN_AT_MOST` the worst, and `way_to_all` says how to see the others."""
-    shown = _worst(diagnostics)
+    """Return a frame for each diagnostic, at most `SHOWN_AT_MOST`; `cut_hint` says how to see the others."""
+    shown = _most_severe(diagnostics)
     frames = [draw_frame(diagnostic, sources.get(diagnostic.place.file), colour=colour) + "\n" for diagnostic in shown]
     if len(diagnostics) > len(shown):
-        way = f" ({way_to_all})" if way_to_all else ""
-        frames.append(f"… and {len(diagnostics) - len(shown)} more{way}\n")
+        hint = f" ({cut_hint})" if cut_hint else ""
+        frames.append(f"… and {len(diagnostics) - len(shown)} more{hint}\n")
     return "".join(frames)
 
 
-def _worst(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
-    """The first `SHOWN_AT_MOST` of the worst, in the order in which they came: no warning takes an error's place."""
+def _most_severe(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Return the `SHOWN_AT_MOST` most severe diagnostics in their original order."""
     ranked = sorted(range(len(diagnostics)), key=lambda number: SEVERITIES.index(diagnostics[number].severity))
     return [diagnostics[number] for number in sorted(ranked[:SHOWN_AT_MOST])]
 
 
 def draw_frame(diagnostic: Diagnostic, source: str | None, *, colour: bool = False) -> str:
-    """Draw one diagnostic; `source` is the text of its file, for the line with the caret."""
+    """Return the frame of one diagnostic; `source` is the text of its file, for the line with the caret."""
     tint = _COLOURS[diagnostic.severity] if colour else ""
     bold, dim, reset = (_BOLD, _DIM, _RESET) if colour else ("", "", "")
     where = f"{dim} [{one_line(diagnostic.path)}]{reset}" if diagnostic.path else ""
@@ -71,30 +71,20 @@ def draw_frame(diagnostic: Diagnostic, source: str | None, *, colour: bool = Fal
     return "\n".join(lines) + "\n"
 
 
-def count(diagnostics: Sequence[Diagnostic]) -> str:
-    """Sum up: `2 errors, 1 warning`, or `no errors`."""
-    parts = []
-    for severity in SEVERITIES:
-        number = sum(diagnostic.severity == severity for diagnostic in diagnostics)
-        if number:
-            parts.append(f"{number} {severity}{'s' if number > 1 else ''}")
-    return ", ".join(parts) or "no errors"
-
-
 def line_of(source: str, line: int) -> str | None:
-    """Return one line of a file as an editor counts them, from 1; None beyond its end."""
+    """Return a line of a file by its number, from 1; None if the file is shorter."""
     rows = _rows(source)
     return rows[line - 1] if 0 < line <= len(rows) else None
 
 
 @lru_cache(maxsize=4)
 def _rows(source: str) -> list[str]:
-    # Only these end a line in YAML; str.splitlines would count more.
+    # Only these end a line in YAML; str.splitlines also splits at others.
     return source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def _excerpt(diagnostic: Diagnostic, source: str | None) -> tuple[str, int, int] | None:
-    """The source line as shown, how far the caret is indented, and how wide it is, in cells of the terminal."""
+    """Return the source line as shown, and the indent and width of the caret in terminal cells."""
     row = None if source is None else line_of(source, diagnostic.place.line)
     if row is None:
         return None
@@ -106,7 +96,7 @@ def _excerpt(diagnostic: Diagnostic, source: str | None) -> tuple[str, int, int]
 
 
 def _window(text: str, start: int, end: int) -> tuple[str, int, int]:
-    """Cut a long line down to what surrounds the caret."""
+    """Shorten a long line to the part around the caret."""
     if len(text) <= _WIDTH:
         return text.rstrip(), start, end
     left = max(0, min(start - _WIDTH // 3, len(text) - _WIDTH))

@@ -1,26 +1,25 @@
-"""The report of `validate` as GitHub's workflow commands: each mistake becomes an annotation of its line."""
+"""The report of `validate` as GitHub workflow commands: each diagnostic becomes an annotation of its line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
-from runtime.cli.checking import Report
-from runtime.cli.report.text import verdict
-from runtime.cli.terminal.plain import plain
+from runtime.cli.display import plain
+from runtime.cli.report.project_report import ProjectReport, verdict
 from runtime.diagnostics.diagnostic import Diagnostic
 
 _COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
-def draw_commands(reports: Sequence[Report], *, strict: bool, building: bool = False) -> str:
-    """Draw a command for each mistake, and a verdict in plain words for each project."""
+def draw_commands(reports: Sequence[ProjectReport], *, strict: bool, building: bool = False) -> str:
+    """Return a workflow command for each diagnostic, and the verdict of each project as plain text."""
     return "".join(f"{line}\n" for report in reports for line in _lines(report, strict, building))
 
 
-def _lines(report: Report, strict: bool, building: bool) -> Iterator[str]:
+def _lines(report: ProjectReport, strict: bool, building: bool) -> Iterator[str]:
     yield from map(_command, report.diagnostics)
-    # A file's name may look like a command, too.
+    # A file name may look like a command too.
     yield verdict(report, strict=strict, building=building).replace("::", ": :").replace("##[", "# #[")
 
 

@@ -1,4 +1,4 @@
-"""The report of `validate` as JUnit XML, which nearly every CI server shows beside the tests."""
+"""The report of `validate` as JUnit XML, which most CI servers show with the test results."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from xml.etree import ElementTree
 
-from runtime.cli.checking import Report, is_fatal
-from runtime.cli.exit_codes import PROGRAM
+from runtime.cli import PROGRAM
 from runtime.cli.report.frames import draw_frame
-from runtime.cli.report.text import verdict
+from runtime.cli.report.project_report import ProjectReport, is_fatal, verdict
 from runtime.diagnostics.diagnostic import Diagnostic
 
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def draw_junit(reports: Sequence[Report], *, strict: bool) -> str:
-    """Draw one suite for each project, with one case for each mistake; only what fails the run is a failure."""
+def draw_junit(reports: Sequence[ProjectReport], *, strict: bool) -> str:
+    """Return a test suite for each project with a case for each diagnostic; those that fail the run are failures."""
     root = ElementTree.Element("testsuites", name=PROGRAM)
     suites = [_suite(report, strict=strict) for report in reports]
     root.extend(suites)
@@ -27,7 +26,7 @@ def draw_junit(reports: Sequence[Report], *, strict: bool) -> str:
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
-def _suite(report: Report, *, strict: bool) -> ElementTree.Element:
+def _suite(report: ProjectReport, *, strict: bool) -> ElementTree.Element:
     suite = ElementTree.Element("testsuite", name=_clean(_posix(report.file)))
     cases = [_case(report, diagnostic, strict=strict) for diagnostic in report.diagnostics]
     if not report.fails(strict=strict):
@@ -39,16 +38,16 @@ def _suite(report: Report, *, strict: bool) -> ElementTree.Element:
     return suite
 
 
-def _verdict(report: Report, *, strict: bool) -> ElementTree.Element:
-    """One case that passed: a suite without any reads as a check that did not run."""
+def _verdict(report: ProjectReport, *, strict: bool) -> ElementTree.Element:
+    """Return a passed case: without any case the suite looks as if the check did not run."""
     case = ElementTree.Element("testcase", classname=_clean(_posix(report.file)), name="validate")
     ElementTree.SubElement(case, "system-out").text = _clean(verdict(report, strict=strict))
     return case
 
 
-def _case(report: Report, diagnostic: Diagnostic, *, strict: bool) -> ElementTree.Element:
+def _case(report: ProjectReport, diagnostic: Diagnostic, *, strict: bool) -> ElementTree.Element:
     place = diagnostic.place
-    # Without its line: a server that compares two runs knows a case by its name.
+    # Without the line: servers compare the runs by the names of the cases.
     name = f"{diagnostic.code} {diagnostic.path or _posix(place.file)}: {diagnostic.message}"
     case = ElementTree.Element(
         "testcase", classname=_clean(_posix(report.file)), name=_clean(name), file=_clean(_posix(place.file))

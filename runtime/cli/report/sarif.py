@@ -1,4 +1,4 @@
-"""The report of `validate` in SARIF 2.1.0, the format that code scanning takes in."""
+"""The report of `validate` in SARIF 2.1.0, the input format of code scanning services."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 from runtime import __version__
-from runtime.cli.checking import Report
-from runtime.cli.exit_codes import PROGRAM
-from runtime.cli.terminal.plain import plain
+from runtime.cli import PROGRAM
+from runtime.cli.display import plain
+from runtime.cli.report.project_report import ProjectReport
 from runtime.diagnostics.codes import CODES, read_explanations
 from runtime.diagnostics.diagnostic import Diagnostic
 
@@ -20,10 +20,10 @@ _ROOT = "%SRCROOT%"
 _FINGERPRINT = "chatkitRuntime/v1"
 
 
-def as_sarif(reports: Sequence[Report]) -> dict[str, Any]:
-    """Return one SARIF log with one run; a file below the working folder is named by its path from there."""
-    found = [diagnostic for report in reports for diagnostic in report.diagnostics]
-    codes = sorted({diagnostic.code for diagnostic in found})
+def as_sarif(reports: Sequence[ProjectReport]) -> dict[str, Any]:
+    """Return a SARIF log with one run; paths below the working folder are relative to it."""
+    diagnostics = [diagnostic for report in reports for diagnostic in report.diagnostics]
+    codes = sorted({diagnostic.code for diagnostic in diagnostics})
     explanations = read_explanations()
     rules = [_rule(code, explanations) for code in codes]
     run = {
@@ -32,7 +32,7 @@ def as_sarif(reports: Sequence[Report]) -> dict[str, Any]:
         },
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {_ROOT: {"description": {"text": "the folder in which validate ran"}}},
-        "results": list(_results(found, codes)),
+        "results": list(_results(diagnostics, codes)),
     }
     return {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
 
@@ -49,18 +49,18 @@ def _rule(code: str, explanations: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _results(found: Sequence[Diagnostic], codes: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _results(diagnostics: Sequence[Diagnostic], codes: Sequence[str]) -> Iterator[dict[str, Any]]:
     seen: Counter[str] = Counter()
-    for diagnostic in found:
-        mark = _fingerprint(diagnostic)
-        seen[mark] += 1
+    for diagnostic in diagnostics:
+        fingerprint = _fingerprint(diagnostic)
+        seen[fingerprint] += 1
         yield {
             "ruleId": diagnostic.code,
             "ruleIndex": codes.index(diagnostic.code),
             "level": diagnostic.severity,
             "message": {"text": _message(diagnostic)},
             "locations": [{"physicalLocation": _location(diagnostic)}],
-            "partialFingerprints": {_FINGERPRINT: f"{mark}:{seen[mark]}"},
+            "partialFingerprints": {_FINGERPRINT: f"{fingerprint}:{seen[fingerprint]}"},
         }
 
 
@@ -70,7 +70,7 @@ def _message(diagnostic: Diagnostic) -> str:
 
 
 def _fingerprint(diagnostic: Diagnostic) -> str:
-    """What stays the same when lines move: the code, the file, the value's path in it, and what is said of it."""
+    """Return a hash that does not change when lines move: of the code, the file, the key path and the message."""
     parts = (diagnostic.code, PurePath(diagnostic.place.file).as_posix(), diagnostic.path, diagnostic.message)
     return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:32]
 

@@ -1,31 +1,31 @@
-/** What a widget's action comes from. */
+/** The item of a widget that has sent an action. */
 export type WidgetItem = { id: string; widget: Widgets.Card | Widgets.ListView | Widgets.BasicRoot };
 
 /** A JSON object. */
 export type Json = Record<string, unknown>;
 
-/** What the page does when it is asked to: every client tool and every effect has a handler. */
+/** The functions of the page: one for each client tool and each effect. */
 export interface Handlers {
 /* handlers */
-  /** Actions that a widget marks `handler: client`, by their type; all others go to the server. */
+  /** Widget actions with `handler: client`, by type; all other actions are sent to the server. */
   actions?: {
     [Type in keyof ActionPayloads]?: (payload: ActionPayloads[Type], item: WidgetItem) => unknown;
   };
-  /** Such an action that `actions` has no handler for. */
+  /** Handles those that are missing in `actions`. */
   otherAction?: (action: { type: string; payload?: Json }, item: WidgetItem) => unknown;
 }
 
-/** Where the server is, and what the page adds. */
+/** The server, and the page's own options. */
 export interface Settings {
-  /** Where ChatKit requests are posted, as the page sees it, such as `http://127.0.0.1:8000/chatkit`. */
+  /** The URL of the ChatKit endpoint, such as `http://127.0.0.1:8000/chatkit`. */
   url: string;
-  /** Asks in place of the browser's own `fetch`: the place for the headers of a login. */
+  /** Replaces the browser's `fetch`, for example to add the headers of a login. */
   fetch?: typeof fetch;
-  /** Options of the component, in place of those that the server has from `chat:`. */
+  /** Options of the component; they override those of `chat:` in agents.yaml. */
   options?: Partial<ChatKitOptions>;
 }
 
-/** An effect, as ChatKit tells it. */
+/** An effect, as in ChatKit's event. */
 export type Effect = { name: string; data?: Json };
 
 /** The component's options with the page's handlers; `onEffect` is for React's `useChatKit`. */
@@ -33,12 +33,12 @@ export type Wired = { options: ChatKitOptions; onEffect: (effect: Effect) => voi
 
 type Served = ChatKitOptions & { api: { url: string; domainKey: string } };
 
-// `chat.tags` of agents.yaml: whether the page can be asked who or what may be mentioned.
+// Whether agents.yaml has `chat.tags`: the server then finds what a message can mention.
 const HAS_MENTIONS: boolean = 'mentions';
 
 /**
- * Connects an element of the page to the server and to the handlers. What it returns takes the handlers of effects off
- * again.
+ * Connects the ChatKit element to the server and to the handlers. The returned function removes the listener for
+ * effects.
  */
 export async function connect(element: OpenAIChatKit, handlers: Handlers, settings: Settings): Promise<() => void> {
   const { options, onEffect } = wire(await loadOptions(settings), handlers);
@@ -49,7 +49,7 @@ export async function connect(element: OpenAIChatKit, handlers: Handlers, settin
   return () => element.removeEventListener('chatkit.effect', listener);
 }
 
-/** Asks the server for the component's options; the functions in them are the page's: see `wire`. */
+/** Loads the component's options from the server; `wire` adds the functions. */
 export async function loadOptions(settings: Settings): Promise<ChatKitOptions> {
   const address = `${settings.url}/options.json`;
   const ask = settings.fetch ?? ((input: RequestInfo | URL, init?: RequestInit) => fetch(input, init));
@@ -58,8 +58,8 @@ export async function loadOptions(settings: Settings): Promise<ChatKitOptions> {
     response = await ask(address);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    const way = `is the server running, and does server.cors in agents.yaml have ${location.origin}?`;
-    throw new Error(`can't get ${address} (${reason}): ${way}`);
+    const hint = `is the server running, and does server.cors in agents.yaml have ${location.origin}?`;
+    throw new Error(`can't get ${address} (${reason}): ${hint}`);
   }
   if (!response.ok) throw new Error(`can't get ${address}: status ${response.status}`);
   const served = (await response.json()) as Served;
@@ -95,7 +95,7 @@ export function wire(options: ChatKitOptions, handlers: Handlers): Wired {
   return { options: wired, onEffect };
 }
 
-/** Sends an action to the server, as a click in a widget does; `itemId` is the widget's item. */
+/** Sends an action to the server, as a click in a widget does; `itemId` is the id of the widget's item. */
 export function sendAction<Type extends keyof ActionPayloads>(
   element: OpenAIChatKit,
   type: Type,

@@ -1,21 +1,21 @@
-// What the page does when the server asks it to. This file is yours: `chatkit-runtime client` never overwrites it.
-// An editor checks it once `chatkit-runtime client types --output chatkit.ts` has written the types beside it.
+// The functions that the page calls for the server. This file is yours: `chatkit-runtime client` never overwrites it.
+// `chatkit-runtime client types --output chatkit.ts` writes the types with which an editor checks it.
 
 /** @type {import('./chatkit.js').Handlers} */
 export const handlers = {
-  // What is returned goes to the model, and the turn goes on.
+  // The result is sent to the model, and the turn continues.
   clientTools: {
     /* client tools */
   },
 
-  // Told once, and nothing is waited for.
+  // The server does not wait for effects; a result is ignored.
   effects: {
     /* effects */
   },
 
-  // Actions that a widget marks `handler: client`, by their type; all others go to the server.
+  // Widget actions with `handler: client`, by type; all other actions are sent to the server.
   actions: {},
 };
 
-// Where users log in: what is exported as `fetch` makes the requests, and may add headers.
+// If users log in: an exported `fetch` makes the requests and can add headers.
 // export const fetch = (input, init) => window.fetch(input, { ...init, credentials: 'include' });

@@ -1,4 +1,4 @@
-"""The project's tools: plain functions, whose type hints and docstrings tell the model how to call them."""
+"""The tools of the project: functions whose type hints and docstrings describe them to the model."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _WORDS = {"en": "Hello", "es": "Hola", "fr": "Bonjour"}
 
 
 def greet(name: str, language: Literal["en", "es", "fr"] = "en") -> str:
-    """Greet somebody.
+    """Greet a person.
 
     Args:
-        name: Who is greeted.
+        name: The name of the person.
         language: The language of the greeting.
     """
     return f"{_WORDS[language]}, {name}!"

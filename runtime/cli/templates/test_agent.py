@@ -1,4 +1,4 @@
-"""Talk to the project the way ChatKit does, without a network: run me with `python -m pytest`."""
+"""Tests of the project over the ChatKit protocol, without a network. Run them with `python -m pytest`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROJECT = Path(__file__).parent.parent
 
 
 def ask(text: str) -> list[dict[str, Any]]:
-    """Send one message in a new thread and return the events of the answer."""
+    """Send a message in a new thread and return the events of the answer."""
 
     async def post() -> bytes:
         # Without a key, `offline:` answers, also where .env has one.
@@ -36,12 +36,12 @@ def ask(text: str) -> list[dict[str, Any]]:
 
 
 def items(events: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    """The finished items of one kind."""
+    """Return the completed items of one type."""
     return [event["item"] for event in events if event["type"] == "thread.item.done" and event["item"]["type"] == kind]
 
 
 def test_a_greeting_is_shown_as_a_card() -> None:
-    """The tool is called, and its result is what the card shows."""
+    """The model calls the tool, and the card shows its result."""
     events = ask("Greet Ada")
     assert "error" not in {event["type"] for event in events}
     [widget] = items(events, "widget")
@@ -49,7 +49,7 @@ def test_a_greeting_is_shown_as_a_card() -> None:
     assert widget["copy_text"] == "Hello, Ada!"
 
 
-def test_anything_else_is_answered_in_words() -> None:
-    """The script's `otherwise` speaks."""
+def test_any_other_message_gets_a_text_answer() -> None:
+    """The model uses `otherwise` of the script."""
     [message] = items(ask("What is the capital of Norway?"), "assistant_message")
     assert "greet" in message["content"][0]["text"]

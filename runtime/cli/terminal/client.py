@@ -1,4 +1,4 @@
-"""Speak the ChatKit protocol over HTTP: a request type and its params in, events or one answer out."""
+"""A client of the ChatKit protocol over HTTP: sends a request type and its params, returns events or one answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TIMEOUT = httpx.Timeout(30, read=300)
 
 
 class ChatFault(RuntimeFault):
-    """The server refused a request, or could not be reached; `status` is 0 when there was no answer."""
+    """The server refused a request, or could not be reached; `status` is the HTTP status, 0 without a response."""
 
     exit_code = 1
 
@@ -28,14 +28,14 @@ class ChatFault(RuntimeFault):
 
 
 class ChatClient:
-    """A client of one ChatKit endpoint; `headers` go with every request."""
+    """A client of one ChatKit endpoint; `headers` are sent with every request."""
 
     def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UsageError(f"{url!r} is not a URL of a ChatKit server (such as http://127.0.0.1:8000/chatkit)")
         self.url = url if parts.path else urlunsplit(parts._replace(path="/chatkit"))
-        # A proxy of the environment can't reach this machine's own loopback.
+        # A proxy that the environment configures can't reach the loopback interface of this machine.
         self._http = httpx.Client(headers=headers, timeout=_TIMEOUT, trust_env=not is_loopback(parts.hostname))
 
     def __enter__(self) -> ChatClient:
@@ -45,7 +45,7 @@ class ChatClient:
         self._http.close()
 
     def call(self, type_: str, params: Mapping[str, Any]) -> Any:
-        """Send a request that has one answer, and return it."""
+        """Send a request that has one JSON answer, and return it. Raise ChatFault."""
         try:
             response = self._http.post(self.url, json={"type": type_, "params": params})
         except httpx.HTTPError as error:
@@ -54,7 +54,7 @@ class ChatClient:
         return _json(response)
 
     def stream(self, type_: str, params: Mapping[str, Any]) -> Iterator[Event]:
-        """Send a request that is answered by a stream, and yield its events as they come."""
+        """Send a request that has an event stream, and yield its events as they arrive. Raise ChatFault."""
         try:
             with self._http.stream("POST", self.url, json={"type": type_, "params": params}) as response:
                 if not _is_stream(response):
@@ -66,7 +66,7 @@ class ChatClient:
             raise ChatFault(_unreachable(self.url, error)) from error
 
     def start_screen(self) -> dict[str, Any]:
-        """What an empty chat shows: `{greeting, prompts: [{label, prompt}]}`; empty where a server doesn't tell."""
+        """Return the start screen, `{greeting, prompts: [{label, prompt}]}`; empty if the server does not serve it."""
         try:
             response = self._http.get(f"{self.url.rstrip('/')}/options.json")
             screen = response.json().get("startScreen") if response.status_code == httpx.codes.OK else None
@@ -76,13 +76,13 @@ class ChatClient:
 
 
 def user_input(text: str) -> dict[str, Any]:
-    """A user's message as the protocol wants it."""
+    """Return a user message in the form of the protocol."""
     return {"content": [{"type": "input_text", "text": text}], "attachments": [], "inference_options": {}}
 
 
 def read_events(chunks: Iterable[bytes]) -> Iterator[Event]:
-    """Read server-sent events; comments, such as keep-alive pings, are skipped."""
-    # Split bytes at the newline alone: text readers also split at U+2028, which JSON may hold unescaped.
+    """Parse server-sent events; comments, such as keep-alive pings, are skipped."""
+    # Split at newlines only: text readers also split at U+2028, which JSON may contain unescaped.
     pending = b""
     for chunk in chunks:
         *lines, pending = (pending + chunk).split(b"\n")
@@ -124,7 +124,7 @@ def _json(response: httpx.Response) -> Any:
 
 def _unreachable(url: str, error: httpx.HTTPError) -> str:
     if isinstance(error, httpx.ConnectError):
-        return f"nobody answers at {url} (start a server with `chatkit-runtime dev`)"
+        return f"no server answers at {url} (`chatkit-runtime dev` starts one)"
     if isinstance(error, httpx.TimeoutException):
-        return f"{url} was silent for too long"
-    return f"the connection to {url} broke off: {str(error) or type(error).__name__}"
+        return f"{url} did not answer in time"
+    return f"the connection to {url} was lost: {str(error) or type(error).__name__}"

@@ -1,7 +1,7 @@
-"""Draw a widget as text: the component tree becomes Rich renderables, and what can be clicked gets a number.
+"""Draw a widget as text: the component tree becomes Rich renderables, and each action gets a number.
 
-A client sees whatever a server sends, so nothing here trusts the tree: an unknown component shows its name and its
-children, and control characters never reach the terminal.
+The tree comes from any server and is not trusted: an unknown component is drawn as its name and its children, and
+control characters are removed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from runtime.cli.terminal.plain import plain
+from runtime.cli.display import plain
 
 Node = dict[str, Any]
 _DEEPEST = 40
@@ -36,8 +36,8 @@ _COLOURS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """An input of a form: what is sent under `name`, and what a person may choose from (values, if any)."""
+class FormField:
+    """An input of a form. Its value is sent under `name`; `options` are the allowed values, if limited."""
 
     name: str
     label: str
@@ -48,36 +48,36 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Something to click: an action with its payload, and the inputs whose values go along."""
+    """Something to click: an action with its payload, and the inputs whose values are sent with it."""
 
     label: str
     action: str
     payload: Any = None
     handler: str = "server"
     streaming: bool = True
-    fields: tuple[Field, ...] = ()
+    fields: tuple[FormField, ...] = ()
 
 
 @dataclass(slots=True)
-class Drawing:
+class DrawnWidget:
     """A widget as text, and its choices in the order of their numbers."""
 
     body: RenderableType
     choices: list[Choice] = field(default_factory=list)
 
 
-def draw_widget(root: Node, first: int = 1) -> Drawing:
-    """Draw a widget's root; its choices are numbered from `first`."""
+def draw_widget(root: Node, first: int = 1) -> DrawnWidget:
+    """Draw a widget; its choices are numbered from `first`."""
     painter = _Painter(first)
     body = painter.draw(root, 0)
-    return Drawing(body, painter.choices)
+    return DrawnWidget(body, painter.choices)
 
 
 class _Painter:
     def __init__(self, first: int) -> None:
         self._first = first
         self.choices: list[Choice] = []
-        self._fields: list[Field] = []
+        self._fields: list[FormField] = []
 
     def draw(self, node: Any, depth: int) -> RenderableType:
         if not isinstance(node, dict):
@@ -93,8 +93,8 @@ class _Painter:
         nodes = children if isinstance(children, list) else [children]
         return [self.draw(child, depth + 1) for child in nodes if child is not None]
 
-    def _offer(self, label: Any, config: Any, fields: Sequence[Field] = ()) -> str:
-        """Number a choice; a button without an action is shown without a number."""
+    def _add_choice(self, label: Any, config: Any, fields: Sequence[FormField] = ()) -> str:
+        """Add a choice and return its number, such as `/1`; return an empty string if there is no action."""
         if not isinstance(config, dict) or not config.get("type"):
             return ""
         self.choices.append(
@@ -109,8 +109,11 @@ class _Painter:
         )
         return f"/{self._first + len(self.choices) - 1}"
 
-    def _in_form(self, node: Node, depth: int) -> tuple[list[RenderableType], list[Field], int]:
-        """Draw children that share a form; every choice among them sends the form's values."""
+    def _in_form(self, node: Node, depth: int) -> tuple[list[RenderableType], list[FormField], int]:
+        """Draw the children of a form, and give its fields to every choice among them.
+
+        Return the children, the fields and the number of choices before the form.
+        """
         outer, self._fields = self._fields, []
         before = len(self.choices)
         children = self._children(node, depth)
@@ -118,25 +121,25 @@ class _Painter:
         for index in range(before, len(self.choices)):
             choice = self.choices[index]
             own = {own_field.name for own_field in choice.fields}
-            rest = tuple(one for one in fields if one.name not in own)
-            self.choices[index] = replace(choice, fields=choice.fields + rest)
+            others = tuple(other for other in fields if other.name not in own)
+            self.choices[index] = replace(choice, fields=choice.fields + others)
         return children, fields, before
 
     # Roots and containers
 
     def card(self, node: Node, depth: int) -> RenderableType:
-        fields: list[Field] = []
+        fields: list[FormField] = []
         if node.get("asForm"):
             children, fields, before = self._in_form(node, depth)
             confirm = node.get("confirm")
-            self._wire_submits(before, confirm.get("action") if isinstance(confirm, dict) else None, fields)
+            self._set_submit_action(before, confirm.get("action") if isinstance(confirm, dict) else None, fields)
         else:
             children = self._children(node, depth)
         footer = Text()
         for key in ("confirm", "cancel"):
             part = node.get(key)
             if isinstance(part, dict):
-                number = self._offer(part.get("label"), part.get("action"), fields)
+                number = self._add_choice(part.get("label"), part.get("action"), fields)
                 footer.append_text(_button(part.get("label"), number, bold=key == "confirm")).append("  ")
         body = Group(*children, *([footer] if footer else []))
         return Panel(body, title=_status(node), title_align="left", box=box.ROUNDED, padding=(0, 1))
@@ -146,7 +149,7 @@ class _Painter:
 
     def list_item(self, node: Node, depth: int) -> RenderableType:
         start = len(self.choices)
-        number = self._offer(None, node.get("onClickAction"))
+        number = self._add_choice(None, node.get("onClickAction"))
         children = self._children(node, depth)
         if number:
             label = next((text for child in children if (text := _first_line(child))), "")
@@ -168,18 +171,18 @@ class _Painter:
         children, fields, before = self._in_form(node, depth)
         body = _line_up(children) if node.get("direction") == "row" else Group(*children)
         config = node.get("onSubmitAction")
-        if self._wire_submits(before, config, fields):
+        if self._set_submit_action(before, config, fields):
             return body
-        number = self._offer("Submit", config, fields)
+        number = self._add_choice("Submit", config, fields)
         return Group(body, _button("Submit", number, bold=True)) if number else body
 
-    def _wire_submits(self, before: int, config: Any, fields: Sequence[Field]) -> bool:
-        """Give the submit buttons drawn since `before` the form's own action; tell whether there was one."""
-        waiting = [index for index in range(before, len(self.choices)) if not self.choices[index].action]
-        for index in waiting:
-            if self._offer(self.choices[index].label, config, fields):
+    def _set_submit_action(self, before: int, config: Any, fields: Sequence[FormField]) -> bool:
+        """Give the form's action to the submit buttons among the choices from `before`; return whether there is one."""
+        submits = [index for index in range(before, len(self.choices)) if not self.choices[index].action]
+        for index in submits:
+            if self._add_choice(self.choices[index].label, config, fields):
                 self.choices[index] = self.choices.pop()
-        return bool(waiting)
+        return bool(submits)
 
     # Text
 
@@ -225,16 +228,16 @@ class _Painter:
         axis = node.get("xAxis")
         key = axis.get("dataKey") if isinstance(axis, dict) else axis
         names = axis.get("labels") if isinstance(axis, dict) else None
-        series = [one for one in _list(node.get("series")) if isinstance(one, dict)]
+        series = [item for item in _list(node.get("series")) if isinstance(item, dict)]
         table = Table(box=box.SIMPLE, show_edge=False)
         table.add_column(plain(key))
-        for one in series:
-            table.add_column(plain(one.get("label") or one.get("dataKey")), justify="right")
+        for item in series:
+            table.add_column(plain(item.get("label") or item.get("dataKey")), justify="right")
         for row in _list(node.get("data")):
             if isinstance(row, dict):
                 name = row.get(str(key), "")
                 shown = names.get(str(name), name) if isinstance(names, dict) else name
-                table.add_row(plain(shown), *(plain(row.get(str(one.get("dataKey")), "")) for one in series))
+                table.add_row(plain(shown), *(plain(row.get(str(item.get("dataKey")), "")) for item in series))
         return table
 
     # What can be clicked or filled in
@@ -243,51 +246,53 @@ class _Painter:
         label = node.get("label") or node.get("iconStart") or node.get("iconEnd") or "button"
         if node.get("disabled"):
             return Text(f"[{plain(label)}]", style="dim strike")
-        number = self._offer(label, node.get("onClickAction"))
+        number = self._add_choice(label, node.get("onClickAction"))
         if not number and node.get("submit"):
-            # The form around it fills in the action; until then an empty name keeps the number.
+            # `_set_submit_action` replaces it by the action of the form.
             self.choices.append(Choice(plain(label), ""))
             number = f"/{self._first + len(self.choices) - 1}"
         return _button(label, number, bold=node.get("style") == "primary")
 
     def checkbox(self, node: Node, depth: int) -> RenderableType:
         checked = bool(node.get("defaultChecked"))
-        one = self._add_field(node, default=checked, options=("true", "false"))
+        field_ = self._add_field(node, default=checked, options=("true", "false"))
         mark = Text(f"[{'x' if checked else ' '}] {plain(node.get('label') or node.get('name'))}")
-        return self._with_change(mark, node, one)
+        return self._with_change(mark, node, field_)
 
     def entry(self, node: Node, depth: int) -> RenderableType:
         default = node.get("defaultValue")
-        one = self._add_field(node, default=default)
+        field_ = self._add_field(node, default=default)
         shown = plain(default) or plain(node.get("placeholder")) or " " * 12
         if node.get("inputType") == "password":
             shown = "•" * len(plain(default)) or shown
         line = Text(f"{plain(node.get('name'))}: ", style="dim")
-        return self._with_change(line.append(shown, style="underline"), node, one)
+        return self._with_change(line.append(shown, style="underline"), node, field_)
 
     def select(self, node: Node, depth: int) -> RenderableType:
         options = [option for option in _list(node.get("options")) if isinstance(option, dict)]
         values = tuple(str(option.get("value")) for option in options if not option.get("disabled"))
         default = node.get("defaultValue")
-        one = self._add_field(node, default=default, options=values)
+        field_ = self._add_field(node, default=default, options=values)
         line = Text(f"{plain(node.get('ariaLabel') or node.get('placeholder') or node.get('name'))}: ", style="dim")
         for option in options:
             mark = "(x) " if option.get("value") == default else "( ) "
             line.append(f"{mark}{plain(option.get('label') or option.get('value'))}  ", style="none")
-        return self._with_change(line, node, one)
+        return self._with_change(line, node, field_)
 
-    def _with_change(self, line: Text, node: Node, one: Field | None) -> Text:
-        number = self._offer(node.get("label") or node.get("name"), node.get("onChangeAction"), [one] if one else [])
+    def _with_change(self, line: Text, node: Node, field_: FormField | None) -> Text:
+        number = self._add_choice(
+            node.get("label") or node.get("name"), node.get("onChangeAction"), [field_] if field_ else []
+        )
         return line.append(f" [{number}]", style="cyan") if number else line
 
-    def _add_field(self, node: Node, *, default: Any, options: tuple[str, ...] = ()) -> Field | None:
+    def _add_field(self, node: Node, *, default: Any, options: tuple[str, ...] = ()) -> FormField | None:
         if not node.get("name") or node.get("disabled"):
             return None
         name = str(node["name"])
         label = plain(node.get("label") or node.get("ariaLabel") or name)
-        one = Field(name, label, default, options, bool(node.get("required")))
-        self._fields.append(one)
-        return one
+        field_ = FormField(name, label, default, options, bool(node.get("required")))
+        self._fields.append(field_)
+        return field_
 
     def _unknown(self, node: Node, depth: int) -> RenderableType:
         shown = plain(node.get("value") or node.get("label") or node.get("title"))
@@ -326,13 +331,16 @@ _DRAWERS: dict[str, Callable[[_Painter, Node, int], RenderableType]] = {
     "RadioGroup": _Painter.select,
 }
 
+DRAWN_COMPONENTS = tuple(_DRAWERS)
+"""The component types that have a drawing of their own."""
+
 
 class _Gap(Text):
-    """Stands for a Spacer: pushes what follows in a row to the right."""
+    """A Spacer: aligns the following parts of a row to the right."""
 
 
 def _line_up(parts: list[RenderableType]) -> RenderableType:
-    """Put parts beside each other: short ones in one line that wraps, others in columns."""
+    """Put parts next to each other: texts in one line that wraps, others in columns."""
     parts = [part for part in parts if not (isinstance(part, Text) and not part and not isinstance(part, _Gap))]
     if all(isinstance(part, Text) and not isinstance(part, _Gap) for part in parts):
         return Text("  ").join([part for part in parts if isinstance(part, Text)])

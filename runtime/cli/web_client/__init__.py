@@ -1,1 +1,1 @@
-"""The files that embed ChatKit's component in a web page: HTML and TypeScript."""
+"""The files that embed the ChatKit component in a web page: HTML, JavaScript and TypeScript."""

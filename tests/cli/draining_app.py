@@ -1,4 +1,4 @@
-"""An app that ends in one of several ways, served in a process of its own: `python -m tests.cli.draining WAY`.
+"""An app that ends in one of several ways, served in a process of its own: `python -m tests.cli.draining_app WAY`.
 
 It prints its address, and then a line for each thing that happens to it.
 """
@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import Any
 
-from runtime.cli import listen
+from runtime.cli import uvicorn_server
 
 
 def say(line: str) -> None:
@@ -67,11 +67,11 @@ def hang() -> None:
 
 
 def main(way: str) -> None:
-    listen._CLOSING_S, listen._PATIENCE_S = 1 if way == "endless" else 20, 0.0
+    uvicorn_server._CLOSING_S, uvicorn_server._PATIENCE_S = 1 if way == "endless" else 20, 0.0
     app = App(way)
-    with listen.bind("127.0.0.1", 0) as listener:
-        url = listen.url_of(listener)
-        listen.run_app(app, listener, ready=lambda: say(url), drain=app.drain, grace_s=0)
+    with uvicorn_server.bind("127.0.0.1", 0) as listener:
+        url = uvicorn_server.url_of(listener)
+        uvicorn_server.run_app(app, listener, ready=lambda: say(url), drain=app.drain, grace_s=0)
     say("left")
 
 

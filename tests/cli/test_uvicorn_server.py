@@ -13,8 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runtime.cli.listen import app_in_background, bind, url_of
-from runtime.cli.workers import Workers
+from runtime.cli.uvicorn_server import DetachableExecutor, app_in_background, bind, url_of
 from runtime.errors import ConfigError, RuntimeFault, UsageError
 
 
@@ -73,9 +72,9 @@ def test_a_free_port_is_a_real_one() -> None:
 
 @contextmanager
 def draining(way: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run `tests.cli.draining` until the block ends; gives the process and the address."""
+    """Run `tests.cli.draining_app` until the block ends; gives the process and the address."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.cli.draining", way],
+        [sys.executable, "-m", "tests.cli.draining_app", way],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -142,7 +141,7 @@ def test_a_drain_that_fails_is_in_the_log_and_the_server_ends_all_the_same() -> 
         stop(process)
         out, err = process.communicate(timeout=20)
         assert (process.returncode, out) == (0, "closed\nleft\n")
-        assert "the answers that run could not be ended: OSError: the disk is full" in err
+        assert "running answers could not be ended: OSError: the disk is full" in err
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
@@ -154,11 +153,11 @@ def test_a_function_that_hangs_is_named_and_does_not_hold_up_the_end(number: int
         stop(process, number)
         out, err = process.communicate("go on\n", timeout=20)
         assert (process.returncode, out) == (code, "closed\n")
-        assert "__main__:hang still runs in a thread: the server ends without it" in err
+        assert "__main__:hang is still running in a thread: the server exits without waiting for it" in err
 
 
 async def test_workers_know_what_runs_in_them_and_wait_for_no_thread() -> None:
-    workers, begun, go_on = Workers(), threading.Event(), threading.Event()
+    workers, begun, go_on = DetachableExecutor(), threading.Event(), threading.Event()
     asyncio.get_running_loop().set_default_executor(workers)
 
     def wait() -> bool:
@@ -167,11 +166,11 @@ async def test_workers_know_what_runs_in_them_and_wait_for_no_thread() -> None:
 
     slow = asyncio.create_task(asyncio.to_thread(wait))
     assert await asyncio.to_thread(begun.wait, 20)
-    assert workers.still_running(0) == [f"{__name__}:{wait.__qualname__}"]
+    assert workers.wait_for_running(0) == [f"{__name__}:{wait.__qualname__}"]
     workers.shutdown(wait=True)
     go_on.set()
     assert await slow is True
-    assert workers.still_running(20) == []
+    assert workers.wait_for_running(20) == []
 
 
 def _at(url: str) -> tuple[str, int]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from runtime.cli.quick import _read
+from runtime.__main__ import parse_plain_validate
 
 # What a run that finds nothing has no use for.
 SPARED = [
@@ -46,7 +46,7 @@ def command(*arguments: str, before: str = "", after: str = "") -> subprocess.Co
     ],
 )
 def test_plain_arguments_are_read(arguments: list[str], expected: dict[str, Any]) -> None:
-    assert _read(arguments) == expected
+    assert parse_plain_validate(arguments) == expected
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_plain_arguments_are_read(arguments: list[str], expected: dict[str, Any]
     ],
 )
 def test_whatever_else_there_is_is_left_to_typer(arguments: list[str]) -> None:
-    assert _read(arguments) is None
+    assert parse_plain_validate(arguments) is None
 
 
 @pytest.mark.parametrize("options", [[], ["--strict"], ["--format", "json"]])

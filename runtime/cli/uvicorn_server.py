@@ -1,9 +1,10 @@
-"""Run an ASGI app on a port of this machine: in the foreground until a signal comes, or in a thread beside a client."""
+"""Serve an ASGI app with uvicorn: in the foreground until a signal, or in a background thread."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import logging
 import math
 import os
@@ -12,12 +13,12 @@ import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from runtime.cli.workers import Workers
 from runtime.errors import RuntimeFault, UsageError
 
 if TYPE_CHECKING:
@@ -28,31 +29,31 @@ logger = logging.getLogger("runtime.server")
 Drain = Callable[[], Awaitable[None]]
 
 _GRACE_S = 10.0
-"""How long answers that run may take to end, in seconds, once the server was told to stop."""
+"""How many seconds running answers may take to end after the stop signal."""
 _CLOSING_S = 5
-"""How long connections may take to close, in seconds, after what ran on them was ended."""
+"""How many seconds connections may take to close after their responses have ended."""
 _PATIENCE_S = 2.0
-"""How long functions that run in threads may take to return, in seconds, once everything else is closed."""
+"""How many seconds functions in threads may take to return after everything else is closed."""
 _TICK_S = 0.1
 _INTERRUPTED = 128 + signal.SIGINT
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take `port` on `host` (0: a free one); a `UsageError` says why it can't be had."""
+    """Return a listening socket on `host` and `port` (0: any free port); raise UsageError if that fails."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        # Listening now, not when the app is up: a second server on the same port must fail here.
+        # Listen before the app starts: a second server on the same port must fail here.
         listener.listen(2048)
     except OSError as error:
         listener.close()
-        raise UsageError(_why_not(error, host, port)) from error
+        raise UsageError(_bind_failure(error, host, port)) from error
     return listener
 
 
 def url_of(listener: socket.socket, path: str = "") -> str:
-    """The address of a listening socket, as a client writes it."""
+    """Return the URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}{path}" if ":" in host else f"http://{host}:{port}{path}"
 
@@ -68,35 +69,35 @@ def run_app(
 ) -> None:
     """Serve `app` until a signal: returns after SIGTERM, raises KeyboardInterrupt after Ctrl-C.
 
-    `ready` is called once requests are welcome. An exception of the app's start-up is raised here as it is.
+    `ready` is called once the server accepts requests. An exception of the app's start-up is raised unchanged.
 
-    After a signal no connection is accepted any more, and `drain` is awaited: it lets the answers that run end, and
-    ends those that take too long while their clients still read. Other responses have `grace_s` seconds. A second
-    Ctrl-C waits for nothing. Functions that hang in a thread are named in the log, and end with the process.
+    After a signal no connection is accepted, and `drain` is awaited: it waits for running answers, and ends those that
+    take too long while their clients still read. Other responses have `grace_s` seconds. A second Ctrl-C stops at once.
+    Functions that are still running in threads are logged, and end with the process.
     """
-    starter, workers = _Starter(app), Workers()
-    settings = _settings(starter, access_log=access_log, log_level="info" if access_log else "warning")
-    server = _Server(settings, ready, drain, grace_s, workers)
-    # uvicorn raises a signal it has handled once more; SIGTERM would then kill the process and hide the clean end.
+    recorder, executor = _StartupRecorder(app), DetachableExecutor()
+    settings = _settings(recorder, access_log=access_log, log_level="info" if access_log else "warning")
+    server = _Server(settings, ready, drain, grace_s, executor)
+    # uvicorn raises a handled signal again; without a handler SIGTERM would then kill the process.
     before = signal.signal(signal.SIGTERM, lambda number, frame: None)
     try:
         server.run([listener])
     except SystemExit:
-        raise starter.failure() from starter.error
+        raise recorder.failure() from recorder.error
     except KeyboardInterrupt:
-        _leave_behind(workers.still_running(0 if server.force_exit else _PATIENCE_S), _INTERRUPTED)
+        _exit_if_running(executor.wait_for_running(0 if server.force_exit else _PATIENCE_S), _INTERRUPTED)
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
-    _leave_behind(workers.still_running(_PATIENCE_S), 0)
+    _exit_if_running(executor.wait_for_running(_PATIENCE_S), 0)
 
 
-def _leave_behind(functions: list[str], code: int) -> None:
-    """End the process now if functions still run: Python would wait for their threads, and for ever if they hang."""
+def _exit_if_running(functions: list[str], code: int) -> None:
+    """Exit at once if functions are still running: Python waits for their threads, forever if they hang."""
     if not functions:
         return
     for name in functions:
-        logger.warning("%s still runs in a thread: the server ends without it", name)
+        logger.warning("%s is still running in a thread: the server exits without waiting for it", name)
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
@@ -105,12 +106,12 @@ def _leave_behind(functions: list[str], code: int) -> None:
 
 @contextmanager
 def app_in_background(app: ASGIApp) -> Iterator[str]:
-    """Serve `app` on a free loopback port, in a thread, as long as the block runs; gives the address without a path."""
-    starter = _Starter(app)
+    """Serve `app` on a free loopback port in a thread while the block runs; yield the URL without a path."""
+    recorder = _StartupRecorder(app)
     done = threading.Event()
     with bind("127.0.0.1", 0) as listener:
         url = url_of(listener)
-        server = _Server(_settings(starter, access_log=False, log_level="error"), done.set)
+        server = _Server(_settings(recorder, access_log=False, log_level="error"), done.set)
         thread = threading.Thread(
             target=_run_quietly, args=(server, listener, done), name="chatkit-server", daemon=True
         )
@@ -118,7 +119,7 @@ def app_in_background(app: ASGIApp) -> Iterator[str]:
         try:
             done.wait()
             if not server.started:
-                raise starter.failure() from starter.error
+                raise recorder.failure() from recorder.error
             yield url
         finally:
             server.should_exit = True
@@ -129,7 +130,7 @@ def _run_quietly(server: uvicorn.Server, listener: socket.socket, done: threadin
     try:
         server.run([listener])
     except SystemExit:
-        # The app did not start; whoever waits for `done` finds that out from `server.started`.
+        # The app did not start; the waiting thread sees `server.started`.
         return
     finally:
         done.set()
@@ -141,7 +142,7 @@ def _settings(app: Any, *, access_log: bool, log_level: str) -> uvicorn.Config:
     )
 
 
-def _why_not(error: OSError, host: str, port: int) -> str:
+def _bind_failure(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"port {port} of {host!r} is in use (choose another with --port, or --port 0 for a free one)"
     if error.errno == errno.EACCES:
@@ -156,14 +157,14 @@ class _Server(uvicorn.Server):
         ready: Callable[[], None],
         drain: Drain | None = None,
         grace_s: float = _GRACE_S,
-        workers: Workers | None = None,
+        executor: DetachableExecutor | None = None,
     ) -> None:
         super().__init__(config)
-        self._ready, self._drain, self._grace_s, self._workers = ready, drain, grace_s, workers
+        self._ready, self._drain, self._grace_s, self._executor = ready, drain, grace_s, executor
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._workers is not None:
-            asyncio.get_running_loop().set_default_executor(self._workers)
+        if self._executor is not None:
+            asyncio.get_running_loop().set_default_executor(self._executor)
         await super().startup(sockets)
         self._ready()
 
@@ -171,14 +172,14 @@ class _Server(uvicorn.Server):
         if self._drain is not None and not self.force_exit:
             self._stop_accepting(sockets)
             began = asyncio.get_running_loop().time()
-            await self._drained(self._drain)
-            # uvicorn counts from here, and cancels what then still runs: a cut for whoever reads it.
+            await self._run_drain(self._drain)
+            # uvicorn's timeout starts here; then it cancels what is running, which truncates the responses.
             left_s = self._grace_s - (asyncio.get_running_loop().time() - began)
             self.config.timeout_graceful_shutdown = math.ceil(max(left_s, 0.0)) + _CLOSING_S
         await super().shutdown(sockets)
 
     def _stop_accepting(self, sockets: list[socket.socket] | None) -> None:
-        """Take no connection and no further request on those there are; uvicorn does the same, but only later."""
+        """Accept no connection, and no further request on open ones; uvicorn itself only does so after the drain."""
         for server in self.servers:
             server.close()
         for listener in sockets or ():
@@ -186,18 +187,18 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             connection.shutdown()
 
-    async def _drained(self, drain: Drain) -> None:
+    async def _run_drain(self, drain: Drain) -> None:
         task = asyncio.ensure_future(drain())
         while not task.done() and not self.force_exit:
             await asyncio.wait({task}, timeout=_TICK_S)
         if not task.done():
             task.cancel()
         elif (error := task.exception()) is not None:
-            logger.error("the answers that run could not be ended: %s: %s", type(error).__name__, error, exc_info=error)
+            logger.error("running answers could not be ended: %s: %s", type(error).__name__, error, exc_info=error)
 
 
-class _Starter:
-    """Passes everything to the app, and keeps the exception that stopped its start-up: uvicorn only logs it."""
+class _StartupRecorder:
+    """Forwards to the app, and stores the exception of its start-up, which uvicorn only logs."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -218,5 +219,38 @@ class _Starter:
             raise
 
     def failure(self) -> BaseException:
-        """What to raise for a start-up that failed."""
+        """Return the exception to raise for a failed start-up."""
         return self.error or RuntimeFault("the server did not start")
+
+
+class DetachableExecutor(ThreadPoolExecutor):
+    """The event loop's default executor. It does not wait at shutdown: a thread can't be stopped, and may hang."""
+
+    def __init__(self) -> None:
+        super().__init__(thread_name_prefix="worker")
+        self._running: dict[Future[Any], str] = {}
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run a function in a thread, and store its name until it returns."""
+        future = super().submit(function, *args, **kwargs)
+        self._running[future] = _function_name(function)
+        future.add_done_callback(self._running.pop)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Start no further function; does not wait for running ones, even if `wait` is set."""
+        super().shutdown(wait=False, cancel_futures=True)
+
+    def wait_for_running(self, timeout_s: float) -> list[str]:
+        """Wait up to `timeout_s` seconds for running functions; return the names of those that have not returned."""
+        wait(list(self._running), timeout=timeout_s)
+        return sorted(name for future, name in list(self._running.items()) if not future.done())
+
+
+def _function_name(function: Callable[..., Any]) -> str:
+    """Return the import path of a function; `asyncio.to_thread` wraps it in partials."""
+    while isinstance(function, functools.partial):
+        to_thread = getattr(function.func, "__name__", "") == "run" and function.args
+        function = function.args[0] if to_thread else function.func
+    module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", repr(function))
+    return f"{module}:{name}" if module else name

@@ -1,4 +1,4 @@
-"""What agents.yaml asks of a page: client tools, effects, payloads of actions, mentions. Read from the file alone."""
+"""The interface between agents.yaml and a web page: client tools, effects, action payloads and mentions."""
 
 from __future__ import annotations
 
@@ -16,18 +16,15 @@ _FROM_PAYLOAD = re.compile(r"\{\{-?\s*payload((?:\.[A-Za-z_]\w*)+)\s*-?\}\}")
 
 
 @dataclass(slots=True)
-class Called:
-    """Something that the page is called for by its name; `schemas` are of what it gets, each another way to call it.
-
-    `descriptions` say what it is for.
-    """
+class PageFunction:
+    """A client tool, an effect or an action of the page; each of `schemas` describes one form of its argument."""
 
     name: str
     schemas: list[Any] = field(default_factory=list)
     descriptions: list[str] = field(default_factory=list)
 
     def add(self, schema: Any, description: str | None = None) -> None:
-        """Note one more way in which it is called."""
+        """Add a schema and a description, unless they are known."""
         if schema not in self.schemas:
             self.schemas.append(schema)
         if description and description not in self.descriptions:
@@ -35,35 +32,35 @@ class Called:
 
 
 @dataclass(frozen=True, slots=True)
-class Surface:
-    """Everything that a page has to know, by name; the mappings are in the order of the file."""
+class PageInterface:
+    """Everything that a page must implement, by name, in the order of the file."""
 
-    tools: Mapping[str, Called]
-    effects: Mapping[str, Called]
-    actions: Mapping[str, Called]
+    tools: Mapping[str, PageFunction]
+    effects: Mapping[str, PageFunction]
+    actions: Mapping[str, PageFunction]
     has_mentions: bool
 
 
-def surface_of(config: Config) -> Surface:
-    """Collect what a page is asked for. What only Python calls is not in the file, and not here."""
-    tools: dict[str, Called] = {}
-    effects: dict[str, Called] = {}
-    actions: dict[str, Called] = {}
+def find_page_interface(config: Config) -> PageInterface:
+    """Collect the interface from the config. Effects and tools that only Python declares are missing."""
+    tools: dict[str, PageFunction] = {}
+    effects: dict[str, PageFunction] = {}
+    actions: dict[str, PageFunction] = {}
     for tool in config.tools.values():
         if isinstance(tool, ClientTool):
-            tools.setdefault(tool.client, Called(tool.client)).add(tool.parameters, tool.description)
+            tools.setdefault(tool.client, PageFunction(tool.client)).add(tool.parameters, tool.description)
         elif isinstance(tool, EffectTool):
-            effects.setdefault(tool.effect, Called(tool.effect)).add(tool.parameters, tool.description)
+            effects.setdefault(tool.effect, PageFunction(tool.effect)).add(tool.parameters, tool.description)
     for type_, action in config.actions.items():
         payload = _payload(action, config)
-        actions[type_] = Called(type_, [payload])
+        actions[type_] = PageFunction(type_, [payload])
         if isinstance(action, EffectAction):
-            effects.setdefault(action.effect, Called(action.effect)).add(_schema_of(action.data, payload))
-    return Surface(tools, effects, actions, config.chat.tags is not None)
+            effects.setdefault(action.effect, PageFunction(action.effect)).add(_schema_of(action.data, payload))
+    return PageInterface(tools, effects, actions, config.chat.tags is not None)
 
 
 def _payload(action: Action, config: Config) -> Any:
-    """The schema of what an action takes; a widget that is rendered anew takes its data."""
+    """Return the schema of an action's payload; for an action that renders a widget it is the widget's data."""
     if action.payload is not None:
         return action.payload
     widget = config.widgets.get(action.widget) if isinstance(action, WidgetAction) else None
@@ -71,7 +68,7 @@ def _payload(action: Action, config: Config) -> Any:
 
 
 def _schema_of(value: Any, payload: Any) -> Any:
-    """The schema of data whose texts are templates over `payload`: a bare field of it keeps its type."""
+    """Return the schema of data whose strings are templates over `payload`; a single payload field keeps its type."""
     if isinstance(value, Mapping):
         properties = {key: _schema_of(inner, payload) for key, inner in value.items()}
         return {**_OBJECT, "properties": properties, "required": [*properties], "additionalProperties": False}
@@ -79,9 +76,9 @@ def _schema_of(value: Any, payload: Any) -> Any:
         return {"type": "array", "items": {"anyOf": [_schema_of(inner, payload) for inner in value]}}
     if not isinstance(value, str) or "{" not in value:
         return {"const": value}
-    if found := _FROM_PAYLOAD.fullmatch(value):
-        return _field(payload, found[1].split(".")[1:])
-    # Any other expression that stands alone keeps its type, which nobody knows before it is filled in.
+    if match := _FROM_PAYLOAD.fullmatch(value):
+        return _field(payload, match[1].split(".")[1:])
+    # Any other single expression keeps its type too, but the type is unknown.
     return {} if value.startswith("{{") and value.endswith("}}") else {"type": "string"}
 
 
@@ -89,5 +86,5 @@ def _field(schema: Any, path: list[str]) -> Any:
     for name in path:
         properties = schema.get("properties") if isinstance(schema, Mapping) else None
         schema = properties.get(name, {}) if isinstance(properties, Mapping) else {}
-    # A definition that it refers to stands elsewhere in the payload's schema.
+    # A reference would need the definitions of the whole payload schema.
     return {} if "$ref" in str(schema) else schema

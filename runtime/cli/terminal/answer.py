@@ -1,4 +1,4 @@
-"""Show one answer while it streams, and remember what it leaves open: choices, a client tool, questions."""
+"""Print one answer while it streams, and store what the user can do next: choices, a client tool, questions."""
 
 from __future__ import annotations
 
@@ -10,34 +10,33 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from runtime.cli.display import one_line, plain
 from runtime.cli.terminal.client import Event
-from runtime.cli.terminal.draw import Choice, draw_widget
-from runtime.cli.terminal.plain import one_line, plain
-from runtime.cli.terminal.widget_updates import apply_update
+from runtime.cli.terminal.draw import Choice, Node, draw_widget
 
 _LEVELS = {"info": "cyan", "warning": "yellow", "danger": "red"}
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """A choice that a person may pick by its number, and the widget that it belongs to."""
+class WidgetChoice:
+    """A choice that the user can pick by its number, and the id of its widget's item."""
 
     choice: Choice
     item_id: str
 
 
 @dataclass(slots=True)
-class Turn:
-    """What a stream told: shown on `console` as it came, and kept for what follows."""
+class AnswerView:
+    """Prints the events of an answer to `console`, and stores what the next request needs."""
 
     console: Console
     thread_id: str | None = None
     last_user_item: str | None = None
     shows_user: bool = False
-    """Whether the user's messages are shown too: those that an action made, which nobody typed."""
+    """Whether to print user messages too: those that an action created were not typed."""
     can_retry: bool = True
-    """Whether an answer to the last message is what streams: `/retry` can't repeat an action."""
-    offers: list[Offer] = field(default_factory=list)
+    """Whether the stream answers a message: `/retry` can't repeat an action."""
+    choices: list[WidgetChoice] = field(default_factory=list)
     client_tool: dict[str, Any] | None = None
     questions: dict[str, Any] | None = None
     failed: bool = False
@@ -47,13 +46,13 @@ class Turn:
     _title: str | None = None
 
     def take(self, event: Event) -> None:
-        """Show one event; one of a type that is not known is passed over."""
+        """Print one event; unknown types are ignored."""
         show = _EVENTS.get(str(event.get("type")))
         if show:
             show(self, event)
 
     def finish(self) -> None:
-        """Show what waited for the end: widgets that were never called done, and the title."""
+        """Print what is left at the end of the stream: unfinished widgets, and the title."""
         self.end_line()
         for item_id, widget in list(self._widgets.items()):
             self._draw_widget(item_id, widget)
@@ -62,7 +61,7 @@ class Turn:
             self.line(f"title: {one_line(self._title)}", "dim")
 
     def show_item(self, item: dict[str, Any]) -> None:
-        """Show an item as it is stored, as when a thread is opened."""
+        """Print a stored item, when a thread is opened."""
         if item.get("type") == "user_message":
             self._user_message(item)
         else:
@@ -71,7 +70,7 @@ class Turn:
     def line(self, text: str, style: str = "") -> None:
         """Print a line of its own."""
         self.end_line()
-        # The terminal wraps these: broken lines would be wrong in a pipe, and in what a person copies.
+        # The terminal wraps the line: inserted line breaks would be wrong in a pipe and in copied text.
         self.console.print(Text(text, style=style), soft_wrap=True)
 
     def show(self, body: RenderableType) -> None:
@@ -90,7 +89,7 @@ class Turn:
     def _thread(self, event: Event) -> None:
         thread = event.get("thread") or {}
         self.thread_id = thread.get("id", self.thread_id)
-        # A title comes while the text streams; it is shown when it can't cut a sentence in two.
+        # A title arrives while the text streams; printing it then would split a sentence.
         self._title = thread.get("title") or self._title
         status = thread.get("status") or {}
         if status.get("type") in ("locked", "closed"):
@@ -132,7 +131,7 @@ class Turn:
     def _removed(self, event: Event) -> None:
         if self._written.pop(event["item_id"], None):
             self.line("(the text above was withdrawn)", "yellow")
-        self.offers = [offer for offer in self.offers if offer.item_id != event["item_id"]]
+        self.choices = [choice for choice in self.choices if choice.item_id != event["item_id"]]
 
     def _item_done(self, item: dict[str, Any]) -> None:
         show = _ITEMS.get(str(item.get("type")))
@@ -155,7 +154,7 @@ class Turn:
             self.line(f"  [{number}] {one_line(source.get('title'))} {one_line(where)}".rstrip(), "dim")
 
     def _write(self, item_id: str, text: str) -> None:
-        """Print the rest of a text of which the beginning may have streamed already."""
+        """Print the part of a text that has not been streamed yet."""
         known = self._written.get(item_id, "")
         if text.startswith(known):
             self._write_more(item_id, text[len(known) :])
@@ -175,9 +174,9 @@ class Turn:
         self._draw_widget(item.get("id", ""), item.get("widget") or {})
 
     def _draw_widget(self, item_id: str, widget: dict[str, Any]) -> None:
-        drawing = draw_widget(widget, first=len(self.offers) + 1)
+        drawing = draw_widget(widget, first=len(self.choices) + 1)
         self.show(drawing.body)
-        self.offers.extend(Offer(choice, item_id) for choice in drawing.choices)
+        self.choices.extend(WidgetChoice(choice, item_id) for choice in drawing.choices)
 
     def _image(self, item: dict[str, Any]) -> None:
         url = one_line((item.get("image") or {}).get("url"))
@@ -207,7 +206,7 @@ class Turn:
         arguments = json.dumps(item.get("arguments"), ensure_ascii=False, indent=2)
         self.line(f"client tool {one_line(item.get('name'))} {plain(arguments)}", "magenta")
         if item.get("status") == "completed":
-            self.line(f"  gave {one_line(json.dumps(item.get('output'), ensure_ascii=False))}", "dim")
+            self.line(f"  returned {one_line(json.dumps(item.get('output'), ensure_ascii=False))}", "dim")
 
     def _structured(self, item: dict[str, Any]) -> None:
         if item.get("status") == "pending":
@@ -215,10 +214,10 @@ class Turn:
             return
         for question in item.get("inputs", []):
             answer = question.get("answer") or {}
-            said = "skipped" if answer.get("skipped") else ", ".join(answer.get("values") or [])
-            self.line(f"{one_line(question.get('question'))} {one_line(said)}", "dim")
+            text = "skipped" if answer.get("skipped") else ", ".join(answer.get("values") or [])
+            self.line(f"{one_line(question.get('question'))} {one_line(text)}", "dim")
 
-    # What is not stored
+    # Events that are not stored
 
     def _progress(self, event: Event) -> None:
         self.line(f"… {one_line(event.get('text'))}", "dim")
@@ -240,30 +239,60 @@ class Turn:
 
 
 def content_text(item: dict[str, Any]) -> str:
-    """The text of a message, of which each part may hold some."""
+    """Return the text of all content parts of a message."""
     return "".join(str(part.get("text", "")) for part in item.get("content", []))
 
 
-_EVENTS: dict[str, Callable[[Turn, Event], None]] = {
-    "thread.created": Turn._thread,
-    "thread.updated": Turn._thread,
-    "thread.item.added": Turn._added,
-    "thread.item.updated": Turn._updated,
-    "thread.item.done": Turn._done,
-    "thread.item.replaced": Turn._replaced,
-    "thread.item.removed": Turn._removed,
-    "progress_update": Turn._progress,
-    "client_effect": Turn._effect,
-    "notice": Turn._notice,
-    "error": Turn._error,
+_EVENTS: dict[str, Callable[[AnswerView, Event], None]] = {
+    "thread.created": AnswerView._thread,
+    "thread.updated": AnswerView._thread,
+    "thread.item.added": AnswerView._added,
+    "thread.item.updated": AnswerView._updated,
+    "thread.item.done": AnswerView._done,
+    "thread.item.replaced": AnswerView._replaced,
+    "thread.item.removed": AnswerView._removed,
+    "progress_update": AnswerView._progress,
+    "client_effect": AnswerView._effect,
+    "notice": AnswerView._notice,
+    "error": AnswerView._error,
 }
 
-_ITEMS: dict[str, Callable[[Turn, dict[str, Any]], None]] = {
-    "assistant_message": Turn._message,
-    "widget": Turn._widget,
-    "generated_image": Turn._image,
-    "workflow": Turn._workflow,
-    "task": Turn._task_item,
-    "client_tool_call": Turn._client_tool,
-    "structured_input": Turn._structured,
+_ITEMS: dict[str, Callable[[AnswerView, dict[str, Any]], None]] = {
+    "assistant_message": AnswerView._message,
+    "widget": AnswerView._widget,
+    "generated_image": AnswerView._image,
+    "workflow": AnswerView._workflow,
+    "task": AnswerView._task_item,
+    "client_tool_call": AnswerView._client_tool,
+    "structured_input": AnswerView._structured,
 }
+
+
+def apply_update(root: Node, update: dict[str, Any]) -> Node:
+    """Return the widget's tree after one `widget.…` update; unknown components and update types change nothing."""
+    kind = update.get("type")
+    if kind == "widget.root.updated" and isinstance(update.get("widget"), dict):
+        return dict(update["widget"])
+    if kind == "widget.component.updated" and isinstance(update.get("component"), dict):
+        component = dict(update["component"])
+        return _replace_component(root, update.get("component_id"), lambda node: component)
+    if kind == "widget.streaming_text.value_delta":
+        delta = str(update.get("delta", ""))
+        return _replace_component(
+            root, update.get("component_id"), lambda node: {**node, "value": f"{node.get('value', '')}{delta}"}
+        )
+    return root
+
+
+def _replace_component(node: Node, component_id: Any, change: Callable[[Node], Node]) -> Node:
+    if component_id is not None and node.get("id") == component_id:
+        return change(node)
+    children = node.get("children")
+    if isinstance(children, dict):
+        return {**node, "children": _replace_component(children, component_id, change)}
+    if not isinstance(children, list):
+        return node
+    changed = [
+        _replace_component(child, component_id, change) if isinstance(child, dict) else child for child in children
+    ]
+    return {**node, "children": changed}
