@@ -67,16 +67,16 @@ def modules_as_before(tmp_path: Path) -> Iterator[None]:
 
 @pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The text of every statement that a SQLite store carries out from now on."""
-    from runtime.stores.sqlite import Prepared
+    """The texts of the statements that SQLite stores run from now on."""
+    from runtime.stores.sqlite import PreparedStatements
 
     carried_out: list[str] = []
-    get = Prepared.get
+    get = PreparedStatements.get
 
-    def note(self: Prepared, *args: Any) -> Any:
+    def note(self: PreparedStatements, *args: Any) -> Any:
         ready = get(self, *args)
         carried_out.append(ready.text)
         return ready
 
-    monkeypatch.setattr(Prepared, "get", note)
+    monkeypatch.setattr(PreparedStatements, "get", note)
     return carried_out

@@ -1,27 +1,38 @@
-"""Where threads and what belongs to them are kept: in memory, SQLite, PostgreSQL, or the user's own chatkit Store."""
+"""Stores of threads: in memory, SQLite or PostgreSQL, or a chatkit `Store` in the project's Python.
+
+Public are the names in `__all__`: to open a store, and to use or test one of your own.
+"""
 
 from __future__ import annotations
 
-from runtime.stores.store import StoreError, ThreadStore
+from runtime.resources.token_usage import TokenUsage, UsageEntry
+from runtime.stores.chatkit_adapter import ChatKitStoreAdapter
+from runtime.stores.store import Feedback, GenerationMark, InvalidCursor, StoreError, ThreadStore
 
-__all__ = ["open_store"]
+__all__ = [
+    "ChatKitStoreAdapter",
+    "Feedback",
+    "GenerationMark",
+    "InvalidCursor",
+    "StoreError",
+    "ThreadStore",
+    "TokenUsage",
+    "UsageEntry",
+    "open_store",
+]
 
 
 def open_store(url: str) -> ThreadStore:
-    """Return the store that `url` names, not yet opened; raise StoreError naming the choices for any other.
+    """Return the store of a URL, which is still to be opened. Raise StoreError for an unknown URL.
 
-    Choices: `memory`, `sqlite:///path` (relative to the working directory; four slashes for an absolute path),
+    URLs: `memory`, `sqlite:///path` (relative to the working directory; four slashes for an absolute path) and
     `postgresql://user:password@host/database`.
     """
-    # Only what is used is imported: the memory store needs no SQLAlchemy.
-    if url == "memory":
-        from runtime.stores.memory import MemoryStore
-
-        return MemoryStore()
     scheme = url.partition("://")[0].partition("+")[0]
-    if scheme in ("sqlite", "postgresql", "postgres"):
+    if scheme in ("memory", "sqlite", "postgresql", "postgres"):
+        # Imported on demand: a store in the project's Python needs no SQLAlchemy.
         from runtime.stores.sql import SqlStore
 
         return SqlStore(url)
-    # The rest of the URL may hold a password.
+    # Without the rest of the URL, which may contain a password.
     raise StoreError(f"unknown store {scheme!r} (use 'memory', 'sqlite:///path' or 'postgresql://…')")

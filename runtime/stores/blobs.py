@@ -1,4 +1,4 @@
-"""Where attached files are kept: a folder of this machine, or a bucket of S3 and what speaks its protocol."""
+"""Stores for the content of attachments: a folder, or a bucket of S3 or a compatible service."""
 
 from __future__ import annotations
 
@@ -16,35 +16,33 @@ from chatkit.store import NotFoundError
 
 from runtime.stores.store import StoreError
 
-_CHUNK = 256 * 1024
-
 
 class FileStore(ABC):
-    """Files by a key of letters, digits, `-`, `_`, `.` and `/`; a file is there as a whole or not at all."""
+    """Files by key, which has letters, digits, `-`, `_`, `.` and `/`. Writes are atomic."""
 
     @abstractmethod
     async def put(self, key: str, content: Path) -> None:
-        """Take the content of a file, in place of what was there."""
+        """Write the content of the local file `content`; replace an existing file."""
 
     @abstractmethod
     async def create(self, key: str, content: bytes) -> bytes:
-        """Keep this content unless the key has some already; return what the key has then."""
+        """Write the content unless the key exists; return the stored content."""
 
     @abstractmethod
     async def read(self, key: str) -> bytes:
-        """Return the content; raise NotFoundError."""
+        """Return the content. Raise NotFoundError."""
 
     @abstractmethod
     async def exists(self, key: str) -> bool:
-        """Tell whether there is a file."""
+        """Return whether the key exists."""
 
     @abstractmethod
     async def delete(self, key: str) -> None:
-        """Delete the file, if it is there."""
+        """Delete the file, if it exists."""
 
     @abstractmethod
     def list_before(self, prefix: str, moment: datetime) -> AsyncIterator[str]:
-        """Yield the keys below a prefix whose files are older than that."""
+        """Yield the keys below a prefix whose files were last written before `moment` (aware)."""
 
 
 class FolderStore(FileStore):
@@ -54,62 +52,65 @@ class FolderStore(FileStore):
         self.folder = folder
 
     async def put(self, key: str, content: Path) -> None:
-        """Take the content of a file, in place of what was there."""
-        await asyncio.to_thread(self._put, self.folder / key, content.read_bytes)
+        """Write the content of the local file `content`; replace an existing file."""
+        await asyncio.to_thread(self._put, self.folder / key, content)
 
     async def create(self, key: str, content: bytes) -> bytes:
-        """Keep this content unless the key has some already; return what the key has then."""
+        """Write the content unless the key exists; return the stored content."""
         return await asyncio.to_thread(self._create, self.folder / key, content)
 
     async def read(self, key: str) -> bytes:
-        """Return the content; raise NotFoundError."""
+        """Return the content. Raise NotFoundError."""
         try:
             return await asyncio.to_thread((self.folder / key).read_bytes)
         except FileNotFoundError:
             raise NotFoundError(f"file {key!r} not found") from None
 
     async def exists(self, key: str) -> bool:
-        """Tell whether there is a file."""
+        """Return whether the key exists."""
         return await asyncio.to_thread((self.folder / key).is_file)
 
     async def delete(self, key: str) -> None:
-        """Delete the file, if it is there."""
+        """Delete the file, if it exists."""
         await asyncio.to_thread((self.folder / key).unlink, missing_ok=True)
 
     async def list_before(self, prefix: str, moment: datetime) -> AsyncIterator[str]:
-        """Yield the keys below a prefix whose files are older than that."""
+        """Yield the keys below a prefix whose files were last written before `moment` (aware)."""
         for key in await asyncio.to_thread(self._old, prefix, moment.timestamp()):
             yield key
 
-    def _put(self, path: Path, read: Any) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(read())
-        os.replace(file.name, path)
+    def _put(self, path: Path, content: Path) -> None:
+        os.replace(_write_beside(path, content.read_bytes()), path)
 
     def _create(self, path: Path, content: bytes) -> bytes:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(content)
+        written = _write_beside(path, content)
         try:
-            # A link fails where the name is taken: of several processes one wins, and its content is whole.
+            # A link fails if the name exists, so that one of several processes wins, with complete content.
             with contextlib.suppress(FileExistsError):
-                os.link(file.name, path)
+                os.link(written, path)
         finally:
-            os.unlink(file.name)
+            os.unlink(written)
         return path.read_bytes()
 
     def _old(self, prefix: str, before: float) -> list[str]:
-        found = []
+        keys = []
         for path in (self.folder / prefix).rglob("*"):
             with contextlib.suppress(FileNotFoundError):
                 if path.is_file() and path.stat().st_mtime < before:
-                    found.append(path.relative_to(self.folder).as_posix())
-        return found
+                    keys.append(path.relative_to(self.folder).as_posix())
+        return keys
+
+
+def _write_beside(path: Path, content: bytes) -> str:
+    """Write a temporary file in the folder of `path`; return its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content)
+    return file.name
 
 
 class BucketStore(FileStore):
-    """Files in a bucket, through obstore."""
+    """Files in a bucket, through obstore. Raise StoreError if obstore is missing or refuses the options."""
 
     def __init__(self, url: str, options: Mapping[str, str]) -> None:
         try:
@@ -125,13 +126,13 @@ class BucketStore(FileStore):
             raise StoreError(f"{url} can't be used: {error}") from error
 
     async def put(self, key: str, content: Path) -> None:
-        """Take the content of a file, in place of what was there."""
+        """Write the content of the local file `content`; replace an existing file."""
         import obstore
 
         await obstore.put_async(self._store, key, content)
 
     async def create(self, key: str, content: bytes) -> bytes:
-        """Keep this content unless the key has some already; return what the key has then."""
+        """Write the content unless the key exists; return the stored content."""
         import obstore
 
         if not await self.exists(key):
@@ -140,17 +141,17 @@ class BucketStore(FileStore):
         return await self.read(key)
 
     async def read(self, key: str) -> bytes:
-        """Return the content; raise NotFoundError."""
+        """Return the content. Raise NotFoundError."""
         import obstore
 
         try:
-            found = await obstore.get_async(self._store, key)
+            result = await obstore.get_async(self._store, key)
         except FileNotFoundError:
             raise NotFoundError(f"file {key!r} not found") from None
-        return bytes(await found.bytes_async())
+        return bytes(await result.bytes_async())
 
     async def exists(self, key: str) -> bool:
-        """Tell whether there is a file."""
+        """Return whether the key exists."""
         import obstore
 
         try:
@@ -160,14 +161,14 @@ class BucketStore(FileStore):
         return True
 
     async def delete(self, key: str) -> None:
-        """Delete the file, if it is there."""
+        """Delete the file, if it exists."""
         import obstore
 
         with contextlib.suppress(FileNotFoundError):
             await obstore.delete_async(self._store, key)
 
     async def list_before(self, prefix: str, moment: datetime) -> AsyncIterator[str]:
-        """Yield the keys below a prefix whose files are older than that."""
+        """Yield the keys below a prefix whose files were last written before `moment` (aware)."""
         import obstore
 
         async for page in obstore.list(self._store, prefix=prefix):
@@ -177,5 +178,5 @@ class BucketStore(FileStore):
 
 
 def open_file_store(url: str, root: Path, options: Mapping[str, str]) -> FileStore:
-    """The store that `chat.attachments.store` names; folders are looked up from `root`. Raise StoreError."""
+    """Return the store that `chat.attachments.store` declares; a folder is relative to `root`. Raise StoreError."""
     return BucketStore(url, options) if url.startswith("s3://") else FolderStore(root / url)

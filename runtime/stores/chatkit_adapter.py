@@ -1,7 +1,7 @@
-"""A user's own chatkit `Store` in the place of ours: what `store: {python: …}` declares.
+"""Adapt a chatkit `Store` in the project's Python, which `store: {python: …}` declares, to `ThreadStore`.
 
-Such a store knows a context instead of an owner, and one item at a time. So what takes several calls here is not
-atomic, ordering is the store's own, and a cursor has to be the id of an entry, as in every store chatkit documents.
+Such a store has a context instead of an owner, and writes one item at a time. So operations of several calls are not
+atomic, the order is the store's own, and a cursor must be the id of an entry, as in the stores that chatkit documents.
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ from runtime.stores.store import (
 )
 
 _PAGE = 100
-# Where a thread's metadata holds its generation: a chatkit store has no other place that it keeps for every thread.
+# The key of a thread's metadata for its generation: a chatkit store has no other place for data of a thread.
 _GENERATION = "chatkit_generation"
 
 
 class ChatKitStoreAdapter(ThreadStore):
-    """A `ThreadStore` made of a chatkit `Store`; `context_for` turns an owner into the context that the store expects.
+    """A `ThreadStore` that uses a chatkit `Store`; `context_for` returns the store's context for an owner.
 
-    Where the store has `open()` or `close()`, synchronous or not, they are called. Feedback needs a store with
-    `save_feedback(thread_id, item_ids, kind, context)`, and reading it back `load_feedback(thread_id, context)`.
-    Tokens are counted in `usage`, for as long as this process runs.
-    The generation of a thread is kept in its metadata as `chatkit_generation`, which nobody sees or sets through here.
+    The optional methods `open()` and `close()` of the store, sync or async, are called. Feedback needs its method
+    `save_feedback(thread_id, item_ids, kind, context)`, and reading it `load_feedback(thread_id, context)`; otherwise
+    RequestError (501) is raised. Token usage is counted in `usage`, in the memory of this process. The generation of a
+    thread is stored in its metadata as `chatkit_generation`, which callers of the adapter neither see nor set.
     """
 
     def __init__(self, store: Store[Any], context_for: Callable[[str], Any], usage: UsageTable | None = None) -> None:
@@ -69,11 +69,11 @@ class ChatKitStoreAdapter(ThreadStore):
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def open(self) -> None:
-        """Open the user's store, if it can be opened."""
+        """Call `open()` of the store, if it has one."""
         await _call_if_there(self.store, "open")
 
     async def close(self) -> None:
-        """Close the user's store, if it can be closed."""
+        """Call `close()` of the store, if it has one."""
         await _call_if_there(self.store, "close")
 
     async def load_thread(self, owner: str, thread_id: str) -> ThreadMetadata:
@@ -88,7 +88,7 @@ class ChatKitStoreAdapter(ThreadStore):
         *,
         generation: GenerationMark | None = None,
     ) -> None:
-        """See `ThreadStore`; when an item can't be stored, the thread is deleted again."""
+        """See `ThreadStore`; if an item can't be stored, the thread is deleted again."""
         context = self._context(owner)
         rows = list(map(_normal, items))
         if generation is None:
@@ -123,7 +123,7 @@ class ChatKitStoreAdapter(ThreadStore):
         metadata: dict[str, Any] | Unset = UNSET,
         only_if_untitled: bool = False,
     ) -> ThreadMetadata:
-        """See `ThreadStore`; updates of one thread wait for each other, within this process."""
+        """See `ThreadStore`; updates of one thread run one after the other, within this process."""
         given: dict[str, Any] = {"status": status, "allowed_image_domains": allowed_image_domains, "metadata": metadata}
         changes = {name: value for name, value in given.items() if value is not UNSET}
         context = self._context(owner)
@@ -147,7 +147,7 @@ class ChatKitStoreAdapter(ThreadStore):
         return thread_page(threads, size)
 
     async def delete_thread(self, owner: str, thread_id: str) -> None:
-        """See `ThreadStore`; what happens to its attachments is the store's own affair."""
+        """See `ThreadStore`; whether attachments are deleted depends on the store."""
         try:
             await self.store.delete_thread(clean(thread_id), self._context(owner))
         except NotFoundError:
@@ -162,20 +162,20 @@ class ChatKitStoreAdapter(ThreadStore):
         delete: Sequence[str] = (),
         generation: GenerationMark | None = None,
     ) -> None:
-        """See `ThreadStore`; one call after the other, so that a failure leaves the earlier ones done."""
+        """See `ThreadStore`; not atomic: a failure leaves earlier items written."""
         thread_id, context = clean(thread_id), self._context(owner)
         rows = list(map(_normal, items))
         known = _generation(await self.store.load_thread(thread_id, context))
         for item_id in map(clean, delete):
-            if await self._holds(thread_id, item_id, context):
+            if await self._exists(thread_id, item_id, context):
                 await self.store.delete_thread_item(thread_id, item_id, context)
         for item in rows:
-            # Many stores append whatever they are told to add, so what exists is saved instead.
-            there = await self._holds(thread_id, item.id, context)
-            await (self.store.save_item if there else self.store.add_thread_item)(thread_id, item, context)
+            # Many stores append in `add_thread_item` even if the item exists.
+            exists = await self._exists(thread_id, item.id, context)
+            await (self.store.save_item if exists else self.store.add_thread_item)(thread_id, item, context)
         if generation is not None and generation != known:
             async with self._lock(owner, thread_id):
-                # Loaded again, for what an update has changed since.
+                # Loaded again: an update may have changed it.
                 stored = await self.store.load_thread(thread_id, context)
                 await self.store.save_thread(_with_mark(stored, asdict(generation)), context)
 
@@ -193,19 +193,19 @@ class ChatKitStoreAdapter(ThreadStore):
         order: Order = "desc",
         kinds: frozenset[ItemKind] = VISIBLE,
     ) -> Page[ThreadItem]:
-        """See `ThreadStore`; items of other kinds are read and passed over."""
+        """See `ThreadStore`; items of other kinds are read and skipped."""
         size, context = page_size(limit), self._context(owner)
         thread_id = clean(thread_id)
         await self.store.load_thread(thread_id, context)
         if after is not None:
             await self._require_cursor(self.store.load_item(thread_id, clean(after), context), after)
-        found: list[ThreadItem] = []
+        items: list[ThreadItem] = []
         async for item in self._walk(thread_id, after, order, context, min(size + 1, _PAGE)):
             if kind_of(item) in kinds:
-                found.append(item)
-                if len(found) > size:
+                items.append(item)
+                if len(items) > size:
                     break
-        return item_page(found, size)
+        return item_page(items, size)
 
     async def load_item(self, owner: str, thread_id: str, item_id: str) -> ThreadItem:
         """See `ThreadStore`."""
@@ -235,24 +235,24 @@ class ChatKitStoreAdapter(ThreadStore):
             return
 
     async def save_feedback(self, owner: str, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind) -> None:
-        """See `ThreadStore`; raise RequestError(501) where the store has no `save_feedback`."""
+        """See `ThreadStore`. Raise RequestError (501) if the store has no `save_feedback`."""
         save = self._feedback_method("save_feedback")
         for item_id in item_ids:
             await self.load_item(owner, thread_id, item_id)
         await save(clean(thread_id), list(map(clean, item_ids)), kind, self._context(owner))
 
     async def list_feedback(self) -> list[Feedback]:
-        """See `ThreadStore`; raise RequestError(501): a ChatKit Store lists what belongs to one owner alone."""
+        """Raise RequestError (501): a chatkit store lists the entries of one owner only."""
         raise RequestError(501, "not_implemented", "the project's own store can't list the feedback of all users")
 
     async def load_feedback(self, owner: str, thread_id: str) -> dict[str, str]:
-        """See `ThreadStore`; raise RequestError(501) where the store has no `load_feedback`."""
+        """See `ThreadStore`. Raise RequestError (501) if the store has no `load_feedback`."""
         load = self._feedback_method("load_feedback")
         await self.load_thread(owner, thread_id)
         return dict(await load(clean(thread_id), self._context(owner)))
 
     async def add_usage(self, owner: str, thread_id: str, day: date, used: Mapping[str, TokenUsage]) -> None:
-        """See `ThreadStore`; the counts live as long as this process."""
+        """See `ThreadStore`; the counts are lost when the process ends."""
         self._usage.add(check_owner(owner), clean(thread_id), day, {clean(model): each for model, each in used.items()})
 
     async def sum_usage(
@@ -275,10 +275,12 @@ class ChatKitStoreAdapter(ThreadStore):
         method = getattr(self.store, name, None)
         if method is None:
             store = type(self.store).__name__
-            raise RequestError(501, "not_implemented", f"the store {store!r} keeps no feedback (it has no {name!r})")
+            raise RequestError(
+                501, "not_implemented", f"the store {store!r} does not support feedback (it has no {name!r})"
+            )
         return method
 
-    async def _holds(self, thread_id: str, item_id: str, context: Any) -> bool:
+    async def _exists(self, thread_id: str, item_id: str, context: Any) -> bool:
         try:
             await self.store.load_item(thread_id, item_id, context)
         except NotFoundError:
@@ -312,7 +314,7 @@ async def _call_if_there(store: object, name: str) -> None:
 
 
 def _normal(item: ThreadItem) -> ThreadItem:
-    # Through JSON both ways, as in the other stores: times, widgets and U+0000 come out alike, no object is shared.
+    # A round trip through JSON, as in the other stores: same times, widgets and texts, and no shared objects.
     return load_item(dump_item(item))
 
 

@@ -1,7 +1,7 @@
-"""Ids for threads, items and attachments that sort by time and don't collide.
+"""Ids for threads, items and attachments that sort by time and do not collide.
 
-chatkit's own ids carry 32 random bits: among 77,000 of them two are equal more likely than not, and the second one
-overwrites what the first one named.
+chatkit's own ids have 32 random bits: among 77,000 of them, two are probably equal, and the second item would overwrite
+the first.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _last_tick = 0
 
 
 def new_id(kind: str) -> str:
-    """Return a new id: `msg_`, say, and in 40 hexadecimal digits 48 bits of milliseconds, a count, and 96 random bits.
+    """Return a new id such as `msg_` and 40 hex digits: 48 bits of milliseconds, a 16-bit count, 96 random bits.
 
-    Within one process each id is greater than the one before, even when the clock goes back. A `kind` that isn't one of
-    chatkit's words is its own prefix.
+    Within a process each id is greater than the one before, even if the clock is set back. A `kind` that chatkit does
+    not know is its own prefix.
     """
     global _last_tick
     _last_tick = max((time.time_ns() // 1_000_000) << 16, _last_tick + 1)

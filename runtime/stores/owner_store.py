@@ -1,7 +1,7 @@
-"""The chatkit `Store` that tools and the server get: bound to one owner, whatever context they pass.
+"""The chatkit `Store` that tools and the server use: bound to one owner, independent of the context of a call.
 
-Published tools call `ctx.store.load_item(thread_id, item_id, context=…)` with a dict of their own making, so the
-context says nothing about who is asking. The owner was settled when the request was authenticated.
+Published tools call `ctx.store.load_item(thread_id, item_id, context=…)` with a dict of their own, so the context does
+not identify the user. The owner is set when the request is authenticated.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from runtime.stores.store import VISIBLE_AND_HIDDEN, Order, ThreadStore
 
 
 class OwnerStore(Store[Any]):
-    """A `ThreadStore` as one owner sees it; every `context` is optional and unused.
+    """The part of a `ThreadStore` that belongs to one owner; every `context` is optional and ignored.
 
-    Items that only the model sees don't show up in pages. Adding an item that exists replaces it, deleting one that is
-    gone is fine. Errors are those of `ThreadStore`.
+    Pages omit items that only the model sees. Adding an item that exists replaces it, and deleting a missing one does
+    nothing. Errors are those of `ThreadStore`.
     """
 
     def __init__(self, backend: ThreadStore, owner: str) -> None:
@@ -38,7 +38,7 @@ class OwnerStore(Store[Any]):
         return new_id(item_type)
 
     async def load_thread(self, thread_id: str, context: Any = None) -> ThreadMetadata:
-        """Return a thread of this owner; raise NotFoundError."""
+        """Return a thread of this owner. Raise NotFoundError."""
         return await self.backend.load_thread(self.owner, thread_id)
 
     async def save_thread(self, thread: ThreadMetadata, context: Any = None) -> None:
@@ -72,11 +72,11 @@ class OwnerStore(Store[Any]):
         await self.backend.write_items(self.owner, thread_id, [item])
 
     async def load_item(self, thread_id: str, item_id: str, context: Any = None) -> ThreadItem:
-        """Return an item; raise NotFoundError."""
+        """Return an item. Raise NotFoundError."""
         return await self.backend.load_item(self.owner, thread_id, item_id)
 
     async def delete_thread_item(self, thread_id: str, item_id: str, context: Any = None) -> None:
-        """Delete an item, if it is there, and the summaries that tell of it."""
+        """Delete an item, if it exists, and the summaries that cover it."""
         await delete_item(self.backend, self.owner, thread_id, item_id)
 
     async def save_attachment(self, attachment: Attachment, context: Any = None) -> None:
@@ -84,15 +84,15 @@ class OwnerStore(Store[Any]):
         await self.backend.save_attachment(self.owner, attachment)
 
     async def load_attachment(self, attachment_id: str, context: Any = None) -> Attachment:
-        """Return an attachment's metadata; raise NotFoundError."""
+        """Return an attachment's metadata. Raise NotFoundError."""
         return await self.backend.load_attachment(self.owner, attachment_id)
 
     async def delete_attachment(self, attachment_id: str, context: Any = None) -> None:
-        """Delete an attachment's metadata, if it is there."""
+        """Delete an attachment's metadata, if it exists."""
         await self.backend.delete_attachment(self.owner, attachment_id)
 
 
 def _order(order: str) -> Order:
     if order not in ("asc", "desc"):
-        raise ValueError(f"order is 'asc' or 'desc', not {order!r}")
+        raise ValueError(f"order must be 'asc' or 'desc', not {order!r}")
     return "asc" if order == "asc" else "desc"

@@ -1,4 +1,4 @@
-"""PostgreSQL through asyncpg; imported for such a store alone: SQLAlchemy's asyncio part takes a tenth of a second."""
+"""PostgreSQL through asyncpg. Imported on demand, because SQLAlchemy's asyncio part takes 100 ms to import."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from runtime.stores.sqlite import CoreSession, Database, T, Work
+from runtime.stores.sqlite import Database, SqlAlchemySession, T, Work
 from runtime.stores.store import StoreError
 
 
 class PostgresDatabase(Database):
-    """A PostgreSQL database through asyncpg, with a pool of connections."""
+    """A PostgreSQL database with a pool of `pool_size` connections."""
 
     def __init__(self, url: URL, *, pool_size: int) -> None:
         self._url = url
@@ -36,12 +36,12 @@ class PostgresDatabase(Database):
     async def read(self, work: Work[T]) -> T:
         """See `Database`."""
         async with self._autocommit.connect() as connection:
-            return await connection.run_sync(lambda core: work(CoreSession(core)))
+            return await connection.run_sync(lambda core: work(SqlAlchemySession(core)))
 
     async def write(self, work: Work[T]) -> T:
         """See `Database`."""
         async with self._engine.begin() as connection:
-            return await connection.run_sync(lambda core: work(CoreSession(core)))
+            return await connection.run_sync(lambda core: work(SqlAlchemySession(core)))
 
 
 def _postgres_engine(url: URL, pool_size: int) -> AsyncEngine:
@@ -50,7 +50,7 @@ def _postgres_engine(url: URL, pool_size: int) -> AsyncEngine:
     except ImportError:
         raise StoreError("a postgresql store needs asyncpg (pip install 'chatkit-runtime[postgres]')") from None
     query = dict(url.query)
-    # `sslmode` is what libpq and most hosters write; asyncpg calls the same thing `ssl`.
+    # libpq and most hosting providers write `sslmode`; asyncpg calls it `ssl`.
     if "sslmode" in query:
         query["ssl"] = query.pop("sslmode")
     url = url.set(drivername="postgresql+asyncpg", query=query)

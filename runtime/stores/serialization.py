@@ -1,4 +1,7 @@
-"""Threads and items as JSON and back: one place that decides what a round trip through a store does to them."""
+"""Convert threads and items to JSON and back, and find the summaries among items.
+
+Every store uses these functions, so that a round trip has the same effect in all of them.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +29,13 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from runtime.stores.store import GenerationMark, InvalidCursor, ItemKind, ModelItem, ThreadStore, is_model_content
 
-# An escaped NUL, unless its backslash is itself escaped: then it is the six characters that somebody wrote.
+# An escaped NUL. If its backslash is escaped, too, the text contains the six characters `\u0000` literally.
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _ZERO = timedelta(0)
 
 
 class _StoredWidgetItem(WidgetItem):
-    # The strict widget classes are deprecated and warn at each load; this one keeps every field that was stored.
+    # The strict widget classes are deprecated and warn at each load; this one keeps every stored field.
     widget: DynamicWidgetRoot
 
 
@@ -68,30 +71,30 @@ _THREAD_PAGE = Page[ThreadMetadata]
 
 
 def check_item(item: ThreadItem) -> None:
-    """Raise ValueError where the item could be written but never read again, which would close its whole thread."""
+    """Raise ValueError for an item that can be written but not read again, which would make its thread unreadable."""
     _ITEM.validate_json(item.model_dump_json())
 
 
 def clean(text: str) -> str:
-    """Return the text without U+0000, and with a question mark for each half of a surrogate pair."""
+    """Return the text without U+0000, and with `?` for each unpaired surrogate."""
     text = text.replace("\0", "") if "\0" in text else text
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def check_owner(owner: str) -> str:
-    """Return the owner; raise ValueError for text that would have to be cleaned: that could make one owner of two."""
+    """Return the owner. Raise ValueError if `clean` would change it: two owners could become one."""
     if clean(owner) != owner:
         raise ValueError(f"owner {owner!r} holds U+0000 or half a surrogate pair")
     return owner
 
 
 def to_utc(moment: datetime) -> datetime:
-    """Return the moment aware and in UTC; a naive one is local time, which is what chatkit makes."""
+    """Return the moment aware and in UTC. A naive one is local time, as in chatkit."""
     return moment if moment.utcoffset() == _ZERO else moment.astimezone(UTC)
 
 
 def dump_item(item: ThreadItem) -> str:
-    """Return the item as JSON, its time in UTC, without U+0000; raise ValueError for content that JSON can't hold."""
+    """Return the item as JSON, its time in UTC, without U+0000. Raise ValueError for content that JSON can't hold."""
     moment = to_utc(item.created_at)
     if moment is not item.created_at:
         item = item.model_copy(update={"created_at": moment})
@@ -104,12 +107,12 @@ def load_item(payload: str) -> ThreadItem:
 
 
 def load_items(payloads: Sequence[str]) -> list[ThreadItem]:
-    """Return the items that `dump_item` wrote, in one pass."""
+    """Return the items that `dump_item` wrote; faster than `load_item` for each."""
     return _ITEMS.validate_json("[" + ",".join(payloads) + "]")
 
 
 def metadata_only(thread: ThreadMetadata) -> ThreadMetadata:
-    """Return the thread without the items that a chatkit `Thread` carries, its time in UTC, and no U+0000 in it."""
+    """Return the metadata of a thread, without the items of a chatkit `Thread`; its time in UTC, without U+0000."""
     return ThreadMetadata.model_construct(
         title=None if thread.title is None else clean(thread.title),
         id=clean(thread.id),
@@ -121,7 +124,7 @@ def metadata_only(thread: ThreadMetadata) -> ThreadMetadata:
 
 
 def dump_thread(thread: ThreadMetadata) -> str:
-    """Return the thread's metadata, and only that, as JSON."""
+    """Return the thread's metadata as JSON, without items."""
     return _dump(metadata_only(thread))
 
 
@@ -141,12 +144,12 @@ def load_attachment(payload: str) -> Attachment:
 
 
 def dump_generation(generation: GenerationMark | None) -> str | None:
-    """Return the mark as JSON, and None for None."""
+    """Return the mark as JSON, or None."""
     return None if generation is None else dump_value(generation)
 
 
 def load_generation(payload: str | None) -> GenerationMark | None:
-    """Return the mark that `dump_generation` wrote; None for None, and for anything else that may stand there."""
+    """Return the mark that `dump_generation` wrote, or None for anything else."""
     if payload is None:
         return None
     try:
@@ -163,13 +166,13 @@ def dump_value(value: Any) -> str:
         return _without_nul(to_json(_without_surrogates(value)).decode())
 
 
-# What nearly every thread has: not worth a parser.
-_ACTIVE = '{"type":"active"}'
+ACTIVE_STATUS = '{"type":"active"}'
+"""The status of nearly every thread, which `load_status` recognises without a parser."""
 
 
 def load_status(payload: str) -> ThreadStatus:
     """Return a thread's status."""
-    return ActiveStatus() if payload == _ACTIVE else _STATUS.validate_json(payload)
+    return ActiveStatus() if payload == ACTIVE_STATUS else _STATUS.validate_json(payload)
 
 
 def load_domains(payload: str) -> list[str] | None:
@@ -182,17 +185,17 @@ def load_metadata(payload: str) -> dict[str, Any]:
     return {} if payload == "{}" else _METADATA.validate_json(payload)
 
 
-def item_page(found: list[ThreadItem], limit: int) -> Page[ThreadItem]:
-    """Return the page of the first `limit` items found; one more than that says that there are more."""
-    data = found[:limit]
-    more = len(found) > limit
+def item_page(items: list[ThreadItem], limit: int) -> Page[ThreadItem]:
+    """Return a page of the first `limit` items; `items` has one more if there is a further page."""
+    data = items[:limit]
+    more = len(items) > limit
     return _ITEM_PAGE.model_construct(data=data, has_more=more, after=data[-1].id if more else None)
 
 
-def thread_page(found: list[ThreadMetadata], limit: int) -> Page[ThreadMetadata]:
-    """Return the page of the first `limit` threads found; one more than that says that there are more."""
-    data = found[:limit]
-    more = len(found) > limit
+def thread_page(threads: list[ThreadMetadata], limit: int) -> Page[ThreadMetadata]:
+    """Return a page of the first `limit` threads; `threads` has one more if there is a further page."""
+    data = threads[:limit]
+    more = len(threads) > limit
     return _THREAD_PAGE.model_construct(data=data, has_more=more, after=data[-1].id if more else None)
 
 
@@ -208,7 +211,7 @@ def _without_nul(payload: str) -> str:
 
 
 def _without_surrogates(value: Any) -> Any:
-    # Half of an emoji is a Python string and no UTF-8: models stream such text, and it must not cost the whole answer.
+    # Models stream halves of emojis, which are valid in Python strings but not in UTF-8; the answer must be stored.
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, dict):
@@ -218,15 +221,13 @@ def _without_surrogates(value: Any) -> Any:
     return _without_surrogates(value.model_dump()) if isinstance(value, BaseModel) else value
 
 
-# Summaries of threads: read from their items, and gone with any item that they tell of.
-
 _PAGE = 100
 _MODEL: frozenset[ItemKind] = frozenset({"model"})
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What sums up a thread from its beginning to the item `until`; `item_id` is where it is stored."""
+    """A summary of a thread from its beginning to the item `until`; `item_id` is the item that contains it."""
 
     item_id: str
     text: str
@@ -234,34 +235,34 @@ class Summary:
 
 
 def summary_in(item: ThreadItem) -> Summary | None:
-    """The summary that an item holds, if it is one."""
-    kept = item.content.get("summary") if isinstance(item, ModelItem) else None
-    return Summary(item.id, kept["text"], kept["until"]) if kept is not None else None
+    """Return the summary that an item contains, or None."""
+    content = item.content.get("summary") if isinstance(item, ModelItem) else None
+    return None if content is None else Summary(item.id, content["text"], content["until"])
 
 
 def summaries_in(items: Iterable[ThreadItem]) -> list[Summary]:
-    """Every summary among the items, in their order."""
+    """Return the summaries among the items, in order."""
     return [summary for item in items if (summary := summary_in(item)) is not None]
 
 
 async def delete_item(backend: ThreadStore, owner: str, thread_id: str, item_id: str) -> None:
-    """Delete an item, and the summaries that tell of it; nothing happens when it is gone. Raise NotFoundError."""
-    gone = [item_id]
+    """Delete an item, if it exists, and the summaries that cover it. Raise NotFoundError for the thread."""
+    deleted = [item_id]
     try:
         async with aclosing(_summaries_after(backend, owner, thread_id, item_id)) as later:
-            found = [summary async for summary in later]
-        if found:
-            told = {item_id, *await backend.item_ids_after(owner, thread_id, item_id)}
-            gone += [summary.item_id for summary in found if summary.until in told]
+            summaries = [summary async for summary in later]
+        if summaries:
+            covering = {item_id, *await backend.item_ids_after(owner, thread_id, item_id)}
+            deleted += [summary.item_id for summary in summaries if summary.until in covering]
     except (InvalidCursor, NotFoundError):
-        pass  # the item is gone already
-    await backend.write_items(owner, thread_id, (), delete=gone)
+        pass  # the item does not exist
+    await backend.write_items(owner, thread_id, (), delete=deleted)
 
 
 async def _summaries_after(
     backend: ThreadStore, owner: str, thread_id: str, item_id: str
 ) -> AsyncGenerator[Summary, None]:
-    """Yield what stands after an item: a summary is always written later than what it covers."""
+    """Yield the summaries after an item: a summary is always written after the items that it covers."""
     after, kinds = item_id, _MODEL
     while True:
         page = await backend.load_items(owner, thread_id, limit=_PAGE, after=after, order="asc", kinds=kinds)
@@ -273,14 +274,13 @@ async def _summaries_after(
 
 
 def cut_after(items: Sequence[ThreadItem], stale: Sequence[str], item_id: str) -> tuple[list[ThreadItem], list[str]]:
-    """Cut a thread after an item, after which the `stale` ones stand: return what stays, and the ids of what goes.
+    """Cut a thread after an item, which the `stale` ones follow; return the remaining items and the ids to delete.
 
-    A summary stays that ends before the item, wherever it was written; one that tells of the item goes, because the
-    item is told again.
+    A summary remains if it ends before the item, wherever it was written. One that covers the item is deleted, because
+    the item becomes part of the history again.
     """
-    gone = {item_id, *stale}
+    cut = {item_id, *stale}
     summaries = summaries_in(items)
-    stays = {summary.item_id for summary in summaries if summary.until not in gone}
-    goes = {*stale, *(summary.item_id for summary in summaries)} - stays
-    kept = [item for item in items if item.id not in goes]
-    return kept, [old for old in stale if old not in stays]
+    remaining = {summary.item_id for summary in summaries if summary.until not in cut}
+    deleted = {*stale, *(summary.item_id for summary in summaries)} - remaining
+    return [item for item in items if item.id not in deleted], [old for old in stale if old not in remaining]

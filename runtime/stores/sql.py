@@ -1,4 +1,4 @@
-"""Threads in SQLite or PostgreSQL, on SQLAlchemy Core: the same statements for both."""
+"""A store of threads in SQLite or PostgreSQL: the same SQLAlchemy Core statements for both."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 
 from runtime.resources.token_usage import TokenUsage, UsageEntry
 from runtime.stores import statements as sql
-from runtime.stores.migrations import migrate
+from runtime.stores.migrations import create_schema, migrate
 from runtime.stores.serialization import (
     check_owner,
     clean,
@@ -35,7 +35,7 @@ from runtime.stores.serialization import (
     thread_page,
     to_utc,
 )
-from runtime.stores.sqlite import Database, Row, Session, SqliteDatabase, first
+from runtime.stores.sqlite import Database, MemoryDatabase, Row, SqliteDatabase, SqlSession, first
 from runtime.stores.store import (
     UNSET,
     VISIBLE,
@@ -57,9 +57,10 @@ from runtime.stores.store import (
 
 
 class SqlStore(ThreadStore):
-    """A `ThreadStore` in `sqlite:///path` or `postgresql://…`; `pool_size` is the number of PostgreSQL connections.
+    """A `ThreadStore` in `memory`, `sqlite:///path` or `postgresql://…`.
 
-    `open` brings the schema up to date and refuses a database that a newer version has written.
+    `pool_size` is the number of PostgreSQL connections. `open` migrates the schema, and raises StoreError for a schema
+    that a newer version wrote. Raise StoreError for any other URL.
     """
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
@@ -67,16 +68,16 @@ class SqlStore(ThreadStore):
         self._upserts = sql.Upserts(self._database.dialect)
 
     async def open(self) -> None:
-        """Connect, create what is missing, and migrate; raise StoreError."""
+        """Connect, and create or migrate the schema. Raise StoreError."""
         await self._database.open()
         try:
-            await migrate(self._database)
+            await (create_schema if isinstance(self._database, MemoryDatabase) else migrate)(self._database)
         except BaseException:
             await self._database.close()
             raise
 
     async def close(self) -> None:
-        """Finish what is being written and disconnect."""
+        """Wait for running writes, and disconnect."""
         await self._database.close()
 
     async def load_thread(self, owner: str, thread_id: str) -> ThreadMetadata:
@@ -99,7 +100,7 @@ class SqlStore(ThreadStore):
         row, rows = _thread_row(owner, thread, generation), _item_rows(thread.id, items)
         keys = _keys(owner, thread.id)
 
-        def work(session: Session) -> None:
+        def work(session: SqlSession) -> None:
             self._put_thread(session, row)
             if rows:
                 self._put_items(session, keys, rows)
@@ -148,12 +149,12 @@ class SqlStore(ThreadStore):
         statement = sql.threads_page(order, after is not None)
         values: dict[str, Any] = {"by_owner": check_owner(owner), "size": size + 1}
 
-        def work(session: Session) -> Sequence[Row]:
+        def work(session: SqlSession) -> Sequence[Row]:
             if after is not None:
-                found = first(session, sql.FIND_THREAD_SEQ, _keys(owner, after))
-                if found is None:
+                row = first(session, sql.FIND_THREAD_SEQ, _keys(owner, after))
+                if row is None:
                     raise invalid_cursor(after)
-                values["seq"] = found[0]
+                values["seq"] = row[0]
             return session.all(statement, values)
 
         return thread_page(list(map(_thread, await self._database.read(work))), size)
@@ -162,8 +163,8 @@ class SqlStore(ThreadStore):
         """See `ThreadStore`."""
         keys = _keys(owner, thread_id)
 
-        def work(session: Session) -> None:
-            # Items and feedback go by their foreign keys.
+        def work(session: SqlSession) -> None:
+            # Foreign keys delete items and feedback.
             if session.run(sql.DELETE_THREAD, keys):
                 session.run(sql.DELETE_THREAD_ATTACHMENTS, keys)
 
@@ -209,10 +210,10 @@ class SqlStore(ThreadStore):
         if after is not None:
             keys["item"] = clean(after)
 
-        def work(session: Session) -> Sequence[str]:
+        def work(session: SqlSession) -> Sequence[str]:
             payloads = [row[0] for row in session.all(statement, keys)]
             if not payloads:
-                # Rare enough to be asked afterwards: an empty page, or a thread or a cursor that isn't there.
+                # Checked only now, because it is rare: an empty page, a missing thread, or an invalid cursor.
                 _require_thread(session, owner, thread_id)
                 if after is not None and first(session, sql.FIND_ITEM, keys) is None:
                     raise invalid_cursor(after)
@@ -224,11 +225,11 @@ class SqlStore(ThreadStore):
         """See `ThreadStore`."""
         keys = _keys(owner, thread_id) | {"item": clean(item_id)}
 
-        def work(session: Session) -> str:
-            found = first(session, sql.LOAD_ITEM, keys)
-            if found is None:
+        def work(session: SqlSession) -> str:
+            row = first(session, sql.LOAD_ITEM, keys)
+            if row is None:
                 raise _item_missing(session, owner, thread_id, item_id)
-            return str(found[0])
+            return str(row[0])
 
         return load_item(await self._database.read(work))
 
@@ -236,11 +237,11 @@ class SqlStore(ThreadStore):
         """See `ThreadStore`."""
         keys: dict[str, Any] = _keys(owner, thread_id) | {"item": clean(item_id)}
 
-        def work(session: Session) -> list[str]:
-            found = first(session, sql.FIND_ITEM, keys)
-            if found is None:
+        def work(session: SqlSession) -> list[str]:
+            item = first(session, sql.FIND_ITEM, keys)
+            if item is None:
                 raise _item_missing(session, owner, thread_id, item_id)
-            return [row[0] for row in session.all(sql.ITEM_IDS_AFTER, keys | {"seq": found[0]})]
+            return [row[0] for row in session.all(sql.ITEM_IDS_AFTER, keys | {"seq": item[0]})]
 
         return await self._database.read(work)
 
@@ -254,7 +255,7 @@ class SqlStore(ThreadStore):
             "payload": dump_attachment(attachment),
         }
 
-        def work(session: Session) -> None:
+        def work(session: SqlSession) -> None:
             if first(session, self._upserts.attachment, row) is None:
                 raise attachment_not_found(attachment.id)
 
@@ -263,10 +264,10 @@ class SqlStore(ThreadStore):
     async def load_attachment(self, owner: str, attachment_id: str) -> Attachment:
         """See `ThreadStore`."""
         keys = {"by_owner": check_owner(owner), "item": clean(attachment_id)}
-        found = await self._database.read(lambda session: first(session, sql.LOAD_ATTACHMENT, keys))
-        if found is None:
+        row = await self._database.read(lambda session: first(session, sql.LOAD_ATTACHMENT, keys))
+        if row is None:
             raise attachment_not_found(attachment_id)
-        return load_attachment(found[0])
+        return load_attachment(row[0])
 
     async def delete_attachment(self, owner: str, attachment_id: str) -> None:
         """See `ThreadStore`."""
@@ -279,7 +280,7 @@ class SqlStore(ThreadStore):
         now = datetime.now(UTC)
         rows = [{"thread_id": keys["thread"], "item_id": item, "kind": kind, "created_at": now} for item in wanted]
 
-        def work(session: Session) -> None:
+        def work(session: SqlSession) -> None:
             _require_thread(session, owner, thread_id, lock=True)
             for item in wanted:
                 if first(session, sql.FIND_ITEM, keys | {"item": item}) is None:
@@ -292,7 +293,7 @@ class SqlStore(ThreadStore):
     async def list_feedback(self) -> list[Feedback]:
         """See `ThreadStore`."""
 
-        def work(session: Session) -> list[Feedback]:
+        def work(session: SqlSession) -> list[Feedback]:
             return [Feedback(*row) for row in session.all(sql.LIST_FEEDBACK, {})]
 
         return await self._database.read(work)
@@ -301,7 +302,7 @@ class SqlStore(ThreadStore):
         """See `ThreadStore`."""
         keys = _keys(owner, thread_id)
 
-        def work(session: Session) -> dict[str, str]:
+        def work(session: SqlSession) -> dict[str, str]:
             _require_thread(session, owner, thread_id)
             return {row[0]: row[1] for row in session.all(sql.LOAD_FEEDBACK, keys)}
 
@@ -326,25 +327,25 @@ class SqlStore(ThreadStore):
         wanted = {name: value for name, value in given.items() if value is not None}
         statement = sql.sum_usage(frozenset(wanted))
         values = {f"by_{name}": value for name, value in wanted.items()}
-        # PostgreSQL adds up to numbers of any size.
+        # int(): PostgreSQL returns sums as Decimal.
         return await self._database.read(lambda session: TokenUsage(*map(int, session.all(statement, values)[0])))
 
     async def list_usage(self, since: date) -> list[UsageEntry]:
         """See `ThreadStore`."""
 
-        def work(session: Session) -> list[UsageEntry]:
+        def work(session: SqlSession) -> list[UsageEntry]:
             rows = session.all(sql.LIST_USAGE, {"since": since})
             return [UsageEntry(row[0], row[1], row[2], row[3], TokenUsage(*row[4:])) for row in rows]
 
         return await self._database.read(work)
 
-    def _put_thread(self, session: Session, row: Mapping[str, Any]) -> None:
+    def _put_thread(self, session: SqlSession, row: Mapping[str, Any]) -> None:
         if first(session, self._upserts.thread, row) is None:
             raise thread_not_found(row["id"])
 
     def _put_items(
         self,
-        session: Session,
+        session: SqlSession,
         keys: Mapping[str, str],
         rows: Sequence[dict[str, Any]],
         gone: Sequence[dict[str, str]] = (),
@@ -363,17 +364,19 @@ class SqlStore(ThreadStore):
 
 
 def _database(url: str, pool_size: int) -> Database:
+    if url == "memory":
+        return MemoryDatabase()
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        # The URL itself may hold a password.
+        # Without the URL, which may contain a password.
         raise StoreError("the store's URL can't be read (expected sqlite:///path or postgresql://…)") from None
     if parsed.get_backend_name() in ("postgresql", "postgres"):
         from runtime.stores.postgres import PostgresDatabase
 
         return PostgresDatabase(parsed, pool_size=pool_size)
     if not parsed.database or parsed.database == ":memory:":
-        raise StoreError("a sqlite store needs a file (sqlite:///path, or 'memory' to keep nothing)")
+        raise StoreError("a sqlite store needs a file (sqlite:///path, or 'memory' to store nothing)")
     return SqliteDatabase(Path(parsed.database))
 
 
@@ -381,13 +384,13 @@ def _keys(owner: str, thread_id: str) -> dict[str, str]:
     return {"by_owner": check_owner(owner), "thread": clean(thread_id)}
 
 
-def _require_thread(session: Session, owner: str, thread_id: str, *, lock: bool = False) -> None:
+def _require_thread(session: SqlSession, owner: str, thread_id: str, *, lock: bool = False) -> None:
     statement = sql.LOCK_THREAD if lock else sql.FIND_THREAD
     if first(session, statement, _keys(owner, thread_id)) is None:
         raise thread_not_found(thread_id)
 
 
-def _item_missing(session: Session, owner: str, thread_id: str, item_id: str) -> NotFoundError:
+def _item_missing(session: SqlSession, owner: str, thread_id: str, item_id: str) -> NotFoundError:
     _require_thread(session, owner, thread_id)
     return item_not_found(item_id)
 
@@ -426,7 +429,7 @@ def _thread(row: Row) -> ThreadMetadata:
     thread_id, created_at, title, status, domains, metadata = row
     return ThreadMetadata.model_construct(
         id=thread_id,
-        # SQLite keeps no time zone; what is stored is UTC.
+        # SQLite stores no time zone; the times are in UTC.
         created_at=created_at.replace(tzinfo=UTC) if created_at.tzinfo is None else to_utc(created_at),
         title=title,
         status=load_status(status),

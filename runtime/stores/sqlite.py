@@ -1,10 +1,9 @@
-"""Where the statements of a SQL store run: SQLite right in the call, PostgreSQL through asyncpg.
+"""The databases of a SQL store, and SQLite in a file or in memory; PostgreSQL is in `postgres`.
 
-Both take a function of a session. A SQLite transaction of ours takes a tenth of a millisecond
-and touches nothing but the page cache: in WAL mode a commit waits for no disk. Handing it to a thread costs more than
-doing it, and while the event loop is busy a thread gets the interpreter's lock once in 5 ms: with 16 busy streams the
-writing of one message took 25 to 45 ms that way. What may really take time stays in a thread: waiting for a lock that
-another process holds, and checkpoints, which do wait for the disk.
+A store passes each database a function of a session. SQLite runs it in the event loop: a transaction takes 0.1 ms and
+only touches the page cache, because a commit in WAL mode does not wait for the disk. A thread costs more, and waits up
+to 5 ms for the interpreter's lock while the loop is busy: with 16 busy streams, writing one message took 25 to 45 ms.
+Two operations can block, and run in a thread: waiting for a lock of another process, and checkpoints.
 """
 
 from __future__ import annotations
@@ -30,36 +29,34 @@ from sqlalchemy.types import TypeEngine
 
 from runtime.stores.store import StoreError
 
-# What a store's work does its statements with: SQLAlchemy's own connection, or SQLite's driver itself.
-
 Statement = Select[Any] | Insert | Update | Delete
 Values = Mapping[str, Any]
 Row = Sequence[Any]
 Process = Callable[[Any], Any]
 
 
-class Session(Protocol):
-    """One connection, inside a transaction where it writes; `connection` is SQLAlchemy's."""
+class SqlSession(Protocol):
+    """One connection; for writes it is inside a transaction."""
 
     @property
     def connection(self) -> Connection:
-        """The connection itself, for what is no prepared statement."""
+        """SQLAlchemy's connection, for what is not a prepared statement."""
 
     def all(self, statement: Statement, values: Values) -> Sequence[Row]:
-        """Carry out a statement and return its rows."""
+        """Run a statement and return its rows."""
 
     def run(self, statement: Statement, *values: Values) -> int:
-        """Carry out a statement once for each of the values; return how many rows that has changed."""
+        """Run a statement once for each of the values; return the number of rows that it changed."""
 
 
-def first(session: Session, statement: Statement, values: Values) -> Row | None:
-    """Carry out a statement and return its first row, None where there is none."""
+def first(session: SqlSession, statement: Statement, values: Values) -> Row | None:
+    """Run a statement and return its first row, or None."""
     rows = session.all(statement, values)
     return rows[0] if rows else None
 
 
-class CoreSession:
-    """A session that leaves everything to SQLAlchemy."""
+class SqlAlchemySession:
+    """A session that runs statements through SQLAlchemy."""
 
     __slots__ = ("connection",)
 
@@ -67,76 +64,76 @@ class CoreSession:
         self.connection = connection
 
     def all(self, statement: Statement, values: Values) -> Sequence[Row]:
-        """See `Session`."""
+        """See `SqlSession`."""
         return self.connection.execute(statement, values).all()
 
     def run(self, statement: Statement, *values: Values) -> int:
-        """See `Session`."""
+        """See `SqlSession`."""
         return self.connection.execute(statement, values).rowcount
 
 
 class SqliteSession:
-    """A session of SQLite's driver; `prepared` is shared by the sessions of one database."""
+    """A session that runs statements through SQLite's driver; the sessions of a database share `prepared`."""
 
     __slots__ = ("_prepared", "connection", "raw")
 
-    def __init__(self, connection: Connection, prepared: Prepared) -> None:
+    def __init__(self, connection: Connection, prepared: PreparedStatements) -> None:
         self.connection, self._prepared = connection, prepared
         self.raw = cast(sqlite3.Connection, connection.connection.dbapi_connection)
 
     def all(self, statement: Statement, values: Values) -> Sequence[Row]:
-        """See `Session`."""
+        """See `SqlSession`."""
         ready = self._prepared.get(statement, values)
         rows = self.raw.execute(ready.text, ready.bind(values)).fetchall()
         return [ready.read(row) for row in rows] if ready.reads else rows
 
     def run(self, statement: Statement, *values: Values) -> int:
-        """See `Session`."""
+        """See `SqlSession`."""
         ready = self._prepared.get(statement, values[0])
         if len(values) == 1:
             return self.raw.execute(ready.text, ready.bind(values[0])).rowcount
         return self.raw.executemany(ready.text, map(ready.bind, values)).rowcount
 
 
-class Prepared:
-    """Statements as SQLite's driver takes them, each compiled when it is first met with values of these names."""
+class PreparedStatements:
+    """Statements in the form of SQLite's driver, each compiled at its first use with values of these names."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._ready: dict[tuple[Statement, tuple[str, ...]], _Ready] = {}
+        self._ready: dict[tuple[Statement, tuple[str, ...]], PreparedStatement] = {}
 
-    def get(self, statement: Statement, values: Values) -> _Ready:
+    def get(self, statement: Statement, values: Values) -> PreparedStatement:
         """Return the statement for values of these names."""
         key = statement, tuple(values)
         ready = self._ready.get(key)
         if ready is None:
-            ready = self._ready[key] = _Ready(statement, key[1], self._dialect)
+            ready = self._ready[key] = PreparedStatement(statement, key[1], self._dialect)
         return ready
 
 
-class _Ready:
-    """A statement's text, and how Python's values become SQLite's and back."""
+class PreparedStatement:
+    """The text of a statement, with the conversions between the values of Python and SQLite."""
 
     __slots__ = ("_binds", "reads", "text")
 
     def __init__(self, statement: Statement, names: tuple[str, ...], dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect, column_keys=list(names))
         self.text = str(compiled)
-        # Constants of a statement are parameters with a value of their own.
+        # SQLAlchemy compiles constants to parameters that have a value.
         self._binds: list[tuple[str, Any, Process | None]] = [
             (name, compiled.binds[name].value, _to_sqlite(compiled.binds[name].type, dialect))
             for name in compiled.positiontup or ()
         ]
-        found = (_from_sqlite(column.type, dialect) for column in statement.exported_columns)
-        self.reads = [(index, process) for index, process in enumerate(found) if process is not None]
+        processes = (_from_sqlite(column.type, dialect) for column in statement.exported_columns)
+        self.reads = [(index, process) for index, process in enumerate(processes) if process is not None]
 
     def bind(self, values: Values) -> list[Any]:
-        """The parameters in their order."""
+        """Return the parameters in order."""
         given = [(values.get(name, default), process) for name, default, process in self._binds]
         return [value if process is None else process(value) for value, process in given]
 
     def read(self, row: Row) -> Row:
-        """A row with the values that SQLite has no type for."""
+        """Return the row with its values converted, such as text to datetime."""
         read = list(row)
         for index, process in self.reads:
             read[index] = process(read[index])
@@ -152,51 +149,51 @@ def _from_sqlite(kind: TypeEngine[Any], dialect: Dialect) -> Process | None:
 
 
 T = TypeVar("T")
-Work = Callable[[Session], T]
+Work = Callable[[SqlSession], T]
 
-_LOGGER = logging.getLogger(__name__)
-# Only another process can hold the lock for long: a backup, or somebody with a database tool.
+logger = logging.getLogger("runtime.stores")
+# Only another process holds the lock for long, such as a backup or a database tool.
 _BUSY_TIMEOUT_S = 10.0
 _BUSY_PAUSE_S = 0.01
-# A commit writes some five pages to the log; SQLite itself would check the log in after 1,000.
-_CHECKPOINT_COMMITS = 250
-_LARGEST_LOG_PAGES = 16_000
 _OLDEST_SQLITE = (3, 35, 0)
 
 
 class Database(ABC):
-    """Runs work inside a transaction; `dialect` tells what SQL it speaks."""
+    """Runs functions of a session; `dialect` is the SQL dialect for building statements."""
 
     dialect: Dialect
 
     @abstractmethod
     async def open(self) -> None:
-        """Get ready; raise StoreError when the database can't be reached."""
+        """Connect. Raise StoreError if that is impossible."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Wait for work that runs and release every connection."""
+        """Wait for running work, and close every connection."""
 
     @abstractmethod
     async def read(self, work: Work[T]) -> T:
-        """Run work that only reads; each of its statements sees what was committed before."""
+        """Run work that only reads; each statement sees what was committed before it."""
 
     @abstractmethod
     async def write(self, work: Work[T]) -> T:
-        """Run work in one transaction: committed when it returns, undone when it raises."""
+        """Run work in one transaction: committed when it returns, rolled back when it raises."""
 
 
 class SqliteDatabase(Database):
     """A SQLite file in WAL mode.
 
-    What was committed survives a kill of the process; a power cut may take the last moments, but never breaks the file.
+    Commits survive a kill of the process. A power cut may lose the last ones, but does not corrupt the file. The log is
+    checkpointed after `checkpoint_commits` commits of about five pages each (SQLite's default is 1,000 pages), and
+    truncated beyond `max_log_pages`.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._engine = _sqlite_engine(path)
+    def __init__(self, path: Path, *, checkpoint_commits: int = 250, max_log_pages: int = 16_000) -> None:
+        self._path, self._checkpoint_commits, self._max_log_pages = path, checkpoint_commits, max_log_pages
+        self._engine = _sqlite_engine(str(path))
+        event.listen(self._engine, "connect", _set_file_pragmas)
         self.dialect = self._engine.dialect
-        self._prepared = Prepared(self.dialect)
+        self._prepared = PreparedStatements(self.dialect)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="chatkit-store")
         self._sessions: list[SqliteSession] = []
         self._near_lock = threading.Lock()
@@ -204,7 +201,7 @@ class SqliteDatabase(Database):
         self._commits = 0
 
     async def open(self) -> None:
-        """Create the file and its folder, for this user alone, and connect."""
+        """Create the file and its folder with access for this user only, and connect. Raise StoreError."""
         if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
             raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old (3.35 or newer is needed)")
         try:
@@ -232,7 +229,7 @@ class SqliteDatabase(Database):
 
     async def write(self, work: Work[T]) -> T:
         """See `Database`."""
-        # Whoever comes while others wait has to wait behind them.
+        # A write that comes while others wait must not overtake them.
         if (self._last is None or self._last.done()) and self._near_lock.acquire(blocking=False):
             try:
                 if _begin(self._near.raw):
@@ -240,7 +237,7 @@ class SqliteDatabase(Database):
             finally:
                 self._near_lock.release()
         waiting = self._last = self._executor.submit(self._wait_and_write, work)
-        # A caller that is cancelled leaves its write in the queue, or a later one of its own could be undone by it.
+        # Shielded: a cancelled write stays queued, so that it can't overwrite a later one of the same caller.
         return await asyncio.shield(asyncio.wrap_future(waiting))
 
     def _connect(self) -> None:
@@ -250,7 +247,7 @@ class SqliteDatabase(Database):
         self._near.raw.execute("PRAGMA busy_timeout = 0").close()
 
     def _disconnect(self) -> None:
-        # A store may be opened again, or for the first time after it could not be; this starts no thread yet.
+        # The store may be opened again. An executor starts its thread at the first use.
         executor, self._executor = self._executor, ThreadPoolExecutor(1, thread_name_prefix="chatkit-store")
         executor.shutdown()
         with self._near_lock:
@@ -268,15 +265,10 @@ class SqliteDatabase(Database):
         return self._finish(self._far, work)
 
     def _finish(self, session: SqliteSession, work: Work[T]) -> T:
-        try:
-            result = work(session)
-            session.raw.execute("COMMIT")
-        except BaseException:
-            _roll_back(session.raw)
-            raise
+        result = _commit(session, work)
         self._commits += 1
-        if self._commits % _CHECKPOINT_COMMITS == 0:
-            # Where the store is closing, the last connection to go does the same.
+        if self._commits % self._checkpoint_commits == 0:
+            # The executor is shut down while the store closes; closing the last connection checkpoints as well.
             with suppress(RuntimeError):
                 self._executor.submit(self._checkpoint)
         return result
@@ -284,41 +276,81 @@ class SqliteDatabase(Database):
     def _checkpoint(self) -> None:
         try:
             _, pages, _ = self._far.raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            if pages > _LARGEST_LOG_PAGES:
-                # Writers never paused long enough for the log to start over: now they queue up behind this.
+            if pages > self._max_log_pages:
+                # The log can only restart while no one writes; TRUNCATE makes writers wait for it.
                 self._far.raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
         except sqlite3.Error as error:
-            _LOGGER.warning("can't write the log of %s back: %s", self._path, error)
+            logger.warning("can't checkpoint the log of %s: %s", self._path, error)
 
 
-def _sqlite_engine(path: Path) -> Engine:
-    # AUTOCOMMIT: transactions are begun by hand, as IMMEDIATE ones. The connections outlive the calls, so no pool is
-    # needed; `close` runs in another thread than the one that connected.
-    engine = create_engine(
-        URL.create("sqlite", database=str(path)),
+class MemoryDatabase(Database):
+    """A SQLite database in memory, with one connection. Its content is lost when it is closed."""
+
+    def __init__(self) -> None:
+        self._engine = _sqlite_engine(":memory:")
+        self.dialect = self._engine.dialect
+        self._session: SqliteSession | None = None
+        self._lock = threading.Lock()
+
+    async def open(self) -> None:
+        """See `Database`."""
+        if self._session is None:
+            self._session = SqliteSession(self._engine.connect(), PreparedStatements(self.dialect))
+            self._session.raw.execute("PRAGMA foreign_keys = ON").close()
+
+    async def close(self) -> None:
+        """See `Database`."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.connection.close()
+
+    async def read(self, work: Work[T]) -> T:
+        """See `Database`."""
+        with self._lock:
+            return work(self._opened())
+
+    async def write(self, work: Work[T]) -> T:
+        """See `Database`."""
+        with self._lock:
+            session = self._opened()
+            session.raw.execute("BEGIN")
+            return _commit(session, work)
+
+    def _opened(self) -> SqliteSession:
+        if self._session is None:
+            raise StoreError("the store is not open")
+        return self._session
+
+
+def _sqlite_engine(database: str) -> Engine:
+    # AUTOCOMMIT, because the databases begin transactions themselves. No pool, because they keep their connections.
+    # `close` runs in another thread than `open`.
+    return create_engine(
+        URL.create("sqlite", database=database),
         isolation_level="AUTOCOMMIT",
         poolclass=NullPool,
         connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_S},
     )
-    event.listen(engine, "connect", _set_pragmas)
-    return engine
 
 
-def _set_pragmas(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-    _enter_wal_mode(connection)
+def _set_file_pragmas(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    enter_wal_mode(connection)
     for pragma in ("synchronous = NORMAL", "foreign_keys = ON", "wal_autocheckpoint = 0"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def _enter_wal_mode(connection: sqlite3.Connection) -> None:
-    # Processes that make the same file together both switch it over, and for that SQLite never waits by itself.
-    give_up = time.monotonic() + _BUSY_TIMEOUT_S
+def enter_wal_mode(connection: sqlite3.Connection) -> None:
+    """Switch the file to WAL mode; retry while another process does the same, for which SQLite's timeout does not wait.
+
+    Raise sqlite3.OperationalError after 10 seconds.
+    """
+    deadline = time.monotonic() + _BUSY_TIMEOUT_S
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL").close()
             return
         except sqlite3.OperationalError as error:
-            if not _is_busy(error) or time.monotonic() > give_up:
+            if not _is_busy(error) or time.monotonic() > deadline:
                 raise
             time.sleep(_BUSY_PAUSE_S)
 
@@ -333,12 +365,19 @@ def _begin(connection: sqlite3.Connection) -> bool:
     return True
 
 
+def _commit(session: SqliteSession, work: Work[T]) -> T:
+    """Run work in the transaction that has begun, and end it."""
+    try:
+        result = work(session)
+        session.raw.execute("COMMIT")
+    except BaseException:
+        # SQLite rolls back by itself when the disk is full; a second rollback would raise and hide that error.
+        if session.raw.in_transaction:
+            session.raw.execute("ROLLBACK")
+        raise
+    return result
+
+
 def _is_busy(error: BaseException | None) -> bool:
-    # The low byte is the kind of error, the rest says more about it.
+    # The low byte of an extended error code is the primary code.
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
-
-
-def _roll_back(connection: sqlite3.Connection) -> None:
-    # A full disk ends the transaction by itself; a second rollback would hide that error behind its own.
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")

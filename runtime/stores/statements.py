@@ -1,6 +1,6 @@
-"""Every statement of a SQL store, each built once: what is left per call is to bind values.
+"""The tables and statements of a SQL store. Statements are built once; a call only binds values.
 
-Each one that reads or writes a thread carries the owner, so that no caller can forget it.
+Every statement that reads or writes a thread has the owner as a parameter, so that no caller can omit it.
 """
 
 from __future__ import annotations
@@ -43,10 +43,8 @@ from runtime.stores.store import ALL_KINDS, ItemKind, Order
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql, sqlite
 
-# The tables of a SQL store, and the indexes that keep every page flat in the number of threads and items.
-
 METADATA = MetaData()
-# SQLite counts up by itself only in a column that is an INTEGER to the letter.
+# SQLite increments only a column whose type is exactly INTEGER.
 _SEQUENCE = BigInteger().with_variant(Integer(), "sqlite")
 
 THREADS = Table(
@@ -67,7 +65,7 @@ THREADS = Table(
     Index("chatkit_threads_owner", "owner", "seq"),
 )
 
-# `kind` stands last in the index so that items of other kinds are passed over without being read.
+# `kind` is last in the index, so that items of other kinds are skipped without being read.
 ITEMS = Table(
     "chatkit_items",
     METADATA,
@@ -83,7 +81,7 @@ ITEMS = Table(
     Index("chatkit_items_page", "thread_id", "seq", "kind"),
 )
 
-# No foreign key to the thread: an attachment is uploaded before the first message makes the thread.
+# No foreign key to the thread: an attachment is uploaded before the first message creates the thread.
 ATTACHMENTS = Table(
     "chatkit_attachments",
     METADATA,
@@ -96,7 +94,7 @@ ATTACHMENTS = Table(
     Index("chatkit_attachments_thread", "thread_id"),
 )
 
-# No foreign key: what was used stays counted when its thread is deleted.
+# No foreign key: usage is kept when its thread is deleted.
 USAGE = Table(
     "chatkit_usage",
     METADATA,
@@ -128,7 +126,7 @@ FEEDBACK = Table(
 )
 
 
-# SQLAlchemy keeps the names of columns for the values that an UPDATE sets, hence `by_owner`.
+# `by_owner`, because SQLAlchemy reserves the names of columns for the values that an UPDATE sets.
 _OWNER: BindParameter[str] = bindparam("by_owner")
 _THREAD: BindParameter[str] = bindparam("thread")
 _ITEM: BindParameter[str] = bindparam("item")
@@ -149,7 +147,7 @@ FIND_THREAD: Select[Any] = select(THREADS.c.id).where(*_OF_OWNER)
 FIND_THREAD_SEQ: Select[Any] = select(THREADS.c.seq).where(*_OF_OWNER)
 LOCK_THREAD: Select[Any] = FIND_THREAD.with_for_update()
 DELETE_THREAD: Delete = delete(THREADS).where(*_OF_OWNER)
-# Writers of one thread queue up on its row here, so no two items get the same number; the generation comes along.
+# Locks the row of the thread, so that concurrent writers get different numbers for their items.
 TAKE_NUMBERS: Update = (
     update(THREADS)
     .where(*_OF_OWNER)
@@ -197,13 +195,13 @@ LIST_USAGE: Select[Any] = (
 
 @cache
 def sum_usage(columns: frozenset[str]) -> Select[Any]:
-    """Return the statement that adds up the counts; parameters are the columns to be equal, each `by_<name>`."""
+    """Return the statement that sums the counts where these columns equal the parameters `by_<name>`."""
     wanted = [USAGE.c[name] == bindparam(f"by_{name}") for name in sorted(columns)]
     return select(*(func.coalesce(func.sum(count), 0) for count in _COUNTS)).where(*wanted)
 
 
 class Upserts:
-    """The statements that insert or replace: SQLAlchemy builds them per dialect."""
+    """The statements that insert or update, which SQLAlchemy builds per dialect."""
 
     def __init__(self, dialect: Dialect) -> None:
         thread = _upsert(dialect, THREADS, "id", keep=("seq", "owner", "next_seq"), keep_for_null=("generation",))
@@ -220,7 +218,7 @@ class Upserts:
 
 
 def _insert(dialect: Dialect, table: Table) -> postgresql.Insert | sqlite.Insert:
-    # Imported for its own databases alone: each dialect takes as long to import as all of the core.
+    # Imported on demand: a dialect takes as long to import as SQLAlchemy Core.
     if dialect.name == "postgresql":
         from sqlalchemy.dialects import postgresql
 
@@ -237,7 +235,7 @@ def _upsert(
     changes: dict[str, Any]
     changes = {column.name: insert.excluded[column.name] for column in table.c if column.name not in (*key, *keep)}
     changes |= {name: func.coalesce(changes[name], table.c[name]) for name in keep_for_null}
-    # Another owner's row is left as it is; that no row comes back says so.
+    # A row of another owner is not updated, and RETURNING then gives no row.
     mine = table.c.owner == insert.excluded.owner if "owner" in table.c else None
     return insert.on_conflict_do_update(index_elements=list(key), set_=changes, where=mine)
 

@@ -1,4 +1,4 @@
-"""SQLite and memory do the same, whatever is done to them."""
+"""SQLite does the same as a store in dictionaries, in any sequence of calls."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from runtime.stores.store import (
     ThreadStore,
 )
 from runtime.testing.store_samples import new_mark
+from tests.stores.dict_store import DictStore
 
 OWNERS = st.sampled_from(["alice", "bob"])
 THREADS = st.sampled_from(["thr_1", "thr_2", "thr_3"])
@@ -47,12 +48,16 @@ def make_item(item_id: str, kind: str) -> ThreadItem:
 ITEMS = st.lists(st.builds(make_item, IDS, st.sampled_from(["visible", "hidden", "model"])), max_size=4)
 
 
-class TwoStores(RuleBasedStateMachine):
+class ThreeStores(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory()
-        self.stores = [open_store("memory"), open_store(f"sqlite:///{self.folder.name}/threads.db")]
+        self.stores: list[ThreadStore] = [
+            DictStore(),
+            open_store("memory"),
+            open_store(f"sqlite:///{self.folder.name}/threads.db"),
+        ]
         for store in self.stores:
             self.loop.run_until_complete(store.open())
 
@@ -63,9 +68,9 @@ class TwoStores(RuleBasedStateMachine):
         self.loop.close()
         self.folder.cleanup()
 
-    def both(self, call: Callable[[ThreadStore], Awaitable[Any]]) -> None:
-        memory, sqlite = (self.loop.run_until_complete(self.outcome(call, store)) for store in self.stores)
-        assert memory == sqlite
+    def check(self, call: Callable[[ThreadStore], Awaitable[Any]]) -> None:
+        model, memory, file = (self.loop.run_until_complete(self.outcome(call, store)) for store in self.stores)
+        assert model == memory == file
 
     @staticmethod
     async def outcome(call: Callable[[ThreadStore], Awaitable[Any]], store: ThreadStore) -> Any:
@@ -77,43 +82,43 @@ class TwoStores(RuleBasedStateMachine):
     @rule(owner=OWNERS, thread_id=THREADS, items=ITEMS, mark=MARKS)
     def create_thread(self, owner: str, thread_id: str, items: list[ThreadItem], mark: GenerationMark | None) -> None:
         thread = ThreadMetadata(id=thread_id, created_at=AT["created_at"], metadata={"of": owner})
-        self.both(lambda store: store.create_thread(owner, thread, items, generation=mark))
+        self.check(lambda store: store.create_thread(owner, thread, items, generation=mark))
 
     @rule(owner=OWNERS, thread_id=THREADS, title=st.sampled_from([None, "a", "b"]), once=st.booleans())
     def rename_thread(self, owner: str, thread_id: str, title: str | None, once: bool) -> None:
-        self.both(lambda store: store.update_thread(owner, thread_id, title=title, only_if_untitled=once))
+        self.check(lambda store: store.update_thread(owner, thread_id, title=title, only_if_untitled=once))
 
     @rule(owner=OWNERS, thread_id=THREADS)
     def delete_thread(self, owner: str, thread_id: str) -> None:
-        self.both(lambda store: store.delete_thread(owner, thread_id))
+        self.check(lambda store: store.delete_thread(owner, thread_id))
 
     @rule(owner=OWNERS, thread_id=THREADS, items=ITEMS, gone=st.lists(IDS, max_size=3), mark=MARKS)
     def write_items(
         self, owner: str, thread_id: str, items: list[ThreadItem], gone: list[str], mark: GenerationMark | None
     ) -> None:
-        self.both(lambda store: store.write_items(owner, thread_id, items, delete=gone, generation=mark))
+        self.check(lambda store: store.write_items(owner, thread_id, items, delete=gone, generation=mark))
 
     @rule(owner=OWNERS, thread_id=THREADS, ids=st.lists(IDS, max_size=3), kind=FEEDBACK)
     def save_feedback(self, owner: str, thread_id: str, ids: list[str], kind: Any) -> None:
-        self.both(lambda store: store.save_feedback(owner, thread_id, sorted(ids), kind))
+        self.check(lambda store: store.save_feedback(owner, thread_id, sorted(ids), kind))
 
     @rule(owner=OWNERS, thread_id=THREADS, item_id=IDS)
     def look_up(self, owner: str, thread_id: str, item_id: str) -> None:
-        self.both(lambda store: store.load_item(owner, thread_id, item_id))
-        self.both(lambda store: store.item_ids_after(owner, thread_id, item_id))
-        self.both(lambda store: store.load_feedback(owner, thread_id))
-        self.both(lambda store: store.load_generation(owner, thread_id))
+        self.check(lambda store: store.load_item(owner, thread_id, item_id))
+        self.check(lambda store: store.item_ids_after(owner, thread_id, item_id))
+        self.check(lambda store: store.load_feedback(owner, thread_id))
+        self.check(lambda store: store.load_generation(owner, thread_id))
 
     @rule(owner=OWNERS, thread_id=THREADS, limit=LIMITS, after=st.none() | IDS, order=ORDERS, kinds=KINDS)
     def page_of_items(self, owner: str, thread_id: str, limit: int, after: str | None, order: Any, kinds: Any) -> None:
-        self.both(lambda store: store.load_items(owner, thread_id, limit=limit, after=after, order=order, kinds=kinds))
+        self.check(lambda store: store.load_items(owner, thread_id, limit=limit, after=after, order=order, kinds=kinds))
 
     @rule(owner=OWNERS, limit=LIMITS, after=st.none() | THREADS, order=ORDERS)
     def page_of_threads(self, owner: str, limit: int, after: str | None, order: Any) -> None:
-        self.both(lambda store: store.load_threads(owner, limit=limit, after=after, order=order))
+        self.check(lambda store: store.load_threads(owner, limit=limit, after=after, order=order))
 
 
-TestTwoStores = TwoStores.TestCase
-TestTwoStores.settings = settings(
+TestThreeStores = ThreeStores.TestCase
+TestThreeStores.settings = settings(
     max_examples=15, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

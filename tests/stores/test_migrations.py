@@ -27,7 +27,7 @@ from runtime.stores import migrations, open_store
 from runtime.stores.ids import new_id
 from runtime.stores.migrations import VERSION_TABLE, VERSIONS
 from runtime.stores.serialization import dump_item
-from runtime.stores.sqlite import _enter_wal_mode
+from runtime.stores.sqlite import enter_wal_mode
 from runtime.stores.statements import METADATA
 from runtime.stores.store import StoreError
 from runtime.testing.store_samples import new_mark
@@ -129,7 +129,7 @@ class SwitchedOverElsewhere(Connect):
 
 def test_a_connection_waits_until_the_file_has_been_switched_over(tmp_path: Path) -> None:
     with closing(connect(tmp_path / "threads.db", factory=SwitchedOverElsewhere)) as connection:
-        _enter_wal_mode(connection)
+        enter_wal_mode(connection)
         assert connection.refusals == 0
         assert connection.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
 

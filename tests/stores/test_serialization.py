@@ -20,7 +20,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from runtime.stores.serialization import _ACTIVE, dump_item, dump_value, load_item, load_items, load_status, to_utc
+from runtime.stores.serialization import (
+    ACTIVE_STATUS,
+    dump_item,
+    dump_value,
+    load_item,
+    load_items,
+    load_status,
+    to_utc,
+)
 from runtime.stores.store import ModelItem, kind_of
 
 AT: dict[str, Any] = {"id": "msg_1", "thread_id": "thr_1", "created_at": datetime(2026, 1, 2, tzinfo=UTC)}
@@ -112,6 +120,6 @@ def test_hidden_content_that_reads_like_a_model_item_is_one() -> None:
 
 def test_the_status_that_nearly_every_thread_has_is_known_at_sight() -> None:
     payload = dump_value(ActiveStatus())
-    assert payload == _ACTIVE
+    assert payload == ACTIVE_STATUS
     assert load_status(payload) == ActiveStatus()
     assert load_status(payload) is not load_status(payload)

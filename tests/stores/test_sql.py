@@ -11,7 +11,8 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
-from datetime import UTC, datetime
+from dataclasses import fields
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,13 @@ import pytest_asyncio
 from chatkit.types import AssistantMessageContent, AssistantMessageItem, ThreadMetadata
 from sqlalchemy.dialects import sqlite
 
+from runtime.resources.token_usage import TokenUsage
 from runtime.stores import open_store
-from runtime.stores import sqlite as database
 from runtime.stores import statements as sql
 from runtime.stores.ids import new_id
+from runtime.stores.migrations import migrate
 from runtime.stores.sql import SqlStore
+from runtime.stores.sqlite import SqliteDatabase
 from runtime.stores.store import ALL_KINDS, VISIBLE, VISIBLE_AND_HIDDEN, ThreadStore
 from runtime.testing.store_samples import new_mark
 
@@ -122,7 +125,7 @@ async def test_a_lock_held_by_another_process_holds_up_nobody_but_the_writers(st
         assert await item_count(store, thread_id) == 1
         assert not any(write.done() for write in writes)
         other.execute("COMMIT")
-        # The lock is free before those who waited know it: whoever comes now mustn't overtake them.
+        # The lock is free before the waiting writes notice: a new write must not overtake them.
         items.append(message(thread_id))
         await asyncio.gather(*writes, store.write_items("alice", thread_id, [items[-1]]))
     page = await store.load_items("alice", thread_id, limit=20, order="asc")
@@ -211,17 +214,18 @@ async def test_sixty_four_turns_at_once_write_without_an_error(store: ThreadStor
     assert [await item_count(store, thread_id) for thread_id in threads] == [4] * 64
 
 
-async def test_the_log_is_written_back_while_the_store_is_open(
-    store: ThreadStore, path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(database, "_CHECKPOINT_COMMITS", 5)
-    monkeypatch.setattr(database, "_LARGEST_LOG_PAGES", 1)
-    thread_id = await new_thread(store)
+async def test_the_log_is_written_back_while_the_database_is_open(path: Path) -> None:
+    database = SqliteDatabase(path, checkpoint_commits=5, max_log_pages=1)
+    await database.open()
+    await migrate(database)
+    day = {"owner": "alice", "day": date(2026, 1, 2), "thread_id": "thr_1", "model": "m"}
+    insert = sql.Upserts(database.dialect).usage
     for _ in range(10):
-        await store.write_items("alice", thread_id, [message(thread_id)])
-    await store.close()
+        row = day | dict.fromkeys((field.name for field in fields(TokenUsage)), 1)
+        await database.write(lambda session, row=row: session.run(insert, row))
+    await database.close()
     with closing(sqlite3.connect(path)) as other:
-        assert other.execute("SELECT count(*) FROM chatkit_items").fetchone() == (10,)
+        assert other.execute("SELECT requests FROM chatkit_usage").fetchall() == [(10,)]
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])

@@ -1,6 +1,6 @@
-"""The schema's history, and how a database gets to its end.
+"""Migrate the schema of a database to the newest version.
 
-Alembic is imported only when there is something to do: at most starts, one query says that the schema is current.
+Alembic is imported only if there is something to migrate: at most starts, one query finds that the schema is current.
 """
 
 from __future__ import annotations
@@ -10,21 +10,27 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from runtime.stores.sqlite import Database
+from runtime.stores.statements import METADATA
 from runtime.stores.store import StoreError
 
-# Every revision in `versions/`, oldest first. A database at any other one was written by a newer runtime.
+# Every revision in `versions/`, oldest first. A newer runtime wrote a database that has any other one.
 VERSIONS = ("0001", "0002", "0003")
 VERSION_TABLE = "chatkit_version"
 
-# Any number that nobody else locks: the replicas of one service start together, and one of them migrates.
+# An arbitrary number: replicas of a service that start together take this lock, so that one of them migrates.
 _LOCK = 0x636861746B6974
 
 
 async def migrate(database: Database) -> None:
-    """Bring the schema to the newest version; raise StoreError when it is newer than that."""
+    """Migrate the schema to the newest version. Raise StoreError if it is newer than that."""
     if await database.read(lambda session: _is_current(session.connection)):
         return
     await database.write(lambda session: _upgrade(session.connection))
+
+
+async def create_schema(database: Database) -> None:
+    """Create the newest schema in an empty database, without Alembic."""
+    await database.write(lambda session: METADATA.create_all(session.connection))
 
 
 def _is_current(connection: Connection) -> bool:

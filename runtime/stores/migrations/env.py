@@ -1,4 +1,4 @@
-"""What Alembic runs for each command: inside the transaction of the connection it is given."""
+"""Alembic's environment: run a command in the transaction of the connection that `migrate` passes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads, items, attachments and feedback, each with its owner and its place in a sequence."""
+"""Tables for threads, items, attachments and feedback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The generation of the configuration that answered last in a thread, as JSON; NULL where none has."""
+"""A column for the generation that answered last in a thread: JSON, or NULL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tokens that were used, by owner, thread, day and model; they stay when a thread goes."""
+"""A table for the tokens used, by owner, thread, day and model. Rows outlive their thread."""
 
 from __future__ import annotations
 

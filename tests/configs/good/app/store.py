@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from runtime.stores.memory import MemoryStore
+from chatkit.store import Store as ChatKitStore
 
 
-class Store(MemoryStore):
+class Store(ChatKitStore[Any]):
     """Threads in memory, a number of them."""
 
     def __init__(self, size: int, **options: Any) -> None:
