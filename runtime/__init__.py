@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runtime.assemble.context import RuntimeContext, User
+    from runtime.autoreload.autoreload import autoreloading, enable_autoreload
     from runtime.errors import ConfigError, RequestError, RuntimeFault
     from runtime.server.runtime import Runtime, create_app, load
 
@@ -19,7 +20,9 @@ __all__ = [
     "RuntimeFault",
     "User",
     "__version__",
+    "autoreloading",
     "create_app",
+    "enable_autoreload",
     "load",
 ]
 
@@ -30,7 +33,9 @@ _HOMES = {
     "RuntimeContext": "runtime.assemble.context",
     "RuntimeFault": "runtime.errors",
     "User": "runtime.assemble.context",
+    "autoreloading": "runtime.autoreload.autoreload",
     "create_app": "runtime.server.runtime",
+    "enable_autoreload": "runtime.autoreload.autoreload",
     "load": "runtime.server.runtime",
 }
 
