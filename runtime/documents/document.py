@@ -1,7 +1,6 @@
-"""YAML text becomes plain data, with the place of every key and value kept beside it.
+"""YAML text as plain data, with the place of every key and value in a separate tree.
 
-Positions live in a tree of their own and are looked up when a diagnostic needs one: reading a file pays nothing for
-them.
+Places are computed when a diagnostic needs one, so that reading a file does not pay for them.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ _CORE_TAGS: dict[str, type | tuple[type, ...]] = {
 }
 _MERGE = "<<"
 QUOTE_KEY = "put the key in quotes"
-"""The hint at a key that is a number or a word of YAML; it is read as it is written."""
+"""The hint for a key that is a number or a keyword of YAML; it is read as it is written."""
 
 
 class Node:
-    """A mapping or a list in the file; a scalar is its own event. `files` says which children are of another file."""
+    """A mapping or list in the file; the node of a scalar is its event. `files` has the children from other files."""
 
     __slots__ = ("anchor", "children", "data", "files", "key", "keys", "merges", "size", "start")
 
@@ -49,7 +48,7 @@ class Node:
         self.size = 1
 
     def copy(self) -> Node:
-        """Return one whose children can change without changing this one's."""
+        """Return a copy with its own dictionaries of children."""
         new = Node.__new__(Node)
         new.start, new.anchor, new.data, new.size = self.start, self.anchor, self.data, self.size
         new.key, new.merges = None, []
@@ -59,9 +58,9 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where keys and values stand; a path that isn't there has the place of its nearest parent.
+    """The places of keys and values; a path that does not exist has the place of its nearest parent.
 
-    `lines` are those of every file that something was read from, by its name; `file` is the one that includes them.
+    `lines` are the lines of each file by its name; `file` is the one that includes the others.
     """
 
     file: str
@@ -69,47 +68,47 @@ class Places:
     lines: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def value(self, path: KeyPath = ()) -> Place:
-        """Return where the value at `path` is written: for an alias, where its anchor is."""
-        found = self._find(path)
-        return _place(found.file, _mark(found.node))
+        """Return the place of the value at `path`; of an alias, that of its anchor."""
+        match = self._find(path)
+        return _place(match.file, _mark(match.node))
 
     def key(self, path: KeyPath) -> Place:
-        """Return where the key that leads to `path` is written, or the list item itself."""
-        found = self._find(path)
-        event = found.key(path)
-        return _place(found.file, _mark(event if event is not None else found.node))
+        """Return the place of the key of `path`, or of the list item itself."""
+        match = self._find(path)
+        event = match.key(path)
+        return _place(match.file, _mark(event if event is not None else match.node))
 
     def length(self, path: KeyPath = ()) -> int:
         """Return the number of characters of a scalar on one line, else 1."""
         return _width(self._find(path).node)
 
     def key_length(self, path: KeyPath) -> int:
-        """Return the number of characters of the key that leads to `path`, else 1."""
+        """Return the number of characters of the key of `path`, else 1."""
         return _width(self._find(path).key(path))
 
     def span(self, path: KeyPath) -> tuple[Place, Place] | None:
-        """Return where the scalar at `path` begins and ends, its quotes included; None for anything else."""
-        found = self._find(path)
-        if found.known != len(path) or not isinstance(found.node, yaml.ScalarEvent):
+        """Return the start and end of the scalar at `path`, with its quotes; None for anything else."""
+        match = self._find(path)
+        if match.known != len(path) or not isinstance(match.node, yaml.ScalarEvent):
             return None
-        return _place(found.file, found.node.start_mark), _place(found.file, found.node.end_mark)
+        return _place(match.file, match.node.start_mark), _place(match.file, match.node.end_mark)
 
     def text(self, path: KeyPath) -> str | None:
-        """Return the text of a scalar as it was written without quotes; None for anything else."""
-        found = self._find(path)
-        if found.known == len(path) and isinstance(found.node, yaml.ScalarEvent) and found.node.implicit[0]:
-            return str(found.node.value)
+        """Return the text of a scalar without quotes, as written; None for anything else."""
+        match = self._find(path)
+        if match.known == len(path) and isinstance(match.node, yaml.ScalarEvent) and match.node.implicit[0]:
+            return str(match.node.value)
         return None
 
     def written(self, path: KeyPath) -> KeyPath:
-        """Return the longest part of `path` that stands in the file: a short form has no keys of its own."""
+        """Return the longest part of `path` that exists in the file: a short form has no keys of its own."""
         return path[: self._find(path).known]
 
     def inside(self, path: KeyPath, line: int, column: int) -> Place:
-        """Return the place of a line and column (from 1) within the text at `path`, as exactly as its style allows."""
-        start, found = self.value(path), self._find(path)
-        node = found.node
-        if found.known != len(path) or not isinstance(node, yaml.ScalarEvent) or not start.line:
+        """Return the place of a line and column (from 1) in the string at `path`, as exactly as its style allows."""
+        start, match = self.value(path), self._find(path)
+        node = match.node
+        if match.known != len(path) or not isinstance(node, yaml.ScalarEvent) or not start.line:
             return start
         if node.style in ("|", ">"):
             return self._inside_block(node, start, line, column)
@@ -127,18 +126,18 @@ class Places:
         indent = len(written) - len(written.lstrip(" ")) - (len(first) - len(first.lstrip(" ")))
         return Place(start.file, start.line + line, max(indent, 0) + column)
 
-    def _find(self, path: KeyPath) -> _Found:
+    def _find(self, path: KeyPath) -> _PathMatch:
         node, parent, file = self.root, None, self.file
         for depth, step in enumerate(path):
             if not isinstance(node, Node) or step not in node.children:
-                return _Found(node, parent, depth, file)
+                return _PathMatch(node, parent, depth, file)
             file = node.files.get(step, file) if node.files else file
             parent, node = node, node.children[step]
-        return _Found(node, parent, len(path), file)
+        return _PathMatch(node, parent, len(path), file)
 
 
-class _Found(NamedTuple):
-    """What stands at the first `known` steps of a path, in which mapping or list, and in which file."""
+class _PathMatch(NamedTuple):
+    """The node at the first `known` steps of a path, with its parent and its file."""
 
     node: Any
     parent: Node | None
@@ -146,7 +145,7 @@ class _Found(NamedTuple):
     file: str
 
     def key(self, path: KeyPath) -> Any:
-        """Return the key that leads here; None for an item of a list, and for the whole."""
+        """Return the node of the key; None for an item of a list, and for the root."""
         return self.parent.keys.get(path[self.known - 1]) if self.parent is not None and self.known else None
 
 
@@ -167,9 +166,9 @@ def _width(node: Any) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file: its `text`, its plain `data`, and the `places` of what stands in it.
+    """One file: its `text`, its plain `data`, and the `places` of its keys and values.
 
-    `included` are the texts of the files that its data comes from as well, by their names.
+    `included` are the texts of the files that it includes, by their names.
     """
 
     file: str
@@ -181,7 +180,7 @@ class Source:
 
     @property
     def texts(self) -> Mapping[str, str]:
-        """The text of every file that the data comes from, by its name."""
+        """The text of every file that contributes to the data, by its name."""
         return {self.file: self.text, **self.included}
 
 
@@ -199,7 +198,7 @@ def decode_text(content: bytes, file: str) -> str | Diagnostic:
 
 
 def read_yaml(text: str, file: str) -> Source:
-    """Read one YAML document; every mistake becomes a diagnostic of the returned source, never an exception."""
+    """Read one YAML document; a mistake becomes a diagnostic of the returned source, never an exception."""
     with collector_paused():
         events = parse_events(text.removeprefix("\ufeff"), file)
         if isinstance(events, Diagnostic):
@@ -211,7 +210,7 @@ def read_yaml(text: str, file: str) -> Source:
 
 
 class _Builder:
-    """Reads events into data and nodes."""
+    """Builds data and nodes from events."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -237,7 +236,7 @@ class _Builder:
             elif kind is yaml.DocumentStartEvent:
                 documents += 1
                 if documents > 1:
-                    self._report("A011", event, "a second YAML document starts here", "a file holds one document")
+                    self._report("A011", event, "a second YAML document starts here", "a file contains one document")
                     return
         if not documents or (self.data is None and not self.diagnostics):
             self.diagnostics.append(Diagnostic("A004", "the file is empty", Place(self.file)))
@@ -261,7 +260,7 @@ class _Builder:
         if wanted is None:
             self._report("A014", event, f"custom YAML tags are not part of the language: {_short_tag(event.tag)!r}")
         elif not isinstance(data, wanted):
-            self._report("A014", event, f"the value is not what its tag {_short_tag(event.tag)!r} says")
+            self._report("A014", event, f"the value does not match its tag {_short_tag(event.tag)!r}")
         return data
 
     def _start(self, event: Any, data: dict[str, Any] | list[Any]) -> None:
@@ -282,11 +281,11 @@ class _Builder:
     def _alias(self, event: Any) -> None:
         name = event.anchor
         if name not in self.anchors:
-            self._report("A015", event, f"nothing in this file is anchored as '&{name}'")
+            self._report("A015", event, f"this file has no anchor '&{name}'")
         target = self.anchors.get(name)
         if target is None:
             if name in self.anchors:
-                self._report("A015", event, f"'*{name}' stands inside of '&{name}' itself")
+                self._report("A015", event, f"the alias '*{name}' is inside its own anchor '&{name}'")
             self._attach(event, None)
             return
         before, self.aliased = self.aliased, self.aliased + _size(target[0])
@@ -328,7 +327,7 @@ class _Builder:
             return
         if key == _MERGE and isinstance(key_node, yaml.ScalarEvent) and key_node.implicit[0]:
             if top.merges:
-                self._report("A012", key_node, "'<<' stands here twice", "write one list: '<<: [*a, *b]'")
+                self._report("A012", key_node, "the key '<<' is written twice", "write one list: '<<: [*a, *b]'")
             top.merges.append((node, data))
             return
         if key in into:
@@ -340,7 +339,7 @@ class _Builder:
         top.size += 1 + _size(node)
 
     def _merge(self, node: Node) -> None:
-        """Put the merged mappings under the node's own keys: what stands in place wins, then the earlier mapping."""
+        """Merge mappings into the node: its own keys have precedence, then those of the earlier mapping."""
         into = node.data
         if not isinstance(into, dict):
             return
@@ -361,7 +360,7 @@ class _Builder:
                 if isinstance(item, dict):
                     yield source, item
                 elif not isinstance(source, yaml.AliasEvent):
-                    self._report("A018", source, "'<<' merges mappings, and this is none")
+                    self._report("A018", source, "'<<' merges mappings, and this is not a mapping")
 
 
 def _size(node: Any) -> int:

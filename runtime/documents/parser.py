@@ -1,7 +1,7 @@
 """The events of a YAML text, from the fastest parser that accepts it.
 
-libyaml is ten times as fast as ruamel.yaml's own parser and refuses a few files that are valid YAML 1.2, such as
-`[x:]`: those, and every syntax error, go through ruamel.yaml, whose messages name the character at fault.
+libyaml is ten times as fast as the parser of ruamel.yaml, but rejects some valid YAML 1.2, such as `[x:]`. So
+ruamel.yaml reads what libyaml rejects, and reports syntax errors: its messages name the wrong character.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from runtime.errors import RuntimeFault
 MAX_DEPTH = 100
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufeff\uff00-\ufffd\U00010000-\U0010ffff]")
 
-# Line breaks to YAML 1.1, and to libyaml, and none to YAML 1.2, to ruamel.yaml and to editors; and a mark in mid-text.
+# Line breaks in YAML 1.1 and libyaml, but not in YAML 1.2, ruamel.yaml and editors; and a byte order mark in the text.
 _DISPUTED = re.compile("[\x85\u2028\u2029\ufeff]")
 _FLOW_VARIABLE = re.compile(r"[\[{,:]\s*\$\{")
 _GLUED = re.compile(r"\s*[\w-]+:[^\s/:]\S*$")
@@ -28,55 +28,59 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
+class _ErrorText:
     pattern: str
     message: str
     hint: str = ""
-    # The mistake stands where the construct began, not where the parser gave up.
+    # The place is the start of the construct, not the position of the parser.
     at_context: bool = False
+    at_colon: bool = False
 
 
-_PLAIN_WORDS = (
-    _Words(r"found character '\\t'", "a tab can't be used for indentation", "indent with spaces"),
-    _Words(r"found character (?P<what>'.+') that", "a text can't start with {what}", "put the text in quotes"),
-    _Words(
+_ERROR_TEXTS = (
+    _ErrorText(r"found character '\\t'", "a tab can't be used for indentation", "indent with spaces"),
+    _ErrorText(r"found character (?P<what>'.+') that", "a text can't start with {what}", "put the text in quotes"),
+    _ErrorText(
         r"mapping values are not allowed",
-        "a ':' stands where no key can be",
-        "put a text that holds ': ' in quotes, or check the indentation",
+        "a ':' after something that can't be a key",
+        "put a text that contains ': ' in quotes, or check the indentation",
+        at_colon=True,
     ),
-    _Words(r"sequence entries are not allowed", "a list can't start here", "put each '- ' on a line of its own"),
-    _Words(r"unexpected end of stream", "the quote that opens here never closes", at_context=True),
-    _Words(
+    _ErrorText(r"sequence entries are not allowed", "a list can't start here", "put each '- ' on a line of its own"),
+    _ErrorText(r"unexpected end of stream", "the quote that opens here is not closed", at_context=True),
+    _ErrorText(
         r"expected ',' or '(?P<what>.)'",
         "expected ',' or {what!r} here",
-        "the bracket that opened in line {line} isn't closed",
+        "the bracket that opens in line {line} is not closed",
     ),
-    _Words(
+    _ErrorText(
         r"expected <block end>",
         "this doesn't fit the lines above it",
         "the keys of one mapping, and the items of one list, start in the same column",
     ),
-    _Words(r"could not find expected ':'", "expected ':' after the key that starts here", at_context=True),
-    _Words(
+    _ErrorText(r"could not find expected ':'", "expected ':' after the key that starts here", at_context=True),
+    _ErrorText(
         r"unknown escape character",
-        "a double-quoted text holds a backslash that means nothing",
+        "a double-quoted text contains an unknown escape",
         "use single quotes, or write the backslash twice",
     ),
-    _Words(r"expected the node content", "expected a value here"),
-    _Words(r"expected '<document start>'", "the file has ended above this line", "look for a bracket too many"),
+    _ErrorText(r"expected the node content", "expected a value here"),
+    _ErrorText(
+        r"expected '<document start>'", "the document ends above this line", "look for an extra closing bracket"
+    ),
 )
 
 
 def parse_events(text: str, file: str) -> list[yaml.Event] | Diagnostic:
-    """Return the events of `text`, or the one syntax error that keeps it from being read."""
-    if found := _DISPUTED.search(text):
-        return _unprintable(text, found.start(), file)
+    """Return the events of `text`, or its first syntax error."""
+    if match := _DISPUTED.search(text):
+        return _unprintable(text, match.start(), file)
     try:
-        return list(_shallow(_libyaml_events(text)))
+        return list(_limit_depth(_libyaml_events(text)))
     except _TooDeep as error:
         return error.diagnostic(file)
     except (yaml.YAMLError, UnicodeError, ValueError):
-        return _second_opinion(text, file)
+        return _ruamel_events(text, file)
 
 
 class _TooDeep(RuntimeFault):
@@ -88,8 +92,8 @@ class _TooDeep(RuntimeFault):
         return Diagnostic("A017", f"nested more than {MAX_DEPTH} levels deep", place)
 
 
-def _shallow(events: Iterable[yaml.Event]) -> Iterator[yaml.Event]:
-    """Stop at the first value that is too deep: both parsers take time by the square of the depth."""
+def _limit_depth(events: Iterable[yaml.Event]) -> Iterator[yaml.Event]:
+    """Raise _TooDeep at the first value that is too deep: both parsers need quadratic time in the depth."""
     depth = 0
     for event in events:
         kind = type(event)
@@ -111,14 +115,14 @@ def _libyaml_events(text: str) -> Iterator[yaml.Event]:
         parser.dispose()
 
 
-def _second_opinion(text: str, file: str) -> list[yaml.Event] | Diagnostic:
+def _ruamel_events(text: str, file: str) -> list[yaml.Event] | Diagnostic:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
-    if found := _UNPRINTABLE.search(text):
-        return _unprintable(text, found.start(), file)
+    if match := _UNPRINTABLE.search(text):
+        return _unprintable(text, match.start(), file)
     try:
-        events = list(_shallow(map(_translate, YAML(typ="safe", pure=True).parse(text))))
+        events = list(_limit_depth(map(_translate, YAML(typ="safe", pure=True).parse(text))))
     except _TooDeep as error:
         return error.diagnostic(file)
     except YAMLError as error:
@@ -129,7 +133,7 @@ def _second_opinion(text: str, file: str) -> list[yaml.Event] | Diagnostic:
 
 
 def _join_surrogates(events: list[yaml.Event], file: str) -> Diagnostic | None:
-    """Read `\\ud83d\\ude00` as the one character that it is in JSON; half of such a pair is no text."""
+    """Join surrogate pairs such as `\\ud83d\\ude00`, as JSON does; report half of a pair."""
     for event in events:
         if isinstance(event, yaml.ScalarEvent) and _SURROGATE.search(event.value):
             try:
@@ -137,14 +141,14 @@ def _join_surrogates(events: list[yaml.Event], file: str) -> Diagnostic | None:
             except UnicodeDecodeError:
                 mark: Any = event.start_mark
                 place = Place(file, mark.line + 1, mark.column + 1)
-                return Diagnostic("A010", "a text holds half of a character", place)
+                return Diagnostic("A010", "a text contains half of a surrogate pair", place)
     return None
 
 
 def _unprintable(text: str, index: int, file: str) -> Diagnostic:
     line = text.count("\n", 0, index) + 1
     column = index - text.rfind("\n", 0, index)
-    message = f"the character U+{ord(text[index]):04X} can't stand in a YAML file"
+    message = f"the character U+{ord(text[index]):04X} is not allowed in a YAML file"
     return Diagnostic("A010", message, Place(file, line, column), hint="write it as an escape in double quotes")
 
 
@@ -152,28 +156,29 @@ def _explain(error: Any, text: str, file: str) -> Diagnostic:
     problem = str(getattr(error, "problem", None) or "can't read this as YAML")
     mark = getattr(error, "problem_mark", None)
     context = getattr(error, "context_mark", None) or mark
-    message, hint = f"YAML syntax error: {problem}", ""
-    for words in _PLAIN_WORDS:
-        if found := re.search(words.pattern, problem):
-            message = words.message.format(**found.groupdict())
-            hint = words.hint.format(line=context.line + 1 if context else 1)
-            mark = context if words.at_context else mark
+    message, hint, at_colon = f"YAML syntax error: {problem}", "", False
+    for known in _ERROR_TEXTS:
+        if match := re.search(known.pattern, problem):
+            message = known.message.format(**match.groupdict())
+            hint = known.hint.format(line=context.line + 1 if context else 1)
+            mark = context if known.at_context else mark
+            at_colon = known.at_colon
             break
     if mark is None:
         return Diagnostic("A010", message, Place(file), hint=hint)
     lines = [*text.split("\n"), ""]
     line = lines[mark.line]
     if line.startswith(("<<<<<<<", "=======", ">>>>>>>")):
-        message, hint = "a merge conflict is still open here", "keep one side, and take its three marks out"
-    elif hint.endswith("indentation") and _GLUED.match(lines[mark.line - 1]):
+        message, hint = "an unresolved merge conflict", "keep one side, and remove the three marker lines"
+    elif at_colon and _GLUED.match(lines[mark.line - 1]):
         hint = "the ':' in the line above needs a space after it"
     if _FLOW_VARIABLE.search(line[: mark.column + 1]):
-        hint = 'between brackets a variable stands in quotes: "${NAME}"'
+        hint = 'write a variable between brackets in quotes: "${NAME}"'
     return Diagnostic("A010", message, Place(file, mark.line + 1, mark.column + 1), hint=hint)
 
 
 def _translate(event: Any) -> yaml.Event:
-    """Turn an event of ruamel.yaml into PyYAML's of the same name, so that one loop reads both."""
+    """Convert an event of ruamel.yaml to PyYAML's event of the same name."""
     kind = getattr(yaml, type(event).__name__)
     marks = (event.start_mark, event.end_mark)
     if kind is yaml.ScalarEvent:
@@ -191,7 +196,7 @@ def _tag(event: Any) -> str | None:
     return None if event.tag is None else str(event.tag)
 
 
-# The YAML 1.2 core schema: what a scalar without quotes means.
+# The YAML 1.2 core schema: the value of a scalar without quotes.
 
 Scalar = str | int | float | bool | None
 
@@ -211,12 +216,12 @@ _WORDS: dict[str, bool | None] = {
 _FIRST = frozenset("-+.0123456789")
 _NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
-# More digits are nobody's number, and Python refuses to convert them.
+# Python does not convert integers with thousands of digits.
 _MAX_DIGITS = 300
 
 
 def resolve_plain(text: str) -> Scalar:
-    """Return the value that `text` has when it is written without quotes."""
+    """Return the value of `text` as a scalar without quotes."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] not in _FIRST or len(text) > _MAX_DIGITS:
@@ -230,12 +235,12 @@ def resolve_plain(text: str) -> Scalar:
 
 
 def parse_number(text: str) -> int | float | None:
-    """Read a whole text as a number of the core schema; None where it is none."""
+    """Return the number that a whole text is in the core schema; None if it is not a number."""
     value = resolve_plain(text)
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def parse_bool(text: str) -> bool | None:
-    """Read a whole text as `true` or `false`; None where it is neither."""
+    """Return the boolean that a whole text is; None if it is neither `true` nor `false`."""
     value = resolve_plain(text)
     return value if isinstance(value, bool) else None

@@ -1,6 +1,6 @@
-"""`${NAME}` in the strings of a file: one pass, after parsing, over values and never over keys.
+"""Interpolation of `${NAME}` in the strings of a file: one pass after parsing, over values but not keys.
 
-The environment is a parameter. No message of this module or about a value's shape repeats what a variable holds.
+The environment is a parameter. Messages never contain the value of a variable.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _RAW = "raw"
 
 @dataclass(frozen=True, slots=True)
 class Interpolated:
-    """A string that had variables in it: their `names`, and whether all of them were set."""
+    """A string with variables: their `names`, and whether all of them were set."""
 
     names: tuple[str, ...]
     resolved: bool
@@ -32,7 +32,7 @@ class Interpolated:
 
 @dataclass(frozen=True, slots=True)
 class Interpolation:
-    """A source with its variables filled in, and what was filled in where."""
+    """A source with its variables interpolated, and the strings that had variables."""
 
     source: Source
     strings: Mapping[KeyPath, Interpolated] = field(default_factory=dict)
@@ -40,15 +40,15 @@ class Interpolation:
     diagnostics: tuple[Diagnostic, ...] = ()
 
     def is_unresolved(self, path: KeyPath) -> bool:
-        """Tell whether the string at `path` still waits for a variable that isn't set."""
-        found = self.strings.get(path)
-        return found is not None and not found.resolved
+        """Return whether the string at `path` has a variable that is not set."""
+        string = self.strings.get(path)
+        return string is not None and not string.resolved
 
 
 def interpolate(source: Source, environ: Mapping[str, str], unset: Severity = "warning") -> Interpolation:
-    """Fill in the variables of every string; `unset` is how bad one without value and default is.
+    """Interpolate every string; `unset` is the severity of a variable without value and default.
 
-    A mapping with `raw: true` keeps its strings as they are. A string with an unset variable stays as it is written.
+    Strings of a mapping with `raw: true`, and strings with an unset variable, are not changed.
     """
     walk = _Walk(source, environ, unset)
     data = walk.value(source.data, ())
@@ -81,15 +81,15 @@ class _Walk:
         names: list[str] = []
         missing: list[str] = []
         position = 0
-        while found := _START.search(text, position):
-            parts.append(text[position : found.start()])
-            if found.group() == "$${":
+        while start := _START.search(text, position):
+            parts.append(text[position : start.start()])
+            if start.group() == "$${":
                 parts.append("${")
-                position = found.end()
+                position = start.end()
                 continue
-            variable = VARIABLE.match(text, found.start())
+            variable = VARIABLE.match(text, start.start())
             if variable is None:
-                self._malformed(text[found.start() :], path)
+                self._malformed(text[start.start() :], path)
                 return text
             position = variable.end()
             names.append(variable["name"])
@@ -99,7 +99,7 @@ class _Walk:
             parts.append(value or "")
         if names:
             self.strings[path] = Interpolated(tuple(names), resolved=not missing)
-        # A profile that is not in use may wait for variables that nobody has set.
+        # The variables of a profile that is not in use need not be set.
         for name in dict.fromkeys(missing if path[:1] != ("profiles",) else ()):
             self._report(
                 "A501", f"the variable {name!r} is not set", f"set it, or write ${{{name}:-default}}", path, self.unset
@@ -120,5 +120,5 @@ class _Walk:
 
 
 def _may_be_raw(path: KeyPath) -> bool:
-    # `raw` of an entry or of its instructions; elsewhere it is a word of the user's own data.
+    # `raw` of an entry or of its instructions; elsewhere it is a key of the user's own data.
     return len(path) == 2 or (len(path) == 3 and path[2] == "instructions")
