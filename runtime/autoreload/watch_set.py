@@ -199,12 +199,12 @@ def _is_source(name: str) -> bool:
 
 def _stamp(path: str) -> Stamp:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (OSError, ValueError):
         return None
-    if stat.S_ISDIR(found.st_mode):  # not its times: they change with all that is in it
-        return found.st_dev, found.st_ino
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    if stat.S_ISDIR(status.st_mode):  # without its times, which change with its contents
+        return status.st_dev, status.st_ino
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 # Files that are mounted into a container one by one: replacing the original outside does not change them.
@@ -215,11 +215,10 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
 def find_mounted_files(files: Iterable[Path], mountinfo: str | None = None) -> list[Path]:
-    """Return the files that are mount points of their own, sorted: a Kubernetes `subPath`, one file of `docker -v`.
+    """Return the files that are mount points themselves, sorted: a Kubernetes `subPath`, a file of `docker -v`.
 
-    Such a mount holds on to the file that it was made from: what replaces that file outside is never seen inside.
-    `mountinfo` is the text of Linux's /proc/self/mountinfo, which is read when it is not given; without it, as on
-    other systems, there are none.
+    Such a mount stays bound to its original file: a file that replaces the original outside is not visible inside.
+    `mountinfo` is the text of Linux's /proc/self/mountinfo (default: read it); other systems have none.
     """
     if mountinfo is None:
         try:

@@ -17,7 +17,7 @@ import pytest
 
 from runtime.server.generations.last_good import FILE
 from tests.cli.test_serve import Serving, serving
-from tests.cli.test_shutdown import _text, ask, asking
+from tests.cli.test_shutdown import answer_text, ask, asking
 from tests.conversations.talking import user_input
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and folders are of POSIX")
@@ -91,7 +91,7 @@ def _patience(server: Serving) -> Iterator[None]:
 def answer(server: Serving, text: str = "hi") -> str:
     """What is answered in a new thread."""
     with asking(server.url, text) as reader:
-        return _text(reader.rest())
+        return answer_text(reader.rest())
 
 
 def admin(server: Serving, method: str = "GET", path: str = "config", **headers: str) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def test_a_stream_that_runs_over_an_edit_arrives_whole_and_unmixed(folder: Path)
             assert answer(server, "stamp") == "two"
             (folder / "go").touch()
             events = reader.rest()
-        assert _text(events) == "beforeone and one"
+        assert answer_text(events) == "beforeone and one"
         assert [event for event in events if event["type"] == "error"] == []
         assert events[-1]["type"] == "thread.item.done"
         assert answer(server, "wait") == "beforetwo and two"

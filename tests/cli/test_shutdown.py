@@ -68,7 +68,7 @@ class Reader:
 
     def until(self, words: str) -> None:
         """Read until these words have come."""
-        while words not in _text(self.events):
+        while words not in answer_text(self.events):
             self._body += next(self._chunks)
 
     def rest(self) -> list[dict[str, Any]]:
@@ -81,7 +81,7 @@ class Reader:
         return parse_events(self._body[: self._body.rfind(b"\n\n") + 2])
 
 
-def _text(events: list[dict[str, Any]]) -> str:
+def answer_text(events: list[dict[str, Any]]) -> str:
     return "".join(event["update"].get("delta", "") for event in events if event["type"] == "thread.item.updated")
 
 
@@ -113,7 +113,7 @@ def test_an_answer_that_takes_too_long_ends_as_an_error_and_its_beginning_is_kep
         events = reader.rest()
     assert events[-1] == ENDED
     assert [event["type"] for event in events].count("error") == 1
-    thread, said = events[0]["thread"]["id"], _text(events)
+    thread, said = events[0]["thread"]["id"], answer_text(events)
 
     (folder / "script.yaml").write_text("otherwise: All of it.\n")
     with serving(folder, "serve") as server:
@@ -133,7 +133,7 @@ def test_an_answer_that_ends_within_the_limit_arrives_whole(folder: Path) -> Non
         events = reader.rest()
     assert [event for event in events if event["type"] == "error"] == []
     assert events[-1]["type"] == "thread.item.done"
-    assert _text(events) == "one two three four five six"
+    assert answer_text(events) == "one two three four five six"
 
 
 def test_a_message_that_comes_while_the_server_ends_is_refused(folder: Path) -> None:

@@ -32,7 +32,7 @@ def chat_with(
     if url is not None and path != Path():
         raise UsageError("give a project or --url, not both")
     parsed = _parse_headers(headers)
-    # With --json the conversation goes to standard error, so that standard output holds events alone.
+    # With --json standard output contains only events.
     console = Console(markup=False, emoji=False, highlight=False, quiet=as_json)
     with ExitStack() as stack:
         address = url or stack.enter_context(_serve(path))
