@@ -254,7 +254,7 @@ def validate(
         bool, typer.Option("--connect", help="Also open the store and call the model endpoints: needs the keys.")
     ] = False,
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", min=1, help="The time limit of --import for each project.")
+        float, typer.Option("--timeout", metavar="SECONDS", min=1, help="CPU time for --import, for each project.")
     ] = 60,
     base: Annotated[
         Path | None,
@@ -276,8 +276,8 @@ def validate(
     no network and no keys. It parses the project's Python, and renders the widgets in a sandbox. What can't be decided
     that way is reported as a note.
 
-    With --import it also builds the project as serve does, in a child process that is ended after --timeout. This runs
-    the project's Python, and accepts exactly what serve accepts.
+    With --import it also builds the project as serve does, in a child process that may use --timeout seconds of CPU
+    time and run three times as long. This runs the project's Python, and accepts exactly what serve accepts.
 
     With --connect that build also opens the store and calls the model endpoints, to check that they can be reached and
     accept the keys.

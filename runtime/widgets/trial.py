@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from jsonschema import Draft202012Validator
 
@@ -67,11 +67,11 @@ class TrialFault(TypedDict, total=False):
 
 
 class LimitExceeded(RuntimeFault):
-    """The widget needs more than it may have: `what` is memory or output."""
+    """A widget needs more memory, or writes more output, than it may: `limit` says which."""
 
-    def __init__(self, what: str) -> None:
-        self.what = what
-        super().__init__(what)
+    def __init__(self, limit: Literal["memory", "output"]) -> None:
+        self.limit = limit
+        super().__init__(f"the widget exceeds its limit of {limit}")
 
 
 Say = Callable[[str], None]

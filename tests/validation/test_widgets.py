@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -487,13 +486,14 @@ def test_a_file_that_several_entries_name_is_checked_once(tmp_path: Path) -> Non
     assert [d.code for d in found if d.severity != "note"] == ["A412"]
 
 
-def test_a_hostile_project_is_checked_in_a_few_seconds_and_leaves_no_process(tmp_path: Path) -> None:
+def test_an_adversarial_project_is_checked_in_a_few_seconds_and_leaves_no_process(tmp_path: Path) -> None:
     bombs = ["{{ 9 ** (9 ** 9) }}", "{{ 'a' * 10 ** 10 }}"]
     widgets = {f"w{index}": {"template": card({"type": "Text", "value": bomb})} for index, bomb in enumerate(bombs)}
-    start = time.monotonic()
+    start = os.times()
     found = check(tmp_path, f"widgets: {json.dumps({'card': {'template': card()}, **widgets})}\n")
     assert [d.severity for d in found if d.code == "A421"] == ["error", "error"]
-    assert time.monotonic() - start < 30
+    end = os.times()
+    assert end.children_user + end.children_system - start.children_user - start.children_system < 10
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from runtime.validation.widgets import rendering
-from runtime.widgets import sandbox
-from runtime.widgets.sandbox import TrialResult
+from runtime.widgets.sandbox import TrialResult, try_one
 from runtime.widgets.trial import TrialInput
 from tests.validation.test_widgets import SAMPLES, check, hold_against_the_build
 
@@ -29,19 +28,19 @@ WIDGETS: list[tuple[Any, dict[str, Any]]] = [
 ]
 
 
-def in_this_process(jobs: Sequence[TrialInput]) -> list[TrialResult]:
+def in_this_process(widgets: Sequence[TrialInput]) -> list[TrialResult]:
     """Try widgets that are no danger, without the time that a process of their own takes."""
-    return [_try(job) for job in jobs]
+    return [_try(widget) for widget in widgets]
 
 
-def _try(job: TrialInput) -> TrialResult:
+def _try(widget: TrialInput) -> TrialResult:
     result = TrialResult()
 
-    def say(said: dict[str, Any]) -> None:
-        result.stage = said.get("stage", result.stage)
-        result.faults += [said["found"]] if "found" in said else []
+    def receive(message: dict[str, Any]) -> None:
+        result.stage = message.get("stage", result.stage)
+        result.faults += [message["fault"]] if "fault" in message else []
 
-    result.reason = sandbox._try_one(job, say)
+    result.reason = try_one(widget, receive)
     return result
 
 

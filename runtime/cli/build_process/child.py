@@ -1,8 +1,7 @@
-"""The child of `validate --import`: it builds a project as `serve` does, and tells its parent what is wrong with it.
+"""The child of `validate --import`: it builds a project as `serve` does, and sends its parent the diagnostics.
 
-What was standard output is the way to the parent. Before any of the project's Python runs, it gets a descriptor of its
-own, and whatever the project prints goes to standard error. Each line is a JSON object with one key; what is none comes
-from faulthandler.
+The pipe to the parent is standard output, which is moved to a descriptor of its own before any of the project's Python
+runs: what the project prints goes to standard error. Each line is a JSON object with one key, or from faulthandler.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from runtime.diagnostics.diagnostic import Diagnostic
+from runtime.resources.child_process import CPU_LIMIT_SIGNAL, HAS_CPU_LIMIT, limit_cpu_time, limit_resources
 from runtime.sdk_internals import run_exit_functions
 
 if TYPE_CHECKING:
@@ -30,27 +30,22 @@ _CLOSING_S = 1.0
 _BUG = 3
 
 
-class Channel:
-    """The way to the parent, for this process alone: a fork of it has nothing to say."""
+class ParentPipe:
+    """The pipe to the parent; only the child itself writes to it, and no fork of it."""
 
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor, self._process = descriptor, os.getpid()
-
-    @classmethod
-    def open(cls) -> Channel:
+    def __init__(self) -> None:
         """Take over standard output."""
-        channel = cls(os.dup(1))
+        self.descriptor, self._process = os.dup(1), os.getpid()
         os.dup2(2, 1)
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper at this point
-        return channel
 
     @property
     def is_ours(self) -> bool:
-        """Whether this is the process that was started to build, and no fork of it."""
+        """Whether this process is the child, rather than a fork that the project has made of it."""
         return os.getpid() == self._process
 
     def send(self, key: str, value: Any) -> None:
-        """Write one message; nothing where the parent, or the descriptor, is gone."""
+        """Write one message; do nothing where the parent, or the descriptor, is gone."""
         rest = memoryview(json.dumps({key: value}).encode() + b"\n") if self.is_ours else memoryview(b"")
         try:
             while rest:
@@ -59,69 +54,74 @@ class Channel:
             return
 
 
-def main(order: Mapping[str, Any]) -> NoReturn:
-    """Do what the parent asks: `project`, `connect`, `timeout_s`, and the `argv` that `serve` would have."""
-    channel = Channel.open()
-    sys.argv = list(order["argv"])
-    _leave_no_core()
-    faulthandler.enable(channel.descriptor, all_threads=False)
-    leave = os._exit
+def main(request: Mapping[str, Any]) -> NoReturn:
+    """Build `project`, and `connect`, within `cpu_s` and `wall_s` seconds, with the `argv` that `serve` would have."""
+    pipe = ParentPipe()
+    sys.argv = list(request["argv"])
+    limit_resources(CORE=0)
+    faulthandler.enable(pipe.descriptor, all_threads=False)
+    exit_process = os._exit
     try:
-        found, runtime = _build(Path(order["project"]), channel, order["timeout_s"])
-        if runtime is not None and channel.is_ours and order["connect"]:
-            found, runtime = [*found, *_connect(runtime, channel, order["timeout_s"])], None
+        diagnostics, runtime = _build(request, pipe)
+        if runtime is not None and pipe.is_ours and request["connect"]:
+            diagnostics, runtime = [*diagnostics, *_connect(runtime, request, pipe)], None
         faulthandler.cancel_dump_traceback_later()
-        channel.send("found", [diagnostic.as_json() for diagnostic in found])
-        if channel.is_ours:
+        pipe.send("diagnostics", [diagnostic.as_json() for diagnostic in diagnostics])
+        if pipe.is_ours:
             _close(runtime)
     except BaseException:
         traceback.print_exc()
-        leave(_BUG)
-    # Threads that the project has left running would keep the process.
-    leave(0)
+        exit_process(_BUG)
+    # Threads that the project has started would keep the process alive.
+    exit_process(0)
 
 
-def _build(path: Path, channel: Channel, timeout_s: float) -> tuple[Sequence[Diagnostic], Runtime | None]:
-    # The SDKs are not the project's: the time that they take to import is not counted.
+def _build(request: Mapping[str, Any], pipe: ParentPipe) -> tuple[Sequence[Diagnostic], Runtime | None]:
+    # Imported before the limits apply: the time to import the SDKs is not the project's.
     from runtime.server.generations.project_source import read_project
     from runtime.server.preflight.build import try_build
 
-    source = read_project(path.absolute(), None)
-    _watch(source, channel)
-    channel.send("begun", timeout_s)
-    faulthandler.dump_traceback_later(timeout_s, exit=True, file=channel.descriptor)
+    source = read_project(Path(request["project"]).absolute(), None)
+    _report_activity(source, pipe)
+    if HAS_CPU_LIMIT:
+        faulthandler.register(CPU_LIMIT_SIGNAL, file=pipe.descriptor, all_threads=True, chain=True)
+    _limit_time(request["cpu_s"], request["wall_s"], pipe)
     return try_build(source)
 
 
-def _connect(runtime: Runtime, channel: Channel, timeout_s: float) -> Sequence[Diagnostic]:
+def _connect(runtime: Runtime, request: Mapping[str, Any], pipe: ParentPipe) -> Sequence[Diagnostic]:
     from runtime.server.preflight.connect import try_connections
 
-    allowed = timeout_s + CONNECTING_S
-    channel.send("begun", allowed)
-    channel.send("doing", "opening it")
-    faulthandler.dump_traceback_later(allowed, exit=True, file=channel.descriptor)
+    pipe.send("activity", "opening it")
+    _limit_time(request["cpu_s"], request["wall_s"] + CONNECTING_S, pipe)
     return asyncio.run(try_connections(runtime))
 
 
-def _watch(source: ProjectSource, channel: Channel) -> None:
-    """Tell the parent which file runs, and who ends the process by `os._exit`, which leaves no other trace."""
+def _limit_time(cpu_s: float, wall_s: float, pipe: ParentPipe) -> None:
+    pipe.send("started", wall_s)
+    limit_cpu_time(cpu_s)
+    faulthandler.dump_traceback_later(wall_s, exit=True, file=pipe.descriptor)
+
+
+def _report_activity(source: ProjectSource, pipe: ParentPipe) -> None:
+    """Send the name of each file that begins to run, and the line that calls `os._exit`, which leaves no traceback."""
     files = {str(path) for path in source.code.files}
 
-    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+    def audit(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "exec":
             code = arguments[0]
             if getattr(code, "co_name", "") == "<module>" and code.co_filename in files:
-                channel.send("doing", f"importing {_relative(code.co_filename, source)}")
+                pipe.send("activity", f"importing {_relative(code.co_filename, source)}")
 
-    def leave(status: int) -> NoReturn:
+    def exit_process(status: int) -> NoReturn:
         frame = sys._getframe(1)
         while frame.f_code.co_filename not in files and frame.f_back is not None:
             frame = frame.f_back
-        channel.send("left", {"status": status, "file": frame.f_code.co_filename, "line": frame.f_lineno})
-        really_leave(status)
+        pipe.send("exited", {"status": status, "file": frame.f_code.co_filename, "line": frame.f_lineno})
+        original(status)
 
-    really_leave, os._exit = os._exit, leave
-    sys.addaudithook(hear)
+    original, os._exit = os._exit, exit_process
+    sys.addaudithook(audit)
 
 
 def _relative(filename: str, source: ProjectSource) -> str:
@@ -129,14 +129,7 @@ def _relative(filename: str, source: ProjectSource) -> str:
 
 
 def _close(runtime: Runtime | None) -> None:
-    """Let the project close what it has made, as far as it does so in the time that the parent gives it."""
+    """Close what the project has opened, in the time that the parent allows."""
     if runtime is not None:
         asyncio.run(runtime.close(grace_s=_CLOSING_S))
     run_exit_functions()
-
-
-def _leave_no_core() -> None:
-    if sys.platform != "win32":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
