@@ -1,6 +1,6 @@
-"""`forward_headers`: an MCP server has a connection for each set of values that the headers of requests bring.
+"""`forward_headers`: an MCP server has one connection for each set of header values that requests bring.
 
-No two sets of values ever share one: what a server does, it does for the user whose headers it was connected with.
+Requests with different values never share a connection, because the server acts for the user whose headers it got.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ from typing import Any, Protocol
 from mcp.types import CallToolResult
 from mcp.types import Tool as McpTool
 
-MOST_CONNECTIONS = 100
-"""How many connections of one server are kept; those in use are never closed, even where there are more."""
+MAX_CONNECTIONS = 100
+"""How many connections a pool keeps; those in use are never closed, even if there are more."""
 IDLE_S = 300.0
-"""How long a connection is kept that nobody uses."""
-_SHORTEST = 4
+"""How long, in seconds, a pool keeps an unused connection."""
+_MIN_SECRET = 4
 
 FORWARDED_HEADERS: ContextVar[Mapping[str, str]] = ContextVar("FORWARDED_HEADERS", default=MappingProxyType({}))
-"""The headers of the request that the turn answers which are passed on, by their names in lower case."""
+"""The headers to forward of the request that the running turn answers, by lower-case name."""
 
 HeaderValues = tuple[tuple[str, str], ...]
-"""Headers by name; the names are in lower case."""
+"""Pairs of a lower-case header name and its value."""
 
 
 class McpConnection(Protocol):
-    """A way to a server: one connection, or the one among several that is meant."""
+    """A connection to a server, or a pool of them."""
 
     name: str
 
     async def tools(self) -> list[McpTool]:
-        """The server's tools."""
+        """Return the server's tools."""
 
     async def call(self, tool: str, arguments: dict[str, Any] | None, meta: dict[str, Any] | None) -> CallToolResult:
-        """Call one of them."""
+        """Call a tool."""
 
     async def close(self) -> None:
-        """Close it; it may be opened again."""
+        """Close it; the next use opens it again."""
 
 
 @dataclass(slots=True, eq=False)
-class _Held:
-    link: McpConnection
+class _Pooled:
+    connection: McpConnection
     users: int = 0
     timer: asyncio.TimerHandle | None = None
 
@@ -59,89 +59,101 @@ class _Held:
 
 
 class ConnectionPool:
-    """The connections of a server by the values that they were made with."""
+    """The connections to a server, by the header values that they were opened with."""
 
-    def __init__(self, name: str, names: Sequence[str], make: Callable[[HeaderValues], McpConnection]) -> None:
+    def __init__(
+        self,
+        name: str,
+        headers: Sequence[str],
+        connect: Callable[[HeaderValues], McpConnection],
+        *,
+        max_connections: int = MAX_CONNECTIONS,
+        idle_s: float = IDLE_S,
+    ) -> None:
         self.name = name
-        self._names, self._make = [header.lower() for header in names], make
-        self._held: OrderedDict[HeaderValues, _Held] = OrderedDict()
+        self._headers, self._connect = [header.lower() for header in headers], connect
+        self._max_connections, self._idle_s = max_connections, idle_s
+        self._pooled: OrderedDict[HeaderValues, _Pooled] = OrderedDict()
         self._closing: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._pooled)
 
     async def tools(self) -> list[McpTool]:
-        """What the server offers to the one who asks."""
-        async with self._in_use() as link:
-            return await link.tools()
+        """Return the tools that the server offers with the current request's headers."""
+        async with self._in_use() as connection:
+            return await connection.tools()
 
     async def call(self, tool: str, arguments: dict[str, Any] | None, meta: dict[str, Any] | None) -> CallToolResult:
-        """Call a tool for the one who asks."""
-        async with self._in_use() as link:
-            return await link.call(tool, arguments, meta)
+        """Call a tool with the current request's headers."""
+        async with self._in_use() as connection:
+            return await connection.call(tool, arguments, meta)
 
     async def close(self) -> None:
-        """Close every connection; they may be opened again."""
-        held, self._held = list(self._held.values()), OrderedDict()
-        for one in held:
+        """Close every connection; the next use opens them again."""
+        pooled, self._pooled = list(self._pooled.values()), OrderedDict()
+        for one in pooled:
             one.stop_timer()
             self._close_soon(one)
         await asyncio.gather(*self._closing)
 
     @asynccontextmanager
     async def _in_use(self) -> AsyncIterator[McpConnection]:
-        given = FORWARDED_HEADERS.get()
-        values = tuple((name, given[name]) for name in self._names if name in given)
-        held = self._held.get(values)
-        if held is None:
-            held = self._held[values] = _Held(self._make(values))
-        self._held.move_to_end(values)
-        held.stop_timer()
-        held.users += 1
-        self._make_room()
+        forwarded = FORWARDED_HEADERS.get()
+        values = tuple((name, forwarded[name]) for name in self._headers if name in forwarded)
+        pooled = self._pooled.get(values)
+        if pooled is None:
+            pooled = self._pooled[values] = _Pooled(self._connect(values))
+        self._pooled.move_to_end(values)
+        pooled.stop_timer()
+        pooled.users += 1
+        self._evict_idle()
         try:
-            yield held.link
+            yield pooled.connection
         finally:
-            held.users -= 1
-            if not held.users:
-                self._rest(values, held)
+            pooled.users -= 1
+            if not pooled.users:
+                self._release(values, pooled)
 
-    def _rest(self, values: HeaderValues, held: _Held) -> None:
-        if self._held.get(values) is not held:
-            self._close_soon(held)  # all were closed meanwhile, and this one may have been opened again
+    def _release(self, values: HeaderValues, pooled: _Pooled) -> None:
+        if self._pooled.get(values) is not pooled:
+            self._close_soon(pooled)  # the pool was closed meanwhile, and the call may have reopened this connection
             return
-        held.timer = asyncio.get_running_loop().call_later(IDLE_S, self._let_go, values, context=Context())
-        self._make_room()
+        loop = asyncio.get_running_loop()
+        pooled.timer = loop.call_later(self._idle_s, self._evict, values, context=Context())
+        self._evict_idle()
 
-    def _make_room(self) -> None:
-        idle = [values for values, held in self._held.items() if not held.users] if self._is_full() else []
-        while self._is_full() and idle:
-            self._let_go(idle.pop(0))
+    def _evict_idle(self) -> None:
+        """Close the least recently used idle connections while there are too many."""
+        excess = len(self._pooled) - self._max_connections
+        if excess > 0:
+            idle = [values for values, pooled in self._pooled.items() if not pooled.users]
+            for values in idle[:excess]:
+                self._evict(values)
 
-    def _is_full(self) -> bool:
-        return len(self._held) > MOST_CONNECTIONS
+    def _evict(self, values: HeaderValues) -> None:
+        pooled = self._pooled.pop(values)
+        pooled.stop_timer()
+        self._close_soon(pooled)
 
-    def _let_go(self, values: HeaderValues) -> None:
-        held = self._held.pop(values)
-        held.stop_timer()
-        self._close_soon(held)
-
-    def _close_soon(self, held: _Held) -> None:
-        closing = asyncio.create_task(held.link.close(), name=f"close MCP server {self.name}", context=Context())
+    def _close_soon(self, pooled: _Pooled) -> None:
+        closing = asyncio.create_task(
+            pooled.connection.close(), name=f"close MCP server {self.name}", context=Context()
+        )
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
 
 
-def merged(declared: Mapping[str, str], values: HeaderValues) -> dict[str, str]:
-    """The headers of a connection: what was forwarded takes the place of what was declared."""
+def merge_headers(declared: Mapping[str, str], values: HeaderValues) -> dict[str, str]:
+    """Return the headers of a connection: forwarded ones replace declared ones."""
     forwarded = dict(values)
     return {name: value for name, value in declared.items() if name.lower() not in forwarded} | forwarded
 
 
-def betrays(error: BaseException, values: HeaderValues) -> bool:
-    """Tell whether an error, or what led to it, has the value of a header in its words."""
-    words = {word for _, value in values for word in (value, value.partition(" ")[2]) if len(word) >= _SHORTEST}
-    if not words:
+def contains_value(error: BaseException, values: HeaderValues) -> bool:
+    """Return whether the text of an error, or of its causes, contains the value of a header."""
+    secrets = {text for _, value in values for text in (value, value.partition(" ")[2]) if len(text) >= _MIN_SECRET}
+    if not secrets:
         return False
     text = "".join(traceback.format_exception(error))
-    return any(word in text or repr(word)[1:-1] in text for word in words)
+    return any(secret in text or repr(secret)[1:-1] in text for secret in secrets)

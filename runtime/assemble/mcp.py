@@ -1,7 +1,7 @@
-"""The `mcp` section -> connections that outlive generations, and what each agent sees of them.
+"""The `mcp` section -> connections that outlive generations, and a view of each server for each agent.
 
-A server that is down takes nothing else down: its tools are left out, the log says so, and it is asked again after a
-while. The SDK wants a connection closed by the task that opened it, so each has a task of its own.
+The tools of a server that is down are left out, with a warning in the log; connecting is retried after a pause. The
+SDK requires that the task that opened a connection closes it, so each connection has a task of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ from agents.mcp import MCPServer, MCPServerSse, MCPServerStdio, MCPServerStreama
 from mcp.types import CallToolResult
 from mcp.types import Tool as McpTool
 
-from runtime.assemble.forwarded_headers import ConnectionPool, HeaderValues, McpConnection, betrays, merged
+from runtime.assemble.forwarded_headers import (
+    ConnectionPool,
+    HeaderValues,
+    McpConnection,
+    contains_value,
+    merge_headers,
+)
 from runtime.assemble.problems import BuildError, Problems
 from runtime.config.model import Config
 from runtime.config.model import mcp as declared
@@ -34,11 +40,12 @@ from runtime.resources.pool import Share
 logger = logging.getLogger("runtime.assemble")
 
 FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 60.0
+MAX_PAUSE_S = 60.0
+"""The pause before another attempt to connect, in seconds; it doubles with each failure."""
 
 
 class McpUnavailable(RuntimeFault):
-    """The server can't be reached now; `reason` says why, without anything secret."""
+    """The server can't be reached; `reason` contains no secrets."""
 
     def __init__(self, server: str, reason: str) -> None:
         self.server, self.reason = server, reason
@@ -46,9 +53,9 @@ class McpUnavailable(RuntimeFault):
 
 
 class ServerConnection:
-    """One server: connected when it is first needed, and again, after a pause, once it was lost.
+    """A connection to one server, opened at its first use, and again after a failure.
 
-    `values` are a user's own headers among those that `make` gives it: no error says them.
+    `make` makes the SDK's server. `values` are the forwarded headers among its own: no error may contain them.
     """
 
     def __init__(
@@ -64,7 +71,7 @@ class ServerConnection:
         self._reason = ""
 
     async def tools(self) -> list[McpTool]:
-        """The server's tools, asked for once for each connection. Raise McpUnavailable."""
+        """Return the server's tools, which are listed once for each connection. Raise McpUnavailable."""
         async with self._lock:
             server = await self._connected()
             if self._tools is None:
@@ -72,11 +79,11 @@ class ServerConnection:
                     self._tools = await server.list_tools()
                 except Exception as error:
                     await self._lost(error)
-                    raise McpUnavailable(self.name, self._reason) from self._told(error)
+                    raise McpUnavailable(self.name, self._reason) from self._cause(error)
             return self._tools
 
     async def call(self, tool: str, arguments: dict[str, Any] | None, meta: dict[str, Any] | None) -> CallToolResult:
-        """Call a tool. Raise McpUnavailable, or what the SDK raises for a call that failed."""
+        """Call a tool. Raise McpUnavailable, or the SDK's exception for a failed call."""
         async with self._lock:
             server = await self._connected()
         try:
@@ -84,16 +91,16 @@ class ServerConnection:
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            # Whether it was the call or the connection can't be told for sure: the next one gets a fresh connection.
+            # The call or the connection may have failed, so the next call gets a new connection.
             async with self._lock:
                 if self._server is server:
                     await self._lost(error, pause=False)
-            if self._told(error) is None:
+            if self._cause(error) is None:
                 raise McpUnavailable(self.name, self._reason_of(error)) from None
             raise
 
     async def close(self) -> None:
-        """Close the connection; it may be opened again."""
+        """Close the connection; the next use opens it again."""
         async with self._lock:
             await self._end()
 
@@ -104,7 +111,7 @@ class ServerConnection:
             raise McpUnavailable(self.name, self._reason)
         opened: asyncio.Future[MCPServer] = asyncio.get_running_loop().create_future()
         self._stop = asyncio.Event()
-        # It outlives the turn that has opened it, and is to know nothing of that.
+        # An empty context: the connection outlives the turn that opens it.
         owner = self._own(opened, self._stop)
         self._owner = asyncio.create_task(owner, name=f"MCP server {self.name}", context=Context())
         try:
@@ -115,7 +122,7 @@ class ServerConnection:
             raise
         except Exception as error:
             await self._lost(error)
-            raise McpUnavailable(self.name, self._reason) from self._told(error)
+            raise McpUnavailable(self.name, self._reason) from self._cause(error)
         self._pause_s, self._tools = FIRST_PAUSE_S, None
         return self._server
 
@@ -129,27 +136,28 @@ class ServerConnection:
         except Exception as error:
             if not opened.done():
                 opened.set_exception(error)
-                opened.exception()  # whoever waited may be gone
+                opened.exception()  # marks it as retrieved: the waiting task may be gone
         finally:
             try:
                 await server.cleanup()  # type: ignore[no-untyped-call]
             except Exception as error:
-                logger.info("MCP server %s did not close well: %s", self.name, type(error).__name__)
+                logger.info("MCP server %s did not close cleanly: %s", self.name, type(error).__name__)
 
     async def _lost(self, error: BaseException, pause: bool = True) -> None:
         self._reason = self._reason_of(error)
         await self._end()
         if pause:
             self._not_before = time.monotonic() + self._pause_s
-            self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+            self._pause_s = min(self._pause_s * 2, MAX_PAUSE_S)
             logger.warning("the MCP server %r is left out: %s", self.name, self._reason)
 
-    def _told(self, error: BaseException) -> BaseException | None:
-        return None if betrays(error, self._values) else error
+    def _cause(self, error: BaseException) -> BaseException | None:
+        """Return the error, or None if it contains a forwarded header."""
+        return None if contains_value(error, self._values) else error
 
     def _reason_of(self, error: BaseException) -> str:
-        told = self._told(error)
-        return _reason(told) if told is not None else f"{type(error).__name__}, whose words hold a user's header"
+        cause = self._cause(error)
+        return _reason(cause) if cause is not None else f"{type(error).__name__}, whose text contains a user's header"
 
     async def _end(self) -> None:
         owner, self._owner, self._server, self._tools = self._owner, None, None, None
@@ -162,13 +170,13 @@ class ServerConnection:
 
 
 class ServerView(MCPServer):
-    """What one agent sees of a server: some of its tools, perhaps under longer names."""
+    """A server as one agent sees it: the tools that it may use, with the entry's prefix."""
 
-    def __init__(self, connection: McpConnection, entry: declared.McpServer, wanted: set[str] | None) -> None:
-        approved = entry.needs_approval
-        policy: Any = "always" if approved is True else {f"{entry.prefix}{name}": "always" for name in approved or ()}
+    def __init__(self, connection: McpConnection, entry: declared.McpServer, referenced: set[str] | None) -> None:
+        asked = entry.needs_approval
+        policy: Any = "always" if asked is True else {f"{entry.prefix}{name}": "always" for name in asked or ()}
         super().__init__(use_structured_content=entry.structured, require_approval=policy or None)
-        self._connection, self._entry, self._wanted = connection, entry, wanted
+        self._connection, self._entry, self._referenced = connection, entry, referenced
 
     @property
     def name(self) -> str:
@@ -176,52 +184,52 @@ class ServerView(MCPServer):
         return self._connection.name
 
     async def connect(self) -> None:
-        """Nothing to do: it connects when it is first needed."""
+        """Do nothing: the connection opens at its first use."""
 
     async def cleanup(self) -> None:
-        """Nothing to do: the connection is not this agent's alone."""
+        """Do nothing: agents share the connection."""
 
     async def list_tools(
         self, run_context: RunContextWrapper[Any] | None = None, agent: AgentBase | None = None
     ) -> list[McpTool]:
-        """The tools that are let in and wanted; none while the server is down."""
+        """Return the tools that the agent may use; none while the server is down."""
         try:
             tools = await self._connection.tools()
         except McpUnavailable:
             return []
         prefix = self._entry.prefix
-        wanted = [tool for tool in tools if self._lets_in(tool.name)]
-        return [tool.model_copy(update={"name": f"{prefix}{tool.name}"}) for tool in wanted] if prefix else wanted
+        allowed = [tool for tool in tools if self._allows(tool.name)]
+        return [tool.model_copy(update={"name": f"{prefix}{tool.name}"}) for tool in allowed] if prefix else allowed
 
     async def call_tool(
         self, tool_name: str, arguments: dict[str, Any] | None, meta: dict[str, Any] | None = None
     ) -> CallToolResult:
-        """Call one of them."""
+        """Call a tool."""
         return await self._connection.call(tool_name.removeprefix(self._entry.prefix), arguments, meta)
 
     async def list_prompts(self) -> Any:
-        """Prompts are not taken from servers."""
+        """Raise NotImplementedError: prompts of servers are not used."""
         raise NotImplementedError
 
     async def get_prompt(self, name: str, arguments: dict[str, Any] | None = None) -> Any:
-        """Prompts are not taken from servers."""
+        """Raise NotImplementedError: prompts of servers are not used."""
         raise NotImplementedError
 
-    def _lets_in(self, tool: str) -> bool:
+    def _allows(self, tool: str) -> bool:
         entry = self._entry
-        is_let_in = (entry.tools is None or tool in entry.tools) and tool not in entry.exclude
-        return is_let_in and (self._wanted is None or tool in self._wanted)
+        is_declared = (entry.tools is None or tool in entry.tools) and tool not in entry.exclude
+        return is_declared and (self._referenced is None or tool in self._referenced)
 
 
 @dataclass(frozen=True, slots=True)
 class McpServers:
-    """The declared servers that an agent uses, by their key."""
+    """The connections to the servers that agents use, by the server's key."""
 
     config: Config
     connections: Mapping[str, McpConnection]
 
     def views(self, agent: str) -> list[MCPServer]:
-        """What an agent sees, in the order in which it names the servers."""
+        """Return the views of an agent, in the order of its tools."""
         used = servers_of(self.config, self.config.agents[agent])
         return [
             ServerView(self.connections[name], self.config.mcp[name], tools)
@@ -233,40 +241,40 @@ class McpServers:
 def build_servers(
     config: Config, root: Path, environ: Mapping[str, str], share: Share, code: ProjectCode, problems: Problems
 ) -> McpServers:
-    """Take the connections of the servers that some agent uses; nothing connects yet, what is wrong is in `found`."""
+    """Make or share the connections to servers in use, without opening them; failures are recorded in `problems`."""
     used: set[str] = set()
     for agent in config.agents.values():
         used |= servers_of(config, agent).keys()
     connections: dict[str, McpConnection] = {}
     for name in sorted(used):
         entry = config.mcp[name]
-        # What the agents see of it may change without the connection.
+        # These keys affect the views only: a change of them keeps the connection.
         identity = entry.model_dump_json(exclude={"tools", "exclude", "prefix", "needs_approval", "structured"})
         key: tuple[object, ...] = ("mcp", name, identity)
         if isinstance(entry, declared.PythonMcpServer):
             with problems.record("A301", "mcp", name, "python"):
-                own = _own(name, entry, code.resolve(entry.python))
-                connections[name] = share.get((*key, code), own, _close)
+                make = _from_python(name, entry, code.resolve(entry.python))
+                connections[name] = share.get((*key, code), make, _close)
             continue
-        connections[name] = share.get(key, partial(_link, name, entry, root, environ), _close)
+        connections[name] = share.get(key, partial(_connection, name, entry, root, environ), _close)
     return McpServers(config, connections)
 
 
 _Declared = declared.StdioMcpServer | declared.HttpMcpServer
 
 
-def _link(name: str, entry: _Declared, root: Path, environ: Mapping[str, str]) -> McpConnection:
-    def connection(values: HeaderValues = ()) -> ServerConnection:
+def _connection(name: str, entry: _Declared, root: Path, environ: Mapping[str, str]) -> McpConnection:
+    def connect(values: HeaderValues = ()) -> ServerConnection:
         return ServerConnection(name, _maker(name, entry, root, environ, values), entry.connect_timeout, values)
 
     if isinstance(entry, declared.HttpMcpServer) and entry.forward_headers:
-        return ConnectionPool(name, entry.forward_headers, connection)
-    return connection()
+        return ConnectionPool(name, entry.forward_headers, connect)
+    return connect()
 
 
-def _own(name: str, entry: declared.PythonMcpServer, value: Any) -> Callable[[], McpConnection]:
+def _from_python(name: str, entry: declared.PythonMcpServer, value: Any) -> Callable[[], McpConnection]:
     if not isinstance(value, MCPServer) and not callable(value):
-        hint = "give an agents.mcp.MCPServer, or what makes one"
+        hint = "give an agents.mcp.MCPServer, or a function that returns one"
         raise BuildError(f"{entry.python!r} is {type(value).__name__}", hint, code="A324")
 
     def make() -> MCPServer:
@@ -278,8 +286,8 @@ def _own(name: str, entry: declared.PythonMcpServer, value: Any) -> Callable[[],
     return lambda: ServerConnection(name, make, entry.connect_timeout)
 
 
-async def _close(link: McpConnection) -> None:
-    await link.close()
+async def _close(connection: McpConnection) -> None:
+    await connection.close()
 
 
 def _maker(
@@ -299,7 +307,7 @@ def _maker(
             "cwd": str(root / entry.cwd) if entry.cwd else str(root),
         }
         return lambda: MCPServerStdio(params, **options)
-    http: Any = {"url": entry.url, "headers": merged(entry.headers, values), "timeout": entry.connect_timeout}
+    http: Any = {"url": entry.url, "headers": merge_headers(entry.headers, values), "timeout": entry.connect_timeout}
     if entry.transport == "sse":
         http["sse_read_timeout"] = max(300.0, entry.timeout)
         return lambda: MCPServerSse(http, **options)
@@ -307,7 +315,7 @@ def _maker(
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost cause, which says the most; addresses with passwords in them are the SDK's to hide."""
+    """Return the message of the innermost cause; the SDK removes passwords from addresses."""
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
     while isinstance(error, BaseExceptionGroup) and error.exceptions:

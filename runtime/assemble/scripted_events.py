@@ -1,11 +1,11 @@
-"""The steps of a script as events of the Responses API, in the order and with the ids that a real endpoint sends."""
+"""The steps of a script as events of the Responses API, in the order and with the ids of a real endpoint."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from uuid import uuid4
 
 from agents.exceptions import AgentsException
@@ -43,15 +43,17 @@ from pydantic import TypeAdapter
 from runtime.errors import RuntimeFault
 from runtime.scripts.player import Call, Fail, Item, Say, Step, Think
 
+Sleep = Callable[[float], Awaitable[None]]
+
 _CHUNK = re.compile(r"\s*\S+|\s+$")
-# Endpoints send arguments in pieces that are not JSON by themselves.
+# Endpoints split arguments anywhere, so a fragment need not be valid JSON.
 _FRAGMENT = re.compile(r".{1,16}", re.DOTALL)
 _CHARACTERS_PER_TOKEN = 4
 _ITEMS: TypeAdapter[ResponseOutputItem] = TypeAdapter(ResponseOutputItem, config={"defer_build": True})
 
 
 class ScriptedFailure(RuntimeFault, AgentsException):
-    """What a `fail:` step raises; `status_code` is the HTTP status that a real endpoint would answer with."""
+    """A `fail:` step; `status_code` is the HTTP status that a real endpoint would return."""
 
     def __init__(self, message: str, status_code: int) -> None:
         self.message = message
@@ -60,19 +62,23 @@ class ScriptedFailure(RuntimeFault, AgentsException):
 
 
 def estimate_tokens(characters: int) -> int:
-    """Estimate the tokens of a text by its length; the same text always gives the same number."""
+    """Estimate the number of tokens of a text from its length."""
     return -(-characters // _CHARACTERS_PER_TOKEN)
 
 
 def new_id(prefix: str) -> str:
-    """Make an id in the form of the API's: `msg_` and 32 random hex characters."""
+    """Return an id in the API's format, such as `msg_` and 32 random hex digits."""
     return f"{prefix}_{uuid4().hex}"
 
 
 async def play(
-    steps: Sequence[Step], *, input_tokens: int = 0, model: str = "scripted"
+    steps: Sequence[Step], *, input_tokens: int = 0, model: str = "scripted", sleep: Sleep | None = None
 ) -> AsyncIterator[TResponseStreamEvent]:
-    """Stream one response; other tasks run between its chunks. Raises `ScriptedFailure` where a `fail:` stands."""
+    """Stream one response; other tasks run between its chunks. Raise ScriptedFailure at a `fail:` step.
+
+    `sleep` waits for the delay before each chunk, in seconds; the default is `asyncio.sleep`.
+    """
+    sleep = sleep or asyncio.sleep
     if steps and isinstance(steps[0], Fail):
         raise ScriptedFailure(steps[0].message, steps[0].status)
     reply = _Reply(model, input_tokens)
@@ -84,12 +90,12 @@ async def play(
         delay_s = step.delay_s if isinstance(step, Say | Think) else 0.0
         for event in reply.events(step):
             if event.type in _PAUSED_BEFORE:
-                await asyncio.sleep(delay_s)
+                await sleep(delay_s)
             yield event
     yield reply.closing()
 
 
-# Even without a delay, others get their turn before every chunk.
+# Other tasks run before every chunk, even without a delay.
 _PAUSED_BEFORE = frozenset(
     {
         "response.output_text.delta",
@@ -100,7 +106,7 @@ _PAUSED_BEFORE = frozenset(
 
 
 class _Reply:
-    """Numbers the events of one response and gathers its output."""
+    """Makes the events of one response: numbers them, and collects the output."""
 
     def __init__(self, model: str, input_tokens: int) -> None:
         self._sequence = -1

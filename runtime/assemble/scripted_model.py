@@ -1,6 +1,6 @@
-"""An offline, deterministic model: answers from a script in YAML, streams like a real one, and needs no key.
+"""An offline, deterministic model: it plays a script in YAML, streams like a real endpoint, and needs no API key.
 
-A script is a list of turns, tried in order; the first one that fits replies. A turn needs its `reply` alone.
+A script is a list of turns, tried in order; the first that matches replies. Only `reply` is required in a turn.
 
 ```yaml
 delay: 20ms                          # between the chunks of a text; 0 when left out
@@ -10,24 +10,24 @@ turns:
       - think: They want numbers.
       - say: "Let me look at {{ match.city }}."
       - call: {get_weather: {city: "{{ match.city }}"}}      # several tools in one `call` run in parallel
-      - say: "{{ data.summary }}"    # said once the tool has answered
+      - say: "{{ data.summary }}"    # after the tool's result
   - user: weather                    # these words, in any case; a list means any of them
     reply: It is sunny.
   - user: refund
     reply: {handoff: billing}
   - user: crash
     reply: [{say: One moment}, {fail: the model is overloaded}]
-  - context: /selected (?P<id>\\w+)/          # hidden context that came after the user's last words
+  - context: /selected (?P<id>\\w+)/          # hidden context after the user's last message
     reply: "You picked {{ match.id }}."
-  - instructions: title              # what the agent is told; also `agent: name` and `tools: [name]`
+  - instructions: title              # of the agent; also `agent: name` and `tools: [name]`
     reply: "{{ user[:20] }}"
 otherwise: I have no answer to that.
 ```
 
-A reply is a text, a step, or a list of steps: `say`, `think`, `call`, `handoff`, `fail`, each with a `delay` of its own
-if need be. A `call` or `handoff` ends the response; the steps after it are given when its result is there. Texts and
+A reply is a text, a step, or a list of steps: `say`, `think`, `call`, `handoff`, `fail`, each with an optional `delay`.
+A `call` or `handoff` ends the response; the steps after it are played when its result is in the input. Texts and
 arguments are templates over `user`, `context`, `agent`, `match` (the groups of the expression), `result` (the latest
-tool result as text), `data` (the same as data) and `results` (by tool). All keys of a turn must fit.
+tool result as text), `data` (the same as data) and `results` (by tool). All keys of a turn must match.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from agents.items import TResponseInputItem, TResponseStreamEvent
 from openai.types.responses import Response, ResponseCompletedEvent
 from openai.types.responses.response_prompt_param import ResponsePromptParam
 
-from runtime.assemble.scripted_events import ScriptedFailure, estimate_tokens, play
+from runtime.assemble.scripted_events import ScriptedFailure, Sleep, estimate_tokens, play
 from runtime.scripts.grammar import parse_script, read_script, read_script_text
 from runtime.scripts.player import PastCall, Script, ScriptError, Situation, Step
 
@@ -51,34 +51,36 @@ __all__ = ["ScriptError", "ScriptedConversation", "ScriptedFailure", "load_scrip
 
 
 def load_script(path: Path) -> ScriptedConversation:
-    """Read the script at `path` and return the model that plays it; raises `ScriptError`."""
+    """Read the script at `path` and return the model that plays it. Raise ScriptError."""
     return ScriptedConversation(read_script(Path(path)))
 
 
-# Not agents' own ScriptedModel: it plays one queue of steps for all conversations, and keeps a deep copy of every call.
+# Not the ScriptedModel of the SDK: that one plays a single queue of steps for all conversations, and stores every call.
 class ScriptedConversation(Model):
-    """A model that plays a script; it keeps no state, so one object serves any number of conversations at once."""
+    """A model that plays a script. It has no state, so one object serves any number of conversations at once.
 
-    def __init__(self, script: Script, *, agent: str = "") -> None:
-        self._script = script
-        self._agent = agent
+    `sleep` waits for the delays of the script, in seconds; the default is `asyncio.sleep`.
+    """
+
+    def __init__(self, script: Script, *, agent: str = "", sleep: Sleep | None = None) -> None:
+        self._script, self._agent, self._sleep = script, agent, sleep
 
     @classmethod
-    def from_data(cls, data: object, source: str = "") -> ScriptedConversation:
-        """Check and compile a script that is parsed already; `source` names it in messages; raises `ScriptError`."""
-        return cls(parse_script(data, source))
+    def from_data(cls, data: object, source: str = "", *, sleep: Sleep | None = None) -> ScriptedConversation:
+        """Return the model of a script given as data; `source` names it in messages. Raise ScriptError."""
+        return cls(parse_script(data, source), sleep=sleep)
 
     @classmethod
     def from_text(cls, text: str, source: str = "") -> ScriptedConversation:
-        """Read a script from YAML; `source` names it in messages; raises `ScriptError`."""
+        """Return the model of a script in YAML; `source` names it in messages. Raise ScriptError."""
         return cls(read_script_text(text, source))
 
     def for_agent(self, name: str) -> ScriptedConversation:
-        """Return the same model as the agent `name` sees it, for turns with `agent:`; the SDK does not tell models."""
-        return ScriptedConversation(self._script, agent=name)
+        """Return the model for one agent, for turns with `agent:`: the SDK does not pass the agent to models."""
+        return ScriptedConversation(self._script, agent=name, sleep=self._sleep)
 
     def steps(self, situation: Situation) -> list[Step]:
-        """Return what the model does next; raises `ScriptError` where the script says nothing."""
+        """Return the model's next steps. Raise ScriptError if no turn matches."""
         return self._script.steps(situation)
 
     async def get_response(
@@ -95,10 +97,9 @@ class ScriptedConversation(Model):
         conversation_id: str | None = None,
         prompt: ResponsePromptParam | None = None,
     ) -> ModelResponse:
-        """Answer in one piece; raises `ScriptedFailure` at a `fail:` step."""
-        situation = self._situation(system_instructions, input, tools, handoffs)
+        """Return the whole response. Raise ScriptedFailure at a `fail:` step."""
         response: Response | None = None
-        async for event in play(self.steps(situation), input_tokens=_input_tokens(system_instructions, input)):
+        async for event in self._play(system_instructions, input, tools, handoffs):
             if isinstance(event, ResponseCompletedEvent):
                 response = event.response
         assert response is not None, "play() ends with response.completed"
@@ -118,29 +119,26 @@ class ScriptedConversation(Model):
         conversation_id: str | None = None,
         prompt: ResponsePromptParam | None = None,
     ) -> AsyncIterator[TResponseStreamEvent]:
-        """Answer in the events of the Responses API, other tasks running between them."""
-        situation = self._situation(system_instructions, input, tools, handoffs)
-        async for event in play(self.steps(situation), input_tokens=_input_tokens(system_instructions, input)):
+        """Stream the response as events of the Responses API."""
+        async for event in self._play(system_instructions, input, tools, handoffs):
             yield event
 
-    def _situation(
+    def _play(
         self,
         instructions: str | None,
         input: str | list[TResponseInputItem],
         tools: list[Tool],
         handoffs: list[Handoff],
-    ) -> Situation:
-        return read_situation(
+    ) -> AsyncIterator[TResponseStreamEvent]:
+        situation = read_situation(
             input,
             instructions=instructions or "",
             agent=self._agent,
             tools=(tool.name for tool in tools),
             handoffs={handoff.tool_name: handoff.agent_name for handoff in handoffs},
         )
-
-
-def _input_tokens(instructions: str | None, input: str | list[TResponseInputItem]) -> int:
-    return estimate_tokens(_characters(input) + len(instructions or ""))
+        tokens = estimate_tokens(_characters(input) + len(instructions or ""))
+        return play(self.steps(situation), input_tokens=tokens, sleep=self._sleep)
 
 
 def _characters(value: object) -> int:
@@ -162,22 +160,20 @@ def _usage(response: Response) -> Usage:
     )
 
 
-# Read the input of a model call the way a script sees it: the user's last words, and what has happened since.
+_Kind = Literal["message", "context", "display", "reply", "call", "output", "other"]
 
-_Kind = Literal["words", "context", "display", "reply", "call", "output", "other"]
-
-# What stands after the user's words and may ask the agent for an answer of its own.
+# Starts of texts that ChatKit's converter makes. These may follow the user's message and need an answer of their own.
 _CONTEXT_STARTS = (
     "Hidden context for the agent",
     "A structured input request was displayed",
 )
-# What the agent has shown the user.
+# These describe items that the agent showed.
 _DISPLAY_STARTS = (
     "The following graphical UI widget",
     "The following image was generated by the agent",
     "A message was displayed to the user",
 )
-# What explains the user's words.
+# These explain the user's message.
 _NOTE_STARTS = ("# User-provided context", "The user is referring to this")
 # Converters of published ChatKit backends send hidden context as one upper-case XML element.
 _TAGGED = re.compile(r"\s*<([A-Z][A-Z0-9_]*)[^>]*>.*</\1>\s*", re.DOTALL)
@@ -192,8 +188,11 @@ def read_situation(
     tools: Iterable[str] = (),
     handoffs: Mapping[str, str] | None = None,
 ) -> Situation:
-    """Read input items of the Responses API, or a bare text; `handoffs` maps tool names to agent names."""
-    turn = _Since(user=items) if isinstance(items, str) else _read_turn([i for i in items if isinstance(i, Mapping)])
+    """Read the user's last message, and what followed it, from input items of the Responses API, or from a text.
+
+    `handoffs` maps tool names to agent names.
+    """
+    turn = _LastTurn(user=items) if isinstance(items, str) else _read_turn([i for i in items if isinstance(i, Mapping)])
     return Situation(
         user=turn.user,
         context=turn.context,
@@ -208,7 +207,7 @@ def read_situation(
 
 
 def text_of(content: object) -> str:
-    """Join the texts of a message's content, or of a function's output; images and files have none."""
+    """Join the texts of a message's content, or of a function's output; images and files are ignored."""
     if isinstance(content, str):
         return content
     if not isinstance(content, Sequence):
@@ -218,8 +217,8 @@ def text_of(content: object) -> str:
 
 
 @dataclass(slots=True)
-class _Since:
-    """What has happened since the user's last words; `context_at` counts the calls made before the last context."""
+class _LastTurn:
+    """The events since the user's last message; `context_at` counts the calls before the last hidden context."""
 
     user: str = ""
     context: str = ""
@@ -232,9 +231,9 @@ class _Since:
         return tuple(PastCall(name, self.outputs.get(call_id)) for call_id, name in self.calls[start:])
 
 
-def _read_turn(items: Sequence[Mapping[str, Any]]) -> _Since:
-    start = next((index for index in reversed(range(len(items))) if _kind_of(items[index]) == "words"), None)
-    turn = _Since(user="" if start is None else text_of(items[start].get("content")))
+def _read_turn(items: Sequence[Mapping[str, Any]]) -> _LastTurn:
+    start = next((index for index in reversed(range(len(items))) if _kind_of(items[index]) == "message"), None)
+    turn = _LastTurn(user="" if start is None else text_of(items[start].get("content")))
     happened = start is None
     last: _Kind = "other"
     for item in items[0 if start is None else start + 1 :]:
@@ -273,9 +272,9 @@ def _kind_of_text(text: str) -> _Kind:
         return "context"
     if text.startswith(_DISPLAY_STARTS):
         return "display"
-    return "other" if text.startswith(_NOTE_STARTS) else "words"
+    return "other" if text.startswith(_NOTE_STARTS) else "message"
 
 
 def _unwrapped(text: str) -> str:
-    found = _WRAPPED.fullmatch(text)
-    return found[1] if found else text
+    wrapped = _WRAPPED.fullmatch(text)
+    return wrapped[1] if wrapped else text

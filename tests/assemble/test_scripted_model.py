@@ -537,15 +537,14 @@ async def test_other_tasks_run_between_the_chunks() -> None:
     assert heard == ["one", "two"] * 4
 
 
-async def test_the_delay_stands_between_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_delay_is_waited_before_each_chunk() -> None:
     waits: list[float] = []
 
     async def record(delay_s: float) -> None:
         waits.append(delay_s)
 
-    monkeypatch.setattr("runtime.assemble.scripted_events.asyncio.sleep", record)
     script = {"delay": "1h", "otherwise": ["a b", {"think": "c", "delay": 7200}, {"call": "t"}]}
-    await events_of(ScriptedConversation.from_data(script), "x")
+    await events_of(ScriptedConversation.from_data(script, sleep=record), "x")
     assert waits == [3600, 3600, 7200, 0]
 
 

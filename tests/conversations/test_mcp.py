@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from runtime.assemble import mcp
 from runtime.errors import ConfigError
 from runtime.server.preflight.connect import try_connections
 from tests.conversations.conftest import Chat, MakeChat
@@ -126,10 +125,7 @@ async def test_a_program_that_is_not_there_takes_only_its_own_tools_down(chat: M
     assert client.player.asked[0].tools == []
 
 
-async def test_a_server_that_comes_back_is_connected_again(
-    chat: MakeChat, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(mcp, "FIRST_PAUSE_S", 0.0)
+async def test_a_server_that_comes_back_is_connected_again(chat: MakeChat, tmp_path: Path) -> None:
     started = tmp_path / "started"
     client = await chat(_config({**_stdio(), "args": [PROGRAM, str(started)], "timeout": "10s"}))
     client.player.replies = [[call("leave")], "It is gone.", [call("find_book", title="Momo")], "Found."]
