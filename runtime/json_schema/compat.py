@@ -1,11 +1,11 @@
-"""Whether a JSON Schema refuses what an earlier one let through: said only where that is certain, or not to be told."""
+"""Differences by which a JSON Schema rejects data that an earlier version of it accepted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-# A bound, and whether a larger one lets less through.
+# Each bound, and whether a larger value accepts less data.
 _BOUNDS = {
     "minimum": True,
     "exclusiveMinimum": True,
@@ -18,13 +18,13 @@ _BOUNDS = {
     "maxItems": False,
     "maxProperties": False,
 }
-# Two of these are compared by nobody: where they differ, the new one may let less through.
+# The values of these are not compared: a different one may accept less data.
 _OPAQUE = ("$ref", "anyOf", "oneOf", "allOf", "not", "if", "pattern", "format", "multipleOf", "patternProperties")
 _NO_CHANGE: Mapping[str, Any] = {}
 
 
 class Narrowing(NamedTuple):
-    """Why something is refused now: `what`, at `path` below the root; `certain` where old data can be named that is."""
+    """One difference: `what` changed at `path`; `certain` if some accepted data is surely rejected now."""
 
     path: str
     what: str
@@ -35,14 +35,14 @@ class Narrowing(NamedTuple):
 
 
 def narrowings(old: Any, new: Any, path: str = "") -> Iterator[Narrowing]:
-    """Yield what `new` refuses and `old` did not; None stands for a schema that lets everything through."""
+    """Yield why `new` rejects data that `old` accepts; None is a schema that accepts all data."""
     if old is None and new is not None and not path:
-        # Whatever was sent may fit all the same.
+        # The data that was sent may still match.
         yield Narrowing("", "has a schema now", certain=False)
         return
     before = old if isinstance(old, Mapping) else _NO_CHANGE
     if new is False and old is not False:
-        yield Narrowing(path, "is not let through any more")
+        yield Narrowing(path, "is not accepted any more")
     if not isinstance(new, Mapping) or new == before:
         return
     if lost := _types(before) - _types(new):
@@ -106,9 +106,9 @@ def _properties(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> It
     if more is False:
         for name in was:
             if name not in now and was[name] is not False:
-                yield Narrowing(_below(path, name), "is not let through any more")
+                yield Narrowing(_below(path, name), "is not accepted any more")
         if more_before is not False:
-            yield Narrowing(path, "takes no further properties now")
+            yield Narrowing(path, "accepts no other properties now")
     for name, schema in now.items():
         if name in was:
             yield from narrowings(was[name], schema, _below(path, name))

@@ -1,6 +1,6 @@
-"""Hold data against a JSON Schema, and say what is wrong in the words of the data: never Python's, never the schema's.
+"""Validation of data against a JSON Schema, with messages about the data in terms of JSON, not of Python or schemas.
 
-Shared by all that a widget checks: its data, the `sections` shorthand in a file, and the properties of components.
+Used for widgets: for their data, the `sections` shorthand in a file, and the properties of components.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from runtime.errors import RuntimeFault
 _Error = ValidationError | SchemaError
 
 _MISSING = "is missing"
-_MOST_SHOWN = 5
-_LONGEST_SHOWN = 60
-_MANY = 16
+_MAX_MESSAGES = 5
+_MAX_VALUE_LENGTH = 60
+_MAX_CHOICES = 16
 _KINDS = {
     "string": "a string",
     "number": "a number",
@@ -80,7 +80,7 @@ class TreeError(RuntimeFault):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way in which a value does not fit: where, and what was expected; an unknown key may be `meant` as another."""
+    """One mismatch between a value and its schema; `meant` is the known key that an unknown key probably means."""
 
     path: KeyPath
     message: str
@@ -89,14 +89,14 @@ class Fault:
 
 
 def show_value(value: Any) -> str:
-    """Write a value as JSON; one that is too long for a message is named by its kind."""
+    """Write a value as JSON, or only its kind where that is too long for a message."""
     try:
         text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError):
         return kind_of(value)
-    if len(text) <= _LONGEST_SHOWN:
+    if len(text) <= _MAX_VALUE_LENGTH:
         return text
-    return f"{text[: _LONGEST_SHOWN - 1]}…" if isinstance(value, str) else kind_of(value)
+    return f"{text[: _MAX_VALUE_LENGTH - 1]}…" if isinstance(value, str) else kind_of(value)
 
 
 def kind_of(value: Any) -> str:
@@ -125,7 +125,7 @@ def hint(word: str, known: Iterable[str]) -> str:
 
 
 class DataCheck:
-    """A compiled JSON Schema; a `$ref` to elsewhere is an error and never a download."""
+    """A compiled JSON Schema; a `$ref` to another document is an error and is never downloaded."""
 
     def __init__(self, schema: dict[str, Any], *, trusted: bool = False, ignored: frozenset[str] = frozenset()) -> None:
         """Compile a schema; raises TreeError when it is none. A `trusted` one isn't held against its metaschema.
@@ -144,24 +144,24 @@ class DataCheck:
         self._validator: Validator = kind(schema, registry=Registry())
 
     def faults(self, value: Any) -> list[Fault]:
-        """Return every way in which the value does not fit, in the order of their paths."""
+        """Return every mismatch, sorted by path. Raise TreeError for a `$ref` that the schema does not define."""
         try:
-            found = {fault for error in self._validator.iter_errors(value) for fault in _faults(error)}
+            faults = {fault for error in self._validator.iter_errors(value) for fault in _faults(error)}
         except Unresolvable as error:
             raise TreeError(("data",), f"the schema refers to {error.ref!r}, which it does not define") from None
-        misspelt = {(*fault.path[:-1], fault.meant) for fault in found if fault.meant}
-        kept = [fault for fault in found if fault.kind != "missing" or fault.path not in misspelt]
-        return sorted(kept, key=lambda fault: [(isinstance(step, str), step) for step in fault.path])
+        misspelt = {(*fault.path[:-1], fault.meant) for fault in faults if fault.meant}
+        reported = [fault for fault in faults if fault.kind != "missing" or fault.path not in misspelt]
+        return sorted(reported, key=lambda fault: [(isinstance(step, str), step) for step in fault.path])
 
     def misfits(self, value: Any) -> list[KeyPath]:
-        """Return where the value does not fit, without a word on why: far cheaper than `faults`."""
+        """Return the paths of the mismatches without messages, which is much cheaper than `faults`."""
         return [tuple(error.absolute_path) for error in self._validator.iter_errors(value)]
 
     def problem(self, value: Any, start: str = "data") -> str:
-        """Say what does not fit, each with its path from `start`; empty when all is well."""
-        said = [f"{show_path(fault.path, start)}: {fault.message}" for fault in self.faults(value)]
-        more = f"; and {len(said) - _MOST_SHOWN} more" if len(said) > _MOST_SHOWN else ""
-        return "; ".join(said[:_MOST_SHOWN]) + more
+        """Return one message for all mismatches, with paths from `start`; empty if the value is valid."""
+        messages = [f"{show_path(fault.path, start)}: {fault.message}" for fault in self.faults(value)]
+        more = f"; and {len(messages) - _MAX_MESSAGES} more" if len(messages) > _MAX_MESSAGES else ""
+        return "; ".join(messages[:_MAX_MESSAGES]) + more
 
 
 def _faults(error: _Error) -> Iterator[Fault]:
@@ -198,22 +198,22 @@ def _unknown_keys(path: KeyPath, value: Any, error: _Error) -> Iterator[Fault]:
 
 def _not_allowed(path: KeyPath, value: Any, allowed: list[Any]) -> Fault:
     near = hint(value, [word for word in allowed if isinstance(word, str)]) if isinstance(value, str) else ""
-    if len(allowed) > _MANY:
+    if len(allowed) > _MAX_CHOICES:
         return Fault(path, f"{show_value(value)} is not one of the {len(allowed)} values that are allowed{near}")
     return Fault(path, f"expected {join_or(show_value(word) for word in allowed)}, got {show_value(value)}{near}")
 
 
 def _union(error: _Error) -> Iterator[Fault]:
-    """Tell what is wrong through the branch that was meant: of the value's kind, with the right constants."""
+    """Yield the mismatches of the branch that was probably meant: of the value's kind, with matching constants."""
     branches: dict[Any, list[_Error]] = {}
     for branch in error.context or []:
         branches.setdefault(branch.relative_schema_path[0], []).append(branch)
-    own = [found for found in branches.values() if not any(_is_other_kind(inner) for inner in found)]
-    if not own:
+    same_kind = [errors for errors in branches.values() if not any(_is_other_kind(inner) for inner in errors)]
+    if not same_kind:
         yield _wrong_kind(error, branches)
         return
-    constants = [inner for found in own for inner in found if _is_other_constant(inner)]
-    named = [found for found in own if not any(_is_other_constant(inner) for inner in found)]
+    constants = [inner for errors in same_kind for inner in errors if _is_other_constant(inner)]
+    named = [errors for errors in same_kind if not any(_is_other_constant(inner) for inner in errors)]
     if not named:
         yield _not_allowed(
             tuple(constants[0].absolute_path), constants[0].instance, [inner.validator_value for inner in constants]
@@ -223,10 +223,10 @@ def _union(error: _Error) -> Iterator[Fault]:
         yield from _faults(inner)
 
 
-def _distance(found: list[_Error]) -> tuple[bool, bool, int]:
-    """Rank how far a value is from one branch: an unknown key says more than a wrong value, an enum than a pattern."""
-    unknown = any(inner.validator == "additionalProperties" and not inner.relative_path for inner in found)
-    return unknown, all(inner.validator == "pattern" for inner in found), len(found)
+def _distance(errors: list[_Error]) -> tuple[bool, bool, int]:
+    """Rank the distance to a branch: an unknown key counts more than a wrong value, an enum than a pattern."""
+    unknown = any(inner.validator == "additionalProperties" and not inner.relative_path for inner in errors)
+    return unknown, all(inner.validator == "pattern" for inner in errors), len(errors)
 
 
 def _is_other_kind(inner: _Error) -> bool:
@@ -239,8 +239,8 @@ def _is_other_constant(inner: _Error) -> bool:
 
 def _wrong_kind(error: _Error, branches: Mapping[Any, list[_Error]]) -> Fault:
     kinds: list[str] = []
-    for found in branches.values():
-        for inner in found:
+    for errors in branches.values():
+        for inner in errors:
             if _is_other_kind(inner):
                 wanted: Any = inner.validator_value
                 kinds += [wanted] if isinstance(wanted, str) else wanted

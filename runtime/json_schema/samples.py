@@ -1,7 +1,7 @@
-"""Make up data that fits a JSON Schema: plain, small, and the same every time.
+"""Sample data for a JSON Schema: plain, small and deterministic.
 
-It understands what the schemas of widgets' data say. A `pattern`, say, it can only fit by luck, so that whoever uses
-the data holds it against the schema.
+Supports the keywords that schemas of widget data use. A `pattern`, for example, matches only by chance, so callers
+validate the data.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _FORMATS = {
 
 
 def make_data(schema: Schema) -> Any:
-    """Return data with every property that the schema declares; what is too deep comes out null."""
+    """Return data with every property that the schema declares; values that are nested too deep are null."""
     return _make(schema, schema, 0)
 
 
 def schema_at(root: Schema, node: Any) -> Schema:
-    """Return a part of a schema with its own `$ref`s followed: what stands beside one counts, too."""
+    """Return a part of a schema with its own `$ref`s resolved; keywords beside a `$ref` are kept."""
     seen: set[str] = set()
     while isinstance(node, Mapping) and isinstance(node.get("$ref"), str) and node["$ref"] not in seen:
         seen.add(node["$ref"])
@@ -51,15 +51,15 @@ def schema_at(root: Schema, node: Any) -> Schema:
 
 
 def _pointed(root: Schema, reference: str) -> Schema:
-    found: Any = root
+    node: Any = root
     for step in reference.removeprefix("#").split("/")[1:]:
         step = step.replace("~1", "/").replace("~0", "~")
-        found = found.get(step) if isinstance(found, Mapping) else None
-    return found if reference.startswith("#") and isinstance(found, Mapping) else {}
+        node = node.get(step) if isinstance(node, Mapping) else None
+    return node if reference.startswith("#") and isinstance(node, Mapping) else {}
 
 
 def kinds_of(root: Schema, node: Any) -> frozenset[str]:
-    """Return the types that a part of a schema names, in its branches as well; none where it leaves them open."""
+    """Return the types that a part of a schema names, also in its branches; empty if it allows any type."""
     node = schema_at(root, node)
     written = node.get("type")
     kinds = {written} if isinstance(written, str) else set(written or ())
@@ -88,18 +88,18 @@ def _make(root: Schema, node: Any, depth: int) -> Any:
     for key in ("anyOf", "oneOf"):
         if branches := node.get(key):
             rest = {name: value for name, value in node.items() if name != key}
-            return _make(root, {**rest, **schema_at(root, _telling(root, branches))}, depth + 1)
+            return _make(root, {**rest, **schema_at(root, _first_not_null(root, branches))}, depth + 1)
     if parts := node.get("allOf"):
-        return _make(root, _together(root, node, parts), depth + 1)
+        return _make(root, _merge_parts(root, node, parts), depth + 1)
     return _of_kind(root, node, _kind(node), depth)
 
 
-def _telling(root: Schema, branches: list[Any]) -> Any:
-    """Return the first branch that is more than null."""
+def _first_not_null(root: Schema, branches: list[Any]) -> Any:
+    """Return the first branch that is not only null."""
     return next((branch for branch in branches if schema_at(root, branch).get("type") != "null"), branches[0])
 
 
-def _together(root: Schema, node: Schema, parts: list[Any]) -> dict[str, Any]:
+def _merge_parts(root: Schema, node: Schema, parts: list[Any]) -> dict[str, Any]:
     whole = {key: value for key, value in node.items() if key != "allOf"}
     for part in parts:
         for key, value in schema_at(root, part).items():
@@ -142,7 +142,7 @@ def _of_kind(root: Schema, node: Schema, kind: str, depth: int) -> Any:
 def _object(root: Schema, node: Schema, depth: int) -> dict[str, Any]:
     properties = node.get("properties", {})
     needed = set(node.get("required", ()))
-    # A schema that contains itself ends where it may.
+    # Stop the recursion of a schema that contains itself at an optional property.
     names = [name for name in properties if name in needed or depth < _DEEP // 2]
     made = {name: _make(root, properties[name], depth + 1) for name in names}
     more = node.get("additionalProperties")
@@ -188,7 +188,7 @@ def _number(node: Schema, *, whole: bool) -> int | float:
 
 
 def walk(root: Schema, data: Any) -> Iterator[tuple[KeyPath, Schema, Any, bool]]:
-    """Yield every part of some data: its path, its schema, itself, and whether it may be left out."""
+    """Yield each value in the data with its path and schema, and whether it is optional."""
     waiting: list[tuple[KeyPath, Schema, Any]] = [((), schema_at(root, root), data)]
     while waiting:
         path, node, value = waiting.pop(0)
@@ -205,13 +205,13 @@ def _parts(root: Schema, node: Schema, value: Any) -> Iterator[tuple[str | int, 
             declared = isinstance(properties, Mapping) and key in properties
             yield key, schema_at(root, properties[key] if declared else {}), item, declared and key not in needed
     elif isinstance(value, list):
-        # Items are alike: the first stands for all.
+        # The items have one schema: the first represents all.
         items = schema_at(root, node.get("items", {}))
         yield from ((index, items, item, False) for index, item in enumerate(value[:1]))
 
 
 def _branch_of(root: Schema, node: Schema, value: Any) -> Schema:
-    """Return the branch of a union that is about objects or lists, as the value is one."""
+    """Return the branch of a union whose type is that of the value, an object or a list."""
     wanted = "object" if isinstance(value, Mapping) else "array"
     for branch in (*node.get("anyOf", ()), *node.get("oneOf", ())):
         if wanted in kinds_of(root, branch):

@@ -1,16 +1,15 @@
-"""Read a script: data from a YAML file in, a checked `Script` with compiled patterns and templates out."""
+"""Parser of scripts: from the data of a YAML file to a `Script` with compiled patterns and templates."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
 from runtime.config.model.types import parse_duration
 from runtime.diagnostics.key_path import KeyPath
-from runtime.diagnostics.wording import quote
+from runtime.diagnostics.wording import quote, suggest
 from runtime.documents.document import read_yaml
 from runtime.scripts.player import Matcher, Script, ScriptError, Situation, Turn, WrittenResponse, WrittenStep
 from runtime.templates.template import Template, TemplateError
@@ -84,7 +83,7 @@ def _matcher(key: str, value: object, path: KeyPath) -> Matcher:
 
     def search(situation: Situation) -> re.Match[str] | None:
         text: str = getattr(situation, key)
-        return next((found for pattern in patterns if (found := pattern.search(text))), None)
+        return next((match for pattern in patterns if (match := pattern.search(text))), None)
 
     return Matcher(key, texts, search, patterns)
 
@@ -95,7 +94,7 @@ def _pattern(text: str, path: KeyPath) -> re.Pattern[str]:
             return re.compile(text[1:-1], re.IGNORECASE)
         except re.error as error:
             _refuse(f"the regular expression {text!r} is wrong: {error}", path)
-    # Whole words: "hi" must not be found in "this".
+    # Whole words: "hi" must not match in "this".
     words = r"\s+".join(re.escape(word) for word in text.split())
     return re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE)
 
@@ -133,7 +132,7 @@ def _step(data: object, path: KeyPath, delay_s: float) -> WrittenStep:
 
 
 def _text(data: object, path: KeyPath) -> Any:
-    """Read a text; data stands for its JSON, which is what an agent with an output type answers."""
+    """Read a text; other data means its JSON, which an agent with an output type answers."""
     if data is None:
         _refuse("expected a text, got nothing", path)
     return _compiled(data, path)
@@ -228,8 +227,7 @@ def _mapping(data: object, path: KeyPath, keys: Sequence[str]) -> Mapping[str, A
         _refuse(f"expected a mapping, got {_kind(data)}", path)
     for key in data:
         if key not in keys:
-            near = get_close_matches(str(key), keys, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {_listed(keys)}"
+            hint = suggest(str(key), keys) or f"known are {_listed(keys)}"
             _refuse(f"unknown key {key!r}", path, hint)
     return data
 

@@ -1,7 +1,7 @@
-"""What a script says next: the turns of a scripted model, matched with a conversation and rendered.
+"""The next steps of a scripted model: its turns, matched against a conversation and rendered.
 
-It knows nothing of the SDKs, so that the offline model and the stub server answer alike. How far a reply has come is
-read from the conversation, and nothing is remembered: any number of threads, retries and restarts see the same script.
+Independent of the SDKs, so that the offline model and the stub server answer alike. The position in a reply is derived
+from the conversation and not stored: all threads, retries and restarts see the same script.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class ScriptError(RuntimeFault):
 
 @dataclass(frozen=True, slots=True)
 class PastCall:
-    """A function call that stands in the conversation; `output` is None until its result is there."""
+    """A function call in the conversation; `output` is None until it has a result."""
 
     name: str
     output: str | None = None
@@ -53,11 +53,11 @@ class PastCall:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What a script sees when the model is called.
+    """The conversation as a script sees it in one call of the model.
 
-    `calls` are those since the user's last words, `context_calls` those since the last hidden context. `answered` says
-    that the agent has done with the user's words and is called for the sake of hidden context alone. `handoffs` maps
-    the name of a handoff's tool to the name of its agent.
+    `calls` are those since the last user message, `context_calls` those since the last hidden context. `answered` means
+    that the agent has answered the user message and is called only for hidden context. `handoffs` maps the name of
+    each handoff tool to the name of its agent.
     """
 
     user: str = ""
@@ -89,7 +89,7 @@ class Think:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function to call; `arguments` is JSON text."""
+    """A function call; `arguments` is JSON text."""
 
     name: str
     arguments: str
@@ -97,7 +97,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """The model fails; `status` is the HTTP status that a server answers with."""
+    """A failure of the model; `status` is the HTTP status of the server's response."""
 
     message: str
     status: int = 500
@@ -105,7 +105,7 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An output item as the Responses API has it, such as a hosted tool's call; only Python can make one."""
+    """An output item of the Responses API, such as a call of a hosted tool; only Python code can make one."""
 
     data: Mapping[str, Any]
 
@@ -115,7 +115,7 @@ Step = Say | Think | Call | Fail | Item
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """One condition of a turn: the `key` it is written under, its `texts`, and whether a situation fits."""
+    """One condition of a turn: its `key` and `texts` in the script, and the function that matches a situation."""
 
     key: str
     texts: tuple[str, ...]
@@ -125,7 +125,7 @@ class Matcher:
 
 @dataclass(frozen=True, slots=True)
 class WrittenStep:
-    """A step as the script has it: `value` is data, with a function of the scope wherever a template stands."""
+    """A step of the script; in `value`, each template is a function of the scope."""
 
     kind: str
     value: Any
@@ -133,27 +133,27 @@ class WrittenStep:
     path: KeyPath
 
 
-# What one call of the model gives: the steps up to and with the first one that waits for a result.
+# The response to one call of the model: the steps up to the first one that waits for a result, included.
 WrittenResponse = tuple[WrittenStep, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A reply and the conditions under which it is given."""
+    """A reply and its conditions."""
 
     matchers: tuple[Matcher, ...]
     responses: tuple[WrittenResponse, ...]
     path: KeyPath
 
     def match(self, situation: Situation) -> dict[str | int, str] | None:
-        """Return the groups of the expressions that fit, or None where a condition does not."""
+        """Return the groups of the matching expressions, or None if a condition does not match."""
         groups: dict[str | int, str] = {}
         for matcher in self.matchers:
-            found = matcher.fits(situation)
-            if not found:
+            match = matcher.fits(situation)
+            if not match:
                 return None
-            if isinstance(found, re.Match):
-                groups |= _groups(found)
+            if isinstance(match, re.Match):
+                groups |= _groups(match)
         keys = {matcher.key for matcher in self.matchers}
         return None if situation.answered and "user" in keys and "context" not in keys else groups
 
@@ -171,7 +171,7 @@ class Script:
     turns: tuple[Turn, ...]
 
     def steps(self, situation: Situation) -> list[Step]:
-        """Return what the model does next; raises `ScriptError` where the script has nothing to say."""
+        """Return the next steps of the model; raise `ScriptError` if the script has none."""
         try:
             return self._steps(situation)
         except ScriptError as error:
@@ -194,9 +194,9 @@ class Script:
 
 
 def _played(responses: Sequence[WrittenResponse], past: Sequence[PastCall]) -> int:
-    """Count the responses given so far: calls are matched in order, those of one response in any order.
+    """Count the responses so far by their calls: those of one response in any order, the responses in order.
 
-    A call that the reply does not make is passed over: another agent made it before a handoff, or another rule did.
+    A call that the reply does not make is skipped: another agent made it before a handoff, or another turn did.
     """
     current, waiting = -1, Counter[str]()
     for call in past:
@@ -224,7 +224,7 @@ def _call_names(response: WrittenResponse) -> Iterator[str]:
 
 
 def _aliases(call: PastCall) -> tuple[str, ...]:
-    """List the ways a script may have asked for this call; a handoff's result names the agent."""
+    """Return the forms in which a script may have written this call; the result of a handoff names the agent."""
     names = [f"call {call.name}", f"handoff {plain_name(call.name)}"]
     if call.name.startswith("transfer_to_"):
         names.append(f"handoff {plain_name(call.name.removeprefix('transfer_to_'))}")
@@ -235,14 +235,14 @@ def _aliases(call: PastCall) -> tuple[str, ...]:
 
 
 def plain_name(name: str) -> str:
-    """Return a name as handoffs are compared by: `Billing Desk` and `billing_desk` are one."""
+    """Normalize a name for the comparison of handoffs: `Billing Desk` and `billing_desk` are equal."""
     return re.sub(r"\W+", "_", name.strip().lower())
 
 
-def _groups(found: re.Match[str]) -> dict[str | int, str]:
-    groups: dict[str | int, str | None] = {0: found[0]}
-    groups.update(enumerate(found.groups(), start=1))
-    groups.update(found.groupdict())
+def _groups(match: re.Match[str]) -> dict[str | int, str]:
+    groups: dict[str | int, str | None] = {0: match[0]}
+    groups.update(enumerate(match.groups(), start=1))
+    groups.update(match.groupdict())
     return {name: text.strip() for name, text in groups.items() if text is not None}
 
 
@@ -262,7 +262,7 @@ def _scope(situation: Situation, groups: Mapping[str | int, str], past: Sequence
 
 
 def _parsed(output: str | None) -> Any:
-    """Read a tool's result as data: JSON, or the text of a Python dict or list, which is what agents sends for one."""
+    """Parse a tool's result: JSON, or the text of a Python dict or list, which the Agents SDK sends for one."""
     if output is None or len(output) > _LONGEST_LITERAL:
         return output
     try:

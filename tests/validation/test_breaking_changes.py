@@ -149,11 +149,11 @@ OBJECT = {"type": "object", "properties": {"x": {"type": "string"}}}
     ("old", "new", "expected"),
     [
         (OBJECT, {**OBJECT, "required": ["x"]}, "'x' is required now"),
-        (OBJECT, {**OBJECT, "additionalProperties": False}, "it takes no further properties now"),
+        (OBJECT, {**OBJECT, "additionalProperties": False}, "it accepts no other properties now"),
         (
             {**OBJECT, "additionalProperties": False},
             {"type": "object", "properties": {}, "additionalProperties": False},
-            "'x' is not let through any more",
+            "'x' is not accepted any more",
         ),
         ({"type": ["string", "null"]}, {"type": "string"}, "it is no longer null"),
         ({"type": "number"}, {"type": "integer"}, "it is no longer number"),
