@@ -1,7 +1,7 @@
-"""Attachments: announced, uploaded to a signed URL, checked, kept, shown, told to the model, and collected if unsent.
+"""Attachments: create them, receive and check their files, serve them, and delete those that were never sent.
 
-A URL carries what it allows, signed: whose file it is, which one, how large, of what type, until when. So the page
-needs no login for it, and nobody can make one up.
+A URL for a file contains a signed grant: the owner, the id, the size, the type, and when it expires. So the page needs
+no login to use it, and nobody can forge one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import re
 import secrets
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -42,31 +42,41 @@ from runtime.stores.store import ThreadStore
 logger = logging.getLogger("runtime.server")
 
 UPLOAD_S = 3600.0
-"""How long a URL for an upload is good, in seconds."""
+"""How long an upload URL is valid, in seconds."""
 COLLECT_S = 3600.0
-"""How long after one collection of unsent files the next may begin, in seconds."""
+"""The shortest time between two deletions of unsent files, in seconds."""
 _KEY = "signing-key"
 _LONGEST_NAME = 200
 _LONGEST_OWNER = 180
 
 
 class Uploads:
-    """The attachments of one generation; `backend` knows whose they are, `files` holds what is in them."""
+    """The attachments of one generation: their metadata is in `backend`, their content in `files`.
 
-    def __init__(self, declared: Attachments, backend: ThreadStore, files: FileStore) -> None:
+    `clock` returns the time, in seconds since the epoch, by which upload URLs expire.
+    """
+
+    def __init__(
+        self,
+        declared: Attachments,
+        backend: ThreadStore,
+        files: FileStore,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.clock = clock
         self.declared, self.backend, self.files = declared, backend, files
         self._secret: bytes | None = declared.secret.encode() if declared.secret else None
         self._collected = -COLLECT_S
         self._collecting: asyncio.Task[None] | None = None
 
     async def announce(self, owner: str, params: AttachmentCreateParams, base_url: str) -> Attachment:
-        """Take note of a file that will be uploaded. Raise RequestError for one that is not taken."""
+        """Create an attachment and its upload URL. Raise RequestError for a file that is not accepted."""
         mime_type = self._check(params.mime_type, params.size)
         attachment_id = new_id("attachment")
         grant = {"owner": owner, "id": attachment_id, "size": params.size, "type": mime_type}
-        upload = await self._url(base_url, {**grant, "until": time.time() + UPLOAD_S})
+        upload = await self._url(base_url, {**grant, "until": self.clock() + UPLOAD_S})
         descriptor = AttachmentUploadDescriptor(url=AnyUrl(upload), method="PUT", headers={"content-type": mime_type})
-        attachment = await self._made(owner, attachment_id, params.name, mime_type, base_url, descriptor)
+        attachment = await self._make(owner, attachment_id, params.name, mime_type, base_url, descriptor)
         await self.backend.save_attachment(owner, attachment)
         self._collect_soon()
         return attachment
@@ -74,59 +84,60 @@ class Uploads:
     async def take(
         self, owner: str, name: str, mime_type: str, chunks: AsyncIterator[bytes], base_url: str
     ) -> Attachment:
-        """Take a file that comes along at once. Raise RequestError for one that is not taken."""
+        """Create an attachment with its content. Raise RequestError for a file that is not accepted."""
         mime_type = self._check(mime_type, 1)
         attachment_id = new_id("attachment")
-        await self._keep(owner, attachment_id, mime_type, self.declared.max_size, chunks)
-        attachment = await self._made(owner, attachment_id, name, mime_type, base_url, None)
+        await self._write(owner, attachment_id, mime_type, self.declared.max_size, chunks)
+        attachment = await self._make(owner, attachment_id, name, mime_type, base_url, None)
         await self.backend.save_attachment(owner, attachment)
         self._collect_soon()
         return attachment
 
     async def receive(self, token: str, chunks: AsyncIterator[bytes]) -> None:
-        """Keep what is uploaded to a signed URL. Raise RequestError, NotFoundError."""
-        grant = await self._granted(token)
+        """Store the file that is uploaded to a signed URL. Raise RequestError, NotFoundError."""
+        grant = await self._read_grant(token)
         if "until" not in grant:
             raise RequestError(403, "invalid_url", "this URL is for reading")
-        if time.time() > grant["until"]:
-            raise RequestError(403, "expired", "this URL is no longer good: attach the file again")
+        if self.clock() > grant["until"]:
+            raise RequestError(403, "expired", "this URL has expired (attach the file again)")
         attachment = await self.backend.load_attachment(grant["owner"], grant["id"])
-        await self._keep(grant["owner"], grant["id"], grant["type"], grant["size"], chunks)
-        # What is uploaded has nothing more to upload.
+        await self._write(grant["owner"], grant["id"], grant["type"], grant["size"], chunks)
         await self.backend.save_attachment(grant["owner"], attachment.model_copy(update={"upload_descriptor": None}))
 
     async def read_granted(self, token: str) -> tuple[bytes, str]:
-        """The content and the type of the file that a signed URL shows. Raise RequestError, NotFoundError."""
-        grant = await self._granted(token)
+        """Return the content and the type of a signed URL's file. Raise RequestError, NotFoundError."""
+        grant = await self._read_grant(token)
         attachment = await self.backend.load_attachment(grant["owner"], grant["id"])
         return await self.files.read(_path(grant["owner"], grant["id"])), attachment.mime_type
 
     async def read(self, owner: str, attachment_id: str) -> bytes:
-        """The content of an attachment; raise NotFoundError."""
+        """Return the content of an attachment. Raise NotFoundError."""
         return await self.files.read(_path(owner, attachment_id))
 
     async def delete(self, owner: str, attachment_id: str) -> None:
-        """Delete an attachment and its content. Raise NotFoundError for one of somebody else's."""
+        """Delete an attachment and its content. Raise NotFoundError, also for another owner's attachment."""
         await self.backend.load_attachment(owner, attachment_id)
         await self.backend.delete_attachment(owner, attachment_id)
         await self.files.delete(_path(owner, attachment_id))
 
     async def check_sent(self, owner: str, attachment_ids: list[str]) -> None:
-        """Refuse a message with too many attachments, or with one that never arrived. Raise RequestError."""
+        """Raise RequestError for a message with too many attachments, or with one that was never uploaded."""
         if len(attachment_ids) > self.declared.max_count:
-            told = f"the message has {len(attachment_ids)} attachments; at most {self.declared.max_count} are allowed"
-            raise RequestError(400, "too_many_attachments", told)
+            message = (
+                f"the message has {len(attachment_ids)} attachments; at most {self.declared.max_count} are allowed"
+            )
+            raise RequestError(400, "too_many_attachments", message)
         for attachment_id in attachment_ids:
             if not await self.files.exists(_path(owner, attachment_id)):
                 raise RequestError(400, "not_uploaded", f"attachment {attachment_id!r} has not been uploaded")
 
-    async def sent(self, owner: str, attachments: list[Attachment], thread_id: str) -> None:
-        """Remember that a message was sent with these: they are kept as long as their thread."""
+    async def mark_sent(self, owner: str, attachments: list[Attachment], thread_id: str) -> None:
+        """Store the thread that attachments were sent in: they exist as long as the thread."""
         for attachment in attachments:
             await self.backend.save_attachment(owner, attachment.model_copy(update={"thread_id": thread_id}))
 
     async def collect(self) -> int:
-        """Delete the files that no message was sent with in time, or whose thread is gone; return how many."""
+        """Delete the files that were not sent in time, or whose thread was deleted; return their number."""
         before = datetime.now(UTC) - timedelta(seconds=self.declared.keep_unsent)
         count = 0
         async for key in self.files.list_before("files", before):
@@ -143,7 +154,7 @@ class Uploads:
             await self.files.delete(key)
             count += 1
         if count:
-            logger.info("deleted %d attached files that no message was sent with", count)
+            logger.info("deleted %d attached files that were never sent", count)
         return count
 
     def _collect_soon(self) -> None:
@@ -156,10 +167,10 @@ class Uploads:
         try:
             await self.collect()
         except Exception as error:
-            logger.warning("unsent files could not be collected: %s: %s", type(error).__name__, error)
+            logger.warning("unsent files could not be deleted: %s: %s", type(error).__name__, error)
 
     async def close(self) -> None:
-        """End what runs in the background."""
+        """End the deletion that runs in the background."""
         if self._collecting is not None:
             self._collecting.cancel()
             await asyncio.gather(self._collecting, return_exceptions=True)
@@ -167,18 +178,18 @@ class Uploads:
     def _check(self, mime_type: str, size: int) -> str:
         mime_type = mime_type.partition(";")[0].strip().lower()
         if not any(_matches(mime_type, pattern.lower()) for pattern in self.declared.accept):
-            told = f"files of type {mime_type!r} are not taken here (these are: {', '.join(self.declared.accept)})"
-            raise RequestError(415, "unsupported_type", told)
+            message = f"files of type {mime_type!r} are not accepted (accepted: {', '.join(self.declared.accept)})"
+            raise RequestError(415, "unsupported_type", message)
         if size < 1:
-            raise RequestError(400, "invalid_size", f"a file has at least one byte, not {size}")
+            raise RequestError(400, "invalid_size", f"the size of a file must be at least 1, not {size}")
         if size > self.declared.max_size:
             raise _too_large(self.declared.max_size)
         return mime_type
 
-    async def _keep(
+    async def _write(
         self, owner: str, attachment_id: str, mime_type: str, most: int, chunks: AsyncIterator[bytes]
     ) -> None:
-        """Write the chunks to a file of its own first: neither memory nor the store ever holds too much."""
+        """Write the chunks to a temporary file first, so that neither memory nor the store holds too much."""
         handle, name = tempfile.mkstemp(prefix="chatkit-upload-")
         path, size, head = Path(name), 0, b""
         try:
@@ -192,12 +203,12 @@ class Uploads:
             if size == 0:
                 raise RequestError(400, "empty_file", "the file is empty")
             if contradicts(head, mime_type):
-                raise RequestError(415, "wrong_type", f"the file is not what its type says: {mime_type!r}")
+                raise RequestError(415, "wrong_type", f"the content of the file does not match its type {mime_type!r}")
             await self.files.put(_path(owner, attachment_id), path)
         finally:
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
-    async def _made(
+    async def _make(
         self,
         owner: str,
         attachment_id: str,
@@ -223,14 +234,14 @@ class Uploads:
         payload = base64.urlsafe_b64encode(json.dumps(grant, separators=(",", ":")).encode()).rstrip(b"=").decode()
         return f"{base_url}/files/{payload}.{await self._sign(payload)}"
 
-    async def _granted(self, token: str) -> dict[str, Any]:
+    async def _read_grant(self, token: str) -> dict[str, Any]:
         payload, _, signature = token.partition(".")
         if not hmac.compare_digest(signature.encode(), (await self._sign(payload)).encode()):
-            raise RequestError(403, "invalid_url", "this URL was not made here")
+            raise RequestError(403, "invalid_url", "the signature of this URL is invalid")
         try:
             grant: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         except (binascii.Error, ValueError):
-            raise RequestError(403, "invalid_url", "this URL was not made here") from None
+            raise RequestError(403, "invalid_url", "the signature of this URL is invalid") from None
         return grant
 
     async def _sign(self, payload: str) -> str:
@@ -241,7 +252,7 @@ class Uploads:
 
 
 def clean_name(name: str) -> str:
-    """The name of a file without folders, control characters and the rest that no name needs."""
+    """Return the name of a file without folders, control characters and leading dots."""
     last = re.split(r"[\\/]", name)[-1]
     kept = "".join(mark for mark in last if mark.isprintable()).strip().lstrip(".")
     stem, dot, suffix = kept.rpartition(".")
@@ -268,7 +279,7 @@ def _path(owner: str, attachment_id: str) -> str:
 
 
 def _read_path(key: str) -> tuple[str | None, str]:
-    """The owner and the id of a file; no owner where the key does not tell it."""
+    """Return the owner and the id of a file; None if the key has only a hash of the owner."""
     parts = key.split("/")
     if len(parts) < 3 or parts[-2].startswith("."):
         return None, ""
@@ -278,8 +289,7 @@ def _read_path(key: str) -> tuple[str | None, str]:
         return None, ""
 
 
-# What kind of file its first bytes say it is: enough to find out that a picture is none.
-
+# The first bytes of a file, enough to detect that a picture is none.
 _MAGIC: dict[str, tuple[bytes, ...]] = {
     "image/png": (b"\x89PNG\r\n\x1a\n",),
     "image/jpeg": (b"\xff\xd8\xff",),
@@ -291,7 +301,7 @@ _PROGRAMS = (b"MZ", b"\x7fELF", b"#!")
 
 
 def contradicts(head: bytes, mime_type: str) -> bool:
-    """Tell whether a file that begins so can't be of that type."""
+    """Return whether a file that begins with these bytes can't be of that type."""
     if mime_type == "image/webp":
         return not (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
     if mime_type in _MAGIC:

@@ -51,7 +51,7 @@ class Runtime:
         self.settings = settings
         self.pool = Pool()
         self.app_state = State({"runtime": self})
-        self.server = RuntimeServer(self)
+        self.server = RuntimeServer(lambda: self.live, lambda: self.draining, settings)
         self.live = self._build_first(source, None)
         self.reloader = Reloader(
             live=lambda: self.live,

@@ -11,6 +11,12 @@ class ServerSettings:
 
     ping_s: float = 15.0
     """Silence after which a stream sends an SSE comment, so that proxies keep the connection open."""
+    title_wait_s: float = 5.0
+    """How long a finished answer keeps its stream open for a title that is still being written."""
+    busy_wait_s: float = 60.0
+    """How long a message waits for the turn before it, where `chat.when_busy` is `wait`."""
+    storing_s: float = 3.0
+    """How long turns that the server ends may take to store what they have produced."""
     files_stable_s: float = 0.1
     """How long the project's files must not change before a reload uses them: half a YAML file is usually valid."""
     max_unread_events: int = 100

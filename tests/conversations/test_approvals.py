@@ -166,7 +166,7 @@ async def test_a_second_click_changes_nothing(chat: MakeChat) -> None:
     [card] = _cards(asked)
     await _click(client, asked.thread_id, card, approved=True)
     again = await _click(client, asked.thread_id, card, approved=False)
-    assert again.of("notice")[0]["message"] == "This has been answered already."
+    assert again.of("notice")[0]["message"] == "This request has already been answered."
     assert _done(client) == [("A1", 20)]
 
 
@@ -232,9 +232,9 @@ async def test_a_tool_that_takes_other_arguments_by_now_is_not_called(chat: Make
     _edit(client, "order: str, amount: int)", "order: str, amount: int, reason: str)", "acts.py")
     assert (await client.runtime.reload()).status == "reloaded"
     answer = await _click(client, asked.thread_id, _cards(asked)[0], approved=True)
-    assert "no longer asked" in answer.of("notice")[0]["message"]
+    assert "has expired" in answer.of("notice")[0]["message"]
     shown = answer.of("thread.item.replaced")[0]["item"]["widget"]["children"][-1]["value"]
-    assert shown.startswith("No longer possible")
+    assert shown.startswith("Expired")
     assert _done(client) == []
     assert (await client.say("hello", asked.thread_id)).said == ["Fine."]
 

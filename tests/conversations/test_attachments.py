@@ -14,7 +14,6 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pypdf import PdfWriter
 
-from runtime.server import attachments as uploads
 from runtime.server.attachments import clean_name
 from tests.conversations.conftest import Chat, MakeChat
 
@@ -116,7 +115,7 @@ async def test_an_upload_is_held_to_what_was_announced(chat: MakeChat, content: 
     assert (await client.call("threads.list")).json["data"] == []
 
 
-async def test_a_url_is_good_for_what_it_was_made_for(chat: MakeChat, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_url_is_good_for_what_it_was_made_for(chat: MakeChat) -> None:
     client = await chat(OFFER)
     made = (await _announce(client)).json
     url = made["upload_descriptor"]["url"]
@@ -126,7 +125,9 @@ async def test_a_url_is_good_for_what_it_was_made_for(chat: MakeChat, monkeypatc
     for token in (f"{forged}.{signature}", payload, f"{payload}.", "x.y"):
         assert (await _put(client, f"/chatkit/files/{token}", PNG)).error["code"] == "invalid_url"
     assert (await _put(client, made["preview_url"], PNG)).error["code"] == "invalid_url"
-    monkeypatch.setattr(uploads.time, "time", lambda: 10**11)
+    uploads = client.runtime.generation.uploads
+    assert uploads is not None
+    uploads.clock = lambda: 10.0**11
     assert (await _put(client, url, PNG)).error["code"] == "expired"
 
 

@@ -13,7 +13,9 @@ from chatkit.types import WidgetItem
 from chatkit.widgets import DynamicWidgetRoot
 
 from runtime.server.history.converter import UNANSWERED
-from runtime.server.turns.stale_widgets import GOES_ON, OUTDATED_TOOL, OutdatedWidget, has_action
+from runtime.server.turns.clicks import StaleWidget, has_action
+from runtime.server.turns.client_tools import REMOVED_TOOL
+from runtime.server.turns.preparation import CONTINUE
 from tests.conversations.conftest import Chat, MakeChat
 from tests.conversations.playing import call
 
@@ -25,7 +27,7 @@ NUMBER = {"type": "object", "properties": {"id": {"type": "integer"}}}
 SHOP = {"widgets": CARD, "tools": {"offer": {"widget": "card"}}, "agents": {"helper": {"tools": ["offer"]}}}
 BUY = {"message": "Buy {{ payload.id }}"}
 ACTS = "async def buy(ctx, action, sender):\n    await ctx.context.say('Bought.')\n"
-NOTICE = {"type": "notice", "level": "info", "message": OutdatedWidget.notice}
+NOTICE = {"type": "notice", "level": "info", "message": StaleWidget.notice}
 PICK = {"client": "get_selection", "description": "Read the selection."}
 POINT = {"client": "get_pointer", "description": "Read the pointer."}
 
@@ -78,7 +80,7 @@ async def test_a_click_whose_action_is_gone_gets_a_notice_and_changes_nothing(
     assert clicked.types == ["stream_options", "notice"]
     assert clicked.events[-1] == NOTICE
     assert await client.hidden(thread) == before
-    assert f"a click in item {item} does nothing: no action 'buy' is declared (there is: 'sell')" in caplog.messages
+    assert f"ignored a click in item {item}: no action 'buy' is declared (declared: 'sell')" in caplog.messages
 
 
 async def test_an_unknown_action_that_no_stored_widget_offers_is_still_refused(version: Version) -> None:
@@ -134,7 +136,7 @@ async def test_a_sync_click_that_can_do_nothing_is_refused_in_the_same_words(ver
         client = await version({"actions": actions}, acts_py=ACTS)
         refused = await client.act_now(thread, "buy", {"id": "A-1"}, item)
         assert (refused.status, refused.error["code"]) == (409, "outdated_widget")
-        assert refused.error["message"] == OutdatedWidget.notice
+        assert refused.error["message"] == StaleWidget.notice
     assert (await client.act_now(thread, "buy", {"id": "A-1"})).status == 400
 
 
@@ -172,7 +174,7 @@ async def test_the_result_of_a_client_tool_that_is_gone_is_kept_and_starts_no_tu
     answered = await client.result(thread, {"chosen": "the blue one"})
 
     assert answered.types == ["stream_options", "notice"]
-    assert answered.events[-1]["message"] == f"{OUTDATED_TOOL} {GOES_ON}"
+    assert answered.events[-1]["message"] == f"{REMOVED_TOOL} {CONTINUE}"
     assert len(client.player.asked) == 1
     stored = (await client.items(thread))[-1]
     assert (stored["status"], stored["output"]) == ("completed", {"chosen": "the blue one"})
@@ -205,7 +207,7 @@ async def test_a_queued_call_whose_tool_is_still_there_goes_out_all_the_same(ver
 
     answered = await client.result(thread, "the blue one")
 
-    assert answered.events[1]["message"] == OUTDATED_TOOL
+    assert answered.events[1]["message"] == REMOVED_TOOL
     assert [item["name"] for item in answered.done("client_tool_call")] == ["get_pointer"]
     assert (await client.result(thread, "up")).said == ["Done."]
     assert _results(client) == {"pick": "the blue one", "point": "up"}

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
-from runtime.server.turns import thread_locks as locks
+from runtime.server.settings import ServerSettings
 from tests.conversations.conftest import MakeBare, MakeChat
 from tests.conversations.playing import Asked
 
@@ -30,7 +28,7 @@ async def test_a_second_message_waits_for_the_end_of_the_first_turn(chat: MakeCh
     items = await client.items(thread)
     spoken = [item["content"][0]["text"] for item in items[2:]]
     assert spoken == ["one", "you said one", "two", "you said two"]
-    assert len(client.runtime.server._locks) == 0
+    assert len(client.runtime.server.locks) == 0
 
 
 async def test_when_busy_reject_a_second_message_is_a_409_and_nothing_is_stored(chat: MakeChat) -> None:
@@ -48,9 +46,8 @@ async def test_when_busy_reject_a_second_message_is_a_409_and_nothing_is_stored(
     assert (await client.say("three", thread)).said == ["you said three"]
 
 
-async def test_waiting_for_a_busy_thread_comes_to_an_end(chat: MakeChat, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locks, "LONGEST_WAIT_S", 0.001)
-    client = await chat()
+async def test_waiting_for_a_busy_thread_comes_to_an_end(chat: MakeChat) -> None:
+    client = await chat(settings=ServerSettings(busy_wait_s=0.001))
     thread = (await client.say("hi")).thread_id
     gate = client.player.gate("Fine.")
     first = client.begin("one", thread)
@@ -59,7 +56,7 @@ async def test_waiting_for_a_busy_thread_comes_to_an_end(chat: MakeChat, monkeyp
     gate.open.set()
     await first.end()
     assert len(await client.items(thread)) == 4
-    assert len(client.runtime.server._locks) == 0
+    assert len(client.runtime.server.locks) == 0
 
 
 async def test_the_bare_sdk_lets_two_turns_of_one_thread_interleave(bare: MakeBare) -> None:
@@ -116,7 +113,7 @@ async def test_a_client_that_leaves_while_it_waits_for_its_turn_holds_nobody_up(
     await first.end()
     await gone.end()
     assert (await client.say("three", thread)).said == ["you said three"]
-    assert len(client.runtime.server._locks) == 0
+    assert len(client.runtime.server.locks) == 0
 
 
 async def test_a_turn_that_fails_gives_its_thread_free(chat: MakeChat) -> None:
@@ -141,4 +138,4 @@ async def test_a_thread_deleted_during_its_answer_ends_the_stream_with_an_event(
     assert answer.complete
     assert len(answer.of("error")) == 1
     assert (await client.call("threads.get_by_id", thread_id=answer.thread_id)).status == 404
-    assert len(client.runtime.server._locks) == 0
+    assert len(client.runtime.server.locks) == 0

@@ -14,9 +14,9 @@ import pytest
 from runtime.cli.uvicorn_server import app_in_background
 from runtime.server.runtime import create_app
 from runtime.server.settings import ServerSettings
-from runtime.server.turns import chatkit_server as chat_module
 from runtime.server.turns.recorder import CUT_OFF
-from runtime.server.turns.request import Caller
+from runtime.server.turns.request import RequestInfo
+from runtime.server.turns.streaming import Streaming
 from runtime.stores.sql import SqlStore
 from tests.conversations.conftest import Chat, MakeBare, MakeChat, write_project
 from tests.conversations.playing import Gate, Player, call, on_stage
@@ -75,12 +75,12 @@ async def test_a_client_that_is_seen_to_leave_twice_does_not_cut_off_the_storing
 
     monkeypatch.setattr(SqlStore, "write_items", slow_write)
 
-    async def local(snapshot: Any) -> Caller:
-        return Caller()
+    async def local(snapshot: Any) -> RequestInfo:
+        return RequestInfo()
 
     body = json.dumps({"type": "threads.create", "params": {"input": user_input("count")}})
     streaming = await client.runtime.server.handle(body, local)
-    assert isinstance(streaming, chat_module.Streaming)
+    assert isinstance(streaming, Streaming)
     await model.reached.wait()
     streaming.client_left()
     await storing.reached.wait()
@@ -88,12 +88,12 @@ async def test_a_client_that_is_seen_to_leave_twice_does_not_cut_off_the_storing
     for _ in range(10):
         await asyncio.sleep(0)
     # Nobody else may write to the thread before this is stored.
-    assert len(client.runtime.server._locks) == 1
+    assert len(client.runtime.server.locks) == 1
     storing.open.set()
     await _turns_are_over(client)
     thread = (await client.call("threads.list")).json["data"][0]["id"]
     assert texts((await client.items(thread))[1:]) == ["one two"]
-    assert len(client.runtime.server._locks) == 0
+    assert len(client.runtime.server.locks) == 0
 
 
 async def test_after_a_cancelled_answer_the_thread_goes_on_and_the_model_knows_that_it_is_incomplete(

@@ -71,7 +71,7 @@ async def test_the_last_error_is_told_where_all_fail(chat: MakeChat, players: di
     client = await chat(_config())
     for player in players.values():
         player.replies = [ScriptedFailure("busy", 503)]
-    assert "not answering right now" in (await client.say("hello")).of("error")[0]["message"]
+    assert "not available right now" in (await client.say("hello")).of("error")[0]["message"]
     assert [len(player.asked) for player in players.values()] == [1, 1, 1]
 
 

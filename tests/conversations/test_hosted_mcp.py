@@ -280,7 +280,7 @@ async def test_an_approval_holds_for_the_server_that_was_asked_for(
     path.write_text(path.read_text().replace(old, new))
     assert (await client.runtime.reload()).status == "reloaded"
     answer = await _click(client, asked, True)
-    assert "no longer asked" in answer.of("notice")[0]["message"]
+    assert "has expired" in answer.of("notice")[0]["message"]
     assert len(endpoint.stub.requests) == 1
     assert (await client.say("hello", asked.thread_id)).said == ["Fine."]
 

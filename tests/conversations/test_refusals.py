@@ -46,8 +46,8 @@ FAILURES: list[tuple[Exception, str, bool]] = [
     (RuntimeError("secret detail"), "Something went wrong", True),
     (_api_error(400), "The model refused the request.", False),
     (_api_error(401), "The model refused the request.", False),
-    (_api_error(429), "asked too much right now", True),
-    (_api_error(503), "not answering right now", True),
+    (_api_error(429), "receiving too many requests", True),
+    (_api_error(503), "not available right now", True),
     (openai.APIConnectionError(request=REQUEST), "can't be reached", True),
     (openai.APITimeoutError(request=REQUEST), "took too long", True),
 ]
@@ -83,7 +83,7 @@ async def test_too_many_steps_are_told_as_such(chat: MakeChat) -> None:
     client = await chat({"agents": {"helper": {"tools": ["acts:look_up"], "max_turns": 2}}}, acts_py=CODE)
     client.player.replies = [[call("look_up", city="Oslo")]]
     event = (await client.say("hi")).events[-1]
-    assert event["message"].startswith("The assistant needed more steps than it is allowed.")
+    assert event["message"].startswith("The assistant reached its limit of steps before it could answer.")
     assert event["allow_retry"] is False
     assert len(client.player.asked) == 2
 

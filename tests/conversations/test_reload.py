@@ -270,7 +270,7 @@ async def test_a_turn_that_outlives_its_client_holds_its_generation(chat: MakeCh
     assert not old.closed
     gate.open.set()
     await client.player.until(lambda player: player.finished == 2)
-    await asyncio.wait(set(client.runtime.server._tasks))
+    await asyncio.wait(set(client.runtime.server.tasks))
     await drained(client)
     assert old.closed
     assert _stamps(client) == ["one one"]

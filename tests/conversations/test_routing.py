@@ -146,7 +146,7 @@ async def test_what_the_menus_do_not_offer_is_refused(
     refused = await client.say("hello", inference_options=options)
     assert refused.status == 400
     assert refused.error["code"] == code
-    assert "there is: 'first'" in refused.error["message"] or "there is: 'look'" in refused.error["message"]
+    assert "offered: 'first'" in refused.error["message"] or "offered: 'look'" in refused.error["message"]
     assert (await client.call("threads.list")).json["data"] == []
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import openai
 import pytest
 
-from runtime.server.turns import chatkit_server as chat_module
-from runtime.server.turns.chatkit_server import RESTARTING, Streaming
+from runtime.server.settings import ServerSettings
+from runtime.server.turns.chatkit_server import RESTARTING
 from runtime.server.turns.recorder import CUT_OFF, Recorder
-from runtime.server.turns.request import Caller
+from runtime.server.turns.request import RequestInfo
+from runtime.server.turns.streaming import Streaming
 from runtime.stores.sql import SqlStore
 from runtime.testing import parse_events
 from tests.conversations.conftest import Chat, MakeChat
@@ -86,8 +87,8 @@ async def _in_the_middle(client: Chat) -> Exchange:
 async def _begun(client: Chat, kind: str, **params: Any) -> Streaming:
     """A turn that has been started and has not run its first step."""
 
-    async def local(snapshot: Any) -> Caller:
-        return Caller()
+    async def local(snapshot: Any) -> RequestInfo:
+        return RequestInfo()
 
     streaming = await client.runtime.server.handle(json.dumps({"type": kind, "params": params}), local)
     assert isinstance(streaming, Streaming)
@@ -100,7 +101,7 @@ async def test_what_is_stored_is_on_its_way_before_anything_else_is_done(chat: M
     streaming = await _begun(client, "threads.create", input=user_input("hi"))
     with pytest.raises(StopIteration) as taken:
         # A chunk that is there already: the response does not have to wait for the turn's first step.
-        streaming.channel.take(10).send(None)
+        streaming.buffer.take(10).send(None)
     assert [event["type"] for event in parse_events(taken.value.value)] == [
         "thread.created",
         "thread.item.done",
@@ -158,14 +159,14 @@ async def test_an_ended_answer_can_be_retried_and_is_then_replaced(chat: MakeCha
 async def test_a_turn_that_is_ended_before_its_first_step_still_says_what_was_stored(chat: MakeChat) -> None:
     client = await chat({"chat": {"title": {"python": "acts:title"}}}, acts_py="def title(text):\n    return text\n")
     streaming = await _begun(client, "threads.create", input=user_input("count"))
-    streaming._turn.end("Not now.")
-    streaming._turn.end("Not now either.")
+    streaming.turn.end("Not now.")
+    streaming.turn.end("Not now either.")
     events = await _rest(streaming)
     assert [event["type"] for event in events] == ["thread.created", "thread.item.done", "stream_options", "error"]
     assert events[-1] == {**ENDED, "message": "Not now."}
     assert client.player.asked == []
     await client.runtime.server.close()
-    assert len(client.runtime.server._locks) == 0
+    assert len(client.runtime.server.locks) == 0
 
 
 async def test_a_turn_that_its_client_has_cancelled_stays_cancelled(
@@ -179,7 +180,7 @@ async def test_a_turn_that_its_client_has_cancelled_stays_cancelled(
     storing = _slow_writes(monkeypatch)
     streaming.client_left()
     await storing.reached.wait()
-    streaming._turn.end("Not now.")
+    streaming.turn.end("Not now.")
     storing.open.set()
     await client.runtime.server.close()
     events = await _rest(streaming)
@@ -197,7 +198,7 @@ async def test_a_turn_that_has_failed_keeps_its_own_error(chat: MakeChat, monkey
     storing = _slow_writes(monkeypatch)
     model.open.set()
     await storing.reached.wait()
-    streaming._turn.end("Not now.")
+    streaming.turn.end("Not now.")
     storing.open.set()
     events = await _rest(streaming)
     assert [event["message"] for event in events if event["type"] == "error"] == [
@@ -226,11 +227,11 @@ async def test_an_answer_that_has_been_given_is_no_error_because_its_title_is_la
     streaming = await _begun(client, "threads.create", input=user_input("hi"))
     await gate.reached.wait()
     await given.wait()
-    streaming._turn.end("Not now.")
+    streaming.turn.end("Not now.")
     events = await _rest(streaming)
     assert [event["type"] for event in events][-1] == "thread.item.done"
     await client.runtime.server.close(grace_s=0)
-    assert client.runtime.server._tasks == {}
+    assert client.runtime.server.tasks == {}
 
 
 @pytest.fixture
@@ -285,11 +286,8 @@ async def test_a_plain_tool_that_hangs_does_not_hold_up_the_end(chat: MakeChat) 
 
 
 @pytest.mark.in_process
-async def test_a_tool_that_refuses_to_be_cancelled_is_not_waited_for_for_ever(
-    chat: MakeChat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(chat_module, "STORING_S", 0.01)
-    client = await chat(TOOLS, acts_py=ACTS, signals_py=SIGNALS)
+async def test_a_tool_that_refuses_to_be_cancelled_is_not_waited_for_for_ever(chat: MakeChat) -> None:
+    client = await chat(TOOLS, settings=ServerSettings(storing_s=0.01), acts_py=ACTS, signals_py=SIGNALS)
     client.player.replies = [[call("stay")]]
     client.begin("go")
     signals = client.runtime.state["signals"]
@@ -324,8 +322,8 @@ async def test_many_turns_are_ended_at_once(chat: MakeChat) -> None:
         await answer.end()
         assert answer.events[-1] == ENDED
         assert texts((await client.items(answer.thread_id))[1:]) == ["one two"]
-    assert client.runtime.server._tasks == {}
-    assert len(client.runtime.server._locks) == 0
+    assert client.runtime.server.tasks == {}
+    assert len(client.runtime.server.locks) == 0
 
 
 def _slow_writes(monkeypatch: pytest.MonkeyPatch) -> Gate:

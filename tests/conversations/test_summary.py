@@ -15,7 +15,7 @@ from chatkit.types import AssistantMessageContent, AssistantMessageItem, UserMes
 from runtime.config.model.chat import History
 from runtime.resources.token_usage import TokenUsage
 from runtime.server.history.converter import EARLIER
-from runtime.server.history.window import to_sum_up
+from runtime.server.history.window import find_uncovered
 from runtime.server.runtime import create_app
 from runtime.stores.serialization import summaries_in
 from runtime.stores.store import ModelItem
@@ -53,7 +53,7 @@ def by_model(player: Player, **more: Any) -> dict[str, Any]:
 async def settled(client: Chat) -> None:
     """Wait until nothing runs on behalf of any turn."""
     async with asyncio.timeout(20):
-        while tasks := set(client.runtime.server._tasks):
+        while tasks := set(client.runtime.server.tasks):
             await asyncio.wait(tasks)
 
 
@@ -260,7 +260,7 @@ async def test_a_summary_that_a_retry_has_overtaken_is_void(chat: MakeChat, play
     gate.open.set()
     await writer.until(lambda writer: writer.finished == 1)
     async with asyncio.timeout(20):
-        await asyncio.wait([task for task in client.runtime.server._tasks if task.get_name().startswith("summary")])
+        await asyncio.wait([task for task in client.runtime.server.tasks if task.get_name().startswith("summary")])
     answer_gate.open.set()
     await retry.end()
     await talk(client, "go on", thread=thread)
@@ -309,7 +309,7 @@ async def test_a_summary_that_never_comes_does_not_outlive_the_server(
         await client.say(word, thread)
     await gate.reached.wait()
     await client.runtime.server.close(grace_s=0)
-    assert client.runtime.server._tasks == {}
+    assert client.runtime.server.tasks == {}
     assert "renew_summary" not in repr([task.get_coro() for task in asyncio.all_tasks()])
 
 
@@ -486,11 +486,11 @@ def _busy_turn(thread: str, number: int) -> list[Any]:
 def test_a_window_of_tokens_is_summed_up_as_well() -> None:
     history = History(tokens=500, summary=None)
     items = [item for number in range(3) for item in _turn("t", number)]
-    assert to_sum_up(items, history) is None
+    assert find_uncovered(items, history) is None
     long = items[1].model_copy(update={"content": [AssistantMessageContent(text="a" * 1900)]})
-    found = to_sum_up([items[0], long, *items[2:4], *_turn("t", 7), *_turn("t", 8)], History(tokens=500))
+    found = find_uncovered([items[0], long, *items[2:4], *_turn("t", 7), *_turn("t", 8)], History(tokens=500))
     assert found is None  # one turn alone, and not so long: nothing falls out yet
     huge = items[1].model_copy(update={"content": [AssistantMessageContent(text="a" * 4000)]})
-    found = to_sum_up([items[0], huge, *items[2:]], history)
+    found = find_uncovered([items[0], huge, *items[2:]], history)
     assert found is not None
     assert ([item.id for item in found.items], found.until) == (["u0", "a0"], "a0")

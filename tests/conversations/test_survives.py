@@ -9,7 +9,7 @@ import pytest
 
 from runtime.errors import ConfigError, RequestError
 from runtime.server.turns.recorder import to_the_end
-from runtime.server.turns.thread_locks import ThreadLocks
+from runtime.server.turns.thread_access import ThreadLocks
 from tests.conversations.conftest import MakeChat
 from tests.conversations.playing import call
 
@@ -189,7 +189,7 @@ async def test_a_busy_thread_is_refused_from_the_first_moment() -> None:
 
     async def hold() -> str:
         try:
-            async with locks.hold("thread", wait=False):
+            async with locks.hold("thread", wait_s=0):
                 await asyncio.sleep(0)
             return "held"
         except RequestError as error:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from chatkit.types import ThreadMetadata
 
-from runtime.server.turns import turn
+from runtime.server.settings import ServerSettings
 from tests.conversations.conftest import MakeBare, MakeChat
 from tests.conversations.playing import Gate, Player, on_stage
 
@@ -144,10 +144,9 @@ async def test_the_bare_sdk_overwrites_a_rename_during_a_stream(bare: MakeBare) 
 
 
 async def test_a_title_that_takes_too_long_holds_up_nothing_and_is_stored_when_it_comes(
-    chat: MakeChat, titler: Player, monkeypatch: pytest.MonkeyPatch
+    chat: MakeChat, titler: Player
 ) -> None:
-    monkeypatch.setattr(turn, "TITLE_WAIT_S", 0.001)
-    client = await chat(_by_model(_player_of(titler)))
+    client = await chat(_by_model(_player_of(titler)), settings=ServerSettings(title_wait_s=0.001))
     titler.replies = ["late"]
     gate = titler.gate("late")
     first = await client.say("Oslo")
@@ -159,11 +158,8 @@ async def test_a_title_that_takes_too_long_holds_up_nothing_and_is_stored_when_i
     assert await _title(client, first.thread_id) == "late"
 
 
-async def test_a_title_that_never_comes_does_not_outlive_the_server(
-    chat: MakeChat, titler: Player, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(turn, "TITLE_WAIT_S", 0.001)
-    client = await chat(_by_model(_player_of(titler)))
+async def test_a_title_that_never_comes_does_not_outlive_the_server(chat: MakeChat, titler: Player) -> None:
+    client = await chat(_by_model(_player_of(titler)), settings=ServerSettings(title_wait_s=0.001))
     titler.gate("A")
     await client.say("Oslo")
     await client.runtime.server.close(grace_s=0)

@@ -27,7 +27,7 @@ SCRIPT = {
 }
 ECHO = {"tools": {"echo": "app.tools:echo"}, "agents": {"helper": {"tools": ["echo"]}}}
 CODE = "def echo(text: str) -> str:\n    'Echo.'\n    return text\n"
-WORDS = "You have used up what you may use in a day. It begins anew at midnight UTC."
+WORDS = "You have reached your daily token limit. It resets at midnight UTC."
 
 
 async def usage(client: Chat, query: str = "") -> list[dict[str, Any]]:
@@ -133,7 +133,7 @@ async def test_a_turn_stops_before_the_next_request_and_keeps_what_it_has_said(c
     player.replies = [["Let me see.", call("echo", text="x")], "Not any more."]
     answer = await client.say("go")
     assert answer.said == ["Let me see."]
-    assert notices(answer) == ["This answer has used up what one answer may use. Ask for less at a time."]
+    assert notices(answer) == ["This answer has reached its token limit. Please ask for less at a time."]
     assert len(player.asked) == 1
     # The next turn has a budget of its own.
     player.replies = ["Fine."]
@@ -145,12 +145,12 @@ async def test_a_thread_and_everybody_have_budgets_too(chat: MakeChat) -> None:
     client = await chat({"limits": {"tokens": {"thread": 1}}})
     answer = await client.say("one")
     assert notices(await client.say("two", answer.thread_id)) == [
-        "This conversation has used up what one conversation may use. Please start a new one."
+        "This conversation has reached its token limit. Please start a new one."
     ]
     assert (await client.say("elsewhere")).said == ["Fine."]
     await reloaded(client, {"limits": {"tokens": {"all": 1}}})
     assert notices(await client.say("anywhere")) == [
-        "What may be used in a day is used up. It begins anew at midnight UTC."
+        "The daily token limit has been reached. It resets at midnight UTC."
     ]
 
 

@@ -9,7 +9,7 @@ from chatkit.types import ProgressUpdateEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.server.turns.sse import PING, Channel, TextDelta, frame
+from runtime.server.turns.sse import PING, StreamBuffer, TextDelta, frame
 from runtime.testing import parse_events
 from tests.conversations.bare import BareServer
 
@@ -46,7 +46,7 @@ def test_other_events_are_the_stock_servers_bytes_too() -> None:
 
 
 async def test_the_channel_gives_all_there_is_at_once_and_ends() -> None:
-    channel = Channel()
+    channel = StreamBuffer()
     channel.put(b"a")
     channel.put(b"b")
     assert await channel.take(10) == b"ab"
@@ -62,7 +62,7 @@ async def test_the_channel_gives_all_there_is_at_once_and_ends() -> None:
 
 
 async def test_the_channel_pings_when_nothing_comes() -> None:
-    channel = Channel()
+    channel = StreamBuffer()
     assert await channel.take(0.001) == PING
     assert parse_events(PING) == []
     channel.put(b"a")
@@ -70,7 +70,7 @@ async def test_the_channel_pings_when_nothing_comes() -> None:
 
 
 async def test_a_reader_that_is_cancelled_loses_nothing() -> None:
-    channel = Channel()
+    channel = StreamBuffer()
     waiting = asyncio.create_task(channel.take(10))
     await asyncio.sleep(0)
     waiting.cancel()

@@ -1,4 +1,4 @@
-"""Thread items -> the model's input: the calls of earlier turns, the summary before them, the fixes around them."""
+"""Convert thread items to the model's input: messages, calls of earlier turns, attachments, and the summary."""
 
 from __future__ import annotations
 
@@ -42,67 +42,73 @@ from runtime.server.history.window import window
 from runtime.stores.serialization import Summary
 from runtime.stores.store import ModelItem
 
+logger = logging.getLogger("runtime.server")
+
+MOST_CHARACTERS = 100_000
+"""The most characters of an attached file that the model gets as text."""
 UNANSWERED = "The call was not answered: the conversation went on without its result."
 EARLIER = "Earlier in this conversation: "
 
 
 @dataclass(frozen=True, slots=True)
-class Answering:
-    """The turn whose input is being converted: what a converter may know of it."""
+class Conversion:
+    """The turn whose input is being converted."""
 
     context: RuntimeContext
     owner: str
-    tags: BuiltMentions | None
+    mentions: BuiltMentions | None
     uploads: Uploads | None
     reads_files: bool
+    """Whether the model accepts files of any type."""
 
 
-answering: ContextVar[Answering | None] = ContextVar("answering", default=None)
+conversion: ContextVar[Conversion | None] = ContextVar("conversion", default=None)
 
 
 class RuntimeConverter(ThreadItemConverter):
-    """ChatKit's converter with what its defaults get wrong put right."""
+    """ChatKit's converter, with fixes of its defaults."""
 
     async def assistant_message_to_input(
         self, item: AssistantMessageItem
     ) -> TResponseInputItem | list[TResponseInputItem] | None:
-        """Send plain text: Chat Completions models refuse `output_text` parts in their input."""
+        """Send plain text: Chat Completions models reject `output_text` parts in their input."""
         text = "".join(part.text for part in item.content)
         return cast(TResponseInputItem, {"role": "assistant", "content": text}) if text else None
 
     async def user_message_to_input(
         self, item: UserMessageItem, is_last_message: bool = True
     ) -> TResponseInputItem | list[TResponseInputItem] | None:
-        """Send words alone as words alone: the SDK copies its input several times, and nested parts cost it double."""
+        """Send a text without parts if possible: the SDK copies its input several times, and parts double the cost."""
         only_text = all(part.type == "input_text" for part in item.content)
         if item.attachments or item.quoted_text or not only_text:
             return await super().user_message_to_input(item, is_last_message)
         return cast(TResponseInputItem, {"role": "user", "content": "".join(part.text for part in item.content)})
 
     async def tag_to_message_content(self, tag: UserMessageTagContent) -> ResponseInputContentParam:
-        """Tell the model what a tag stands for: what `chat.tags` says, else what the browser says."""
-        turn = answering.get()
-        told = await turn.tags.describe(tag, turn.context) if turn is not None and turn.tags is not None else None
-        if told is not None:
-            return ResponseInputTextParam(type="input_text", text=told)
-        known = json.dumps({"id": tag.id, "text": tag.text, "group": tag.group, "data": tag.data}, ensure_ascii=False)
-        return ResponseInputTextParam(type="input_text", text=f"@{tag.text} stands for {known}")
+        """Describe a mention to the model: by the text from `chat.tags`, or else by the browser's data."""
+        turn = conversion.get()
+        if turn is not None and turn.mentions is not None:
+            text = await turn.mentions.describe(tag, turn.context)
+            if text is not None:
+                return ResponseInputTextParam(type="input_text", text=text)
+        data = json.dumps({"id": tag.id, "text": tag.text, "group": tag.group, "data": tag.data}, ensure_ascii=False)
+        return ResponseInputTextParam(type="input_text", text=f"@{tag.text} stands for {data}")
 
     async def attachment_to_message_content(self, attachment: Attachment) -> ResponseInputContentParam:
-        """Give the model what the user has attached, as far as it can read it."""
-        turn = answering.get()
+        """Give the model an attachment, in a form that it accepts."""
+        turn = conversion.get()
         if turn is None or turn.uploads is None:
-            return unreadable(attachment)
+            return missing_file_part(attachment)
         try:
             content = await turn.uploads.read(turn.owner, attachment.id)
         except NotFoundError:
-            return unreadable(attachment)
-        return await tell_file(attachment, content, turn.reads_files)
+            return missing_file_part(attachment)
+        return await file_part(attachment, content, turn.reads_files)
 
     async def hidden_context_to_input(
         self, item: HiddenContextItem
     ) -> TResponseInputItem | list[TResponseInputItem] | None:
-        """Write content that is not text as JSON, where the SDK gives up."""
+        """Write content that is not text as JSON, where the SDK raises."""
         if not isinstance(item.content, str):
             item = item.model_copy(update={"content": json.dumps(item.content, ensure_ascii=False, default=str)})
         return await super().hidden_context_to_input(item)
@@ -120,7 +126,7 @@ class RuntimeConverter(ThreadItemConverter):
 
 
 def build_converter(own: OwnConverter) -> ThreadItemConverter:
-    """Mix a converter of the user's own with ours: what it overrides wins, the rest is put right."""
+    """Combine the project's converter with ours: its overrides win."""
     if own is None:
         return RuntimeConverter()
     kind = own if isinstance(own, type) else type(own)
@@ -137,33 +143,33 @@ async def to_model_input(
 ) -> list[TResponseInputItem]:
     """Convert a window of a thread, oldest first, into input that every model endpoint accepts.
 
-    What the summary covers is told by it alone.
+    The summary replaces the items that it covers.
     """
-    told = repair(await converter.to_agent_input(window(items, history, summary)))
+    model_input = repair(await converter.to_agent_input(window(items, history, summary)))
     if summary is None:
-        return told
-    # Of a role that handoffs, prefaces and guardrails never take for the user's word.
-    return [cast(TResponseInputItem, {"role": "system", "content": f"{EARLIER}{summary.text}"}), *told]
+        return model_input
+    # In a role that handoffs, prefaces and guardrails do not take for a user message.
+    return [cast(TResponseInputItem, {"role": "system", "content": f"{EARLIER}{summary.text}"}), *model_input]
 
 
 def with_preface(items: list[TResponseInputItem], preface: str) -> list[TResponseInputItem]:
-    """Put a text before the user's last message: the model reads it as part of this turn, and of no other."""
+    """Insert a text before the user's last message; it is part of this turn only."""
     if not preface.strip():
         return items
-    said = [index for index, item in enumerate(items) if item.get("role") == "user"]
-    at = said[-1] if said else len(items)
+    user_messages = [index for index, item in enumerate(items) if item.get("role") == "user"]
+    at = user_messages[-1] if user_messages else len(items)
     return [*items[:at], cast(TResponseInputItem, {"role": "user", "content": preface}), *items[at:]]
 
 
 def repair(items: Iterable[TResponseInputItem]) -> list[TResponseInputItem]:
-    """Put every call's output right behind it, answer calls that have none, drop outputs that have no call.
+    """Move every output behind its call, add one to calls without, and drop outputs without a call.
 
-    Endpoints refuse a conversation otherwise, and for good: the thread could never go on.
+    Otherwise endpoints reject the conversation, and the thread could never continue.
     """
     listed = cast(list[dict[str, Any]], list(items))
     if not any("call_id" in item for item in listed):
         return cast(list[TResponseInputItem], listed)
-    # Some endpoints number their calls anew in each response: the same id then has several outputs, in order.
+    # Some endpoints restart their call ids in each response: one id then has several outputs, in order.
     outputs: defaultdict[str, deque[dict[str, Any]]] = defaultdict(deque)
     for item in listed:
         if item.get("type") == "function_call_output":
@@ -189,18 +195,12 @@ def repair(items: Iterable[TResponseInputItem]) -> list[TResponseInputItem]:
 
 def _answered(calls: list[dict[str, Any]], outputs: Mapping[str, deque[dict[str, Any]]]) -> list[dict[str, Any]]:
     unanswered = {"type": "function_call_output", "output": UNANSWERED}
-    found = ((call["call_id"], outputs[call["call_id"]]) for call in calls)
-    return calls + [waiting.popleft() if waiting else {**unanswered, "call_id": call_id} for call_id, waiting in found]
+    queues = ((call["call_id"], outputs[call["call_id"]]) for call in calls)
+    return calls + [queue.popleft() if queue else {**unanswered, "call_id": call_id} for call_id, queue in queues]
 
 
-# What the model is told of an attached file: the picture, the file, or the text in it.
-
-logger = logging.getLogger("runtime.server")
-MOST_CHARACTERS = 100_000
-
-
-async def tell_file(attachment: Attachment, content: bytes, reads_files: bool) -> ResponseInputContentParam:
-    """The part of a message that stands for an attachment; `reads_files`: the model takes files as they are."""
+async def file_part(attachment: Attachment, content: bytes, reads_files: bool) -> ResponseInputContentParam:
+    """Return an attachment as a part of a message: a picture, its text, or, if `reads_files`, the file itself."""
     mime_type = attachment.mime_type
     if mime_type.startswith("image/"):
         return ResponseInputImageParam(type="input_image", detail="auto", image_url=_data_url(mime_type, content))
@@ -214,14 +214,14 @@ async def tell_file(attachment: Attachment, content: bytes, reads_files: bool) -
         try:
             return _text(attachment, await asyncio.to_thread(_text_of_pdf, content))
         except Exception as error:
-            logger.warning("no text in %s: %s: %s", attachment.id, type(error).__name__, error)
+            logger.warning("no text could be read from %s: %s: %s", attachment.id, type(error).__name__, error)
     return ResponseInputTextParam(
         type="input_text", text=f"[The user attached {attachment.name!r} ({mime_type}), which can't be read here.]"
     )
 
 
-def unreadable(attachment: Attachment) -> ResponseInputContentParam:
-    """What the model is told of a file that is gone."""
+def missing_file_part(attachment: Attachment) -> ResponseInputContentParam:
+    """Return the part of a message for an attachment whose file no longer exists."""
     return ResponseInputTextParam(
         type="input_text", text=f"[The user attached {attachment.name!r}, which is no longer there.]"
     )

@@ -1,4 +1,4 @@
-"""Loads of a thread what its next turn, or its next summary, needs: one page as a rule."""
+"""Load the items of a thread that its next turn or summary needs, usually in one page."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _MOST_PAGES = 10
 
 
 async def load_history(
-    store: OwnerStore, thread_id: str, history: History, *, after_it: int = 0, reach: Room | None = None
+    store: OwnerStore, thread_id: str, history: History, *, more: int = 0, reach: Room | None = None
 ) -> list[ThreadItem]:
-    """Load the newest items of a thread, oldest first, those that only the model sees among them.
+    """Load the newest items of a thread, oldest first, `ModelItem`s included.
 
-    `after_it` more are loaded, which a retry cuts. Where there are summaries, only those come along that still hold,
-    and where a page doesn't reach back to what the newest covers, more follow, until `reach` is filled: as much as a
-    model is ever told, when it is left out.
+    `more` items are loaded beyond those, for a retry that cuts them. With summaries, further pages are loaded until
+    they reach the items that the newest summary covers, or fill `reach`, which is by default the most that a model
+    gets; summaries of deleted items are left out.
     """
-    # More than the model sees: calls count too, and those that wait must be found whatever the window is.
-    limit = history.items + _MORE_ITEMS + after_it
+    # More than the model gets: calls count as items, and pending ones must be loaded whatever the window's size.
+    limit = history.items + _MORE_ITEMS + more
     if history.summary is None:
         page = await store.backend.load_items(store.owner, thread_id, limit=limit, order="desc", kinds=ALL_KINDS)
         return page.data[::-1]
@@ -42,28 +42,30 @@ async def load_history(
         )
         items = [*page.data[::-1], *items]
         has_more, pages = page.has_more, pages + 1
-    return await _without_void(store, thread_id, items, has_more)
+    return await _without_stale_summaries(store, thread_id, items, has_more)
 
 
 def _reaches(items: Sequence[ThreadItem], history: History, reach: Room) -> bool:
-    summary, told = take_summary(items)
-    if summary is not None and any(item.id == summary.until for item in told):
+    summary, items = take_summary(items)
+    if summary is not None and any(item.id == summary.until for item in items):
         return True
-    return reach.is_filled(in_view(told, history))
+    return reach.is_filled(in_view(items, history))
 
 
-async def _without_void(store: OwnerStore, thread_id: str, items: list[ThreadItem], has_more: bool) -> list[ThreadItem]:
-    """Leave out summaries that cover what is gone: a retry may have cut it while they were being written."""
+async def _without_stale_summaries(
+    store: OwnerStore, thread_id: str, items: list[ThreadItem], has_more: bool
+) -> list[ThreadItem]:
+    """Leave out summaries of deleted items: a retry may have cut them while the summary was being written."""
     ids = {item.id for item in items}
-    void: set[str] = set()
+    stale: set[str] = set()
     for summary in reversed(summaries_in(items)):
-        if summary.until in ids or (has_more and await _is_there(store, thread_id, summary.until)):
+        if summary.until in ids or (has_more and await _exists(store, thread_id, summary.until)):
             break
-        void.add(summary.item_id)
-    return [item for item in items if item.id not in void] if void else items
+        stale.add(summary.item_id)
+    return [item for item in items if item.id not in stale] if stale else items
 
 
-async def _is_there(store: OwnerStore, thread_id: str, item_id: str) -> bool:
+async def _exists(store: OwnerStore, thread_id: str, item_id: str) -> bool:
     try:
         await store.load_item(thread_id, item_id)
     except NotFoundError:

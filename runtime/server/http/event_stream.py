@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from runtime.errors import RequestError
-from runtime.server.turns.chatkit_server import Streaming
+from runtime.server.turns.streaming import Streaming
 
 _HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -56,10 +56,10 @@ class EventStreamResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the response."""
         watcher = asyncio.create_task(self._watch(receive))
-        channel = self._streaming.channel
+        buffer = self._streaming.buffer
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            while (chunk := await channel.take(self._ping_s)) is not None:
+            while (chunk := await buffer.take(self._ping_s)) is not None:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except BaseException:

@@ -28,9 +28,9 @@ from runtime.server.http.identity import error_response, forwarded_headers, loca
 from runtime.server.http.mentions import MentionRoutes
 from runtime.server.http.options import component_options
 from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
-from runtime.server.turns.chatkit_server import RuntimeServer, Streaming
-from runtime.server.turns.dictation import largest_body
-from runtime.server.turns.request import Caller
+from runtime.server.turns.chatkit_server import RuntimeServer, largest_body
+from runtime.server.turns.request import RequestInfo
+from runtime.server.turns.streaming import Streaming
 
 logger = logging.getLogger("runtime.server")
 
@@ -114,8 +114,8 @@ class ProjectApp:
     async def _chatkit(self, request: Request) -> Response:
         lease: Lease[Generation] = request.scope[LEASE]
 
-        async def identify(snapshot: Snapshot) -> Caller:
-            return Caller(
+        async def identify(snapshot: Snapshot) -> RequestInfo:
+            return RequestInfo(
                 user=user_of(request),
                 locale=locale_of(request),
                 request_id=request_id_of(request),

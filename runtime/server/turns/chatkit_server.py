@@ -1,15 +1,18 @@
 """The ChatKitServer that an agents.yaml describes: every request type of the protocol.
 
-What can be refused is refused before the first byte of an answer, as a RequestError with a status; what is accepted
-becomes a `Plan`, and the `Turn` that carries it out runs in a task of its own.
+A request is refused before the first byte of an answer, as a RequestError with a status. An accepted streaming request
+becomes a `Plan`, and a `Turn` runs it in a task of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+import base64
+import binascii
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from chatkit.actions import Action
 from chatkit.server import ChatKitServer, NonStreamingResult, StreamingResult
@@ -17,13 +20,16 @@ from chatkit.store import NotFoundError
 from chatkit.types import (
     AttachmentsCreateReq,
     AttachmentsDeleteReq,
+    AudioInput,
     ChatKitReq,
+    InputTranscribeParams,
     InputTranscribeReq,
     ItemsFeedbackReq,
     ItemsListReq,
     Page,
     StreamOptions,
     SyncCustomActionResponse,
+    ThreadItemDoneEvent,
     ThreadMetadata,
     ThreadsDeleteReq,
     ThreadsGetByIdReq,
@@ -31,6 +37,7 @@ from chatkit.types import (
     ThreadsSyncCustomActionReq,
     ThreadStreamEvent,
     ThreadsUpdateReq,
+    TranscriptionResult,
     UserMessageItem,
     WidgetItem,
     is_streaming_req,
@@ -40,147 +47,150 @@ from pydantic import BaseModel
 from runtime.assemble.actions import replacement
 from runtime.assemble.project import Snapshot
 from runtime.errors import RequestError
-from runtime.resources.lease import Lease
+from runtime.resources.lease import Lease, Live
 from runtime.server.attachments import Uploads
-from runtime.server.turns.dictation import take_dictation
-from runtime.server.turns.preparation import Planner
+from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
+from runtime.server.turns.clicks import find_action, resolve_click
+from runtime.server.turns.execution import Execution
+from runtime.server.turns.plan import SendNews
+from runtime.server.turns.preparation import Planner, message_item
 from runtime.server.turns.recorder import thread_response
-from runtime.server.turns.request import DEFAULT_PER_PAGE, Caller, page_limit, parse_request
-from runtime.server.turns.sse import Event, TextDelta, to_bytes
-from runtime.server.turns.thread_locks import ThreadLocks
-from runtime.server.turns.turn import Plan, Tasks, Turn
+from runtime.server.turns.request import DEFAULT_PER_PAGE, RequestInfo, page_limit, parse_request
+from runtime.server.turns.sse import TextDelta, to_bytes
+from runtime.server.turns.streaming import Streaming
+from runtime.server.turns.thread_access import ThreadAccess, ThreadLocks
+from runtime.server.turns.turn import Tasks, Turn
 from runtime.stores.owner_store import OwnerStore
-from runtime.stores.store import InvalidCursor
+from runtime.stores.store import GenerationMark, InvalidCursor, ThreadStore
 
-if TYPE_CHECKING:
-    from runtime.server.generations.generation import Generation
-    from runtime.server.runtime import Runtime
+logger = logging.getLogger("runtime.server")
 
-PING_S = 15.0
-"""After how many silent seconds a stream sends a comment, so that no proxy takes it for dead."""
-
-STORING_S = 3.0
-"""How long turns that were ended may take, in seconds, to store what they said."""
 RESTARTING = "The server is restarting. Please try again."
+_AUDIO_TYPES = ("audio/", "video/webm", "video/mp4")
 
-WhoAsks = Callable[[Snapshot], Awaitable[Caller]]
+Identify = Callable[[Snapshot], Awaitable[RequestInfo]]
 
 
-class Streaming:
-    """A turn that has been started: read its bytes, and say so when the client goes away."""
+class ServedGeneration(Protocol):
+    """What a server needs of a generation: a snapshot of the project and its stores."""
 
-    def __init__(self, turn: Turn) -> None:
-        self._turn = turn
-        self.channel = turn.channel
+    snapshot: Snapshot
+    uploads: Uploads | None
+    ending: bool
 
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yield the stream's bytes as they come; leaving early counts as the client going away."""
-        complete = False
-        try:
-            while (chunk := await self.channel.take(PING_S)) is not None:
-                yield chunk
-            complete = True
-        finally:
-            if not complete:
-                self.client_left()
+    @property
+    def store(self) -> ThreadStore:
+        """The store of its threads."""
 
-    def client_left(self) -> None:
-        """Cancel the turn or let it finish, as `chat.on_disconnect` says; what was said so far is stored either way."""
-        if self._turn.snapshot.config.chat.on_disconnect == "cancel":
-            self._turn.cancel()
+    @property
+    def mark(self) -> GenerationMark:
+        """The mark that its threads store."""
 
 
 class RuntimeServer(ChatKitServer[Any]):
-    """Serves whatever snapshot is live; one request runs to its end on the snapshot it began with."""
+    """Serves the live generation; each request keeps the generation that it began with.
 
-    def __init__(self, runtime: Runtime) -> None:
-        # Not the base class's own: it would keep one store, and the store may be another one after a reload.
+    `live` returns the pointer to the live generation, `is_draining` whether new turns are refused.
+    """
+
+    def __init__(
+        self,
+        live: Callable[[], Live[Any]],
+        is_draining: Callable[[], bool],
+        settings: ServerSettings = DEFAULT_SETTINGS,
+    ) -> None:
+        # Without the base class's __init__, which keeps one store: a reload may replace the store.
         self.attachment_store = None
-        self._runtime = runtime
-        self._locks = ThreadLocks()
-        self._tasks: Tasks = {}
+        self._live, self._is_draining, self._settings = live, is_draining, settings
+        self.locks = ThreadLocks()
+        self.tasks: Tasks = {}
 
     @property
     def store(self) -> OwnerStore:  # type: ignore[override]  # the base class has an attribute
-        """The threads of the one local user, in the store that is live."""
-        return OwnerStore(self._runtime.store, Caller().user.id)
+        """The threads of the one local user, in the live store."""
+        return OwnerStore(self._live().current.store, RequestInfo().user.id)
 
     async def process(
         self, request: str | bytes | bytearray, context: Any = None
     ) -> StreamingResult | NonStreamingResult:
-        """Handle a request from an endpoint of your own; `context` is what tools see as `request_context`.
+        """Handle a request from an endpoint of your own; tools get `context` as `request_context`.
 
-        Raise RequestError for what is refused; its `status`, `code` and `message` are for the response.
+        Raise RequestError for a refused request; its `status`, `code` and `message` are for the response.
         """
 
-        async def who_asks(snapshot: Snapshot) -> Caller:
-            return Caller(request_context=context)
+        async def identify(snapshot: Snapshot) -> RequestInfo:
+            return RequestInfo(request_context=context)
 
-        result = await self.handle(request, who_asks)
+        result = await self.handle(request, identify)
         return NonStreamingResult(result) if isinstance(result, bytes) else StreamingResult(result.chunks())
 
     async def handle(
-        self, body: str | bytes | bytearray, who_asks: WhoAsks, lease: Lease[Generation] | None = None
+        self, body: str | bytes | bytearray, identify: Identify, lease: Lease[Any] | None = None
     ) -> Streaming | bytes:
-        """Handle one request: JSON bytes, or a stream that has begun. Raise RequestError for what is refused.
+        """Handle one request: return JSON bytes, or a stream that has begun. Raise RequestError for a refused request.
 
-        `lease` holds the generation that answers; the live one where it is left out.
+        `lease` holds the generation that answers; the default is the live one.
         """
         request = parse_request(body)
-        # The turn's own lease: it may outlive the request.
-        held = self._runtime.live.lease() if lease is None else lease.again()
-        generation, snapshot = held.value, held.value.snapshot
-        if len(body) > (most := snapshot.config.limits.body) and not isinstance(request, InputTranscribeReq):
-            held.release()
-            raise RequestError(413, "body_too_large", f"the request's body is larger than {most} bytes")
+        # The turn has its own lease: it may outlive the request.
+        own_lease = self._live().lease() if lease is None else lease.again()
+        generation: ServedGeneration = own_lease.value
+        snapshot, limit = generation.snapshot, generation.snapshot.config.limits.body
+        if len(body) > limit and not isinstance(request, InputTranscribeReq):
+            own_lease.release()
+            raise RequestError(413, "body_too_large", f"the request's body is larger than {limit} bytes")
         async with AsyncExitStack() as resources:
-            resources.enter_context(held)
-            caller = await who_asks(snapshot)
-            store = OwnerStore(generation.store, caller.user.id)
+            resources.enter_context(own_lease)
+            info = await identify(snapshot)
+            threads = self._threads(generation, info, resources)
             try:
                 if not is_streaming_req(request):
-                    return to_bytes(await self._reply(request, generation, caller, store))
-                plan = await self._planner(generation, caller, store, resources).plan(request)
+                    return to_bytes(await self._reply(request, generation, info, threads))
+                plan = await Planner(snapshot, info, threads, generation.uploads).plan(request)
             except NotFoundError as error:
                 raise RequestError(404, "not_found", str(error) or "not found") from None
             except InvalidCursor as error:
                 raise RequestError(400, "invalid_cursor", str(error)) from None
-            # Made before it takes over the lock: a context class of the project's own may raise.
-            turn = Turn(snapshot, caller, store, plan, lease=held, uploads=generation.uploads)
+            # Made before it takes over the resources: a context class of the project may raise.
+            execution = Execution(snapshot, info, threads, plan, generation.uploads)
+            turn = Turn(execution, own_lease, self._settings.title_wait_s)
             turn.open()
-            plan.resources = resources.pop_all()
+            threads.resources = resources.pop_all()
             with snapshot.code.pinned():
-                turn.start(self._tasks)
-            return Streaming(turn)
+                turn.start(self.tasks)
+            return Streaming(turn, self._settings.ping_s)
 
     async def close(self, grace_s: float = 5.0) -> None:
-        """Give running turns `grace_s` seconds to end, then end them as errors that may be retried.
+        """Give running turns `grace_s` seconds to finish, then end them as errors that allow a retry.
 
-        What they said so far is stored; a turn whose storing takes longer than a few seconds is cut off.
+        What they have produced is stored; a turn that takes longer than `storing_s` to store it is cancelled.
         """
         await self._wait(grace_s)
-        for turn in set(self._tasks.values()):
+        for turn in set(self.tasks.values()):
             turn.end(RESTARTING)
-        await self._wait(STORING_S)
-        for task in self._tasks:
+        await self._wait(self._settings.storing_s)
+        for task in self.tasks:
             task.cancel()
-        # Not without a limit: code of the project's own may not let itself be cancelled.
-        await self._wait(STORING_S)
+        # With a limit: code of the project may suppress its cancellation.
+        await self._wait(self._settings.storing_s)
 
     async def _wait(self, timeout_s: float) -> None:
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=timeout_s)
+        if self.tasks:
+            await asyncio.wait(set(self.tasks), timeout=timeout_s)
 
-    async def end_turns(self, generation: Generation, message: str) -> None:
-        """End the turns of one generation as errors that may be retried; what they said so far is stored."""
+    async def end_turns(self, generation: ServedGeneration, message: str) -> None:
+        """End the turns of one generation as errors that allow a retry; what they have produced is stored."""
         generation.ending = True
-        tasks = {task: turn for task, turn in self._tasks.items() if turn.snapshot is generation.snapshot}
+        tasks = {task: turn for task, turn in self.tasks.items() if turn.snapshot is generation.snapshot}
         for turn in set(tasks.values()):
             turn.end(message)
         if tasks:
-            await asyncio.wait(set(tasks), timeout=STORING_S)
+            await asyncio.wait(set(tasks), timeout=self._settings.storing_s)
 
-    async def _reply(self, request: ChatKitReq, generation: Generation, caller: Caller, store: OwnerStore) -> BaseModel:
+    async def _reply(
+        self, request: ChatKitReq, generation: ServedGeneration, info: RequestInfo, threads: ThreadAccess
+    ) -> BaseModel:
+        store = threads.store
         match request:
             case ThreadsGetByIdReq(params=params):
                 thread = await store.load_thread(params.thread_id)
@@ -209,81 +219,127 @@ class RuntimeServer(ChatKitServer[Any]):
                 await store.backend.save_feedback(store.owner, params.thread_id, params.item_ids, params.kind)
                 return _Empty()
             case ThreadsSyncCustomActionReq():
-                return await self._sync_action(request, generation, caller, store)
+                return await self._sync_action(request, generation, info, threads)
             case InputTranscribeReq(params=params):
-                return await take_dictation(generation.snapshot, caller, params)
+                return await _transcribe(generation.snapshot, info, params)
             case AttachmentsCreateReq(params=params):
-                return await _offered(generation).announce(caller.user.id, params, caller.base_url)
+                return await _uploads_of(generation).announce(info.user.id, params, info.base_url)
             case AttachmentsDeleteReq(params=params):
-                await _offered(generation).delete(caller.user.id, params.attachment_id)
+                await _uploads_of(generation).delete(info.user.id, params.attachment_id)
                 return _Empty()
             case _:
                 raise RequestError(400, "invalid_request", f"the request's type {request.type!r} is unknown")
 
     async def _sync_action(
-        self, request: ThreadsSyncCustomActionReq, generation: Generation, caller: Caller, store: OwnerStore
+        self,
+        request: ThreadsSyncCustomActionReq,
+        generation: ServedGeneration,
+        info: RequestInfo,
+        threads: ThreadAccess,
     ) -> SyncCustomActionResponse:
-        params = request.params
-        planner = self._planner(generation, caller, store, AsyncExitStack())
-        thread, sender, action = await planner.action_of(params.thread_id, params.item_id, params.action)
+        params, snapshot = request.params, generation.snapshot
+        thread, sender, action = await resolve_click(snapshot, threads, params.thread_id, params.item_id, params.action)
         if action.sync is None:
             raise RequestError(501, "not_supported", f"action {action.type!r} is not declared with `sync: true`")
-
-        async def nothing(turn: Turn) -> AsyncGenerator[Event, None]:
-            return
-            yield
-
-        turn = Turn(generation.snapshot, caller, store, Plan(thread, nothing))
-        answer = await action.sync(turn.context, params.action, sender)
-        if turn.state.client_calls or turn.state.answer_requested:
+        execution = Execution(snapshot, info, threads, SendNews(thread=thread))
+        recorder, state = execution.recorder, execution.state
+        answer = await action.sync(execution.context, params.action, sender)
+        if state.client_calls or state.answer_requested:
             message = f"action {action.type!r} is sync: it can neither call the client nor let the agents answer"
             raise RequestError(501, "not_supported", message)
-        while turn.state.queue.events:
-            await turn.recorder.record(turn.state.queue.events.popleft())
+        while state.queue.events:
+            await recorder.record(state.queue.events.popleft())
         response = SyncCustomActionResponse(updated_item=replacement(answer, sender))
         if response.updated_item is not None:
-            # Shown now and found again after a reload.
-            await turn.recorder.write(response.updated_item)
-        await turn.recorder.thread_changes()
+            # Stored, so that a page that is loaded again shows it.
+            await recorder.write(response.updated_item)
+        await recorder.thread_changes()
         return response
 
     def get_stream_options(self, thread: ThreadMetadata, context: Any) -> StreamOptions:
-        """Say whether the user may stop an answer."""
-        return StreamOptions(allow_cancel=self._runtime.config.chat.allow_cancel)
+        """Return whether the user may stop an answer."""
+        snapshot: Snapshot = self._live().current.snapshot
+        return StreamOptions(allow_cancel=snapshot.config.chat.allow_cancel)
 
     async def respond(
         self, thread: ThreadMetadata, input_user_message: UserMessageItem | None, context: Any
     ) -> AsyncIterator[ThreadStreamEvent]:
         """Answer a thread as it is stored; the events are not stored: `process` does that."""
-        with self._runtime.live.lease() as generation:
-            async for event in self._own_planner(generation, context).respond(thread):
+        with self._live().lease() as generation:
+            execution = self._own_execution(generation, thread, context)
+            async for event in execution.answer(await execution.threads.history(thread.id)):
                 yield event.event() if isinstance(event, TextDelta) else event
 
     async def action(
         self, thread: ThreadMetadata, action: Action[str, Any], sender: WidgetItem | None, context: Any
     ) -> AsyncIterator[ThreadStreamEvent]:
-        """Carry out a declared action; the events are not stored: `process` does that."""
-        with self._runtime.live.lease() as generation:
-            async for event in self._own_planner(generation, context).act(thread, action, sender):
-                yield event.event() if isinstance(event, TextDelta) else event
+        """Run a declared action; the events are not stored: `process` does that."""
+        with self._live().lease() as generation:
+            built = find_action(generation.snapshot, action)
+            execution = self._own_execution(generation, thread, context)
+            if built.message is not None:
+                item = message_item(built.message(execution.context, action), thread)
+                yield ThreadItemDoneEvent(item=item)
+                events = execution.answer([*await execution.threads.history(thread.id), item])
+            else:
+                events = execution.handle(built, action, sender)
+            async with execution.threads.resources:
+                async for event in events:
+                    yield event.event() if isinstance(event, TextDelta) else event
 
-    def _planner(self, generation: Generation, caller: Caller, store: OwnerStore, resources: AsyncExitStack) -> Planner:
+    def _own_execution(self, generation: ServedGeneration, thread: ThreadMetadata, context: Any) -> Execution:
+        info = RequestInfo(request_context=context)
+        threads = self._threads(generation, info, AsyncExitStack())
+        return Execution(generation.snapshot, info, threads, SendNews(thread=thread), generation.uploads)
+
+    def _threads(self, generation: ServedGeneration, info: RequestInfo, resources: AsyncExitStack) -> ThreadAccess:
         def check() -> None:
-            if self._runtime.draining:
+            if self._is_draining():
                 raise RequestError(503, "shutting_down", "the server is restarting (try again in a moment)")
             if generation.ending:
-                raise RequestError(503, "updated", "the assistant was updated meanwhile (try again)")
+                raise RequestError(503, "updated", "the assistant has been updated (try again)")
 
-        return Planner(
-            generation.snapshot, caller, store, self._locks, resources, generation.mark, check, generation.uploads
+        return ThreadAccess(
+            generation.snapshot.config,
+            OwnerStore(generation.store, info.user.id),
+            self.locks,
+            resources,
+            mark=generation.mark,
+            check=check,
+            wait_s=self._settings.busy_wait_s,
         )
 
-    def _own_planner(self, generation: Generation, context: Any) -> Planner:
-        caller = Caller(request_context=context)
-        return self._planner(generation, caller, OwnerStore(generation.store, caller.user.id), AsyncExitStack())
+
+def largest_body(snapshot: Snapshot) -> int:
+    """Return the most bytes that the body of any request may have, dictated audio in base64 included."""
+    limits = snapshot.config.limits
+    return max(limits.body, limits.audio * 4 // 3 + 4096) if snapshot.transcribe is not None else limits.body
 
 
-def _offered(generation: Generation) -> Uploads:
+async def _transcribe(snapshot: Snapshot, info: RequestInfo, params: InputTranscribeParams) -> TranscriptionResult:
+    """Turn dictated audio into text; the audio is not stored. Raise RequestError."""
+    try:
+        data = base64.b64decode(params.audio_base64, validate=True)
+    except (binascii.Error, ValueError):
+        raise RequestError(400, "invalid_audio", "params.audio_base64 is not valid base64") from None
+    if snapshot.transcribe is None:
+        raise RequestError(501, "not_supported", "dictation is not offered here")
+    audio, limit = AudioInput(data=data, mime_type=params.mime_type), snapshot.config.limits.audio
+    if not audio.media_type.startswith(_AUDIO_TYPES):
+        raise RequestError(415, "unsupported_type", f"{params.mime_type!r} is not a type of audio")
+    if not data:
+        raise RequestError(400, "invalid_audio", "the recording is empty")
+    if len(data) > limit:
+        raise RequestError(413, "audio_too_large", f"the recording has {len(data)} bytes; at most {limit} are allowed")
+    try:
+        return TranscriptionResult(text=await snapshot.transcribe(audio, info.request_context))
+    except Exception as error:
+        logger.error("dictation failed [%s]: %s: %s", info.request_id, type(error).__name__, error)
+        message = f"the recording could not be transcribed (reference {info.request_id})"
+        raise RequestError(502, "dictation_failed", message) from error
+
+
+def _uploads_of(generation: ServedGeneration) -> Uploads:
     if generation.uploads is None:
         raise RequestError(501, "not_supported", "attachments are not offered here")
     return generation.uploads

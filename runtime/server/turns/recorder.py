@@ -1,7 +1,7 @@
-"""What passes through a turn is stored before it is sent, and what was cut off is kept.
+"""Store the items of a turn before their events are sent, and the partial items of a turn that is cut off.
 
-Deltas only grow the message that is under way; an item is written when it is done, together with the tool calls that
-led to it, in one transaction.
+A text delta only extends the message in memory; an item is written when it is done, in one transaction with the tool
+calls before it.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ _FIELDS = ("title", "status", "allowed_image_domains", "metadata")
 CUT_OFF = "The answer above is incomplete: it was cut off before its end."
 
 
-class _Growing:
-    """An assistant message under way: its text as pieces, joined when somebody asks."""
+class _Partial:
+    """An assistant message that is being streamed; its text is a list of pieces, joined on demand."""
 
     __slots__ = ("annotations", "item", "parts")
 
@@ -65,7 +65,7 @@ class _Growing:
             self.parts.append([])
         return self.parts[index]
 
-    def so_far(self) -> AssistantMessageItem | None:
+    def item_so_far(self) -> AssistantMessageItem | None:
         texts = ["".join(part) for part in self.parts]
         if not any(text.strip() for text in texts):
             return None
@@ -74,34 +74,34 @@ class _Growing:
 
 
 class Recorder:
-    """Stores one turn's events; `stale` are items that an earlier answer left, removed once this one has an item."""
+    """Stores one turn's events; `stale` are the ids of items to delete with the first item that is written."""
 
     def __init__(self, store: OwnerStore, thread: ThreadMetadata, stale: Sequence[str] = ()) -> None:
         self._backend, self._owner = store.backend, store.owner
         self._thread, self._stale = thread, list(stale)
-        self._growing: dict[str, _Growing] = {}
+        self._partial: dict[str, _Partial] = {}
         self._workflows: dict[str, WorkflowItem] = {}
         self._calls: list[ModelItem] = []
         self._known = _copied(_fields_of(thread))
 
     def grow(self, delta: TextDelta) -> None:
-        """Add a piece of text to the message that is under way."""
-        growing = self._growing.get(delta.item_id)
-        if growing is not None:
-            growing.part(delta.content_index).append(delta.delta)
+        """Add a piece of text to the message that is being streamed."""
+        partial = self._partial.get(delta.item_id)
+        if partial is not None:
+            partial.part(delta.content_index).append(delta.delta)
 
     def keep_calls(self, calls: list[ModelItem]) -> None:
-        """Take over tool calls and results, to be written with the next item."""
+        """Take tool calls and results out of `calls`, to write them with the next item."""
         self._calls += calls
         calls.clear()
 
     def keep_workflow(self, item: WorkflowItem) -> None:
-        """Write a workflow with the turn's end: one that an earlier turn began has no `added` event in this one."""
+        """Write a workflow at the end of the turn: one of an earlier turn has no `added` event in this one."""
         self._workflows[item.id] = item
 
     async def record(self, event: ThreadStreamEvent) -> list[Event]:
-        """Store what the event says and return what the client is to see of it."""
-        seen: list[Event] = [event]
+        """Store an event and return the events for the client."""
+        visible: list[Event] = [event]
         match event:
             case ThreadItemAddedEvent(item=item):
                 self._begin(item)
@@ -111,71 +111,71 @@ class Recorder:
                 self._forget(item_id)
                 await delete_item(self._backend, self._owner, self._thread.id, item_id)
             case ThreadItemUpdatedEvent():
-                seen = [await self._update(event)]
+                visible = [await self._update(event)]
         if isinstance(getattr(event, "item", None), HiddenContextItem | SDKHiddenContextItem):
-            seen = []
-        return seen + await self.thread_changes()
+            visible = []
+        return visible + await self.thread_changes()
 
     def _begin(self, item: ThreadItem) -> None:
         if isinstance(item, AssistantMessageItem):
-            self._growing[item.id] = _Growing(item)
+            self._partial[item.id] = _Partial(item)
         elif isinstance(item, WorkflowItem):
             self._workflows[item.id] = item
 
     def _forget(self, item_id: str) -> None:
-        self._growing.pop(item_id, None)
+        self._partial.pop(item_id, None)
         self._workflows.pop(item_id, None)
 
     async def _update(self, event: ThreadItemUpdatedEvent) -> Event:
-        growing = self._growing.get(event.item_id)
+        partial = self._partial.get(event.item_id)
         match event.update:
-            case AssistantMessageContentPartAdded(content_index=index, content=content) if growing:
-                growing.part(index)[:] = [content.text]
-            case AssistantMessageContentPartAnnotationAdded(content_index=index, annotation=annotation) if growing:
-                growing.annotations[index].append(annotation)
-            case AssistantMessageContentPartDone(content_index=index, content=content) if growing:
-                growing.part(index)[:] = [content.text]
+            case AssistantMessageContentPartAdded(content_index=index, content=content) if partial:
+                partial.part(index)[:] = [content.text]
+            case AssistantMessageContentPartAnnotationAdded(content_index=index, annotation=annotation) if partial:
+                partial.annotations[index].append(annotation)
+            case AssistantMessageContentPartDone(content_index=index, content=content) if partial:
+                partial.part(index)[:] = [content.text]
             case WidgetRootUpdated(widget=widget):
                 return await self._replace_widget(event, widget)
         return event
 
     async def _replace_widget(self, event: ThreadItemUpdatedEvent, widget: Any) -> Event:
-        """An update of a widget that is already stored would be lost on reload: store it, and say so."""
+        """Store the update of a widget that is stored already, which would be lost when the page is loaded again."""
         try:
-            found = await self._backend.load_item(self._owner, self._thread.id, event.item_id)
+            stored = await self._backend.load_item(self._owner, self._thread.id, event.item_id)
         except NotFoundError:
-            return event  # it is being streamed, and will be stored when it is done
-        if not isinstance(found, WidgetItem):
+            return event  # it is being streamed, and is stored when it is done
+        if not isinstance(stored, WidgetItem):
             return event
-        item = found.model_copy(update={"widget": widget})
+        item = stored.model_copy(update={"widget": widget})
         await self.write(item)
         return ThreadItemReplacedEvent(item=item)
 
     async def write(self, *items: ThreadItem, done: bool = False) -> None:
-        """Write items with the calls before them; the items of an earlier answer go in the same transaction."""
+        """Write items and the calls before them, and delete those of an earlier answer, in one transaction."""
         for item in items:
             if isinstance(item, WidgetItem):
-                check_item(item)  # an action's handler may have put anything in it
+                check_item(item)  # a handler of the project may have made it
         visible = done or any(not isinstance(item, HiddenContextItem | SDKHiddenContextItem) for item in items)
         calls, self._calls = self._calls, []
         stale, self._stale = (self._stale, []) if visible else ([], self._stale)
         try:
             await to_the_end(self._backend.write_items(self._owner, self._thread.id, [*calls, *items], delete=stale))
         except Exception:
-            # Nothing of it was written: the tools have run all the same, and the earlier answer is still there.
+            # Nothing was written: keep both for the next attempt.
             self._calls, self._stale = [*calls, *self._calls], [*stale, *self._stale]
             raise
         for item in items:
             self._forget(item.id)
 
     def reload(self, thread: ThreadMetadata) -> None:
-        """Take over a thread's fields as they are stored now."""
+        """Replace the thread's fields by the stored ones."""
         for name, value in _fields_of(thread).items():
             setattr(self._thread, name, value)
         self._known = _copied(_fields_of(self._thread))
 
     async def thread_changes(self) -> list[Event]:
-        """Store the fields of the thread that a tool has set, one by one, and tell the client."""
+        """Store the fields of the thread that a tool has set, and return the events for the client."""
         now = _fields_of(self._thread)
         changed = {name: value for name, value in now.items() if value != self._known[name]}
         if not changed:
@@ -184,15 +184,15 @@ class Recorder:
         stored = await self._backend.update_thread(self._owner, self._thread.id, **sent)
         self._known.update(sent)
         for name, value in _fields_of(stored).items():
-            # What somebody else changed meanwhile, such as a user's new title, stays; what a tool sets now is found
-            # the next time: the dict that it holds is still the thread's own.
+            # Changes by others, such as a new title from the user, are taken over. The metadata of the thread stays
+            # the same dict, so that what a tool sets in it meanwhile is stored the next time.
             if name not in sent and value != self._known[name]:
                 setattr(self._thread, name, value)
                 self._known[name] = copy.deepcopy(value)
         return [ThreadUpdatedEvent(thread=thread_response(self._thread))]
 
     async def store_title(self, title: str) -> list[Event]:
-        """Store an automatic title unless the thread has one by now: a user's own wins."""
+        """Store an automatic title, unless the user has set one meanwhile."""
         stored = await self._backend.update_thread(self._owner, self._thread.id, title=title, only_if_untitled=True)
         if stored.title != title or self._thread.title is not None:
             return []
@@ -200,27 +200,27 @@ class Recorder:
         return [ThreadUpdatedEvent(thread=thread_response(self._thread))]
 
     async def finish(self) -> None:
-        """Write the calls after the last item, and workflows that go on in the next turn."""
+        """Write the calls after the last item, and the workflows that the next turn continues."""
         if self._calls or self._workflows or self._stale:
             await self.write(*self._workflows.values(), done=True)
 
     async def cut_off(self) -> None:
-        """Keep what was under way when the turn ended early, and tell the model that it is incomplete."""
-        partial: list[ThreadItem] = [item for growing in self._growing.values() if (item := growing.so_far())]
+        """Write what a turn that ended early has produced, and a note for the model that it is incomplete."""
+        partial: list[ThreadItem] = [item for partial in self._partial.values() if (item := partial.item_so_far())]
         if partial:
-            marker = SDKHiddenContextItem(
+            note = SDKHiddenContextItem(
                 id=new_id("sdk_hidden_context"),
                 thread_id=self._thread.id,
                 created_at=datetime.now(UTC),
                 content=CUT_OFF,
             )
-            partial.append(marker)
+            partial.append(note)
         if partial or self._calls or self._workflows:
             await self.write(*partial, *self._workflows.values())
 
 
 async def to_the_end(write: Coroutine[Any, Any, None]) -> None:
-    """Let a write finish even when the turn is cancelled meanwhile: an item is stored as a whole or not at all."""
+    """Finish a write even if the turn is cancelled meanwhile: an item is stored completely or not at all."""
     task, cancelled = asyncio.ensure_future(write), False
     while not task.done():
         try:
@@ -237,7 +237,7 @@ def _fields_of(thread: ThreadMetadata) -> dict[str, Any]:
 
 
 def _copied(fields: dict[str, Any]) -> dict[str, Any]:
-    # The status of nearly every thread is this one, which is costly to copy deeply and has nothing deep in it.
+    # Nearly every thread has this status; it is flat, and a deep copy is slow.
     return {
         name: value.model_copy() if isinstance(value, ActiveStatus) else copy.deepcopy(value)
         for name, value in fields.items()
@@ -248,8 +248,8 @@ _NO_ITEMS: Page[ThreadItem] = Page[ThreadItem](data=[])
 
 
 def thread_response(thread: ThreadMetadata, items: Page[ThreadItem] | None = None) -> Thread:
-    """A thread as clients get it: without the metadata, which is the server's own."""
-    # Made of parts that have been checked: a list of threads has a hundred of them.
+    """Return a thread as clients get it: without its metadata, which is private to the server."""
+    # Without validation, because the parts are valid: a list of threads has a hundred of them.
     return Thread.model_construct(
         id=thread.id,
         title=thread.title,

@@ -1,4 +1,4 @@
-"""Parse a ChatKit request, and refuse what can be refused before the first byte of an answer."""
+"""Parse and check a ChatKit request before the first byte of an answer."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from runtime.config.model import Config
 from runtime.errors import RequestError
 
 LOCAL_USER = User("local")
-"""The one user where no app around us knows users."""
+"""The only user where no surrounding app authenticates users."""
 MOST_PER_PAGE = 100
 DEFAULT_PER_PAGE = 20
 
-# The SDK builds this adapter anew for each request, which costs more than all else that a small request does.
+# The SDK builds this adapter for each request, which takes longer than the rest of a small request.
 _REQUESTS: TypeAdapter[ChatKitReq] = TypeAdapter(ChatKitReq)
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks, and what the project's own code is told of the request."""
+class RequestInfo:
+    """The user of a request, and what the project's own code may read of the request."""
 
     user: User = LOCAL_USER
     locale: str = "en"
@@ -33,31 +33,31 @@ class Caller:
     base_url: str = ""
     """Where ChatKit requests are posted, as an absolute URL; empty without HTTP."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """The request's headers that MCP servers are given, by their names in lower case."""
+    """The request's headers that are forwarded to MCP servers, by their names in lower case."""
 
 
 def parse_request(body: bytes | str | bytearray) -> ChatKitReq:
-    """Parse a request's JSON body; raise RequestError (400) that names the fields which are wrong."""
+    """Parse a request's JSON body. Raise RequestError (400), which names the invalid fields."""
     try:
         return _REQUESTS.validate_json(body)
     except ValidationError as error:
-        details = "; ".join(_in_words(dict(found)) for found in error.errors(include_url=False)[:5])
+        details = "; ".join(_describe(dict(detail)) for detail in error.errors(include_url=False)[:5])
         raise RequestError(400, "invalid_request", details) from None
 
 
-def _in_words(error: dict[str, Any]) -> str:
-    # The first part of a place in a discriminated union repeats the request's type.
-    where = ".".join(str(part) for part in error["loc"][1:])
+def _describe(error: dict[str, Any]) -> str:
+    # The first part of a location in a discriminated union repeats the request's type.
+    location = ".".join(str(part) for part in error["loc"][1:])
     message = str(error["msg"])
     if error["type"] == "union_tag_not_found":
         return "the request has no `type`"
     if error["type"] == "union_tag_invalid":
         return f"the request's type {error['ctx']['tag']!r} is unknown"
-    return f"{where}: {message}" if where else message
+    return f"{location}: {message}" if location else message
 
 
 def page_limit(limit: int | None) -> int:
-    """The size of a page: 20 when left out; raise RequestError (400) outside of 1 to 100."""
+    """Return the size of a page, 20 by default. Raise RequestError (400) outside of 1 to 100."""
     if limit is None:
         return DEFAULT_PER_PAGE
     if not 1 <= limit <= MOST_PER_PAGE:
@@ -66,7 +66,7 @@ def page_limit(limit: int | None) -> int:
 
 
 def check_message(message: UserMessageInput, config: Config) -> None:
-    """Refuse an empty message, one that is too long, and choices that the composer does not offer."""
+    """Raise RequestError for a message that is empty or too long, or has choices that the composer does not offer."""
     text = "".join(part.text for part in message.content)
     only_text = all(isinstance(part, UserMessageTextContent) for part in message.content)
     if not message.attachments and only_text and not text.strip():
@@ -84,13 +84,13 @@ def _check_choices(message: UserMessageInput, config: Config) -> None:
     if options.model is not None:
         offered = [choice.model for choice in composer.models if not choice.disabled]
         if options.model not in offered:
-            raise RequestError(400, "unknown_model", f"no model {options.model!r} is offered here{_menu(offered)}")
+            raise RequestError(400, "unknown_model", f"no model {options.model!r} is offered here{_list(offered)}")
     if options.tool_choice is not None:
         offered = [choice.id for choice in composer.tools]
         if options.tool_choice.id not in offered:
-            told = f"no tool {options.tool_choice.id!r} is offered here{_menu(offered)}"
-            raise RequestError(400, "unknown_tool", told)
+            text = f"no tool {options.tool_choice.id!r} is offered here{_list(offered)}"
+            raise RequestError(400, "unknown_tool", text)
 
 
-def _menu(offered: list[str]) -> str:
-    return f" (there is: {', '.join(map(repr, offered))})" if offered else ""
+def _list(offered: list[str]) -> str:
+    return f" (offered: {', '.join(map(repr, offered))})" if offered else ""

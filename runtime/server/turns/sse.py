@@ -1,4 +1,4 @@
-"""Events as bytes of a Server-Sent Events stream, and the channel that carries them to the response."""
+"""Events as the bytes of a Server-Sent Events stream, and the buffer between a turn and its response."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from pydantic_core import to_json
 
 PING = b": ping\n\n"
 MERGE_S = 0.005
-"""Pieces of text that follow each other faster than this, in seconds, share one write to the socket."""
+"""Text deltas that follow each other within this time, in seconds, share one write to the socket."""
 
 
 class TextDelta(NamedTuple):
-    """A piece of an assistant message: by far the most frequent event, so it is kept out of pydantic."""
+    """A piece of an assistant message: by far the most frequent event, so it is no pydantic model."""
 
     item_id: str
     content_index: int
     delta: str
 
     def event(self) -> ThreadItemUpdatedEvent:
-        """The same as ChatKit's own event."""
+        """Return ChatKit's event of the delta."""
         update = AssistantMessageContentPartTextDelta(content_index=self.content_index, delta=self.delta)
         return ThreadItemUpdatedEvent(item_id=self.item_id, update=update)
 
@@ -36,12 +36,12 @@ Event = ThreadStreamEvent | TextDelta
 
 
 def to_bytes(value: BaseModel) -> bytes:
-    """The JSON that ChatKit's own server would send."""
+    """Return the JSON that ChatKit's own server sends."""
     return value.model_dump_json(by_alias=True, exclude_none=True, context={"exclude_metadata": True}).encode()
 
 
 def frame(event: Event) -> bytes:
-    """One event as a frame of the stream."""
+    """Return an event as a frame of the stream."""
     if type(event) is TextDelta:
         return (
             b'data: {"type":"thread.item.updated","item_id":%b,"update":'
@@ -51,8 +51,8 @@ def frame(event: Event) -> bytes:
     return b"data: " + to_bytes(event) + b"\n\n"  # type: ignore[arg-type]  # a delta has returned above
 
 
-class Channel:
-    """From the turn to its response: whoever writes never waits, whoever reads takes all there is at once."""
+class StreamBuffer:
+    """Bytes from a turn to its response: writing never waits, reading takes all bytes at once."""
 
     __slots__ = ("_chunks", "_closed", "_last_taken", "_merging", "_silent_since", "_timer", "_urgent", "_waiter")
 
@@ -72,12 +72,12 @@ class Channel:
         self._wake()
 
     def put_soon(self, chunk: bytes) -> None:
-        """Add a piece of text: sent at once, unless the one before it was sent a moment ago."""
+        """Add a text delta: it is sent at once, unless the one before was sent less than `MERGE_S` ago."""
         self._chunks.append(chunk)
         if self._waiter is None or self._merging is not None:
             return
         if self._urgent:
-            # The first piece after anything else is what somebody waits for.
+            # The user waits for the first delta after any other event.
             self._urgent = False
             self._wake()
             return
@@ -89,7 +89,7 @@ class Channel:
             self._merging = loop.call_later(left_s, self._wake)
 
     def close(self) -> None:
-        """Say that nothing follows."""
+        """End the stream after the bytes that were added."""
         self._closed = True
         self._wake()
 
@@ -101,7 +101,7 @@ class Channel:
             self._waiter.set_result(silent)
 
     async def take(self, ping_s: float) -> bytes | None:
-        """Return what has gathered, a ping when nothing came for `ping_s` seconds, or None at the end."""
+        """Return all bytes, a ping if there were none for `ping_s` seconds, or None at the end."""
         while not self._chunks:
             if self._closed:
                 self._stop_timer()
@@ -114,12 +114,12 @@ class Channel:
         return taken
 
     async def _silent(self, ping_s: float) -> bool:
-        """Wait for something to take; True when it was quiet for too long."""
+        """Wait for bytes or the end; return True after `ping_s` silent seconds."""
         loop = asyncio.get_running_loop()
         self._waiter = loop.create_future()
         self._silent_since = loop.time()
         if self._timer is None:
-            # One timer for the whole stream, moved on when it fires: a timer for each wait costs more than the wait.
+            # One timer for the whole stream, started again when it fires: one for each wait costs more than the wait.
             self._timer = loop.call_later(ping_s, self._tick, ping_s)
         try:
             return await self._waiter

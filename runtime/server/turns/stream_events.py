@@ -1,8 +1,8 @@
-"""A run of the Agents SDK -> ChatKit's events. This is the path that every answer takes, so it is ours.
+"""Convert the events of an Agents SDK run to ChatKit's events; every answer takes this path.
 
-It differs from `chatkit.agents.stream_agent_response` in what is measured to be wrong or slow there: every item gets
-a fresh id, the run and the tools share one queue, client tool calls are bound to the call that made them, and a piece
-of text costs no pydantic. The order and the content of the events are the same.
+It replaces `chatkit.agents.stream_agent_response`, and differs where that was measured to be wrong or slow: every item
+gets a new id, the run and the tools share one queue, client tool calls keep the id of the call that made them, and a
+piece of text costs no pydantic. The order and the content of the events are the same.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ from chatkit.types import (
 
 from runtime.assemble.context import RuntimeContext
 from runtime.sdk_internals import convert_annotation, convert_content, put_in_run
-from runtime.server.turns.hosted_calls import output_of, told_call, told_work
+from runtime.server.turns.hosted_calls import hosted_call_items, output_of, work_item
+from runtime.server.turns.model_items import new_model_item
 from runtime.server.turns.sse import Event, TextDelta
 from runtime.stores.ids import new_id
 from runtime.stores.store import ModelItem
@@ -50,13 +51,17 @@ _TOKEN: Any = object()
 
 
 class RunEvents:
-    """Turns what one run emits into events; `calls` gathers the tool calls and results that history must carry.
+    """Converts the events of one run; `calls` collects the tool calls and results to store, `agent` is the current one.
 
-    `agent` is the one that speaks.
+    `last_items` are the thread's last items, which may contain a workflow to continue.
     """
 
     def __init__(
-        self, context: RuntimeContext, converter: ResponseStreamConverter, tail: Sequence[ThreadItem], agent: Agent[Any]
+        self,
+        context: RuntimeContext,
+        converter: ResponseStreamConverter,
+        last_items: Sequence[ThreadItem],
+        agent: Agent[Any],
     ) -> None:
         self.context = context
         self.converter, self.agent = converter, agent
@@ -65,30 +70,30 @@ class RunEvents:
         self._ids: dict[str, str] = {}
         self._annotations: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._thought: tuple[str, int, ThoughtTask] | None = None
-        context.workflow_item = _open_workflow(tail)
+        context.workflow_item = _open_workflow(last_items)
 
     async def events(self, result: RunResultStreaming) -> AsyncGenerator[Event, None]:
-        """Yield the run's events and the tools', in the order in which they came about."""
+        """Yield the events of the run and of its tools, in the order in which they were emitted."""
         queue = self.context._turn_state.queue
-        # Tools' events pass through the run's own queue, so that text which the model wrote before a tool ran is
-        # sent before what the tool shows. What is still in the queue when the run fails is sent all the same.
+        # Events of tools pass through the run's own queue, so that text from before a tool's call is sent before the
+        # tool's events. Those still in the queue when the run fails are sent as well.
         queue.wake = lambda: put_in_run(result, _TOKEN)
         for _ in queue.events:
             queue.wake()
         async with aclosing(result.stream_events()) as stream:  # type: ignore[type-var]  # it is a generator
             try:
                 async for event in stream:
-                    for made in await self._convert(event):
-                        yield made
+                    for converted in await self._convert(event):
+                        yield converted
             except BaseException:
-                # Cancelled, or closed early: closing the stream would otherwise wait for the run to end.
+                # Cancelled or closed early: otherwise, closing the stream would wait until the run ends.
                 result.cancel()
                 raise
             finally:
                 queue.wake = None
         while queue.events:
-            for own in self._from_tool(queue.events.popleft()):
-                yield own
+            for tool_event in self._from_tool(queue.events.popleft()):
+                yield tool_event
 
     async def _convert(self, event: Any) -> Sequence[Event]:
         if event is _TOKEN:
@@ -115,7 +120,7 @@ class RunEvents:
         return events
 
     def _is_ended(self, workflow: WorkflowItem) -> bool:
-        """Tell whether a tool that was quick has ended its workflow already; the event of that is still to be sent."""
+        """Return whether the tool has ended its workflow already; that event is still in the queue."""
         waiting = self.context._turn_state.queue.events
         return any(isinstance(event, ThreadItemDoneEvent) and event.item.id == workflow.id for event in waiting)
 
@@ -130,22 +135,17 @@ class RunEvents:
     def _keep_call(self, item: Any) -> None:
         raw = item.raw_item
         if item.type == "tool_call_item" and getattr(raw, "type", None) == "function_call":
-            # Without its id: the id would oblige us to send the reasoning that led to the call as well.
-            self._tell({"type": "function_call", "call_id": raw.call_id, "name": raw.name, "arguments": raw.arguments})
-        elif item.type == "tool_call_output_item" and raw.get("type") == "function_call_output":
-            self._tell({"type": "function_call_output", "call_id": raw["call_id"], "output": raw["output"]})
-        elif told := told_work(item):
-            self._tell(told)
-
-    def _tell(self, *items: dict[str, Any]) -> None:
-        self.calls.append(
-            ModelItem(
-                id=new_id("call"),
-                thread_id=self.thread_id,
-                created_at=datetime.now(UTC),
-                content={"model_items": [*items]},
+            # Without its id: with an id, the API requires the reasoning before the call as well.
+            self._add_call(
+                {"type": "function_call", "call_id": raw.call_id, "name": raw.name, "arguments": raw.arguments}
             )
-        )
+        elif item.type == "tool_call_output_item" and raw.get("type") == "function_call_output":
+            self._add_call({"type": "function_call_output", "call_id": raw["call_id"], "output": raw["output"]})
+        elif work := work_item(item):
+            self._add_call(work)
+
+    def _add_call(self, *items: dict[str, Any]) -> None:
+        self.calls.append(new_model_item(self.thread_id, {"model_items": [*items]}))
 
     def _updated(self, item_id: str, update: ThreadItemUpdate) -> list[Event]:
         return [ThreadItemUpdatedEvent(item_id=item_id, update=update)]
@@ -180,7 +180,7 @@ class RunEvents:
         annotation = await convert_annotation(raw if isinstance(raw, dict) else raw.model_dump(), self.converter)
         if annotation is None or item_id is None:
             return []
-        # Counted here: an annotation that could not be converted leaves no gap.
+        # Counted here, so that annotations that could not be converted leave no gap.
         index = self._annotations[item_id, data.content_index]
         self._annotations[item_id, data.content_index] += 1
         return self._updated(
@@ -202,7 +202,7 @@ class RunEvents:
             return [ThreadItemAddedEvent(item=context.workflow_item)]
         if item.type == "message":
             ended: list[Event] = [self._end_workflow(context.workflow_item)] if context.workflow_item else []
-            # The model's own id is not taken over: Chat Completions models give every message the same one.
+            # Not the model's id: Chat Completions models give every message the same one.
             self._ids[item.id] = new_id("message")
             return [*ended, ThreadItemAddedEvent(item=await self._message(item))]
         if item.type == "image_generation_call":
@@ -226,12 +226,12 @@ class RunEvents:
             self._ids.setdefault(item.id, new_id("message"))
             done = await self._message(item)
             cited = self._cite(done)
-            # The next message may come under the same id, and without an `added` of its own.
+            # The next message may have the same id, and no `added` event.
             del self._ids[item.id]
             return [*cited, ThreadItemDoneEvent(item=done)]
         if item.type == "mcp_call":
-            # Here, and not with the run's own items: those come once the whole response is there, behind what it says.
-            self._tell(*told_call(item.id, item.model_dump(), output_of(item)))
+            # Not from the run's items, which come after the whole response, behind its text.
+            self._add_call(*hosted_call_items(item.id, item.model_dump(), output_of(item)))
             return []
         image = self.context.generated_image_item
         if item.type == "image_generation_call" and item.result and image is not None:
@@ -242,20 +242,20 @@ class RunEvents:
         return []
 
     def _cite(self, item: AssistantMessageItem) -> list[Event]:
-        """Give a message the sources that tools have named since the one before, at the end of its text."""
-        sources = self.context._turn_state.citations
-        if not sources or not item.content:
+        """Cite, at the end of a message's text, the sources that tools have named since the last message."""
+        citations = self.context._turn_state.citations
+        if not citations or not item.content:
             return []
         part, at = item.content[-1], len(item.content) - 1
         events: list[Event] = []
-        for source in sources:
+        for source in citations:
             annotation = Annotation(source=source, index=len(part.text))
             added = AssistantMessageContentPartAnnotationAdded(
                 content_index=at, annotation_index=len(part.annotations), annotation=annotation
             )
             part.annotations.append(annotation)
             events += self._updated(item.id, added)
-        sources.clear()
+        citations.clear()
         return events
 
     async def _partial_image(self, data: Any) -> list[Event]:
@@ -275,7 +275,7 @@ class RunEvents:
             return []
         tasks = workflow.workflow.tasks
         if workflow.workflow.type == "reasoning" and not tasks:
-            # The first thought is shown while it is being thought; later ones when they are complete.
+            # The first thought is streamed; later ones are shown when they are complete.
             task = ThoughtTask(content=data.delta)
             self._thought = (data.item_id, data.summary_index, task)
             tasks.append(task)
@@ -319,10 +319,10 @@ _HANDLERS: dict[str, Any] = {
 }
 
 
-def _open_workflow(tail: Sequence[ThreadItem]) -> WorkflowItem | None:
-    """The workflow that the thread's last items leave open: the last one, or the one before a client tool's call."""
-    if tail and isinstance(tail[-1], WorkflowItem):
-        return tail[-1]
-    if len(tail) > 1 and tail[-1].type == "client_tool_call" and isinstance(tail[-2], WorkflowItem):
-        return tail[-2]
+def _open_workflow(items: Sequence[ThreadItem]) -> WorkflowItem | None:
+    """Return the workflow to continue: a thread's last item, or the one before a client tool's call."""
+    if items and isinstance(items[-1], WorkflowItem):
+        return items[-1]
+    if len(items) > 1 and items[-1].type == "client_tool_call" and isinstance(items[-2], WorkflowItem):
+        return items[-2]
     return None

@@ -1,4 +1,4 @@
-"""Token budgets: what a turn may still use, what the user is told when nothing is left, and what was used is kept."""
+"""Token budgets: check what is left before a turn, store what it has used, and notify the user when nothing is left."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from chatkit.types import NoticeEvent
 
 from runtime.assemble.token_meter import Budget, TokenBudgetExceeded, TokenMeter
 from runtime.config.model.server import TokenBudgets
-from runtime.server.turns.errors import own_words
+from runtime.server.turns.errors import own_text
 from runtime.stores.owner_store import OwnerStore
 from runtime.templates.template import Template
 
 logger = logging.getLogger("runtime.server")
 
-_WORDS: Mapping[Budget, str] = {
-    "turn": "This answer has used up what one answer may use. Ask for less at a time.",
-    "thread": "This conversation has used up what one conversation may use. Please start a new one.",
-    "day": "You have used up what you may use in a day. It begins anew at midnight UTC.",
-    "all": "What may be used in a day is used up. It begins anew at midnight UTC.",
+_MESSAGES: Mapping[Budget, str] = {
+    "turn": "This answer has reached its token limit. Please ask for less at a time.",
+    "thread": "This conversation has reached its token limit. Please start a new one.",
+    "day": "You have reached your daily token limit. It resets at midnight UTC.",
+    "all": "The daily token limit has been reached. It resets at midnight UTC.",
 }
 
 
 def today() -> date:
-    """The day in UTC."""
+    """Return the current day in UTC."""
     return datetime.now(UTC).date()
 
 
 async def allow(meter: TokenMeter, budgets: TokenBudgets | None, store: OwnerStore, thread_id: str) -> None:
-    """Tell the meter what is left of each budget. Raise TokenBudgetExceeded when nothing is."""
+    """Set what is left of each budget on the meter. Raise TokenBudgetExceeded if nothing is left of one."""
     if budgets is None:
         return
     used, day = store.backend.sum_usage, today()
@@ -47,7 +47,7 @@ async def allow(meter: TokenMeter, budgets: TokenBudgets | None, store: OwnerSto
 
 
 async def keep(meter: TokenMeter, store: OwnerStore, thread_id: str) -> None:
-    """Store what was used; a failure is logged, because the answer is there all the same."""
+    """Store the tokens used; a failure is only logged, because the answer is complete."""
     if not meter.used:
         return
     used, meter.used = meter.used, {}
@@ -57,13 +57,13 @@ async def keep(meter: TokenMeter, store: OwnerStore, thread_id: str) -> None:
     try:
         await store.backend.add_usage(store.owner, thread_id, today(), used)
     except Exception:
-        logger.exception("what thread %s has used could not be stored", thread_id)
+        logger.exception("the token usage of thread %s could not be stored", thread_id)
 
 
 def notice(
-    used_up: TokenBudgetExceeded, own: Mapping[str, Template], scope: Mapping[str, Any], request_id: str
+    exceeded: TokenBudgetExceeded, own: Mapping[str, Template], scope: Mapping[str, Any], request_id: str
 ) -> NoticeEvent:
-    """Tell the user in the project's `own` words, or in ours."""
-    logger.info("turn stopped [%s]: %s", request_id, used_up)
-    words = own_words("tokens", own, scope, request_id, budget=used_up.budget)
-    return NoticeEvent(level="warning", message=words or _WORDS[used_up.budget])
+    """Return the notice for the user, with the project's own text if there is one."""
+    logger.info("turn stopped [%s]: %s", request_id, exceeded)
+    text = own_text("tokens", own, scope, request_id, budget=exceeded.budget)
+    return NoticeEvent(level="warning", message=text or _MESSAGES[exceeded.budget])

@@ -1,0 +1,284 @@
+"""Carry out a plan: run the agents or an action's handler, and yield the events that the client gets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Any
+
+from agents import OpenAIResponsesModel, Runner, RunResultStreaming
+from chatkit.actions import Action
+from chatkit.agents import ResponseStreamConverter
+from chatkit.types import (
+    AssistantMessageContent,
+    AssistantMessageItem,
+    ThreadItem,
+    ThreadItemDoneEvent,
+    ThreadItemRemovedEvent,
+    ThreadStreamEvent,
+    UserMessageItem,
+    WidgetItem,
+)
+
+from runtime.assemble.actions import BuiltAction
+from runtime.assemble.context import EventQueue, TurnState, new_context, scope_of
+from runtime.assemble.guardrails import NO_GUARDRAILS, GuardrailTripped, enforce
+from runtime.assemble.project import Snapshot
+from runtime.assemble.routing import EntryAgent
+from runtime.assemble.token_meter import METERED, TokenMeter
+from runtime.server.attachments import Uploads
+from runtime.server.history.converter import Conversion, conversion, to_model_input, with_preface
+from runtime.server.history.window import find_uncovered, take_summary
+from runtime.server.turns import token_budget as budget
+from runtime.server.turns.approvals import PendingRun, load_state, stop_for_approval
+from runtime.server.turns.model_items import active_agent, last_inference_options, new_model_item
+from runtime.server.turns.output_filters import OutputGuardrails, StructuredOutput, text_of_new_message
+from runtime.server.turns.plan import AnswerThread, HandleAction, Plan, ResumeRun, SendNews
+from runtime.server.turns.recorder import Recorder, to_the_end
+from runtime.server.turns.request import RequestInfo
+from runtime.server.turns.sse import Event, StreamBuffer, frame
+from runtime.server.turns.stream_events import RunEvents
+from runtime.server.turns.thread_access import ThreadAccess
+from runtime.stores.ids import new_id
+from runtime.stores.store import ModelItem
+
+logger = logging.getLogger("runtime.server")
+
+DEFAULT_MAX_TURNS = 10
+
+
+class Execution:
+    """The execution of one plan; `buffer` takes the few events that `events` does not yield: those stored already."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        request: RequestInfo,
+        threads: ThreadAccess,
+        plan: Plan,
+        uploads: Uploads | None = None,
+    ) -> None:
+        self.snapshot, self.request, self.threads, self.plan = snapshot, request, threads, plan
+        self._uploads = uploads
+        self.buffer = StreamBuffer()
+        self.recorder = Recorder(threads.store, plan.thread, plan.stale)
+        self.state = TurnState(snapshot.widgets, snapshot.shared.state, tool_errors=snapshot.tool_errors)
+        self.context = new_context(
+            snapshot.context_type,
+            self.state,
+            thread=plan.thread,
+            store=threads.store,
+            request_context=request.request_context,
+            user=request.user,
+            locale=request.locale,
+            config=snapshot.config,
+        )
+        self.meter = TokenMeter()
+        self.title: asyncio.Task[None] | None = None
+        """The task that names the thread after the user's message, which a guardrail may reject."""
+        self.summary_due = False
+        """Whether the thread needs a new summary after this turn."""
+        self._active_agent: str | None = None
+
+    def events(self) -> AsyncGenerator[Event, None]:
+        """Return the events of the plan, which are not stored yet."""
+        # No generator of its own: each one between the model and the client costs time for every piece of text.
+        match self.plan:
+            case AnswerThread(items=items):
+                return self.answer(items)
+            case ResumeRun(pending=pending, items=items):
+                return self._resume(pending, items)
+            case HandleAction(built=built, action=action, sender=sender):
+                return self.handle(built, action, sender)
+            case SendNews():
+                return _no_events()
+            case _:
+                raise TypeError(f"no execution of {type(self.plan).__name__}")
+
+    async def answer(self, items: Sequence[ThreadItem]) -> AsyncGenerator[Event, None]:
+        """Let the agents answer a thread that holds these items, oldest first."""
+        config = self.snapshot.config
+        await self._check_budget()
+        can_summarise = self.snapshot.summarise is not None
+        self.summary_due = can_summarise and find_uncovered(items, config.chat.history) is not None
+        summary, items = take_summary(items)
+        if not can_summarise:
+            summary = None  # written before summaries were switched off
+        entry = await self._entry_agent(items)
+        models = getattr(entry.agent.model, "models", [entry.agent.model])
+        reads_files = all(isinstance(model, OpenAIResponsesModel) for model in models)
+        owner = self.request.user.id
+        conversion.set(Conversion(self.context, owner, self.snapshot.mentions, self._uploads, reads_files))
+        model_input = await to_model_input(self.snapshot.converter, items, config.chat.history, summary)
+        preface = self.snapshot.prefaces.get(entry.key)
+        if preface is not None:
+            model_input = with_preface(model_input, str(preface.render(scope_of(self.context))))
+        last_items = [item for item in items[-4:] if not isinstance(item, ModelItem)]
+        self.state.user_text = text_of_new_message(items)
+        try:
+            parallel = await self._check_input(entry)
+        except GuardrailTripped as tripped:
+            async for event in self._retract(tripped, ()):
+                yield event
+            return
+        run = RunEvents(self.context, self._images(), last_items, entry.agent)
+        result = Runner.run_streamed(
+            entry.agent,
+            model_input,
+            context=self.context,
+            max_turns=config.agents[entry.key].max_turns or DEFAULT_MAX_TURNS,
+            hooks=METERED,
+            run_config=self.snapshot.run_config,
+        )
+        try:
+            async for event in self._run_events(run, result, entry.key, parallel):
+                yield event
+        finally:
+            if parallel is not None:
+                parallel.cancel()
+                await asyncio.gather(parallel, return_exceptions=True)
+
+    async def _resume(self, pending: PendingRun, items: Sequence[ThreadItem]) -> AsyncGenerator[Event, None]:
+        """Continue a run after the user's decisions."""
+        await self._check_budget()
+        self._active_agent = active_agent(items)
+        start = self.snapshot.routing.entry_agent(pending.starter, last_inference_options(items), first=False)
+        hub, state = await load_state(self.snapshot, self.context, pending, start.agent)
+        self.recorder.keep_calls(pending.denials(self.plan.thread.id))
+        result = Runner.run_streamed(
+            hub,
+            state,
+            max_turns=self.snapshot.config.agents[pending.starter].max_turns or DEFAULT_MAX_TURNS,
+            hooks=METERED,
+            run_config=self.snapshot.run_config,
+        )
+        run = RunEvents(self.context, self._images(), (), start.agent)
+        async for event in self._run_events(run, result, pending.starter):
+            yield event
+
+    async def handle(
+        self, built: BuiltAction, action: Action[str, Any], sender: WidgetItem | None
+    ) -> AsyncGenerator[Event, None]:
+        """Run the handler of an action, and let the agents answer where the handler asks for it."""
+        assert built.handle is not None
+        async for event in self._handler_events(built.handle(self.context, action, sender)):
+            yield event
+        if self.state.answer_requested:
+            # A handler runs while another turn may be in progress; an answer does not.
+            thread_id = self.plan.thread.id
+            await self.threads.hold(thread_id)
+            self.recorder.reload(await self.threads.open(thread_id))
+            await self.threads.write_mark(self.plan.thread)
+            async for event in self.answer(await self.threads.history(thread_id)):
+                yield event
+
+    async def _handler_events(self, events: AsyncIterator[ThreadStreamEvent]) -> AsyncGenerator[Event, None]:
+        """Yield the events that a handler yields, and those that it emits through its context, in order."""
+        queue, wake = self.state.queue, asyncio.Event()
+        queue.wake = wake.set
+        handler = asyncio.create_task(_put_all(events, queue))
+        handler.add_done_callback(lambda _: wake.set())
+        try:
+            while not handler.done() or queue.events:
+                await wake.wait()
+                wake.clear()
+                while queue.events:
+                    yield queue.events.popleft()
+            await handler
+        finally:
+            queue.wake = None
+            handler.cancel()
+            # The handler's own clean-up runs before the thread's lock is released and the store is closed.
+            await asyncio.gather(handler, return_exceptions=True)
+
+    async def _run_events(
+        self, run: RunEvents, result: RunResultStreaming, starter: str, parallel: asyncio.Task[None] | None = None
+    ) -> AsyncGenerator[Event, None]:
+        guardrails, structured = OutputGuardrails(self.snapshot, run, parallel), StructuredOutput(self.snapshot, run)
+        try:
+            async with aclosing(structured.filter(guardrails.filter(run.events(result)))) as events:
+                async for event in events:
+                    if run.calls:
+                        self.recorder.keep_calls(run.calls)
+                    yield event
+        except GuardrailTripped as tripped:
+            async for event in self._retract(tripped, guardrails.shown):
+                yield event
+            return
+        finally:
+            # Also after a failure: the tools have run, and the model has to know their results.
+            self.recorder.keep_calls(run.calls)
+            if self.context.workflow_item is not None:
+                self.recorder.keep_workflow(self.context.workflow_item)
+        await self._store_active_agent(run)
+        if result.interruptions:
+            cards, pending = stop_for_approval(self.snapshot, self.context, starter, result.to_state())
+            # In one transaction with the calls: a card without its stored run could never be answered.
+            await to_the_end(self.recorder.write(*cards, pending))
+            for card in cards:
+                self.buffer.put(frame(ThreadItemDoneEvent(item=card)))
+
+    async def _check_budget(self) -> None:
+        budgets = self.snapshot.config.limits.budgets
+        await budget.allow(self.meter, budgets, self.threads.store, self.plan.thread.id)
+
+    async def _entry_agent(self, items: Sequence[ThreadItem]) -> EntryAgent:
+        """Choose the agent that answers, with the user's choices for the last message, which may be some calls ago."""
+        options = last_inference_options(items)
+        self._active_agent = active_agent(items)
+        key = await self.snapshot.routing.choose_agent(self.context, options, self._active_agent)
+        is_first = bool(items) and isinstance(items[-1], UserMessageItem)
+        return self.snapshot.routing.entry_agent(key, options, first=is_first)
+
+    async def _check_input(self, entry: EntryAgent) -> asyncio.Task[None] | None:
+        """Run the agent's input guardrails; return a task for those that run in parallel with the agent."""
+        text, guardrails = self.state.user_text, self.snapshot.guardrails.get(entry.key, NO_GUARDRAILS).input
+        if text is None or not guardrails:
+            return None
+        await enforce(
+            [guardrail for guardrail in guardrails if not guardrail.parallel], self.context, entry.agent, text
+        )
+        parallel = [guardrail for guardrail in guardrails if guardrail.parallel]
+        return asyncio.ensure_future(enforce(parallel, self.context, entry.agent, text)) if parallel else None
+
+    async def _store_active_agent(self, run: RunEvents) -> None:
+        """Store which sticky agent answers the next message, if that has changed."""
+        agents = self.snapshot.agents
+        key = next((key for key, agent in agents.items() if agent.name == run.agent.name), None)
+        active = key if key is not None and self.snapshot.config.agents[key].sticky else ""
+        if active != (self._active_agent or ""):
+            item = new_model_item(self.plan.thread.id, {"active_agent": active})
+            await to_the_end(self.recorder.write(item))
+
+    async def _retract(self, tripped: GuardrailTripped, shown: Sequence[str]) -> AsyncGenerator[Event, None]:
+        """Remove the messages that were shown, send the guardrail's message, and hide the turn from the model."""
+        logger.info("turn %s: %s", self.request.request_id, tripped)
+        if self.title is not None:
+            self.title.cancel()
+        for item_id in shown:
+            yield ThreadItemRemovedEvent(item_id=item_id)
+        thread_id = self.plan.thread.id
+        hidden = new_model_item(thread_id, {"left_out": {"guardrail": tripped.guardrail}})
+        await to_the_end(self.recorder.write(hidden))
+        content = [AssistantMessageContent(text=tripped.message)]
+        yield ThreadItemDoneEvent(
+            item=AssistantMessageItem(
+                id=new_id("message"), thread_id=thread_id, created_at=datetime.now(UTC), content=content
+            )
+        )
+
+    def _images(self) -> ResponseStreamConverter:
+        return ResponseStreamConverter(partial_images=self.snapshot.partial_images)
+
+
+async def _no_events() -> AsyncGenerator[Event, None]:
+    return
+    yield
+
+
+async def _put_all(events: AsyncIterator[ThreadStreamEvent], queue: EventQueue) -> None:
+    async for event in events:
+        queue.put(event)

@@ -1,0 +1,134 @@
+"""Filters between a run and the client: the output guardrails of the agents, and their structured output."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+
+from chatkit.types import (
+    AssistantMessageContent,
+    AssistantMessageItem,
+    ThreadItem,
+    ThreadItemAddedEvent,
+    ThreadItemDoneEvent,
+    UserMessageItem,
+    WidgetItem,
+)
+
+from runtime.assemble.context import scope_of
+from runtime.assemble.guardrails import BuiltGuardrail, enforce
+from runtime.assemble.outputs import BuiltOutput
+from runtime.assemble.project import Snapshot
+from runtime.server.turns.sse import Event, TextDelta
+from runtime.server.turns.stream_events import RunEvents
+
+_MESSAGE_EVENTS = frozenset({"thread.item.added", "thread.item.updated"})
+
+
+def text_of_new_message(items: Sequence[ThreadItem]) -> str | None:
+    """Return the text of the user's new message; None if the turn continues without one."""
+    if not items or not isinstance(items[-1], UserMessageItem):
+        return None
+    return "".join(part.text for part in items[-1].content)
+
+
+class OutputGuardrails:
+    """Applies the output guardrails of the agent that speaks, and `parallel`: the task of its input guardrails."""
+
+    def __init__(self, snapshot: Snapshot, run: RunEvents, parallel: asyncio.Task[None] | None = None) -> None:
+        self._run, self._parallel = run, parallel
+        self._by_agent = {
+            snapshot.agents[key].name: guardrails.output
+            for key, guardrails in snapshot.guardrails.items()
+            if guardrails.output
+        }
+        self.shown: list[str] = []
+        """The ids of the messages that the client has, to remove them when a guardrail trips."""
+
+    def filter(self, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+        """Return the events that passed; reading them raises GuardrailTripped. Without guardrails, return `events`."""
+        return self._filter(events) if self._by_agent or self._parallel is not None else events
+
+    async def _filter(self, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+        held: dict[str, list[Event]] = {}
+        async with aclosing(events):
+            async for event in events:
+                if self._parallel is not None and self._parallel.done():
+                    self._parallel.result()
+                async for passed in self._filter_event(event, held):
+                    yield passed
+        if self._parallel is not None:
+            await self._parallel
+
+    async def _filter_event(self, event: Event, held: dict[str, list[Event]]) -> AsyncIterator[Event]:
+        item = getattr(event, "item", None)
+        item_id = item.id if item is not None else getattr(event, "item_id", "")
+        if isinstance(event, ThreadItemAddedEvent) and isinstance(item, AssistantMessageItem):
+            if any(guardrail.hold for guardrail in self._current()):
+                held[item_id] = []
+            else:
+                self._note_shown(item_id)
+        if isinstance(event, ThreadItemDoneEvent) and isinstance(item, AssistantMessageItem):
+            text = "".join(part.text for part in item.content)
+            if self._current():
+                await enforce(self._current(), self._run.context, self._run.agent, text)
+            for waiting in held.pop(item_id, ()):
+                yield waiting
+            self._note_shown(item_id)
+        if item_id in held and (isinstance(event, TextDelta) or event.type in _MESSAGE_EVENTS):
+            held[item_id].append(event)
+        else:
+            yield event
+
+    def _note_shown(self, item_id: str) -> None:
+        if item_id not in self.shown:
+            self.shown.append(item_id)
+
+    def _current(self) -> tuple[BuiltGuardrail, ...]:
+        return self._by_agent.get(self._run.agent.name, ())
+
+
+class StructuredOutput:
+    """Replaces the answers of agents with an `output` by a widget or a text, and hides them until they are complete."""
+
+    def __init__(self, snapshot: Snapshot, run: RunEvents) -> None:
+        self._run = run
+        self._by_agent = {snapshot.agents[key].name: output for key, output in snapshot.outputs.items()}
+
+    def filter(self, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+        """Return the events for the client. Where no agent declares an output, return `events`."""
+        return self._filter(events) if self._by_agent else events
+
+    async def _filter(self, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
+        hidden: set[str] = set()
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, TextDelta) or event.type == "thread.item.updated":
+                    if event.item_id not in hidden:
+                        yield event
+                    continue
+                item = getattr(event, "item", None)
+                output = self._by_agent.get(self._run.agent.name)
+                if isinstance(item, AssistantMessageItem) and (output is not None or item.id in hidden):
+                    if isinstance(event, ThreadItemAddedEvent):
+                        hidden.add(item.id)
+                        continue
+                    if isinstance(event, ThreadItemDoneEvent) and output is not None and item.id in hidden:
+                        yield ThreadItemDoneEvent(item=await self._render(item, output))
+                        continue
+                yield event
+
+    async def _render(self, item: AssistantMessageItem, output: BuiltOutput) -> AssistantMessageItem | WidgetItem:
+        fields = output.read("".join(part.text for part in item.content))
+        now = datetime.now(UTC)
+        if output.widget is not None:
+            widget = await output.widget.arender(fields)
+            copy_text = output.widget.copy_text(fields)
+            return WidgetItem(id=item.id, thread_id=item.thread_id, created_at=now, widget=widget, copy_text=copy_text)
+        assert output.text is not None
+        text = str(output.text.render({**scope_of(self._run.context), "output": fields, **fields}))
+        annotations = [annotation for part in item.content for annotation in part.annotations]
+        content = [AssistantMessageContent(text=text, annotations=annotations)]
+        return AssistantMessageItem(id=item.id, thread_id=item.thread_id, created_at=now, content=content)

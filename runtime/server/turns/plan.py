@@ -1,0 +1,62 @@
+"""Plans: what a streaming request will do, as data.
+
+`Planner` (preparation.py) makes a plan of a request; `Execution.events` (execution.py) carries it out. A new kind of
+request needs a case in `Planner.plan`, and, if it does something new, a class here and a case in `Execution.events`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chatkit.actions import Action
+from chatkit.types import ThreadItem, ThreadMetadata, WidgetItem
+
+from runtime.assemble.actions import BuiltAction
+from runtime.server.turns.approvals import PendingRun
+from runtime.server.turns.sse import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The fields of every plan; all checks of the request have passed."""
+
+    thread: ThreadMetadata
+    opening: Sequence[Event] = ()
+    """Events to send before the stream's options; they are stored already."""
+    news: Sequence[Event] = ()
+    """Events to send after the stream's options; they are stored already."""
+    stale: Sequence[str] = ()
+    """The ids of the items that a retry replaces."""
+    title_from: str | None = None
+    """The text that a thread without a title is named after."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendNews(Plan):
+    """Send `news` and nothing more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerThread(Plan):
+    """Let the agents answer a thread that holds `items`, oldest first."""
+
+    items: Sequence[ThreadItem]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeRun(Plan):
+    """Continue a run for which the user has decided every call; `items` is the thread without the stored run."""
+
+    pending: PendingRun
+    items: Sequence[ThreadItem]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandleAction(Plan):
+    """Run the Python handler of an action, and let the agents answer where the handler asks for it."""
+
+    built: BuiltAction
+    action: Action[str, Any]
+    sender: WidgetItem | None
