@@ -1,12 +1,13 @@
-"""Data that a widget must survive: what its schema allows and its author did not think of.
+"""Adversarial data for a widget: what its schema allows and its author may not expect.
 
-Texts with quotes, line breaks, braces and HTML in them, very long ones and empty ones; and where there is a schema,
-empty lists, null, zero and properties that are left out. Every variant fits the schema.
+Texts with quotes, line breaks, braces and HTML, very long ones and empty ones; and where there is a schema, empty
+lists, null, zero and missing properties. All of it matches the schema.
 """
 
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,32 +15,30 @@ from typing import Any
 from runtime.diagnostics.key_path import KeyPath
 from runtime.json_schema.samples import kinds_of, walk
 
-MARK = "zq7191"
-"""A key that no widget has: where it shows up as one, data has become structure."""
+MARKER_KEY = "zq7191"
+"""A key that no widget has: a node that has it was made from data."""
 COMPUTED = "62615533"
-"""What the template in the data gives if anything computes it."""
-LONG = "a very long text " * 750
-BRACES = "{{ 7919 * 7907 }} {% raw %} {% for x in %} {# "
+"""The result of the template in the data: it appears only if that template is rendered."""
 
 PROBES: dict[str, str] = {
     "a quote": '"',
     "a backslash": "\\",
     "a line break": "a\nb\r\n\tc",
     "a Unicode line separator": "a\u2028b\u2029c\x85d",
-    "a template": BRACES,
+    "a template": "{{ 7919 * 7907 }} {% raw %} {% for x in %} {# ",
     "HTML": "<script>alert('x')</script> &amp; <b>",
-    "JSON": f'","{MARK}":"',
+    "JSON": f'","{MARKER_KEY}":"',
     "an emoji": "\U0001f9d1\u200d\U0001f680 e\u0301",
-    "a very long text": LONG,
+    "a very long text": "a very long text " * 750,
 }
 EMPTY = "an empty text"
-_MOST_FIELDS = 60
-_MOST_VARIANTS = 120
+_MAX_FIELDS = 60
+_MAX_EDGE_CASES = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
-    """The data with one thing changed: `what` in the field at `path`."""
+class EdgeCase:
+    """Data with one change: `what` is the new value of the field at `path`, in words."""
 
     what: str
     path: KeyPath
@@ -47,8 +46,8 @@ class Variant:
 
 
 def text_fields(data: Mapping[str, Any]) -> list[KeyPath]:
-    """Return the paths of the texts in some data: of alike items in a list, the first stands for all."""
-    return [path for path, value in _leaves(data, ()) if isinstance(value, str)][:_MOST_FIELDS]
+    """Return the paths of the first 60 texts in some data, in a list only those of the first item."""
+    return [path for path, value in _leaves(data, ()) if isinstance(value, str)][:_MAX_FIELDS]
 
 
 def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
@@ -62,37 +61,34 @@ def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
         yield path, value
 
 
-def with_texts(
-    data: dict[str, Any], fields: list[KeyPath], text: str, fits: Callable[[Any], list[KeyPath]]
+def replace_texts(
+    data: dict[str, Any], fields: list[KeyPath], text: str, find_misfits: Callable[[Any], list[KeyPath]]
 ) -> tuple[dict[str, Any], list[KeyPath]]:
-    """Put a text into each of the fields that can hold it; return the data and those fields.
+    """Put a text into each of the fields whose schema allows it; return the data and those fields.
 
-    `fits` returns the paths of what does not fit the schema: those fields stay as they were.
+    `find_misfits` returns the paths of the values that do not match the schema.
     """
-    kept = fields
+    replaced = fields
     for _ in range(2):
         changed = copy.deepcopy(data)
-        for path in kept:
-            put(changed, path, text)
-        wrong = fits(changed)
-        if not wrong:
-            return changed, kept
-        kept = [path for path in kept if not any(path[: len(place)] == place for place in wrong)]
+        for path in replaced:
+            _set(changed, path, text)
+        misfits = find_misfits(changed)
+        if not misfits:
+            return changed, replaced
+        replaced = [path for path in replaced if not any(path[: len(misfit)] == misfit for misfit in misfits)]
     return data, []
 
 
-def other_variants(schema: Mapping[str, Any], data: dict[str, Any]) -> Iterator[Variant]:
+def edge_cases(schema: Mapping[str, Any], data: dict[str, Any]) -> Iterator[EdgeCase]:
     """Yield the data with each of its parts as empty, as small, or as absent as the schema may allow."""
-    made = _candidates(schema, data)
-    for count, (what, path, value) in enumerate(made):
-        if count >= _MOST_VARIANTS:
-            return
+    for what, path, value in itertools.islice(_candidates(schema, data), _MAX_EDGE_CASES):
         changed = copy.deepcopy(data)
         if what == "left out":
-            del at(changed, path[:-1])[path[-1]]
+            del _get(changed, path[:-1])[path[-1]]
         else:
-            put(changed, path, value)
-        yield Variant(what, path, changed)
+            _set(changed, path, value)
+        yield EdgeCase(what, path, changed)
 
 
 def _candidates(schema: Mapping[str, Any], data: dict[str, Any]) -> Iterator[tuple[str, KeyPath, Any]]:
@@ -111,13 +107,11 @@ def _candidates(schema: Mapping[str, Any], data: dict[str, Any]) -> Iterator[tup
             yield str(not value).lower(), path, not value
 
 
-def at(data: Any, path: KeyPath) -> Any:
-    """Return what stands at a path of some data."""
+def _get(data: Any, path: KeyPath) -> Any:
     for step in path:
         data = data[step]
     return data
 
 
-def put(data: Any, path: KeyPath, value: Any) -> None:
-    """Change what stands at a path of some data, in place."""
-    at(data, path[:-1])[path[-1]] = value
+def _set(data: Any, path: KeyPath, value: Any) -> None:
+    _get(data, path[:-1])[path[-1]] = value

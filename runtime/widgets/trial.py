@@ -1,7 +1,7 @@
-"""Try one widget: its schema, its sample, and data that it may be surprised by.
+"""Try one widget: its schema, its sample, and adversarial data.
 
-This runs in a process of its own (`sandbox`). What is found is plain JSON, since it crosses from a process that a
-stranger's template has run in.
+This runs in the child process of `sandbox`. Faults are plain JSON, since the child has run a template that is not
+trusted.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from runtime.templates.template import Template
 from runtime.widgets.adversarial import (
     COMPUTED,
     EMPTY,
-    MARK,
+    MARKER_KEY,
     PROBES,
-    other_variants,
+    edge_cases,
+    replace_texts,
     text_fields,
-    with_texts,
 )
 from runtime.widgets.component_checks import component_faults, root_problem, shape_problem
 from runtime.widgets.forms import COPY_TEXT, Form, default_values, form_of, render_form
@@ -33,7 +33,7 @@ from runtime.widgets.studio import TOJSON_HINT, StudioTemplate
 from runtime.widgets.tree import as_json, parse_text, render_text
 
 MAX_OUTPUT = 1024 * 1024
-_MOST_FAULTS = 20
+_MAX_FAULTS = 20
 _NO_JSON = "the template gives no JSON"
 _KEYWORDS = frozenset(Draft202012Validator.VALIDATORS) | {
     *("title", "description", "default", "examples", "then", "else", "definitions", "dependencies", "format"),
@@ -43,7 +43,7 @@ _KEYWORDS = frozenset(Draft202012Validator.VALIDATORS) | {
 
 
 class TrialInput(TypedDict):
-    """A widget to try: its template's file as JSON (None: drawn by Python), and what agents.yaml says beside it."""
+    """A widget to try: the JSON of its template (None: a Python function renders it), and its entry in agents.yaml."""
 
     root: Any
     data: dict[str, Any] | None
@@ -52,7 +52,7 @@ class TrialInput(TypedDict):
 
 
 class TrialFault(TypedDict, total=False):
-    """One thing that is wrong: `part` says of what, `path` where in it."""
+    """One fault of a widget, at `path` in its `part`: the template, the data's schema, the sample or the result."""
 
     code: str
     part: str
@@ -74,35 +74,35 @@ class LimitExceeded(RuntimeFault):
         super().__init__(f"the widget exceeds its limit of {limit}")
 
 
-Say = Callable[[str], None]
+ReportStage = Callable[[str], None]
 
 
-def try_widget(job: TrialInput, say: Say) -> Iterator[TrialFault]:
-    """Yield what is wrong with a widget; `say` is told of each stage as it begins. Raises LimitExceeded."""
-    form = None if job["root"] is None else form_of(job["root"])
-    schema = job["data"] or (form.data if form else None)
-    say("schema")
+def try_widget(widget: TrialInput, report_stage: ReportStage) -> Iterator[TrialFault]:
+    """Yield the faults of a widget, and call `report_stage` as each stage begins; raises LimitExceeded."""
+    form = None if widget["root"] is None else form_of(widget["root"])
+    schema = widget["data"] or (form.data if form else None)
+    report_stage("schema")
     try:
         check = DataCheck(schema) if schema else None
-        yield from _strange_keywords(schema or {})
-        sample = _sample_of(job, form)
-        say("sample")
-        wrong = _wrong_sample(check, sample)
+        yield from _suspicious_keywords(schema or {})
+        sample = _sample_of(widget, form)
+        report_stage("sample")
+        misfits = _sample_faults(check, sample)
     except TreeError as error:
         yield {"code": "A416", "part": "data", "path": list(error.path[1:]), "message": error.message}
         return
-    yield from wrong
-    if form is not None and not wrong:
-        yield from _Trial(form, job, schema, check).run(sample, say)
+    yield from misfits
+    if form is not None and not misfits:
+        yield from _Trial(form, widget, schema, check).run(sample, report_stage)
 
 
-def _sample_of(job: TrialInput, form: Form | None) -> dict[str, Any] | None:
-    if job["sample"] is not None or form is None:
-        return job["sample"]
+def _sample_of(widget: TrialInput, form: Form | None) -> dict[str, Any] | None:
+    if widget["sample"] is not None or form is None:
+        return widget["sample"]
     return form.tried if form.sample is None else form.sample
 
 
-def _strange_keywords(schema: Mapping[str, Any]) -> Iterator[TrialFault]:
+def _suspicious_keywords(schema: Mapping[str, Any]) -> Iterator[TrialFault]:
     kind = schema.get("type", "object")
     if kind != "object" and not (isinstance(kind, list) and "object" in kind):
         yield {"code": "A416", "part": "data", "path": ["type"], "kind": "warning", "what": "kind"}
@@ -111,36 +111,36 @@ def _strange_keywords(schema: Mapping[str, Any]) -> Iterator[TrialFault]:
             yield {"code": "A416", "part": "data", "path": [key], "kind": "warning", "what": "keyword"}
 
 
-def _wrong_sample(check: DataCheck | None, sample: dict[str, Any] | None) -> list[TrialFault]:
+def _sample_faults(check: DataCheck | None, sample: dict[str, Any] | None) -> list[TrialFault]:
     if check is None or sample is None:
         return []
     return [
         {"code": "A417", "part": "sample", "path": list(fault.path), "message": fault.message, "kind": fault.kind}
-        for fault in check.faults(as_json(sample, ("data",)))[:_MOST_FAULTS]
+        for fault in check.faults(as_json(sample, ("data",)))[:_MAX_FAULTS]
     ]
 
 
 class _Trial:
-    """A widget whose schema is one and whose sample fits it."""
+    """Renders a widget whose schema is valid and whose sample matches it."""
 
-    def __init__(self, form: Form, job: TrialInput, schema: dict[str, Any] | None, check: DataCheck | None) -> None:
+    def __init__(self, form: Form, widget: TrialInput, schema: dict[str, Any] | None, check: DataCheck | None) -> None:
         self.form, self.schema, self.check = form, schema, check
-        self.absent = default_values(schema)
-        copy_text = job["copy_text"] or form.copy_text
+        self.defaults = default_values(schema)
+        copy_text = widget["copy_text"] or form.copy_text
         self.copy: Template | None = None if copy_text is None else parse_text(copy_text, COPY_TEXT)
 
-    def run(self, sample: dict[str, Any] | None, say: Say) -> Iterator[TrialFault]:
+    def run(self, sample: dict[str, Any] | None, report_stage: ReportStage) -> Iterator[TrialFault]:
         self.compile()
         data = sample
         if sample is not None:
             try:
                 tree = self.render(sample)
             except TreeError as error:
-                yield self.failed("A418", error)
+                yield self.fault("A418", error)
                 return
-            yield from _wrong_components(tree)
+            yield from _component_faults(tree)
         else:
-            say("data")
+            report_stage("data")
             if not self.schema:
                 self.render_placeholders()
                 return
@@ -150,29 +150,28 @@ class _Trial:
             try:
                 self.render(data)
             except TreeError as error:
-                yield self.failed("A420", error) | {"what": "plain", "field": []}
+                yield self.fault("A420", error) | {"what": "plain", "field": []}
                 return
         assert data is not None
-        say("adversarial")
+        report_stage("adversarial")
         try:
-            yield from self.hostile(data)
+            yield from self.adversarial_faults(data)
         except RecursionError:
-            # Only a schema that contains itself in all of its branches: nothing to be said of the widget.
-            return
+            return  # the schema is infinitely recursive: no data matches it
 
     def compile(self) -> None:
-        """Compute what is constant in the templates, in branches that no data leads to as well."""
+        """Compile the templates, which computes their constants, also those in branches that no data reaches."""
         try:
             self.form.template.compile()
             if self.copy is not None:
                 self.copy.compile()
         except Exception as error:
-            # What rendering comes to is told when it does.
-            if _is_memory(error):
+            # Rendering reports the other errors, where it reaches them.
+            if _is_memory_error(error):
                 raise LimitExceeded("memory") from error
 
     def render_placeholders(self) -> None:
-        """Find a widget that takes too much whatever its data; nothing says what that is like. Raises LimitExceeded."""
+        """Render with a placeholder for each name, since no schema describes the data; raises LimitExceeded."""
         names = {} if isinstance(self.form.template, StudioTemplate) else self.form.template.names
         with suppress(TreeError):
             self.render(dict.fromkeys(names, "text"))
@@ -181,18 +180,18 @@ class _Trial:
         """Return the components for this data; raises TreeError, LimitExceeded."""
         try:
             if self.copy is not None:
-                _measure(render_text(self.copy, {**self.absent, **data}, COPY_TEXT))
-            tree = render_form(self.form, self.absent, data)
+                _check_size(render_text(self.copy, {**self.defaults, **data}, COPY_TEXT))
+            tree = render_form(self.form, self.defaults, data)
         except TreeError as error:
-            if _is_memory(error):
+            if _is_memory_error(error):
                 raise LimitExceeded("memory") from error
             raise
         if problem := root_problem(tree) or shape_problem(tree):
             raise TreeError((), problem)
-        _measure(tree)
+        _check_size(tree)
         return tree
 
-    def failed(self, code: str, error: TreeError) -> TrialFault:
+    def fault(self, code: str, error: TreeError) -> TrialFault:
         part = "copy_text" if error.path == COPY_TEXT else "template"
         said, hint = error.message.removesuffix(f" ({TOJSON_HINT})"), ""
         if isinstance(self.form.template, StudioTemplate) and (said != error.message or said.startswith(_NO_JSON)):
@@ -203,50 +202,52 @@ class _Trial:
     def misfits(self, data: Any) -> list[KeyPath]:
         return self.check.misfits(data) if self.check else []
 
-    def hostile(self, data: dict[str, Any]) -> Iterator[TrialFault]:
+    def adversarial_faults(self, data: dict[str, Any]) -> Iterator[TrialFault]:
         fields = text_fields(data)
         whole = "".join(PROBES.values())
         for name, text in (("", whole), (EMPTY, "")):
-            changed, held = with_texts(data, fields, text, self.misfits)
-            # A text that must be short, say, may still hold one of them.
-            breaks = self.problem(changed) is not None
-            alone = [field for field in fields if breaks or field not in held]
-            yield from self.guilty(data, alone, {name: text} if name else PROBES)
-        for variant in other_variants(self.schema or {}, data) if self.schema else ():
-            if not self.misfits(variant.data) and (error := self.problem(variant.data)):
-                yield self.said(variant.what, variant.path, error)
+            changed, replaced = replace_texts(data, fields, text, self.misfits)
+            # A field too short for all probes together may still take one of them.
+            breaks = self.find_break(changed) is not None
+            alone = [field for field in fields if breaks or field not in replaced]
+            yield from self.breaking_fields(data, alone, {name: text} if name else PROBES)
+        for case in edge_cases(self.schema or {}, data) if self.schema else ():
+            if not self.misfits(case.data) and (error := self.find_break(case.data)):
+                yield self.edge_fault(case.what, case.path, error)
 
-    def guilty(self, data: dict[str, Any], fields: list[KeyPath], probes: Mapping[str, str]) -> Iterator[TrialFault]:
-        """Find which field breaks the widget, and through what."""
+    def breaking_fields(
+        self, data: dict[str, Any], fields: list[KeyPath], probes: Mapping[str, str]
+    ) -> Iterator[TrialFault]:
+        """Yield a fault for each field in which one of the probes breaks the widget."""
         for field in fields:
             for name, text in probes.items():
-                changed, held = with_texts(data, [field], text, self.misfits)
-                if held and (error := self.problem(changed)):
-                    yield self.said(name, field, error)
+                changed, replaced = replace_texts(data, [field], text, self.misfits)
+                if replaced and (error := self.find_break(changed)):
+                    yield self.edge_fault(name, field, error)
                     break
 
-    def problem(self, data: dict[str, Any]) -> TreeError | None:
-        """Return what this data breaks: the template itself, or the wall between data and structure."""
+    def find_break(self, data: dict[str, Any]) -> TreeError | None:
+        """Return how this data breaks the widget: rendering fails, or data becomes structure or is computed."""
         try:
             tree = self.render(data)
         except TreeError as error:
-            # Whoever gives no schema may be sure of what the texts are.
+            # Without a schema, the author may know that no such data comes.
             breaks = TOJSON_HINT in error.message or error.message.startswith(_NO_JSON)
             return error if self.schema or breaks else None
-        shown = json.dumps(tree, ensure_ascii=False)
-        if MARK in shown and any(MARK in node for node in _objects(tree)):
-            return TreeError((), "what stands in the data becomes a part of the widget")
-        if COMPUTED in shown and COMPUTED not in json.dumps(data):
-            return TreeError((), "what stands in the data is computed as a template")
+        text = json.dumps(tree, ensure_ascii=False)
+        if MARKER_KEY in text and any(MARKER_KEY in node for node in _objects(tree)):
+            return TreeError((), "text of the data becomes a part of the widget")
+        if COMPUTED in text and COMPUTED not in json.dumps(data):
+            return TreeError((), "text of the data is rendered as a template")
         return None
 
-    def said(self, what: str, field: KeyPath, error: TreeError) -> TrialFault:
-        return self.failed("A420", error) | {"what": what, "field": list(field)}
+    def edge_fault(self, what: str, field: KeyPath, error: TreeError) -> TrialFault:
+        return self.fault("A420", error) | {"what": what, "field": list(field)}
 
 
-def _wrong_components(tree: Any) -> Iterator[TrialFault]:
-    shown = {key: value for key, value in tree.items() if value is not None}
-    for fault in list(component_faults(shown))[:_MOST_FAULTS]:
+def _component_faults(tree: Any) -> Iterator[TrialFault]:
+    present = {key: value for key, value in tree.items() if value is not None}
+    for fault in list(component_faults(present))[:_MAX_FAULTS]:
         yield {
             "code": "components",
             "part": "result",
@@ -269,15 +270,16 @@ def _objects(node: Any) -> Iterator[Mapping[str, Any]]:
             yield from _objects(item)
 
 
-def _measure(shown: Any) -> None:
+def _check_size(value: Any) -> None:
+    """Raise LimitExceeded for a value whose JSON is longer than 1 MiB."""
     try:
-        if len(json.dumps(shown)) > MAX_OUTPUT:
+        if len(json.dumps(value)) > MAX_OUTPUT:
             raise LimitExceeded("output")
     except MemoryError as error:
         raise LimitExceeded("memory") from error
 
 
-def _is_memory(error: BaseException | None) -> bool:
+def _is_memory_error(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, MemoryError):
             return True

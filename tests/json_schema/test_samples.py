@@ -4,7 +4,6 @@ import pytest
 
 from runtime.json_schema.data import DataCheck
 from runtime.json_schema.samples import make_data
-from runtime.widgets.adversarial import PROBES, other_variants, text_fields, with_texts
 
 LINE = {
     "type": "object",
@@ -39,32 +38,3 @@ def test_data_that_is_made_up_fits_its_schema(schema: dict[str, Any]) -> None:
 
 def test_every_declared_property_is_made_up_so_that_each_is_tried() -> None:
     assert make_data({"properties": {"a": LINE}}) == {"a": {"name": "text", "count": 1}}
-
-
-def test_a_hostile_text_stands_only_where_the_schema_lets_it() -> None:
-    schema = {"properties": {"kind": {"enum": ["x"]}, "name": {"type": "string"}, "tags": {"items": {"maxLength": 3}}}}
-    data = {"kind": "x", "name": "n", "tags": ["a", "b"]}
-    check = DataCheck(schema)
-    fields = text_fields(data)
-    changed, held = with_texts(data, fields, PROBES["HTML"], check.misfits)
-    assert held == [("name",)]
-    assert changed == {**data, "name": PROBES["HTML"]}
-    assert fields == [("kind",), ("name",), ("tags", 0)]
-
-
-def test_each_part_is_tried_as_empty_as_small_and_as_absent_as_its_schema_says() -> None:
-    schema = {
-        "properties": {"lines": {"type": "array", "items": LINE}, "note": {"type": ["string", "null"]}},
-        "required": ["lines"],
-    }
-    data = {"lines": [{"name": "a", "count": 2}, {"name": "b"}], "note": "n"}
-    tried = [(variant.what, variant.path) for variant in other_variants(schema, data)]
-    assert tried == [
-        ("an empty list", ("lines",)),
-        ("left out", ("note",)),
-        ("null", ("note",)),
-        ("left out", ("lines", 0, "count")),
-        ("zero", ("lines", 0, "count")),
-        ("a negative number", ("lines", 0, "count")),
-    ]
-    assert data == {"lines": [{"name": "a", "count": 2}, {"name": "b"}], "note": "n"}

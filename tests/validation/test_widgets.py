@@ -262,7 +262,7 @@ def test_data_that_becomes_structure_is_found_where_the_json_stays_whole(tmp_pat
     shown = "a[a.find('\",'):] if '\",' in a else ''"
     text = f'{{"type":"Card","children":[{{"type":"Text","value":"{{{{ {shown} }}}}"}}{{% if a %}}{{% endif %}}]}}'
     [found] = check(tmp_path, "widgets: {card: card.widget}\n", {"card.widget": export(text, strings("a"))})
-    assert found.message == "JSON in 'a' breaks the widget: what stands in the data becomes a part of the widget"
+    assert found.message == "JSON in 'a' breaks the widget: text of the data becomes a part of the widget"
 
 
 ACTIONS = """widgets:
