@@ -1,1 +1,1 @@
-"""What can be known of the project's Python by reading it: nothing of it is ever run."""
+"""Static analysis of the project's Python: sources are parsed and never run."""

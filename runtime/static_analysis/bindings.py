@@ -1,4 +1,4 @@
-"""Which names the statements of a module or class bind, and to what: read from its tree, whatever would run of it.
+"""The names that the statements of a module or class bind, and their bindings, read from its syntax tree.
 
 A name that is bound anywhere counts as bound: in one branch of an `if`, in a `try`, in a loop.
 """
@@ -17,7 +17,7 @@ _NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import brings: a module by its full name, and the name in it unless the module itself is meant."""
+    """The target of an import: a module by its full name, and a name in it unless the module itself is imported."""
 
     module: str
     name: str | None = None
@@ -25,7 +25,7 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """One statement that binds a name; `certain` says that nothing decides whether it runs."""
+    """One statement that binds a name; `certain` if it runs unconditionally."""
 
     kind: Kind
     node: ast.AST
@@ -35,14 +35,14 @@ class Binding:
 
 @dataclass(slots=True)
 class NameTable:
-    """The names that statements bind, each with what binds it, in order; `stars` are modules imported whole."""
+    """The names that statements bind, each with its bindings in order; `stars` are the modules of `import *`."""
 
     bound: dict[str, list[Binding]] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
 
 
 def read_names(body: list[ast.stmt], package: str = "") -> NameTable:
-    """Collect what statements bind; `package` is what relative imports start from."""
+    """Collect the names that statements bind; relative imports start from `package`."""
     names = NameTable()
     for statement, certain in iter_statements(body):
         for name, binding in _bindings(statement, certain, package):
@@ -54,9 +54,9 @@ def read_names(body: list[ast.stmt], package: str = "") -> NameTable:
 
 
 def iter_statements(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, bool]]:
-    """Yield the statements that run with the body, in order, and whether nothing decides that they do.
+    """Yield the statements that run with the body, in order, and whether each runs unconditionally.
 
-    What stands below `if TYPE_CHECKING` or `if __name__ == "__main__"` does not run when a module is imported.
+    Blocks of `if TYPE_CHECKING` and `if __name__ == "__main__"` are skipped: an import does not run them.
     """
     # Not recursive: a chain of `elif` may be longer than Python's stack.
     waiting: list[tuple[ast.stmt, bool]] = [(statement, True) for statement in reversed(body)]
@@ -64,8 +64,8 @@ def iter_statements(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, bool]]:
         statement, certain = waiting.pop()
         yield statement, certain
         if not isinstance(statement, _NESTED):
-            inner = [found for block in _blocks(statement) for found in block]
-            waiting += [(found, False) for found in reversed(inner)]
+            inner = [child for block in _blocks(statement) for child in block]
+            waiting += [(child, False) for child in reversed(inner)]
 
 
 def _blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
@@ -136,7 +136,7 @@ def _from_imports(statement: ast.ImportFrom, certain: bool, package: str) -> Ite
 
 
 def absolute_name(statement: ast.ImportFrom, package: str) -> str | None:
-    """Return the full name of the module that is imported from; None where the dots lead out of every package."""
+    """Return the full name of the module of a `from` import; None if it has more dots than parent packages."""
     if not statement.level:
         return statement.module or ""
     parts = package.split(".") if package else []
@@ -179,7 +179,7 @@ def _captured(pattern: ast.pattern) -> Iterator[str]:
 
 
 def iter_expressions(statement: ast.stmt) -> Iterator[ast.expr]:
-    """Yield every expression that runs with a statement itself: neither blocks inside of it nor bodies of functions."""
+    """Yield every expression that a statement itself evaluates, without its blocks and the bodies of functions."""
     waiting: list[ast.AST] = [statement]
     while waiting:
         node = waiting.pop()
@@ -196,10 +196,10 @@ def iter_expressions(statement: ast.stmt) -> Iterator[ast.expr]:
 
 @dataclass(slots=True)
 class ImplicitBindings:
-    """What binds names in other ways: `names` by `global` and `:=`, `attributes` that are set on any object.
+    """Bindings without a statement: `names` by `global` and `:=`, `attributes` that are set on any object.
 
-    `dynamic` says what may bind any name at all, such as `globals()`; `sets_any` that it may be one of another module,
-    `sets_self` that objects get attributes by computed names.
+    `dynamic` is the reason why the module may bind any name, such as `calls globals()`; `sets_any` means that it may
+    bind names of other modules, `sets_self` that objects get attributes by computed names.
     """
 
     names: set[str] = field(default_factory=set)
@@ -210,7 +210,7 @@ class ImplicitBindings:
 
 
 def read_implicit(tree: ast.Module) -> ImplicitBindings:
-    """Collect what no statement shows; looks at every node."""
+    """Collect the bindings without a statement, from every node."""
     implicit = ImplicitBindings()
     for node in ast.walk(tree):
         match node:

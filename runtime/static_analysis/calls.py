@@ -1,4 +1,4 @@
-"""Whether a function whose source is known can be called the way that the runtime will call it."""
+"""Whether a function, given its source, can be called with the arguments of the runtime."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Parameter:
 
     @property
     def required(self) -> bool:
-        """Say whether a call must give it."""
+        """Whether a call must pass it."""
         return self.default is None and self.kind not in ("*", "**")
 
 
@@ -27,36 +27,36 @@ def parameters_in(arguments: ast.arguments) -> list[Parameter]:
     positional = [(argument, "positional") for argument in arguments.posonlyargs]
     positional += [(argument, "either") for argument in arguments.args]
     missing: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
-    found = [
+    parameters = [
         Parameter(argument.arg, kind, argument, default)
         for (argument, kind), default in zip(positional, [*missing, *arguments.defaults], strict=True)
     ]
     if arguments.vararg:
-        found.append(Parameter(arguments.vararg.arg, "*", arguments.vararg))
+        parameters.append(Parameter(arguments.vararg.arg, "*", arguments.vararg))
     for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        found.append(Parameter(argument.arg, "named", argument, default))
+        parameters.append(Parameter(argument.arg, "named", argument, default))
     if arguments.kwarg:
-        found.append(Parameter(arguments.kwarg.arg, "**", arguments.kwarg))
-    return found
+        parameters.append(Parameter(arguments.kwarg.arg, "**", arguments.kwarg))
+    return parameters
 
 
 def call_problem(parameters: Iterable[Parameter], given: int = 0) -> str:
-    """Say why a call with so many arguments by position fails, or nothing."""
+    """Return why a call with `given` positional arguments fails; empty if it works."""
     parameters = list(parameters)
     places = [parameter for parameter in parameters if parameter.kind in ("positional", "either")]
     if given > len(places) and not any(parameter.kind == "*" for parameter in parameters):
         return f"it takes {count_words(len(places))}"
-    wanted = next((found.name for found in parameters if found.required and found not in places[:given]), None)
+    wanted = next((each.name for each in parameters if each.required and each not in places[:given]), None)
     return "" if wanted is None else f"nothing is given for {wanted!r}"
 
 
 def count_words(number: int) -> str:
-    """Say how many arguments there are."""
+    """Return a number of arguments in words."""
     return "no arguments" if not number else "one argument" if number == 1 else f"{number} arguments"
 
 
 def unknown_names(parameters: Iterable[Parameter], names: Iterable[str]) -> list[str]:
-    """Return the names that no parameter can be given by."""
+    """Return the names that no parameter accepts as a keyword."""
     parameters = list(parameters)
     if any(parameter.kind == "**" for parameter in parameters):
         return []
@@ -65,7 +65,7 @@ def unknown_names(parameters: Iterable[Parameter], names: Iterable[str]) -> list
 
 
 def missing_names(parameters: Iterable[Parameter], names: Iterable[str]) -> list[str]:
-    """Return the parameters that must be given and are not among the names."""
+    """Return the required parameters that are not among the names."""
     given = set(names)
     return [
         parameter.name
@@ -75,19 +75,16 @@ def missing_names(parameters: Iterable[Parameter], names: Iterable[str]) -> list
 
 
 def describe_return(node: ast.AST) -> str:
-    """Say what a function gives back to whoever calls it, where that is clear: a coroutine, nothing, a `str`.
-
-    Empty for anything else.
-    """
+    """Return what a function returns, in words, where that is clear: `a coroutine`, `nothing`, `str`; else empty."""
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         return ""
     inside = list(_own_nodes(node))
-    yields = any(isinstance(found, ast.Yield | ast.YieldFrom) for found in inside)
+    yields = any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in inside)
     if isinstance(node, ast.AsyncFunctionDef):
         return "an async generator" if yields else "a coroutine"
     if yields:
         return "a generator"
-    returns = [found.value for found in inside if isinstance(found, ast.Return) and found.value is not None]
+    returns = [inner.value for inner in inside if isinstance(inner, ast.Return) and inner.value is not None]
     if not returns:
         return "nothing"
     kinds = {literal_type(value) for value in returns}
@@ -107,7 +104,7 @@ _LITERALS: dict[type[ast.expr], str] = {
 
 
 def literal_type(node: ast.expr) -> str:
-    """Return the name of the type of a value that is written out; empty for any other expression."""
+    """Return the name of the type of a literal; empty for any other expression."""
     return type(node.value).__name__ if isinstance(node, ast.Constant) else _LITERALS.get(type(node), "")
 
 

@@ -1,4 +1,4 @@
-"""What is known of classes and their objects by reading: what they derive from, whether and how they can be called."""
+"""Classes and their instances: their base classes, and whether and how they can be called."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from runtime.static_analysis.resolver import Resolver, Symbol, defines_method
 
 
 def derives(resolver: Resolver, symbol: Symbol, roots: Container[str]) -> bool | None:
-    """Say whether a class, or the class of an object, is one of `roots` or derives from one; None if unsure."""
+    """Return whether a class, or the class of an instance, is or derives from one of `roots`; None if unknown."""
     if symbol.kind == "external":
         return True if symbol.name in roots else False if is_unrelated(symbol.name) else None
     if symbol.kind not in ("class", "instance") or symbol.module is None or not isinstance(symbol.node, ast.ClassDef):
         return None
-    # A class may also be registered with an abstract one.
+    # A class may also be registered with an abstract base class.
     if symbol.node.keywords or b".register(" in symbol.module.text:
         return None
-    found = [derives(resolver, base, roots) for base in resolver.bases(symbol.module, symbol.node)]
-    return True if True in found else None if None in found else False
+    answers = [derives(resolver, base, roots) for base in resolver.bases(symbol.module, symbol.node)]
+    return True if True in answers else None if None in answers else False
 
 
 def is_callable(resolver: Resolver, symbol: Symbol) -> bool | None:
-    """Say whether a thing can be called; None if unsure."""
+    """Return whether a symbol can be called; None if unknown."""
     if symbol.kind in ("function", "class"):
         return True
     if symbol.kind in ("literal", "module", "tool"):
@@ -37,32 +37,32 @@ def is_callable(resolver: Resolver, symbol: Symbol) -> bool | None:
 
 
 def parameters_of(resolver: Resolver, symbol: Symbol) -> list[Parameter] | None:
-    """Return what a thing takes when it is called: a function, a class or an object; None if unsure."""
+    """Return the parameters of a call of a function, class or instance; None if unknown."""
     node = symbol.node
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and symbol.kind in ("function", "tool"):
-        found = parameters_in(node.args)
-        return found[1:] if symbol.bound and found and found[0].kind != "*" else found
+        parameters = parameters_in(node.args)
+        return parameters[1:] if symbol.bound and parameters and parameters[0].kind != "*" else parameters
     if symbol.module is None or not isinstance(node, ast.ClassDef):
         return None
     if symbol.kind == "class":
-        return _made_with(resolver, symbol.module, node)
+        return _constructor_parameters(resolver, symbol.module, node)
     return _method(node, "__call__") if symbol.kind == "instance" else None
 
 
-def _made_with(resolver: Resolver, module: Module, node: ast.ClassDef) -> list[Parameter] | None:
+def _constructor_parameters(resolver: Resolver, module: Module, node: ast.ClassDef) -> list[Parameter] | None:
     if node.keywords or "__new__" in read_names(node.body).bound:
         return None
     if node.decorator_list:
         return _fields(node)
     if "__init__" in read_names(node.body).bound:
         return _method(node, "__init__")
-    found = [_inherited(resolver, base) for base in resolver.bases(module, node)]
-    return None if None in found else next((parameters for parameters in found if parameters), [])
+    inherited = [_inherited(resolver, base) for base in resolver.bases(module, node)]
+    return None if None in inherited else next((parameters for parameters in inherited if parameters), [])
 
 
 def _inherited(resolver: Resolver, base: Symbol) -> list[Parameter] | None:
     if base.kind == "class" and base.module is not None and isinstance(base.node, ast.ClassDef):
-        return _made_with(resolver, base.module, base.node)
+        return _constructor_parameters(resolver, base.module, base.node)
     if base.name in PYDANTIC:
         return [Parameter("data", "**", ast.arg("data"))]
     return [] if base.name in NO_INIT else None
@@ -77,10 +77,10 @@ def _method(node: ast.ClassDef, name: str) -> list[Parameter] | None:
 
 
 def _fields(node: ast.ClassDef) -> list[Parameter] | None:
-    """What a plain dataclass is made with: only of one that derives from nothing and leaves all as it is."""
+    """Return the constructor parameters of a plain dataclass without bases and options; None for any other class."""
     decorator = node.decorator_list[0]
     name = decorator.func if isinstance(decorator, ast.Call) else decorator
-    keywords = {found.arg for found in decorator.keywords} if isinstance(decorator, ast.Call) else set()
+    keywords = {keyword.arg for keyword in decorator.keywords} if isinstance(decorator, ast.Call) else set()
     is_dataclass = getattr(name, "attr", getattr(name, "id", "")) == "dataclass"
     names = read_names(node.body).bound
     if not is_dataclass or len(node.decorator_list) > 1 or node.bases or keywords - {"frozen", "slots", "eq"}:
@@ -89,7 +89,7 @@ def _fields(node: ast.ClassDef) -> list[Parameter] | None:
     for statement in node.body:
         if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
             continue
-        # field(init=False), ClassVar and the like: only simple ones are understood.
+        # Only simple fields are supported: no field(init=False), ClassVar, ….
         if isinstance(statement.value, ast.Call) or not _is_simple(statement.annotation):
             return None
         argument = ast.arg(statement.target.id, lineno=statement.lineno, col_offset=statement.col_offset)

@@ -1,7 +1,6 @@
-"""Find a module by its name without reading any other: in the project by the rules of `read_sources`, then outside.
+"""Finds a module by name without reading any other: in the project by the rules of `read_sources`, then outside.
 
-Nothing is imported, not even a package on the way to its module, and of a large folder only the listings are read
-that lie on the way.
+Nothing is imported, not even the parent packages, and only the folders on the path to the module are listed.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from runtime.project_code.sources import INIT, is_installed, is_module_file, is_
 
 @dataclass(frozen=True, slots=True)
 class ModuleLocation:
-    """Where a module is: `path` is its source, None where there is none to read and `opaque` says why.
+    """The location of a module: `path` is its source, or None; `opaque` is the reason why it can't be read.
 
-    `ours` says that it is the project's; `search` are the folders that its submodules are looked for in.
+    `ours` means that it belongs to the project; `search` are the folders of its submodules.
     """
 
     name: str
@@ -33,9 +32,9 @@ class ModuleLocation:
 
 @dataclass(slots=True)
 class _Listing:
-    """What one folder of the project holds: modules, and folders that may be packages; `fault` is why it can't say.
+    """The modules in one folder of the project, and the folders that may be packages; `fault` is an error of listing.
 
-    `regular` says that there is an __init__.py, or that there may be one.
+    `regular` means that there is, or may be, an __init__.py.
     """
 
     modules: frozenset[str] = frozenset()
@@ -46,16 +45,16 @@ class _Listing:
 
 @dataclass(slots=True)
 class ModuleFinder:
-    """Looks modules up for one project, and remembers what it has seen."""
+    """Finds modules for one project, and caches listings and results."""
 
     root: Path
     _listings: dict[Path, _Listing] = field(default_factory=dict)
     _holds: dict[Path, bool] = field(default_factory=dict)
     _tops: dict[str, bool] = field(default_factory=dict)
-    _found: dict[str, ModuleLocation | None] = field(default_factory=dict)
+    _locations: dict[str, ModuleLocation | None] = field(default_factory=dict)
 
     def knows(self, name: str) -> bool:
-        """Say whether a module of this name would be the project's, whether or not there is one."""
+        """Return whether a module of this name would belong to the project, also if it does not exist."""
         top = name.partition(".")[0]
         if top not in self._tops:
             listing = self._list(self.root)
@@ -67,19 +66,19 @@ class ModuleFinder:
         return self._tops[top]
 
     def gives_way(self, top: str) -> bool | None:
-        """Say whether a folder without __init__.py gives way to an installed package; None if it holds none."""
+        """Return whether an installed package shadows a folder without __init__.py; None if it has no module."""
         if top not in self._list(self.root).folders or not self._holds_modules(self.root / top):
             return None
         return not self._list(self.root / top).regular and is_installed(top)
 
     def find(self, name: str) -> ModuleLocation | None:
-        """Return where the module is, or None where there is none."""
-        if name not in self._found:
-            self._found[name] = self._in_project(name) if self.knows(name) else self._outside(name)
-        return self._found[name]
+        """Return the location of the module, or None if there is none."""
+        if name not in self._locations:
+            self._locations[name] = self._in_project(name) if self.knows(name) else self._outside(name)
+        return self._locations[name]
 
     def names_in(self, package: str) -> list[str]:
-        """Return the full names of the project's modules directly inside a package; of the top ones for ''."""
+        """Return the full names of the project's modules directly in a package; `''` is the root."""
         folder = self.root.joinpath(*package.split(".")) if package else self.root
         listing = self._list(folder)
         leaves = listing.modules | {leaf for leaf in listing.folders if self._holds_modules(folder / leaf)}
@@ -103,7 +102,7 @@ class ModuleFinder:
         return None
 
     def _holds_modules(self, folder: Path) -> bool:
-        """Say whether there is a module anywhere below the folder, which makes it a package without __init__.py."""
+        """Return whether there is a module anywhere below the folder, which makes it a namespace package."""
         if folder not in self._holds:
             listing = self._list(folder)
             self._holds[folder] = (
@@ -157,7 +156,7 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
 
 def _find_top(name: str) -> ModuleLocation | None:
     for finder in sys.meta_path:
-        # The runtime's own finder leads to modules that run, of whichever project this process serves.
+        # The runtime's own finder returns modules of the project that this process serves.
         if getattr(finder, "__module__", "").partition(".")[0] == __name__.partition(".")[0]:
             continue
         try:
@@ -173,7 +172,7 @@ def _find_below(name: str, leaf: str, search: Sequence[str]) -> ModuleLocation |
     try:
         spec = importlib.machinery.PathFinder.find_spec(name, list(search))
     except KeyError:
-        # A namespace package asks for the parent that nobody has imported.
+        # The path of a namespace package needs its parent, which is not imported.
         folders = tuple(folder for folder in (os.path.join(place, leaf) for place in search) if os.path.isdir(folder))
         return ModuleLocation(name, None, is_package=True, search=folders)
     return None if spec is None else _located(name, spec)
@@ -191,5 +190,5 @@ def _located(name: str, spec: importlib.machinery.ModuleSpec) -> ModuleLocation:
 
 
 def _folders(locations: Iterable[str]) -> list[str]:
-    # Iterating over those of a namespace package looks its parent up in sys.modules.
+    # Iterating over those of a namespace package looks up its parent in sys.modules.
     return list(getattr(locations, "_path", locations))

@@ -1,4 +1,4 @@
-"""What the type hints of a tool's parameters mean for its schema, and for the SDK, which gives it its context."""
+"""The meaning of a tool's type hints for its schema, and for the SDK, which passes the context."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LISTS = {"list", "List", "set", "Set", "frozenset", "Sequence", "Iterable", "Op
 
 
 def takes_context(resolver: Resolver, module: Module, parameter: Parameter) -> bool | None:
-    """Say whether a parameter is the one that the SDK fills with the run's context; None if unsure."""
+    """Return whether the SDK passes the run's context as this parameter; None if unknown."""
     hint = _unquoted(parameter.node.annotation)
     if hint is None:
         return False
@@ -25,14 +25,14 @@ def takes_context(resolver: Resolver, module: Module, parameter: Parameter) -> b
         if _plain_name(resolver, module, hint.value) == "Annotated":
             return None
         hint = hint.value
-    found = resolver.value(module, hint)
-    if found.kind == "external":
-        return found.name in WRAPPERS or (None if found.name.startswith("agents.") else False)
-    return False if found.kind in ("class", "literal") or isinstance(hint, ast.BinOp) else None
+    symbol = resolver.value(module, hint)
+    if symbol.kind == "external":
+        return symbol.name in WRAPPERS or (None if symbol.name.startswith("agents.") else False)
+    return False if symbol.kind in ("class", "literal") or isinstance(hint, ast.BinOp) else None
 
 
 def own_parameters(resolver: Resolver, symbol: Symbol, parameters: list[Parameter]) -> tuple[list[Parameter], bool]:
-    """Return what the model is asked for: all but the context; and whether it is sure that nothing else is left out."""
+    """Return the parameters that the model fills, all but the context, and whether that is certain."""
     if not parameters or symbol.module is None:
         return parameters, True
     first = takes_context(resolver, symbol.module, parameters[0])
@@ -40,7 +40,7 @@ def own_parameters(resolver: Resolver, symbol: Symbol, parameters: list[Paramete
 
 
 def free_form(resolver: Resolver, module: Module, parameter: Parameter) -> str:
-    """Say what in a parameter's hint takes any keys, or anything at all: `dict` or `Any`; empty for neither."""
+    """Return the part of a hint that accepts any keys or any value, `dict` or `Any`; empty if there is none."""
     if isinstance(parameter.default, ast.Call):
         return ""  # a Field() may say more than the hint
     return _free_form(resolver, module, parameter.node.annotation)
@@ -55,7 +55,7 @@ def _free_form(resolver: Resolver, module: Module, written: ast.expr | None) -> 
             name = _plain_name(resolver, module, outer)
             parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
             if name == "Annotated":
-                # Whatever is called there may change the schema.
+                # A call or a name in the annotations may change the schema.
                 changed = any(isinstance(node, ast.Call | ast.Name | ast.Attribute) for node in parts[1:])
                 return "" if changed else _free_form(resolver, module, parts[0])
             if name in _LISTS:
@@ -67,13 +67,13 @@ def _free_form(resolver: Resolver, module: Module, written: ast.expr | None) -> 
     return ""
 
 
-def _worst(found: Iterable[str]) -> str:
-    kinds = set(found)
+def _worst(parts: Iterable[str]) -> str:
+    kinds = set(parts)
     return "dict" if "dict" in kinds else "Any" if "Any" in kinds else ""
 
 
 def may_rename(resolver: Resolver, module: Module, parameter: Parameter) -> bool:
-    """Say whether the model may know a parameter by another name: a Field() has an `alias`."""
+    """Return whether the schema may have another name for a parameter: a Field() has an `alias`."""
     hint = _unquoted(parameter.node.annotation)
     nodes = [node for root in (hint, parameter.default) if root is not None for node in ast.walk(root)]
     if any(isinstance(node, ast.Call) for node in nodes):
@@ -84,11 +84,11 @@ def may_rename(resolver: Resolver, module: Module, parameter: Parameter) -> bool
 
 
 def _plain_name(resolver: Resolver, module: Module, node: ast.expr) -> str:
-    """Return the name of one of Python's own types, wherever it is imported from; empty for anything else."""
-    found = resolver.value(module, node) if isinstance(node, ast.Name | ast.Attribute) else None
-    if found is None or found.kind != "external":
+    """Return the name of a type of the standard library, however it is imported; empty for anything else."""
+    symbol = resolver.value(module, node) if isinstance(node, ast.Name | ast.Attribute) else None
+    if symbol is None or symbol.kind != "external":
         return ""
-    prefix, _, name = found.name.rpartition(".")
+    prefix, _, name = symbol.name.rpartition(".")
     return name if f"{prefix}." in _TYPING else ""
 
 

@@ -1,4 +1,4 @@
-"""The names of the SDKs, and of Python itself, whose meaning the checks know without reading their sources."""
+"""The symbols of the SDKs and of Python whose meaning the checks know without reading their sources."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ CLASS_DECORATORS = frozenset(
         "pydantic.dataclasses.dataclass",
     }
 )
-"""Decorators that give back a class of the same kind."""
+"""Decorators that return a class of the same kind."""
 NO_INIT = frozenset({BUILTINS + "object", "abc.ABC", "typing.Generic"}) | CONVERTERS | MODELS
-"""Classes that say nothing of how they are made, and whose objects can't be called."""
+"""Classes without a constructor of their own, whose instances can't be called."""
 PYDANTIC = CONTEXTS | {"pydantic.BaseModel"}
-"""Classes that are made with keywords alone, and whose objects can't be called."""
+"""Classes whose constructor takes keywords only, and whose instances can't be called."""
 AGENT = "agents.Agent"
 _SDK = CONTEXTS | CONVERTERS | STORES | MODELS | MCP_SERVERS | ROUTERS | {AGENT}
 
-# Where each may be imported from, besides the place that names it.
+# Other modules from which each can be imported.
 _ALIASES = {
     ("agents.agent", "Agent"): AGENT,
     ("pydantic.main", "BaseModel"): "pydantic.BaseModel",
@@ -43,11 +43,11 @@ _ALIASES = {
     ("fastapi.applications", "FastAPI"): "fastapi.FastAPI",
     ("runtime.assemble.context", "RuntimeContext"): "runtime.RuntimeContext",
 }
-_OF_ITS_OWN = sys.stdlib_module_names | {"pydantic", "typing_extensions"}
+_INDEPENDENT = sys.stdlib_module_names | {"pydantic", "typing_extensions"}
 
 
 def external_name(module: str, name: str) -> str:
-    """Return the one name of something that may be imported from several places; empty for what is not known."""
+    """Return the canonical name of a known symbol that several modules export; empty for any other symbol."""
     full = f"{module}.{name}"
     if full in _SDK | WRAPPERS | {FUNCTION_TOOL}:
         return full
@@ -55,8 +55,8 @@ def external_name(module: str, name: str) -> str:
 
 
 def is_unrelated(symbol: str) -> bool:
-    """Say whether a class of this name, which is none of those wanted, derives from none of them either.
+    """Return whether a class that is not one of the wanted ones surely does not derive from them either.
 
-    So it is with Python's own and pydantic's, and with those of the SDKs, which share no ancestors.
+    True for classes of Python and pydantic, and for those of the SDKs, which share no base classes.
     """
-    return symbol in _SDK or symbol.partition(".")[0] in _OF_ITS_OWN
+    return symbol in _SDK or symbol.partition(".")[0] in _INDEPENDENT

@@ -1,7 +1,6 @@
-"""A module of Python as text: parsed when it is first looked into, and never run.
+"""A Python module as text: parsed when it is first needed, and never run.
 
-Sources are a stranger's: whatever they hold, parsing them ends in a tree, a mistake at its line, or the word that
-nothing can be said.
+Sources are untrusted: parsing any text returns a tree, an error at its line, or the reason why it can't be read.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from runtime.static_analysis.finder import ModuleFinder, ModuleLocation
 MAX_MODULE_BYTES = 4 * 1024 * 1024
 """The most bytes of one module that are read."""
 MAX_TOTAL_BYTES = 32 * 1024 * 1024
-"""The most bytes of all modules together; what comes after is taken for one that nothing can be said of."""
+"""The most bytes of all modules together; further modules are opaque."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokenModule:
-    """Why a module can't be imported, for sure, and where: `line` and `column` count from 1."""
+    """The reason why importing a module surely fails; `line` and `column` count from 1."""
 
     message: str
     line: int
@@ -34,7 +33,7 @@ class BrokenModule:
 
 @dataclass(frozen=True, eq=False)
 class Module:
-    """One module: its `tree`, or why there is none: it is `broken`, or `opaque`, of which nothing can be said."""
+    """One module: its `tree`, or why there is none: it is `broken`, or `opaque`, that is, can't be analysed."""
 
     location: ModuleLocation
     file: str
@@ -50,17 +49,17 @@ class Module:
 
     @property
     def ours(self) -> bool:
-        """Say whether it is one of the project's."""
+        """Whether it belongs to the project."""
         return self.location.ours
 
     @property
     def package(self) -> str:
-        """What its relative imports start from."""
+        """The package from which its relative imports start."""
         return self.name if self.location.is_package else self.name.rpartition(".")[0]
 
     @property
     def body(self) -> list[ast.stmt]:
-        """Its statements; none where there is no tree."""
+        """Its statements; empty without a tree."""
         return [] if self.tree is None else self.tree.body
 
     @cached_property
@@ -70,19 +69,19 @@ class Module:
 
     @cached_property
     def implicit(self) -> ImplicitBindings:
-        """What else may bind names."""
+        """The bindings without a statement."""
         return ImplicitBindings() if self.tree is None else read_implicit(self.tree)
 
     @cached_property
     def shown(self) -> str:
-        """Its text, for code frames; empty where it can't be decoded."""
+        """Its text, for code frames; empty if it can't be decoded."""
         try:
             return importlib.util.decode_source(self.text)
         except (SyntaxError, UnicodeDecodeError, LookupError, ValueError):
             return ""
 
     def place(self, node: ast.AST) -> Place:
-        """Return where a node of its tree stands, in characters."""
+        """Return the place of a node of its tree; the column counts characters."""
         line, offset = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
         rows = self.shown.split("\n")
         row = rows[line - 1] if line <= len(rows) else ""
@@ -91,7 +90,7 @@ class Module:
 
 @dataclass(slots=True)
 class Modules:
-    """The modules of a project and of what is installed beside it, each read and parsed once."""
+    """The modules of a project and of the installed packages, each read and parsed once."""
 
     finder: ModuleFinder
     read: dict[str, Module | None] = field(default_factory=dict)
@@ -99,11 +98,11 @@ class Modules:
 
     @classmethod
     def of(cls, root: Path) -> Modules:
-        """Return those that a project in this folder can import."""
+        """Return the modules that a project in this folder can import."""
         return cls(ModuleFinder(root))
 
     def get(self, name: str) -> Module | None:
-        """Return the module; None where there is none."""
+        """Return the module; None if there is none."""
         if name not in self.read:
             location = self.finder.find(name)
             self.read[name] = None if location is None else self._parse(location)
@@ -137,12 +136,12 @@ def _file_name(path: Path, root: Path) -> str:
 
 
 def parse(text: bytes, file: str) -> ast.Module | BrokenModule | str:
-    """Return a source's tree, the mistake that keeps Python from compiling it, or why nothing can be said."""
+    """Return a source's tree, the error with which Python fails to compile it, or why it can't be analysed."""
     if b"\0" in text:
         return BrokenModule("source code cannot contain null bytes", text.count(b"\n", 0, text.index(b"\0")) + 1)
     try:
         with warnings.catch_warnings():
-            # An invalid escape, for one, is between the author and Python.
+            # Warnings, such as for an invalid escape, are not about the configuration.
             warnings.simplefilter("ignore")
             tree = compile(text, file, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
     except SyntaxError as error:
@@ -156,7 +155,7 @@ def parse(text: bytes, file: str) -> ast.Module | BrokenModule | str:
 
 
 def _misplaced(tree: ast.Module) -> BrokenModule | None:
-    """What parses and yet can't be compiled, and is left behind by half an edit: a `return` outside of a function."""
+    """Return the error of a `return` outside a function, which parses but can't be compiled, as after half an edit."""
     for statement in tree.body:
         if isinstance(statement, ast.Return):
             return BrokenModule("SyntaxError: 'return' outside function", statement.lineno, statement.col_offset + 1)

@@ -1,6 +1,6 @@
-"""What a name in the project's Python stands for, found out by reading: across imports, aliases and classes.
+"""Resolves names in the project's Python statically: across imports, aliases and classes.
 
-Three answers: a `Thing`, as far as it is known; `Missing`, which is certain; `Undecided`, with the reason.
+Three results: a `Symbol`, with what is known of it; `Missing`, which is certain; `Undecided`, with the reason.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _MAX_DEPTH = 40
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """What a name stands for.
+    """The object that a name refers to.
 
-    `function`: `node` is the def or lambda, `bound` says that its first parameter is given. `class`: `node` is a plain
-    one. `instance` of the class `node`. `literal` of the type `name`. `tool`: made by function_tool, of the function
-    `node` where that is known, `call` are its options. `made`: what calling `name`, of another package, gives.
-    `symbol`: `name` of another package.
+    `function`: `node` is the def or lambda; its first parameter is passed if `bound`. `class`: `node` is a plain
+    class. `instance` of the class `node`. `literal` of the type `name`. `tool`: made by function_tool from the function
+    `node`, if known, with the options `call`. `external`: `name` of another package. `result`: of calling `name` of
+    another package.
     """
 
     kind: Kind
@@ -48,7 +48,7 @@ class Symbol:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """There is no such name in `where`, which has the names `known`."""
+    """There is no `name` in `where`, which has the names `known`."""
 
     where: str
     name: str
@@ -57,7 +57,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """Nothing can be said without running Python; an empty `reason` is one that is reported elsewhere."""
+    """Unknown without running Python; the `reason` is empty if another check reports it."""
 
     reason: str = ""
 
@@ -68,12 +68,12 @@ UNKNOWN = Symbol("unknown")
 
 @dataclass(frozen=True, slots=True)
 class Resolver:
-    """Answers what names stand for in the modules of one project."""
+    """Resolves names in the modules of one project."""
 
     modules: Modules
 
     def follow(self, module: Module, attributes: Sequence[str]) -> Resolution:
-        """Return what `module:name.attribute…` leads to."""
+        """Resolve `module:name.attribute…`."""
         answer: Resolution = self.resolve_name(module, attributes[0])
         path = f"{module.name}:{attributes[0]}"
         for attribute in attributes[1:]:
@@ -84,7 +84,7 @@ class Resolver:
         return answer
 
     def resolve_name(self, module: Module, name: str, depth: int = 0) -> Resolution:
-        """Return what a name at the top of a module stands for."""
+        """Resolve a top-level name of a module."""
         if module.broken is not None or depth > _MAX_DEPTH:
             return Undecided()
         if module.opaque:
@@ -95,9 +95,9 @@ class Resolver:
             return UNKNOWN
         if self.modules.finder.find(f"{module.name}.{name}") is not None:
             return Symbol("module", self.modules.get(f"{module.name}.{name}"), name=f"{module.name}.{name}")
-        return self._hidden(module, name, depth)
+        return self._resolve_unbound(module, name, depth)
 
-    def _hidden(self, module: Module, name: str, depth: int) -> Resolution:
+    def _resolve_unbound(self, module: Module, name: str, depth: int) -> Resolution:
         doubt: Undecided | None = None
         for star in module.names.stars:
             source = self.modules.get(star)
@@ -147,7 +147,7 @@ class Resolver:
         return UNKNOWN
 
     def function(self, module: Module, node: Function, depth: int = 0) -> Symbol:
-        """Return what a `def` leaves behind, its decorators included."""
+        """Return the symbol that a `def` binds, with its decorators applied."""
         if not node.decorator_list:
             return Symbol("function", module, node)
         outermost = node.decorator_list[0]
@@ -170,7 +170,7 @@ class Resolver:
         ours = self.modules.finder.knows(target.module)
         if not ours and (known := external_name(target.module, target.name)):
             return Symbol("external", name=known)
-        # Another package is taken at its word; inside of one that agents.yaml names, its own modules are looked into.
+        # Other packages are not read, except inside a package that agents.yaml names.
         if not ours and (module.ours or _top(target.module) != _top(module.name)):
             return Symbol("external", name=f"{target.module}.{target.name}")
         source = self.modules.get(target.module)
@@ -181,7 +181,7 @@ class Resolver:
         return Symbol("module", self.modules.get(name) if self.modules.finder.knows(name) else None, name=name)
 
     def value(self, module: Module, node: ast.expr, depth: int = 0) -> Symbol:
-        """Return what an expression at the top of a module gives."""
+        """Return the value of a top-level expression of a module."""
         if depth > _MAX_DEPTH:
             return UNKNOWN
         match node:
@@ -231,7 +231,7 @@ class Resolver:
         return Symbol("tool", module, call=call, decorated=True)
 
     def attribute(self, symbol: Symbol, name: str, path: str = "", depth: int = 0) -> Resolution:
-        """Return what an attribute of a thing is; `path` names the thing to the user."""
+        """Resolve an attribute of a symbol; `path` names the symbol in messages."""
         if symbol.kind == "module" and symbol.module is not None:
             return self.resolve_name(symbol.module, name, depth + 1)
         if symbol.kind in ("module", "external"):
@@ -246,7 +246,7 @@ class Resolver:
     def _of_instance(self, module: Module, node: ast.ClassDef, found: Resolution) -> Resolution:
         if isinstance(found, Missing):
             makes_any = defines_method(self, module, node, "__getattr__", "__getattribute__", "__slots__") is not False
-            # What a method sets on `self` is an attribute that is set somewhere: that was looked for already.
+            # Attributes that a method sets on `self` were already found by `_set_elsewhere`.
             return Undecided() if makes_any or module.implicit.sets_self else found
         if not isinstance(found, Symbol):
             return found
@@ -284,31 +284,31 @@ class Resolver:
             if how == "classmethod":
                 return Symbol("function", module, node, name="static", bound=True)
         found = self._bound(module, bindings, depth)
-        # A name in a class body may be one of the class's own, which is not looked into.
+        # A name in a class body may be one of the class itself, which is not resolved.
         return found if found.node is node or found.kind == "literal" else UNKNOWN
 
     def bases(self, module: Module, node: ast.ClassDef, depth: int = 0) -> Iterable[Symbol]:
-        """Yield what a class derives from directly."""
+        """Yield the direct base classes of a class."""
         for base in node.bases:
             yield UNKNOWN if isinstance(base, ast.Starred) else self.value(module, base, depth + 1)
 
 
 def defines_method(resolver: Resolver, module: Module, node: ast.ClassDef, *names: str) -> bool | None:
-    """Say whether a class, or one that it derives from, has one of these special methods; None if unsure."""
+    """Return whether a class, or a base class, has one of these special methods; None if unknown."""
     bound = read_names(node.body).bound
     if any(name in bound for name in names):
         return True
     if node.keywords or "__new__" in bound:
         return None
-    found: list[bool | None] = []
+    answers: list[bool | None] = []
     for base in resolver.bases(module, node):
         if base.kind == "class" and base.module is not None and isinstance(base.node, ast.ClassDef):
-            found.append(defines_method(resolver, base.module, base.node, *names))
+            answers.append(defines_method(resolver, base.module, base.node, *names))
         elif base.name in PYDANTIC:
-            found.append(None if "__getattr__" in names else False)
+            answers.append(None if "__getattr__" in names else False)
         else:
-            found.append(False if base.name in NO_INIT else None)
-    return True if True in found else None if None in found else False
+            answers.append(False if base.name in NO_INIT else None)
+    return True if True in answers else None if None in answers else False
 
 
 def _is_dunder(name: str) -> bool:
