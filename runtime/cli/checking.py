@@ -5,6 +5,7 @@ Everything that `validate` prints of a project's files, in any format, passes th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 # Codes of notes that are obsolete once the project was built.
 _DECIDED_BY_BUILD = {"A339"}
+# The first two steps of a path, as `path_text` writes it.
+_ENTRY = re.compile(r'[^.\[]*(?:\."[^"]*"|\.[^.\[]+|\[\d+\])?')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +74,10 @@ def _add_build(diagnostics: list[Diagnostic], path: Path, loaded: LoadedProject,
     return [*kept, *(each for each in built if each.severity != "error" or _entry(each) not in entries)]
 
 
-def _entry(diagnostic: Diagnostic) -> tuple[str, ...]:
-    """Return the key path of the entry of agents.yaml that has the mistake, such as `("widgets", "order")`."""
-    return tuple(diagnostic.path.replace("[", ".").split(".")[:2])
+def _entry(diagnostic: Diagnostic) -> str:
+    """Return the path of the entry of agents.yaml that has the mistake, such as `widgets.order`."""
+    match = _ENTRY.match(diagnostic.path)
+    return match[0] if match else ""
 
 
 def _as_warning(diagnostic: Diagnostic) -> Diagnostic:

@@ -146,6 +146,19 @@ def test_what_a_build_is_sure_of_replaces_what_was_only_probable(
     assert ran.out.endswith("small/agents.yaml: 1 error, 1 note\n")
 
 
+def test_an_error_of_the_files_hides_no_error_of_the_build_in_another_entry(
+    cli: Callable[..., Any], project: Path, build: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_a = Diagnostic("A324", "no tool", Place("agents.yaml", 1, 1), path='actions."order.a".python')
+    monkeypatch.setattr("runtime.validation.project.check_project", lambda loaded: [in_a])
+    build(*(Diagnostic("A322", f"{name} broke", Place("agents.yaml", 2, 1), path=path) for name, path in PATHS))
+    out = cli("validate", "small", "--import").out
+    assert [name for name, _ in PATHS if f"{name} broke" in out] == ["b", "c"]
+
+
+PATHS = [("a", 'actions."order.a"'), ("b", 'actions."order.b".python'), ("c", "actions")]
+
+
 def test_what_a_change_breaks_stands_with_the_other_mistakes(
     cli: Callable[..., Any], project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
