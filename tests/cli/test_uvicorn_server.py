@@ -156,9 +156,9 @@ def test_a_function_that_hangs_is_named_and_does_not_hold_up_the_end(number: int
         assert "__main__:hang is still running in a thread: the server exits without waiting for it" in err
 
 
-async def test_workers_know_what_runs_in_them_and_wait_for_no_thread() -> None:
-    workers, begun, go_on = DetachableExecutor(), threading.Event(), threading.Event()
-    asyncio.get_running_loop().set_default_executor(workers)
+async def test_the_executor_names_the_running_functions_and_waits_for_no_thread_at_shutdown() -> None:
+    executor, begun, go_on = DetachableExecutor(), threading.Event(), threading.Event()
+    asyncio.get_running_loop().set_default_executor(executor)
 
     def wait() -> bool:
         begun.set()
@@ -166,11 +166,11 @@ async def test_workers_know_what_runs_in_them_and_wait_for_no_thread() -> None:
 
     slow = asyncio.create_task(asyncio.to_thread(wait))
     assert await asyncio.to_thread(begun.wait, 20)
-    assert workers.wait_for_running(0) == [f"{__name__}:{wait.__qualname__}"]
-    workers.shutdown(wait=True)
+    assert executor.wait_for_running(0) == [f"{__name__}:{wait.__qualname__}"]
+    executor.shutdown(wait=True)
     go_on.set()
     assert await slow is True
-    assert workers.wait_for_running(20) == []
+    assert executor.wait_for_running(20) == []
 
 
 def _at(url: str) -> tuple[str, int]:
