@@ -6,16 +6,16 @@ Everything that `validate` prints of a project's files, in any format, passes th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.cli.display import display_file, display_path
-from runtime.cli.project import frame_texts
+from runtime.cli.display import display_path
+from runtime.cli.project import relative_to_here
 from runtime.cli.report.frames import line_of
 from runtime.cli.report.project_report import ProjectReport
-from runtime.diagnostics.diagnostic import Diagnostic, Place, has_errors, sort_diagnostics
+from runtime.diagnostics.diagnostic import Diagnostic, has_errors, sort_diagnostics
 
 if TYPE_CHECKING:
     from runtime.config.load import LoadedProject
@@ -95,12 +95,14 @@ def _make_report(
     from runtime.config.secrets.mask import mask_diagnostics
 
     masked = mask_diagnostics(sort_diagnostics(diagnostics), loaded.secrets)
-    texts = _masked_texts(loaded, masked)
-    names = {file: display_file(file, loaded.root) for file in {each.place.file for each in masked}}
+    # Only these: a text is masked when it is read.
+    files_shown = {each.place.file for each in masked} & loaded.sources.keys()
+    sources = {file: loaded.sources[file] for file in files_shown}
+    here, texts = relative_to_here(masked, sources, loaded.root, loaded.secrets)
     return ProjectReport(
         file=display_path(loaded.file),
-        diagnostics=tuple(_from_here(each, names, texts) for each in masked),
-        sources={names[file]: text for file, text in texts.items()},
+        diagnostics=tuple(_limit_length(each, texts) for each in here),
+        sources=texts,
         sizes={} if has_errors(masked) else _sizes(loaded),
         is_built=is_built,
         files=files,
@@ -108,19 +110,13 @@ def _make_report(
     )
 
 
-def _masked_texts(loaded: LoadedProject, diagnostics: Sequence[Diagnostic]) -> dict[str, str]:
-    """Return the texts of the files that have diagnostics; a masked secret keeps its length, so columns stay valid."""
-    files = {each.place.file for each in diagnostics}
-    sources = {file: loaded.sources[file] for file in files if file in loaded.sources}
-    return frame_texts(diagnostics, sources, loaded.root, loaded.secrets)
-
-
-def _from_here(diagnostic: Diagnostic, names: Mapping[str, str], texts: Mapping[str, str]) -> Diagnostic:
-    """Return the diagnostic with its place relative to the working folder, and its length limited to the line."""
+def _limit_length(diagnostic: Diagnostic, texts: Mapping[str, str]) -> Diagnostic:
+    """Return the diagnostic with its length limited to the rest of the line."""
     place = diagnostic.place
     row = line_of(texts[place.file], place.line) if place.file in texts else None
-    length = diagnostic.length if row is None else max(1, min(diagnostic.length, len(row) - place.column + 1))
-    return replace(diagnostic, place=Place(names[place.file], place.line, place.column), length=length)
+    if row is None:
+        return diagnostic
+    return replace(diagnostic, length=max(1, min(diagnostic.length, len(row) - place.column + 1)))
 
 
 def _sizes(loaded: LoadedProject) -> dict[str, int]:

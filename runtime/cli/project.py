@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,10 +26,20 @@ def load_project(path: Path, *, unset: Literal["warning", "error"] = "warning") 
 
 def from_here(loaded: LoadedProject) -> LoadedProject:
     """Return the same project with every place relative to the working folder."""
-    diagnostics = tuple(diagnostic_from_here(diagnostic, loaded.root) for diagnostic in loaded.diagnostics)
-    texts = frame_texts(loaded.diagnostics, loaded.sources, loaded.root, loaded.secrets)
-    sources = {display_file(file, loaded.root): text for file, text in texts.items()}
+    diagnostics, sources = relative_to_here(loaded.diagnostics, loaded.sources, loaded.root, loaded.secrets)
     return replace(loaded, diagnostics=diagnostics, sources=sources)
+
+
+def relative_to_here(
+    diagnostics: Sequence[Diagnostic], sources: Mapping[str, str], root: Path, secrets: frozenset[str] = frozenset()
+) -> tuple[tuple[Diagnostic, ...], dict[str, str]]:
+    """Return diagnostics and their `frame_texts` with file names relative to the working folder instead of `root`."""
+    texts = frame_texts(diagnostics, sources, root, secrets)
+    names = {file: display_file(file, root) for file in {*texts, *(each.place.file for each in diagnostics)}}
+    moved = (
+        replace(each, place=Place(names[each.place.file], each.place.line, each.place.column)) for each in diagnostics
+    )
+    return tuple(moved), {names[file]: text for file, text in texts.items()}
 
 
 def frame_texts(
@@ -60,12 +70,6 @@ def print_problems(loaded: LoadedProject) -> None:
     if loaded.diagnostics:
         print_diagnostics(loaded.diagnostics, loaded.sources)
         print(count(loaded.diagnostics), file=sys.stderr)
-
-
-def diagnostic_from_here(diagnostic: Diagnostic, root: Path) -> Diagnostic:
-    """Return the same diagnostic with its place relative to the working folder instead of `root`."""
-    place = diagnostic.place
-    return replace(diagnostic, place=Place(display_file(place.file, root), place.line, place.column))
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime import __version__
-from runtime.cli.display import display_file, display_path, one_line
-from runtime.cli.project import diagnostic_from_here, frame_texts, from_here, print_problems
+from runtime.cli.display import display_path, one_line
+from runtime.cli.project import from_here, print_problems, relative_to_here
 from runtime.config.model.models import OpenAIModel
 from runtime.config.secrets.patterns import mask_secret_patterns
 from runtime.errors import ConfigError, RuntimeFault
@@ -147,9 +147,7 @@ def print_outcome(outcome: ReloadOutcome, root: Path) -> None:
     """Print the outcome of a reload: a code frame for each diagnostic, and one line."""
     from runtime.cli.report.frames import print_diagnostics
 
-    diagnostics = [diagnostic_from_here(diagnostic, root) for diagnostic in outcome.diagnostics]
-    texts = frame_texts(outcome.diagnostics, outcome.sources, root)
-    print_diagnostics(diagnostics, {display_file(file, root): text for file, text in texts.items()})
+    print_diagnostics(*relative_to_here(outcome.diagnostics, outcome.sources, root))
     print(f"{outcome.at.astimezone():%H:%M:%S} {one_line(outcome.summary)}", file=sys.stderr, flush=True)
 
 
