@@ -6,7 +6,7 @@ Used for widgets: for their data, the `sections` shorthand in a file, and the pr
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from runtime.diagnostics.key_path import KeyPath, show_path
-from runtime.diagnostics.wording import join_or, nearest, suggest
+from runtime.diagnostics.wording import join_or, nearest
 from runtime.errors import RuntimeFault
 
 _Error = ValidationError | SchemaError
@@ -80,12 +80,20 @@ class TreeError(RuntimeFault):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One mismatch between a value and its schema; `meant` is the known key that an unknown key probably means."""
+    """One mismatch between a value and its schema; `meant` is the known key, or value, that was probably meant."""
 
     path: KeyPath
     message: str
     meant: str | None = None
     kind: Literal["value", "unknown", "missing"] = "value"
+
+    @property
+    def hint(self) -> str:
+        """`did you mean 'x'?`, or nothing."""
+        return f"did you mean {self.meant!r}?" if self.meant else ""
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.meant else self.message
 
 
 def show_value(value: Any) -> str:
@@ -118,12 +126,6 @@ def kind_of(value: Any) -> str:
             return "something that is not JSON"
 
 
-def hint(word: str, known: Iterable[str]) -> str:
-    """Return ` (did you mean 'x'?)` where a known word is near, else nothing."""
-    near = suggest(word, known)
-    return f" ({near})" if near else ""
-
-
 class DataCheck:
     """A compiled JSON Schema; a `$ref` to another document is an error and is never downloaded."""
 
@@ -138,7 +140,7 @@ class DataCheck:
                 kind.check_schema(schema)
         except SchemaError as error:
             fault = next(_faults(error))
-            raise TreeError(("data", *fault.path), f"not a JSON Schema: {fault.message}") from None
+            raise TreeError(("data", *fault.path), f"not a JSON Schema: {fault.message}", hint=fault.hint) from None
         if ignored:
             kind = extend(kind, {keyword: lambda *_: None for keyword in ignored})  # type: ignore[no-untyped-call]
         self._validator: Validator = kind(schema, registry=Registry())
@@ -159,7 +161,7 @@ class DataCheck:
 
     def problem(self, value: Any, start: str = "data") -> str:
         """Return one message for all mismatches, with paths from `start`; empty if the value is valid."""
-        messages = [f"{show_path(fault.path, start)}: {fault.message}" for fault in self.faults(value)]
+        messages = [f"{show_path(fault.path, start)}: {fault}" for fault in self.faults(value)]
         more = f"; and {len(messages) - _MAX_MESSAGES} more" if len(messages) > _MAX_MESSAGES else ""
         return "; ".join(messages[:_MAX_MESSAGES]) + more
 
@@ -193,14 +195,14 @@ def _unknown_keys(path: KeyPath, value: Any, error: _Error) -> Iterator[Fault]:
     for key in value:
         if key not in known and repr(key) in error.message:
             meant = nearest(key, [name for name in known if name not in value])
-            yield Fault((*path, key), f"unknown (did you mean {meant!r}?)" if meant else "unknown", meant, "unknown")
+            yield Fault((*path, key), "unknown", meant, "unknown")
 
 
 def _not_allowed(path: KeyPath, value: Any, allowed: list[Any]) -> Fault:
-    near = hint(value, [word for word in allowed if isinstance(word, str)]) if isinstance(value, str) else ""
+    near = nearest(value, [word for word in allowed if isinstance(word, str)]) if isinstance(value, str) else None
     if len(allowed) > _MAX_CHOICES:
-        return Fault(path, f"{show_value(value)} is not one of the {len(allowed)} values that are allowed{near}")
-    return Fault(path, f"expected {join_or(show_value(word) for word in allowed)}, got {show_value(value)}{near}")
+        return Fault(path, f"{show_value(value)} is not one of the {len(allowed)} values that are allowed", near)
+    return Fault(path, f"expected {join_or(show_value(word) for word in allowed)}, got {show_value(value)}", near)
 
 
 def _union(error: _Error) -> Iterator[Fault]:

@@ -37,7 +37,7 @@ def _check_schema(path: KeyPath, schema: dict[str, Any], project: CheckedProject
     try:
         DataCheck(schema)
     except TreeError as error:
-        project.collector.report("A416", (*path, *error.path[1:]), error.message)
+        project.collector.report("A416", (*path, *error.path[1:]), error.message, error.hint)
 
 
 # The icons of the empty chat: the same names as in widgets.

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from runtime.diagnostics.key_path import KeyPath, show_path
 from runtime.diagnostics.wording import join_or, nearest
-from runtime.json_schema.data import DataCheck, Fault, hint, show_value
+from runtime.json_schema.data import DataCheck, Fault, show_value
 from runtime.widgets.components import load_components, roots
 from runtime.widgets.tree import is_directive
 
@@ -47,9 +47,10 @@ class ComponentFault:
     part: KeyPath = ()
 
     def __str__(self) -> str:
-        # A widget as a whole has no path worth a word.
+        message = f"{self.message} (did you mean {self.meant!r}?)" if self.meant else self.message
+        # The path of a widget as a whole says nothing.
         is_root = not self.path or self.path == ("type",)
-        return self.message if is_root else f"{show_path(self.path)}: {self.message}"
+        return message if is_root else f"{show_path(self.path)}: {message}"
 
 
 def check_components(tree: Any, *, templated: bool = False) -> list[str]:
@@ -66,16 +67,24 @@ def component_faults(tree: Any, *, templated: bool = False) -> Iterator[Componen
 
 
 def root_problem(tree: Any) -> str:
-    """Say why a tree can't be the root of a widget; empty when it can."""
+    """Return why a tree can't be the root of a widget; empty if it can."""
+    fault = _root_fault(tree)
+    return str(fault) if fault is not None else ""
+
+
+def _root_fault(tree: Any) -> ComponentFault | None:
     if not isinstance(tree, Mapping):
-        return f"expected a component, got {show_value(tree)}"
+        return ComponentFault((), f"expected a component, got {show_value(tree)}", "value")
+    known = f" (use {join_or(roots())})"
     if "type" not in tree:
-        return f"'type' is missing (use {join_or(roots())})"
-    if tree["type"] not in roots():
-        kind = tree["type"]
-        near = hint(kind, roots()) if isinstance(kind, str) else ""
-        return f"{show_value(kind)} can't be the root of a widget{near or f' (use {join_or(roots())})'}"
-    return ""
+        return ComponentFault((), f"'type' is missing{known}", "missing")
+    kind = tree["type"]
+    if kind in roots():
+        return None
+    meant = nearest(kind, roots()) if isinstance(kind, str) else None
+    message = f"{show_value(kind)} can't be the root of a widget{'' if meant else known}"
+    is_known = not isinstance(kind, str) or kind in component_checks()
+    return ComponentFault(("type",), message, "value" if is_known else "component", meant=meant)
 
 
 def shape_problem(tree: Any) -> str:
@@ -85,8 +94,8 @@ def shape_problem(tree: Any) -> str:
 
 def certain_faults(tree: Any) -> Iterator[ComponentFault]:
     """Yield what keeps a templated tree from being a widget whatever is filled in: no rendering of it is ever shown."""
-    if not is_template(tree) and not is_template(_type_of(tree)) and (problem := root_problem(tree)):
-        yield _wrong_root(tree, problem)
+    if not is_template(tree) and not is_template(_type_of(tree)) and (root_fault := _root_fault(tree)):
+        yield root_fault
     for path, message in _shape(tree, (), templated=True):
         if path == ("type",) or not path:
             continue  # said of the root
@@ -127,21 +136,10 @@ def _check(tree: Any, path: KeyPath, templated: bool) -> Iterator[ComponentFault
         return
     if templated and (tree is None or is_template(tree)):
         return
-    if not path and (problem := root_problem(tree)) and not is_template(_type_of(tree)):
-        yield _wrong_root(tree, problem)
+    if not path and (root_fault := _root_fault(tree)) and not is_template(_type_of(tree)):
+        yield root_fault
         return
     yield from _check_node(tree, path, templated)
-
-
-def _wrong_root(tree: Any, problem: str) -> ComponentFault:
-    kind = _type_of(tree)
-    if not isinstance(tree, Mapping):
-        return ComponentFault((), problem, "value")
-    if "type" not in tree:
-        return ComponentFault((), problem, "missing")
-    near = nearest(kind, roots()) if isinstance(kind, str) else None
-    known = not isinstance(kind, str) or kind in component_checks()
-    return ComponentFault(("type",), problem, "value" if known else "component", meant=near)
 
 
 def _branch(several: Any, path: KeyPath) -> Iterator[tuple[Any, KeyPath]]:
@@ -164,7 +162,7 @@ def _check_node(node: Any, path: KeyPath, templated: bool) -> Iterator[Component
     check = component_checks().get(kind)
     if check is None:
         known = component_checks()
-        message = f"unknown component {kind!r}{hint(kind, known)}"
+        message = f"unknown component {kind!r}"
         yield ComponentFault((*path, "type"), message, "component", kind, nearest(kind, known))
     else:
         written = {key: value for key, value in node.items() if value is not None or key == "children"}

@@ -15,7 +15,8 @@ from runtime.config.model.widgets import SectionsWidget
 from runtime.config.project_files import ProjectFiles
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath
-from runtime.json_schema.data import TreeError, hint, show_value
+from runtime.diagnostics.wording import suggest
+from runtime.json_schema.data import TreeError, show_value
 from runtime.templates.template import Template
 from runtime.widgets.sections import SectionsTemplate, read_sections
 from runtime.widgets.studio import StudioTemplate, read_studio
@@ -55,7 +56,7 @@ def sections_form(widget: SectionsWidget) -> Form:
 def _read_json(written: str, files: ProjectFiles) -> Any:
     text = files.read(written)
     if isinstance(text, Diagnostic):
-        raise TreeError((), f"{text.message} ({text.hint})" if text.hint else text.message)
+        raise TreeError((), text.message, hint=text.hint)
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -105,7 +106,7 @@ def _kind(root: Mapping[str, Any]) -> Literal["tree", "sections", "studio"]:
 def _wrong_beside(beside: Mapping[str, Any]) -> Iterator[TreeError]:
     for key, value in beside.items():
         if key not in _BESIDE:
-            yield TreeError((key,), f"unknown{hint(key, _BESIDE)}")
+            yield TreeError((key,), f"unknown key {key!r}", hint=suggest(key, _BESIDE), kind="unknown")
             continue
         expected = dict if key in ("data", "sample") else str
         if not isinstance(value, expected):
@@ -153,7 +154,7 @@ def undeclared_name_errors(form: Form, copy: Template | None, schema: Mapping[st
     used |= {name: COPY_TEXT for name in sorted(copy.names if copy else ()) if name not in used}
     known = (schema or {}).get("properties", {})
     return [
-        TreeError(used[name], f"{name!r} is not in the data{hint(name, known)}")
+        TreeError(used[name], f"{name!r} is not in the data", hint=suggest(name, known))
         for name in undeclared_names(used, schema)
     ]
 

@@ -19,7 +19,8 @@ from runtime.config.model.widgets import (
     TextSection,
 )
 from runtime.diagnostics.key_path import KeyPath
-from runtime.json_schema.data import DataCheck, Fault, TreeError, hint, show_value
+from runtime.diagnostics.wording import suggest
+from runtime.json_schema.data import DataCheck, Fault, TreeError, show_value
 from runtime.widgets.tree import Scope, TreeTemplate
 
 Node = dict[str, Any]
@@ -110,10 +111,10 @@ def _wrong_pair(pair: Any, path: KeyPath) -> Iterator[TreeError]:
         return
     for key in pair:
         if key not in _PAIR:
-            yield TreeError((*path, key), f"unknown{hint(key, _PAIR)}")
+            yield TreeError((*path, key), f"unknown key {key!r}", hint=suggest(key, _PAIR), kind="unknown")
     for key in _PAIR:
         if key not in pair:
-            yield TreeError((*path, key), "is missing")
+            yield TreeError((*path, key), f"missing key {key!r}", kind="missing")
 
 
 def _pairs(content: Any, path: KeyPath) -> Iterator[tuple[str, str]]:

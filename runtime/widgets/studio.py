@@ -128,7 +128,7 @@ class _Text:
         try:
             return _compile(self.text).render(data)
         except Exception as error:
-            raise TreeError((), explain_failure(error, shown, scope)) from error
+            raise explain_failure(error, (), shown, scope) from error
 
 
 @functools.lru_cache(maxsize=4096)
@@ -137,8 +137,8 @@ def _parse(text: str) -> _Text:
         tree = parse_studio(text)
     except TemplateSyntaxError as error:
         said = (error.message or "not a template").rstrip(".")
-        message = f"{said[:1].lower()}{said[1:]} (line {error.lineno})"
-        raise TreeError(("template",), message, *_locate(text, error)) from error
+        message = f"{said[:1].lower()}{said[1:]}"
+        raise TreeError(("template",), message, *_locate(text, error), hint=f"line {error.lineno}") from error
     except (RecursionError, MemoryError) as error:
         raise TreeError(("template",), "the template is nested too deep") from error
     except ValueError as error:  # Python reads no longer ones
@@ -194,7 +194,7 @@ def _render_text(text: _Text, scope: Scope) -> Any:
     try:
         return json.loads(rendered)
     except json.JSONDecodeError as error:
-        raise TreeError((), _explain_broken(rendered, error, scope)) from error
+        raise _explain_broken(rendered, error, scope) from error
 
 
 def _parse_tree(text: str) -> Callable[[Scope], Any] | None:
@@ -241,7 +241,7 @@ def _fill_string(text: _Text, string: str, where: KeyPath, scope: Scope) -> str:
     try:
         return text.fill(scope, show_value(string))
     except TreeError as error:
-        raise TreeError(where, error.message) from error
+        raise TreeError(where, error.message, hint=error.hint, kind=error.kind, got=error.got) from error
 
 
 def _strings(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
@@ -261,7 +261,7 @@ def _spoil(data: Any, path: KeyPath) -> None:
     data[path[-1]] += '"\\'
 
 
-def _explain_broken(text: str, error: json.JSONDecodeError, scope: Scope) -> str:
+def _explain_broken(text: str, error: json.JSONDecodeError, scope: Scope) -> TreeError:
     """Name the field whose text stands where the JSON broke, else the place in the template's own JSON."""
     for path, value in _strings(dict(scope)):
         if not _BREAKS_JSON.search(value):
@@ -269,7 +269,9 @@ def _explain_broken(text: str, error: json.JSONDecodeError, scope: Scope) -> str
         start = text.find(value)
         while start >= 0:
             if start <= error.pos <= start + len(value) + 1:
-                return f"the text of {show_path(path)!r} breaks the template's JSON ({TOJSON_HINT})"
+                message = f"the text of {show_path(path)!r} breaks the template's JSON"
+                return TreeError((), message, hint=TOJSON_HINT, kind="json")
             start = text.find(value, start + 1)
     near = text[max(0, error.pos - _NEAR) : error.pos + _NEAR]
-    return f"the template gives no JSON near {near!r} (look for a comma, bracket or quote there)"
+    hint = "look for a comma, bracket or quote there"
+    return TreeError((), f"the template gives no JSON near {near!r}", hint=hint, kind="json")

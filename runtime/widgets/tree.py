@@ -20,7 +20,8 @@ from jinja2.exceptions import SecurityError
 from pydantic import BaseModel
 
 from runtime.diagnostics.key_path import KeyPath
-from runtime.json_schema.data import TreeError, hint, kind_of, show_value
+from runtime.diagnostics.wording import suggest
+from runtime.json_schema.data import TreeError, kind_of, show_value
 from runtime.templates.template import Template, TemplateError
 from runtime.widgets.components import text_properties
 
@@ -226,10 +227,11 @@ def _check_directive(node: dict[str, Any], path: KeyPath) -> None:
     kind = "$for" if "$for" in node else "$if"
     if kind not in node:
         word = next(key for key in node if key.startswith("$"))
-        raise TreeError((*path, word), f"unknown directive{hint(word, _KEYS)}")
+        raise TreeError((*path, word), f"unknown directive {word!r}", hint=suggest(word, _KEYS), kind="unknown")
     for key in node:
         if key not in _KEYS[kind]:
-            raise TreeError((*path, key), f"unknown beside {kind!r}{hint(key, _KEYS[kind])}")
+            message = f"unknown key {key!r} beside {kind!r}"
+            raise TreeError((*path, key), message, hint=suggest(key, _KEYS[kind]), kind="unknown")
     if _NEEDED[kind] not in node:
         raise TreeError(path, f"{_NEEDED[kind]!r} is missing beside {kind!r}")
 
@@ -266,25 +268,31 @@ def render_text(template: Template, scope: Scope, where: KeyPath) -> Any:
         raise
     except Exception as error:
         # Filters give lazy values, so an expression may still fail while its result is read.
-        raise TreeError(where, explain_failure(error, show_value(template.text), scope)) from error
+        raise explain_failure(error, where, show_value(template.text), scope) from error
 
 
-def explain_failure(error: BaseException, template: str, scope: Scope) -> str:
-    """Say in the words of the data why a template failed; `template` is how the message names it."""
+def explain_failure(error: BaseException, where: KeyPath, template: str, scope: Scope) -> TreeError:
+    """Return why a template failed, in terms of its data; `template` is how the message names it.
+
+    The kind of a name that the data lacks is `name`, and `got` is the name.
+    """
     if isinstance(error, TemplateError) and error.__cause__:
         error = error.__cause__
     if isinstance(error, UndefinedError):
         said = str(error)
         if name := _MISSING_NAME.search(said):
-            return f"{name[1]!r} is not in the data{hint(name[1], scope)}"
+            return TreeError(
+                where, f"{name[1]!r} is not in the data", hint=suggest(name[1], scope), kind="name", got=name[1]
+            )
         if field := _MISSING_FIELD.search(said):
-            return f"{template} reads {field[1]!r}, which is not in the data"
-        return f"{template} reads what is not in the data"
+            message = f"{template} reads {field[1]!r}, which is not in the data"
+            return TreeError(where, message, kind="name", got=field[1])
+        return TreeError(where, f"{template} reads what is not in the data")
     if isinstance(error, SecurityError):
-        return f"{template} does what a template must not"
+        return TreeError(where, f"{template} does what a template must not")
     if isinstance(error, ZeroDivisionError):
-        return f"{template} divides by zero"
-    return f"{template} can't be computed from this data"
+        return TreeError(where, f"{template} divides by zero")
+    return TreeError(where, f"{template} can't be computed from this data")
 
 
 def as_json(value: Any, where: KeyPath) -> Any:

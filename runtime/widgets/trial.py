@@ -34,7 +34,6 @@ from runtime.widgets.tree import as_json, parse_text, render_text
 
 MAX_OUTPUT = 1024 * 1024
 _MAX_FAULTS = 20
-_NO_JSON = "the template gives no JSON"
 _KEYWORDS = frozenset(Draft202012Validator.VALIDATORS) | {
     *("title", "description", "default", "examples", "then", "else", "definitions", "dependencies", "format"),
     *("deprecated", "readOnly", "writeOnly", "contentMediaType", "contentEncoding", "contentSchema"),
@@ -62,6 +61,7 @@ class TrialFault(TypedDict, total=False):
     field: list[str | int]
     what: str
     kind: str
+    name: str
     component: str
     meant: str | None
 
@@ -89,7 +89,13 @@ def try_widget(widget: TrialInput, report_stage: ReportStage) -> Iterator[TrialF
         report_stage("sample")
         misfits = _sample_faults(check, sample)
     except TreeError as error:
-        yield {"code": "A416", "part": "data", "path": list(error.path[1:]), "message": error.message}
+        yield {
+            "code": "A416",
+            "part": "data",
+            "path": list(error.path[1:]),
+            "message": error.message,
+            "hint": error.hint,
+        }
         return
     yield from misfits
     if form is not None and not misfits:
@@ -115,7 +121,14 @@ def _sample_faults(check: DataCheck | None, sample: dict[str, Any] | None) -> li
     if check is None or sample is None:
         return []
     return [
-        {"code": "A417", "part": "sample", "path": list(fault.path), "message": fault.message, "kind": fault.kind}
+        {
+            "code": "A417",
+            "part": "sample",
+            "path": list(fault.path),
+            "message": fault.message,
+            "kind": fault.kind,
+            "hint": fault.hint,
+        }
         for fault in check.faults(as_json(sample, ("data",)))[:_MAX_FAULTS]
     ]
 
@@ -193,11 +206,10 @@ class _Trial:
 
     def fault(self, code: str, error: TreeError) -> TrialFault:
         part = "copy_text" if error.path == COPY_TEXT else "template"
-        said, hint = error.message.removesuffix(f" ({TOJSON_HINT})"), ""
-        if isinstance(self.form.template, StudioTemplate) and (said != error.message or said.startswith(_NO_JSON)):
-            hint = TOJSON_HINT
         path = [] if part == "copy_text" else list(error.path)
-        return {"code": code, "part": part, "path": path, "message": said, "hint": hint}
+        hint = TOJSON_HINT if error.kind == "json" else error.hint
+        fault: TrialFault = {"code": code, "part": part, "path": path, "message": error.message, "hint": hint}
+        return fault | {"kind": error.kind, "name": error.got if error.kind == "name" else ""}
 
     def misfits(self, data: Any) -> list[KeyPath]:
         return self.check.misfits(data) if self.check else []
@@ -232,8 +244,7 @@ class _Trial:
             tree = self.render(data)
         except TreeError as error:
             # Without a schema, the author may know that no such data comes.
-            breaks = TOJSON_HINT in error.message or error.message.startswith(_NO_JSON)
-            return error if self.schema or breaks else None
+            return error if self.schema or error.kind == "json" else None
         text = json.dumps(tree, ensure_ascii=False)
         if MARKER_KEY in text and any(MARKER_KEY in node for node in _objects(tree)):
             return TreeError((), "text of the data becomes a part of the widget")

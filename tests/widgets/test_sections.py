@@ -119,16 +119,16 @@ def test_a_wrapped_file_may_carry_schema_copy_text_and_sample(tmp_path: Path) ->
         ),
         (
             {"sections": [{"type": "table", "rows": [{"key": "a", "vlue": "b"}]}]},
-            "sections[0].rows[0].vlue: unknown (did you mean 'value'?)",
+            "sections[0].rows[0].vlue: unknown key 'vlue' (did you mean 'value'?)",
         ),
-        ({"sections": [{"type": "table", "rows": [{"key": "a"}]}]}, "sections[0].rows[0].value: is missing"),
+        ({"sections": [{"type": "table", "rows": [{"key": "a"}]}]}, "sections[0].rows[0].value: missing key 'value'"),
         (
             {"sections": [{"type": "table", "rows": "none"}]},
             'sections[0].rows: expected a list or a template that gives one, got "none"',
         ),
         ({"sections": [{"type": "text", "text": "{{ a"}]}, "sections[0].text: unexpected end of template, expected"),
         ({"type": "widget", "widget": 3}, "widget: expected an object, got 3"),
-        ({"type": "widget", "widget": {}, "smaple": {}}, "smaple: unknown (did you mean 'sample'?)"),
+        ({"type": "widget", "widget": {}, "smaple": {}}, "smaple: unknown key 'smaple' (did you mean 'sample'?)"),
         ({"type": "widget", "widget": {}, "copy_text": 3}, "copy_text: expected a string, got 3"),
     ],
 )

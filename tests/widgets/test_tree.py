@@ -159,12 +159,15 @@ def test_values_of_python_tools_are_written_as_json() -> None:
 @pytest.mark.parametrize(
     ("node", "message"),
     [
-        ({"$fro": "x in y", "$do": {}}, "children[0].$fro: unknown directive (did you mean '$for'?)"),
+        ({"$fro": "x in y", "$do": {}}, "children[0].$fro: unknown directive '$fro' (did you mean '$for'?)"),
         ({"$for": "x of y", "$do": {}}, "children[0].$for: expected 'item in items', got \"x of y\""),
         ({"$for": 3, "$do": {}}, "children[0].$for: expected 'item in items', got 3"),
         ({"$for": "x in y"}, "children[0]: '$do' is missing beside '$for'"),
         ({"$if": "x"}, "children[0]: '$then' is missing beside '$if'"),
-        ({"$if": "x", "$then": {}, "$els": {}}, "children[0].$els: unknown beside '$if' (did you mean '$else'?)"),
+        (
+            {"$if": "x", "$then": {}, "$els": {}},
+            "children[0].$els: unknown key '$els' beside '$if' (did you mean '$else'?)",
+        ),
         ({"$if": "{{ x }}", "$then": {}}, 'children[0].$if: an expression stands here without braces, got "{{ x }}"'),
         ({"$if": " ", "$then": {}}, 'children[0].$if: expected an expression, got " "'),
         ({"$if": "x", "$then": text("{{ x")}, "children[0].$then.value: unexpected end of template"),

@@ -29,7 +29,6 @@ _TOO_MUCH = {
     "skipped": "this widget was not tried to its end: there was no time left",
 }
 _FIELDS_SHOWN = 3
-_NAMED = re.compile(r"^'(\w+)' is not in the data|reads '(?:\w+\.)*(\w+)', which is not in the data$")
 
 
 def try_views(views: Sequence[View]) -> None:
@@ -98,7 +97,7 @@ def _report_schema(view: View, found: TrialFault) -> None:
         message, hint = "a widget's data is an object, and this schema refuses one", "write 'type: object'"
         view.report("A416", spot, message, hint, severity="warning", path=view.path_in_config(view.data, path))
     else:
-        view.report("A416", spot, found["message"], path=view.path_in_config(view.data, path))
+        view.report("A416", spot, found["message"], found.get("hint", ""), path=view.path_in_config(view.data, path))
 
 
 def _sample_severity(view: View) -> Severity:
@@ -120,18 +119,18 @@ def _report_sample(view: View, found: TrialFault) -> None:
     if kind == "missing":
         message, spot = f"the sample lacks {where!r}, which the data needs", _sample_spot(view, path[:-1])
     elif kind == "unknown":
-        message = found["message"].replace("unknown", f"the data has no {where!r}", 1)
+        message = f"the data has no {where!r}"
         spot = _sample_spot(view, path, at_key=True)
     else:
         spot = _sample_spot(view, path)
     at = view.path_in_config(view.sample, path) if view.is_ours else ()
-    view.report("A417", spot, message, severity=_sample_severity(view), path=at)
+    view.report("A417", spot, message, found.get("hint", ""), severity=_sample_severity(view), path=at)
 
 
 def _report_failed(view: View, found: TrialFault) -> None:
     part, path = _part_of(view, found)
     message = f"the sample does not work: {found['message']}"
-    spot = _name_spot(part, path, found["message"]) or _template_spot(view, part, path)
+    spot = _name_spot(part, path, found.get("name", "")) or _template_spot(view, part, path)
     view.report(
         "A418",
         spot,
@@ -159,13 +158,11 @@ def _template_spot(view: View, part: Part, path: KeyPath) -> Spot:
     return part.document.value(path) if path or part is view.copy_text else part.document.key(path)
 
 
-def _name_spot(part: Part, path: KeyPath, message: str) -> Spot | None:
-    """Return where in a template the name stands that a message says is not in the data."""
-    named = _NAMED.search(message)
+def _name_spot(part: Part, path: KeyPath, name: str) -> Spot | None:
+    """Return where a template reads the name that is not in the data."""
     text = value_at(part.value, path)
-    if named is None or not isinstance(text, str):
+    if not name or not isinstance(text, str):
         return None
-    name = named[1] or named[2]
     found = re.search(rf"\b{re.escape(name)}\b", text)
     if found is None:
         return None
@@ -230,7 +227,7 @@ def _say_broken(found: TrialFault, fields: Sequence[KeyPath]) -> tuple[str, str]
         return f"with data that fits its schema, the widget can't be rendered: {why}", hint
     shown = ", ".join(repr(show_path(path)) for path in fields[:_FIELDS_SHOWN])
     more = f" and {len(fields) - _FIELDS_SHOWN} more" if len(fields) > _FIELDS_SHOWN else ""
-    if hint:
+    if found.get("kind") == "json":
         what = f"{shown}{more} left out" if what == "left out" else f"{what} in {shown}{more}"
         return f"{what} breaks the template's JSON", hint
     if what == "left out":

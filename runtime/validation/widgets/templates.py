@@ -68,7 +68,8 @@ def _check_sections(view: View, names: Names) -> None:
     # An entry of agents.yaml has been held against this when it was loaded.
     is_entry = isinstance(document, ConfigDocument) and document.at == view.at
     for wrong in () if is_entry else sections_faults(view.inner.value):
-        report_shape(view, view.inner, TreeError(wrong.path, wrong.message))
+        message = f"{wrong.kind} key {wrong.path[-1]!r}" if wrong.kind != "value" else wrong.message
+        report_shape(view, view.inner, TreeError(wrong.path, message, hint=wrong.hint, kind=wrong.kind))
         view.broken = True
     if view.broken:
         return
@@ -90,8 +91,7 @@ def _check_studio(view: View) -> None:
         view.broken = True
         if fault.line:
             place = view.inner.document.inside(("template",), fault.line, fault.column)
-            message = fault.message.rpartition(" (line ")[0]
-            view.report("A410", (place, 1), f"the template can't be read: {message}")
+            view.report("A410", (place, 1), f"the template can't be read: {fault.message}")
         else:
             report_shape(view, view.inner, fault)
         return
@@ -170,16 +170,11 @@ def report_fault(view: View, part: Part, fault: TreeError, origin: TreeError | N
     if fault.line and isinstance(cause, TemplateError):
         spot = document.inside(path, fault.line, fault.column), 1
         message = f"the template can't be read: {cause.message}"
-    elif message.startswith("unknown"):
-        spot = document.key(path)
-        word, _, rest = message.removeprefix("unknown").partition(" beside ")
-        what = "key" if rest or not word.startswith(" directive") else "directive"
-        message = f"unknown {what} {path[-1]!r}{f' beside {rest}' if rest else word.removeprefix(' directive')}"
-    elif message == "is missing":
-        spot, message = document.value(path[:-1]), f"missing key {path[-1]!r}"
+    elif fault.kind == "missing":
+        spot = document.value(path[:-1])
     else:
-        spot = document.value(path)
-    view.report("A410", spot, message, path=view.path_in_config(part, path))
+        spot = document.key(path) if fault.kind == "unknown" else document.value(path)
+    view.report("A410", spot, message, fault.hint, path=view.path_in_config(part, path))
 
 
 _CODES = {"component": "A412", "property": "A413", "value": "A414", "missing": "A415"}
@@ -211,8 +206,8 @@ def describe_component(fault: ComponentFault) -> tuple[str, str]:
         case "missing":
             return "a component needs 'type'", ""
         case "value" if inside:
-            return f"{inside!r} of {fault.component!r}: {fault.message}", ""
-    return fault.message, ""
+            return f"{inside!r} of {fault.component!r}: {fault.message}", near
+    return fault.message, near
 
 
 def _check_names(view: View, names: Names) -> None:

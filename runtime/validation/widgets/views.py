@@ -65,8 +65,6 @@ class View:
         at = found.filled.source.places.written((*self.at, *path))
         if not found.filled.is_unresolved(at):
             place, length = spot
-            if (cut := message.find(" (did you mean ")) >= 0 and message.endswith(")"):
-                message, hint = message[:cut], message[cut + 2 : -1]
             found.diagnostics.append(Diagnostic(code, message, place, severity, hint, path_text(at), length))
 
     def path_in_config(self, part: Part, path: KeyPath) -> KeyPath:
@@ -149,12 +147,7 @@ def _take_apart(view: View, written: Part) -> None:
         view.data = Part(parts.inner["jsonSchema"] or None, moved(view.inner.document, ("jsonSchema",)))
 
 
-def report_shape(view: View, part: Part, fault: TreeError) -> None:
-    """Report that a file, or the shorthand in it, is malformed."""
-    path, message = fault.path, fault.message
-    spot = part.document.value(path)
-    if message.startswith("unknown"):
-        spot, message = part.document.key(path), f"unknown key {path[-1]!r}" + message.removeprefix("unknown")
-    elif message == "is missing":
-        message = f"missing key {path[-1]!r}"
-    view.report("A411", spot, message, path=view.path_in_config(part, path))
+def report_shape(view: View, part: Part, error: TreeError) -> None:
+    """Report that a file, or the shorthand in it, is malformed (A411)."""
+    spot = part.document.key(error.path) if error.kind == "unknown" else part.document.value(error.path)
+    view.report("A411", spot, error.message, error.hint, path=view.path_in_config(part, error.path))
