@@ -101,12 +101,12 @@ class Resolver:
         doubt: Undecided | None = None
         for star in module.names.stars:
             source = self.modules.get(star)
-            found = (
+            resolution = (
                 Undecided(f"{star!r} is not found") if source is None else self.resolve_name(source, name, depth + 1)
             )
-            if isinstance(found, Symbol) and found.kind != "module":
-                return found
-            if isinstance(found, Undecided):
+            if isinstance(resolution, Symbol) and resolution.kind != "module":
+                return resolution
+            if isinstance(resolution, Undecided):
                 doubt = Undecided(f"{module.name!r} imports everything from {star!r}")
         if name in module.implicit.names:
             return UNKNOWN
@@ -174,8 +174,8 @@ class Resolver:
         if not ours and (module.ours or _top(target.module) != _top(module.name)):
             return Symbol("external", name=f"{target.module}.{target.name}")
         source = self.modules.get(target.module)
-        found = None if source is None else self.resolve_name(source, target.name, depth + 1)
-        return found if isinstance(found, Symbol) else UNKNOWN
+        resolution = None if source is None else self.resolve_name(source, target.name, depth + 1)
+        return resolution if isinstance(resolution, Symbol) else UNKNOWN
 
     def _module(self, name: str) -> Symbol:
         return Symbol("module", self.modules.get(name) if self.modules.finder.knows(name) else None, name=name)
@@ -190,14 +190,14 @@ class Resolver:
             case ast.Name(id=name):
                 return self._named(module, name, depth)
             case ast.Attribute(value=inner, attr=name):
-                found = self.attribute(self.value(module, inner, depth + 1), name, "", depth + 1)
-                return found if isinstance(found, Symbol) else UNKNOWN
+                resolution = self.attribute(self.value(module, inner, depth + 1), name, "", depth + 1)
+                return resolution if isinstance(resolution, Symbol) else UNKNOWN
             case ast.Call():
                 return self._called(module, node, depth)
             case ast.Subscript(value=inner):
                 # AgentContext[dict], to derive from.
-                found = self.value(module, inner, depth + 1)
-                return found if found.kind in ("class", "external") else UNKNOWN
+                resolution = self.value(module, inner, depth + 1)
+                return resolution if resolution.kind in ("class", "external") else UNKNOWN
         kind = literal_type(node)
         return Symbol("literal", name=kind) if kind else UNKNOWN
 
@@ -205,10 +205,10 @@ class Resolver:
         is_free = name not in module.names.bound and hasattr(builtins, name)
         if is_free and not module.names.stars:
             return Symbol("external", name=BUILTINS + name)
-        found = self.resolve_name(module, name, depth + 1)
-        if is_free and isinstance(found, Missing):
+        resolution = self.resolve_name(module, name, depth + 1)
+        if is_free and isinstance(resolution, Missing):
             return Symbol("external", name=BUILTINS + name)
-        return found if isinstance(found, Symbol) else UNKNOWN
+        return resolution if isinstance(resolution, Symbol) else UNKNOWN
 
     def _called(self, module: Module, node: ast.Call, depth: int) -> Symbol:
         if isinstance(node.func, ast.Call) and not node.func.args:
@@ -237,22 +237,22 @@ class Resolver:
         if symbol.kind in ("module", "external"):
             return Symbol("external", name=external_name(symbol.name, name) or f"{symbol.name}.{name}")
         if symbol.kind in ("class", "instance") and symbol.module is not None and isinstance(symbol.node, ast.ClassDef):
-            found = self._in_class(symbol.module, symbol.node, name, path, depth)
+            resolution = self._in_class(symbol.module, symbol.node, name, path, depth)
             if symbol.kind == "instance":
-                return self._of_instance(symbol.module, symbol.node, found)
-            return found
+                return self._of_instance(symbol.module, symbol.node, resolution)
+            return resolution
         return UNKNOWN
 
-    def _of_instance(self, module: Module, node: ast.ClassDef, found: Resolution) -> Resolution:
-        if isinstance(found, Missing):
+    def _of_instance(self, module: Module, node: ast.ClassDef, resolution: Resolution) -> Resolution:
+        if isinstance(resolution, Missing):
             makes_any = defines_method(self, module, node, "__getattr__", "__getattribute__", "__slots__") is not False
             # Attributes that a method sets on `self` were already found by `_set_elsewhere`.
-            return Undecided() if makes_any or module.implicit.sets_self else found
-        if not isinstance(found, Symbol):
-            return found
-        if found.kind != "function":
+            return Undecided() if makes_any or module.implicit.sets_self else resolution
+        if not isinstance(resolution, Symbol):
+            return resolution
+        if resolution.kind != "function":
             return UNKNOWN
-        return found if found.name == "static" else replace(found, bound=True)
+        return resolution if resolution.name == "static" else replace(resolution, bound=True)
 
     def _in_class(self, module: Module, node: ast.ClassDef, name: str, path: str, depth: int) -> Resolution:
         names = read_names(node.body)
@@ -264,9 +264,9 @@ class Resolver:
             return UNKNOWN
         for base in self.bases(module, node, depth):
             if base.kind == "class" and base.module is not None and isinstance(base.node, ast.ClassDef):
-                found = self._in_class(base.module, base.node, name, path, depth + 1)
-                if not isinstance(found, Missing):
-                    return found
+                resolution = self._in_class(base.module, base.node, name, path, depth + 1)
+                if not isinstance(resolution, Missing):
+                    return resolution
             elif base.name != BUILTINS + "object":
                 return Undecided()
         known = [known for known in names.bound if not _is_dunder(known)]
@@ -283,9 +283,9 @@ class Resolver:
                 return Symbol("function", module, node, name="static")
             if how == "classmethod":
                 return Symbol("function", module, node, name="static", bound=True)
-        found = self._bound(module, bindings, depth)
+        resolution = self._bound(module, bindings, depth)
         # A name in a class body may be one of the class itself, which is not resolved.
-        return found if found.node is node or found.kind == "literal" else UNKNOWN
+        return resolution if resolution.node is node or resolution.kind == "literal" else UNKNOWN
 
     def bases(self, module: Module, node: ast.ClassDef, depth: int = 0) -> Iterable[Symbol]:
         """Yield the direct base classes of a class."""

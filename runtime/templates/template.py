@@ -123,10 +123,10 @@ def _plain_names(text: str) -> frozenset[str] | None:
     """Return the names of a template with only `{{ name }}` and `{{ name.field }}`, as most have; else None."""
     rest, names = [], set()
     position = 0
-    for found in _PLAIN_FIELD.finditer(text):
-        rest.append(text[position : found.start()])
-        names.add(found["name"])
-        position = found.end()
+    for match in _PLAIN_FIELD.finditer(text):
+        rest.append(text[position : match.start()])
+        names.add(match["name"])
+        position = match.end()
     rest.append(text[position:])
     if names & _NO_NAMES or any("{" in part and any(mark in part for mark in _MARKS) for part in rest):
         return None
@@ -154,7 +154,7 @@ def _parsed_names(text: str) -> frozenset[str]:
 def always_read(text: str) -> frozenset[tuple[str, str]]:
     """Return the fields that every rendering of a valid text reads: `(user, id)` for `{{ user.id }}`."""
     if _plain_names(text) is not None:
-        return frozenset((found["name"], found["field"]) for found in _PLAIN_FIELD.finditer(text) if found["field"])
+        return frozenset((match["name"], match["field"]) for match in _PLAIN_FIELD.finditer(text) if match["field"])
     from runtime.templates.reads import find_reads
 
     return find_reads(_environment().parse(text))
@@ -247,8 +247,8 @@ def _guarded(render: Callable[[], Any]) -> Any:
 def _syntax_error(text: str, error: Any) -> TemplateError:
     line = int(error.lineno or 1)
     source = (text.splitlines() or [""])[min(line, text.count("\n") + 1) - 1 :][:1]
-    found = re.search(r"\{\{|\{%", source[0]) if source else None
-    return TemplateError(_reword(str(error.message or "not a template")), line, found.start() + 1 if found else 1)
+    match = re.search(r"\{\{|\{%", source[0]) if source else None
+    return TemplateError(_reword(str(error.message or "not a template")), line, match.start() + 1 if match else 1)
 
 
 def _reword(message: str) -> str:
