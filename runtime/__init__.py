@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runtime.assemble.context import RuntimeContext, User
+    from runtime.assemble.token_meter import METERED
     from runtime.autoreload.autoreload import autoreloading, enable_autoreload
     from runtime.errors import ConfigError, RequestError, RuntimeFault
+    from runtime.server.generations.reloader import ReloadOutcome
     from runtime.server.runtime import Runtime, create_app, load
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "METERED",
     "ConfigError",
+    "ReloadOutcome",
     "RequestError",
     "Runtime",
     "RuntimeContext",
@@ -27,7 +31,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "METERED": "runtime.assemble.token_meter",
     "ConfigError": "runtime.errors",
+    "ReloadOutcome": "runtime.server.generations.reloader",
     "RequestError": "runtime.errors",
     "Runtime": "runtime.server.runtime",
     "RuntimeContext": "runtime.assemble.context",
@@ -41,7 +47,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: `chatkit-runtime validate` must not pay for a server."""
+    """Import a public name at its first use: `chatkit-runtime validate` must not import the server."""
     if name not in _HOMES:
         raise AttributeError(f"module 'runtime' has no attribute {name!r}")
     from importlib import import_module

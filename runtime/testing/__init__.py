@@ -1,4 +1,4 @@
-"""What tests of a chatkit-runtime project need: a scripted model, a stub of the OpenAI API, checks for a store."""
+"""Tools for testing a project: a scripted model, a stub server of the OpenAI API, and conformance tests for stores."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
     "parse_events",
 ]
 
-# Each name is imported when it is asked for: the store suite needs pytest, the stub a web server, few tests both.
+# Imported on demand: only the store suite needs pytest, and only the stub a web server.
 _HOMES = {
     "OpenAIStub": "runtime.testing.openai_stub",
     "ScriptError": "runtime.assemble.scripted_model",

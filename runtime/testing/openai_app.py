@@ -1,4 +1,4 @@
-"""The ASGI application of the OpenAI stub: it refuses a request or plays it, with the faults that were asked for."""
+"""The ASGI app of the OpenAI stub: it validates a request, and answers from the script or with a configured fault."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class StubApp:
-    """Answers from a script; `requests` grows by one for each request, in the order of arrival."""
+    """Answers from a script. `requests` has every request, in the order of arrival."""
 
     def __init__(self, model: ScriptedConversation, api_key: str | None = None) -> None:
         self.requests: list[StubRequest] = []
@@ -45,32 +45,32 @@ class StubApp:
     async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
         """Serve one HTTP request."""
         content = await _read(receive)
-        request, mistake = _request(scope, content)
+        request, failure = _request(scope, content)
         self.requests.append(request)
-        answer = asyncio.create_task(self._answer(request, mistake, send))
-        gone = asyncio.create_task(_until_gone(receive))
+        answer = asyncio.create_task(self._answer(request, failure, send))
+        disconnect = asyncio.create_task(_wait_for_disconnect(receive))
         try:
-            await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({answer, disconnect}, return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
                 request.outcome = "gone"
         finally:
-            gone.cancel()
+            disconnect.cancel()
             answer.cancel()
-            results = await asyncio.gather(answer, gone, return_exceptions=True)
+            results = await asyncio.gather(answer, disconnect, return_exceptions=True)
             request.done.set()
         if isinstance(results[0], Exception):
             raise results[0]
 
-    async def _answer(self, request: StubRequest, mistake: Failure | None, send: _Send) -> None:
+    async def _answer(self, request: StubRequest, failure: Failure | None, send: _Send) -> None:
         try:
-            failure = mistake or self._refusal(request)
+            failure = failure or self._refusal(request)
             if failure is None:
                 await self._play(request, send)
                 return
         except ScriptedFailure as error:
             failure = Failure.of_status(error.status_code, error.message)
         except ScriptError as error:
-            # Not a 5xx, which clients try again: the script stays as it is.
+            # Not a 5xx status, which clients retry: the script does not change.
             failure = Failure(400, str(error), "script_error")
         except Refusal as error:
             failure = Failure(400, error.message, code=error.code, param=error.param)
@@ -154,7 +154,7 @@ def _is_chat(request: StubRequest) -> bool:
 
 
 async def _frames(request: StubRequest, events: AsyncIterator[TResponseStreamEvent]) -> AsyncGenerator[Frame, None]:
-    """Write the events; a failure on the way becomes the stream's last frame, one at its start is raised."""
+    """Yield the frames of the events. A failure before the first one is raised, a later one becomes the last frame."""
     sent = 0
     try:
         async for frame in chat_frames(events, request.body) if _is_chat(request) else responses_frames(events):
@@ -189,7 +189,7 @@ async def _read(receive: _Receive) -> bytes:
             return b"".join(chunks)
 
 
-async def _until_gone(receive: _Receive) -> None:
+async def _wait_for_disconnect(receive: _Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         continue
 
@@ -199,7 +199,7 @@ async def _start(send: _Send, status: int, content_type: bytes, length: int | No
     if length is not None:
         headers.append((b"content-length", str(length).encode()))
     if status == 429 or status >= 500:
-        # Clients that try again need not wait in a test.
+        # Clients retry at once, so that tests don't wait.
         headers.append((b"retry-after-ms", b"1"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
 

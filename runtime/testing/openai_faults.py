@@ -1,4 +1,4 @@
-"""What a test asks the stub to do wrong: answer with an error, hang, or cut a stream; safe to call from any thread."""
+"""Faults that a test configures in the stub: error responses, held responses and cut streams. Thread-safe."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _ERRORS = {
 class StubRequest:
     """A request that the stub received; header names are lower-case.
 
-    `done` is set when the stub has no more to do with it, and `outcome` then tells how it ended: `gone` when the client
-    left before the last byte.
+    `body` is the parsed JSON. `done` is set when the stub has finished with the request; `outcome` is then `answered`,
+    `refused` (an error response), `cut` (by `cut_next`) or `gone` (the client disconnected before the last byte).
     """
 
     method: str
@@ -37,7 +37,7 @@ class StubRequest:
 
 
 class StubHold:
-    """Keeps responses waiting after `after` deltas: `reached` is set when one does, and `release()` lets all go on."""
+    """Holds responses after `after` deltas: `reached` is set when one waits, `release()` lets all continue."""
 
     def __init__(self, after: int) -> None:
         self.after = after
@@ -47,7 +47,7 @@ class StubHold:
         self._lock = threading.Lock()
 
     def release(self) -> None:
-        """Let the responses go on; those that come later are not held."""
+        """Let held responses continue; later ones are not held."""
         with self._lock:
             self._released = True
             wakers, self._wakers = self._wakers, []
@@ -55,12 +55,12 @@ class StubHold:
             loop.call_soon_threadsafe(waker.set)
 
     async def until_reached(self, timeout_s: float = 30.0) -> None:
-        """Wait until a response is held; raises TimeoutError."""
+        """Wait until a response is held. Raise TimeoutError after `timeout_s` seconds."""
         if not await asyncio.to_thread(self.reached.wait, timeout_s):
             raise TimeoutError(f"no response was held within {timeout_s:g} s")
 
     async def wait(self) -> None:
-        """Hold the response that calls this, on the stub's own event loop."""
+        """Hold the calling response, in the event loop of the stub."""
         waker = asyncio.Event()
         with self._lock:
             if self._released:
@@ -72,7 +72,7 @@ class StubHold:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An error in OpenAI's form: an HTTP `status` and the fields of its body."""
+    """An error response of the OpenAI API: the HTTP `status`, and the fields of the body."""
 
     status: int
     message: str
@@ -82,17 +82,17 @@ class Failure:
 
     @classmethod
     def of_status(cls, status: int, message: str | None = None, code: str | None = None) -> Failure:
-        """Make the error that OpenAI answers with for this status."""
+        """Return OpenAI's error for this status, with another message or code if given."""
         known = _ERRORS.get(status) or _ERRORS[500 if status >= 500 else 400]
         return cls(status, message or known[2], known[0], code or known[1])
 
     def body(self) -> dict[str, Any]:
-        """Return the body of the response."""
+        """Return the body: `{"error": {"message", "type", "param", "code"}}`."""
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
 class Faults:
-    """The faults that are still to come, in the order in which they were asked for."""
+    """The faults of later responses, in the order in which they were configured."""
 
     def __init__(self) -> None:
         self._failures: deque[Failure] = deque()
@@ -100,34 +100,34 @@ class Faults:
         self._holds: list[StubHold] = []
 
     def fail(self, failure: Failure, times: int) -> None:
-        """Answer the next requests with this error."""
+        """Answer the next `times` requests with this error."""
         self._failures.extend([failure] * times)
 
     def cut(self, after: int, times: int) -> None:
-        """Cut the next responses after this many deltas."""
+        """Cut the next `times` responses after this many deltas."""
         self._cuts.extend([after] * times)
 
     def hold(self, after: int) -> StubHold:
-        """Hold every response after this many deltas, until it is released."""
+        """Hold every response after this many deltas, until `release()` of the returned hold."""
         hold = StubHold(after)
         self._holds.append(hold)
         return hold
 
     def next_failure(self) -> Failure | None:
-        """Take the error that this request gets."""
+        """Remove and return the error for this request, or None."""
         return self._failures.popleft() if self._failures else None
 
     def next_cut(self) -> int | None:
-        """Take the number of deltas after which this response is cut."""
+        """Remove and return the number of deltas after which this response is cut, or None."""
         return self._cuts.popleft() if self._cuts else None
 
     async def pause(self, deltas: int) -> None:
-        """Wait for every hold that stands after this many deltas."""
+        """Wait for the holds after this many deltas."""
         for hold in list(self._holds):
             if hold.after == deltas:
                 await hold.wait()
 
     def release_all(self) -> None:
-        """Let every response go on."""
+        """Let all held responses continue."""
         for hold in self._holds:
             hold.release()

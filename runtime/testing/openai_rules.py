@@ -1,4 +1,4 @@
-"""What the real OpenAI API refuses, in its own words, so that a broken history fails in a test and not at a user's."""
+"""Requests that the OpenAI API rejects, with its messages, so that an invalid history fails in tests."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _CHAT_PARTS = {
 
 
 class Refusal(RuntimeFault):
-    """A request that the API refuses with 400; `param` names the field."""
+    """A request that the API rejects with 400; `param` is the field."""
 
     def __init__(self, message: str, param: str | None = None, code: str | None = None) -> None:
         self.message = message
@@ -74,9 +74,9 @@ class Refusal(RuntimeFault):
 
 
 def check_responses(body: Mapping[str, Any]) -> None:
-    """Raise `Refusal` where `POST /responses` would answer with 400."""
-    _need(body, "model")
-    _need(body, "input")
+    """Raise `Refusal` for a body that `POST /responses` rejects with 400."""
+    _require(body, "model")
+    _require(body, "input")
     _check_tools([(tool, f"tools[{i}]") for i, tool in enumerate(body.get("tools") or [])])
     items = body["input"]
     if isinstance(items, str):
@@ -93,9 +93,9 @@ def check_responses(body: Mapping[str, Any]) -> None:
 
 
 def check_chat(body: Mapping[str, Any]) -> None:
-    """Raise `Refusal` where `POST /chat/completions` would answer with 400."""
-    _need(body, "model")
-    _need(body, "messages")
+    """Raise `Refusal` for a body that `POST /chat/completions` rejects with 400."""
+    _require(body, "model")
+    _require(body, "messages")
     tools = [(tool.get("function"), f"tools[{i}].function") for i, tool in enumerate(body.get("tools") or [])]
     _check_tools([({"type": "function", **(tool or {})}, path) for tool, path in tools])
     messages = body["messages"]
@@ -125,7 +125,7 @@ def _too_long(text: str, path: str, longest: int) -> Refusal:
     )
 
 
-def _need(body: Mapping[str, Any], name: str) -> None:
+def _require(body: Mapping[str, Any], name: str) -> None:
     if body.get(name) is None:
         raise Refusal(f"Missing required parameter: '{name}'.", name, "missing_required_parameter")
 
@@ -197,11 +197,11 @@ def _check_calls(items: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _check_approvals(items: Sequence[Mapping[str, Any]]) -> None:
-    asked: set[str] = set()
+    requests: set[str] = set()
     for item in items:
         if item.get("type") == "mcp_approval_request":
-            asked.add(item["id"])
-        if item.get("type") == "mcp_approval_response" and item["approval_request_id"] not in asked:
+            requests.add(item["id"])
+        if item.get("type") == "mcp_approval_response" and item["approval_request_id"] not in requests:
             raise Refusal(
                 f"Approval response for '{item['approval_request_id']}' does not match any approval request.", "input"
             )
@@ -267,18 +267,18 @@ def _check_tools(tools: Sequence[tuple[Mapping[str, Any], str]]) -> None:
                 "invalid_value",
             )
         if tool.get("strict"):
-            for mistake in _strict_mistakes(tool.get("parameters") or {}, ()):
+            for problem in _strict_problems(tool.get("parameters") or {}, ()):
                 raise Refusal(
-                    f"Invalid schema for function '{name}': {mistake}",
+                    f"Invalid schema for function '{name}': {problem}",
                     f"{path}.parameters",
                     "invalid_function_parameters",
                 )
 
 
-def _strict_mistakes(schema: object, path: tuple[str, ...]) -> Iterator[str]:
+def _strict_problems(schema: object, path: tuple[str, ...]) -> Iterator[str]:
     if isinstance(schema, list):
         for inner in schema:
-            yield from _strict_mistakes(inner, path)
+            yield from _strict_problems(inner, path)
     if not isinstance(schema, Mapping):
         return
     if schema.get("type") == "object" or "properties" in schema:
@@ -291,11 +291,11 @@ def _strict_mistakes(schema: object, path: tuple[str, ...]) -> Iterator[str]:
                 f"properties. Missing '{missing[0]}'."
             )
     for name, inner in (schema.get("properties") or {}).items():
-        yield from _strict_mistakes(inner, (*path, "properties", name))
+        yield from _strict_problems(inner, (*path, "properties", name))
     for word in ("items", "anyOf"):
-        yield from _strict_mistakes(schema.get(word), (*path, word))
+        yield from _strict_problems(schema.get(word), (*path, word))
     for name, inner in (schema.get("$defs") or {}).items():
-        yield from _strict_mistakes(inner, (*path, "$defs", name))
+        yield from _strict_problems(inner, (*path, "$defs", name))
 
 
 def _unsupported(value: object, known: Sequence[str], path: str) -> Refusal:

@@ -1,12 +1,12 @@
-"""A stub of the OpenAI API over real HTTP: what a script says, on /v1/responses and /v1/chat/completions.
+"""A stub server of the OpenAI API: it answers /v1/responses and /v1/chat/completions from a script.
 
 ```python
 async with OpenAIStub({"otherwise": "Hello there"}) as stub:
     client = AsyncOpenAI(base_url=stub.base_url, api_key="any")
 ```
 
-It refuses what OpenAI refuses, in OpenAI's words; it fails, hangs and cuts streams when asked to; it records every
-request.
+It rejects invalid requests with the messages of OpenAI, records every request, and can be told to fail, to hold
+responses and to cut streams.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ _SERVER_LOG = logging.getLogger("uvicorn.error")
 
 
 class OpenAIStub:
-    """Serves a script from a thread of its own on a free loopback port; a context manager, plain or async.
+    """Serves a script in its own thread on a free loopback port. A context manager, sync or async.
 
-    `script` is a model, the content of a script, or the path of a script file. With `api_key`, other keys get a 401.
+    `script` is a model, the content of a script, or the path of a script file. Raise ScriptError for an invalid one.
+    With `api_key`, requests with another key get a 401.
     """
 
     def __init__(
@@ -47,40 +48,40 @@ class OpenAIStub:
         else:
             model = ScriptedConversation.from_data(script, "the stub's script")
         self._app = StubApp(model, api_key)
-        self._serving: _Serving | None = None
+        self._serving: _ServerThread | None = None
 
     @property
     def base_url(self) -> str:
-        """The address for a client, up to and with `/v1`."""
+        """The base URL for clients, such as `http://127.0.0.1:8000/v1`. Raise RuntimeError if it is not running."""
         if self._serving is None:
             raise RuntimeError("the stub is not running (use it in a `with` or `async with` block)")
         return f"http://127.0.0.1:{self._serving.port}/v1"
 
     @property
     def requests(self) -> list[StubRequest]:
-        """Every request received so far, in the order of arrival."""
+        """The requests received so far, in the order of arrival."""
         return self._app.requests
 
     def fail_next(self, status: int, times: int = 1, *, message: str | None = None, code: str | None = None) -> None:
-        """Answer the next `times` model requests with this HTTP status and OpenAI's body for it."""
+        """Answer the next `times` model requests with this HTTP status and OpenAI's error body for it."""
         self._app.faults.fail(Failure.of_status(status, message, code), times)
 
     def cut_next(self, after: int = 1, times: int = 1) -> None:
-        """Drop the connection of the next `times` responses after so many deltas; one without a stream at its half."""
+        """Drop the connection of the next `times` responses after `after` deltas, or half-way if they don't stream."""
         self._app.faults.cut(after, times)
 
     def hold(self, after: int = 0) -> StubHold:
-        """Let responses wait after so many deltas, 0 before their first byte, until `release()` of what is returned."""
+        """Hold responses after `after` deltas (0: before the first byte) until `release()` of the returned hold."""
         return self._app.faults.hold(after)
 
     def start(self) -> None:
-        """Serve; returns when clients can connect."""
+        """Start serving; clients can connect when it returns. Raise RuntimeError if the stub is running."""
         if self._serving is not None:
             raise RuntimeError("the stub is running already")
-        self._serving = _Serving(self._app)
+        self._serving = _ServerThread(self._app)
 
     def stop(self) -> None:
-        """Let held responses go, close every connection, and wait for the thread to end."""
+        """Release held responses, close all connections, and wait for the thread to end."""
         self._app.faults.release_all()
         serving, self._serving = self._serving, None
         if serving is not None:
@@ -105,15 +106,15 @@ class OpenAIStub:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop, while tasks of this event loop go on."""
+        """Stop, without blocking the event loop."""
         await asyncio.to_thread(self.stop)
 
 
-class _Serving:
+class _ServerThread:
     """A uvicorn server in a thread."""
 
     def __init__(self, app: StubApp) -> None:
-        # Clients can connect from here on: the kernel queues them until the server accepts.
+        # Clients can connect from now on: the kernel queues connections until the server accepts.
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
@@ -136,14 +137,14 @@ class _Serving:
     def _run(self) -> None:
         thread = threading.get_ident()
 
-        def worth_telling(record: logging.LogRecord) -> bool:
-            # Starting and stopping is no news, and a cut response, which uvicorn calls an error, is on purpose.
-            told = record.levelno >= logging.WARNING and "without completing response" not in str(record.msg)
-            return told or record.thread != thread
+        def is_relevant(record: logging.LogRecord) -> bool:
+            # Not the start and stop of the stub, and not cut responses, which uvicorn logs as errors.
+            relevant = record.levelno >= logging.WARNING and "without completing response" not in str(record.msg)
+            return relevant or record.thread != thread
 
-        _SERVER_LOG.addFilter(worth_telling)
+        _SERVER_LOG.addFilter(is_relevant)
         try:
             self._server.run(sockets=[self._socket])
         finally:
-            _SERVER_LOG.removeFilter(worth_telling)
+            _SERVER_LOG.removeFilter(is_relevant)
             self._socket.close()

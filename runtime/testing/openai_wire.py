@@ -1,4 +1,4 @@
-"""The two OpenAI APIs in terms of a script: a request becomes a situation, and the events of a reply become bytes."""
+"""Convert requests of the two OpenAI APIs to situations of a script, and the events of a reply to bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DONE = b"data: [DONE]\n\n"
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Some bytes of a stream; `is_delta` where they carry a piece of what the model says."""
+    """Bytes of a stream; `is_delta` if they contain a part of the model's output."""
 
     data: bytes
     is_delta: bool = False
@@ -43,19 +43,19 @@ def chat_situation(body: Mapping[str, Any]) -> Situation:
 
 
 async def responses_frames(events: AsyncIterator[TResponseStreamEvent]) -> AsyncIterator[Frame]:
-    """Write events as the Responses API streams them."""
+    """Yield the events in the format of the Responses API."""
     async for event in events:
         yield _responses_frame(event.type, event.model_dump_json(exclude_unset=True))
 
 
 def responses_error(message: str, sequence_number: int) -> Frame:
-    """Write the event that ends a Responses stream which fails on the way."""
+    """Return the event that ends a failing stream of the Responses API."""
     event = {"type": "error", "code": "server_error", "message": message, "param": None}
     return _responses_frame("error", json.dumps({**event, "sequence_number": sequence_number}))
 
 
 async def chat_frames(events: AsyncIterator[TResponseStreamEvent], body: Mapping[str, Any]) -> AsyncIterator[Frame]:
-    """Write events as the Chat Completions API streams them."""
+    """Yield the events in the format of the Chat Completions API."""
     chunk = {"id": new_id("chatcmpl"), "object": "chat.completion.chunk", "created": int(time.time())}
     chunk |= {"model": body["model"], "system_fingerprint": None}
     calls: dict[int, int] = {}
@@ -86,12 +86,12 @@ async def chat_frames(events: AsyncIterator[TResponseStreamEvent], body: Mapping
 
 
 def chat_error(message: str) -> Frame:
-    """Write the chunk that ends a Chat Completions stream which fails on the way."""
+    """Return the chunk that ends a failing stream of the Chat Completions API."""
     return _data_frame({"error": {"message": message, "type": "server_error", "param": None, "code": None}})
 
 
 def chat_completion(response: Response, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a whole reply as the Chat Completions API answers without a stream."""
+    """Return a complete response of the Chat Completions API, without a stream."""
     texts = [
         part.text
         for item in response.output

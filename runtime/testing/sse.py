@@ -1,4 +1,4 @@
-"""Read the body of a ChatKit response: the events it streamed."""
+"""Parse the events of a streamed ChatKit response."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def parse_events(body: str | bytes) -> list[dict[str, Any]]:
-    """Return the JSON of every `data:` field of a text/event-stream, in order; comments such as pings are left out.
+    """Return the JSON object of every event of a `text/event-stream` body, in order, without comments such as pings.
 
-    A body that was cut inside an event raises ValueError, since the client would have lost that event as well.
+    Raise ValueError if the body ends inside an event, or if an event is not a JSON object.
     """
     text = body.decode("utf-8") if isinstance(body, bytes) else body
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
@@ -27,7 +27,7 @@ def parse_events(body: str | bytes) -> list[dict[str, Any]]:
 
 
 def _event(data: str) -> list[dict[str, Any]]:
-    # The OpenAI APIs end a stream with a word that is not JSON.
+    # The OpenAI APIs end a stream with this text, which is not JSON.
     if data == "[DONE]":
         return []
     event = json.loads(data)

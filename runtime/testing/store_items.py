@@ -1,4 +1,4 @@
-"""The half of the conformance suite that is about the items of one thread: order, pages, kinds, content, feedback."""
+"""The conformance tests for the items of a thread: order, pages, kinds, content and feedback."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ from runtime.testing.store_samples import (
 
 @pytest.mark.asyncio
 class ItemPromises:
-    """What a store promises about the items of a thread; `StoreSuite` has the fixtures."""
+    """Tests for the items of a thread; `StoreSuite` has the fixtures."""
 
     async def test_every_page_size_reads_every_item_once(self, store: ThreadStore, owner: str) -> None:
-        """Pages of any size and of any kinds, end to end, are the items of these kinds; only the last one is short."""
+        """Pages of any size and kinds, joined, are the items of these kinds; only the last page is short."""
         items = [
             new_of_kind(kind)
             for kind in ("visible", "model", "model", "hidden", "visible", "model", "visible", "hidden")
@@ -58,11 +58,11 @@ class ItemPromises:
             assert [len(page.data) for page in pages[:-1]] == [limit] * (len(pages) - 1)
             assert pages[-1].data or len(pages) == 1
             expected = [item.id for item in items if kind_of(item) in kinds]
-            found = [item.id for page in pages for item in page.data]
-            assert found == (expected if order == "asc" else expected[::-1])
+            listed = [item.id for page in pages for item in page.data]
+            assert listed == (expected if order == "asc" else expected[::-1])
 
     async def test_a_cursor_may_name_an_item_that_the_page_leaves_out(self, store: ThreadStore, owner: str) -> None:
-        """`after` is a place in the thread, whoever may see what stands there."""
+        """`after` is a position in the thread, independent of the kind of the item there."""
         thread = await new_thread(store, owner)
         items = [new_of_kind("visible"), new_of_kind("model"), new_of_kind("visible")]
         await store.write_items(owner, thread.id, items)
@@ -70,7 +70,7 @@ class ItemPromises:
         assert [item.id for item in page.data] == [items[2].id]
 
     async def test_every_type_of_item_survives(self, store: ThreadStore, owner: str) -> None:
-        """What comes back sends the same JSON to the browser, and is of the same class."""
+        """A loaded item has the same class and the same JSON for the browser."""
         thread = await new_thread(store, owner)
         items = one_of_each(thread.id)
         assert {item.type for item in items} == {type_of(member) for member in get_args(get_args(ThreadItem)[0])}
@@ -81,7 +81,7 @@ class ItemPromises:
             assert as_json(await store.load_item(owner, thread.id, item.id)) == as_json(item)
 
     async def test_model_items_are_known_again(self, store: ThreadStore, owner: str) -> None:
-        """Every form comes back as `ModelItem`; other hidden content that looks a little like it doesn't."""
+        """Every form is loaded as `ModelItem`; hidden content that only resembles one is not."""
         thread = await new_thread(store, owner)
         contents = [
             {"model_items": [CALL]},
@@ -99,7 +99,7 @@ class ItemPromises:
         assert type(await store.load_item(owner, thread.id, others[0].id)) is HiddenContextItem
 
     async def test_an_item_that_is_written_again_keeps_its_place(self, store: ThreadStore, owner: str) -> None:
-        """Upsert: the new content stands where the old one stood."""
+        """An update keeps the position of the item."""
         thread = await new_thread(store, owner, count=3)
         ids = await all_ids(store, owner, thread.id)
         again = new_message(thread.id, "again", item_id=ids[1])
@@ -108,7 +108,7 @@ class ItemPromises:
         assert as_json(await store.load_item(owner, thread.id, ids[1])) == as_json(again)
 
     async def test_an_item_may_become_another_kind(self, store: ThreadStore, owner: str) -> None:
-        """The kind is that of what was written last."""
+        """The kind is that of the last write."""
         thread = await new_thread(store, owner, count=1)
         item_id = (await all_ids(store, owner, thread.id))[0]
         hidden = HiddenContextItem(id=item_id, thread_id=thread.id, created_at=now(), content="secret")
@@ -116,7 +116,7 @@ class ItemPromises:
         assert (await store.load_items(owner, thread.id, limit=5)).data == []
 
     async def test_order_is_the_order_of_writing(self, store: ThreadStore, owner: str) -> None:
-        """Clocks go back, and many items are made in one microsecond; a deleted id that returns is a new one."""
+        """Not of `created_at`: clocks go back, and items share a microsecond. A deleted id that returns is new."""
         thread = await new_thread(store, owner)
         past = [new_message(thread.id, str(day), created_at=now() - timedelta(days=day)) for day in range(4)]
         await store.write_items(owner, thread.id, past[:2])
@@ -125,7 +125,7 @@ class ItemPromises:
         assert await all_ids(store, owner, thread.id) == [item.id for item in (*past[1:], past[0])]
 
     async def test_items_are_deleted_and_written_together(self, store: ThreadStore, owner: str) -> None:
-        """The old answer goes with the coming of the new one; ids that are gone don't matter."""
+        """One call deletes the old answer and writes the new one; missing ids are ignored."""
         thread = await new_thread(store, owner, count=3)
         ids = await all_ids(store, owner, thread.id)
         new = new_message(thread.id, "new")
@@ -135,11 +135,11 @@ class ItemPromises:
         assert await all_ids(store, owner, thread.id) == [new.id]
 
     async def test_a_write_that_fails_deletes_nothing(self, store: ThreadStore, owner: str) -> None:
-        """What can't be stored is found out before the old answer goes."""
+        """An item that can't be stored is detected before anything is deleted."""
         thread = await new_thread(store, owner, count=2)
         ids = await all_ids(store, owner, thread.id)
         bad = HiddenContextItem(id=new_id("message"), thread_id=thread.id, created_at=now(), content=object())
-        with pytest.raises(ValueError):  # noqa: PT011 - what the JSON writer says is its own affair
+        with pytest.raises(ValueError):  # noqa: PT011 - the message is that of the JSON serializer
             await store.write_items(owner, thread.id, [new_message(thread.id, "new"), bad], delete=ids)
         assert await all_ids(store, owner, thread.id) == ids
 
@@ -149,12 +149,12 @@ class ItemPromises:
         for thread in (one, two):
             await store.write_items(owner, thread.id, [new_message(thread.id, thread.id, item_id="msg_same")])
         await store.write_items(owner, one.id, [], delete=["msg_same"])
-        found = await store.load_item(owner, two.id, "msg_same")
-        assert isinstance(found, AssistantMessageItem)
-        assert found.content[0].text == two.id
+        loaded = await store.load_item(owner, two.id, "msg_same")
+        assert isinstance(loaded, AssistantMessageItem)
+        assert loaded.content[0].text == two.id
 
     async def test_the_ids_after_an_item_are_of_every_kind(self, store: ThreadStore, owner: str) -> None:
-        """Retry cuts hidden context and the model's own items too."""
+        """Retry deletes hidden context and model items, too."""
         thread = await new_thread(store, owner)
         items = [new_of_kind(kind) for kind in ("visible", "hidden", "model", "visible")]
         await store.write_items(owner, thread.id, items)
@@ -162,7 +162,7 @@ class ItemPromises:
         assert await store.item_ids_after(owner, thread.id, items[3].id) == []
 
     async def test_feedback_is_kept_per_item(self, store: ThreadStore, owner: str) -> None:
-        """The last word on an item counts; a deleted item takes its feedback along."""
+        """The last rating of an item counts; deleting an item deletes its rating."""
         thread = await new_thread(store, owner, count=3)
         ids = await all_ids(store, owner, thread.id)
         await store.save_feedback(owner, thread.id, ids[:2], "positive")
@@ -173,7 +173,7 @@ class ItemPromises:
         assert await store.load_feedback(owner, thread.id) == {ids[1]: "negative"}
 
     async def test_feedback_on_what_isnt_there_is_refused(self, store: ThreadStore, owner: str) -> None:
-        """Neither a bogus item, nor a bogus thread, nor somebody else's; and then nothing is stored."""
+        """A missing item, a missing thread and the thread of another owner are not found, and nothing is stored."""
         thread = await new_thread(store, owner, count=1)
         ids = await all_ids(store, owner, thread.id)
         for who, where, what in (
@@ -189,7 +189,7 @@ class ItemPromises:
         assert await store.load_feedback(owner, thread.id) == {}
 
     async def test_a_nul_is_taken_out_and_what_looks_like_one_is_not(self, store: ThreadStore, owner: str) -> None:
-        r"""U+0000 goes, in every text and key; the six characters `\u0000` stay."""
+        r"""U+0000 is removed from every text and key; the six characters `\u0000` are kept."""
         thread = new_metadata(title="a\0b", metadata={"k\0": "\0v"})
         await store.create_thread(owner, thread)
         item = new_message(thread.id, "x\0\0y \\u0000 \\\0z")
@@ -214,20 +214,20 @@ class ItemPromises:
             await store.load_thread(owner, "thr_\0")
 
     async def test_any_other_text_survives(self, store: ThreadStore, owner: str) -> None:
-        """Quotes, SQL, controls and every plane of Unicode; half a surrogate pair becomes a question mark."""
+        """Quotes, SQL, control characters and all of Unicode; an unpaired surrogate becomes `?`."""
         thread = await new_thread(store, owner, title="'; DROP TABLE threads; --")
         texts = ["'\"\\%_?:x", "\x01\x1f\x7f\u2028", "日本 🏔 e\u0301", "", "x" * 300_000]
         items = [new_message(thread.id, text) for text in texts]
         await store.write_items(owner, thread.id, [*items, new_message(thread.id, "a\ud83d")])
         page = await store.load_items(owner, thread.id, limit=10, order="asc")
-        found = [item.content[0].text for item in page.data if isinstance(item, AssistantMessageItem)]
-        assert found == [*texts, "a?"]
+        loaded = [item.content[0].text for item in page.data if isinstance(item, AssistantMessageItem)]
+        assert loaded == [*texts, "a?"]
         assert (await store.load_thread(owner, thread.id)).title == "'; DROP TABLE threads; --"
         renamed = await store.update_thread(owner, thread.id, title="b\ud83d", metadata={"c": ["\ud83d"]})
         assert (renamed.title, renamed.metadata) == ("b?", {"c": ["?"]})
 
     async def test_nobody_shares_objects_with_the_store(self, store: ThreadStore, owner: str) -> None:
-        """Changing what was stored, or what was loaded, changes nothing in the store."""
+        """Changing a stored or a loaded object does not change the store."""
         thread = new_metadata(metadata={"n": [1]})
         item = new_message(thread.id, "before")
         await store.create_thread(owner, thread, [item])
@@ -241,7 +241,7 @@ class ItemPromises:
             item = loaded
 
     async def test_writers_at_once_lose_nothing(self, store: ThreadStore, owner: str) -> None:
-        """Sixteen turns on threads of their own and four on one: every item is there, each writer's in its order."""
+        """Sixteen turns on separate threads and four on one: every item is stored, in the order of its writer."""
         shared = await new_thread(store, owner)
         own = [await new_thread(store, owner) for _ in range(16)]
         threads = [thread.id for thread in own] + [shared.id] * 4

@@ -1,4 +1,4 @@
-"""The threads and items that the conformance suite of stores works with, and the ways in which it reads them back."""
+"""Threads and items for the conformance tests of stores, and functions that read all of them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ CALL: dict[str, Any] = {"type": "function_call", "call_id": "call_1", "name": "w
 
 
 def now() -> datetime:
-    """Return this moment."""
+    """Return the current time, aware."""
     return datetime.now(UTC)
 
 
@@ -69,7 +69,7 @@ def new_metadata(
     metadata: dict[str, Any] | None = None,
     created_at: datetime | None = None,
 ) -> ThreadMetadata:
-    """Return a thread that no store knows."""
+    """Return a new thread, not stored."""
     return ThreadMetadata(
         id=thread_id or new_id("thread"), title=title, metadata=metadata or {}, created_at=created_at or now()
     )
@@ -85,7 +85,7 @@ async def new_thread(store: ThreadStore, owner: str, *, count: int = 0, **fields
 def new_message(
     thread_id: str, text: str, *, item_id: str | None = None, created_at: datetime | None = None
 ) -> AssistantMessageItem:
-    """Return a message that no thread holds."""
+    """Return a new message, not stored."""
     return AssistantMessageItem(
         id=item_id or new_id("message"),
         thread_id=thread_id,
@@ -95,13 +95,13 @@ def new_message(
 
 
 def new_mark(number: int) -> GenerationMark:
-    """Return the mark of a generation with this number, and with hashes of its own."""
+    """Return the mark of a generation with this number, and with hashes derived from it."""
     config, code = (hashlib.sha256(f"{part} {number}".encode()).hexdigest() for part in ("config", "code"))
     return GenerationMark(number, config, code)
 
 
 def new_file(thread_id: str) -> FileAttachment:
-    """Return a file of this thread."""
+    """Return the metadata of a file of this thread."""
     return FileAttachment(id=new_id("attachment"), name="a.pdf", mime_type="application/pdf", thread_id=thread_id)
 
 
@@ -111,14 +111,14 @@ def new_hidden(thread_id: str, content: Any, cls: type[HiddenContextItem] = Hidd
 
 
 def new_of_kind(kind: str) -> ThreadItem:
-    """Return an item that the user, the tools or the model alone may see."""
+    """Return an item of this kind."""
     if kind == "visible":
         return new_message("thr", kind)
     return new_hidden("thr", {"model_items": [CALL]}, ModelItem) if kind == "model" else new_hidden("thr", kind)
 
 
 def one_of_each(thread_id: str) -> list[ThreadItem]:
-    """Return one item of every type that chatkit knows."""
+    """Return one item of every chatkit type."""
     at: dict[str, Any] = {"thread_id": thread_id, "created_at": now()}
     task = CustomTask(title="Look it up", icon="search")
     question = StructuredInputFreeform(id="q", question="Where to?")
@@ -144,23 +144,23 @@ def one_of_each(thread_id: str) -> list[ThreadItem]:
 
 
 def type_of(member: Any) -> str:
-    """Return what a class of items writes into `type`."""
+    """Return the `type` of a class of items."""
     return str(member.model_fields["type"].default)
 
 
 def as_json(item: ThreadItem) -> str:
-    """Return what the browser is sent."""
+    """Return the JSON that the browser gets."""
     return item.model_dump_json(by_alias=True, exclude_none=True)
 
 
 async def all_ids(store: ThreadStore, owner: str, thread_id: str) -> list[str]:
-    """Return the ids of every item of a thread, of every kind, in order."""
+    """Return the ids of all items of a thread, of every kind, in order."""
     page = await store.load_items(owner, thread_id, limit=1000, order="asc", kinds=ALL_KINDS)
     return [item.id for item in page.data]
 
 
 async def thread_pages(store: ThreadStore, owner: str, limit: int, order: Order) -> Sequence[Page[ThreadMetadata]]:
-    """Follow the cursors through an owner's threads."""
+    """Return all pages of an owner's threads."""
     pages = [await store.load_threads(owner, limit=limit, after=None, order=order)]
     while pages[-1].has_more:
         pages.append(await store.load_threads(owner, limit=limit, after=pages[-1].after, order=order))
@@ -170,7 +170,7 @@ async def thread_pages(store: ThreadStore, owner: str, limit: int, order: Order)
 async def item_pages(
     store: ThreadStore, owner: str, thread_id: str, limit: int, order: Order, kinds: frozenset[ItemKind]
 ) -> Sequence[Page[ThreadItem]]:
-    """Follow the cursors through a thread's items."""
+    """Return all pages of a thread's items."""
     pages = [await store.load_items(owner, thread_id, limit=limit, order=order, kinds=kinds)]
     while pages[-1].has_more:
         after = pages[-1].after

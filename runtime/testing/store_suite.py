@@ -1,6 +1,6 @@
-"""What every store of threads has to do, as tests that run on yours.
+"""Conformance tests for a store of threads, to run on your own.
 
-Write a class whose one fixture makes the store; pytest and pytest-asyncio do the rest:
+Write a subclass with a fixture that returns the store, and run it with pytest and pytest-asyncio:
 
     class TestMyStore(StoreSuite):
         @pytest_asyncio.fixture
@@ -10,8 +10,8 @@ Write a class whose one fixture makes the store; pytest and pytest-asyncio do th
             yield store
             await store.close()
 
-The store may hold other data already: the tests make owners and ids of their own. A chatkit `Store` is tested inside a
-`ChatKitStoreAdapter`. A promise that your store can't keep is a test to override, in view of whoever reads the class.
+The store may contain other data: the tests use new owners and ids. Wrap a chatkit `Store` in a `ChatKitStoreAdapter`.
+If your store does not support something, override its test, so that readers of the class see it.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class StoreSuite(ItemPromises):
 
     @pytest.fixture
     def owner(self) -> str:
-        """Return an owner who has nothing yet."""
+        """Return an owner without threads."""
         return new_id("user")
 
     async def test_a_thread_comes_back_as_it_was_saved(self, store: ThreadStore, owner: str) -> None:
@@ -86,16 +86,16 @@ class StoreSuite(ItemPromises):
         assert await all_ids(store, owner, thread.id) == [item.id for item in items]
 
     async def test_a_thread_that_cant_be_stored_whole_is_not_stored(self, store: ThreadStore, owner: str) -> None:
-        """An item that JSON can't hold leaves no thread behind."""
+        """If an item can't be represented in JSON, the thread is not stored."""
         thread = new_metadata()
         bad = HiddenContextItem(id=new_id("message"), thread_id=thread.id, created_at=now(), content=object())
-        with pytest.raises(ValueError):  # noqa: PT011 - what the JSON writer says is its own affair
+        with pytest.raises(ValueError):  # noqa: PT011 - the message is that of the JSON serializer
             await store.create_thread(owner, thread, [new_message(thread.id, "one"), bad])
         with pytest.raises(NotFoundError):
             await store.load_thread(owner, thread.id)
 
     async def test_saving_a_thread_leaves_its_items_alone(self, store: ThreadStore, owner: str) -> None:
-        """Chatkit hands over a `Thread` with a page of items: only the metadata is taken."""
+        """chatkit passes a `Thread` with a page of items; only its metadata is stored."""
         thread = await new_thread(store, owner, count=2)
         stale = Thread(
             **thread.model_dump() | {"title": "New"}, items=Page(data=[new_message(thread.id, "never stored")])
@@ -106,7 +106,7 @@ class StoreSuite(ItemPromises):
         assert len(await all_ids(store, owner, thread.id)) == 2
 
     async def test_a_new_thread_can_be_saved(self, store: ThreadStore, owner: str) -> None:
-        """`save_thread` inserts what isn't there."""
+        """`save_thread` inserts a thread that does not exist."""
         thread = new_metadata(title="Fresh")
         await store.save_thread(owner, thread)
         assert await store.load_thread(owner, thread.id) == thread
@@ -124,7 +124,7 @@ class StoreSuite(ItemPromises):
         assert await store.update_thread(owner, thread.id) == loaded
 
     async def test_a_title_of_the_users_wins(self, store: ThreadStore, owner: str) -> None:
-        """With `only_if_untitled` a title is set once; other fields still change, and None takes a title away."""
+        """With `only_if_untitled` a title is set once; other fields still change, and None removes a title."""
         thread = await new_thread(store, owner)
         first = await store.update_thread(owner, thread.id, title="Made up", only_if_untitled=True)
         second = await store.update_thread(owner, thread.id, title="Late", metadata={"n": 1}, only_if_untitled=True)
@@ -132,7 +132,7 @@ class StoreSuite(ItemPromises):
         assert (await store.update_thread(owner, thread.id, title=None)).title is None
 
     async def test_updates_at_once_are_all_kept(self, store: ThreadStore, owner: str) -> None:
-        """A title and the metadata that are changed at the same moment are both there afterwards."""
+        """Concurrent updates of the title and of the metadata are both stored."""
         thread = await new_thread(store, owner)
         await asyncio.gather(
             store.update_thread(owner, thread.id, title="New"), store.update_thread(owner, thread.id, metadata={"n": 1})
@@ -141,7 +141,7 @@ class StoreSuite(ItemPromises):
         assert (loaded.title, loaded.metadata) == ("New", {"n": 1})
 
     async def test_what_is_unknown_is_not_found(self, store: ThreadStore, owner: str) -> None:
-        """Every call that names a thread, an item or an attachment says so when there is none."""
+        """Calls with the id of a missing thread, item or attachment raise NotFoundError."""
         thread = await new_thread(store, owner, count=1)
         nobody = new_id("thread")
         for call in (
@@ -163,7 +163,7 @@ class StoreSuite(ItemPromises):
                 await call
 
     async def test_another_owner_finds_nothing(self, store: ThreadStore, owner: str) -> None:
-        """No call reads, changes or deletes what belongs to somebody else."""
+        """No call reads, changes or deletes entries of another owner."""
         thread = await new_thread(store, owner, count=2, title="Mine")
         item_ids = await all_ids(store, owner, thread.id)
         attachment = new_file(thread.id)
@@ -192,7 +192,7 @@ class StoreSuite(ItemPromises):
         assert await store.load_attachment(owner, attachment.id) == attachment
 
     async def test_an_id_of_somebody_elses_cant_be_taken(self, store: ThreadStore, owner: str) -> None:
-        """Saving under the id of another owner's thread or attachment fails and changes nothing."""
+        """Saving with the id of another owner's thread or attachment fails and changes nothing."""
         thread = await new_thread(store, owner, title="Mine")
         attachment = new_file(thread.id)
         await store.save_attachment(owner, attachment)
@@ -228,7 +228,7 @@ class StoreSuite(ItemPromises):
         assert len(await all_ids(store, owner, thread.id)) == 3
 
     async def test_a_thread_without_a_generation_has_none(self, store: ThreadStore, owner: str) -> None:
-        """So have threads of before there were generations, until their next turn."""
+        """Also threads of an older schema, until their next turn."""
         created, saved = new_metadata(), new_metadata()
         await store.create_thread(owner, created, [new_message(created.id, "x")])
         await store.save_thread(owner, saved)
@@ -248,7 +248,7 @@ class StoreSuite(ItemPromises):
         assert await store.load_generation(owner, thread.id) == new_mark(1)
 
     async def test_a_generation_and_a_change_at_once_are_both_kept(self, store: ThreadStore, owner: str) -> None:
-        """A turn writes its items while a tool of its sets the metadata and a user the title."""
+        """A turn writes items while a tool sets the metadata and a user the title."""
         thread = await new_thread(store, owner)
         await asyncio.gather(
             store.update_thread(owner, thread.id, metadata={"n": 1}),
@@ -260,7 +260,7 @@ class StoreSuite(ItemPromises):
         assert await store.load_generation(owner, thread.id) == new_mark(1)
 
     async def test_a_generation_is_no_part_of_the_threads_metadata(self, store: ThreadStore, owner: str) -> None:
-        """The metadata is the user's own: no call shows anything else in it."""
+        """The metadata contains only the entries of tools, in every call."""
         thread = new_metadata(metadata={"a": 1})
         await store.create_thread(owner, thread, generation=new_mark(1))
         await store.write_items(owner, thread.id, [], generation=new_mark(2))
@@ -270,7 +270,7 @@ class StoreSuite(ItemPromises):
         assert (await store.update_thread(owner, thread.id, metadata={"b": 2})).metadata == {"b": 2}
 
     async def test_a_write_that_fails_leaves_the_generation_alone(self, store: ThreadStore, owner: str) -> None:
-        """Nothing was answered, so nobody answered last."""
+        """A failed write did not answer in the thread."""
         thread = new_metadata()
         await store.create_thread(owner, thread, generation=new_mark(1))
         bad = HiddenContextItem(id=new_id("message"), thread_id=thread.id, created_at=now(), content=object())
@@ -278,12 +278,12 @@ class StoreSuite(ItemPromises):
             store.write_items(owner, thread.id, [bad], generation=new_mark(2)),
             store.create_thread(owner, thread, [bad], generation=new_mark(2)),
         ):
-            with pytest.raises(ValueError):  # noqa: PT011 - what the JSON writer says is its own affair
+            with pytest.raises(ValueError):  # noqa: PT011 - the message is that of the JSON serializer
                 await call
         assert await store.load_generation(owner, thread.id) == new_mark(1)
 
     async def test_an_owner_with_a_nul_is_refused(self, store: ThreadStore, owner: str) -> None:
-        """Taking U+0000 out of an owner would make one owner of two."""
+        """Removing U+0000 from an owner could give the name of another owner."""
         with pytest.raises(ValueError, match="U\\+0000"):
             await store.save_thread(owner + "\0", new_metadata())
         with pytest.raises(ValueError, match="U\\+0000"):
@@ -292,7 +292,7 @@ class StoreSuite(ItemPromises):
             await store.load_threads(owner + "\ud800", limit=1, after=None, order="asc")
 
     async def test_every_page_size_reads_every_thread_once(self, store: ThreadStore, owner: str) -> None:
-        """Pages of any size, end to end, are the list of threads, in the order of creation and not of `created_at`."""
+        """Pages of any size, joined, are the threads in the order of creation, not of `created_at`."""
         made = [new_metadata(created_at=now() - timedelta(days=day)) for day in range(5)]
         for thread in made:
             await store.create_thread(owner, thread)
@@ -302,11 +302,11 @@ class StoreSuite(ItemPromises):
         for order, limit in product(ORDERS, range(1, 7)):
             pages = await thread_pages(store, owner, limit, order)
             assert [len(page.data) for page in pages[:-1]] == [limit] * (len(pages) - 1)
-            found = [thread.id for page in pages for thread in page.data]
-            assert found == (ids if order == "asc" else ids[::-1])
+            listed = [thread.id for page in pages for thread in page.data]
+            assert listed == (ids if order == "asc" else ids[::-1])
 
     async def test_a_cursor_that_names_nothing_is_refused(self, store: ThreadStore, owner: str) -> None:
-        """Starting again from the first page would show everything twice."""
+        """Returning the first page instead would show entries twice."""
         thread = await new_thread(store, owner, count=2)
         other = await new_thread(store, owner, count=1)
         foreign = (await all_ids(store, owner, other.id))[0]
@@ -319,7 +319,7 @@ class StoreSuite(ItemPromises):
                 await store.load_threads(owner, limit=1, after=after, order="asc")
 
     async def test_a_page_at_the_end_is_empty(self, store: ThreadStore, owner: str) -> None:
-        """After the last entry there is a page without entries, and no error."""
+        """A page after the last entry is empty, and no error."""
         thread = await new_thread(store, owner, count=1)
         last = (await all_ids(store, owner, thread.id))[0]
         page = await store.load_items(owner, thread.id, limit=3, after=last, order="asc")
@@ -328,7 +328,7 @@ class StoreSuite(ItemPromises):
         assert (threads.data, threads.has_more, threads.after) == ([], False, None)
 
     async def test_a_limit_below_one_is_refused_and_a_huge_one_is_not(self, store: ThreadStore, owner: str) -> None:
-        """A limit of -1 means everything to SQLite, and nothing good to anybody."""
+        """To SQLite a limit of -1 means no limit, to PostgreSQL an error."""
         thread = await new_thread(store, owner, count=1)
         for limit in (0, -1):
             with pytest.raises(ValueError, match="at least one"):
@@ -339,7 +339,7 @@ class StoreSuite(ItemPromises):
         assert len((await store.load_threads(owner, limit=10**30, after=None, order="asc")).data) == 1
 
     async def test_a_deleted_thread_takes_everything_along(self, store: ThreadStore, owner: str) -> None:
-        """Items, attachments, feedback and generation go too; deleting again is fine; other threads stay."""
+        """Items, attachments, feedback and generation are deleted; a second call does nothing; other threads remain."""
         thread, other = await new_thread(store, owner, count=2), await new_thread(store, owner, count=1)
         await store.write_items(owner, thread.id, [], generation=new_mark(1))
         kept, lost = new_file(other.id), new_file(thread.id)
@@ -356,7 +356,7 @@ class StoreSuite(ItemPromises):
         assert await store.load_generation(owner, thread.id) is None
 
     async def test_attachments_are_kept_and_replaced(self, store: ThreadStore, owner: str) -> None:
-        """Saving again replaces, for a file as for an image; deleting twice is fine."""
+        """Saving again replaces the metadata; a second delete does nothing."""
         image = ImageAttachment(
             id=new_id("attachment"), name="a.png", mime_type="image/png", preview_url=AnyUrl("https://a.example/p")
         )
@@ -370,7 +370,7 @@ class StoreSuite(ItemPromises):
             await store.load_attachment(owner, image.id)
 
     async def test_feedback_is_listed_with_its_owner(self, store: ThreadStore, owner: str) -> None:
-        """Whoever runs the server sees all of it; what is deleted is gone from the list."""
+        """The list has the ratings of all owners, without those of deleted items."""
         thread = new_metadata()
         items = [new_message(thread.id, "a"), new_message(thread.id, "b")]
         await store.create_thread(owner, thread, items)
@@ -387,7 +387,7 @@ class StoreSuite(ItemPromises):
         assert [entry for entry in await store.list_feedback() if entry.owner == owner] == []
 
     async def test_usage_adds_up_by_owner_thread_day_and_model(self, store: ThreadStore, owner: str) -> None:
-        """What was used stays counted when its thread is deleted, and needs no thread."""
+        """Usage is kept when its thread is deleted, and the thread need not exist."""
         day, next_day = date(2026, 3, 29), date(2026, 3, 30)
         thread = new_metadata()
         await store.create_thread(owner, thread)
@@ -412,7 +412,7 @@ class StoreSuite(ItemPromises):
         assert [entry for entry in await store.list_usage(date(2026, 3, 31)) if entry.owner == owner] == []
 
     async def test_times_come_back_in_utc(self, store: ThreadStore, owner: str) -> None:
-        """A naive time is local time; to the microsecond."""
+        """A naive time is local time. Microseconds are kept."""
         naive = datetime(2026, 3, 29, 12, 30, 15, 123456)
         thread = new_metadata(created_at=naive)
         item = new_message(thread.id, "x", created_at=naive)
@@ -424,7 +424,7 @@ class StoreSuite(ItemPromises):
             assert moment.utcoffset() == timedelta(0)
 
     async def test_tools_see_the_store_of_one_owner(self, store: ThreadStore, owner: str) -> None:
-        """The facade ignores contexts, hides what only the model sees, and adds and deletes without complaint."""
+        """`OwnerStore` ignores contexts, omits model items, and adds and deletes items that exist or not."""
         mine = OwnerStore(store, owner)
         thread = new_metadata(thread_id=mine.generate_thread_id({"user": "somebody else"}))
         await mine.save_thread(thread, {"user": "somebody else"})
@@ -439,7 +439,7 @@ class StoreSuite(ItemPromises):
         await mine.delete_thread_item(thread.id, items[0].id)
         assert [item.id for item in (await mine.load_thread_items(thread.id, None, 9, "desc")).data] == [items[1].id]
         assert (await mine.load_item(thread.id, items[1].id)).id == items[1].id
-        assert [found.id for found in (await mine.load_threads(9, None, "desc")).data] == [thread.id]
+        assert [thread.id for thread in (await mine.load_threads(9, None, "desc")).data] == [thread.id]
         with pytest.raises(NotFoundError):
             await OwnerStore(store, new_id("user")).load_thread(thread.id, {"user": owner})
         await mine.delete_thread(thread.id)
