@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chatkit.types import WidgetItem
-from chatkit.widgets import DynamicWidgetRoot
 
 from runtime.server.history.converter import UNANSWERED
-from runtime.server.turns.clicks import StaleWidget, has_action
+from runtime.server.turns.clicks import StaleWidget
 from runtime.server.turns.client_tools import REMOVED_TOOL
 from runtime.server.turns.preparation import CONTINUE
 from tests.conversations.conftest import Chat, MakeChat
@@ -138,31 +135,6 @@ async def test_a_sync_click_that_can_do_nothing_is_refused_in_the_same_words(ver
         assert (refused.status, refused.error["code"]) == (409, "outdated_widget")
         assert refused.error["message"] == StaleWidget.notice
     assert (await client.act_now(thread, "buy", {"id": "A-1"})).status == 400
-
-
-@pytest.mark.parametrize(
-    ("part", "offered"),
-    [
-        ({"type": "Button", "onClickAction": {"type": "buy"}}, True),
-        ({"type": "Form", "onSubmitAction": {"type": "buy"}, "children": []}, True),
-        ({"type": "Row", "children": [{"type": "Select", "name": "n", "onChangeAction": {"type": "buy"}}]}, True),
-        ({"type": "Button", "onClickAction": {"type": "sell", "payload": {"type": "buy"}}}, False),
-        ({"type": "Text", "value": "buy"}, False),
-    ],
-)
-def test_the_actions_of_a_widget_are_found_in_all_its_parts(part: dict[str, Any], offered: bool) -> None:
-    for root in (
-        {"type": "Card", "children": [part]},
-        {"type": "ListView", "children": [{"type": "ListViewItem", "children": [part]}]},
-    ):
-        assert has_action(_widget(root), "buy") is offered
-    confirm = {"type": "Card", "children": [], "confirm": {"label": "Yes", "action": {"type": "buy"}}}
-    assert has_action(_widget(confirm), "buy")
-
-
-def _widget(root: dict[str, Any]) -> WidgetItem:
-    widget = DynamicWidgetRoot.model_validate(root)
-    return WidgetItem(id="itm_1", thread_id="thr_1", created_at=datetime.now(UTC), widget=widget)
 
 
 async def test_the_result_of_a_client_tool_that_is_gone_is_kept_and_starts_no_turn(version: Version) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from agents import function_tool
 from chatkit.types import HiddenContextItem
 
-from runtime.server.history.converter import UNANSWERED, repair
+from runtime.server.history.converter import UNANSWERED
 from runtime.stores.store import ModelItem
 from tests.conversations.conftest import MakeBare, MakeChat
 from tests.conversations.playing import Asked, call, think
@@ -116,19 +115,6 @@ async def test_a_call_that_was_never_answered_is_answered_for_the_model(chat: Ma
     await client.say("go on", thread)
     asked = client.player.asked[-1]
     assert [item["output"] for item in asked.of("function_call_output")] == [UNANSWERED]
-
-
-def test_calls_that_share_an_id_keep_their_own_outputs() -> None:
-    # Small endpoints count their calls anew in each response.
-    def turn(city: str) -> list[Any]:
-        return [
-            {"type": "function_call", "call_id": "call_0", "name": "look_up", "arguments": city},
-            {"type": "function_call_output", "call_id": "call_0", "output": city},
-            {"role": "assistant", "content": city},
-        ]
-
-    history = [*turn("Oslo"), *turn("Rome")]
-    assert repair(history) == history
 
 
 async def test_hidden_context_of_any_kind_reaches_the_model_and_never_the_client(chat: MakeChat) -> None:

@@ -12,10 +12,8 @@ from typing import Any
 import pytest
 from chatkit.types import AssistantMessageContent, AssistantMessageItem, UserMessageItem, UserMessageTextContent
 
-from runtime.config.model.chat import History
 from runtime.resources.token_usage import TokenUsage
 from runtime.server.history.converter import EARLIER
-from runtime.server.history.window import find_uncovered
 from runtime.server.runtime import create_app
 from runtime.stores.serialization import summaries_in
 from runtime.stores.store import ModelItem
@@ -481,16 +479,3 @@ def _busy_turn(thread: str, number: int) -> list[Any]:
     said = [UserMessageTextContent(text=f"busy {number}")]
     calls = [ModelItem(id=f"m{number}_{n}", content={"model_items": []}, **common) for n in range(20)]
     return [UserMessageItem(id=f"b{number}", content=said, inference_options={}, **common), *calls]
-
-
-def test_a_window_of_tokens_is_summed_up_as_well() -> None:
-    history = History(tokens=500, summary=None)
-    items = [item for number in range(3) for item in _turn("t", number)]
-    assert find_uncovered(items, history) is None
-    long = items[1].model_copy(update={"content": [AssistantMessageContent(text="a" * 1900)]})
-    found = find_uncovered([items[0], long, *items[2:4], *_turn("t", 7), *_turn("t", 8)], History(tokens=500))
-    assert found is None  # one turn alone, and not so long: nothing falls out yet
-    huge = items[1].model_copy(update={"content": [AssistantMessageContent(text="a" * 4000)]})
-    found = find_uncovered([items[0], huge, *items[2:]], history)
-    assert found is not None
-    assert ([item.id for item in found.items], found.until) == (["u0", "a0"], "a0")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 
-from runtime.errors import ConfigError, RequestError
-from runtime.server.turns.recorder import to_the_end
-from runtime.server.turns.thread_access import ThreadLocks
+from runtime.errors import ConfigError
 from tests.conversations.conftest import MakeChat
 from tests.conversations.playing import call
 
@@ -92,26 +89,6 @@ async def test_bad_arguments_are_told_to_the_model_and_the_turn_goes_on(
     assert len(client.player.asked[1].of("function_call_output")) == 1
 
 
-async def test_a_write_goes_to_its_end_however_often_it_is_cancelled() -> None:
-    begun, proceed, written = asyncio.Event(), asyncio.Event(), []
-
-    async def write() -> None:
-        begun.set()
-        await proceed.wait()
-        written.append("item")
-
-    task = asyncio.create_task(to_the_end(write()))
-    await begun.wait()
-    for _ in range(3):
-        task.cancel()
-        await asyncio.sleep(0)
-    assert not task.done()
-    proceed.set()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert written == ["item"]
-
-
 async def test_a_write_that_fails_keeps_the_calls_for_the_next_one(
     chat: MakeChat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,21 +159,6 @@ async def test_a_retry_whose_answer_shows_nothing_still_replaces_the_old_one(cha
 
     assert retried.of("client_effect")
     assert [item["type"] for item in await client.items(first.thread_id)] == ["user_message"]
-
-
-async def test_a_busy_thread_is_refused_from_the_first_moment() -> None:
-    locks = ThreadLocks()
-
-    async def hold() -> str:
-        try:
-            async with locks.hold("thread", wait_s=0):
-                await asyncio.sleep(0)
-            return "held"
-        except RequestError as error:
-            return error.code
-
-    assert sorted(await asyncio.gather(hold(), hold())) == ["held", "thread_busy"]
-    assert len(locks) == 0
 
 
 async def test_a_long_turn_of_calls_keeps_its_own_question_in_view(chat: MakeChat) -> None:
