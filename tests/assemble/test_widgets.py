@@ -8,8 +8,7 @@ from chatkit.widgets import DynamicWidgetRoot, WidgetTemplate
 from pydantic import BaseModel
 
 from runtime.assemble.problems import BuildError
-from runtime.assemble.widgets import BuiltWidget, WidgetBuildError, WidgetError, build_widget, build_widgets
-from runtime.config.model import Config
+from runtime.assemble.widgets import BuiltWidget, WidgetError, build_widget
 from runtime.config.model.widgets import PythonWidget, TemplateWidget
 from runtime.config.project_files import ProjectFiles
 from runtime.project_code.loader import ResolveError
@@ -176,17 +175,6 @@ def test_a_sample_shows_a_value_that_a_component_does_not_take() -> None:
     )
 
 
-async def test_a_sample_can_be_tried_through_any_renderer() -> None:
-    assert await build_python(build_async, sample={"id": "a"}).check_sample() == []
-    assert await build_python(build_async).check_sample() == []
-    assert await build_python(fail, sample={"id": "a"}).check_sample() == [
-        "its renderer raised LookupError: no order a"
-    ]
-    wrong = {"type": "Card", "children": [{"type": "Text", "vlaue": "x"}]}
-    found = await build_python(lambda _: wrong, sample={"id": "a"}).check_sample()
-    assert found == ["children[0].vlaue: unknown (did you mean 'value'?)"]
-
-
 def test_a_path_to_no_function_is_an_error_of_the_widget_and_one_that_leads_nowhere_of_the_path() -> None:
     def lost(path: str) -> object:
         raise ResolveError(f"no module named {path!r}", "did you mean 'app'?")
@@ -239,32 +227,3 @@ def test_a_schema_that_is_none_or_leads_elsewhere_is_refused_without_a_download(
     widget = build_widget("x", TemplateWidget(template=CARD, data=schema), ProjectFiles(Path("project")), never)
     with pytest.raises(WidgetError, match=r"the schema refers to 'http://127.0.0.1:9/schema.json', which it does not"):
         widget.render({"id": "a"})
-
-
-def config(**widgets: Any) -> Config:
-    agents = {"a": {"model": "demo", "instructions": "Help."}}
-    return Config.model_validate({"version": 1, "agents": agents, "widgets": widgets})
-
-
-def test_every_widget_of_a_file_is_built_by_name() -> None:
-    declared = config(order={"template": CARD}, custom={"python": "app:build"}, report={"type": "sections", **REPORT})
-    built = build_widgets(declared, ProjectFiles(Path("project")), lambda path: build_async)
-    assert {name: widget.name for name, widget in built.items()} == {name: name for name in declared.widgets}
-
-
-REPORT = {"sections": [{"type": "text", "text": "{{ note }}"}]}
-
-
-def test_the_mistakes_of_all_widgets_are_reported_at_once() -> None:
-    declared = config(
-        lost="widgets/lost.widget",
-        fine={"template": CARD},
-        wrong={"template": {"type": "Card", "children": [{"type": "Txt"}]}},
-        custom={"python": "app:build"},
-    )
-    with pytest.raises(WidgetBuildError) as caught:
-        build_widgets(declared, ProjectFiles(Path("project")), lambda path: "no function")
-    assert [name for name, _ in caught.value.errors] == ["lost", "wrong", "custom"]
-    assert str(caught.value).splitlines()[1] == (
-        "widget 'wrong': children[0].type: unknown component 'Txt' (did you mean 'Text'?)"
-    )

@@ -6,9 +6,10 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
-from runtime.assemble.widgets import build_widget, check_components
+from runtime.assemble.widgets import build_widget
 from runtime.config.model.widgets import Widget
 from runtime.config.project_files import ProjectFiles
+from runtime.widgets.component_checks import check_components
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "widgets.md"
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)

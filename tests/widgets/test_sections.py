@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from runtime.assemble.widgets import BuiltWidget, WidgetError, build_widget, check_components
+from runtime.assemble.widgets import BuiltWidget, WidgetError, build_widget
 from runtime.config.model.widgets import SectionsWidget, TemplateWidget
 from runtime.config.project_files import ProjectFiles
+from runtime.widgets.component_checks import check_components
 
 SECTIONS = [
     {"type": "table", "title": "Numbers", "rows": "{{ rows }}"},

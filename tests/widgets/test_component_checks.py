@@ -4,7 +4,7 @@ from typing import Any, get_args
 import chatkit.widgets
 import pytest
 
-from runtime.assemble.widgets import check_components
+from runtime.widgets.component_checks import check_components
 
 
 def card(*children: Any, **more: Any) -> dict[str, Any]:
