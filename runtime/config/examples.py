@@ -1,6 +1,6 @@
-"""An example or two of each key's value, for the completion of editors; by the section's class and its field.
+"""Examples of each key's value for the completion of editors, by the section's class and field.
 
-Kept apart from the models, because reading a file needs none of them: the JSON Schema is the only reader.
+Separate from the models, because only the JSON Schema uses them, and loading a file does not need them.
 """
 
 from __future__ import annotations

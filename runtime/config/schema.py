@@ -1,4 +1,4 @@
-"""The JSON Schema of the language, generated from the models: the contract that editors and `validate` share."""
+"""The JSON Schema of the language, generated from the models, for editors and for `validate`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ from runtime.config.model.types import Section
 
 SCHEMA_ID = "chatkit-runtime/agents.schema.json"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-# OpenAPI's word; JSON Schema has none and needs none.
-_FOREIGN = ("discriminator",)
+# A keyword of OpenAPI that JSON Schema does not have.
+_OPENAPI_ONLY = ("discriminator",)
+# A profile may leave these out.
+_REQUIREMENTS = ("required", "minProperties", "minItems", "default")
 
 
 def config_schema() -> dict[str, Any]:
-    """Return the schema (Draft 2020-12) of agents.yaml; a fresh copy is not made, so don't change it."""
+    """Return the schema (Draft 2020-12) of agents.yaml; the result is shared and must not be changed."""
     return _generate()
 
 
@@ -38,7 +40,7 @@ def _generate() -> dict[str, Any]:
 
 
 def _any_sections(root: dict[str, Any]) -> dict[str, Any]:
-    """Return what a profile is while it is not laid over anything: sections, of which any part may be missing."""
+    """Return the schema of a profile before it is applied: sections with any content."""
     sections = {
         name: {"description": part.get("description", "")}
         for name, part in root["properties"].items()
@@ -49,7 +51,7 @@ def _any_sections(root: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe(schema: dict[str, Any]) -> None:
-    """Give each property its examples, and, without a description, the docstring that stands below its field."""
+    """Add examples to each property, and the docstring of its field if it has no description."""
     sections = {section.__name__: section for section in _sections(Section)}
     for name, part in [(Config.__name__, schema), *schema["$defs"].items()]:
         if name in sections:
@@ -64,19 +66,19 @@ def _sections(section: type[Section]) -> Iterator[type[Section]]:
 
 
 def _describe_fields(properties: dict[str, Any], section: type[Section]) -> None:
-    said: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     examples: dict[str, list[Any]] = {}
     for part in section.__mro__:
         if issubclass(part, Section):
-            said = _docstrings(part.__module__).get(part.__name__, {}) | said
+            descriptions = _docstrings(part.__module__).get(part.__name__, {}) | descriptions
             examples = EXAMPLES.get(part.__name__, {}) | examples
     for name, field in section.model_fields.items():
         key = field.alias or name
-        shown = properties.get(key)
-        if shown is not None and name in said:
-            shown.setdefault("description", said[name])
-        if shown is not None and key in examples:
-            shown["examples"] = examples[key]
+        schema = properties.get(key)
+        if schema is not None and name in descriptions:
+            schema.setdefault("description", descriptions[name])
+        if schema is not None and key in examples:
+            schema["examples"] = examples[key]
 
 
 @functools.cache
@@ -94,12 +96,12 @@ def _field_docstrings(section: ast.ClassDef) -> Iterator[tuple[str, str]]:
 
 
 def _tidy(part: Any, root: dict[str, Any]) -> Any:
-    """Drop what pydantic adds for other readers, and give each property the description that editors show."""
+    """Drop keywords that pydantic adds for other readers, and add the descriptions that editors show."""
     if isinstance(part, list):
         return [_tidy(item, root) for item in part]
     if not isinstance(part, dict):
         return part
-    tidy = {key: _tidy(value, root) for key, value in part.items() if key not in _FOREIGN and key != "properties"}
+    tidy = {key: _tidy(value, root) for key, value in part.items() if key not in _OPENAPI_ONLY and key != "properties"}
     if isinstance(part.get("properties"), dict):
         tidy["properties"] = {name: _property(value, root) for name, value in part["properties"].items()}
     return tidy
@@ -108,7 +110,7 @@ def _tidy(part: Any, root: dict[str, Any]) -> Any:
 def _property(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
     tidy: dict[str, Any] = _tidy(part, root)
     tidy.pop("title", None)
-    # The defaults of a whole section are the defaults of its properties.
+    # The default of a section only repeats the defaults of its properties.
     if tidy.get("default") is None or isinstance(tidy.get("default"), (dict, list)):
         tidy.pop("default", None)
     if "description" not in tidy and "$ref" in tidy:
@@ -118,7 +120,7 @@ def _property(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
                 tidy["description"] = form["description"]
                 break
     if "description" in tidy:
-        # A long docstring is wrapped for this source, not for the editor that shows it.
+        # Undo the line breaks of a long docstring.
         tidy = {"description": " ".join(tidy.pop("description").split()), **tidy}
     return tidy
 
@@ -130,20 +132,15 @@ def resolve(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
     return part
 
 
-# The JSON Schemas of what is only a part of a configuration: an included file, and a profile.
-
-_LEAST = ("required", "minProperties", "minItems", "default")
-
-
 def included_schema() -> dict[str, Any]:
-    """Return the schema of a file that `include` names: sections, none of them needed, their entries complete."""
+    """Return the schema of a file that `include` names: optional sections with complete entries."""
     root = dict(config_schema())
     root.pop("required", None)
     return root | _head("included", "a file that agents.yaml includes", root)
 
 
 def profile_schema() -> dict[str, Any]:
-    """Return the schema of a profile: any part of any section may be missing, and `null` takes a key out."""
+    """Return the schema of a profile: any part of any section may be missing, and `null` removes a key."""
     root = _partial(config_schema())
     root["properties"].pop("version", None)
     return dict(root) | _head("profile", "a profile of agents.yaml", root)
@@ -156,26 +153,26 @@ def _head(of: str, title: str, root: dict[str, Any]) -> dict[str, Any]:
 
 
 def _partial(part: Any, is_names: bool = False) -> Any:
-    """Drop what a schema demands; `is_names`: the keys are names of properties or definitions, not of JSON Schema."""
+    """Drop the requirements of a schema; with `is_names`, its keys are names of properties or definitions."""
     if isinstance(part, list):
         return [_partial(item) for item in part]
     if not isinstance(part, dict):
         return part
     if is_names:
         return {name: _partial(value) for name, value in part.items()}
-    kept: dict[str, Any] = {}
+    partial: dict[str, Any] = {}
     for key, value in part.items():
         if key in ("properties", "$defs"):
-            kept[key] = _partial(value, is_names=True)
-        elif key == "oneOf":  # without what tells the kinds apart, several fit
-            kept["anyOf"] = _partial(value)
-        elif key not in _LEAST:
-            kept[key] = _partial(value) if key not in ("examples", "enum", "const") else value
-    if "properties" in kept:
-        kept["properties"] = {name: _or_null(value) for name, value in kept["properties"].items()}
-    if isinstance(kept.get("additionalProperties"), dict) and "properties" not in kept:
-        kept["additionalProperties"] = _or_null(kept["additionalProperties"])
-    return kept
+            partial[key] = _partial(value, is_names=True)
+        elif key == "oneOf":  # without the required keys, several kinds match
+            partial["anyOf"] = _partial(value)
+        elif key not in _REQUIREMENTS:
+            partial[key] = _partial(value) if key not in ("examples", "enum", "const") else value
+    if "properties" in partial:
+        partial["properties"] = {name: _or_null(value) for name, value in partial["properties"].items()}
+    if isinstance(partial.get("additionalProperties"), dict) and "properties" not in partial:
+        partial["additionalProperties"] = _or_null(partial["additionalProperties"])
+    return partial
 
 
 def _or_null(part: dict[str, Any]) -> dict[str, Any]:

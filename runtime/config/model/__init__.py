@@ -1,4 +1,4 @@
-"""The language as frozen pydantic models, a module for each section."""
+"""The language as frozen pydantic models, in one module per section."""
 
 from runtime.config.model.root import Config
 

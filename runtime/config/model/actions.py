@@ -1,4 +1,4 @@
-"""The `actions` section: what happens when a user clicks in a widget. The key of an entry is the action's type."""
+"""The `actions` section: the handlers of clicks in widgets. The key of an entry is the action's type."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runtime.config.model.types import IMPORT_PATTERN, ImportPath, JsonSchema, S
 
 class _Action(Section):
     payload: JsonSchema | None = None
-    """The JSON Schema of the action's payload; another payload is refused."""
+    """The JSON Schema of the action's payload; any other payload is rejected."""
 
 
 class PythonAction(_Action, ShortFormSection):
@@ -21,9 +21,9 @@ class PythonAction(_Action, ShortFormSection):
     short_pattern: ClassVar[str | None] = IMPORT_PATTERN
 
     python: ImportPath
-    """Where the handler is."""
+    """The import path of the handler."""
     sync: bool = False
-    """Whether the handler may also be called as a sync action, which answers with one updated item."""
+    """Whether the handler also serves sync actions, which are answered with one updated item."""
 
 
 class MessageAction(_Action):
@@ -37,13 +37,13 @@ class EffectAction(_Action):
     """The click sends a client effect."""
 
     effect: str = Field(min_length=1)
-    """The name of the effect in the browser."""
+    """The effect's name in the browser."""
     data: dict[str, Any] = {}
     """The effect's data; its strings are templates over `payload`."""
 
 
 class WidgetAction(_Action):
-    """The click renders the sending widget anew, with the payload as data."""
+    """The click renders a widget in place of the one that was clicked, with the payload as data."""
 
     widget: str = Field(min_length=1)
     """The widget's name."""

@@ -1,4 +1,4 @@
-"""The `agents` section: who answers."""
+"""The `agents` section and the key `entry`: the agents, and which of them answers a message."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ class InlineInstructions(ShortFormSection):
     text: str
     """The instructions; a template."""
     raw: bool = False
-    """Take the text as it is: no variables, no template."""
+    """Use the text unchanged: no variables, no template."""
 
 
 class FileInstructions(Section):
     """Instructions in a file of their own."""
 
     file: str = Field(min_length=1, examples=["prompts/concierge.md"])
-    """The file, from the project folder; a template."""
+    """The file, relative to the project folder; its text is a template."""
     raw: bool = False
-    """Take the text as it is: no template."""
+    """Use the text unchanged: no template."""
 
 
 class PythonInstructions(Section):
     """Instructions from Python: a string, or a `(context, agent)` function, sync or async."""
 
     python: ImportPath
-    """Where the string or function is."""
+    """The import path of the string or function."""
 
 
 Instructions = Annotated[
@@ -47,20 +47,20 @@ Instructions = Annotated[
 
 
 class StoredPrompt(ShortFormSection):
-    """A prompt that is kept at OpenAI."""
+    """A prompt that is stored at OpenAI."""
 
     short_key: ClassVar[str] = "id"
 
     id: str = Field(min_length=1)
     """Its id."""
     version: str | None = None
-    """Its version; the newest when left out."""
+    """Its version; the newest by default."""
     variables: dict[str, str] = {}
-    """What is filled in; templates."""
+    """The values of its variables; templates."""
 
 
 class HistoryFilter(Section):
-    """What another agent sees of the conversation, by Python."""
+    """A Python filter for the history that another agent sees."""
 
     python: ImportPath
     """A handoff filter of the Agents SDK: a function of `HandoffInputData` that returns one, sync or async."""
@@ -74,90 +74,90 @@ class Handoff(ShortFormSection):
     agent: str
     """The agent's name."""
     description: str | None = None
-    """When to hand over, for the model; the other agent's description when left out."""
+    """Tells the model when to hand over; the other agent's description by default."""
     tool_name: str | None = Field(None, pattern=TOOL_NAME_PATTERN)
-    """The name under which the model sees the handoff; `transfer_to_` and the agent's name when left out."""
+    """The handoff's tool name for the model; `transfer_to_` and the agent's name by default."""
     history: Literal["full", "messages", "last_turn"] | HistoryFilter = "full"
-    """What the other agent sees of the conversation: all of it, its messages without calls of tools, the user's last
-    message and what came of it, or what `{python: …}` makes of it."""
+    """The history that the other agent sees: all of it, the messages without tool calls, the user's last message and
+    the items after it, or the result of `{python: …}`."""
     enabled_if: str | None = Field(None, min_length=1)
-    """Whether the model is offered the handoff: a template that is one expression."""
+    """Whether the handoff is available to the model: a template of one expression."""
     input: JsonSchema | None = None
-    """The JSON Schema of what the model says when it hands over; `on_handoff` gets it."""
+    """The JSON Schema of the data that the model passes with the handoff, for `on_handoff`."""
     on_handoff: ImportPath | None = None
-    """A function `(ctx, data)`, sync or async, called when it happens; `data` is what the model said, or None."""
+    """A function `(ctx, data)`, sync or async, called at the handoff; `data` is the model's input, or None."""
 
 
 class Output(Section):
-    """The shape of what the agent answers, and what the user is shown of it: a widget, or a text."""
+    """The structured output of an agent, and the widget or the text that shows it to the user."""
 
     widget: str | None = Field(None, min_length=1)
-    """The widget that shows the answer; its data is the shape, unless one is given here."""
+    """The widget that shows the answer; its `data` is the shape, unless `schema` or `python` is given."""
     template: str | None = Field(None, min_length=1)
     """The text that shows the answer, as Markdown; a template over the answer's fields, or over `output`."""
     schema_: JsonSchema | None = Field(None, alias="schema")
     """The shape as a JSON Schema of an object."""
     python: ImportPath | None = None
-    """The shape as a type of Python: a pydantic model, a dataclass, a TypedDict."""
+    """The shape as a Python type: a pydantic model, a dataclass or a TypedDict."""
 
 
 class Agent(Section):
     """One agent: a model with instructions and tools."""
 
     name: str | None = Field(None, min_length=1)
-    """The name that people and models see; the key when left out."""
+    """The name that users and models see; the key by default."""
     model: str = Field("default", min_length=1)
     """A name of the `models` section, or a model's name at OpenAI."""
     description: str | None = None
-    """What the agent is good at; other agents see it."""
+    """What the agent is for; other agents see it."""
     instructions: Instructions | None = None
-    """What the agent is told to be and to do."""
+    """The agent's instructions."""
     prompt: StoredPrompt | None = None
-    """A prompt that is kept at OpenAI, beside the instructions or in their place."""
+    """A prompt that is stored at OpenAI, in addition to the instructions or instead of them."""
     preface: str | None = Field(None, min_length=1)
-    """Said to the model before each message of the user, and never to the user: who they are, what they look at. A
-    template; what it says of earlier turns is not repeated."""
+    """Text for the model before each message of the user, hidden from the user: who they are, what page they are on. A
+    template; the prefaces of earlier turns are not repeated."""
     tools: list[str] = []
     """Names of the `tools` section, or import paths."""
     handoffs: list[Handoff] = []
-    """The agents that may take over."""
+    """The agents that may take over the turn."""
     guardrails: AgentGuardrails = Field(default_factory=AgentGuardrails)
-    """What the user, and the agent itself, may not say."""
+    """The guardrails of the agent's input and output."""
     output: Output | None = None
-    """The shape of what the agent answers, and the widget or text that shows it."""
+    """The structured output of the agent, and the widget or text that shows it."""
     settings: Settings = Field(default_factory=Settings)
     """Settings that override the model's."""
     tool_use_behavior: Literal["run_llm_again", "stop_on_first_tool"] = "run_llm_again"
-    """Whether the model speaks again after its tools were called; `stop: true` on a tool says so for that one."""
+    """Whether the model runs again after its tools were called; `stop: true` ends the turn after a single tool."""
     reset_tool_choice: bool = True
-    """Whether a `tool_choice` is let go after the first call, so that the model is not made to call for ever."""
+    """Whether `tool_choice` is reset after the first call, so that the model does not call tools without end."""
     hooks: ImportPath | None = None
-    """An `agents.AgentHooks` of your own, or its class: it is told what the agent does."""
+    """An `agents.AgentHooks` of your own, or its class; it receives the agent's lifecycle events."""
     sticky: bool = False
-    """Whether the agent keeps a thread that was handed over to it: later messages begin with it, until it hands over
-    itself, or the user chooses otherwise in the composer."""
+    """Whether the agent keeps a thread after a handoff: it answers later messages, until it hands over itself or the
+    user makes another choice in the composer."""
     max_turns: int | None = Field(None, ge=1, le=1000)
-    """How many model calls one turn may take; 10 when left out."""
+    """The most model calls of one turn; 10 by default."""
 
 
 class Defaults(Section):
-    """What every agent has that does not say otherwise."""
+    """Defaults of every agent, for keys that the agent does not have."""
 
     model: str | None = Field(None, min_length=1)
     """A name of the `models` section, or a model's name at OpenAI."""
     settings: Settings = Field(default_factory=Settings)
-    """Settings, key by key below those of the agent itself."""
+    """Settings; those of the agent override them, key by key."""
     tools: list[str] | None = None
-    """The tools of agents that name none."""
+    """The tools of agents without `tools`."""
     guardrails: AgentGuardrails | None = None
-    """The guardrails of agents that name none."""
+    """The guardrails of agents without `guardrails`."""
     preface: str | None = Field(None, min_length=1)
-    """The preface of agents that have none."""
+    """The preface of agents without `preface`."""
     max_turns: int | None = Field(None, ge=1, le=1000)
-    """How many model calls one turn may take."""
+    """The most model calls of one turn."""
 
     def applied_to(self, agent: Agent) -> Agent:
-        """The agent with what it left out; what it says itself stays."""
+        """Return the agent with the defaults for the keys that it does not set."""
         given = {name: getattr(self, name) for name in ("model", "tools", "guardrails", "preface", "max_turns")}
         update = {
             name: value for name, value in given.items() if value is not None and name not in agent.model_fields_set
@@ -169,17 +169,17 @@ class Defaults(Section):
 
 
 class ChosenTool(Section):
-    """The user has chosen this entry of the composer's tool menu."""
+    """Matches if the user has chosen this entry of the composer's tool menu."""
 
     tool: str = Field(min_length=1)
     """The id of one of `chat.composer.tools`."""
 
 
 class Route(Section):
-    """An agent that answers on a condition."""
+    """An agent that answers if a condition is true."""
 
     when: ChosenTool | str
-    """A template that is one expression, such as `"{{ user.name == 'Ida' }}"`, or `{tool: …}`."""
+    """A template of one expression, such as `"{{ user.name == 'Ida' }}"`, or `{tool: …}`."""
     agent: str
     """The agent's name."""
 
@@ -188,7 +188,7 @@ class PythonEntry(Section):
     """A function of the turn's context, sync or async, that returns the agent's name."""
 
     python: ImportPath
-    """Where the function is."""
+    """The import path of the function."""
 
 
 def _routing_kind(value: Any) -> str:

@@ -1,6 +1,6 @@
-"""What the web component shows around the thread: the composer's menus, the header, the theme and the rest.
+"""Options of the web component around the thread: the composer's menus, the header, the theme and others.
 
-The names are those of the component's own options, in snake case; `GET /chatkit/options.json` turns them back.
+The names are those of the component's own options, in snake case; `GET /chatkit/options.json` converts them.
 """
 
 from __future__ import annotations
@@ -20,45 +20,45 @@ class ComposerModel(ShortFormSection):
     short_key: ClassVar[str] = "model"
 
     model: str = Field(min_length=1)
-    """A name of the `models` section, or a model's name at OpenAI. It is also the id that the browser sends."""
+    """A name of the `models` section, or a model's name at OpenAI. Also the id that the browser sends."""
     label: str | None = None
-    """What the menu says; the name when left out."""
+    """The label in the menu; the name by default."""
     description: str | None = None
     """A line below the label."""
     disabled: bool = False
-    """Shown, but not to be chosen; a request that chooses it is refused."""
+    """Whether it is shown but can't be chosen; a request with it is rejected."""
     default: bool = False
-    """Chosen at first."""
+    """Whether it is chosen at first."""
 
 
 class ComposerTool(Section):
-    """An entry of the composer's tool menu: what the user wants the next message to be answered with."""
+    """An entry of the composer's tool menu, which the user chooses for the next message."""
 
     id: str = Field(pattern=ID_PATTERN)
-    """What the browser sends, and `entry` asks for in `when: {tool: …}`."""
+    """The id that the browser sends, and that a route in `entry` matches with `when: {tool: …}`."""
     label: str = Field(min_length=1)
-    """What the menu says."""
+    """The label in the menu."""
     icon: str = "sparkle"
     """An icon of ChatKit, such as `globe`."""
     tool: str | None = Field(None, min_length=1)
-    """The tool of the answering agent that the model has to call first; left out, the choice only leads to an agent."""
+    """The tool of the answering agent that the model must call first; without it, the choice only selects a route."""
     short_label: str | None = None
-    """What the button says once the tool is chosen."""
+    """The label of the button while the tool is chosen."""
     placeholder: str | None = None
-    """What the composer says while the tool is chosen."""
+    """The placeholder of the composer while the tool is chosen."""
     pinned: bool = False
-    """Beside the composer rather than in its menu."""
+    """Whether it is beside the composer instead of in its menu."""
     persistent: bool = False
-    """Chosen until the user chooses otherwise, rather than for one message."""
+    """Whether it stays chosen after one message."""
 
 
 class Composer(Section):
-    """Where the user writes: what it says, and which models and tools may be chosen there. Others are refused."""
+    """The input field, and the models and tools that may be chosen there. A request with any other is rejected."""
 
     placeholder: str | None = None
-    """What the empty composer says."""
+    """The placeholder of the composer."""
     models: list[ComposerModel] = []
-    """The models that may be chosen for an answer; none, and there is no menu."""
+    """The models that may be chosen for an answer; no menu if the list is empty."""
     tools: list[ComposerTool] = []
     """The tools that may be chosen for a message."""
     commands: bool = False
@@ -69,9 +69,9 @@ class Header(Section):
     """The bar above the thread."""
 
     enabled: bool = True
-    """Whether there is one."""
+    """Whether it is shown."""
     title: str | None = Field(None, min_length=1)
-    """A title that stays; the thread's own when left out."""
+    """A fixed title; the thread's title by default."""
     show_title: bool = True
     """Whether a title is shown at all."""
 
@@ -82,9 +82,9 @@ class HistoryPanel(Section):
     enabled: bool = True
     """Whether it can be opened."""
     delete: bool = True
-    """Whether threads can be deleted there; a request is answered all the same."""
+    """Whether the page offers to delete threads; the server accepts such a request in any case."""
     rename: bool = True
-    """Whether threads can be renamed there; a request is answered all the same."""
+    """Whether the page offers to rename threads; the server accepts such a request in any case."""
 
 
 class Disclaimer(ShortFormSection):
@@ -95,7 +95,7 @@ class Disclaimer(ShortFormSection):
     text: str = Field(min_length=1)
     """The line; Markdown."""
     high_contrast: bool = False
-    """Whether it stands out."""
+    """Whether it is shown with high contrast."""
 
 
 class FontSource(Section):
@@ -110,7 +110,7 @@ class FontSource(Section):
     style: Literal["normal", "italic", "oblique"] | None = None
     """Its style in CSS."""
     display: Literal["auto", "block", "swap", "fallback", "optional"] | None = None
-    """What is shown while it loads."""
+    """What is shown while the font loads."""
     unicode_range: str | None = None
     """The characters that it has, as in CSS."""
 
@@ -129,23 +129,23 @@ class Typography(Section):
 
 
 class Grayscale(Section):
-    """The palette of greys, made of one hue."""
+    """The palette of greys, derived from one hue."""
 
     hue: int = Field(ge=0, le=360)
     """The hue, in degrees."""
     tint: int = Field(ge=0, le=9)
-    """How much of the hue the greys have."""
+    """How strong the hue is in the greys."""
     shade: int | None = Field(None, ge=-4, le=4)
     """How much darker or lighter the greys are."""
 
 
 class Accent(Section):
-    """The colour that stands out."""
+    """The accent colour."""
 
     primary: str = Field(min_length=1)
     """The colour, as in CSS."""
     level: Literal[0, 1, 2, 3] = 1
-    """How strong the palette made of it is."""
+    """The strength of its palette."""
 
 
 class Surface(Section):
@@ -163,7 +163,7 @@ class Colors(Section):
     grayscale: Grayscale | None = None
     """The palette of greys."""
     accent: Accent | None = None
-    """The colour that stands out."""
+    """The accent colour."""
     surface: Surface | None = None
     """The colours of surfaces."""
 
@@ -180,7 +180,7 @@ class Theme(ShortFormSection):
     radius: Literal["pill", "round", "soft", "sharp"] | None = None
     """How round corners are."""
     density: Literal["compact", "normal", "spacious"] | None = None
-    """How much room there is between things."""
+    """How much space there is between elements."""
     typography: Typography | None = None
     """Fonts."""
     color: Colors | None = None

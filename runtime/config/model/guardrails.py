@@ -1,4 +1,4 @@
-"""The `guardrails` section: what may not be said, by the user or by an agent. One key says which kind each is."""
+"""The `guardrails` section: checks of what users, agents and tools say. One key selects the kind of each."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from runtime.config.model.types import IMPORT_PATTERN, ImportPath, Section, Shor
 
 class _Guardrail(Section):
     message: str | None = Field(None, min_length=1)
-    """What the user is told when it trips; a template, in which `reason` is what the guardrail says."""
+    """The message to the user when it trips; a template, in which `reason` is the guardrail's reason."""
     parallel: bool = False
-    """For what the user says: let the agent begin meanwhile, and take its answer back when the guardrail trips."""
+    """For input: run the agent at the same time, and retract its answer if the guardrail trips."""
     hold: bool = True
-    """For what the agent says: hold a message back until it has passed; otherwise it is shown, and taken back."""
+    """For output: hold a message back until it has passed; otherwise it is shown at once, and retracted if it fails."""
 
 
 class PythonGuardrail(_Guardrail, ShortFormSection):
-    """A function `(ctx, text)`, sync or async: true, or a reason as a text, where the text may not pass. Or a guardrail
-    of the Agents SDK."""
+    """A function `(ctx, text)`, sync or async, that returns true, or a reason as a text, to stop the text. Or a
+    guardrail of the Agents SDK."""
 
     short_key: ClassVar[str] = "python"
     short_pattern: ClassVar[str | None] = IMPORT_PATTERN
 
     python: ImportPath
-    """Where the function is."""
+    """The import path of the function."""
 
 
 class RegexGuardrail(_Guardrail):
-    """A pattern that may not occur."""
+    """A pattern that must not occur."""
 
     regex: str = Field(min_length=1)
-    """A regular expression of Python; it is searched for."""
+    """A regular expression of Python; it may match anywhere in the text."""
 
 
 class LengthGuardrail(_Guardrail):
-    """A length that a text may have, in characters."""
+    """The allowed length of a text, in characters."""
 
     max_length: int = Field(ge=1)
     """The most characters."""
@@ -46,12 +46,12 @@ class LengthGuardrail(_Guardrail):
 
 
 class JudgeGuardrail(_Guardrail):
-    """A model that is asked a question about the text, and has to answer yes."""
+    """A model that answers a question about the text; the text passes if the answer is yes."""
 
     judge: str = Field(min_length=1)
     """A name of the `models` section, or a model's name at OpenAI."""
     instructions: str = Field(min_length=1)
-    """The question, such as `Is this about travel?`; a text for which the answer is no may not pass."""
+    """The question, such as `Is this about travel?`; a text is stopped if the answer is no."""
 
 
 Guardrail = Annotated[
@@ -67,15 +67,15 @@ class AgentGuardrails(Section):
     """The guardrails of one agent: names of the `guardrails` section, or import paths."""
 
     input: list[str] = []
-    """What the user says has to pass these, also when another agent hands over to this one."""
+    """Checks of the user's message, also after a handoff from another agent."""
     output: list[str] = []
-    """What the agent says has to pass these."""
+    """Checks of the agent's messages."""
 
 
 class ToolGuardrails(Section):
     """The guardrails of one tool: names of the `guardrails` section, or import paths."""
 
     input: list[str] = []
-    """The arguments of a call, as JSON, have to pass these; otherwise the model is told why, and nothing is called."""
+    """Checks of a call's arguments, as JSON; if one fails, the model gets the reason and nothing is called."""
     output: list[str] = []
-    """What the tool gives has to pass these; otherwise the model is told why in its place."""
+    """Checks of the tool's result; if one fails, the model gets the reason instead."""

@@ -1,4 +1,4 @@
-"""The `mcp` section: servers whose tools agents use as `server.tool`. `url` or `command` says which kind each is."""
+"""The `mcp` section: servers whose tools agents use as `server.tool`. One key selects the kind."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from runtime.config.model.types import ImportPath, PositiveDuration, Secret, Sec
 
 class _McpServer(Section):
     tools: list[str] | None = None
-    """The tools that are let in; all of them when left out."""
+    """The allowed tools; all of them by default."""
     exclude: list[str] = []
-    """Tools that are left out."""
+    """Tools that are not allowed."""
     prefix: str = Field("", pattern=r"^[A-Za-z0-9_-]{0,40}$")
-    """Put before the name of each tool that the model sees."""
+    """A prefix of each tool name that the model sees."""
     needs_approval: bool | list[str] = False
-    """Whether the user is asked before a call: true for all tools, or the names of some."""
+    """Whether the user must approve a call: true for all tools, or the names of some."""
     timeout: PositiveDuration = 30.0
     """How long one call may take."""
     connect_timeout: PositiveDuration = 10.0
-    """How long connecting may take; a server that does not answer by then is left out until it does."""
+    """How long connecting may take; without an answer by then, the server's tools are unavailable until it answers."""
     retries: int = Field(0, ge=0, le=10)
-    """How often a call that failed is tried again; only for tools that may be called twice."""
+    """How often a failed call is tried again; only for tools that may be called twice."""
     structured: bool = False
-    """Whether a result's structured content is what the model gets."""
+    """Whether the model gets the structured content of a result."""
 
 
 class StdioMcpServer(_McpServer):
-    """A server that is a program on this machine; it is started, and ended with the last version that uses it."""
+    """A server that is a program on this machine; it runs until no version of the project uses it."""
 
     command: str = Field(min_length=1)
     """The program."""
     args: list[str] = []
     """Its arguments."""
     env: dict[str, Secret] = {}
-    """Its environment variables, beside those that every program needs."""
+    """Its environment variables, in addition to those that every program needs."""
     cwd: str | None = None
-    """The folder that it is started in; the project folder when left out."""
+    """Its working folder; the project folder by default."""
 
 
 class HttpMcpServer(_McpServer):
@@ -49,16 +49,16 @@ class HttpMcpServer(_McpServer):
     headers: dict[str, Secret] = {}
     """HTTP headers sent with every request."""
     forward_headers: list[str] = []
-    """Headers of the user's own request that are passed on to the server, in place of those in `headers`."""
+    """Headers of the user's request that are forwarded to the server; they override those in `headers`."""
     transport: Literal["http", "sse"] = "http"
     """`http` is Streamable HTTP; `sse` is the older transport."""
 
 
 class PythonMcpServer(_McpServer):
-    """A server as Python makes it: with an authorization, a client or a transport of your own."""
+    """A server that Python creates, with an authorization, a client or a transport of your own."""
 
     python: ImportPath
-    """An `agents.mcp.MCPServer`, or a class or function that makes one; it is called anew for each connection."""
+    """An `agents.mcp.MCPServer`, or a class or function that creates one; it is called again for each connection."""
     with_: dict[str, Any] = Field({}, alias="with")
     """Keyword arguments for the class or function."""
 

@@ -1,4 +1,4 @@
-"""The `models` section: which language models there are, and how they are reached."""
+"""The `models` section: language models and how to reach them."""
 
 from __future__ import annotations
 
@@ -10,45 +10,45 @@ from runtime.config.model.types import Duration, ImportPath, PositiveDuration, S
 
 
 class Reasoning(Section):
-    """How much a reasoning model thinks, and whether it tells."""
+    """How much a reasoning model thinks, and whether it shows its thoughts."""
 
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     """How hard the model thinks before it answers."""
     mode: Literal["standard", "pro"] | None = None
-    """How the provider carries the thinking out."""
+    """How the provider runs the reasoning."""
     summary: Literal["auto", "concise", "detailed"] | None = None
     """Ask for a summary of the thoughts; it is shown as a workflow."""
 
 
 class PromptCache(Section):
-    """How the provider caches the beginning of prompts, for models that can be told."""
+    """How the provider caches the beginning of prompts, for models with this option."""
 
     mode: Literal["implicit", "explicit"] | None = None
-    """Whether OpenAI sets a breakpoint of its own; `explicit` leaves them to the messages."""
+    """Whether OpenAI sets a breakpoint by itself; with `explicit`, only the messages set breakpoints."""
     ttl: Literal["30m", "12h"] | None = None
-    """How long an entry lives at least."""
+    """The minimum lifetime of an entry."""
 
 
 class Backoff(Section):
-    """How long is waited before a call is tried again, where the provider does not say."""
+    """How long to wait before a call is tried again, unless the provider says so."""
 
     initial: Duration | None = Field(None, examples=["500ms"])
-    """Before the first time."""
+    """The first wait."""
     max: Duration | None = Field(None, examples=["30s"])
-    """At most."""
+    """The longest wait."""
     multiplier: float | None = Field(None, ge=1, examples=[2])
-    """How many times longer before each further time."""
+    """The factor by which each further wait is longer."""
     jitter: bool | None = None
-    """Whether the waits vary at random, so that not all callers come back at once."""
+    """Whether the waits vary at random, so that not all callers return at once."""
 
 
 class Retry(Section):
-    """Calls that are tried again, whatever the provider: after errors that may pass, before anything was said."""
+    """Retries of calls to any provider: after temporary errors, before any output."""
 
     max: int = Field(ge=1, le=10, examples=[3])
-    """How often at most."""
+    """The most retries."""
     backoff: Backoff = Field(default_factory=Backoff)
-    """How long is waited in between."""
+    """How long to wait in between."""
 
 
 class Settings(Section):
@@ -67,7 +67,7 @@ class Settings(Section):
     parallel_tool_calls: bool | None = None
     """Whether the model may call several tools at once."""
     truncation: Literal["auto", "disabled"] | None = None
-    """What the Responses API does with an input that is too long."""
+    """How the Responses API handles an input that is too long."""
     max_tokens: int | None = Field(None, ge=1)
     """The most tokens that an answer may have."""
     reasoning: Reasoning | None = None
@@ -79,21 +79,21 @@ class Settings(Section):
     store: bool | None = None
     """Whether the provider keeps the response."""
     timeout: PositiveDuration | None = Field(None, examples=["60s"])
-    """How long one call may take from its start to its end; of any provider."""
+    """How long one call may take in total, for any provider."""
     retry: Retry | None = None
-    """Whether calls that failed are tried again, on top of a model's own `retries`; of any provider."""
+    """Whether failed calls are tried again, in addition to a model's own `retries`; for any provider."""
     prompt_cache_options: PromptCache | None = None
-    """How the provider caches the prompt's beginning."""
+    """How the provider caches the beginning of prompts."""
     prompt_cache_retention: Literal["in_memory", "24h"] | None = Field(None, json_schema_extra={"deprecated": True})
-    """Deprecated by OpenAI: `prompt_cache_options` takes its place."""
+    """Deprecated by OpenAI: `prompt_cache_options` replaces it."""
     include_usage: bool | None = None
     """Ask a Chat Completions endpoint for token counts while streaming."""
     top_logprobs: int | None = Field(None, ge=0, le=20)
     """How many alternatives with their probabilities each token comes with."""
     response_include: list[str] | None = None
-    """What else the Responses API sends along, such as `file_search_call.results`."""
+    """Additional data of the Responses API, such as `file_search_call.results`."""
     preserve_raw_usage: bool | None = None
-    """Whether the provider's own token counts are kept as they came."""
+    """Whether the provider's own token counts are kept unchanged."""
     extra_headers: dict[str, Secret] | None = None
     """More HTTP headers of the call."""
     extra_query: dict[str, str] | None = None
@@ -106,14 +106,14 @@ class Settings(Section):
 
 class _Model(Section):
     fallback: list[str] = []
-    """Models that are asked in turn where this one can't be reached, is asked too much, or fails, before it has said
-    anything: names of the `models` section, or of OpenAI's."""
+    """Models that are used in turn if this one can't be reached, is rate-limited, or fails before any output: names of
+    the `models` section, or of OpenAI models."""
     settings: Settings = Field(default_factory=Settings)
     """Settings of every call to this model."""
 
 
 class OpenAIModel(_Model, ShortFormSection):
-    """A model behind the OpenAI API, or any endpoint that is compatible with it."""
+    """A model of the OpenAI API, or of any compatible endpoint."""
 
     short_key: ClassVar[str] = "name"
 
@@ -122,9 +122,9 @@ class OpenAIModel(_Model, ShortFormSection):
     api: Literal["responses", "chat_completions"] = "responses"
     """Which of the two OpenAI APIs the endpoint speaks."""
     base_url: str | None = Field(None, pattern=r"^(https?://|\$\{)", examples=["http://127.0.0.1:11434/v1"])
-    """The endpoint's address, up to and with `/v1`; the OpenAI API when left out."""
+    """The endpoint's URL, including `/v1`; the OpenAI API by default."""
     api_key: Secret | None = None
-    """The endpoint's key; the variable OPENAI_API_KEY when left out."""
+    """The endpoint's key; the variable OPENAI_API_KEY by default."""
     organization: str | None = None
     """The OpenAI organization that is billed."""
     project: str | None = None
@@ -136,7 +136,7 @@ class OpenAIModel(_Model, ShortFormSection):
     retries: int = Field(2, ge=0, le=10)
     """How often a call that failed before its first token is tried again."""
     offline: str | None = Field(None, min_length=1, examples=["demo/script.yaml"])
-    """A script to answer from while there is no API key, so that the project runs without one."""
+    """A script that replaces the model while there is no API key, so that the project runs without one."""
 
 
 class AnyLLMModel(_Model):
@@ -145,9 +145,9 @@ class AnyLLMModel(_Model):
     any_llm: str = Field(min_length=1, examples=["anthropic/claude-sonnet-4-5"])
     """Provider and model, as any-llm names them."""
     base_url: str | None = None
-    """The endpoint's address, where it is not the provider's own."""
+    """The endpoint's URL, if it is not the provider's own."""
     api_key: Secret | None = None
-    """The provider's key; its usual variable when left out."""
+    """The provider's key; its usual variable by default."""
 
 
 class LiteLLMModel(_Model):
@@ -156,23 +156,23 @@ class LiteLLMModel(_Model):
     litellm: str = Field(min_length=1, examples=["anthropic/claude-sonnet-4-5"])
     """Provider and model, as LiteLLM names them."""
     base_url: str | None = None
-    """The endpoint's address, where it is not the provider's own."""
+    """The endpoint's URL, if it is not the provider's own."""
     api_key: Secret | None = None
-    """The provider's key; its usual variable when left out."""
+    """The provider's key; its usual variable by default."""
 
 
 class ScriptedModel(_Model):
     """An offline, deterministic model that answers from a script."""
 
     scripted: str = Field(min_length=1, examples=["demo/script.yaml"])
-    """The script's file, from the project folder."""
+    """The script's file, relative to the project folder."""
 
 
 class PythonModel(_Model):
-    """A model made by Python: an `agents.Model`, or a function that returns one."""
+    """A model that Python creates: an `agents.Model`, or a function that returns one."""
 
     python: ImportPath
-    """Where the object or function is."""
+    """The import path of the object or function."""
     with_: dict[str, Any] = Field({}, alias="with")
     """Keyword arguments for the function."""
 

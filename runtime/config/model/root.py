@@ -27,32 +27,32 @@ NAMED_SECTIONS = frozenset({"models", "tools", "mcp", "widgets", "guardrails", "
 def _check_sections(value: dict[str, Any]) -> dict[str, Any]:
     allowed = Config.model_fields.keys() - {"version", *MAIN_ONLY}
     if strange := [key for key in value if key not in allowed and not key.startswith("x-")]:
-        raise ValueError(f"{strange[0]!r} is no section of a profile")
+        raise ValueError(f"{strange[0]!r} is not a section of a profile")
     return value
 
 
 Profile = Annotated[dict[str, Any], AfterValidator(_check_sections)]
-"""Sections that may be partial; what they hold is checked together with what they are laid over."""
+"""Sections that may be partial; they are validated after they are applied to the file."""
 
 
 class Config(Section):
     """A chat agent, declared: every agent, tool, widget, action, limit and store; `x-…` keys are free."""
 
     model_config = ConfigDict(
-        json_schema_extra={"patternProperties": {"^x-": {"description": "Free: a home for anchors."}}}
+        json_schema_extra={"patternProperties": {"^x-": {"description": "Your own keys, such as anchors."}}}
     )
 
-    # Not a Literal: `true` would pass for 1.
+    # Not a Literal, which accepts `true` as 1.
     version: Annotated[int, Field(ge=1, le=1), WithJsonSchema({"type": "integer", "const": 1})]
-    """The version of the language; 1."""
+    """The version of the language: 1."""
     include: list[str] = []
     """More files, by name or by a pattern such as `agents/*.yaml`: their sections are added to those of this one."""
     profiles: dict[str, Profile] = {}
-    """Changes to this file by name, of which one can be asked for with `--profile` or `CHATKIT_PROFILE`: a JSON merge
-    patch (RFC 7396), in which `null` takes a key out and a list replaces a list."""
+    """Changes to this file by name, selected with `--profile` or `CHATKIT_PROFILE`: a JSON merge patch (RFC 7396), in
+    which `null` removes a key and a list replaces a list."""
     entry: EntryRouting | None = None
-    """The agent that answers; not needed where there is only one. Or a list, of which the first that fits answers:
-    `{when: …, agent: …}`, and at its end an agent for all the rest. Or `{python: …}`."""
+    """The agent that answers; not needed if there is only one. Or a list of routes, `{when: …, agent: …}`, of which the
+    first match answers; it ends with an agent for all other messages. Or `{python: …}`."""
     models: dict[str, Model] = {}
     """Language models by name; an agent without `model` uses the one named `default`."""
     tools: dict[str, Tool] = {}
@@ -62,31 +62,31 @@ class Config(Section):
     widgets: dict[str, Widget] = {}
     """Widgets by name."""
     guardrails: dict[str, Guardrail] = {}
-    """What may not be said, by name; agents say which of them are theirs."""
+    """Guardrails by name; agents and tools refer to them."""
     defaults: Defaults | None = None
-    """What every agent has that does not say otherwise."""
+    """Defaults of every agent, for keys that the agent does not have."""
     agents: dict[str, Agent] = Field(min_length=1)
     """Agents by name."""
     actions: dict[str, Action] = {}
     """Handlers of widget actions, by the action's type."""
     chat: Chat = Field(default_factory=Chat)
-    """What ChatKit itself offers."""
+    """The features of ChatKit around the agents."""
     context: ImportPath | None = None
-    """A function of the request; what it returns is `ctx.context.request_context`."""
+    """A function of the request; tools read its result as `ctx.context.request_context`."""
     context_class: ImportPath | None = None
-    """An AgentContext subclass with methods and attributes of your own; tools get it as `ctx.context`."""
+    """An AgentContext subclass with methods and attributes of your own; tools read it as `ctx.context`."""
     converter: ImportPath | None = None
-    """A ThreadItemConverter subclass: how thread items become the model's input."""
+    """A ThreadItemConverter subclass, which converts thread items to the model's input."""
     routes: list[ImportPath] = []
     """FastAPI routers of your own, mounted beside ChatKit's path."""
     state: dict[str, ImportPath] = {}
-    """Objects of your own, by name: tools find them as `ctx.context.<name>`."""
+    """Objects of your own, by name: tools read them as `ctx.context.<name>`."""
     store: Store = Field(default_factory=lambda: UrlStore(url=DEFAULT_STORE))
-    """Where threads are kept."""
+    """Where threads are stored."""
     limits: Limits = Field(default_factory=Limits)
-    """What a request may be at most."""
+    """Limits of requests and answers."""
     server: Server = Field(default_factory=Server)
-    """How requests come in."""
+    """The HTTP server."""
     reload: Reload = Field(default_factory=Reload)
     """How an edit takes effect while answers are running."""
     admin: Admin = Field(default_factory=Admin)
@@ -98,20 +98,20 @@ class Config(Section):
         return {k: v for k, v in value.items() if not k.startswith("x-")} if isinstance(value, dict) else value
 
     def model_post_init(self, context: Any, /) -> None:
-        """Give the agents what `defaults` has for them."""
+        """Apply `defaults` to the agents."""
         if self.defaults is not None:
             agents = {key: self.defaults.applied_to(agent) for key, agent in self.agents.items()}
             object.__setattr__(self, "agents", agents)
 
     @property
     def entry_agent(self) -> str:
-        """The key of the agent that answers where nothing else decides."""
+        """Return the key of the agent that answers if no route matches."""
         last = self.entry[-1] if isinstance(self.entry, list) and self.entry else self.entry
         return last if isinstance(last, str) else next(iter(self.agents))
 
     @property
     def entry_agents(self) -> list[str]:
-        """The keys of the agents that may answer first; with a function that decides, of all of them."""
+        """Return the keys of the agents that may answer first; all agents if a function decides."""
         if isinstance(self.entry, PythonEntry):
             return list(self.agents)
         routes = self.entry if isinstance(self.entry, list) else []

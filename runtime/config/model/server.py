@@ -1,4 +1,4 @@
-"""The sections `store`, `limits`, `server`, `reload` and `admin`: what the server needs beside agents and tools."""
+"""The sections `store`, `limits`, `server`, `reload` and `admin`: the settings of the server."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class UrlStore(ShortFormSection):
     short_pattern: ClassVar[str | None] = STORE_PATTERN
 
     url: Secret = Field(pattern=STORE_PATTERN, examples=["sqlite:///.chatkit/threads.db", "memory"])
-    """`memory`, `sqlite:///` with a file from the project folder, or `postgresql://…`."""
+    """`memory`, `sqlite:///` with a file relative to the project folder, or `postgresql://…`."""
 
 
 class PythonStore(Section):
     """Threads in a ChatKit Store of your own: the object, its class, or a function that returns it."""
 
     python: ImportPath
-    """Where the store is."""
+    """The import path of the store."""
     with_: dict[str, Any] = Field({}, alias="with")
     """Keyword arguments for the class or function."""
 
@@ -46,12 +46,12 @@ Store = Annotated[
 
 
 class TokenBudgets(Section):
-    """How many tokens may be used, in and out; days are in UTC. A budget is looked at before a model is asked."""
+    """How many input and output tokens may be used; days are in UTC. A budget is checked before each model call."""
 
     turn: int | None = Field(None, ge=1, examples=[50_000])
     """By one answer."""
     thread: int | None = Field(None, ge=1, examples=[500_000])
-    """By one thread, ever."""
+    """By one thread, in total."""
     day: int | None = Field(None, ge=1, examples=[200_000])
     """By each user, in a day."""
     all: int | None = Field(None, ge=1, examples=[5_000_000])
@@ -62,7 +62,7 @@ BUDGET_PATTERN = r"^[1-9][0-9]{0,14}/(turn|thread|day)$"
 
 
 class Limits(Section):
-    """What a request, and an answer, may be at most."""
+    """Limits of requests and answers."""
 
     body: Size = 1024 * 1024
     """The size of a request's body."""
@@ -71,18 +71,18 @@ class Limits(Section):
     message: Size = 32 * 1024
     """The size of a user's message, as UTF-8."""
     turn: PositiveDuration | None = Field(None, examples=["120s"])
-    """How long an answer may take, its tools included. Then it ends with an error that invites to try again, and what
-    was said so far is kept."""
+    """How long an answer may take, tools included. After that it ends with an error that offers a retry, and the output
+    so far is kept."""
     parallel_tools: int | None = Field(None, ge=1, examples=[4])
-    """How many tools that a model calls at once run side by side; all of them when left out."""
+    """How many of the tools that a model calls at once run in parallel; all of them by default."""
     tokens: Annotated[str, Field(pattern=BUDGET_PATTERN)] | TokenBudgets | None = Field(
         None, examples=["200000/day", {"turn": 50_000, "day": 200_000}]
     )
-    """How many tokens may be used; `200000/day` is short for `{day: 200000}`. When they are, the user gets a notice."""
+    """How many tokens may be used; `200000/day` is short for `{day: 200000}`. After that, the user gets a notice."""
 
     @property
     def budgets(self) -> TokenBudgets | None:
-        """The budgets of tokens, whatever form they are written in."""
+        """Return the token budgets of either form."""
         if not isinstance(self.tokens, str):
             return self.tokens
         number, _, of = self.tokens.partition("/")
@@ -90,38 +90,37 @@ class Limits(Section):
 
 
 class Server(Section):
-    """How requests come in."""
+    """The HTTP server."""
 
     host: str = Field("127.0.0.1", min_length=1)
     """The address to listen on."""
     port: int = Field(8000, ge=0, le=65535)
     """The port to listen on; 0 takes a free one."""
     path: str = Field("/chatkit", pattern=r"^/([A-Za-z0-9_.~-]+(/[A-Za-z0-9_.~-]+)*)?$")
-    """Where ChatKit requests are posted."""
+    """The path of ChatKit requests."""
     cors: list[str] = Field([], examples=[["https://app.example.com"]])
     """Origins whose pages may call the server from a browser; `*` for any."""
     grace: Duration = Field(10.0, examples=["30s"])
-    """How long running answers may take to end once the server was told to stop. Then they end with an error that
-    invites to try again, and what was said so far is kept."""
+    """How long running answers may continue after the server is told to stop. After that they end with an error that
+    offers a retry, and the output so far is kept."""
 
 
 class Reload(Section):
-    """How an edit takes effect while answers are running: each answer ends on the version it began with."""
+    """How an edit takes effect while answers are running: each answer finishes on the version that it began with."""
 
     generations: int = Field(8, ge=2, le=1000)
-    """How many versions of the project may be alive at once: the one that serves, and older ones whose answers run."""
+    """How many versions of the project may exist at once: the current one, and older ones with running answers."""
     at_limit: Literal["wait", "end_oldest"] = "wait"
-    """What an edit does at that limit. `wait`: it takes effect once an old version has ended, and a reload that was
-    asked for is answered with a 503. `end_oldest`: the answers of the oldest version end with an error that invites to
-    try again."""
+    """What an edit does at that limit. `wait`: it takes effect when an old version has ended, and a requested reload is
+    answered with a 503. `end_oldest`: the answers of the oldest version end with an error that offers a retry."""
 
 
 class Admin(Section):
-    """Who may use the routes below `/-/`: whoever is on this machine, and whoever has the token."""
+    """Who may use the routes below `/-/`: clients on this machine, and clients with the token."""
 
     token: Secret | None = Field(None, examples=["${ADMIN_TOKEN:-}"])
-    """For the routes below `/-/`: whoever sends it as `Authorization: Bearer …` may use them; without it they answer
-    on this machine alone. An empty one counts as none."""
+    """The token that allows a client to use the routes below `/-/`, sent as `Authorization: Bearer …`. Without a token,
+    they answer only clients on this machine. An empty token counts as none."""
 
     @field_validator("token")
     @classmethod

@@ -1,4 +1,4 @@
-"""The `tools` section: what the agents can do. The one key that is present says which kind a tool is."""
+"""The `tools` section: what agents can do. One key selects the kind of a tool."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ from runtime.config.model.types import (
 
 
 class Approval(Section):
-    """When the user is asked before a call, and in which words. The texts are templates over `args`."""
+    """When the user must approve a call, and the texts of the question, which are templates over `args`."""
 
     when: bool | str = True
-    """Whether to ask: true, or a template over `args` that is one expression. Where it can't be told, we ask."""
+    """Whether to ask: true, or a template of one expression over `args`. If the template fails, the user is asked."""
     python: ImportPath | None = None
-    """A function `(ctx, args)`, sync or async, that says whether to ask, in place of `when`."""
+    """A function `(ctx, args)`, sync or async, that returns whether to ask, instead of `when`."""
     title: str | None = Field(None, min_length=1)
-    """What the card says; the tool's name when left out."""
+    """The title of the card; the tool's name by default."""
     text: str | None = Field(None, min_length=1)
-    """A line below the title, as Markdown; the arguments when left out."""
+    """A text below the title, as Markdown; the arguments by default."""
     approve: str = Field("Approve", min_length=1)
-    """The button that lets the call be carried out."""
+    """The button that approves the call."""
     deny: str = Field("Deny", min_length=1)
-    """The button that does not."""
+    """The button that denies the call."""
     rejection: str = Field("The user did not allow this call.", min_length=1)
-    """What the model is told of a call that was denied, or that the user went past."""
+    """The message to the model about a call that the user denied or ignored."""
 
 
 NeedsApproval = bool | str | Approval
 
 
 def approval_of(declared: NeedsApproval | list[str]) -> Approval | None:
-    """Return the long form of what was declared; None where nobody is ever asked, or the names say who is."""
+    """Return the long form; None if the user is never asked, or if a list of names decides."""
     if isinstance(declared, list):
         return None
     if isinstance(declared, Approval):
@@ -53,7 +53,7 @@ def approval_of(declared: NeedsApproval | list[str]) -> Approval | None:
 
 
 class EnabledBy(Section):
-    """Whether a tool is offered, by Python."""
+    """A Python condition for the availability of a tool."""
 
     python: ImportPath
     """A function of the turn's context, sync or async, that returns true or false."""
@@ -65,40 +65,40 @@ class _Tool(Section):
     progress: str | None = None
     """Shown to the user while the tool runs; a template over `args`."""
     needs_approval: NeedsApproval = False
-    """Whether the user is asked before a call is carried out: true, a template over `args`, `{python: …}`, or more."""
+    """Whether the user must approve a call: true, a template over `args`, `{python: …}`, or more."""
     steps: list[str] = []
-    """Shown as a workflow while the tool works; templates over `args`. Python goes on to the next with
+    """Shown as a workflow while the tool runs; templates over `args`. Python moves to the next step with
     `ctx.context.next_step()`."""
     error: str | None = Field(None, min_length=1)
-    """What the model is told when the tool raises; a template over `error`, the exception's text."""
+    """The message to the model when the tool raises; a template over `error`, the exception's text."""
     enabled_if: str | EnabledBy | None = None
-    """Whether the model is offered the tool: a template that is one expression, or `{python: …}`."""
+    """Whether the tool is available to the model: a template of one expression, or `{python: …}`."""
     guardrails: ToolGuardrails = Field(default_factory=ToolGuardrails)
-    """What the model may not ask of the tool, and what it may not be told by it."""
+    """The guardrails of the tool's arguments and result."""
     stop: bool = False
-    """The turn ends after this tool; the model does not speak again."""
+    """Whether the turn ends after this tool, without another run of the model."""
 
 
 class Question(Section):
     """One question to the user."""
 
     id: str = Field(min_length=1)
-    """What the answer is known by."""
+    """The id of the answer."""
     question: str = Field(min_length=1)
     """The question; a template over `args`."""
     options: list[str] = []
-    """What can be chosen, templates over `args`; a list among them stands for its entries. Without, any text goes."""
+    """The choices; templates over `args`, one of which may yield a list of choices. Without them, any text goes."""
     multiple: bool = False
     """Whether several options may be chosen."""
     description: str | None = None
-    """A line below a question that any text answers; a template over `args`."""
+    """A line below a question without options; a template over `args`."""
 
 
 class _PythonTool(_Tool):
     with_: dict[str, Any] = Field({}, alias="with")
-    """Arguments fixed here; the model never sees them."""
+    """Fixed arguments, which the model never sees."""
     timeout: PositiveDuration | None = None
-    """How long one call may take before the model is told that it timed out."""
+    """How long one call may take; after that the model gets a timeout message."""
 
 
 class PythonTool(_PythonTool, ShortFormSection):
@@ -108,14 +108,14 @@ class PythonTool(_PythonTool, ShortFormSection):
     short_pattern: ClassVar[str | None] = IMPORT_PATTERN
 
     python: ImportPath
-    """Where the tool or function is."""
+    """The import path of the tool or function."""
 
 
 class FactoryTool(_PythonTool):
     """A function that is called once with `with` and returns the tool."""
 
     factory: ImportPath
-    """Where the function is."""
+    """The import path of the function."""
 
 
 class WidgetTool(_Tool):
@@ -126,7 +126,7 @@ class WidgetTool(_Tool):
 
 
 class ClientTool(_Tool):
-    """A tool that runs in the browser; the turn pauses and goes on with its result."""
+    """A tool that runs in the browser; the turn pauses and continues with its result."""
 
     client: str = Field(pattern=TOOL_NAME_PATTERN)
     """The name of the client tool in the browser."""
@@ -135,7 +135,7 @@ class ClientTool(_Tool):
 
 
 class EffectTool(_Tool):
-    """A client effect: sent to the browser and not waited for."""
+    """A client effect: sent to the browser, without waiting for a result."""
 
     effect: str = Field(min_length=1)
     """The name of the effect in the browser."""
@@ -144,16 +144,16 @@ class EffectTool(_Tool):
 
 
 class ThreadTool(_Tool):
-    """A tool without Python that locks or closes the thread, so that nobody writes in it, or opens it again."""
+    """A tool without Python that locks or closes the thread for new messages, or opens it again."""
 
     thread: Literal["lock", "close", "open"]
-    """What becomes of the thread."""
+    """The new status of the thread."""
     reason: str | None = Field(None, min_length=1)
-    """What the user is told about it; a template."""
+    """The reason that the user sees; a template."""
 
 
 class AskTool(_Tool):
-    """Questions to the user: the turn pauses, and goes on with the answers."""
+    """Questions to the user: the turn pauses and continues with the answers."""
 
     ask: list[Question] = Field(min_length=1)
     """The questions."""
@@ -162,53 +162,53 @@ class AskTool(_Tool):
 
 
 class AgentTool(_Tool):
-    """Another agent as a tool: it gets the input, works, and its answer is the tool's result."""
+    """Another agent as a tool: it gets the input, and its answer is the tool's result."""
 
     agent: str
     """The agent's name."""
     max_turns: int | None = Field(None, ge=1)
-    """How many model calls it may make."""
+    """The most model calls that it may make."""
 
 
 class ShellTool(Section):
-    """Commands that the model wants to run, through Python of your own; nothing runs them unless you say how."""
+    """Shell commands of the model, run by your own Python; the runtime itself runs none."""
 
     shell: ImportPath
     """An `agents.ShellExecutor`: a function of the request, sync or async, that runs the commands."""
     needs_approval: bool = True
-    """Whether the user is asked before commands run."""
+    """Whether the user must approve commands before they run."""
 
 
 class PatchTool(Section):
-    """Files that the model wants to change, through Python of your own; nothing changes them unless you say how."""
+    """File changes of the model, applied by your own Python; the runtime itself changes no file."""
 
     apply_patch: ImportPath
     """An `agents.ApplyPatchEditor`, or its class."""
     needs_approval: bool = True
-    """Whether the user is asked before a file is changed."""
+    """Whether the user must approve a change."""
 
 
 class OpenApiTool(_Tool):
     """The operations of an HTTP service that an OpenAPI document describes; each is a tool."""
 
     openapi: str = Field(min_length=1)
-    """The document, from the project folder: OpenAPI 3.0, 3.1 or 3.2, as YAML or JSON."""
+    """The document, relative to the project folder: OpenAPI 3.0, 3.1 or 3.2, as YAML or JSON."""
     description: str | None = None
-    """Said to the model before what the document says of each operation."""
+    """Text for the model before the document's description of each operation."""
     base_url: str | None = Field(None, pattern=r"^(https?://|\$\{)")
-    """Where the service is; the document's first server when left out."""
+    """The URL of the service; the document's first server by default."""
     operations: list[str] | None = None
-    """The operations that are let in, by their `operationId`; all of them when left out."""
+    """The allowed operations, by their `operationId`; all of them by default."""
     headers: dict[str, Secret] = {}
     """HTTP headers sent with every call."""
     prefix: str = Field("", pattern=r"^[A-Za-z0-9_-]{0,40}$")
-    """Put before the name of each tool that the model sees."""
-    needs_approval: bool | list[str] = False  # type: ignore[assignment]  # of one operation, there is more to say
-    """Whether the user is asked before a call: true for all operations, or the names of some."""
+    """A prefix of each tool name that the model sees."""
+    needs_approval: bool | list[str] = False  # type: ignore[assignment]  # a list of operations instead of conditions
+    """Whether the user must approve a call: true for all operations, or the names of some."""
     timeout: PositiveDuration = 30.0
     """How long one call may take."""
     max_response: Size = 64 * 1024
-    """How much of an answer the model gets at most."""
+    """The most of a response that the model gets."""
 
 
 Connector = Literal[
@@ -234,7 +234,7 @@ class WebSearch(_Hosted):
     hosted: Literal["web_search"]
     """Which hosted tool."""
     search_context_size: Literal["low", "medium", "high"] = "medium"
-    """How much of the pages found the model reads."""
+    """How much of the found pages the model reads."""
     allowed_domains: list[str] | None = None
     """Search on these domains only."""
     country: str | None = Field(None, pattern=r"^[A-Z]{2}$")
@@ -246,11 +246,11 @@ class WebSearch(_Hosted):
     timezone: str | None = None
     """The user's time zone, an IANA name, for local results."""
     live: bool | None = None
-    """Whether pages are fetched; false searches what is cached or indexed alone."""
+    """Whether pages are fetched; false searches only cached or indexed pages."""
     content: list[Literal["text", "image"]] | None = None
-    """What is searched for; text when left out."""
+    """What to search for; text by default."""
     max_images: int | None = Field(None, ge=1)
-    """How many images are found at most."""
+    """The most images to find."""
 
 
 class FileSearch(_Hosted):
@@ -261,15 +261,15 @@ class FileSearch(_Hosted):
     vector_store_ids: list[str] = Field(min_length=1)
     """The vector stores that are searched."""
     max_num_results: int | None = Field(None, ge=1, le=50)
-    """How many results the model gets at most."""
+    """The most results that the model gets."""
     ranker: str | None = Field(None, min_length=1)
     """How results are ranked: `auto`, or a ranker's version."""
     score_threshold: float | None = Field(None, ge=0, le=1)
-    """What a result has to score at least; from 0 to 1."""
+    """The minimum score of a result, from 0 to 1."""
     filters: dict[str, Any] | None = None
-    """Which files are searched, by their attributes: a comparison or a compound filter of OpenAI's API."""
+    """A filter of files by their attributes: a comparison or a compound filter of OpenAI's API."""
     include_results: bool = False
-    """Whether the response carries the results, beside what the model makes of them."""
+    """Whether the response contains the results as well."""
 
 
 class CodeInterpreter(_Hosted):
@@ -278,7 +278,7 @@ class CodeInterpreter(_Hosted):
     hosted: Literal["code_interpreter"]
     """Which hosted tool."""
     file_ids: list[str] = []
-    """Files that the sandbox starts with."""
+    """Files in the sandbox at its start."""
 
 
 class ImageGeneration(_Hosted):
@@ -287,7 +287,7 @@ class ImageGeneration(_Hosted):
     hosted: Literal["image_generation"]
     """Which hosted tool."""
     partial_images: int = Field(0, ge=0, le=3)
-    """How many unfinished images are shown while it draws."""
+    """How many unfinished images are shown during generation."""
     model: str | None = None
     """The image model."""
     size: Literal["1024x1024", "1024x1536", "1536x1024", "auto"] | None = None
@@ -306,19 +306,19 @@ class HostedMcp(_Hosted):
     hosted: Literal["mcp"]
     """Which hosted tool."""
     label: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")
-    """The server's name for the model and on the cards that ask for approval; one of its own among an agent's tools."""
+    """The server's name for the model and on approval cards; unique among an agent's tools."""
     url: Secret | None = Field(None, pattern=r"^(https?://.+|\$\{.+)$")
     """The server's address, which OpenAI must be able to reach."""
     connector: Connector | None = None
-    """One of OpenAI's connectors, in place of `url`; it needs an `authorization`."""
+    """One of OpenAI's connectors, instead of `url`; it requires an `authorization`."""
     authorization: Secret | None = None
-    """An OAuth access token for the server or the connector; none where it is empty."""
+    """An OAuth access token for the server or the connector; an empty one counts as none."""
     headers: dict[str, Secret] = {}
     """HTTP headers that OpenAI sends to the server."""
     tools: list[str] | None = None
-    """The tools that are let in; all of them when left out."""
+    """The allowed tools; all of them by default."""
     needs_approval: bool | list[str] = True
-    """Whether the user is asked before a call: true for all tools, or the names of some of `tools`."""
+    """Whether the user must approve a call: true for all tools, or the names of some of `tools`."""
 
 
 HostedTool = Annotated[
@@ -329,7 +329,7 @@ KINDS = (
     *("factory", "widget", "client", "effect", "thread", "ask", "agent"),
     *("shell", "apply_patch", "openapi", "hosted", "python"),
 )
-"""The keys of which one says which kind a tool is."""
+"""The keys of which one selects the kind of a tool."""
 
 Tool = Annotated[
     Annotated[PythonTool, Tag("python")]

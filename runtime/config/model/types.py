@@ -1,4 +1,4 @@
-"""The building blocks of every section: strict frozen models, short forms, and the scalars people write."""
+"""The building blocks of every section: strict frozen models, short forms, durations and sizes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-# Patterns are read by three engines (pydantic, Python, editors): only what means the same in all of them.
+# Three engines read these patterns (pydantic, Python, editors): use only syntax that is the same in all of them.
 DURATION_PATTERN = r"^[0-9]{1,12}(\.[0-9]{1,6})?(ms|s|m|h|d)$"
 POSITIVE_DURATION_PATTERN = DURATION_PATTERN.replace("^", "^(?![0.]+[a-z])")
 SIZE_PATTERN = r"^[0-9]{1,12}(\.[0-9]{1,6})?(B|KB|MB|GB|KiB|MiB|GiB)$"
@@ -28,21 +28,21 @@ TOOL_NAME_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-_DURATION = re.compile(r"(?P<number>[0-9]{1,12}(?:\.[0-9]{1,6})?)(?P<unit>ms|s|m|h|d)")
-_SIZE = re.compile(r"(?P<number>[0-9]{1,12}(?:\.[0-9]{1,6})?)(?P<unit>B|KB|MB|GB|KiB|MiB|GiB)")
+_DURATION = re.compile(DURATION_PATTERN)
+_SIZE = re.compile(SIZE_PATTERN)
 
 
 def parse_duration(value: Any) -> Any:
-    """Turn `10s`, `5m` or a bare number into seconds; leave anything else for the type to refuse."""
-    if isinstance(value, str) and (found := _DURATION.fullmatch(value)):
-        return float(found["number"]) * _SECONDS[found["unit"]]
+    """Convert `10s` or `5m` to seconds; return any other value unchanged, for the type to validate."""
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
+        return float(value.removesuffix(match[2])) * _SECONDS[match[2]]
     return value
 
 
 def parse_size(value: Any) -> Any:
-    """Turn `512KiB`, `20MB` or a bare number into bytes; leave anything else for the type to refuse."""
-    if isinstance(value, str) and (found := _SIZE.fullmatch(value)):
-        return int(float(found["number"]) * _BYTES[found["unit"]])
+    """Convert `512KiB` or `20MB` to bytes; return any other value unchanged, for the type to validate."""
+    if isinstance(value, str) and (match := _SIZE.fullmatch(value)):
+        return int(float(value.removesuffix(match[2])) * _BYTES[match[2]])
     return value
 
 
@@ -66,7 +66,7 @@ PositiveDuration = Annotated[
         }
     ),
 ]
-"""A duration that is more than nothing."""
+"""A duration above zero."""
 
 Size = Annotated[
     int,
@@ -94,13 +94,13 @@ JsonSchema = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "additi
 class Section(BaseModel):
     """A mapping of the file: frozen, and an unknown key is an error."""
 
-    # A validator of its own for each section would be most of the time that `validate` takes; the file's is enough.
-    # Nor are the docstrings of the fields read here: that parses every class again (see runtime/config/schema.py).
+    # Only the validator of the whole file is built: one per section would take most of the time of `validate`.
+    # runtime/config/schema.py reads the docstrings of the fields: pydantic would parse the source of every class.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=(), defer_build=True)
 
 
 class ShortFormSection(Section):
-    """A named entry that may be written short: a string stands for a mapping with the key `short_key`."""
+    """A mapping with a short form: a string stands for a mapping with the key `short_key`."""
 
     short_key: ClassVar[str]
     short_pattern: ClassVar[str | None] = None
@@ -119,7 +119,7 @@ class ShortFormSection(Section):
         text = next(kind for kind in [inner, *inner.get("anyOf", [])] if kind.get("type") == "string")
         short_form = {key: value for key, value in text.items() if key not in ("title", "default")}
         short_form["description"] = f"Short for `{{{cls.short_key}: …}}`."
-        # The short key says which kind of entry a mapping is, even where the model has a default for it.
+        # The short key selects the kind of a mapping, so the schema requires it even if the model has a default.
         if cls.short_needed:
             resolved["required"] = sorted({*resolved.get("required", []), cls.short_key})
         mapping = dict(resolved)
@@ -129,7 +129,7 @@ class ShortFormSection(Section):
 
 
 def by_key(*keys: str, short: str | None = None) -> Discriminator:
-    """Tell the kinds of an entry apart by the one key that is present; a string is the kind `short`."""
+    """Return a discriminator that selects the kind of an entry by the key that is present; a string is `short`."""
 
     def kind_of(value: Any) -> str | None:
         if isinstance(value, str):

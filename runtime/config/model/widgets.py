@@ -11,11 +11,11 @@ from runtime.config.model.types import ImportPath, JsonSchema, Section, ShortFor
 
 class _Widget(Section):
     data: JsonSchema | None = None
-    """The JSON Schema of the widget's data; every rendering is checked against it."""
+    """The JSON Schema of the widget's data; every rendering is validated against it."""
     copy_text: str | None = None
-    """What the copy button gives; a template over the data."""
+    """The text of the copy button; a template over the data."""
     sample: dict[str, Any] | None = None
-    """Data to try the widget with when it is built; a sample that does not work is an error."""
+    """Data for a trial rendering when the widget is built; a sample that fails is an error."""
     description: str | None = None
     """What the widget shows, for readers of the file."""
 
@@ -26,7 +26,7 @@ class TemplateWidget(_Widget, ShortFormSection):
     short_key: ClassVar[str] = "template"
 
     template: str | dict[str, Any]
-    """The file, from the project folder; or the component tree."""
+    """The file, relative to the project folder; or the component tree."""
 
 
 class TableSection(Section):
@@ -37,7 +37,7 @@ class TableSection(Section):
     title: str | None = None
     """The heading; a template."""
     rows: str | list[dict[str, Any]]
-    """A template that gives a list, or the rows: `[{key, value}]`."""
+    """A template that yields a list, or the rows: `[{key, value}]`."""
 
 
 class MetadataSection(Section):
@@ -48,7 +48,7 @@ class MetadataSection(Section):
     title: str | None = None
     """The heading; a template."""
     items: str | list[dict[str, Any]]
-    """A template that gives a list, or the facts: `[{key, value}]`."""
+    """A template that yields a list, or the facts: `[{key, value}]`."""
 
 
 class ImageSection(Section):
@@ -59,9 +59,9 @@ class ImageSection(Section):
     title: str | None = None
     """The heading; a template."""
     src: str
-    """The picture's address; a template."""
+    """The picture's URL; a template."""
     alt: str | None = None
-    """What the picture shows, in words; a template."""
+    """A description of the picture; a template."""
 
 
 class TextSection(Section):
@@ -85,7 +85,7 @@ class SectionsWidget(_Widget):
     """Shorthand for a card with several sections."""
 
     type: Literal["sections"]
-    """Says that this is the shorthand."""
+    """Selects the shorthand."""
     title: str | None = None
     """The card's title; a template."""
     sections: list[CardSection] = Field(min_length=1)
@@ -96,7 +96,7 @@ class PythonWidget(_Widget):
     """A renderer in Python: data -> widget."""
 
     python: ImportPath
-    """Where the function is."""
+    """The import path of the function."""
 
 
 Widget = Annotated[
