@@ -1,4 +1,4 @@
-"""The `actions` section: what a click in a widget does. Each kind becomes a function that emits events."""
+"""The `actions` section -> handlers of clicks in widgets: functions from an action to events."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from chatkit.widgets import DynamicWidgetRoot
 from pydantic import BaseModel
 
 from runtime.assemble.context import RuntimeContext, scope_of
+from runtime.assemble.functions import call_function, resolve_function
 from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.schemas import compile_schema
 from runtime.assemble.widgets import BuiltWidget
@@ -29,15 +30,18 @@ from runtime.config.model import actions as declared
 from runtime.project_code.loader import ProjectCode
 from runtime.templates.template import Template
 
-Clicked = Action[str, Any]
-Handler = Callable[[RuntimeContext, Clicked, WidgetItem | None], AsyncIterator[ThreadStreamEvent]]
-SyncHandler = Callable[[RuntimeContext, Clicked, WidgetItem | None], Awaitable[Any]]
-Message = Callable[[RuntimeContext, Clicked], str]
+ClickAction = Action[str, Any]
+Handler = Callable[[RuntimeContext, ClickAction, WidgetItem | None], AsyncIterator[ThreadStreamEvent]]
+SyncHandler = Callable[[RuntimeContext, ClickAction, WidgetItem | None], Awaitable[Any]]
+Message = Callable[[RuntimeContext, ClickAction], str]
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltAction:
-    """One declared action; exactly one of `handle` and `message` is set, `sync` also where it may be called so."""
+    """One declared action: either `handle` or `message` is set, and `sync` if it may be called synchronously.
+
+    `check` returns what is wrong with a payload, or an empty text.
+    """
 
     type: str
     check: Callable[[Any], str]
@@ -49,7 +53,7 @@ class BuiltAction:
 def build_actions(
     config: Config, code: ProjectCode, widgets: Callable[[str], BuiltWidget], problems: Problems
 ) -> dict[str, BuiltAction]:
-    """Build every declared action, by its type."""
+    """Return the declared actions by type; failures are recorded in `problems`."""
     built: dict[str, BuiltAction] = {}
     for name, entry in config.actions.items():
         with problems.record("A303", "actions", name):
@@ -61,7 +65,7 @@ def _build(name: str, entry: declared.Action, code: ProjectCode, widgets: Callab
     check = _checker(entry.payload)
     match entry:
         case declared.PythonAction():
-            function = _function(code.resolve(entry.python), entry.python)
+            function = _handler(code, entry.python)
             sync = _call_sync(function) if entry.sync else None
             return BuiltAction(name, check, handle=_call(function), sync=sync)
         case declared.MessageAction():
@@ -73,7 +77,7 @@ def _build(name: str, entry: declared.Action, code: ProjectCode, widgets: Callab
 
 
 def _checker(schema: Mapping[str, Any] | None) -> Callable[[Any], str]:
-    """Return a function that says what is wrong with a payload, or nothing."""
+    """Return a function that says what is wrong with a payload."""
     if schema is None:
         return lambda payload: ""
     validator = compile_schema(schema, "payload")
@@ -85,38 +89,36 @@ def _checker(schema: Mapping[str, Any] | None) -> Callable[[Any], str]:
     return check
 
 
-def _function(value: Any, path: str) -> Callable[..., Any]:
-    if not callable(value):
-        hint = "give `async def handler(ctx, action, sender)`"
-        raise BuildError(f"{path!r} is {type(value).__name__}", hint, code="A324")
+def _handler(code: ProjectCode, path: str) -> Callable[..., Any]:
+    function = resolve_function(code, path, "`async def handler(ctx, action, sender)`")
     try:
-        inspect.signature(value).bind(None, None, None)
+        inspect.signature(function).bind(None, None, None)
     except TypeError as error:
         hint = "an action's handler is called as `handler(ctx, action, sender)`"
         raise BuildError(
-            f"{path!r} can't be called with three arguments: {error}", hint, code="A331", about=value
+            f"{path!r} can't be called with three arguments: {error}", hint, code="A331", about=function
         ) from None
-    return value  # type: ignore[no-any-return]  # callable: checked above
+    return function
 
 
 def _call(function: Callable[..., Any]) -> Handler:
     async def handle(
-        context: RuntimeContext, action: Clicked, sender: WidgetItem | None
+        context: RuntimeContext, action: ClickAction, sender: WidgetItem | None
     ) -> AsyncIterator[ThreadStreamEvent]:
         result = function(RunContextWrapper(context), action, sender)
         if inspect.isasyncgen(result):
             async for event in result:
                 yield cast(ThreadStreamEvent, event)
         elif inspect.isawaitable(result):
-            shown = replacement(await result, sender)
-            if shown is not None:
-                yield ThreadItemReplacedEvent(item=shown)
+            item = replacement(await result, sender)
+            if item is not None:
+                yield ThreadItemReplacedEvent(item=item)
 
     return handle
 
 
 def replacement(answer: Any, sender: WidgetItem | None) -> ThreadItem | None:
-    """What a handler's return value puts in the sender's place: a widget (or its JSON) or an item; None is nothing.
+    """Return the item that replaces the sender, from what a handler returned: a widget, its JSON, an item, or None.
 
     Raise ValueError for anything else.
     """
@@ -132,14 +134,13 @@ def replacement(answer: Any, sender: WidgetItem | None) -> ThreadItem | None:
 
 
 def _call_sync(function: Callable[..., Any]) -> SyncHandler:
-    async def handle(context: RuntimeContext, action: Clicked, sender: WidgetItem | None) -> Any:
-        result = function(RunContextWrapper(context), action, sender)
-        return await result if inspect.isawaitable(result) else result
+    async def handle(context: RuntimeContext, action: ClickAction, sender: WidgetItem | None) -> Any:
+        return await call_function(function, RunContextWrapper(context), action, sender)
 
     return handle
 
 
-def _scope(context: RuntimeContext, action: Clicked) -> dict[str, Any]:
+def _scope(context: RuntimeContext, action: ClickAction) -> dict[str, Any]:
     return {**scope_of(context), "payload": action.payload if action.payload is not None else {}}
 
 
@@ -151,7 +152,7 @@ def _effect(entry: declared.EffectAction) -> Handler:
     data = _compile(entry.data)
 
     async def handle(
-        context: RuntimeContext, action: Clicked, sender: WidgetItem | None
+        context: RuntimeContext, action: ClickAction, sender: WidgetItem | None
     ) -> AsyncIterator[ThreadStreamEvent]:
         yield ClientEffectEvent(name=entry.effect, data=_render(data, _scope(context, action)))
 
@@ -176,7 +177,7 @@ def _render(value: Any, scope: Mapping[str, Any]) -> Any:
 
 def _rerender(widget: BuiltWidget) -> Handler:
     async def handle(
-        context: RuntimeContext, action: Clicked, sender: WidgetItem | None
+        context: RuntimeContext, action: ClickAction, sender: WidgetItem | None
     ) -> AsyncIterator[ThreadStreamEvent]:
         if sender is None:
             return

@@ -1,4 +1,4 @@
-"""A model with others behind it: where it can't be reached, the next one answers, if not a word has been said yet."""
+"""A model with fallbacks: if it fails before the first output, the next model is asked."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from runtime.assemble.token_meter import ANSWERING_MODEL
 
 logger = logging.getLogger("runtime.models")
 
-_BEFORE_ANYTHING = frozenset({"response.created", "response.in_progress", "response.queued"})
-_PASSING = frozenset({408, 409, 429})
+_BEFORE_OUTPUT = frozenset({"response.created", "response.in_progress", "response.queued"})
+_RETRYABLE_STATUSES = frozenset({408, 409, 429})
 
 
 class FallbackModel(Model):
-    """Asks its models in turn; each has a name for the log, and settings of its own."""
+    """Asks a chain of models, each with its name for the log and its settings, until one answers."""
 
     def __init__(self, chain: Sequence[tuple[str, Model, ModelSettings]]) -> None:
         self._chain = list(chain)
 
     def for_agent(self, name: str) -> FallbackModel:
-        """The same models as one agent uses them: a script may have replies for that agent alone."""
+        """Return the chain for one agent: a script may have replies for that agent only."""
         if not any(isinstance(model, ScriptedConversation) for _, model, _ in self._chain):
             return self
         return FallbackModel(
@@ -39,21 +39,21 @@ class FallbackModel(Model):
 
     @property
     def models(self) -> Sequence[Model]:
-        """The models, in the order in which they are asked."""
+        """The models, in order."""
         return [model for _, model, _ in self._chain]
 
     @property
     def primary(self) -> Model:
-        """The model that is asked first."""
+        """The first model."""
         return self._chain[0][1]
 
     async def close(self) -> None:
-        """Nothing: the models are not this one's alone."""
+        """Do nothing: the models are shared."""
 
     async def get_response(
         self, system_instructions: Any, input: Any, model_settings: ModelSettings, *args: Any, **kwargs: Any
     ) -> ModelResponse:
-        """Ask until one answers. Raise what the last one raised."""
+        """Return the first response. Raise the exception of the last model."""
         for index, (name, model, _) in enumerate(self._chain):
             settings = self._settings(index, model_settings)
             try:
@@ -61,55 +61,54 @@ class FallbackModel(Model):
                 ANSWERING_MODEL.set(model)
                 return response
             except Exception as error:
-                self._go_on(index, name, error)
-        raise AssertionError("the last model either answers or raises")
+                self._continue_after(index, name, error)
+        raise AssertionError("the last model returns or raises")
 
     async def stream_response(
         self, system_instructions: Any, input: Any, model_settings: ModelSettings, *args: Any, **kwargs: Any
     ) -> AsyncIterator[Any]:
-        """Stream from the first that answers. An error after the first word is the answer's own."""
+        """Stream the response of the first model that starts one. An error after its first output is raised."""
         for index, (name, model, _) in enumerate(self._chain):
             settings = self._settings(index, model_settings)
-            waiting: list[Any] = []
-            begun = False
+            held: list[Any] = []
+            started = False
             try:
                 async for event in model.stream_response(system_instructions, input, settings, *args, **kwargs):
-                    if not begun and event.type in _BEFORE_ANYTHING:
-                        waiting.append(event)
+                    if not started and event.type in _BEFORE_OUTPUT:
+                        held.append(event)
                         continue
-                    begun = True
-                    while waiting:
-                        yield waiting.pop(0)
+                    started = True
+                    while held:
+                        yield held.pop(0)
                     yield event
-                for event in waiting:
+                for event in held:
                     yield event
                 ANSWERING_MODEL.set(model)
                 return
             except Exception as error:
-                if begun:
+                if started:
                     raise
-                self._go_on(index, name, error)
+                self._continue_after(index, name, error)
 
-    def _settings(self, index: int, asked: ModelSettings) -> ModelSettings:
-        """The settings for one model: what the agent asks for, and of the rest the model's own, not the first one's."""
+    def _settings(self, index: int, requested: ModelSettings) -> ModelSettings:
+        """Return the settings for one model: those that equal the first model's defaults become its own defaults."""
         if index == 0:
-            return asked
+            return requested
         first, own = self._chain[0][2], self._chain[index][2]
         fields = [field.name for field in dataclasses.fields(ModelSettings)]
-        changed = {name: getattr(own, name) for name in fields if getattr(asked, name) == getattr(first, name)}
-        return dataclasses.replace(asked, **changed)
+        changed = {name: getattr(own, name) for name in fields if getattr(requested, name) == getattr(first, name)}
+        return dataclasses.replace(requested, **changed)
 
-    def _go_on(self, index: int, name: str, error: Exception) -> None:
-        if index + 1 == len(self._chain) or not may_pass(error):
+    def _continue_after(self, index: int, name: str, error: Exception) -> None:
+        if index + 1 == len(self._chain) or not is_retryable(error):
             raise error
-        following = self._chain[index + 1][0]
-        logger.warning("model %r failed, %r is asked: %s: %s", name, following, type(error).__name__, error)
+        next_name = self._chain[index + 1][0]
+        logger.warning("model %r failed, asking %r: %s: %s", name, next_name, type(error).__name__, error)
 
 
-def may_pass(error: Exception) -> bool:
-    """Tell whether another model, or another time, may do what failed: not where the request itself was refused."""
+def is_retryable(error: Exception) -> bool:
+    """Return whether the request may succeed at another model or later: False if the request itself was rejected."""
     status = getattr(error, "status_code", None)
     if isinstance(status, int):
-        return status in _PASSING or status >= 500
-    passing = (openai.APIConnectionError, TimeoutError, ConnectionError, httpx.TransportError)
-    return isinstance(error, passing)
+        return status in _RETRYABLE_STATUSES or status >= 500
+    return isinstance(error, openai.APIConnectionError | TimeoutError | ConnectionError | httpx.TransportError)

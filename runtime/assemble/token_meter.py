@@ -1,7 +1,7 @@
-"""Counts the tokens of every model that a turn asks: its agents, those that are tools, judges and titles.
+"""Counts the tokens of all model requests of a turn: of agents, of agents that are tools, of judges and of titles.
 
-Counted once for each response, by the run's hooks: an event of a stream costs nothing. Runs that a project's own Python
-starts count when they are given `METERED`.
+The hooks of a run count once for each response, so streaming is not slowed down. Runs that a project's own Python
+starts are counted if it passes `hooks=METERED`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Budget = Literal["turn", "thread", "day", "all"]
 
 
 class TokenBudgetExceeded(RuntimeFault):
-    """A budget of tokens is used up; `budget` says which."""
+    """The token budget `budget` is used up."""
 
     def __init__(self, budget: Budget) -> None:
         super().__init__(f"the token budget of the {budget} is used up")
@@ -29,38 +29,38 @@ class TokenBudgetExceeded(RuntimeFault):
 
 @dataclass(slots=True)
 class TokenMeter:
-    """What one turn has used, by model, and what is `left` to it of each budget."""
+    """The tokens that one turn has used, by model, and those that were `left` of each budget when it started."""
 
     used: dict[str, TokenUsage] = field(default_factory=dict)
     left: dict[Budget, int] = field(default_factory=dict)
     _total: int = 0
 
     def count(self, model: str, usage: TokenUsage) -> None:
-        """Add what one response took."""
+        """Add the usage of one response."""
         self.used[model] = self.used.get(model, TokenUsage()) + usage
         self._total += usage.total
 
     def check(self) -> None:
-        """Raise TokenBudgetExceeded when nothing is left of a budget."""
+        """Raise TokenBudgetExceeded if a budget is used up."""
         for budget, left in self.left.items():
             if self._total >= left:
                 raise TokenBudgetExceeded(budget)
 
 
 TOKEN_METER: ContextVar[TokenMeter | None] = ContextVar("TOKEN_METER", default=None)
-"""The meter of the turn that runs in this context."""
+"""The meter of the running turn."""
 
 ANSWERING_MODEL: ContextVar[Model | None] = ContextVar("ANSWERING_MODEL", default=None)
-"""Which of several models has answered, where a fallback asked them in turn."""
+"""The model that answered, set by a FallbackModel."""
 
 
 class MeteringHooks(RunHooks[Any]):
-    """Asks the turn's meter before each request to a model, and tells it after."""
+    """Checks the budgets before each model request, and counts the tokens of each response."""
 
     async def on_llm_start(
         self, context: RunContextWrapper[Any], agent: Agent[Any], system_prompt: str | None, input_items: list[Any]
     ) -> None:
-        """Raise TokenBudgetExceeded when nothing is left of a budget."""
+        """Raise TokenBudgetExceeded if a budget is used up."""
         meter = TOKEN_METER.get()
         if meter is not None:
             meter.check()
@@ -70,13 +70,13 @@ class MeteringHooks(RunHooks[Any]):
         """Count the response."""
         meter, usage = TOKEN_METER.get(), response.usage
         if meter is not None and usage is not None:
-            meter.count(_name_of(ANSWERING_MODEL.get() or agent.model), _counted(usage))
+            meter.count(_name_of(ANSWERING_MODEL.get() or agent.model), _token_usage(usage))
 
 
 METERED = MeteringHooks()
 
 
-def _counted(usage: Any) -> TokenUsage:
+def _token_usage(usage: Any) -> TokenUsage:
     ins, outs = usage.input_tokens_details, usage.output_tokens_details
     return TokenUsage(
         max(usage.requests or 0, 1),
@@ -88,7 +88,7 @@ def _counted(usage: Any) -> TokenUsage:
 
 
 def _name_of(model: Model | str | None) -> str:
-    """The name of a model at its provider."""
+    """Return the name of a model at its provider."""
     if isinstance(model, ScriptedConversation):
         return "scripted"
     name = model if isinstance(model, str) else getattr(model, "model", None)

@@ -45,7 +45,7 @@ async def test_the_next_model_answers_where_the_first_can_not(
     answer = await client.say("hello")
     assert answer.said == ["From the second."]
     assert answer.deltas == "From the second."
-    assert "model 'first' failed, 'second' is asked" in caplog.text
+    assert "model 'first' failed, asking 'second'" in caplog.text
 
 
 async def test_a_script_behind_it_has_replies_for_one_agent_alone(chat: MakeChat, players: dict[str, Player]) -> None:
@@ -107,13 +107,13 @@ async def test_an_endpoint_that_is_down_gives_way_to_one_that_is_there(chat: Mak
         assert (await client.say("hello")).said == ["I am here."]
 
 
-def test_connection_errors_may_pass_and_mistakes_may_not() -> None:
+def test_connection_errors_is_retryable_and_mistakes_may_not() -> None:
     from httpx import Request
 
-    from runtime.assemble.fallback import may_pass
+    from runtime.assemble.fallback import is_retryable
 
-    assert may_pass(openai.APIConnectionError(request=Request("POST", "http://127.0.0.1")))
-    assert not may_pass(ValueError("a mistake"))
+    assert is_retryable(openai.APIConnectionError(request=Request("POST", "http://127.0.0.1")))
+    assert not is_retryable(ValueError("a mistake"))
 
 
 async def test_a_call_that_failed_is_tried_again_whatever_the_provider(chat: MakeChat) -> None:
