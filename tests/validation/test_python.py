@@ -177,7 +177,7 @@ def test_what_can_not_work_is_said_once(tmp_path: Path, source: str, role: str, 
         ("tools:forecast", "error A321: module 'tools' has no 'forecast'"),
         ("tools.weather:Desk.anser", "error A321: 'tools.weather:Desk' has no 'anser'"),
         ("json:dmups", "error A321: module 'json' has no 'dmups'"),
-        ("math:sqrt", "note A339: 'math:sqrt' can't be followed without running Python: 'math' is compiled"),
+        ("math:sqrt", "note A339: 'math:sqrt' can't be resolved without running Python: 'math' is compiled"),
     ],
 )
 def test_a_path_that_leads_nowhere_is_reported_where_it_stands(tmp_path: Path, path: str, said: str) -> None:
@@ -191,7 +191,10 @@ def test_a_path_that_leads_nowhere_is_reported_where_it_stands(tmp_path: Path, p
     [
         ("import other.gone", "error A322: importing 'app' raises ModuleNotFoundError: no module named 'other.gone'"),
         ("from other import gone", "error A322: importing 'app' raises ImportError: module 'other' has no 'gone'"),
-        ("from .x import y", "error A322: importing 'app' raises ImportError: the dots lead out of the package"),
+        (
+            "from .x import y",
+            "error A322: importing 'app' raises ImportError: the dots go beyond the top-level package",
+        ),
         ("raise ValueError", "error A322: importing 'app' raises an error: this line always runs"),
         ("import threading as t\nt.Thread(target=print).start()", "warning A330: importing 'app' starts a thread"),
         (

@@ -1,30 +1,211 @@
-"""The project's Python, as far as agents.yaml names it: found, read and understood, and never run."""
+"""The Python that agents.yaml names, checked by static analysis: no module of the project is imported."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from runtime.diagnostics.diagnostic import Severity
+from runtime.static_analysis.calls import call_problem, count_words
+from runtime.static_analysis.classes import derives, is_callable, parameters_of
+from runtime.static_analysis.known_symbols import CONTEXTS, CONVERTERS, MCP_SERVERS, MODELS, ROUTERS, STORES
+from runtime.static_analysis.resolver import Symbol
 from runtime.validation.checked_project import CheckedProject
-from runtime.validation.python.import_effects import check_computed_imports, check_starts, check_tools_made
-from runtime.validation.python.import_paths import uses_of
-from runtime.validation.python.imports import check_import, check_module, follow, reached
-from runtime.validation.python.objects import check_object
-from runtime.validation.python.report import Verdicts
+from runtime.validation.python.import_paths import ImportPath, Role, import_paths
+from runtime.validation.python.imports import (
+    check_computed_imports,
+    check_import,
+    check_module,
+    check_starts,
+    check_tools_made,
+    follow,
+    reached,
+)
+from runtime.validation.python.report import PythonDiagnostics
+from runtime.validation.python.tools import check_factory, check_maker, check_tool
 
 
 def check_code(project: CheckedProject) -> None:
-    """Report what is wrong with the import paths of a file and with the code that they lead to."""
-    uses = uses_of(project)
-    verdicts = Verdicts(project, project.resolver)
-    for use in uses:
-        check_module(verdicts, use)
-    named = {use.module for use in uses}
-    # What an unused model imports is not run: the others come first.
-    for module, use in list(reached(verdicts, sorted(uses, key=lambda use: use.severity))):
-        check_import(verdicts, module, use)
-        check_tools_made(verdicts, module, use)
-        check_starts(verdicts, module, use)
+    """Report faults of the import paths of agents.yaml, and of the code that they name."""
+    paths = import_paths(project)
+    diagnostics = PythonDiagnostics(project)
+    for path in paths:
+        check_module(diagnostics, path)
+    named = {path.module for path in paths}
+    # The module of an unused model is not imported: the other paths come first.
+    for module, path in list(reached(diagnostics, sorted(paths, key=lambda path: path.severity))):
+        check_import(diagnostics, module, path)
+        check_tools_made(diagnostics, module, path)
+        check_starts(diagnostics, module, path)
         if module.name in named:
-            check_computed_imports(verdicts, module, use)
-    for use in uses:
-        thing = follow(verdicts, use)
-        if thing is not None:
-            check_object(verdicts, use, thing)
+            check_computed_imports(diagnostics, module, path)
+    for path in paths:
+        symbol = follow(diagnostics, path)
+        if symbol is not None:
+            _check_object(diagnostics, path, symbol)
+
+
+# How the function of a role is called: what is expected, the number of arguments, the call, and the severity.
+# A warning is for a failure that leaves the rest of the turn working.
+_CALLS: Mapping[Role, tuple[str, int, str, Severity]] = {
+    "action": ("a function", 3, "an action's handler is called as `handler(ctx, action, sender)`", "error"),
+    "widget": ("a function", 1, "a widget's renderer is called as `render(data)`", "warning"),
+    "shell": ("a function of the request", 1, "it is called as `run(request)`", "error"),
+    "title": ("a function", 1, "it is called as `write_title(text)`", "warning"),
+    "summary": (
+        "a function of three arguments",
+        3,
+        "it is called as `summarise(context, earlier_summary, items_as_text)`",
+        "warning",
+    ),
+    "context": ("a function of the request", 1, "it is called as `build(request)`", "error"),
+    "entry": ("a function of the turn's context", 1, "it is called as `choose(context)`", "error"),
+    "approval": ("a function", 2, "it is called as `needs_approval(ctx, args)`", "error"),
+    "dictation": ("a function of two arguments", 2, "it is called as `transcribe(audio, context)`", "error"),
+    "enabled": ("a function of the turn's context", 1, "it is called as `enabled(context)`", "error"),
+    "on_handoff": ("a function of two arguments", 2, "it is called as `on_handoff(ctx, data)`", "error"),
+    "filter": ("a function of HandoffInputData", 1, "it is called as `filter(data)`", "error"),
+}
+
+
+def _check_object(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    if path.role in _CALLS:
+        _check_called(diagnostics, path, symbol, *_CALLS[path.role])
+    else:
+        _CHECKS[path.role](diagnostics, path, symbol)
+
+
+def _check_called(
+    diagnostics: PythonDiagnostics,
+    path: ImportPath,
+    symbol: Symbol,
+    wanted: str,
+    given: int,
+    called: str,
+    severity: Severity = "error",
+) -> None:
+    """Report what is no function, or can't be called with `given` arguments."""
+    if is_callable(diagnostics.resolver, symbol) is False:
+        diagnostics.wrong_kind(path, symbol, wanted, called)
+    elif (parameters := parameters_of(diagnostics.resolver, symbol)) is not None and (
+        reason := call_problem(parameters, given)
+    ):
+        diagnostics.uncallable(path, symbol, reason, called, severity)
+
+
+def _check_tags(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    what = {"python": "resolve(tag, context)", "search": "search(query, context)"}.get(
+        str(path.key_path[-1]), "lookup(id, context)"
+    )
+    _check_called(diagnostics, path, symbol, "a function of two arguments", 2, f"it is called as `{what}`")
+
+
+def _check_guardrail(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    # A guardrail of the SDK is an object that a decorator made.
+    if symbol.kind == "function":
+        _check_called(diagnostics, path, symbol, "a function", 2, "it is called as `guardrail(ctx, text)`")
+
+
+def _check_output(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    if symbol.kind in ("function", "literal", "module", "tool"):
+        diagnostics.wrong_kind(path, symbol, "a type", "give a pydantic model, a dataclass or a TypedDict")
+
+
+def _check_hooks(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    if symbol.kind in ("function", "literal", "module", "tool"):
+        diagnostics.wrong_kind(path, symbol, "an AgentHooks", "derive it from agents.AgentHooks")
+
+
+def _check_instructions(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    wanted, called = "a string or a function", "instructions are called as `instructions(context, agent)`"
+    if symbol.kind == "literal" and symbol.name == "str":
+        return
+    if is_callable(diagnostics.resolver, symbol) is False:
+        diagnostics.wrong_kind(path, symbol, wanted, called)
+    elif symbol.kind == "function" and (parameters := parameters_of(diagnostics.resolver, symbol)) is not None:
+        # The SDK counts the parameters, also those with a default.
+        reason = (
+            call_problem(parameters, 2) if len(parameters) == 2 else f"it takes {count_words(len(parameters))}, not 2"
+        )
+        if reason:
+            is_entry = path.key_path[1] in diagnostics.project.config.entry_agents
+            diagnostics.uncallable(path, symbol, reason, called, "error" if is_entry else "warning")
+
+
+def _check_context_class(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    is_none = symbol.kind in ("function", "literal", "module", "tool")
+    if is_none or derives(diagnostics.resolver, symbol, CONTEXTS) is False:
+        diagnostics.wrong_kind(path, symbol, "a subclass of AgentContext", "derive it from runtime.RuntimeContext")
+
+
+def _check_converter(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    is_none = symbol.kind in ("function", "literal", "module", "tool")
+    if is_none or derives(diagnostics.resolver, symbol, CONVERTERS) is False:
+        diagnostics.wrong_kind(
+            path, symbol, "a ThreadItemConverter", "derive it from chatkit.agents.ThreadItemConverter"
+        )
+
+
+def _check_route(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    is_none = symbol.kind in ("function", "class", "literal", "module", "tool")
+    is_app = symbol.kind == "result" and symbol.name == "fastapi.FastAPI"
+    if is_none or is_app or (symbol.kind == "instance" and derives(diagnostics.resolver, symbol, ROUTERS) is False):
+        diagnostics.wrong_kind(path, symbol, "an APIRouter", "make one with fastapi.APIRouter() and name that")
+
+
+def _check_state(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    # A bound method is stored as it is; functions and classes are called.
+    if symbol.bound or symbol.kind not in ("function", "class"):
+        return
+    if (parameters := parameters_of(diagnostics.resolver, symbol)) is not None and (reason := call_problem(parameters)):
+        diagnostics.uncallable(path, symbol, reason, "an object of `state` is made without arguments")
+
+
+def _check_store(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    _check_made(diagnostics, path, symbol, "a ChatKit Store", STORES)
+
+
+def _check_model(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    _check_made(diagnostics, path, symbol, "an agents.Model", MODELS)
+
+
+def _check_editor(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    if symbol.kind == "function":
+        diagnostics.wrong_kind(path, symbol, "an agents.ApplyPatchEditor, nor its class")
+
+
+def _check_mcp(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    _check_made(diagnostics, path, symbol, "an agents.mcp.MCPServer", MCP_SERVERS)
+
+
+def _check_made(
+    diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol, wanted: str, roots: frozenset[str]
+) -> None:
+    """Report what is neither an object of the classes `roots` nor returns one for the arguments of `with`."""
+    is_one, can_call = derives(diagnostics.resolver, symbol, roots), is_callable(diagnostics.resolver, symbol)
+    if symbol.kind == "instance":
+        wrong = is_one is False and can_call is False
+    else:
+        wrong = can_call is False or (symbol.kind == "class" and is_one is False)
+    if wrong:
+        diagnostics.wrong_kind(path, symbol, f"{wanted}, nor a function that makes one")
+    else:
+        check_maker(diagnostics, path, symbol, wanted)
+
+
+_CHECKS: Mapping[Role, Callable[[PythonDiagnostics, ImportPath, Symbol], None]] = {
+    "tool": check_tool,
+    "factory": check_factory,
+    "mcp": _check_mcp,
+    "editor": _check_editor,
+    "tags": _check_tags,
+    "guardrail": _check_guardrail,
+    "output": _check_output,
+    "hooks": _check_hooks,
+    "instructions": _check_instructions,
+    "context_class": _check_context_class,
+    "converter": _check_converter,
+    "route": _check_route,
+    "state": _check_state,
+    "store": _check_store,
+    "model": _check_model,
+}

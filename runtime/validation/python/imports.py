@@ -1,4 +1,7 @@
-"""Where import paths lead, found out by reading: A320 to A322, and A339 for what can't be said that way."""
+"""Whether the modules of import paths exist and can be imported, and what an import starts (A320 to A322, A330).
+
+What static analysis cannot decide is a note (A329, A339).
+"""
 
 from __future__ import annotations
 
@@ -7,42 +10,45 @@ from collections.abc import Iterator, Sequence
 
 from runtime.diagnostics.diagnostic import Place
 from runtime.diagnostics.wording import nearest, suggest
-from runtime.static_analysis.bindings import absolute_name, iter_statements
+from runtime.static_analysis.bindings import absolute_name, iter_expressions, iter_statements
+from runtime.static_analysis.classes import derives, parameters_of
 from runtime.static_analysis.finder import ModuleFinder
+from runtime.static_analysis.hints import free_form, own_parameters
 from runtime.static_analysis.module import Module
 from runtime.static_analysis.resolver import Missing, Symbol, Undecided
-from runtime.validation.python.import_paths import Use
-from runtime.validation.python.report import Verdicts
+from runtime.validation.python.import_paths import ImportPath
+from runtime.validation.python.report import PythonDiagnostics
+from runtime.validation.python.tools import check_context_first, options_of
 
 _NOT_FOUND = "install the project's packages where 'validate' runs, or correct the name"
-# What a package may do to have modules that no file shows.
+# How a package may define modules that no file shows.
 _MAKES_MODULES = (b"__path__", b"sys.modules", b"meta_path", b"path_hooks")
 
 
 def prefixes(name: str) -> list[str]:
-    """Return the packages on the way to a module and the module itself: importing it runs all of them."""
+    """Return a module's packages and the module itself, outermost first: an import runs all of them."""
     parts = name.split(".")
     return [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
 
 
-def follow(verdicts: Verdicts, use: Use) -> Symbol | None:
-    """Return what an import path leads to; report why it leads nowhere."""
-    module = verdicts.resolver.modules.get(use.module)
-    if module is None or not _is_there(verdicts, use):
+def follow(diagnostics: PythonDiagnostics, path: ImportPath) -> Symbol | None:
+    """Return the symbol that an import path names; report why there is none (A321, A339)."""
+    module = diagnostics.resolver.modules.get(path.module)
+    if module is None or not _is_there(diagnostics, path):
         return None
-    match verdicts.resolver.follow(module, use.attributes):
+    match diagnostics.resolver.follow(module, path.attributes):
         case Symbol() as symbol:
             return symbol
         case Missing(where, name, known):
             hint = suggest(name, known) or _imported_elsewhere(module, name)
-            verdicts.at_path(use, "A321", f"{where} has no {name!r}", hint)
+            diagnostics.at_path(path, "A321", f"{where} has no {name!r}", hint)
         case Undecided(reason) if reason:
-            verdicts.doubt(use, use.module, reason)
+            diagnostics.doubt(path, path.module, reason)
     return None
 
 
-def _is_there(verdicts: Verdicts, use: Use) -> bool:
-    return all(verdicts.resolver.modules.finder.find(name) is not None for name in prefixes(use.module))
+def _is_there(diagnostics: PythonDiagnostics, path: ImportPath) -> bool:
+    return all(diagnostics.resolver.modules.finder.find(name) is not None for name in prefixes(path.module))
 
 
 def _imported_elsewhere(module: Module, name: str) -> str:
@@ -52,88 +58,90 @@ def _imported_elsewhere(module: Module, name: str) -> str:
     return ""
 
 
-def check_module(verdicts: Verdicts, use: Use) -> None:
+def check_module(diagnostics: PythonDiagnostics, path: ImportPath) -> None:
     """Report a module that does not exist (A320)."""
-    finder = verdicts.resolver.modules.finder
-    missing = next((name for name in prefixes(use.module) if finder.find(name) is None), None)
+    finder = diagnostics.resolver.modules.finder
+    missing = next((name for name in prefixes(path.module) if finder.find(name) is None), None)
     if missing is None:
         return
     message = f"no module named {missing!r}"
     parent = missing.rpartition(".")[0]
-    top = use.module.partition(".")[0]
+    top = path.module.partition(".")[0]
     if finder.knows(top):
-        verdicts.at_path(use, "A320", message, _near(verdicts, use, missing))
-    elif parent and _makes_modules(verdicts, parent):
-        verdicts.doubt(use, parent, f"{parent!r} may make modules as it likes")
+        diagnostics.at_path(path, "A320", message, _near(diagnostics, path, missing))
+    elif parent and _makes_modules(diagnostics, parent):
+        diagnostics.doubt(path, parent, f"{parent!r} may define modules at run time")
     elif parent:
-        gives_way = f"the folder {top!r} has no __init__.py, so the installed package of that name is meant"
-        verdicts.at_path(use, "A320", message, gives_way if finder.gives_way(top) else "")
-    elif near := _near(verdicts, use, missing):
-        verdicts.at_path(use, "A320", message, near)
+        gives_way = f"the folder {top!r} has no __init__.py, so the name means the installed package"
+        diagnostics.at_path(path, "A320", message, gives_way if finder.gives_way(top) else "")
+    elif near := _near(diagnostics, path, missing):
+        diagnostics.at_path(path, "A320", message, near)
     else:
-        verdicts.at_path(use, "A320", message, _NOT_FOUND, "warning")
+        diagnostics.at_path(path, "A320", message, _NOT_FOUND, "warning")
 
 
-def _near(verdicts: Verdicts, use: Use, missing: str) -> str:
-    """Say which module was probably meant: the whole path, where the rest of it fits."""
-    finder = verdicts.resolver.modules.finder
+def _near(diagnostics: PythonDiagnostics, path: ImportPath, missing: str) -> str:
+    """Return a hint at the module that was probably meant: the whole path, if the rest of it exists."""
+    finder = diagnostics.resolver.modules.finder
     parent, _, leaf = missing.rpartition(".")
-    module = verdicts.resolver.modules.get(parent) if parent else None
+    module = diagnostics.resolver.modules.get(parent) if parent else None
     if module is not None and not module.location.is_package:
         right = f"{parent}:{leaf}"
         return f"did you mean {right!r}?" if leaf in module.names.bound else f"{parent!r} is a module, not a package"
     near = _nearest(finder, missing)
     if near is None:
         return ""
-    whole = near + use.module.removeprefix(missing)
+    whole = near + path.module.removeprefix(missing)
     meant = whole if finder.find(whole) is not None else near
     return f"did you mean {meant!r}?"
 
 
 def _nearest(finder: ModuleFinder, missing: str) -> str | None:
-    """Return the module beside a missing one whose own name is near; the package is the same for all of them."""
+    """Return the module in the same package whose name is nearest to a missing one."""
     parent, _, leaf = missing.rpartition(".")
     by_leaf = {name.rpartition(".")[2]: name for name in finder.names_in(parent)}
     near = nearest(leaf, by_leaf)
     return None if near is None else by_leaf[near]
 
 
-def _makes_modules(verdicts: Verdicts, package: str) -> bool:
-    modules = [verdicts.resolver.modules.get(name) for name in prefixes(package)]
+def _makes_modules(diagnostics: PythonDiagnostics, package: str) -> bool:
+    modules = [diagnostics.resolver.modules.get(name) for name in prefixes(package)]
     return any(
         module is None or module.opaque or any(word in module.text for word in _MAKES_MODULES) for module in modules
     )
 
 
-def reached(verdicts: Verdicts, uses: Sequence[Use]) -> Iterator[tuple[Module, Use]]:
-    """Yield each of the project's modules that certainly run when the paths are imported, with the first such path."""
+def reached(diagnostics: PythonDiagnostics, paths: Sequence[ImportPath]) -> Iterator[tuple[Module, ImportPath]]:
+    """Yield each module of the project that importing the paths certainly runs, with the first such path."""
     seen: set[str] = set()
-    waiting = [(name, use) for use in reversed(uses) for name in reversed(prefixes(use.module))]
+    waiting = [(name, path) for path in reversed(paths) for name in reversed(prefixes(path.module))]
     while waiting:
-        name, use = waiting.pop()
-        if name in seen or not verdicts.resolver.modules.finder.knows(name):
+        name, path = waiting.pop()
+        if name in seen or not diagnostics.resolver.modules.finder.knows(name):
             continue
         seen.add(name)
-        module = verdicts.resolver.modules.get(name)
+        module = diagnostics.resolver.modules.get(name)
         if module is not None:
-            yield module, use
-            waiting += [(inner, use) for found in _imported(verdicts, module) for inner in reversed(prefixes(found))]
+            yield module, path
+            waiting += [
+                (inner, path) for imported in _imported(diagnostics, module) for inner in reversed(prefixes(imported))
+            ]
 
 
-def _imported(verdicts: Verdicts, module: Module) -> list[str]:
+def _imported(diagnostics: PythonDiagnostics, module: Module) -> list[str]:
     names: list[str] = []
     for statement in _certain(module):
         if isinstance(statement, ast.Import):
             names += [alias.name for alias in statement.names]
         elif isinstance(statement, ast.ImportFrom) and (name := absolute_name(statement, module.package)):
-            source = verdicts.resolver.modules.get(name) if verdicts.resolver.modules.finder.knows(name) else None
+            source = diagnostics.resolver.modules.get(name) if diagnostics.resolver.modules.finder.knows(name) else None
             bound = source.names.bound if source is not None else {}
             names += [name, *(f"{name}.{alias.name}" for alias in statement.names if alias.name not in bound)]
     return names[::-1]
 
 
 def _certain(module: Module) -> Iterator[ast.stmt]:
-    """Yield the statements that run for sure: up to the first that ends it all."""
+    """Yield the statements that certainly run, up to the first `raise`."""
     for statement, certain in iter_statements(module.body):
         if certain:
             yield statement
@@ -141,59 +149,153 @@ def _certain(module: Module) -> Iterator[ast.stmt]:
                 return
 
 
-def check_import(verdicts: Verdicts, module: Module, use: Use) -> None:
-    """Report what keeps a module from being imported, for sure (A322)."""
+def check_import(diagnostics: PythonDiagnostics, module: Module, path: ImportPath) -> None:
+    """Report an import that certainly fails (A322)."""
     if module.broken is not None:
         place = Place(module.file, module.broken.line, module.broken.column)
         message = f"importing {module.name!r} raises {module.broken.message}"
-        verdicts.failing.add(module.name)
+        diagnostics.failing.add(module.name)
         if module.broken.line:
-            verdicts.at_line(use, "A322", module, place, message)
+            diagnostics.at_line(path, "A322", module, place, message)
         else:
-            verdicts.at_path(use, "A322", message)
+            diagnostics.at_path(path, "A322", message)
         return
     for statement in _certain(module):
-        for message, hint in _failures(verdicts, module, statement):
+        for message, hint in _failures(diagnostics, module, statement):
             message = f"importing {module.name!r} raises {message}"
-            verdicts.failing.add(module.name)
-            verdicts.at_node(use, "A322", module, statement, message, hint)
+            diagnostics.failing.add(module.name)
+            diagnostics.at_node(path, "A322", module, statement, message, hint)
 
 
-def _failures(verdicts: Verdicts, module: Module, statement: ast.stmt) -> Iterator[tuple[str, str]]:
+def _failures(diagnostics: PythonDiagnostics, module: Module, statement: ast.stmt) -> Iterator[tuple[str, str]]:
     match statement:
         case ast.Raise():
             yield "an error: this line always runs", "raise it in a function, or under a condition"
         case ast.Import(names=names):
             for alias in names:
-                yield from _no_module(verdicts, alias.name)
+                yield from _no_module(diagnostics, alias.name)
         case ast.ImportFrom(names=names):
             source = absolute_name(statement, module.package)
             if source is None:
-                yield "ImportError: the dots lead out of the package", "write the module's whole name"
+                yield "ImportError: the dots go beyond the top-level package", "write the module's whole name"
                 return
-            missing = list(_no_module(verdicts, source))
+            missing = list(_no_module(diagnostics, source))
             yield from missing
             if not missing:
                 for alias in names:
-                    yield from _no_name(verdicts, source, alias.name)
+                    yield from _no_name(diagnostics, source, alias.name)
 
 
-def _no_module(verdicts: Verdicts, name: str) -> Iterator[tuple[str, str]]:
-    """Only of the project: what else is installed may differ from here to where it runs."""
-    finder = verdicts.resolver.modules.finder
+def _no_module(diagnostics: PythonDiagnostics, name: str) -> Iterator[tuple[str, str]]:
+    """Yield a missing module of the project; other packages may be installed only where it runs."""
+    finder = diagnostics.resolver.modules.finder
     if not finder.knows(name):
         return
-    missing = next((found for found in prefixes(name) if finder.find(found) is None), None)
+    missing = next((prefix for prefix in prefixes(name) if finder.find(prefix) is None), None)
     if missing is not None:
         near = _nearest(finder, missing)
         hint = f"did you mean {near!r}?" if near else ""
         yield f"ModuleNotFoundError: no module named {missing!r}", hint
 
 
-def _no_name(verdicts: Verdicts, source: str, name: str) -> Iterator[tuple[str, str]]:
-    module = verdicts.resolver.modules.get(source) if verdicts.resolver.modules.finder.knows(source) else None
+def _no_name(diagnostics: PythonDiagnostics, source: str, name: str) -> Iterator[tuple[str, str]]:
+    module = diagnostics.resolver.modules.get(source) if diagnostics.resolver.modules.finder.knows(source) else None
     if name == "*" or module is None:
         return
-    found = verdicts.resolver.resolve_name(module, name)
-    if isinstance(found, Missing):
-        yield f"ImportError: {found.where} has no {name!r}", suggest(name, found.known)
+    resolution = diagnostics.resolver.resolve_name(module, name)
+    if isinstance(resolution, Missing):
+        yield f"ImportError: {resolution.where} has no {name!r}", suggest(name, resolution.known)
+
+
+_THREADS = frozenset({"threading.Thread", "threading.Timer"})
+_PROCESSES = frozenset({"multiprocessing.Process", "multiprocessing.context.Process"})
+_EXECUTORS = frozenset(
+    f"concurrent.futures{module}.{name}"
+    for name in ("ThreadPoolExecutor", "ProcessPoolExecutor")
+    for module in ("", ".thread", ".process")
+)
+_STARTING_METHODS = {
+    "start": ((_THREADS, "a thread"), (_PROCESSES, "a process")),
+    "submit": ((_EXECUTORS, "work in a pool"),),
+    "map": ((_EXECUTORS, "work in a pool"),),
+}
+_STARTING_CALLS = {
+    **{f"subprocess.{name}": "a process" for name in ("Popen", "run", "call", "check_call", "check_output")},
+    **{"os.system": "a process", "os.popen": "a process", "os.fork": "a process"},
+    **{"multiprocessing.Pool": "processes", "_thread.start_new_thread": "a thread"},
+}
+_LATER = "every reload would start another one: start it on first use, or in the lifespan of a route"
+
+
+def check_tools_made(diagnostics: PythonDiagnostics, module: Module, path: ImportPath) -> None:
+    """Report each @function_tool that raises when it is defined, also if agents.yaml does not name it (A326, A331)."""
+    for statement, certain in iter_statements(module.body):
+        if not certain:
+            continue
+        symbol: Symbol | None = None
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and statement.decorator_list:
+            symbol = diagnostics.resolver.function(module, statement)
+        elif isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(statement.value, ast.Call):
+            symbol = diagnostics.resolver.value(module, statement.value)
+        if symbol is not None and symbol.kind == "tool" and not symbol.decorated and symbol.module is module:
+            _check_tool(diagnostics, symbol, path)
+
+
+def _check_tool(diagnostics: PythonDiagnostics, symbol: Symbol, path: ImportPath) -> None:
+    parameters, options = parameters_of(diagnostics.resolver, symbol), options_of(symbol)
+    if parameters is None or options is None or symbol.module is None:
+        return
+    check_context_first(diagnostics, path, symbol, parameters)
+    strict = options.get("strict_mode")
+    if strict is not None and not (isinstance(strict, ast.Constant) and strict.value is True):
+        return
+    for parameter in own_parameters(diagnostics.resolver, symbol, parameters)[0]:
+        if parameter.kind == "**" or free_form(diagnostics.resolver, symbol.module, parameter) == "dict":
+            message = f"{parameter.name!r} accepts any keys, which @function_tool rejects in a strict schema"
+            hint = "declare the keys with a TypedDict or pydantic model, or write strict_mode=False"
+            diagnostics.at_node(path, "A326", symbol.module, parameter.node, message, hint)
+
+
+def check_starts(diagnostics: PythonDiagnostics, module: Module, path: ImportPath) -> None:
+    """Report threads and processes that importing a module starts (A330)."""
+    for statement, _ in iter_statements(module.body):
+        for node in iter_expressions(statement):
+            if isinstance(node, ast.Call) and (what := _started(diagnostics, module, node)):
+                message = f"importing {module.name!r} starts {what}"
+                diagnostics.at_node(path, "A330", module, node, message, _LATER, "warning")
+
+
+def _started(diagnostics: PythonDiagnostics, module: Module, call: ast.Call) -> str:
+    resolver = diagnostics.resolver
+    if isinstance(call.func, ast.Attribute) and call.func.attr in _STARTING_METHODS:
+        value = resolver.value(module, call.func.value)
+        for classes, what in _STARTING_METHODS[call.func.attr]:
+            if value.name in classes if value.kind == "result" else _is_one(diagnostics, value, classes):
+                return what
+    if isinstance(call.func, ast.Name | ast.Attribute):
+        symbol = resolver.value(module, call.func)
+        return _STARTING_CALLS.get(symbol.name, "") if symbol.kind == "external" else ""
+    return ""
+
+
+def _is_one(diagnostics: PythonDiagnostics, value: Symbol, classes: frozenset[str]) -> bool:
+    """Return whether the class of an instance derives from one of these."""
+    return value.kind == "instance" and derives(diagnostics.resolver, value, classes) is True
+
+
+def check_computed_imports(diagnostics: PythonDiagnostics, module: Module, path: ImportPath) -> None:
+    """Note imports whose module name is computed at run time (A329)."""
+    if b"import_module" not in module.text and b"__import__" not in module.text:
+        return
+    for call in _computed(diagnostics, module):
+        message = f"{module.name!r} imports a module by a computed name, which is not checked"
+        diagnostics.at_node(path, "A329", module, call, message, "", "note")
+
+
+def _computed(diagnostics: PythonDiagnostics, module: Module) -> Iterator[ast.Call]:
+    for node in ast.walk(ast.Module(module.body, [])):
+        if not isinstance(node, ast.Call) or not node.args or isinstance(node.args[0], ast.Constant):
+            continue
+        is_builtin = isinstance(node.func, ast.Name) and node.func.id == "__import__"
+        if is_builtin or diagnostics.resolver.value(module, node.func).name == "importlib.import_module":
+            yield node
