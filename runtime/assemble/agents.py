@@ -151,10 +151,9 @@ def _stop_after(names: frozenset[str], any_tool: bool) -> Any:
     def decide(
         context: RunContextWrapper[RuntimeContext], results: list[FunctionToolResult]
     ) -> ToolsToFinalOutputResult:
+        failed = context.context._turn_state.failed_calls
         for result in results:
-            if (any_tool or result.tool.name in names) and _call_id(
-                result
-            ) not in context.context._turn_state.failed_calls:
+            if (any_tool or result.tool.name in names) and _call_id(result) not in failed:
                 return ToolsToFinalOutputResult(is_final_output=True, final_output=result.output)
         waiting = context.context.client_tool_call is not None
         return ToolsToFinalOutputResult(is_final_output=waiting, final_output="" if waiting else None)

@@ -1,4 +1,4 @@
-"""A model with fallbacks: if it fails before the first output, the next model is asked."""
+"""A model with fallbacks: if it fails before its first output, the next model gets the request."""
 
 from __future__ import annotations
 

@@ -173,8 +173,8 @@ class ServerView(MCPServer):
     """A server as one agent sees it: the tools that it may use, with the entry's prefix."""
 
     def __init__(self, connection: McpConnection, entry: declared.McpServer, referenced: set[str] | None) -> None:
-        asked = entry.needs_approval
-        policy: Any = "always" if asked is True else {f"{entry.prefix}{name}": "always" for name in asked or ()}
+        ask = entry.needs_approval
+        policy: Any = "always" if ask is True else {f"{entry.prefix}{name}": "always" for name in ask or ()}
         super().__init__(use_structured_content=entry.structured, require_approval=policy or None)
         self._connection, self._entry, self._referenced = connection, entry, referenced
 
@@ -280,7 +280,7 @@ def _from_python(name: str, entry: declared.PythonMcpServer, value: Any) -> Call
     def make() -> MCPServer:
         server = value if isinstance(value, MCPServer) else value(**entry.with_)
         if not isinstance(server, MCPServer):
-            raise TypeError(f"{entry.python!r} gave {type(server).__name__}, not an agents.mcp.MCPServer")
+            raise TypeError(f"{entry.python!r} returned {type(server).__name__}, not an agents.mcp.MCPServer")
         return server
 
     return lambda: ServerConnection(name, make, entry.connect_timeout)

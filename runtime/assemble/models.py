@@ -252,7 +252,7 @@ def _python(value: Any, entry: declared.PythonModel) -> Model:
         value = value(**entry.with_)
     refuse_coroutine(value, entry.python)
     if not isinstance(value, Model):
-        raise BuildError(f"{entry.python!r} gave {type(value).__name__}, not an agents.Model", code="A324")
+        raise BuildError(f"{entry.python!r} returned {type(value).__name__}, not an agents.Model", code="A324")
     return value
 
 

@@ -91,7 +91,7 @@ class _Recording:
             code = error.code or self.code
             path = (*self.path[:2], *error.inside) if error.inside else self.path
             return Problem(code, path, error.message, error.hint, place if place.file else None, length)
-        # The first line says what is wrong; the rest addresses the author of the library.
+        # The first line says what is wrong; the rest is for the author of the library.
         first = next(iter(str(error).splitlines()), "")
         place, length = raised_at(error, self.problems.sources)
         message = f"building it raised {type(error).__name__}: {first}"

@@ -71,10 +71,14 @@ class Snapshot:
     summarise: Summarise | None
     routing: Routing
     prefaces: Mapping[str, Template]
+    """The prefaces of agents, by the agent's key."""
     errors: Mapping[str, Template]
+    """The texts of `chat.errors`, by their key."""
     mentions: BuiltMentions | None
     approvals: Mapping[str, BuiltApproval]
+    """By the tool's name for the model, as are `tool_errors`."""
     guardrails: Mapping[str, GuardrailSet]
+    """By the agent's key, as are `outputs`."""
     servers: McpServers
     outputs: Mapping[str, BuiltOutput]
     transcribe: Transcribe | None

@@ -156,7 +156,7 @@ def _make_store(value: Any, path: str, arguments: Mapping[str, Any]) -> Store[An
         value = value(**arguments)
         refuse_coroutine(value, path)
     if not isinstance(value, Store):
-        raise BuildError(f"{path!r} gave {type(value).__name__}, not a chatkit.store.Store", code="A324")
+        raise BuildError(f"{path!r} returned {type(value).__name__}, not a chatkit.store.Store", code="A324")
     return value
 
 

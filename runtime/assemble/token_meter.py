@@ -77,13 +77,13 @@ METERED = MeteringHooks()
 
 
 def _token_usage(usage: Any) -> TokenUsage:
-    ins, outs = usage.input_tokens_details, usage.output_tokens_details
+    input_details, output_details = usage.input_tokens_details, usage.output_tokens_details
     return TokenUsage(
         max(usage.requests or 0, 1),
         usage.input_tokens or 0,
-        (getattr(ins, "cached_tokens", 0) or 0),
+        (getattr(input_details, "cached_tokens", 0) or 0),
         usage.output_tokens or 0,
-        (getattr(outs, "reasoning_tokens", 0) or 0),
+        (getattr(output_details, "reasoning_tokens", 0) or 0),
     )
 
 

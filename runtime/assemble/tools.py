@@ -81,8 +81,8 @@ class Tools:
             return
         tools = self.operations(entry)
         for operation, tool in tools.items():
-            asked = entry.needs_approval
-            needs_approval = asked if isinstance(asked, bool) else operation in asked
+            policy = entry.needs_approval
+            needs_approval = policy if isinstance(policy, bool) else operation in policy
             self.built[f"{name}.{operation}"] = self.build(tool.name, entry, needs_approval, guards, tool)
         self.operation_names[name] = [f"{name}.{operation}" for operation in tools]
 
@@ -148,7 +148,7 @@ def _kind_of(entry: declared.Tool) -> str:
     return next(kind for kind in declared.KINDS if kind in type(entry).model_fields)
 
 
-# Bind: what an import path leads to becomes a tool.
+# Bind: the object at an import path becomes a tool.
 
 
 def _as_tool(value: Any, path: str, name: str | None) -> Tool:
@@ -168,7 +168,7 @@ def _from_function(function: Callable[..., Any], name: str | None) -> FunctionTo
         if parameter.annotation is parameter.empty:
             raise BuildError(
                 f"parameter {parameter.name!r} of {function.__name__!r} has no type hint",
-                "add one: the model's schema is made from it",
+                "write one: the model is told of it",
                 code="A323",
                 about=function,
             )
@@ -246,7 +246,7 @@ def _fix_arguments(tool: FunctionTool, fixed: Mapping[str, Any]) -> FunctionTool
 
 
 def _show_progress(tool: FunctionTool, progress: str | None, steps: Sequence[str]) -> FunctionTool:
-    """Show the `progress` text and the `steps` of each call, and bind what it emits to the call's id."""
+    """Show the `progress` text and the `steps` of each call, and bind its client tool calls to the call's id."""
     text = Template.parse(progress) if progress else None
     workflow = _Steps(steps) if steps else None
 

@@ -142,8 +142,11 @@ async def test_two_models_at_one_endpoint_share_a_client_and_the_project_closes_
     }
     agents = {"a": {}, "b": {"model": "other"}, "c": {"model": "third"}}
     client = await chat({"entry": "a", "models": models, "agents": agents})
-    one, other, third = (client.runtime.agents[name].model for name in ("a", "b", "c"))
-    assert one._client is other._client is not third._client
+    models_built = client.runtime.generation.snapshot.models.built
+    one, other, third = (models_built[name].client for name in ("default", "other", "third"))
+    assert one is not None
+    assert third is not None
+    assert one is other is not third
     await client.runtime.close()
-    assert one._client.is_closed()
-    assert third._client.is_closed()
+    assert one.is_closed()
+    assert third.is_closed()
