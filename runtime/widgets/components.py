@@ -1,4 +1,4 @@
-"""What is known of ChatKit's components without its SDK: components.json, which is written from the SDK's classes."""
+"""ChatKit's components without its SDK: components.json, which a test writes from the SDK's classes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 @functools.cache
 def load_components() -> dict[str, Any]:
     """Return the `roots`, the JSON Schema of each of the `components` by its type, and their shared `definitions`."""
-    known: dict[str, Any] = json.loads((files("runtime.widgets") / "components.json").read_text(encoding="utf-8"))
-    return known
+    components: dict[str, Any] = json.loads((files("runtime.widgets") / "components.json").read_text(encoding="utf-8"))
+    return components
 
 
 @functools.cache
@@ -31,16 +31,18 @@ def roots() -> tuple[str, ...]:
 
 @functools.cache
 def text_properties(kind: str) -> frozenset[str]:
-    """Return the properties of a component that hold a text and nothing else; none for an unknown component."""
+    """Return the properties of a component that take only a string; none for an unknown component."""
     properties = load_components()["components"].get(kind, {}).get("properties", {})
     return frozenset(name for name, schema in properties.items() if name != "type" and _is_text(schema))
 
 
 @functools.cache
 def input_types() -> frozenset[str]:
-    """Return the components that a user puts something into: a form adds it to the payload of its actions."""
-    known = load_components()["components"].items()
-    return frozenset(kind for kind, schema in known if "onChangeAction" in schema["properties"] or _is_input(schema))
+    """Return the components that a user enters a value in, which a form adds to the payload of its actions."""
+    components = load_components()["components"].items()
+    return frozenset(
+        kind for kind, schema in components if "onChangeAction" in schema["properties"] or _is_input(schema)
+    )
 
 
 def _is_input(schema: Mapping[str, Any]) -> bool:

@@ -1,7 +1,7 @@
-"""What is certain of a `.widget` file's text before it is filled in: its components, and where they stand in it.
+"""The component tree in the text of a `.widget` file, as far as it is certain before the template is rendered.
 
-Whatever a template makes stands for one value, or, among the items of a list, for any number of them. It becomes a
-string of the same length, so that all else stands where it stood.
+A block of the template makes one value, or any number of items in a list. Each becomes a string of the same length, so
+that the rest of the text keeps its place.
 """
 
 from __future__ import annotations
@@ -22,18 +22,17 @@ from runtime.widgets.studio import parse_studio
 _OPEN = re.compile(r"\{\{|\{%|\{#")
 _CLOSE = {"{{": "}}", "{%": "%}", "{#": "#}"}
 _WORD = re.compile(r"[-+]?\s*(\w*)")
-_ASSIGNED = re.compile(r"[-+]?\s*set\b[^=]*=")
-_SIGN = re.compile(r'\\.|["{}\[\],:]|[^\s"\\{}\[\],:]+', re.DOTALL)
+_ASSIGNMENT = re.compile(r"[-+]?\s*set\b[^=]*=")
+_TOKEN = re.compile(r'\\.|["{}\[\],:]|[^\s"\\{}\[\],:]+', re.DOTALL)
 _PAIRS = {"}": "{", "]": "["}
-_HOLE = 2
-_ASKS = {"defined", "undefined"}
+_EXISTENCE_TESTS = {"defined", "undefined"}
 
 
 @dataclass(frozen=True, slots=True)
 class TextStructure:
-    """The `tree` of a text whose templates are values: each stands in it as the text it is; and the `places` in it.
+    """The `tree` of a text in which every template is a value, given as its own text, and the `places` in the text.
 
-    `open` are the stretches of the text that data decides about: what stands there is not in the tree.
+    `open` are the spans of the text whose content depends on the data, so that the tree does not have it.
     """
 
     tree: Any
@@ -41,41 +40,41 @@ class TextStructure:
     open: tuple[tuple[int, int], ...]
 
 
-class _NoSkeleton(RuntimeFault):
-    """The text's templates make more of it than values."""
+class _Unstructured(RuntimeFault):
+    """The templates make more of the text than values."""
 
 
 def read_structure(text: str) -> TextStructure | None:
-    """Return what a text is by structure; None where its templates make more of it than values."""
+    """Return the structure of a text; None where its templates make more of it than values."""
     reader = _Reader(text)
     try:
         reader.read()
-        level = "".join(reader.out)
-        tree, places = json.loads(level), JsonText(level)
-        found = _restore(tree, (), places, reader)
-    except (_NoSkeleton, ValueError, RecursionError):
+        json_text = "".join(reader.out)
+        tree, places = json.loads(json_text), JsonText(json_text)
+        tree = _restore_templates(tree, (), places, reader)
+    except (_Unstructured, ValueError, RecursionError):
         return None
-    return TextStructure(found, places, tuple(reader.open))
+    return TextStructure(tree, places, tuple(reader.open))
 
 
 @dataclass(slots=True)
 class _Branch:
-    """What stands between two statements: it must be whole, so that what follows doesn't depend on it."""
+    """The text between two statements: its brackets must match, so that the rest does not depend on the branch."""
 
     in_string: bool
     opened: list[str] = field(default_factory=list)
 
 
 class _Reader:
-    """Goes through a text once, and writes it anew with strings in place of its templates."""
+    """Reads a text once, and writes it to `out` with strings in place of its templates."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.out: list[str] = []
         self.slots: dict[int, str] = {}
-        """What stands for the value that begins at an offset."""
+        """The templates, by the offset of the value that replaces each."""
         self.holes: set[int] = set()
-        """Where a key stands that isn't one: more may be known of its object once it is filled in."""
+        """The offsets of the keys that replace templates: rendering may add other keys to their objects."""
         self.open: list[tuple[int, int]] = []
         self._branches = [_Branch(False)]
         self._in_string = False
@@ -86,34 +85,34 @@ class _Reader:
 
     def read(self) -> None:
         position = 0
-        while found := _OPEN.search(self.text, position):
-            self._read_text(position, found.start())
-            position = self.text.find(_CLOSE[found[0]], found.end()) + 2
-            if position < found.end():
-                raise _NoSkeleton
-            self._read_template(found[0], found.start(), position)
+        while opening := _OPEN.search(self.text, position):
+            self._read_text(position, opening.start())
+            position = self.text.find(_CLOSE[opening[0]], opening.end()) + 2
+            if position < opening.end():
+                raise _Unstructured
+            self._read_template(opening[0], opening.start(), position)
         self._read_text(position, len(self.text))
         if self._in_string or len(self._branches) > 1:
-            raise _NoSkeleton
+            raise _Unstructured
 
     def _read_text(self, start: int, end: int) -> None:
         if len(self._branches) == 1:
             self.out.append(self.text[start:end])
-        for found in _SIGN.finditer(self.text, start, end):
-            self._read_sign(found[0], found.start())
+        for token in _TOKEN.finditer(self.text, start, end):
+            self._read_token(token[0], token.start())
 
-    def _read_sign(self, sign: str, offset: int) -> None:
+    def _read_token(self, token: str, offset: int) -> None:
         opened = self._branches[-1].opened
-        if sign == '"':
+        if token == '"':
             self._read_quote(offset)
         elif self._in_string:
             return
-        elif sign in "{[":
-            opened.append(sign)
-        elif sign in _PAIRS and (not opened or opened.pop() != _PAIRS[sign]):
-            raise _NoSkeleton
+        elif token in "{[":
+            opened.append(token)
+        elif token in _PAIRS and (not opened or opened.pop() != _PAIRS[token]):
+            raise _Unstructured
         if len(self._branches) == 1 and not self._in_string:
-            self._last = sign
+            self._last = token
 
     def _read_quote(self, offset: int) -> None:
         self._in_string = not self._in_string
@@ -130,9 +129,9 @@ class _Reader:
         elif len(self._branches) > 1:
             return
         elif mark == "{{":
-            self._write(start, end, _HOLE if self._in_string else 1)
+            self._write(start, end, 1)
         elif self._in_string:
-            raise _NoSkeleton
+            raise _Unstructured
         else:
             self.out.append(" " * (end - start))
 
@@ -151,19 +150,19 @@ class _Reader:
                 if len(self._branches) == 1:
                     self._write(self._group_start, end, 0)
                     self.open.append((self._group_start, end))
-            case "set" if _ASSIGNED.match(self.text, start + 2) and not self._in_string:
+            case "set" if _ASSIGNMENT.match(self.text, start + 2) and not self._in_string:
                 if len(self._branches) == 1:
                     self.out.append(" " * (end - start))
             case _:
-                raise _NoSkeleton
+                raise _Unstructured
 
     def _end_branch(self) -> None:
         branch = self._branches.pop()
         if branch.opened or branch.in_string != self._in_string or not self._branches:
-            raise _NoSkeleton
+            raise _Unstructured
 
     def _write(self, start: int, end: int, values: int) -> None:
-        """Write what stands for a template: `values` is 1 where it makes one value, 0 where perhaps none."""
+        """Write a string in place of a template: `values` is 1 where it makes one value, 0 where it may make none."""
         length = end - start
         if self._in_string:
             self._is_filled = True
@@ -184,33 +183,33 @@ class _Reader:
         self._last = "," if after.endswith(",") else '"'
 
     def _follows(self, end: int) -> str:
-        rest = _SIGN.search(self.text, end)
+        rest = _TOKEN.search(self.text, end)
         return rest[0] if rest else ""
 
 
-def _restore(node: Any, path: KeyPath, places: JsonText, reader: _Reader) -> Any:
-    """Put the templates back in place of what stands for them."""
+def _restore_templates(node: Any, path: KeyPath, places: JsonText, reader: _Reader) -> Any:
+    """Put the templates back in place of the strings that replaced them."""
     span = places.span(path)
     if isinstance(node, dict):
         keys = [places.key((*path, key)).start for key in node]
         if any(key in reader.holes or key in reader.slots for key in keys):
             reader.open.append((span.start, span.end))
             return "{{ }}"
-        return {key: _restore(value, (*path, key), places, reader) for key, value in node.items()}
+        return {key: _restore_templates(value, (*path, key), places, reader) for key, value in node.items()}
     if isinstance(node, list):
-        return [_restore(value, (*path, index), places, reader) for index, value in enumerate(node)]
+        return [_restore_templates(value, (*path, index), places, reader) for index, value in enumerate(node)]
     return reader.slots.get(span.start, node)
 
 
 def required_names(text: str) -> Iterator[str]:
-    """Yield the names that a text that parses reads without asking whether they are there."""
+    """Yield the names that a text reads without testing whether they are defined; the text must parse."""
     from runtime.templates.reads import find_names
 
     tree = parse_studio(text)
-    asked = {
+    tested = {
         name.name
         for test in tree.find_all((nodes.Test, nodes.Filter))
-        if test.name in _ASKS or test.name in ("default", "d")
+        if test.name in _EXISTENCE_TESTS or test.name in ("default", "d")
         for name in test.find_all(nodes.Name)
     }
-    yield from sorted(find_names(tree) - asked)
+    yield from sorted(find_names(tree) - tested)

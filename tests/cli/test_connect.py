@@ -13,8 +13,7 @@ import pytest
 from runtime.cli.build_process.check import check_build
 from runtime.cli.uvicorn_server import app_in_background
 from runtime.config.load import load_config
-from runtime.server.preflight import connect as endpoints
-from runtime.server.preflight.connect import try_connections
+from runtime.server.preflight.connect import ANSWER_S, try_connections
 from runtime.server.runtime import load
 from runtime.testing import OpenAIStub
 
@@ -34,9 +33,9 @@ def write(tmp_path: Path, modules_as_before: None) -> Write:
     return project
 
 
-async def tried(project: Path, environ: Mapping[str, str] | None = None) -> list[str]:
+async def tried(project: Path, environ: Mapping[str, str] | None = None, *, answer_s: float = ANSWER_S) -> list[str]:
     runtime = load(project, environ=environ or {})
-    found = await try_connections(runtime)
+    found = await try_connections(runtime, answer_s=answer_s)
     assert runtime.generation.closed
     return [
         f"{each.severity} {each.code} {each.path}: {each.message}" + f" ({each.hint})" * bool(each.hint)
@@ -85,16 +84,16 @@ async def test_a_key_that_is_refused_is_an_error_and_is_not_shown(write: Write) 
         model = {"name": "scripted", "base_url": stub.base_url}
         (found,) = await tried(write({"one": model}), {"OPENAI_API_KEY": "sk-secret-and-wrong"})
         assert found == (
-            f"error A630 models.one: {stub.base_url} refuses the key (401) (is it the right one for this endpoint?)"
+            f"error A630 models.one: {stub.base_url} refuses the key (401) (is it the right key for this endpoint?)"
         )
 
 
 ANSWERS = {
-    "a key without that right": (403, b"{}", "warning", "does not let this key list the models (403)"),
-    "no such route": (404, b"", "note", "is there, but has no list of its models"),
-    "no JSON": (200, b"<html>", "note", "is there, but has no list of its models"),
-    "another form": (200, b'{"models": []}', "note", "is there, but has no list of its models"),
-    "overload": (503, b"", "warning", "answered 503 when it was asked for its models"),
+    "a key without that right": (403, b"{}", "warning", "does not allow this key to list the models (403)"),
+    "no such route": (404, b"", "note", "can be reached, but does not list its models"),
+    "no JSON": (200, b"<html>", "note", "can be reached, but does not list its models"),
+    "another form": (200, b'{"models": []}', "note", "can be reached, but does not list its models"),
+    "overload": (503, b"", "warning", "answered 503 when its models were requested"),
 }
 
 
@@ -127,16 +126,16 @@ async def test_an_endpoint_that_is_not_there_is_one_mistake_and_its_password_is_
     ]
 
 
-async def test_an_endpoint_that_does_not_answer_is_given_up(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoints, "ANSWER_S", 0.05)
-
+async def test_an_endpoint_that_does_not_answer_is_an_error(write: Write) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             while (await receive())["type"] != "http.disconnect":
                 continue
 
     with app_in_background(app) as base:
-        (found,) = await tried(write({"one": {"name": "x", "base_url": f"{base}/v1", "api_key": "none"}}))
+        (found,) = await tried(
+            write({"one": {"name": "x", "base_url": f"{base}/v1", "api_key": "none"}}), answer_s=0.05
+        )
     assert "did not answer within 0.05 s" in found
 
 
@@ -145,8 +144,8 @@ async def test_scripts_are_not_asked_and_of_other_models_it_is_said_that_they_we
     project = write({"one": {"scripted": "script.yaml"}, "two": {"python": "own_model:make"}})
     (project / "own_model.py").write_text(own)
     assert await tried(project) == [
-        "note A630 models.two: the endpoint of model 'two' was not asked: "
-        "only those of the OpenAI API can list their models"
+        "note A630 models.two: the endpoint of model 'two' is not checked: "
+        "only OpenAI-compatible ones can list their models"
     ]
 
 

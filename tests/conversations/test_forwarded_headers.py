@@ -241,4 +241,4 @@ async def test_connect_asks_without_a_user_and_only_warns(chat: MakeChat, watche
     client = await chat(_config({"url": watched.url}))
     [found] = [found for found in await try_connections(client.runtime) if found.code == "A631"]
     assert found.severity == "warning"
-    assert found.hint == "it was asked without the headers that users bring"
+    assert found.hint == "it was called without the headers of a user"

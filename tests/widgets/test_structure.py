@@ -15,11 +15,11 @@ ROOT = Path(__file__).parents[2]
 
 
 def tree(text: str) -> Any:
-    found = read_structure(text)
-    if found is None:
+    structure = read_structure(text)
+    if structure is None:
         return None
-    assert len(found.places.text) == len(text)
-    return found.tree
+    assert len(structure.places.text) == len(text)
+    return structure.tree
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_template_stands_for_what_it_makes_and_all_around_it_is_known(text: st
         "{% endif %}",
     ],
 )
-def test_a_text_whose_structure_its_templates_make_has_no_skeleton(text: str) -> None:
+def test_a_text_whose_structure_its_templates_make_has_no_structure(text: str) -> None:
     assert tree(text) is None
 
 
@@ -97,8 +97,8 @@ def agrees(known: Any, shown: Any) -> bool:
     return bool(known == shown)
 
 
-def test_what_a_skeleton_says_is_so_whatever_is_filled_in() -> None:
-    choices, found = random.Random(7), 0
+def test_the_structure_holds_for_all_data() -> None:
+    choices, rendered = random.Random(7), 0
     for _ in range(400):
         text = make(choices)
         known = tree(text)
@@ -109,12 +109,12 @@ def test_what_a_skeleton_says_is_so_whatever_is_filled_in() -> None:
             except ValueError:
                 continue
             if known is not None:
-                found += 1
+                rendered += 1
                 assert agrees(known, made), (text, known, made)
-    assert found > 300
+    assert rendered > 300
 
 
-def test_every_export_of_the_examples_has_a_skeleton() -> None:
+def test_every_export_of_the_examples_has_a_structure() -> None:
     files = [*ROOT.glob("widgets/*.widget"), *ROOT.glob("examples/*/widgets/*.widget")]
     assert len(files) > 3
     assert all(read_structure(json.loads(file.read_text(encoding="utf-8"))["template"]) for file in files)

@@ -1,4 +1,4 @@
-"""Build a project only to see what is wrong with it: what `serve` does, as far as `validate --import` follows it."""
+"""Build a project as `serve` does, to report what is wrong with it: `validate --import`."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from runtime.stores.store import StoreError
 
 
 def try_build(source: ProjectSource) -> tuple[Sequence[Diagnostic], Runtime | None]:
-    """Build what was read; return what is wrong with it, and the runtime, or None where it can't be built."""
-    found = source.loaded.diagnostics
+    """Build a project; return its diagnostics, and the runtime, or None where it can't be built."""
+    diagnostics = source.loaded.diagnostics
     if source.loaded.config is None:
-        return found, None
+        return diagnostics, None
     try:
         runtime = build_runtime(source)
         build_app(runtime)
     except ConfigError as error:
-        return [*found, *error.diagnostics], None
+        return [*diagnostics, *error.diagnostics], None
     except BaseException as error:
-        # Also what is no Exception: it would end `serve` as well.
+        # Not only Exception: a SystemExit, for example, would end `serve` as well.
         path: KeyPath = ("store",) if isinstance(error, StoreError) else ()
-        return [*found, failure("the project can't be built", error, source, path)], None
-    return found, runtime
+        return [*diagnostics, explain_failure("the project can't be built", error, source, path)], None
+    return diagnostics, runtime
 
 
-def failure(what: str, error: BaseException, source: ProjectSource, path: KeyPath) -> Diagnostic:
-    """Say what stopped a build, or an opening, at once: at the line of the project that raised, or at `path`."""
+def explain_failure(what: str, error: BaseException, source: ProjectSource, path: KeyPath) -> Diagnostic:
+    """Return the diagnostic of an exception: at the line of the project that raised it, else at `path`."""
     text = str(error) if isinstance(error, RuntimeFault) else f"{type(error).__name__}: {error}"
     place, length = raised_at(error, source.code)
     if not place.file:
