@@ -22,7 +22,7 @@ PRELOADED = (
     "runtime.autoreload.autoreload",
     "runtime.cli.app",
     "runtime.cli.commands.serve",
-    "runtime.server.http.app",
+    "runtime.server.runtime",
     "runtime.stores.sql",
     "uvicorn.protocols.http.httptools_impl",
     "uvloop",

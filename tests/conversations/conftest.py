@@ -95,7 +95,7 @@ async def chat(tmp_path: Path, player: Player) -> AsyncIterator[MakeChat]:
                 {"default": {"python": "tests.conversations.playing:find", "with": {"name": player.stage_name}}},
             )
             folder = tmp_path / name
-            write_project(folder, declared, {_file_name(key): text for key, text in files.items()})
+            write_project(folder, declared, {file_name(key): text for key, text in files.items()})
             environ = environ or {}
             app = build_app(build_runtime(read_project(folder, environ), environ, settings))
             await stack.enter_async_context(app.router.lifespan_context(app))
@@ -109,8 +109,8 @@ async def chat(tmp_path: Path, player: Player) -> AsyncIterator[MakeChat]:
             del sys.modules[module]
 
 
-def _file_name(key: str) -> str:
-    """`app__tools_py` stands for app/tools.py: keyword arguments have no slashes and dots."""
+def file_name(key: str) -> str:
+    """Return app/tools.py for `app__tools_py`: keyword arguments can't contain slashes and dots."""
     stem, _, ending = key.rpartition("_")
     return f"{stem.replace('__', '/')}.{ending}" if ending in ("py", "yaml", "md", "widget", "json") else key
 

@@ -1,4 +1,4 @@
-"""Edits of a project that is served, and what they leave alive."""
+"""Edit a project that is served."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runtime.server.generations.reloader import ReloadOutcome
-from tests.conversations.conftest import Chat, _file_name
+from tests.conversations.conftest import Chat, file_name
 
 
 def write(client: Chat, config: Mapping[str, Any] | None = None, **files: str) -> None:
@@ -17,7 +17,7 @@ def write(client: Chat, config: Mapping[str, Any] | None = None, **files: str) -
     if config is not None:
         file.write_text(json.dumps({**json.loads(file.read_text()), **config}))
     for key, text in files.items():
-        path = client.folder / _file_name(key)
+        path = client.folder / file_name(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
@@ -38,6 +38,6 @@ async def reloaded(client: Chat, config: Mapping[str, Any] | None = None, **file
 
 
 async def drained(client: Chat) -> None:
-    """Wait until whatever nobody uses any more is closed and collected."""
+    """Wait until unused generations are closed and collected."""
     await client.runtime.live.wait_closed()
     gc.collect()

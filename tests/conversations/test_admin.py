@@ -1,4 +1,4 @@
-"""The routes below `/-/`: what they do, what they show, and to whom."""
+"""The admin routes below `/-/`: their effects, their responses, and who may use them."""
 
 from __future__ import annotations
 
@@ -338,13 +338,13 @@ async def test_no_answer_ever_holds_a_secret(chat: MakeChat) -> None:
 
 
 def _heard(exchange: Exchange) -> list[tuple[str, dict[str, Any]]]:
-    found = []
+    events = []
     whole = exchange.body[: exchange.body.rfind(b"\n\n") + 2].decode()
     for block in whole.split("\n\n"):
         if block.startswith("event: "):
             name, data = block.split("\n")
-            found.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
-    return found
+            events.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+    return events
 
 
 async def _listen(client: Chat) -> Exchange:

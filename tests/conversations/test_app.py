@@ -1,4 +1,4 @@
-"""The HTTP side: health, ids, errors, other apps around it, the project's own routes, and whose threads are whose."""
+"""The HTTP side: probes, request ids, errors, surrounding apps, the project's routes, and the owners of threads."""
 
 from __future__ import annotations
 
@@ -305,7 +305,7 @@ async def test_a_config_with_mistakes_raises_them_all_at_once(tmp_path: Any, pla
     )
     with pytest.raises(runtime.ConfigError) as caught:
         create_app(tmp_path / "bad", environ={})
-    assert [found.path for found in caught.value.diagnostics] == ["agents.helper.modle", "sore"]
+    assert [diagnostic.path for diagnostic in caught.value.diagnostics] == ["agents.helper.modle", "sore"]
 
 
 async def test_threads_outlive_a_restart_in_the_default_store(chat: MakeChat) -> None:

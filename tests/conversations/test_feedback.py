@@ -1,4 +1,4 @@
-"""Feedback: what users think of the answers is kept, and whoever runs the server can have all of it."""
+"""Feedback: ratings of answers are stored, and the operator can export them."""
 
 from __future__ import annotations
 

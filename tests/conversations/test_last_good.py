@@ -1,4 +1,4 @@
-"""What served last is kept beside the project, and is what a server can start from when the files are broken."""
+"""The project that served last is saved, and the server can start from it when the files are broken."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HERE = {"host": "127.0.0.1"}
 
 @asynccontextmanager
 async def _keeping(client: Chat) -> AsyncIterator[None]:
-    """Keep what serves as long as the block runs; after it, everything is saved."""
+    """Save the project that serves during the block; after it, every save is complete."""
     saver = LastGoodSaver(lambda: client.runtime.generation.source, client.runtime.reloader.listeners)
     saver.start()
     try:
@@ -45,7 +45,7 @@ async def _keeping(client: Chat) -> AsyncIterator[None]:
 
 
 async def _kept(client: Chat) -> str:
-    """Keep what serves now; gives the text of the file."""
+    """Save the project that serves now; return the text of the file."""
     async with _keeping(client):
         pass
     return (client.folder / FILE).read_text()
@@ -209,7 +209,7 @@ def _start(root: Path) -> Runtime | None:
 async def _served(
     runtime: Runtime, root: Path, player: Player
 ) -> AsyncIterator[tuple[Chat, asyncio.Queue[ReloadOutcome]]]:
-    """Serve as `serve` does; with each outcome of a reload."""
+    """Serve as `serve` does; yields a client, and a queue of the outcomes of reloads."""
     outcomes: asyncio.Queue[ReloadOutcome] = asyncio.Queue()
     runtime.reloader.listeners.append(outcomes.put_nowait)
     app = build_app(runtime)

@@ -1,4 +1,4 @@
-"""The component's options: whatever `chat` declares of the surface, under the component's own names."""
+"""The options of the web component: the `chat` section under the names of the component."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ SURFACE = {
 
 
 async def test_the_whole_surface_is_told_under_the_components_own_names(chat: MakeChat, player: Player) -> None:
-    found = {"python": "tests.conversations.playing:find", "with": {"name": player.stage_name}}
+    model = {"python": "tests.conversations.playing:find", "with": {"name": player.stage_name}}
     config = {
-        "models": {"default": found, "slow": found},
+        "models": {"default": model, "slow": model},
         "tools": {"find": "acts:find"},
         "agents": {"guide": {"tools": ["find"]}},
         "chat": SURFACE,

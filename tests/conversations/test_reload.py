@@ -172,7 +172,7 @@ async def test_a_refused_edit_is_told_once_however_often_the_files_are_looked_at
         assert outcome.status == "refused"
         assert outcome.diagnostics
     assert told == ["refused"]
-    # Whoever asks is told again; taking the edit back is news, too.
+    # An explicit reload is reported again; so is undoing the edit.
     assert (await client.runtime.reload()).status == "refused"
     assert (await edit(client, explicit=False, agents_yaml=good)).status == "unchanged"
     assert told == ["refused", "refused", "unchanged"]

@@ -1,4 +1,4 @@
-"""What outlives a reload, and what is closed with the last generation that used it."""
+"""Which objects outlive a reload, and which are closed with the last generation that uses them."""
 
 from __future__ import annotations
 

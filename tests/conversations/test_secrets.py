@@ -1,4 +1,4 @@
-"""No answer below `/-/` and no line about a reload has a secret, whatever refuses the reload."""
+"""Admin responses and log lines about refused reloads contain no secret."""
 
 from __future__ import annotations
 

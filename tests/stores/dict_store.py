@@ -52,7 +52,7 @@ T = TypeVar("T")
 
 
 class _Sequenced(Generic[T]):
-    """Values by id, in the order in which their ids first came; a page is found by bisection."""
+    """Values by id, in the order in which the ids were added; bisection finds a page."""
 
     def __init__(self) -> None:
         self._rows: dict[str, tuple[int, T]] = {}
@@ -150,11 +150,11 @@ class DictStore(ThreadStore):
         if self._owner_of.setdefault(thread_id, check_owner(owner)) != owner:
             raise thread_not_found(thread_id)
         threads = self._threads.setdefault(owner, _Sequenced())
-        found = threads.get(thread_id)
-        if found is None:
+        stored = threads.get(thread_id)
+        if stored is None:
             threads.put(thread_id, _Thread(payload))
         else:
-            found.payload = payload
+            stored.payload = payload
 
     async def update_thread(
         self,
@@ -167,14 +167,14 @@ class DictStore(ThreadStore):
         metadata: dict[str, Any] | Unset = UNSET,
         only_if_untitled: bool = False,
     ) -> ThreadMetadata:
-        found = self._find(owner, thread_id)
-        thread = load_thread(found.payload)
+        stored = self._find(owner, thread_id)
+        thread = load_thread(stored.payload)
         if title is not UNSET and not (only_if_untitled and thread.title is not None):
             thread.title = title
         given = {"status": status, "allowed_image_domains": allowed_image_domains, "metadata": metadata}
         changes = {name: value for name, value in given.items() if value is not UNSET}
-        found.payload = dump_thread(thread.model_copy(update=changes))
-        return load_thread(found.payload)
+        stored.payload = dump_thread(thread.model_copy(update=changes))
+        return load_thread(stored.payload)
 
     async def load_threads(self, owner: str, *, limit: int, after: str | None, order: Order) -> Page[ThreadMetadata]:
         size = page_size(limit)

@@ -1,4 +1,4 @@
-"""What only the adapter has to get right: a user's store that does less, or otherwise, than ours."""
+"""What only the adapter must do: cope with stores that do less than ours, or do it differently."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ THREAD = ThreadMetadata(id="thr_1", created_at=AT["created_at"])
 
 
 class PlainStore(Store[str]):
-    """The least a chatkit store can be: one thread, one list, and a journal of what was asked of it."""
+    """A minimal chatkit store: one thread, one list, and a journal of its calls."""
 
     def __init__(self) -> None:
         self.thread: ThreadMetadata | None = None
@@ -87,13 +87,13 @@ class PlainStore(Store[str]):
 
 
 class SlowStore(PlainStore):
-    """Others get their turn before and after each call, as with a store across a network."""
+    """Yields to other tasks before and after each call, as a store on a network does."""
 
     async def load_thread(self, thread_id: str, context: str) -> ThreadMetadata:
         await asyncio.sleep(0)
-        found = await super().load_thread(thread_id, context)
+        thread = await super().load_thread(thread_id, context)
         await asyncio.sleep(0)
-        return found
+        return thread
 
     async def save_thread(self, thread: ThreadMetadata, context: str) -> None:
         await asyncio.sleep(0)

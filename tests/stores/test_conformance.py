@@ -1,4 +1,4 @@
-"""The conformance suite on every store that the runtime brings, and on a user's own behind the adapter."""
+"""The conformance suite on every store of the runtime, and on a chatkit store in the adapter."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ class ShelfStore(Store[dict[str, str]]):
         self.items[thread_id].append(item)
 
     async def save_item(self, thread_id: str, item: ThreadItem, context: dict[str, str]) -> None:
-        found = await self.load_item(thread_id, item.id, context)
+        stored = await self.load_item(thread_id, item.id, context)
         items = self.items[thread_id]
-        items[items.index(found)] = item
+        items[items.index(stored)] = item
 
     async def load_item(self, thread_id: str, item_id: str, context: dict[str, str]) -> ThreadItem:
         for item in self.items.get(thread_id, []):

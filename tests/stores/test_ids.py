@@ -33,7 +33,7 @@ def test_ids_of_one_process_only_grow_even_when_the_clock_goes_back(monkeypatch:
 def test_an_id_says_when_it_was_made() -> None:
     before = time.time_ns() // 1_000_000
     made = int(new_id("thread")[4:16], 16)
-    # Other tests may have run the clock ahead by a count of less than one millisecond.
+    # The count of ids in other tests may have advanced the clock by less than one millisecond.
     assert before <= made <= time.time_ns() // 1_000_000 + 1
 
 

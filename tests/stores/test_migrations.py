@@ -1,4 +1,4 @@
-"""The schema that the migrations make is the schema that the code expects, whoever made it."""
+"""The schema that the migrations create is the schema of the tables in the code."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:
 
 
 class SwitchedOverElsewhere(Connect):
-    """A connection to a file that another process is making a WAL one: SQLite refuses, and waits for nobody."""
+    """A connection to a file that another process switches to WAL: SQLite refuses at once, without its busy timeout."""
 
     refusals = 3
 
@@ -207,6 +207,6 @@ async def test_postgresql_has_exactly_the_schema_of_the_tables() -> None:
     await store.close()
     engine = create_async_engine(make_url(POSTGRES).set(drivername="postgresql+asyncpg"))
     async with engine.connect() as connection:
-        found = await connection.run_sync(differences)
+        different = await connection.run_sync(differences)
     await engine.dispose()
-    assert found == []
+    assert different == []

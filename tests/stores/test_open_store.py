@@ -1,4 +1,4 @@
-"""Which URLs name a store, and what is said about the others."""
+"""Which URLs open which store, and the errors for the others."""
 
 from __future__ import annotations
 

@@ -55,9 +55,9 @@ def test_text_comes_back_without_nul_and_otherwise_as_it_was(text: str) -> None:
 
 @given(JSON)
 def test_hidden_content_comes_back_as_it_was(content: Any) -> None:
-    found = load_item(dump_item(HiddenContextItem(content=content, **AT)))
-    assert isinstance(found, HiddenContextItem)
-    assert found.content == without_nul(content)
+    loaded = load_item(dump_item(HiddenContextItem(content=content, **AT)))
+    assert isinstance(loaded, HiddenContextItem)
+    assert loaded.content == without_nul(content)
 
 
 def without_nul(value: Any) -> Any:
@@ -75,9 +75,9 @@ def test_a_widget_of_any_make_comes_back_alike_and_without_a_warning() -> None:
         strict = WidgetItem.model_validate({"widget": {"type": "Basic", "children": []}, **AT})
         dynamic = WidgetItem(widget=DynamicWidgetRoot.model_validate(tree), copy_text="x", **AT)
     for item in (strict, dynamic):
-        found = load_item(dump_item(item))
-        assert type(found) is WidgetItem
-        assert wire(found) == wire(item)
+        loaded = load_item(dump_item(item))
+        assert type(loaded) is WidgetItem
+        assert wire(loaded) == wire(item)
 
 
 def test_many_items_are_read_as_one_by_one() -> None:

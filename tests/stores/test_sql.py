@@ -1,4 +1,4 @@
-"""What only a database can get wrong: files, locks, kills, plans and old or new schemas."""
+"""Properties of databases: files, locks, killed processes, query plans and schemas."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ class Reloader:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="reload")
         self._served: set[Fingerprint] = set()
         self.latest: ProjectSource | None = None
-        """The source that was read last, whatever its outcome."""
+        """The source that was read last, also if it was refused."""
         self.counts: Counter[str] = Counter()
         """The number of reloads by status; refused ones are counted as `refused:CAUSE`."""
         self.last_error: ReloadOutcome | None = None

@@ -63,7 +63,7 @@ class EventStreamResponse(Response):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except BaseException:
-            # Whatever ended the connection, the client no longer reads.
+            # The connection has ended: the client no longer reads.
             self._streaming.client_left()
             raise
         finally:
