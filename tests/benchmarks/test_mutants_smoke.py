@@ -51,7 +51,11 @@ EDITS: dict[str, tuple[str | None, str, list[tuple[str, str, str]]]] = {
     ),
     "a tool that raises": ("turn", "has no attribute 'packing'", [(CONFIG, "state: {packing", "state: {packed")]),
     "a widget that can't be shown": ("turn", "root of a widget", [(WIDGETS[1], r"\"Card\"", r"\"Crad\"")]),
-    "a button that nothing handles": ("click", "does nothing", [(CONFIG, "trail.map: {effect", "trail.mop: {effect")]),
+    "a button that nothing handles": (
+        "click",
+        "no longer works",
+        [(CONFIG, "trail.map: {effect", "trail.mop: {effect")],
+    ),
     "a button whose handler raises": ("click", "KeyError", [(WIDGETS[0], '"name": "{{ item', '"nome": "{{ item')]),
     "a script without an answer": (
         "result",
