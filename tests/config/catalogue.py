@@ -1,4 +1,4 @@
-"""The catalogue of mistakes in tests/configs: what each bad config is refused with, and which fixtures a code has."""
+"""The catalogue of mistakes in tests/configs: the report of each bad config, and the fixtures of each code."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from runtime.validation.project import check_project
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 ENVIRON = {"PORT": "8080", "WORD": "s3cret-word", "OPENAI_API_KEY": "none"}
-# These are about what is wrong without a key.
+# These codes are reported only without a key.
 KEYLESS = ("A625",)
-# No single file can show these: their bad side is a folder.
+# No single file can show these: their bad fixture is a folder.
 FOLDERS = ("A001", "A002", "A110", "A502")
 # Only a real build finds these, so they have projects of their own in tests/configs/built.
 BUILT = (
@@ -48,19 +48,19 @@ def expected_codes(config: Path) -> list[tuple[str, str]]:
 
 @functools.cache
 def check(config: Path) -> tuple[LoadedProject, list[Diagnostic]]:
-    """What `validate` says of a config, with `--base` where tests/configs/bad/base has a file of the same name."""
+    """Return the report of `validate`, with `--base` if tests/configs/bad/base has a file of the same name."""
     environ = {name: value for name, value in ENVIRON.items() if name != "OPENAI_API_KEY" or config.stem not in KEYLESS}
     loaded = load_config(config, environ=environ)
-    # Which packages are installed is the machine's affair.
+    # A624 depends on the packages that are installed.
     with patch("runtime.validation.models.find_spec", lambda name: None):
-        found = check_project(loaded)
+        diagnostics = check_project(loaded)
     base = config.parent / "base" / config.name
     if base.is_file():
         # Only a few fixtures need it.
         from runtime.validation.breaking_changes import check_changes
 
-        found = [*found, *check_changes(loaded, base)]
-    return loaded, found
+        diagnostics = [*diagnostics, *check_changes(loaded, base)]
+    return loaded, diagnostics
 
 
 def render(config: Path) -> str:

@@ -1,4 +1,4 @@
-"""Cross-checks beyond what the files of tests/configs show."""
+"""Cross-checks that the files of tests/configs do not cover."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from runtime.config.check_templates import SCOPES
 from runtime.config.load import load_config
 
 
-def found(folder: Path, text: str) -> list[str]:
+def reported(folder: Path, text: str) -> list[str]:
     (folder / "agents.yaml").write_text("version: 1\n" + text, encoding="utf-8")
     return [f"{d.code} {d.path}" for d in load_config(folder, environ={"SET": "value"}).diagnostics]
 
@@ -21,7 +21,7 @@ agents:
   a: {model: "${M}", tools: ["${T}", ask, show], handoffs: ["${H}"], instructions: {file: "${F}"}}
   b: {model: one}
 """
-    assert set(found(tmp_path, text)) == {
+    assert set(reported(tmp_path, text)) == {
         "A501 entry",
         "A501 models.two.scripted",
         "A501 tools.ask.agent",
@@ -34,21 +34,21 @@ agents:
 
 
 @pytest.mark.parametrize("model", ["gpt-5-mini", "gpt-4.1", "o3", "llama3.1:8b", "anthropic/claude"])
-def test_a_provider_s_model_is_no_slip_of_a_declared_one(tmp_path: Path, model: str) -> None:
-    assert found(tmp_path, f"models: {{gpt-5: x, gpt-4o: y}}\nagents:\n  a: {{model: '{model}'}}\n") == [
+def test_a_provider_s_model_is_not_a_misspelt_declared_one(tmp_path: Path, model: str) -> None:
+    assert reported(tmp_path, f"models: {{gpt-5: x, gpt-4o: y}}\nagents:\n  a: {{model: '{model}'}}\n") == [
         "A222 models.gpt-5",
         "A222 models.gpt-4o",
     ]
 
 
 def test_the_only_agent_is_the_entry_and_the_title_uses_a_model(tmp_path: Path) -> None:
-    assert found(tmp_path, "models: {t: x}\nchat: {title: {model: t}}\nagents:\n  a: {model: m1}\n") == []
+    assert reported(tmp_path, "models: {t: x}\nchat: {title: {model: t}}\nagents:\n  a: {model: m1}\n") == []
 
 
 @pytest.mark.parametrize("summary", ["t", "{model: t}"])
 def test_the_summary_uses_a_model(tmp_path: Path, summary: str) -> None:
     text = f"models: {{t: x}}\nchat: {{history: {{summary: {summary}}}}}\nagents:\n  a: {{model: m1}}\n"
-    assert found(tmp_path, text) == []
+    assert reported(tmp_path, text) == []
 
 
 def test_agents_are_reached_through_handoffs_and_through_tools(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ agents:
   c: {model: m1, handoffs: [{agent: d}]}
   d: {model: m1, handoffs: [a]}
 """
-    assert found(tmp_path, text) == []
+    assert reported(tmp_path, text) == []
 
 
 def test_raw_instructions_are_no_template(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ agents:
   a: {model: m1, instructions: {text: "{{ nobody", raw: true}, handoffs: [b]}
   b: {model: m1, instructions: {file: p.md, raw: true}}
 """
-    assert found(tmp_path, text) == []
+    assert reported(tmp_path, text) == []
 
 
 def test_a_template_from_a_variable_is_checked_where_the_variable_stands(tmp_path: Path) -> None:
@@ -89,10 +89,10 @@ def test_data_of_a_widget_that_may_have_more_keys_knows_every_name(tmp_path: Pat
 agents:
   a: {model: m1}
 """
-    assert found(tmp_path, text) == []
+    assert reported(tmp_path, text) == []
 
 
-def test_agents_in_several_circles_are_each_told_once(tmp_path: Path) -> None:
+def test_agents_in_several_circles_are_each_reported_once(tmp_path: Path) -> None:
     text = """entry: a
 tools: {to_a: {agent: a}, to_b: {agent: b}, to_c: {agent: c}}
 agents:
@@ -100,7 +100,7 @@ agents:
   b: {model: m1, tools: [to_a]}
   c: {model: m1, tools: [to_c]}
 """
-    assert found(tmp_path, text) == ["A214 agents.b.tools[0]", "A214 agents.c.tools[0]"]
+    assert reported(tmp_path, text) == ["A214 agents.b.tools[0]", "A214 agents.c.tools[0]"]
 
 
 def test_every_scope_offers_the_names_of_a_turn() -> None:

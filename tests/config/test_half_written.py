@@ -43,13 +43,13 @@ WHOLE_IN = {
 VARIABLE = re.compile(r"\$\{\w+:-([^}]*)\}")
 
 
-def verdict(project: Path, content: bytes) -> Severity:
-    """How bad the worst is that `validate` says of a project with this agents.yaml; a note where it says nothing."""
+def worst_severity(project: Path, content: bytes) -> Severity:
+    """Return the highest severity that `validate` reports for this agents.yaml; `note` if it reports nothing."""
     (project / "agents.yaml").write_bytes(content)
     diagnostics = check_project(load_config(project, environ={"OPENAI_API_KEY": "key-of-the-tests"}))
-    # Which packages are installed is the machine's affair.
-    found = {diagnostic.severity for diagnostic in diagnostics if diagnostic.code != "A624"}
-    return "error" if "error" in found else "warning" if "warning" in found else "note"
+    # A624 depends on the packages that are installed.
+    severities = {diagnostic.severity for diagnostic in diagnostics if diagnostic.code != "A624"}
+    return "error" if "error" in severities else "warning" if "warning" in severities else "note"
 
 
 def section_of(content: bytes) -> str:
@@ -77,8 +77,8 @@ def with_defaults(value: Any) -> Any:
         return {key: with_defaults(item) for key, item in value.items()}
     if isinstance(value, list):
         return [with_defaults(item) for item in value]
-    found = VARIABLE.fullmatch(value) if isinstance(value, str) else None
-    return YAML(typ="safe", pure=True).load(found[1] or '""') if found else value
+    match = VARIABLE.fullmatch(value) if isinstance(value, str) else None
+    return YAML(typ="safe", pure=True).load(match[1] or '""') if match else value
 
 
 def lost_names(data: dict[str, Any]) -> Iterator[str]:
@@ -109,7 +109,7 @@ def passing(project: Path, file: Path, ends: Sequence[int]) -> tuple[Counter[str
     whole = with_defaults(YAML(typ="safe", pure=True).load(content.decode()))
     passed, warned = Counter[str](), Counter[str]()
     for end in ends:
-        worst = verdict(project, content[:end])
+        worst = worst_severity(project, content[:end])
         if worst != "error":
             prove_whole(content[:end], whole)
             passed[section_of(content[:end])] += 1
@@ -118,7 +118,7 @@ def passing(project: Path, file: Path, ends: Sequence[int]) -> tuple[Counter[str
 
 
 def line_ends(file: Path) -> list[int]:
-    return [found.start() for found in re.finditer(rb"(?<=\n)", file.read_bytes())][:-1]
+    return [match.start() for match in re.finditer(rb"(?<=\n)", file.read_bytes())][:-1]
 
 
 CUTS = [

@@ -131,7 +131,7 @@ def test_the_files_that_fit_are_part_of_what_holds_still(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("pattern", ["*.yaml", "agents/*.yaml", "**/*.yaml", "agents/**/x.yaml", "*/[ab].yaml", "a*"])
-def test_kept_files_fit_a_pattern_as_those_on_the_disk_do(tmp_path: Path, pattern: str) -> None:
+def test_given_files_match_a_pattern_as_files_on_the_disk_do(tmp_path: Path, pattern: str) -> None:
     names = (
         "node_modules/x/x.yaml",
         "agents.yaml",
@@ -143,16 +143,16 @@ def test_kept_files_fit_a_pattern_as_those_on_the_disk_do(tmp_path: Path, patter
         "b/a.md",
     )
     write(tmp_path, **dict.fromkeys(names, "1"))
-    found = ProjectFiles(tmp_path).find(pattern)
-    assert not any(name.startswith("node_modules") for name in found)
-    assert ProjectFiles(tmp_path, dict.fromkeys(names, b"1")).find(pattern) == found
+    names_on_disk = ProjectFiles(tmp_path).find(pattern)
+    assert not any(name.startswith("node_modules") for name in names_on_disk)
+    assert ProjectFiles(tmp_path, dict.fromkeys(names, b"1")).find(pattern) == names_on_disk
 
 
 def test_each_value_says_where_it_comes_from(tmp_path: Path) -> None:
     main = MAIN + "defaults: {max_turns: 3}\nserver: {port: '${PORT}'}\nprofiles: {p: {agents: {a: {model: m2}}}}\n"
-    found = {each.path: each for each in find_origins(load(write(tmp_path, **{"agents.yaml": main}), "p", PORT="81"))}
+    origins = {each.path: each for each in find_origins(load(write(tmp_path, **{"agents.yaml": main}), "p", PORT="81"))}
     model, turns, port, text, host = (
-        found[f"{path}"]
+        origins[path]
         for path in ("agents.a.model", "agents.a.max_turns", "server.port", "agents.a.instructions.text", "server.host")
     )
     assert (model.value, model.profile, str(model.place)) == ("m2", "p", "agents.yaml:10:36")
@@ -160,7 +160,7 @@ def test_each_value_says_where_it_comes_from(tmp_path: Path) -> None:
     assert (port.value, port.variables, str(port.place)) == (81, ("PORT",), "agents.yaml:9:16")
     assert (text.value, str(text.place)) == ("Hello", "agents.yaml:6:32")
     assert (host.value, host.place) == ("127.0.0.1", None)
-    assert not any(path.startswith(("profiles", "include")) for path in found)
+    assert not any(path.startswith(("profiles", "include")) for path in origins)
 
 
 def test_parts_have_schemas_of_their_own() -> None:

@@ -16,15 +16,15 @@ def spec(paths: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def only(operation: dict[str, Any], path: str = "/x", **more: Any) -> Operation:
-    found, refused = read_operations(spec({path: {"post": operation}}, **more))
-    assert refused == []
-    return found[0]
+    operations, uncallable = read_operations(spec({path: {"post": operation}}, **more))
+    assert uncallable == []
+    return operations[0]
 
 
 def why_not(operation: dict[str, Any], path: str = "/x", **more: Any) -> str:
-    found, refused = read_operations(spec({path: {"post": operation}}, **more))
-    assert found == []
-    return refused[0].reason
+    operations, uncallable = read_operations(spec({path: {"post": operation}}, **more))
+    assert operations == []
+    return uncallable[0].reason
 
 
 def test_an_operation_without_an_id_is_named_by_its_method_and_path() -> None:

@@ -223,9 +223,9 @@ def test_sealed_files_hold_what_was_read_and_nothing_else(project: Path) -> None
 
 
 def test_a_misspelt_file_is_given_the_name_of_its_neighbour(project: Path) -> None:
-    found = ProjectFiles(project).read("cards/crad.json")
-    assert isinstance(found, Diagnostic)
-    assert found.hint == "did you mean 'cards/card.json'?"
+    answer = ProjectFiles(project).read("cards/crad.json")
+    assert isinstance(answer, Diagnostic)
+    assert answer.hint == "did you mean 'cards/card.json'?"
 
 
 def test_files_stay_those_of_the_project_when_the_working_folder_changes(

@@ -1,4 +1,4 @@
-"""What is secret, and that no output has it: messages, code frames, JSON, and the configuration as `show` prints it."""
+"""Secrets are detected, and no output contains them: messages, code frames, JSON, and the output of `show`."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def load(folder: Path, text: str, **environ: str) -> LoadedProject:
 
 def outputs(loaded: LoadedProject) -> str:
     """Everything that is printed of a project: frames, lines, JSON, and the config if there is one."""
-    found = check_project(loaded)
-    frames = [draw_frame(diagnostic, loaded.sources.get(diagnostic.place.file)) for diagnostic in found]
+    diagnostics = check_project(loaded)
+    frames = [draw_frame(diagnostic, loaded.sources.get(diagnostic.place.file)) for diagnostic in diagnostics]
     # Any line of a file may stand in a frame of some other mistake.
-    shown = [*frames, *map(str, found), json.dumps([diagnostic.as_json() for diagnostic in found])]
+    shown = [*frames, *map(str, diagnostics), json.dumps([diagnostic.as_json() for diagnostic in diagnostics])]
     shown += loaded.sources.values()
     if loaded.config is not None:
         shown.append(json.dumps(redact(loaded.config, loaded.secrets)))
@@ -154,8 +154,8 @@ def test_a_secret_is_masked_in_every_file_of_the_project(tmp_path: Path) -> None
 def test_a_masked_line_keeps_its_columns(tmp_path: Path) -> None:
     loaded = load(tmp_path, f"{HEAD}models: {{m: {{api_key: {SECRET}, nmae: x}}}}\n")
     line = loaded.sources["agents.yaml"].splitlines()[2]
-    found = next(d for d in loaded.diagnostics if d.place.line == 3)
-    assert line[found.place.column - 1 :].startswith("nmae")
+    diagnostic = next(d for d in loaded.diagnostics if d.place.line == 3)
+    assert line[diagnostic.place.column - 1 :].startswith("nmae")
     assert line == "models: {m: {api_key: *************, nmae: x}}"
 
 
