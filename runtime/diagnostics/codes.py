@@ -1,154 +1,29 @@
-"""Every code of a diagnostic with a one-line summary, and its explanation; docs/diagnostics lists the same."""
+"""Every code of a diagnostic with its summary and explanation, read from codes.md; docs/diagnostics lists the same."""
 
 from __future__ import annotations
 
+import functools
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
-CODES: dict[str, str] = {
-    "A001": "there is no agents.yaml",
-    "A002": "a file can't be read",
-    "A003": "a file is not UTF-8",
-    "A004": "the file is empty",
-    "A010": "the text is not valid YAML",
-    "A011": "the file holds more than one YAML document",
-    "A012": "a key is written twice",
-    "A013": "a key is not text",
-    "A014": "a custom YAML tag, or a value that does not match its tag",
-    "A015": "an alias without an anchor, or inside its own anchor",
-    "A016": "the aliases expand to too many values",
-    "A017": "nested too deep",
-    "A018": "a merge key '<<' with a value that is not a mapping",
-    "A019": "an included file with a key that only agents.yaml may have",
-    "A020": "a `${` that is not a variable",
-    "A101": "an unknown key",
-    "A102": "a value of the wrong type",
-    "A103": "a missing key",
-    "A104": "a value that is not one of the allowed values",
-    "A105": "a text in the wrong format",
-    "A106": "an entry with none, or more than one, of the keys that define its kind",
-    "A107": "a version of the language that this release can't read",
-    "A108": "a value that is too small or too large, or empty",
-    "A109": "a deprecated key",
-    "A110": "a profile that is not declared",
-    "A199": "a value that is not allowed for another reason",
-    "A201": "`entry` names no agent",
-    "A202": "several agents and no `entry`",
-    "A203": "an agent's tool that is not declared",
-    "A204": "a model name that looks like a misspelt name of `models`",
-    "A205": "a handoff to an agent that is not declared",
-    "A206": "a tool that calls an agent that is not declared",
-    "A207": "a tool that shows a widget that is not declared",
-    "A208": "an action, an output, or `chat.tags`, that shows a widget that is not declared",
-    "A209": "an agent with the same tool twice, a menu with the same choice twice, or two entities with one id",
-    "A210": "an agent with two handoffs, or a handoff and a tool, of the same name",
-    "A211": "an agent that hands over to itself",
-    "A212": "an agent without a model",
-    "A213": "an invalid import path",
-    "A214": "agents that call each other as tools in a circle",
-    "A215": "an invalid name of a tool, or of an object of `state`",
-    "A220": "an agent that can't be reached from the entry",
-    "A221": "a tool that no agent uses",
-    "A222": "a model that nothing uses",
-    "A223": "a list in `entry` that leaves messages without an agent, or has a route that is never tried",
-    "A224": "a route in `entry` for a tool that the composer does not offer",
-    "A225": "a choice in the composer for a tool that no entry agent has",
-    "A226": "a choice in the composer that changes nothing",
-    "A227": "a guardrail of an agent or a tool that is not declared",
-    "A228": "a guardrail that nothing uses",
-    "A229": "a guardrail that no text can pass, or whose pattern is invalid",
-    "A230": "a file that doesn't exist",
-    "A231": "a file outside the project folder",
-    "A232": "a widget file that is not JSON",
-    "A233": "a pattern of `include` that matches no file",
-    "A240": "a template that can't be parsed",
-    "A241": "a name that is not available in a template",
-    "A250": "a hosted tool with a model that has no hosted tools",
-    "A251": "an output that nothing shows, or that has no shape",
-    "A252": "an MCP server that no agent uses",
-    "A253": "a tool that its MCP server's declaration leaves out",
-    "A254": "a model that falls back to itself",
-    "A255": "a hosted MCP server that OpenAI rejects",
-    "A256": "a header that can't be forwarded to an MCP server",
-    "A261": "an OpenAPI document from which no tool can be made",
-    "A262": "an operation that an OpenAPI document does not have, or that the declaration excludes",
-    "A263": "an operation that no tool can call",
-    "A264": "an OpenAPI document that breaks the specification",
-    "A301": "a tool that can't be built",
-    "A302": "instructions, hooks, or a handoff of an agent, that can't be made",
-    "A303": "an action whose handler can't be built",
-    "A305": "a guardrail that can't be built",
-    "A306": "an output that can't be built",
-    "A310": "a `context`, or a Python `entry`, that is not a function",
-    "A311": "a `context_class` that is not an AgentContext",
-    "A312": "a `converter` that is not a ThreadItemConverter",
-    "A313": "a route that is not an APIRouter",
-    "A314": "an object of `state` that can't be made",
-    "A315": "a `store` that is not a ChatKit Store",
-    "A316": "an object of `state`, or a `store`, that can't take over the data of the one before an edit",
-    "A320": "an import path whose module does not exist",
-    "A321": "an import path whose name is not in its module",
-    "A322": "a module of the project that can't be imported",
-    "A323": "a parameter of a tool without a type hint",
-    "A324": "an import path to an object of the wrong kind",
-    "A325": "an argument in `with` that the tool does not have",
-    "A326": "a tool that has no strict schema",
-    "A328": "a tool whose own name the models reject",
-    "A329": "an import of a module by a computed name",
-    "A330": "a thread or process that is started when a module is imported",
-    "A331": "a function that can't be called with the arguments of the runtime",
-    "A339": "an import path that can't be resolved without running Python",
-    "A401": "a widget that can't be built",
-    "A410": "a widget's template that can't be parsed",
-    "A411": "a widget file that is malformed",
-    "A412": "an unknown component in a widget",
-    "A413": "a property that a component doesn't have",
-    "A414": "a property's value that a component rejects",
-    "A415": "a missing property of a component",
-    "A416": "an invalid JSON Schema of data, arguments or a payload, or one that no data can match",
-    "A417": "a sample that does not match the widget's `data`",
-    "A418": "a sample with which the widget can't be rendered",
-    "A419": "a name in a widget's template that is not in its data",
-    "A420": "data that breaks the widget: quotes, line breaks, braces, HTML, or very long text",
-    "A421": "a widget that takes too long to render, or becomes too large",
-    "A422": "an action in a widget that nothing handles",
-    "A423": "an action that no widget triggers",
-    "A424": "a widget that nothing shows",
-    "A425": "an action in a widget whose payload its handler rejects",
-    "A501": "a variable that is not set and has no default",
-    "A502": "the `.env` file can't be read",
-    "A503": "a secret in plain text",
-    "A601": "a model that can't be built",
-    "A602": "a title, or dictation, that can't be built",
-    "A610": "a project that can't be built or opened, such as its store, or the lifespan of one of its routes",
-    "A611": "a project whose build took too long, or ended its process",
-    "A620": "a model's name that OpenAI does not know",
-    "A621": "a setting that the model's API rejects",
-    "A622": "a `tool_choice` that is not a tool of the agent",
-    "A623": "a script that can't be played",
-    "A624": "a model, or a document, whose package is not installed",
-    "A625": "a model without an API key",
-    "A630": "a model's endpoint that can't be reached, or rejects the request",
-    "A631": "an MCP server that can't be reached, or does not have a tool that an agent names",
-    "A701": "an agent that was removed",
-    "A702": "a tool of the browser that was removed or takes other arguments",
-    "A703": "a widget that was removed or takes other data",
-    "A704": "an action that was removed or takes another payload",
-    "A705": "another store, or another path of the server",
-    "A706": "another agent that answers first",
-    "A707": "another model",
-    "A708": "less history, or lower limits",
-    "A709": "a base revision that can't be read",
-}
+_SOURCE = Path(__file__).with_suffix(".md")
+_HEADING = re.compile(r"^## (A\d{3}): (.+)\n", re.MULTILINE)
 
 
-# The explanations, for the command `explain` and for the docs.
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A code in a line and in a paragraph of Markdown without line breaks."""
 
-_SOURCE = Path(__file__).with_name("explanations.md")
-_HEADING = re.compile(r"^## (?P<code>A\d{3})\n", re.MULTILINE)
+    summary: str
+    explanation: str
 
 
-def read_explanations() -> dict[str, str]:
-    """Return the explanation of every code: a paragraph of Markdown without line breaks."""
-    parts = _HEADING.split(_SOURCE.read_text(encoding="utf-8"))
-    return {code: " ".join(text.split()) for code, text in zip(parts[1::2], parts[2::2], strict=True)}
+@functools.cache
+def read_codes() -> dict[str, Code]:
+    """Return every code, in the order of codes.md."""
+    parts = _HEADING.split(_SOURCE.read_text(encoding="utf-8"))[1:]
+    return {
+        code: Code(summary, " ".join(text.split()))
+        for code, summary, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True)
+    }

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runtime.config.load import load_config
-from runtime.diagnostics.codes import CODES
+from runtime.diagnostics.codes import read_codes
 from runtime.diagnostics.diagnostic import has_errors
 from runtime.validation.project import check_project
 from tests.config.catalogue import (
@@ -24,6 +24,7 @@ from tests.config.catalogue import (
 
 BAD = bad_configs()
 GOOD = good_configs()
+CODES = read_codes()
 PAIRED = [code for code in CODES if code not in (*BUILT, *WITHOUT_FIXTURE)]
 
 

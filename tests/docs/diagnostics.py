@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runtime.cli.report.frames import draw_frame
 from runtime.config.load import load_config
-from runtime.diagnostics.codes import CODES, read_explanations
+from runtime.diagnostics.codes import read_codes
 from tests.config.catalogue import BUILT, CONFIGS, ENVIRON, WITHOUT_FIXTURE, check, expected_of
 
 SECTIONS = {
@@ -39,14 +39,18 @@ SAID_BY = {
 def draw_index() -> str:
     parts = [HEAD]
     for prefix, title in SECTIONS.items():
-        rows = [f"| [{code}](diagnostics/{code}.md) | {CODES[code]} |\n" for code in CODES if code.startswith(prefix)]
+        rows = [
+            f"| [{code}](diagnostics/{code}.md) | {entry.summary} |\n"
+            for code, entry in read_codes().items()
+            if code.startswith(prefix)
+        ]
         parts += [f"\n## {prefix}xx: {title}\n\n| code | meaning |\n|---|---|\n", *rows]
     return "".join(parts)
 
 
 def draw_page(code: str) -> str:
-    text = textwrap.fill(read_explanations()[code], WIDTH, break_long_words=False, break_on_hyphens=False)
-    parts = [f"# {code}: {CODES[code]}\n", f"{text}\n"]
+    text = textwrap.fill(read_codes()[code].explanation, WIDTH, break_long_words=False, break_on_hyphens=False)
+    parts = [f"# {code}: {read_codes()[code].summary}\n", f"{text}\n"]
     if code in WITHOUT_FIXTURE:
         parts.append("There is no example: no file is known that leads here.\n")
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import textwrap
 
-from runtime.diagnostics.codes import CODES
+from runtime.diagnostics.codes import read_codes
 from runtime.errors import UsageError
 
 _WIDTH = 100
@@ -18,16 +18,15 @@ def explain_code(code: str | None) -> int:
 
 
 def _list_codes() -> str:
-    return "\n".join(f"{code}  {meaning}" for code, meaning in CODES.items())
+    return "\n".join(f"{code}  {entry.summary}" for code, entry in read_codes().items())
 
 
 def _explain(written: str) -> str:
-    from runtime.diagnostics.codes import read_explanations
-
     code = written.strip().upper()
-    if code not in CODES:
+    entry = read_codes().get(code)
+    if entry is None:
         raise UsageError(f"unknown code {written!r} ({_suggestion(code)})")
-    return f"{_fill(f'{code}: {CODES[code]}')}\n\n{_fill(read_explanations()[code])}"
+    return f"{_fill(f'{code}: {entry.summary}')}\n\n{_fill(entry.explanation)}"
 
 
 def _fill(text: str) -> str:
@@ -40,5 +39,5 @@ def _suggestion(code: str) -> str:
     if not 1 <= len(number) <= 4:
         return "without a code, explain lists all codes"
     wanted = int(number[:3].ljust(3, "0"))
-    near = min(CODES, key=lambda known: (abs(int(known[1:]) - wanted), known))
+    near = min(read_codes(), key=lambda known: (abs(int(known[1:]) - wanted), known))
     return f"did you mean {near!r}? without a code, explain lists all codes"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +13,7 @@ from runtime import __version__
 from runtime.cli import PROGRAM
 from runtime.cli.display import plain
 from runtime.cli.report.project_report import ProjectReport
-from runtime.diagnostics.codes import CODES, read_explanations
+from runtime.diagnostics.codes import read_codes
 from runtime.diagnostics.diagnostic import Diagnostic
 
 _ROOT = "%SRCROOT%"
@@ -24,8 +24,7 @@ def as_sarif(reports: Sequence[ProjectReport]) -> dict[str, Any]:
     """Return a SARIF log with one run; paths below the working folder are relative to it."""
     diagnostics = [diagnostic for report in reports for diagnostic in report.diagnostics]
     codes = sorted({diagnostic.code for diagnostic in diagnostics})
-    explanations = read_explanations()
-    rules = [_rule(code, explanations) for code in codes]
+    rules = [_rule(code) for code in codes]
     run = {
         "tool": {
             "driver": {"name": PROGRAM, "version": __version__, "semanticVersion": __version__, "rules": rules},
@@ -37,15 +36,14 @@ def as_sarif(reports: Sequence[ProjectReport]) -> dict[str, Any]:
     return {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
 
 
-def _rule(code: str, explanations: Mapping[str, str]) -> dict[str, Any]:
-    meaning = CODES.get(code, code)
-    sentence = f"{meaning[:1].upper()}{meaning[1:]}."
-    explanation = explanations.get(code, sentence)
+def _rule(code: str) -> dict[str, Any]:
+    entry = read_codes()[code]
+    sentence = f"{entry.summary[:1].upper()}{entry.summary[1:]}."
     return {
         "id": code,
         "shortDescription": {"text": sentence},
         "fullDescription": {"text": sentence},
-        "help": {"text": explanation, "markdown": explanation},
+        "help": {"text": entry.explanation, "markdown": entry.explanation},
     }
 
 
