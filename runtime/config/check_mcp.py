@@ -13,18 +13,10 @@ from runtime.diagnostics.key_path import KeyPath
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "trailers",
-        "transfer-encoding",
-        "upgrade",
-    }
+    (
+        *("connection", "keep-alive", "te", "trailer", "trailers", "transfer-encoding", "upgrade"),
+        *("proxy-authenticate", "proxy-authorization", "proxy-connection"),
+    )
 )
 _PER_REQUEST = frozenset({"host", "accept", "accept-encoding", "expect", "last-event-id"})
 _PER_REQUEST_PREFIXES = ("content-", "mcp-")

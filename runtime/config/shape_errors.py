@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 _MAX_ROUNDS = 5
 _MANY = 9
 _OWN_KEYS = "your own keys begin with 'x-'; keys of a section are indented"
-_LATER = frozenset({"auth", "telemetry"})
-_LATER_INSIDE = {
+_UNSUPPORTED = frozenset({"auth", "telemetry"})
+_UNSUPPORTED_INSIDE = {
     "limits": frozenset({"requests", "concurrent_turns"}),
     "server": frozenset({"workers", "playground"}),
 }
@@ -193,7 +193,7 @@ class _Explainer:
 
     def _unknown_key(self, path: KeyPath, near: str | None, known: Mapping[str, Any]) -> None:
         key = str(path[-1])
-        if key in (_LATER if len(path) == 1 else _LATER_INSIDE.get(str(path[0]), ())):
+        if key in (_UNSUPPORTED if len(path) == 1 else _UNSUPPORTED_INSIDE.get(str(path[0]), ())):
             self._report("A101", path, f"{key!r} is not supported in this version", at_key=True)
             return
         names = sorted(known)
@@ -203,7 +203,7 @@ class _Explainer:
         if not hint and near is not None:
             hint = f"did you mean {near!r}?"
         if not hint and names:
-            hint = f"known here: {', '.join(names)}" if len(names) <= _MANY else _OWN_KEYS if len(path) == 1 else ""
+            hint = f"allowed keys: {', '.join(names)}" if len(names) <= _MANY else _OWN_KEYS if len(path) == 1 else ""
         self._report("A101", path, f"unknown key {key!r}", hint, at_key=True)
 
     def _union(self, path: KeyPath, value: Any, branches: list[dict[str, Any]]) -> None:
