@@ -1,4 +1,4 @@
-"""The pool of connections to an MCP server: who gets which, when one is closed, and that no error shows a header."""
+"""The pool of connections to an MCP server: sharing, eviction, and errors without header values."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def _lending(**limits: Any) -> tuple[ConnectionPool, list[Lent]]:
     return ConnectionPool("library", ["Authorization"], make, **limits), made
 
 
-async def _entered(links: ConnectionPool, made: list[Lent]) -> None:
-    await links.tools()  # the same user's: the link is there now, if it was not before
+async def _entered(pool: ConnectionPool, made: list[Lent]) -> None:
+    await pool.tools()  # the same user's: the connection is there now, if it was not before
     await made[0].entered.wait()
 
 
@@ -53,53 +53,53 @@ def _as_user(token: str) -> None:
 
 
 async def test_the_connection_that_was_used_least_recently_makes_room() -> None:
-    links, made = _lending(max_connections=2)
+    pool, made = _lending(max_connections=2)
     for token in ("a", "b", "a", "c"):
         _as_user(token)
-        await links.tools()
-    assert [dict(link.values)["authorization"] for link in made] == ["a", "b", "c"]
+        await pool.tools()
+    assert [dict(connection.values)["authorization"] for connection in made] == ["a", "b", "c"]
     await made[1].closed.wait()
-    assert len(links) == 2
+    assert len(pool) == 2
     assert not made[0].closed.is_set()
-    await links.close()
+    await pool.close()
     assert made[0].closed.is_set()
     assert made[2].closed.is_set()
 
 
 async def test_a_connection_that_nobody_uses_is_closed() -> None:
-    links, made = _lending(idle_s=0.0)
+    pool, made = _lending(idle_s=0.0)
     _as_user("a")
-    await links.tools()
+    await pool.tools()
     await made[0].closed.wait()
-    assert len(links) == 0
+    assert len(pool) == 0
 
 
 async def test_a_connection_in_use_is_not_closed() -> None:
-    links, made = _lending(max_connections=1)
+    pool, made = _lending(max_connections=1)
     _as_user("a")
-    first = asyncio.create_task(links.call("who", {}, None))
-    await _entered(links, made)
+    first = asyncio.create_task(pool.call("who", {}, None))
+    await _entered(pool, made)
     _as_user("b")
-    await links.tools()
-    assert len(links) == 1  # the second one has made room for the first, which can't
+    await pool.tools()
+    assert len(pool) == 1  # the second one has made room for the first, which can't
     assert not made[0].closed.is_set()
     made[0].go_on.set()
     assert await first == {"authorization": "a"}
-    await links.close()
-    assert all(link.closed.is_set() for link in made)
+    await pool.close()
+    assert all(connection.closed.is_set() for connection in made)
 
 
 async def test_one_that_was_in_use_when_all_were_closed_is_closed_again() -> None:
-    links, made = _lending()
+    pool, made = _lending()
     _as_user("a")
-    call_of_a = asyncio.create_task(links.call("who", {}, None))
-    await _entered(links, made)
-    await links.close()
+    call_of_a = asyncio.create_task(pool.call("who", {}, None))
+    await _entered(pool, made)
+    await pool.close()
     made[0].closed.clear()
     made[0].go_on.set()
     await call_of_a
     await made[0].closed.wait()
-    assert len(links) == 0
+    assert len(pool) == 0
 
 
 class Telling:

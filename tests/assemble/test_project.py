@@ -1,4 +1,4 @@
-"""What is built is made of the bytes that were loaded and hashed, whatever has become of the files since."""
+"""A build uses the bytes that were loaded and hashed, even if the files have changed since."""
 
 import json
 import shutil

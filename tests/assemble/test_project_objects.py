@@ -1,4 +1,4 @@
-"""The widgets of a project: built by name, with the mistakes of all of them at once."""
+"""The widgets of a project: built by name, with all mistakes reported at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agents: their models and settings, handing over to each other, and what a run of them costs."""
+"""Agents: their models and settings, handoffs between them, and the cost of a run."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ async def test_handoffs_hold_no_reference_that_a_run_would_walk_along(chat: Make
         seen.add(id(agent))
         for handoff in agent.handoffs:
             reference = None if isinstance(handoff, Agent) else handoff._agent_ref
-            found = handoff if isinstance(handoff, Agent) else reference and reference()
-            if isinstance(found, Agent) and id(found) not in seen:
-                walk(found)
+            target = handoff if isinstance(handoff, Agent) else reference and reference()
+            if isinstance(target, Agent) and id(target) not in seen:
+                walk(target)
 
     walk(client.runtime.agents["agent0"])
     assert len(seen) == 1

@@ -1,4 +1,4 @@
-"""What tools see as `ctx.context`: everything of the SDK's AgentContext, and the runtime's conveniences on top."""
+"""`ctx.context` of tools: all of the SDK's AgentContext, and the methods that the runtime adds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dictation: speech becomes text through a model's endpoint or Python, and what is no speech is refused."""
+"""Dictation: speech is transcribed by a model's endpoint or by Python, and other files are refused."""
 
 from __future__ import annotations
 

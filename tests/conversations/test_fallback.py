@@ -1,4 +1,4 @@
-"""Fallback: another model answers where the first can't, as long as nothing has been said."""
+"""Fallback: another model answers if the first fails before its first output."""
 
 from __future__ import annotations
 

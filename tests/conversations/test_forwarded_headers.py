@@ -1,4 +1,4 @@
-"""`forward_headers`: each user's own token reaches the MCP server, over connections that nobody shares."""
+"""`forward_headers`: each user's own token reaches the MCP server, over connections that users never share."""
 
 from __future__ import annotations
 
@@ -97,10 +97,10 @@ async def _say(client: Chat, headers: dict[str, str], thread: str | None = None)
     return await client.call("threads.add_user_message", headers, thread_id=thread, input=message)
 
 
-def _links(client: Chat) -> ConnectionPool:
-    links = client.runtime.generation.snapshot.servers.connections["library"]
-    assert isinstance(links, ConnectionPool)
-    return links
+def _pool(client: Chat) -> ConnectionPool:
+    pool = client.runtime.generation.snapshot.servers.connections["library"]
+    assert isinstance(pool, ConnectionPool)
+    return pool
 
 
 def _tasks() -> list[str]:
@@ -168,7 +168,7 @@ async def test_a_users_connection_is_kept_for_the_next_turn(chat: MakeChat, watc
     await _say(client, ADA, first.thread_id)
     await _say(client, BEN)
     assert watched.opened == 2
-    assert len(_links(client)) == 2
+    assert len(_pool(client)) == 2
 
 
 async def test_an_approval_is_carried_out_for_the_one_who_approves(chat: MakeChat, watched: Watched) -> None:
@@ -239,6 +239,6 @@ async def test_the_values_are_in_no_log_and_no_error(
 async def test_connect_asks_without_a_user_and_only_warns(chat: MakeChat, watched: Watched) -> None:
     watched.strict = True
     client = await chat(_config({"url": watched.url}))
-    [found] = [found for found in await try_connections(client.runtime) if found.code == "A631"]
-    assert found.severity == "warning"
-    assert found.hint == "it was called without the headers of a user"
+    [diagnostic] = [each for each in await try_connections(client.runtime) if each.code == "A631"]
+    assert diagnostic.severity == "warning"
+    assert diagnostic.hint == "it was called without the headers of a user"

@@ -1,4 +1,4 @@
-"""Guardrails: what the user says and what an agent says is held against them, and a tripped turn is forgotten."""
+"""Guardrails: checks of user and agent texts, and turns that are removed from the history when one trips."""
 
 from __future__ import annotations
 

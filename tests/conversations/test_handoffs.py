@@ -1,4 +1,4 @@
-"""Handoffs: what the other agent sees, under which name and condition, and who keeps the thread; defaults for all."""
+"""Handoffs: what the other agent sees, its name and condition, and which agent continues the thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MCP servers that OpenAI calls: the real client against a stub that refuses what the API refuses; approvals too."""
+"""MCP servers that OpenAI calls, with approvals: the real client against a stub with the API's rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instructions: text, templates, files and Python, as the model gets them."""
+"""Instructions from texts, templates, files and Python, as the model gets them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MCP servers: real ones, over stdio, Streamable HTTP and SSE; what they lack, lose or refuse harms nothing else."""
+"""Real MCP servers over stdio, Streamable HTTP and SSE; a failing one affects nothing else."""
 
 from __future__ import annotations
 
@@ -173,10 +173,10 @@ async def test_calls_of_a_server_may_need_approval(chat: MakeChat) -> None:
 
 async def test_connect_says_what_is_not_there(chat: MakeChat) -> None:
     client = await chat(_config(_stdio(), "library.find_boak", "library.lend_book"))
-    [found] = [found for found in await try_connections(client.runtime) if found.code == "A631"]
-    assert found.message == "the MCP server 'library' has no tool 'find_boak'"
-    assert found.hint == "did you mean 'find_book'?"
-    assert found.path == "agents.clerk.tools[0]"
+    [diagnostic] = [each for each in await try_connections(client.runtime) if each.code == "A631"]
+    assert diagnostic.message == "the MCP server 'library' has no tool 'find_boak'"
+    assert diagnostic.hint == "did you mean 'find_book'?"
+    assert diagnostic.path == "agents.clerk.tools[0]"
 
 
 async def test_nothing_stays_behind_when_the_server_closes(chat: MakeChat, tmp_path: Path) -> None:
@@ -225,4 +225,4 @@ async def test_python_that_makes_no_server_is_left_out_and_what_can_make_none_is
     assert "returned str, not an agents.mcp.MCPServer" in caplog.text
     with pytest.raises(ConfigError, match="is int") as caught:
         await chat(_config({"python": "app.mcp:number"}), name="other", app__mcp_py=OWN)
-    assert [found.path for found in caught.value.diagnostics] == ["mcp.library.python"]
+    assert [diagnostic.path for diagnostic in caught.value.diagnostics] == ["mcp.library.python"]

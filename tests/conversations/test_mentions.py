@@ -1,4 +1,4 @@
-"""Mentions: found as one types, previewed, and told to the model; sources that an answer rests on."""
+"""Mentions: search, preview and the description for the model; sources that an answer cites."""
 
 from __future__ import annotations
 
@@ -75,9 +75,9 @@ async def _ask(client: Chat, tag: dict[str, Any]) -> str:
 
 async def test_entities_are_found_as_one_types_and_what_begins_so_comes_first(chat: MakeChat) -> None:
     client = await chat({"chat": {"tags": {"entities": STATIONS}}})
-    found = (await client.request("GET", "/chatkit/entities").end()).json["entities"]
-    assert [entity["id"] for entity in found] == ["old", "zoo", "gold"]
-    assert found[0] == {**STATIONS[0], "data": {"line": "red"}, "interactive": True}
+    entities = (await client.request("GET", "/chatkit/entities").end()).json["entities"]
+    assert [entity["id"] for entity in entities] == ["old", "zoo", "gold"]
+    assert entities[0] == {**STATIONS[0], "data": {"line": "red"}, "interactive": True}
 
 
 async def test_a_search_goes_by_all_words_in_any_case(chat: MakeChat) -> None:
@@ -137,9 +137,9 @@ async def test_python_searches_looks_up_and_resolves_for_who_asks(chat: MakeChat
     tags = {"python": "acts:resolve", "search": "acts:search", "lookup": "acts:lookup", "preview": "station"}
     client = await chat({"context": "acts:build", "widgets": WIDGETS, "chat": {"tags": tags}}, acts_py=ACTS)
     client.headers["x-who"] = "ida"
-    found = (await client.get("/chatkit/entities?q=inn")).json["entities"]
-    assert len(found) == 50
-    assert found[0]["title"] == "inn of ida"
+    entities = (await client.get("/chatkit/entities?q=inn")).json["entities"]
+    assert len(entities) == 50
+    assert entities[0]["title"] == "inn of ida"
     preview = (await client.get("/chatkit/entities/inn/preview")).json["preview"]
     assert preview["children"][0]["value"] == "Inn: ida"
     assert (await client.get("/chatkit/entities/gone")).status == 404

@@ -1,4 +1,4 @@
-"""OpenAPI operations as tools: a real service on loopback, called as its own document says."""
+"""OpenAPI operations as tools, against a real service on loopback with its own document."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ async def test_an_argument_does_not_leave_its_place_in_the_path(
     assert service[0].seen == []
 
 
-async def test_whatever_goes_wrong_is_told_to_the_model(
+async def test_every_failure_is_an_output_for_the_model(
     chat: MakeChat, service: tuple[Service, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -1,4 +1,4 @@
-"""Answers with a shape: shown by a widget or a text, and never as raw JSON."""
+"""Structured output: shown by a widget or a template, never as raw JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who answers a message: by the composer's choices, by a condition, by the project's own Python."""
+"""Routing: the entry agent by the composer's choices, by a condition, or by the project's Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Titles: a courtesy that never harms an answer, and never wins over the user's own."""
+"""Titles: failures never affect an answer, and the user's own title is never replaced."""
 
 from __future__ import annotations
 

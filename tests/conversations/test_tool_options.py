@@ -1,4 +1,4 @@
-"""What a tool may have beside its kind: questions, steps, words for errors, conditions; and what agents may have."""
+"""Options of tools beside their kind: questions, steps, error texts and conditions; and options of agents."""
 
 from __future__ import annotations
 

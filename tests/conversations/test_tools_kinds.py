@@ -335,7 +335,7 @@ async def test_every_mistake_of_the_tools_is_reported_at_once(chat: MakeChat) ->
     tools = {"a": "acts:decorate", "b": "missing:tool", "c": {"python": "acts:plain", "with": {"x": 1}}}
     with pytest.raises(ConfigError) as caught:
         await _with(chat, tools)
-    messages = [str(found) for found in caught.value.diagnostics]
+    messages = [str(diagnostic) for diagnostic in caught.value.diagnostics]
     assert len(messages) == 3
     assert any("did you mean 'decorated'?" in message for message in messages)
     assert any("no module named 'missing'" in message for message in messages)

@@ -1,4 +1,4 @@
-"""Tokens are counted by user, thread, day and model; a budget that is used up gives a notice, and loses nothing."""
+"""Token usage by user, thread, day and model; a budget that is used up sends a notice."""
 
 from __future__ import annotations
 
