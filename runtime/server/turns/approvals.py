@@ -231,28 +231,19 @@ def is_expired(snapshot: Snapshot, pending: PendingRun) -> bool:
     )
 
 
-def answered_card(call: PendingCall, status: CardStatus, thread_id: str, created_at: datetime) -> WidgetItem:
-    """Return the card of a call that no longer waits, without buttons."""
-    tree = {
-        "type": "Card",
-        "size": "sm",
-        "children": [*_components(call), {"type": "Caption", "value": _CAPTIONS[status]}],
-    }
-    return _card_item(call, thread_id, tree).model_copy(update={"created_at": created_at})
-
-
-def answered_card_of(items: Sequence[ThreadItem], call: PendingCall, status: CardStatus) -> WidgetItem:
-    """Return the card of a call that no longer waits, in the place of its card among the thread's items."""
+def answered_card(items: Sequence[ThreadItem], call: PendingCall, status: CardStatus) -> WidgetItem:
+    """Return the card of a call that no longer waits: without buttons, and in the place of its card in the thread."""
+    children = [*_components(call), {"type": "Caption", "value": _CAPTIONS[status]}]
+    card = _card_item(call, items[-1].thread_id, {"type": "Card", "size": "sm", "children": children})
     shown = next((item for item in items if item.id == call.item_id), None)
-    thread_id = items[-1].thread_id
-    return answered_card(call, status, thread_id, shown.created_at if shown else datetime.now(UTC))
+    return card if shown is None else card.model_copy(update={"created_at": shown.created_at})
 
 
 def decline(
     items: Sequence[ThreadItem], pending: PendingRun, status: CardStatus
 ) -> tuple[list[ThreadItem], list[ThreadItemReplacedEvent]]:
     """Decline the calls of a run. Return the items to write, the calls' outputs last, and the events to send."""
-    cards = [answered_card_of(items, call, status) for call in pending.calls if call.allowed is None]
+    cards = [answered_card(items, call, status) for call in pending.calls if call.allowed is None]
     outputs = pending.outputs(items[-1].thread_id)
     return [*cards, outputs], [ThreadItemReplacedEvent(item=card) for card in cards]
 

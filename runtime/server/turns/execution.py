@@ -95,8 +95,6 @@ class Execution:
                 return self.handle(built, action, sender)
             case SendNews():
                 return _no_events()
-            case _:
-                raise TypeError(f"no execution of {type(self.plan).__name__}")
 
     async def answer(self, items: Sequence[ThreadItem]) -> AsyncGenerator[Event, None]:
         """Let the agents answer a thread that holds these items, oldest first."""
@@ -223,7 +221,7 @@ class Execution:
 
     async def _check_budget(self) -> None:
         budgets = self.snapshot.config.limits.budgets
-        await budget.allow(self.meter, budgets, self.threads.store, self.plan.thread.id)
+        await budget.check_budgets(self.meter, budgets, self.threads.store, self.plan.thread.id)
 
     async def _entry_agent(self, items: Sequence[ThreadItem]) -> EntryAgent:
         """Choose the agent that answers, with the user's choices for the last message, which may be some calls ago."""

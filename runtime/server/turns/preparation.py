@@ -39,7 +39,7 @@ from runtime.server.attachments import Uploads
 from runtime.server.turns.approvals import (
     APPROVAL_ACTION,
     EXPIRED,
-    answered_card_of,
+    answered_card,
     decline,
     find_pending,
     is_expired,
@@ -225,7 +225,7 @@ class Planner:
             await self._threads.write(thread, changed, delete=[run_item.id])
             return SendNews(thread=thread, news=[*replaced, NoticeEvent(level="info", message=f"{EXPIRED} {CONTINUE}")])
         pending = pending.decide(call_id, approved)
-        card = answered_card_of(history, call, "approved" if approved else "denied")
+        card = answered_card(history, call, "approved" if approved else "denied")
         news = [ThreadItemReplacedEvent(item=card)]
         if any(waiting.allowed is None for waiting in pending.calls):
             await self._threads.write(thread, [card, pending.to_item(run_item.id, thread.id)])

@@ -31,14 +31,14 @@ async def renew_summary(snapshot: Snapshot, context: RuntimeContext, store: Owne
     thread_id, meter = context.thread.id, TokenMeter()
     TOKEN_METER.set(meter)
     try:
-        await budget.allow(meter, snapshot.config.limits.budgets, store, thread_id)
+        await budget.check_budgets(meter, snapshot.config.limits.budgets, store, thread_id)
         await _renew(snapshot, context, store)
     except TokenBudgetExceeded as exceeded:
         logger.info("no summary for thread %s: %s", thread_id, exceeded)
     except Exception as error:
         logger.warning("no summary for thread %s: %s: %s", thread_id, type(error).__name__, error)
     finally:
-        await to_the_end(budget.keep(meter, store, thread_id))
+        await to_the_end(budget.store_usage(meter, store, thread_id))
 
 
 async def _renew(snapshot: Snapshot, context: RuntimeContext, store: OwnerStore) -> None:

@@ -30,7 +30,7 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-async def allow(meter: TokenMeter, budgets: TokenBudgets | None, store: OwnerStore, thread_id: str) -> None:
+async def check_budgets(meter: TokenMeter, budgets: TokenBudgets | None, store: OwnerStore, thread_id: str) -> None:
     """Set what is left of each budget on the meter. Raise TokenBudgetExceeded if nothing is left of one."""
     if budgets is None:
         return
@@ -46,7 +46,7 @@ async def allow(meter: TokenMeter, budgets: TokenBudgets | None, store: OwnerSto
     meter.check()
 
 
-async def keep(meter: TokenMeter, store: OwnerStore, thread_id: str) -> None:
+async def store_usage(meter: TokenMeter, store: OwnerStore, thread_id: str) -> None:
     """Store the tokens used; a failure is only logged, because the answer is complete."""
     if not meter.used:
         return
@@ -60,7 +60,7 @@ async def keep(meter: TokenMeter, store: OwnerStore, thread_id: str) -> None:
         logger.exception("the token usage of thread %s could not be stored", thread_id)
 
 
-def notice(
+def budget_notice(
     exceeded: TokenBudgetExceeded, own: Mapping[str, Template], scope: Mapping[str, Any], request_id: str
 ) -> NoticeEvent:
     """Return the notice for the user, with the project's own text if there is one."""

@@ -113,7 +113,7 @@ class Turn:
             try:
                 await self._produce()
             except TokenBudgetExceeded as exceeded:
-                await self._send(budget.notice(exceeded, self.snapshot.errors, self._scope(), self._request_id))
+                await self._send(budget.budget_notice(exceeded, self.snapshot.errors, self._scope(), self._request_id))
             await self._finish()
             self._renew_summary()
         except asyncio.CancelledError:
@@ -148,7 +148,7 @@ class Turn:
         return scope_of(self._execution.context)
 
     async def _store_usage(self, meter: TokenMeter) -> None:
-        await budget.keep(meter, self._store, self._thread_id)
+        await budget.store_usage(meter, self._store, self._thread_id)
 
     def _begin(self) -> None:
         if self._stopped:
