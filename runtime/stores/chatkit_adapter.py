@@ -34,6 +34,7 @@ from runtime.stores.serialization import (
     thread_page,
 )
 from runtime.stores.store import (
+    PAGE_SIZE,
     UNSET,
     VISIBLE,
     Feedback,
@@ -48,7 +49,6 @@ from runtime.stores.store import (
     page_size,
 )
 
-_PAGE = 100
 # The key of a thread's metadata for its generation: a chatkit store has no other place for data of a thread.
 _GENERATION = "chatkit_generation"
 
@@ -200,7 +200,7 @@ class ChatKitStoreAdapter(ThreadStore):
         if after is not None:
             await self._require_cursor(self.store.load_item(thread_id, clean(after), context), after)
         items: list[ThreadItem] = []
-        async for item in self._walk(thread_id, after, order, context, min(size + 1, _PAGE)):
+        async for item in self._walk(thread_id, after, order, context, min(size + 1, PAGE_SIZE)):
             if kind_of(item) in kinds:
                 items.append(item)
                 if len(items) > size:
@@ -216,7 +216,7 @@ class ChatKitStoreAdapter(ThreadStore):
     async def item_ids_after(self, owner: str, thread_id: str, item_id: str) -> list[str]:
         """See `ThreadStore`."""
         await self.load_item(owner, thread_id, item_id)
-        walk = self._walk(clean(thread_id), item_id, "asc", self._context(owner), _PAGE)
+        walk = self._walk(clean(thread_id), item_id, "asc", self._context(owner), PAGE_SIZE)
         return [item.id async for item in walk]
 
     async def save_attachment(self, owner: str, attachment: Attachment) -> None:

@@ -27,7 +27,15 @@ from chatkit.widgets import DynamicWidgetRoot
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
-from runtime.stores.store import GenerationMark, InvalidCursor, ItemKind, ModelItem, ThreadStore, is_model_content
+from runtime.stores.store import (
+    PAGE_SIZE,
+    GenerationMark,
+    InvalidCursor,
+    ItemKind,
+    ModelItem,
+    ThreadStore,
+    is_model_content,
+)
 
 # An escaped NUL. If its backslash is escaped, too, the text contains the six characters `\u0000` literally.
 _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
@@ -221,7 +229,6 @@ def _without_surrogates(value: Any) -> Any:
     return _without_surrogates(value.model_dump()) if isinstance(value, BaseModel) else value
 
 
-_PAGE = 100
 _MODEL: frozenset[ItemKind] = frozenset({"model"})
 
 
@@ -265,7 +272,7 @@ async def _summaries_after(
     """Yield the summaries after an item: a summary is always written after the items that it covers."""
     after, kinds = item_id, _MODEL
     while True:
-        page = await backend.load_items(owner, thread_id, limit=_PAGE, after=after, order="asc", kinds=kinds)
+        page = await backend.load_items(owner, thread_id, limit=PAGE_SIZE, after=after, order="asc", kinds=kinds)
         for summary in summaries_in(page.data):
             yield summary
         if not page.has_more:

@@ -39,6 +39,8 @@ ALL_KINDS: Final[frozenset[ItemKind]] = frozenset({"visible", "hidden", "model"}
 
 # More items than any thread has, within the integer range of every database.
 _LARGEST_PAGE = 1_000_000_000
+PAGE_SIZE: Final = 100
+"""Entries per page where a store is read page by page."""
 _MODEL_KEYS = ("model_items", "queued_client_tool", "pending_run", "left_out", "active_agent", "summary")
 
 

@@ -165,7 +165,7 @@ async def test_a_broken_edit_changes_nothing_and_the_next_good_one_takes_effect(
 async def test_a_refused_edit_is_told_once_however_often_the_files_are_looked_at(chat: MakeChat) -> None:
     client = await chat()
     told: list[str] = []
-    client.runtime.reloader.listeners.append(lambda outcome: told.append(outcome.status))
+    client.runtime.on_reload(lambda outcome: told.append(outcome.status))
     good = (client.folder / "agents.yaml").read_text()
     for _ in range(3):
         outcome = await edit(client, explicit=False, agents_yaml="version: 2\n")

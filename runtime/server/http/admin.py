@@ -18,7 +18,7 @@ from runtime.errors import RequestError
 from runtime.resources.token_usage import UsageEntry
 from runtime.server.generations.generation import Generation
 from runtime.server.generations.reloader import ReloadOutcome
-from runtime.server.http.identity import error_response
+from runtime.server.http.identity import error_response, shutting_down
 from runtime.server.http.loopback import is_loopback, refusal
 from runtime.server.http.service import ProjectService
 from runtime.server.turns.sse import PING
@@ -70,10 +70,10 @@ class AdminRoutes:
             message = f"generation {current.number} serves, and its ETag is not the one in If-Match"
             return self._with_etag(error_response(request, 412, "stale", message, **_identify(current)))
         if self._is_draining():
-            return _shutting_down(request)
+            return shutting_down(request)
         outcome = await self._service.reload()
         if self._is_draining() and outcome.status == "unchanged":
-            return _shutting_down(request)
+            return shutting_down(request)
         body = outcome.as_json()
         match outcome.status:
             case "refused":
@@ -187,10 +187,6 @@ def _json_lines(entries: list[dict[str, Any]]) -> Response:
 
 def _event(name: str, data: dict[str, Any]) -> bytes:
     return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
-
-
-def _shutting_down(request: Request) -> Response:
-    return error_response(request, 503, "shutting_down", "the server is shutting down")
 
 
 def _matches(header: str, etag: str) -> bool:

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtime.server.http.admin import add_admin_routes
-from runtime.server.http.identity import error_response
+from runtime.server.http.identity import error_response, shutting_down
 from runtime.server.http.routes import LEASE, http_error, path_within, unexpected
 from runtime.server.http.service import ProjectService
 from runtime.server.turns.request import LOCAL_USER
@@ -55,7 +55,7 @@ class _Probes:
 
     async def ready(self, request: Request) -> Response:
         if self._service.draining:
-            return error_response(request, 503, "shutting_down", "the server is shutting down")
+            return shutting_down(request)
         try:
             await self._service.open()
             with self._service.live.lease() as generation:

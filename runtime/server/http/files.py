@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from chatkit.store import NotFoundError
-from chatkit.types import Attachment
-from pydantic import TypeAdapter
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,7 +13,6 @@ from runtime.errors import RequestError
 from runtime.server.attachments import Uploads
 from runtime.server.http.identity import error_response, user_of
 
-_ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
 _CHUNK = 64 * 1024
 _MAX_FORM_OVERHEAD = 64 * 1024
 """Bytes that a form may have in addition to the file."""
@@ -66,7 +63,7 @@ class FileRoutes:
                 attachment = await self.uploads.take(owner, name, mime_type, _chunks(file), base_url)
         except (RequestError, NotFoundError) as error:
             return _refused(request, error)
-        body = _ATTACHMENT.dump_json(attachment, exclude_none=True, context={"exclude_metadata": True})
+        body = attachment.model_dump_json(exclude_none=True, context={"exclude_metadata": True})
         return Response(body, media_type="application/json")
 
     def _refuse_large(self, request: Request, overhead: int) -> None:

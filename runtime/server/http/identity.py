@@ -56,6 +56,11 @@ def request_id_of(request: Request) -> str:
     return str(request.scope.get("state", {}).get("request_id") or new_id("req"))
 
 
+def shutting_down(request: Request) -> JSONResponse:
+    """Return the response (503) of a server that drains."""
+    return error_response(request, 503, "shutting_down", "the server is shutting down")
+
+
 def error_response(request: Request, status: int, code: str, message: str, /, **more: object) -> JSONResponse:
     """Return `{"error": {"code", "message", "request_id"}, **more}` with this HTTP status."""
     error = {"code": code, "message": message, "request_id": request_id_of(request)}
