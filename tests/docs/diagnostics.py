@@ -44,10 +44,6 @@ def draw_index() -> str:
             for code, entry in read_codes().items()
             if code.startswith(prefix)
         ]
-            f"| [{code}](diagnostics/{code}.md) | {entry.summary} |\n"
-            for code, entry in read_codes().items()
-            if code.startswith(prefix)
-        ]
         parts += [f"\n## {prefix}xx: {title}\n\n| code | meaning |\n|---|---|\n", *rows]
     return "".join(parts)
 
