@@ -1,6 +1,6 @@
-"""Hold every node of a component tree against the class that the installed ChatKit SDK has for its `type`.
+"""Check every node of a component tree against the schema that the ChatKit SDK has for its `type`.
 
-The SDK's own root classes accept anything, so a misspelt property would reach the browser and be ignored there.
+The SDK's own root classes accept any properties, so a misspelt one would reach the browser, which ignores it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from runtime.widgets.tree import is_directive
 
 @functools.cache
 def component_checks() -> dict[str, DataCheck]:
-    """Return a check for each component by its `type`; it leaves `children` to whoever walks the tree."""
+    """Return a check for each component by its `type`; none of them looks into `children`."""
     known = load_components()
     return {
         kind: DataCheck({**schema, "$defs": known["definitions"]}, trusted=True)
@@ -33,10 +33,9 @@ _ITEMS_ONLY = {"ListView": "ListViewItem"}
 
 @dataclass(frozen=True, slots=True)
 class ComponentFault:
-    """What is wrong with one component: `path` leads to the key or value at fault, `component` is the type it is in.
+    """A fault of one component, whose type is `component`: `path` is that of the wrong key or value in the tree.
 
-    `kind` says whether the component or the property is unknown, the value refused, or something missing; `part` is the
-    end of the path that lies inside of the component.
+    `kind` is an unknown component or property, a wrong value or a missing key; `part` is the path in the component.
     """
 
     path: KeyPath
@@ -54,15 +53,15 @@ class ComponentFault:
 
 
 def check_components(tree: Any, *, templated: bool = False) -> list[str]:
-    """Return what the SDK's classes don't know or accept in a tree, each with its JSON path; empty when all is well.
+    """Return the faults of a tree as texts, each with its path.
 
-    In a `templated` tree, strings with templates and the directives `$for` and `$if` stand for any value.
+    In a `templated` tree, strings with templates and the directives `$for` and `$if` match any schema.
     """
     return [str(fault) for fault in component_faults(tree, templated=templated)]
 
 
 def component_faults(tree: Any, *, templated: bool = False) -> Iterator[ComponentFault]:
-    """Yield the same as what it is and where, for whoever shows it at its place."""
+    """Yield the faults of a tree; see `check_components` for `templated`."""
     return _check(tree, (), templated)
 
 
@@ -88,17 +87,17 @@ def _root_fault(tree: Any) -> ComponentFault | None:
 
 
 def shape_problem(tree: Any) -> str:
-    """Say what keeps a tree from being components at all, as every root class of the SDK demands; empty if nothing."""
+    """Return why the SDK's root classes do not accept the nodes of a tree; empty if they do."""
     return next((f"{show_path(path)}: {message}" for path, message in _shape(tree, ())), "")
 
 
 def certain_faults(tree: Any) -> Iterator[ComponentFault]:
-    """Yield what keeps a templated tree from being a widget whatever is filled in: no rendering of it is ever shown."""
+    """Yield the faults of a templated tree that no data can repair: no rendering of it is a widget."""
     if not is_template(tree) and not is_template(_type_of(tree)) and (root_fault := _root_fault(tree)):
         yield root_fault
     for path, message in _shape(tree, (), templated=True):
         if path == ("type",) or not path:
-            continue  # said of the root
+            continue  # reported as the fault of the root
         if path[-1] == "type" and message == "is missing":
             yield ComponentFault(path[:-1], "'type' is missing", "missing")
         else:
@@ -113,8 +112,8 @@ def _shape(node: Any, path: KeyPath, *, templated: bool = False) -> Iterator[tup
         return
     for key in ("type", "key", "id"):
         if not isinstance(node.get(key), str) and (key == "type" or node.get(key) is not None):
-            found = f"expected a string, got {show_value(node[key])}" if key in node else "is missing"
-            yield (*path, key), found
+            message = f"expected a string, got {show_value(node[key])}" if key in node else "is missing"
+            yield (*path, key), message
     for child, where in _children(node, path):
         yield from _shape(child, where, templated=templated)
 
@@ -130,8 +129,7 @@ def _children(node: Mapping[str, Any], path: KeyPath) -> Iterator[tuple[Any, Key
 def _check(tree: Any, path: KeyPath, templated: bool) -> Iterator[ComponentFault]:
     if templated and is_directive(tree):
         for branch in _BRANCHES:
-            several = tree.get(branch)
-            for node, where in _branch(several, (*path, branch)):
+            for node, where in _branch(tree.get(branch), (*path, branch)):
                 yield from _check(node, where, templated)
         return
     if templated and (tree is None or is_template(tree)):
@@ -142,11 +140,11 @@ def _check(tree: Any, path: KeyPath, templated: bool) -> Iterator[ComponentFault
     yield from _check_node(tree, path, templated)
 
 
-def _branch(several: Any, path: KeyPath) -> Iterator[tuple[Any, KeyPath]]:
-    if isinstance(several, list):
-        yield from ((node, (*path, index)) for index, node in enumerate(several))
-    elif several is not None:
-        yield several, path
+def _branch(nodes: Any, path: KeyPath) -> Iterator[tuple[Any, KeyPath]]:
+    if isinstance(nodes, list):
+        yield from ((node, (*path, index)) for index, node in enumerate(nodes))
+    elif nodes is not None:
+        yield nodes, path
 
 
 def _check_node(node: Any, path: KeyPath, templated: bool) -> Iterator[ComponentFault]:
@@ -178,7 +176,9 @@ def _check_child(parent: str, child: Any, path: KeyPath, templated: bool) -> Ite
     only = _ITEMS_ONLY.get(parent)
     kind = _type_of(child)
     if only and isinstance(kind, str) and kind != only and not (templated and is_template(kind)):
-        yield ComponentFault(path, f"only a {only} can stand in a {parent}, got {kind!r}", "value", parent)
+        yield ComponentFault(
+            path, f"the children of a {parent} must be {only} components, got {kind!r}", "value", parent
+        )
         return
     yield from _check(child, path, templated)
 
@@ -188,12 +188,12 @@ def _type_of(node: Any) -> Any:
 
 
 def is_template(value: Any) -> bool:
-    """Tell whether a value is a text that something is filled into."""
+    """Return whether a value is a string with a template in it."""
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
 def is_open(node: Any, fault: Fault) -> bool:
-    """Tell whether what stands at a fault, or around it, is only known once the template is filled in."""
+    """Return whether the value of a fault, or one around it, is known only when the template is rendered."""
     for step in fault.path if fault.kind == "value" else fault.path[:-1]:
         node = node[step]
         if is_template(node) or is_directive(node):

@@ -1,7 +1,7 @@
-"""Read a widget's template: a file of the project or the tree in agents.yaml, and which of the forms it has.
+"""Read a widget's template in one of its three forms, from a file of the project or from agents.yaml.
 
-A file may say more than its template: a `.widget` file carries the schema of its data, the shorthand for sections may
-stand in a `{type: widget, widget: …}` with its data's schema, copy text and sample beside it.
+The forms are a component tree, the shorthand for sections, and an export of ChatKit Studio, which includes the schema
+of its data. The others may be wrapped in `{type: widget, widget: …}` with their schema, copy text and sample.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from runtime.widgets.sections import SectionsTemplate, read_sections
 from runtime.widgets.studio import StudioTemplate, read_studio
 from runtime.widgets.tree import TreeTemplate
 
-_BESIDE = ("data", "copy_text", "sample", "description")
+_EXTRAS = ("data", "copy_text", "sample", "description")
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One template with what its file says about it; `tried` is sample data that only the file's editor vouches for."""
+    """A template and the rest of its file; `tried` is the sample data of ChatKit Studio, which nobody maintains."""
 
     template: StudioTemplate | TreeTemplate | SectionsTemplate
     data: dict[str, Any] | None = None
@@ -38,7 +38,7 @@ class Form:
 
 
 def read_form(written: str | dict[str, Any], files: ProjectFiles) -> Form:
-    """Read the template in a file of the project, or the tree itself; raises TreeError."""
+    """Read the template in a file of the project, or the given tree; raises TreeError."""
     if not isinstance(written, str):
         return form_of(written)
     try:
@@ -49,7 +49,7 @@ def read_form(written: str | dict[str, Any], files: ProjectFiles) -> Form:
 
 
 def sections_form(widget: SectionsWidget) -> Form:
-    """Compile the shorthand; raises TreeError."""
+    """Return the form of a `sections` entry; raises TreeError."""
     return Form(SectionsTemplate(widget), widget.data, widget.copy_text, widget.sample)
 
 
@@ -64,15 +64,15 @@ def _read_json(written: str, files: ProjectFiles) -> Any:
         raise TreeError((), f"not JSON at line {error.lineno}, column {error.colno}: {said}") from error
     except RecursionError as error:
         raise TreeError((), "nested too deep") from error
-    except ValueError as error:  # Python reads no longer ones
+    except ValueError as error:  # Python limits the digits of an integer
         raise TreeError((), "a number has too many digits") from error
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateParts:
-    """What a template's file holds: one of the kinds, and what a wrapper says beside it.
+    """The content of a template's file: its `kind`, the `inner` template, and the `extras` of a wrapper.
 
-    `inner_path` is the path of `inner`; `errors` is all that is wrong with the wrapper.
+    `inner_path` is the path of `inner`; `errors` are the mistakes in the wrapper.
     """
 
     kind: Literal["tree", "sections", "studio"]
@@ -83,18 +83,18 @@ class TemplateParts:
 
 
 def split_template(root: Any) -> TemplateParts:
-    """Tell which kind of template a file holds; what is wrong with its outer form is in the parts."""
+    """Split a template's file into its parts; mistakes in its outer form are in `errors`."""
     if not isinstance(root, dict):
         return TemplateParts("tree", {}, errors=(TreeError((), f"expected an object, got {show_value(root)}"),))
     if not (root.get("type") == "widget" and "widget" in root):
         return TemplateParts(_kind(root), root)
     inner = root["widget"]
-    beside = {key: value for key, value in root.items() if key not in ("type", "widget")}
+    extras = {key: value for key, value in root.items() if key not in ("type", "widget")}
     if not isinstance(inner, dict):
         return TemplateParts(
             "tree", {}, errors=(TreeError(("widget",), f"expected an object, got {show_value(inner)}"),)
         )
-    return TemplateParts(_kind(inner), inner, ("widget",), beside, tuple(_wrong_beside(beside)))
+    return TemplateParts(_kind(inner), inner, ("widget",), extras, tuple(_wrong_extras(extras)))
 
 
 def _kind(root: Mapping[str, Any]) -> Literal["tree", "sections", "studio"]:
@@ -103,10 +103,10 @@ def _kind(root: Mapping[str, Any]) -> Literal["tree", "sections", "studio"]:
     return "studio" if "template" in root else "tree"
 
 
-def _wrong_beside(beside: Mapping[str, Any]) -> Iterator[TreeError]:
-    for key, value in beside.items():
-        if key not in _BESIDE:
-            yield TreeError((key,), f"unknown key {key!r}", hint=suggest(key, _BESIDE), kind="unknown")
+def _wrong_extras(extras: Mapping[str, Any]) -> Iterator[TreeError]:
+    for key, value in extras.items():
+        if key not in _EXTRAS:
+            yield TreeError((key,), f"unknown key {key!r}", hint=suggest(key, _EXTRAS), kind="unknown")
             continue
         expected = dict if key in ("data", "sample") else str
         if not isinstance(value, expected):
@@ -115,7 +115,7 @@ def _wrong_beside(beside: Mapping[str, Any]) -> Iterator[TreeError]:
 
 
 def form_of(root: Any) -> Form:
-    """Read a template from the JSON that its file holds; raises TreeError."""
+    """Read a template from the JSON of its file; raises TreeError."""
     parts = split_template(root)
     if parts.errors:
         raise parts.errors[0]
@@ -128,24 +128,22 @@ def form_of(root: Any) -> Form:
     return Form(TreeTemplate(parts.inner), **known, tree=parts.inner)
 
 
-# Fill a template in as a request does: absent data has its default, and what comes out is a tree of components.
-
 _MORE_PROPERTIES = {"patternProperties", "allOf", "anyOf", "oneOf", "if", "$ref"}
 COPY_TEXT = ("copy_text",)
 
 
 def default_values(schema: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what declared properties are where the data leaves them out: their default, or null."""
+    """Return the value of each declared property where the data leaves it out: its default, or null."""
     properties = (schema or {}).get("properties", {})
     if not isinstance(properties, Mapping):
         return {}
     return {name: value.get("default") for name, value in properties.items() if isinstance(value, Mapping)}
 
 
-def render_form(form: Form, absent: Mapping[str, Any], data: dict[str, Any]) -> Any:
-    """Return what the template makes of the data; raises TreeError."""
-    # ChatKit's own templates may ask whether a name `is defined`.
-    return form.template.render(data if isinstance(form.template, StudioTemplate) else {**absent, **data})
+def render_form(form: Form, defaults: Mapping[str, Any], data: dict[str, Any]) -> Any:
+    """Render a template with data, as a request does; raises TreeError."""
+    # Exports of ChatKit Studio may test whether a name `is defined`.
+    return form.template.render(data if isinstance(form.template, StudioTemplate) else {**defaults, **data})
 
 
 def undeclared_name_errors(form: Form, copy: Template | None, schema: Mapping[str, Any] | None) -> list[TreeError]:
@@ -160,7 +158,7 @@ def undeclared_name_errors(form: Form, copy: Template | None, schema: Mapping[st
 
 
 def undeclared_names(names: Iterable[str], schema: Mapping[str, Any] | None) -> list[str]:
-    """Return the names that a schema does not declare; none where it doesn't say which there may be."""
+    """Return the names that a schema does not declare; none where it does not list its properties."""
     if not isinstance(schema, Mapping) or schema.keys() & _MORE_PROPERTIES:
         return []
     if not isinstance(schema.get("properties"), Mapping):
@@ -169,5 +167,5 @@ def undeclared_names(names: Iterable[str], schema: Mapping[str, Any] | None) -> 
 
 
 def is_closed(schema: Mapping[str, Any] | None) -> bool:
-    """Tell whether a schema allows no property that it doesn't name."""
+    """Return whether a schema allows only the properties that it declares."""
     return isinstance(schema, Mapping) and schema.get("additionalProperties") is False

@@ -1,6 +1,6 @@
 """The `sections` shorthand: tables, facts, pictures and text, compiled to the components of a ChatKit card.
 
-What a section shows may be written in the file, with templates, or come from the data as a whole.
+The content of a section is written in the file, with templates, or comes from the data as a whole.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _PAIR = ("key", "value")
 
 
 class SectionsTemplate:
-    """A card of sections; `names` maps every free name in its templates to the path where it stands first."""
+    """A card of sections; `names` maps every free name in its templates to the path of its first use."""
 
     def __init__(self, widget: SectionsWidget, faults: list[TreeError] | None = None) -> None:
-        """Parse the templates; raises TreeError with the path of a mistake. With `faults`, all of them go there."""
+        """Parse the templates; raises TreeError with the path of a mistake, or appends every mistake to `faults`."""
         self._title = TreeTemplate(widget.title, ("title",), faults)
         self._sections = [
             _Section(section, ("sections", index), faults) for index, section in enumerate(widget.sections)
@@ -41,7 +41,7 @@ class SectionsTemplate:
         self.names = {name: where for part in reversed(parts) for name, where in part.names.items()}
 
     def compile(self) -> None:
-        """Get every text ready to render; raises TemplateError."""
+        """Compile every text; raises TemplateError."""
         for part in self._parts:
             part.compile()
 
@@ -78,7 +78,7 @@ class _Section:
         self.templates = (self._title, self._content)
 
     def render(self, scope: Scope) -> list[Node]:
-        """Return the heading and the content; nothing where there is no content."""
+        """Return the heading and the content, or nothing where there is no content."""
         content = self._lay_out(self._content.render(scope), self._path)
         title = _text(self._title.render(scope))
         if not content or not title:
@@ -181,7 +181,7 @@ def read_sections(written: Mapping[str, Any]) -> SectionsWidget:
 
 
 def sections_faults(written: Mapping[str, Any]) -> list[Fault]:
-    """Return what keeps `read_sections` from reading the shorthand."""
+    """Return the mistakes for which `read_sections` would raise."""
     return _shape().faults({"type": "sections", **written})
 
 

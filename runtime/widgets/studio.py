@@ -1,10 +1,10 @@
-"""A `.widget` file as ChatKit Studio exports it, rendered to what ChatKit's own WidgetTemplate makes of it.
+"""A `.widget` file as ChatKit Studio exports it, rendered to the same tree as by ChatKit's WidgetTemplate.
 
-Such a file holds JSON as a text with Jinja in it, so a quote in the data can end a string. Where each template stands
-inside one JSON string, the tree is filled in by structure instead and data stays data; the result is the same as of the
-text for all data that the text survives. Elsewhere the text is rendered, and a failure names the field at fault.
+Such a file holds JSON as a text with Jinja in it, so a quote in the data can end a JSON string. Where each template is
+inside one JSON string, each string is rendered on its own, and data stays data; for all data that does not break the
+text, the result is the same. Elsewhere the whole text is rendered, and an error names the field that breaks it.
 
-Nothing is compiled before it is rendered: compiling computes what is constant in a template, perhaps without end.
+Nothing is compiled before it is rendered: compiling computes the constants of a template, which may never end.
 """
 
 from __future__ import annotations
@@ -54,36 +54,36 @@ class StudioTemplate:
     """The template of a `.widget` file."""
 
     def __init__(self, text: str) -> None:
-        """Parse the text; raises TreeError when it is not a template."""
+        """Parse the text; raises TreeError if it is not a template."""
         self._text = text
         tree = _parse_tree(text)
         self.is_robust = tree is not None or _parse(text).escapes_all
-        """Whether data can't break the JSON, whatever is in it."""
+        """Whether no data can break the JSON."""
         self._render = tree or functools.partial(_render_text, _parse(text))
 
     def compile(self) -> None:
-        """Get ready to render, whatever part of the text is used for it."""
+        """Compile the whole text."""
         _compile(self._text)
 
     def render(self, scope: Scope) -> Any:
-        """Return the component tree; raises TreeError naming what is missing or breaks the JSON."""
+        """Return the component tree; raises TreeError for a missing name, or a field that breaks the JSON."""
         return self._render(scope)
 
     def fragile_fields(self, sample: Mapping[str, Any]) -> list[str]:
-        """Return the fields of the sample whose text would break the JSON if it held a quote; the sample renders."""
+        """Return the fields of a sample whose text would break the JSON if it had a quote; the sample must render."""
         broken: list[str] = []
         for path, _ in () if self.is_robust else _strings(sample):
-            hostile = copy.deepcopy(dict(sample))
-            _spoil(hostile, path)
+            quoted = copy.deepcopy(dict(sample))
+            _append_quote(quoted, path)
             try:
-                self._render(hostile)
+                self._render(quoted)
             except TreeError:
                 broken.append(show_path(path))
         return broken
 
 
 def read_studio(definition: Mapping[str, Any]) -> tuple[StudioTemplate, dict[str, Any] | None, dict[str, Any] | None]:
-    """Return the template of a `.widget` file, its data's JSON Schema, and the data that its author tried it with."""
+    """Return the template of a `.widget` file, the JSON Schema of its data, and the sample data of its editor."""
     version = definition.get("version")
     if version != _VERSION:
         raise TreeError(("version",), f"expected {show_value(_VERSION)}, got {show_value(version)}")
@@ -96,7 +96,7 @@ def read_studio(definition: Mapping[str, Any]) -> tuple[StudioTemplate, dict[str
 
 
 def _sample(encoded: Any) -> dict[str, Any] | None:
-    """Read the sample data out of the editor's own state, whose form nobody promises."""
+    """Read the sample data from the editor's state, whose format is undocumented."""
     if not isinstance(encoded, str):
         return None
     try:
@@ -108,15 +108,13 @@ def _sample(encoded: Any) -> dict[str, Any] | None:
 
 @functools.cache
 def _environment() -> Environment:
-    """ChatKit's grammar in a sandbox, where `order.items` is the field of that name rather than a method."""
+    """ChatKit's grammar in a sandbox, in which `order.items` is the field of that name rather than a method."""
     return editing_environment(SandboxedEnvironment, prefer_fields)(undefined=StrictUndefined)
 
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """One parsed text: whether it `changes_data` it is given, means something to the text around it, or
-    `escapes_all` that it writes.
-    """
+    """One parsed text: whether it changes the data, affects the text around it, or escapes all that it writes."""
 
     text: str
     changes_data: bool
@@ -141,7 +139,7 @@ def _parse(text: str) -> _Text:
         raise TreeError(("template",), message, *_locate(text, error), hint=f"line {error.lineno}") from error
     except (RecursionError, MemoryError) as error:
         raise TreeError(("template",), "the template is nested too deep") from error
-    except ValueError as error:  # Python reads no longer ones
+    except ValueError as error:  # Python limits the digits of an integer
         raise TreeError(("template",), "a number in the template has too many digits") from error
     return _Text(text, _changes_data(tree), _reaches_out(tree), _escapes_all(tree))
 
@@ -159,12 +157,12 @@ def _compile(text: str) -> Compiled:
 
 
 def _locate(text: str, error: TemplateSyntaxError) -> tuple[int, int]:
-    """Return the line and column of the block at fault: Jinja2 knows the line alone, and exports have but one."""
+    """Return the line and column of the wrong block: Jinja2 knows only the line, and exports have only one."""
     for block in _BLOCK.finditer(text):
         try:
             parse_studio(block[0])
-        except TemplateSyntaxError as found:
-            if found.message == error.message:
+        except TemplateSyntaxError as block_error:
+            if block_error.message == error.message:
                 return text.count("\n", 0, block.start()) + 1, block.start() - text.rfind("\n", 0, block.start())
         except (RecursionError, MemoryError, ValueError):
             continue
@@ -177,7 +175,7 @@ def _changes_data(tree: nodes.Template) -> bool:
 
 
 def _reaches_out(tree: nodes.Template) -> bool:
-    escapes = any(found.name == "tojson" for found in tree.find_all(nodes.Filter))
+    escapes = any(filter_.name == "tojson" for filter_ in tree.find_all(nodes.Filter))
     return escapes or any(True for _ in tree.find_all(_NAMING))
 
 
@@ -198,20 +196,20 @@ def _render_text(text: _Text, scope: Scope) -> Any:
 
 
 def _parse_tree(text: str) -> Callable[[Scope], Any] | None:
-    """Return a function that fills the tree in, or None where only the text as a whole is a template."""
+    """Return a function that renders each string on its own, or None where only the whole text is a template."""
     strings: list[str] = []
 
-    def keep(found: re.Match[str]) -> str:
-        if not _MARKS.search(found[0]):
-            return found[0]
-        strings.append(found[0][1:-1])
+    def replace(match: re.Match[str]) -> str:
+        if not _MARKS.search(match[0]):
+            return match[0]
+        strings.append(match[0][1:-1])
         return json.dumps(f"{_SLOT}{len(strings) - 1}")
 
     try:
-        tree = json.loads(_JSON_STRING.sub(keep, text))
+        tree = json.loads(_JSON_STRING.sub(replace, text))
     except (json.JSONDecodeError, RecursionError):
         return None
-    # An escape means one thing to Jinja, which reads the text, and another to JSON, which reads what Jinja made.
+    # Jinja, which reads the text, and JSON, which reads the result, interpret an escape differently.
     if r"\u0000" in text.lower() or any("\\" in string for string in strings):
         return None
     try:
@@ -255,14 +253,14 @@ def _strings(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
             yield from _strings(item, (*path, index))
 
 
-def _spoil(data: Any, path: KeyPath) -> None:
+def _append_quote(data: Any, path: KeyPath) -> None:
     for step in path[:-1]:
         data = data[step]
     data[path[-1]] += '"\\'
 
 
 def _explain_broken(text: str, error: json.JSONDecodeError, scope: Scope) -> TreeError:
-    """Name the field whose text stands where the JSON broke, else the place in the template's own JSON."""
+    """Return an error that names the field at which the JSON broke, else the place in the template's own JSON."""
     for path, value in _strings(dict(scope)):
         if not _BREAKS_JSON.search(value):
             continue
@@ -274,4 +272,4 @@ def _explain_broken(text: str, error: json.JSONDecodeError, scope: Scope) -> Tre
             start = text.find(value, start + 1)
     near = text[max(0, error.pos - _NEAR) : error.pos + _NEAR]
     hint = "look for a comma, bracket or quote there"
-    return TreeError((), f"the template gives no JSON near {near!r}", hint=hint, kind="json")
+    return TreeError((), f"the template does not render to JSON near {near!r}", hint=hint, kind="json")

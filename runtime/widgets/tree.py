@@ -1,6 +1,6 @@
-"""A widget's component tree, templated by structure: data fills values in and can never become structure.
+"""Component trees with templates as values: data becomes values of the tree, and never its structure.
 
-Every string of the tree is a template of its own, parsed once. Two directives stand where a node may stand:
+Every string of the tree is a template of its own, parsed once. A node may be one of two directives:
 `{"$for": "item in items", "$do": node}` repeats and `{"$if": "expression", "$then": node, "$else": node}` chooses.
 """
 
@@ -37,7 +37,7 @@ _MISSING_FIELD = re.compile(r"(?:has no attribute|has no element) '?(.+?)'?$")
 
 
 class _Omitted:
-    """What an `$if` without `$else` leaves: the key or the list's item that holds it is left out."""
+    """The value of an `$if` without `$else`: the key or the list item that has it is left out."""
 
 
 _OMITTED = _Omitted()
@@ -46,32 +46,32 @@ _Values = Callable[[Scope], Iterable[Any]]
 
 
 def is_directive(node: Any) -> bool:
-    """Tell whether a node is a `$for` or an `$if`, or tries to be one."""
+    """Return whether a node is a directive, known or misspelt."""
     return isinstance(node, dict) and any(isinstance(key, str) and key.startswith("$") for key in node)
 
 
 class TreeTemplate:
-    """A parsed tree; `names` maps every free name in it to the path where it stands first."""
+    """A parsed tree; `names` maps every free name in it to the path of its first use."""
 
     def __init__(self, tree: Any, start: KeyPath = (), faults: list[TreeError] | None = None) -> None:
         """Parse a JSON tree; raises TreeError with the path of a mistake, under `start`.
 
-        With `faults`, all that is wrong goes there and nothing is raised: such a tree is not for rendering.
+        With `faults`, every mistake is appended there instead, and the tree must not be rendered.
         """
         self.names: dict[str, KeyPath] = {}
         self.texts: list[Template] = []
         self.bound: set[str] = set()
-        """The names that the tree's own loops set."""
+        """The names that the loops of the tree set."""
         self._faults = faults
         self._value = self._parse(tree, start, frozenset())
 
     def compile(self) -> None:
-        """Get every text ready to render, those of branches that no data may lead to as well; raises TemplateError."""
+        """Compile every text, also those in branches that no data reaches; raises TemplateError."""
         for text in self.texts:
             text.compile()
 
     def render(self, scope: Scope) -> Any:
-        """Fill the tree in; raises TreeError with the path of what fails."""
+        """Render the tree; raises TreeError with the path of the template that fails."""
         value = self._value(scope)
         return None if value is _OMITTED else value
 
@@ -125,7 +125,7 @@ class TreeTemplate:
         return render
 
     def _parse_list(self, nodes: list[Any], path: KeyPath, bound: frozenset[str]) -> _Values:
-        """Parse the items of a list; what comes out null is no item."""
+        """Parse the items of a list; an item that renders to null is left out."""
         items = [self._parse_item(node, (*path, index), bound) for index, node in enumerate(nodes)]
 
         def render(scope: Scope) -> Iterator[Any]:
@@ -149,7 +149,7 @@ class TreeTemplate:
         return parse(node, path, bound)
 
     def _parse_directive(self, node: dict[str, Any], path: KeyPath, bound: frozenset[str]) -> _Value:
-        """Parse a directive that is all that a key has: `$for` makes a list, `$if` stands for its branch."""
+        """Parse a directive that is the value of a key: `$for` makes a list, `$if` the value of its branch."""
         if "$for" in node:
             values = self._parse_list([node], path, bound)
             return lambda scope: list(values(scope))
@@ -192,22 +192,22 @@ class TreeTemplate:
         if not isinstance(text, str) or not text.strip():
             raise TreeError(path, f"expected an expression, got {show_value(text)}")
         if "{{" in text:
-            raise TreeError(path, f"an expression stands here without braces, got {show_value(text)}")
+            raise TreeError(path, f"expected an expression without braces, got {show_value(text)}")
         return self._parse_text(f"{{{{ {text.strip()} }}}}", path, bound)
 
 
 def _as_text(value: _Value) -> _Value:
-    """Write a number as a text, for the properties that take nothing else: `{"value": "{{ count }}"}` shows it."""
+    """Convert a number to a text, for properties that take only texts, as in `{"value": "{{ count }}"}`."""
 
     def render(scope: Scope) -> Any:
-        found = value(scope)
-        return json.dumps(found) if isinstance(found, (bool, int, float)) else found
+        rendered = value(scope)
+        return json.dumps(rendered) if isinstance(rendered, (bool, int, float)) else rendered
 
     return render
 
 
 def _read_field(template: Template, where: KeyPath) -> _Value | None:
-    """Return the fast way to fill in `{{ order.items }}`: the field of the data, whatever else has that name."""
+    """Return a fast function for `{{ order.items }}`: it reads the field, also where a dict method has its name."""
     written = _FIELD.fullmatch(template.text)
     if written is None or (names := written[1].split("."))[0] not in template.names:
         return None
@@ -237,7 +237,7 @@ def _check_directive(node: dict[str, Any], path: KeyPath) -> None:
 
 
 def _items(value: Any, width: int, where: KeyPath) -> list[tuple[Any, ...]]:
-    """Return what `$for` goes through, a tuple for each turn with one value for each of its `width` names."""
+    """Return a tuple for each iteration of `$for`, with one value for each of its `width` names."""
     if value is None:
         return []
     if isinstance(value, dict) and width > 1:
@@ -253,7 +253,7 @@ def _items(value: Any, width: int, where: KeyPath) -> list[tuple[Any, ...]]:
 
 
 def parse_text(text: str, where: KeyPath) -> Template:
-    """Parse one template of a widget; raises TreeError naming its place."""
+    """Parse one template of a widget; raises TreeError with its path."""
     try:
         return Template.parse(text)
     except TemplateError as error:
@@ -261,13 +261,13 @@ def parse_text(text: str, where: KeyPath) -> Template:
 
 
 def render_text(template: Template, scope: Scope, where: KeyPath) -> Any:
-    """Fill one template in, as JSON; raises TreeError naming its place and the name that is missing."""
+    """Render one template to JSON; raises TreeError with its path and the name that is missing."""
     try:
         return as_json(template.render(scope), where)
     except TreeError:
         raise
     except Exception as error:
-        # Filters give lazy values, so an expression may still fail while its result is read.
+        # Filters return lazy values, so an expression may fail while its result is read.
         raise explain_failure(error, where, show_value(template.text), scope) from error
 
 
@@ -296,7 +296,7 @@ def explain_failure(error: BaseException, where: KeyPath, template: str, scope: 
 
 
 def as_json(value: Any, where: KeyPath) -> Any:
-    """Return a copy of a value made of JSON's kinds alone; raises TreeError for what has no form in JSON."""
+    """Return a copy of a value with JSON types only; raises TreeError for a value that has no JSON form."""
     if type(value) is str:
         return value
     match value:

@@ -87,7 +87,7 @@ def test_what_the_sdk_knows_passes() -> None:
         ),
         (
             {"type": "ListView", "children": [{"type": "Text", "value": "x"}]},
-            ["children[0]: only a ListViewItem can stand in a ListView, got 'Text'"],
+            ["children[0]: the children of a ListView must be ListViewItem components, got 'Text'"],
         ),
         ({"type": "Basic", "children": [], "them": "dark"}, ["them: unknown (did you mean 'theme'?)"]),
     ],

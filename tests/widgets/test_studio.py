@@ -179,7 +179,11 @@ def test_components_newer_than_the_sdk_are_a_warning_in_an_export_and_an_error_w
         (QUOTED, {"titel": "x"}, "children[0].value: 'title' is not in the data (did you mean 'titel'?)"),
         (FRAGILE, {}, "'lines' is not in the data"),
         (FRAGILE, {"lines": [{"nam": "x"}]}, "the template reads 'name', which is not in the data"),
-        ("{{ a }} no JSON", {"a": 1}, "the template gives no JSON near '1 no JSON' (look for a comma, bracket or"),
+        (
+            "{{ a }} no JSON",
+            {"a": 1},
+            "the template does not render to JSON near '1 no JSON' (look for a comma, bracket",
+        ),
         ('{"type":"Card","children":["{{ a }}"]}', {"a": "x"}, 'children[0]: expected a component, got "x"'),
         ('{"type":"Box"}', {}, '"Box" can\'t be the root of a widget (use Card, ListView or Basic)'),
         ('{"type":"Card","children":[{% if a > 1 %}{% endif %}]}', {"a": "x"}, "the template can't be computed from"),

@@ -168,7 +168,7 @@ def test_values_of_python_tools_are_written_as_json() -> None:
             {"$if": "x", "$then": {}, "$els": {}},
             "children[0].$els: unknown key '$els' beside '$if' (did you mean '$else'?)",
         ),
-        ({"$if": "{{ x }}", "$then": {}}, 'children[0].$if: an expression stands here without braces, got "{{ x }}"'),
+        ({"$if": "{{ x }}", "$then": {}}, 'children[0].$if: expected an expression without braces, got "{{ x }}"'),
         ({"$if": " ", "$then": {}}, 'children[0].$if: expected an expression, got " "'),
         ({"$if": "x", "$then": text("{{ x")}, "children[0].$then.value: unexpected end of template"),
         (text("{{ x | shout }}"), "children[0].value: no filter named 'shout' in \"{{ x | shout }}\""),
