@@ -1,1 +1,1 @@
-"""What `validate` can know of a project beyond agents.yaml itself, without running a byte of it."""
+"""The checks of `validate` beyond agents.yaml itself; none of them runs code of the project."""

@@ -1,6 +1,6 @@
-"""Whether a project's own files say a name at all: code is free to use it in ways that no file declares.
+"""Searches the files of a project for an identifier: code may use a widget or an action that no declaration names.
 
-A search of the text and nothing more: what is in there is neither run nor understood.
+This is a plain text search.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from pathlib import Path
 from runtime.validation.checked_project import CheckedProject
 
 _PYTHON = (".py",)
-_OTHERS = (".py", ".widget", ".json", ".js", ".jsx", ".ts", ".tsx", ".mjs", ".vue", ".svelte", ".html", ".htm")
-_NEVER = frozenset({"node_modules", "__pycache__", "site-packages", "dist", "build"})
-_MOST_FILES = 2_000
-_MOST_BYTES = 16 * 1024 * 1024
+_SUFFIXES = (".py", ".widget", ".json", ".js", ".jsx", ".ts", ".tsx", ".mjs", ".vue", ".svelte", ".html", ".htm")
+_SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages", "dist", "build"})
+_MAX_FILES = 2_000
+_MAX_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(slots=True)
 class IdentifierSearch:
-    """The texts of a project's files, each read when the ones before it do not say what is looked for."""
+    """The texts of a project's files, read one after the other until one contains the identifier."""
 
     project: CheckedProject
     _texts: dict[str, str] = field(default_factory=dict)
     _rest: Iterator[tuple[str, str]] | None = None
-    _is_too_much: bool = False
+    _is_too_large: bool = False
 
-    def has(self, name: str) -> bool:
-        """Tell whether a file says this name; also where there are too many files to be sure."""
-        return any(name in text for _, text in self._all()) or self._is_too_much
+    def in_files(self, name: str) -> bool:
+        """Return whether a file contains the name; also True if there are too many files to search."""
+        return any(name in text for _, text in self._all()) or self._is_too_large
 
-    def python_has(self, word: str) -> bool:
-        """Tell whether the project's Python says this word; also where there is too much of it to be sure."""
-        said = (file.endswith(_PYTHON) and word in text for file, text in self._all())
-        return any(said) or self._is_too_much
+    def in_python(self, word: str) -> bool:
+        """Return whether a Python file contains the word; also True if there are too many files to search."""
+        matches = (file.endswith(_PYTHON) and word in text for file, text in self._all())
+        return any(matches) or self._is_too_large
 
     def _all(self) -> Iterator[tuple[str, str]]:
         yield from list(self._texts.items())
@@ -46,17 +46,17 @@ class IdentifierSearch:
             yield file, text
 
     def _read(self) -> Iterator[tuple[str, str]]:
-        left, own = _MOST_BYTES, set(self.project.files.contents)
+        left, own = _MAX_BYTES, set(self.project.files.contents)
         for count, file in enumerate(self._files()):
             if file.as_posix() in own and not file.name.endswith(_PYTHON):
-                continue  # what agents.yaml names is looked at for what it is
+                continue  # agents.yaml and the files that it names declare rather than use
             try:
                 text = (self.project.root / file).read_text(encoding="utf-8", errors="replace")
             except OSError:
                 continue
             left -= len(text)
-            if left < 0 or count >= _MOST_FILES:
-                self._is_too_much = True
+            if left < 0 or count >= _MAX_FILES:
+                self._is_too_large = True
                 return
             yield file.as_posix(), text
 
@@ -64,9 +64,11 @@ class IdentifierSearch:
         for folder, folders, names in os.walk(self.project.root):
             folders[:] = sorted(name for name in folders if not self._is_foreign(folder, name))
             yield from (
-                Path(folder, name).relative_to(self.project.root) for name in sorted(names) if name.endswith(_OTHERS)
+                Path(folder, name).relative_to(self.project.root) for name in sorted(names) if name.endswith(_SUFFIXES)
             )
 
     @staticmethod
     def _is_foreign(folder: str, name: str) -> bool:
-        return name.startswith(".") or name in _NEVER or os.path.exists(os.path.join(folder, name, "pyvenv.cfg"))
+        return (
+            name.startswith(".") or name in _SKIPPED_FOLDERS or os.path.exists(os.path.join(folder, name, "pyvenv.cfg"))
+        )

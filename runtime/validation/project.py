@@ -1,6 +1,6 @@
-"""Every check of a project that runs nothing of it: its Python as text, its widgets, its secrets, its models.
+"""Every check of a project that does not run its code: Python, widgets, schemas, models, scripts and secrets.
 
-Works on what is left of a file whose shape is wrong, too, so that one run reports every mistake.
+The checks also run on the recovered part of an invalid file, so that one run reports every mistake.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from runtime.validation.model_settings import check_settings, check_tool_choices
 from runtime.validation.models import check_models
 from runtime.validation.openapi import check_openapi
 from runtime.validation.python.code import check_code
-from runtime.validation.schemas import check_icons, check_schemas
+from runtime.validation.schemas import check_schemas
 from runtime.validation.scripts.scripts import check_scripts
 from runtime.validation.secrets import check_secrets
-from runtime.validation.widgets.widgets import check_widgets
+from runtime.validation.widgets.checks import check_icons, check_widgets
 
 
 def check_project(loaded: LoadedProject) -> list[Diagnostic]:
-    """Return all that is known to be wrong with a project, what loading it has found included; sorted.
+    """Return the diagnostics of a project, those of loading it included, sorted.
 
-    Where no profile was asked for, the errors that each one would have are among them.
+    Without a selected profile, the errors of every profile are included.
     """
-    found = _check(loaded)
-    told = {(each.code, each.place, each.message) for each in found}
+    diagnostics = _check(loaded)
+    known = {(each.code, each.place, each.message) for each in diagnostics}
     for name in other_profiles(loaded):
-        # What a profile leaves unused or unset is no mistake of the file without it.
+        # Declarations that only this profile leaves unused are no mistakes of the file.
         for each in _check(with_profile(loaded, name)):
-            if each.severity == "error" and (each.code, each.place, each.message) not in told:
-                told.add((each.code, each.place, each.message))
+            if each.severity == "error" and (each.code, each.place, each.message) not in known:
+                known.add((each.code, each.place, each.message))
                 hint = f"{each.hint}{' ' if each.hint.endswith('?') else '; '}" if each.hint else ""
-                found.append(replace(each, hint=f"{hint}with the profile {name!r}"))
-    return sort_diagnostics(found)
+                diagnostics.append(replace(each, hint=f"{hint}with the profile {name!r}"))
+    return sort_diagnostics(diagnostics)
 
 
 def _check(loaded: LoadedProject) -> list[Diagnostic]:
@@ -54,9 +54,9 @@ def _check(loaded: LoadedProject) -> list[Diagnostic]:
         check_settings,
         check_tool_choices,
         check_scripts,
-        check_secrets,  # last: it looks into every file that was read
+        check_secrets,  # last: it searches every file that was read
     )
     for check in checks:
         check(project)
-    more = [found for found in project.collector.diagnostics if loaded.recovered.applies(found)]
+    more = [each for each in project.collector.diagnostics if loaded.recovered.applies(each)]
     return mask_diagnostics(join_causes([*loaded.diagnostics, *more]), loaded.secrets)

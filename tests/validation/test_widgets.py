@@ -174,9 +174,9 @@ def test_the_cause_is_told_and_not_what_follows_from_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("schema", "warning"),
     [
-        ({"tpye": "object"}, "'tpye' is no keyword of JSON Schema, so it does nothing"),
-        ({"name": {"type": "string"}}, "'name' is no keyword of JSON Schema, so it does nothing"),
-        ({"type": "string"}, "a widget's data is an object, and this schema refuses one"),
+        ({"tpye": "object"}, "'tpye' is no keyword of JSON Schema, so it has no effect"),
+        ({"name": {"type": "string"}}, "'name' is no keyword of JSON Schema, so it has no effect"),
+        ({"type": "string"}, "a widget's data is an object, which this schema rejects"),
     ],
 )
 def test_a_schema_that_says_nothing_is_a_warning(tmp_path: Path, schema: dict[str, Any], warning: str) -> None:
@@ -195,7 +195,7 @@ def test_a_sample_is_told_at_the_value_that_does_not_fit(tmp_path: Path) -> None
       aa: 1
 """
     assert told(tmp_path, text, {"card.json": card()}) == [
-        "agents.yaml:9:7: error A417: the sample lacks 'c', which the data needs [widgets.card.sample]",
+        "agents.yaml:9:7: error A417: the sample lacks 'c', which the schema requires [widgets.card.sample]",
         "agents.yaml:10:10: error A417: 'b': expected a whole number, got \"many\" [widgets.card.sample.b]",
         "agents.yaml:11:7: error A417: the data has no 'aa' [widgets.card.sample.aa]",
     ]
@@ -280,9 +280,9 @@ ACTIONS = """widgets:
 
 def test_every_action_that_the_server_must_handle_is_declared(tmp_path: Path) -> None:
     assert told(tmp_path, ACTIONS + "actions: {confirm: {message: x}}\n") == [
-        "agents.yaml:8:43: error A422: nothing handles the action 'confirmed': a click on it is refused"
+        "agents.yaml:8:43: error A422: nothing handles the action 'confirmed': the server rejects a click on it"
         " (did you mean 'confirm'?) [widgets.card.template.confirm.action]",
-        "agents.yaml:13:55: warning A422: nothing handles the action 'went': a click on it is refused"
+        "agents.yaml:13:55: warning A422: nothing handles the action 'went': the server rejects a click on it"
         " (declare it in 'actions', or write 'handler: client')"
         " [widgets.card.template.children[2].$then.onClickAction]",
     ]
@@ -295,7 +295,7 @@ def test_an_action_in_an_export_that_is_no_tree_is_found_in_its_text(tmp_path: P
     )
     file = json.dumps(export(text, strings("a")))
     [found] = check(tmp_path, "widgets: {card: card.widget}\n", {"card.widget": file})
-    assert found.message == "nothing handles the action 'b.go': a click on it is refused"
+    assert found.message == "nothing handles the action 'b.go': the server rejects a click on it"
     assert file[found.place.column - 1 :].startswith('\\"b.go')
 
 
@@ -394,7 +394,7 @@ PAYLOAD = (
         ('{id: "{{ id }}", by: "{{ by }}"}', []),
         (
             "{id: seven, by: c}",
-            ["refuses this 'id': expected integer, got 'seven'", "refuses this 'by': 'c' is none of"],
+            ["rejects this 'id': expected integer, got 'seven'", "refuses this 'by': 'c' is none of"],
         ),
         ("{idd: 7}", ["needs 'id' in its payload", "takes no 'idd' in its payload"]),
         ('"{{ all }}"', []),

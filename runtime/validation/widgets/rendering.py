@@ -1,6 +1,6 @@
-"""What trying the widgets shows: their schemas, their samples, and data that breaks them (A412 to A418, A420, A421).
+"""The trial of the widgets: their schemas, their samples, and data that breaks them (A412 to A418, A420, A421).
 
-Everything that a template or a schema of the project could burn time with happens in a child process with limits.
+Templates and schemas of the project run in a child process with limits.
 """
 
 from __future__ import annotations
@@ -12,248 +12,263 @@ from dataclasses import dataclass, field
 from runtime.config.check_templates import name_position
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath, show_path
-from runtime.validation.widgets.places import Spot
-from runtime.validation.widgets.templates import describe_component, value_at
-from runtime.validation.widgets.views import Part, View
+from runtime.validation.widgets.checked_widget import CheckedWidget, Part, SourceRange
+from runtime.validation.widgets.templates import COMPONENT_CODES, describe_component, value_at
 from runtime.widgets.component_checks import ComponentFault
 from runtime.widgets.sandbox import TrialResult, try_widgets
 from runtime.widgets.trial import TrialFault, TrialInput
 
-_CODES = {"component": "A412", "property": "A413", "value": "A414", "missing": "A415"}
 _TOO_MUCH = {
     "time": "rendering this widget takes too long",
     "memory": "rendering this widget takes too much memory",
     "output": "this widget grows to more than 1 MiB",
-    "refused": "the template does what a template must not",
-    "crash": "trying this widget fails in a way that says nothing of its data",
-    "skipped": "this widget was not tried to its end: there was no time left",
+    "refused": "the template accesses what the sandbox forbids",
+    "crash": "the trial of this widget crashed",
+    "skipped": "the trial of this widget is incomplete: the time limit was reached",
 }
 _FIELDS_SHOWN = 3
 
 
-def try_views(views: Sequence[View]) -> None:
-    """Try every widget, and report what goes wrong; of one that is not whole, its schema and sample alone."""
-    ready = [view for view in views if _has_anything_to_try(view) and _is_filled(view)]
+def check_rendering(widgets: Sequence[CheckedWidget]) -> None:
+    """Try every widget and report the faults; of a broken one, only its schema and sample are tried."""
+    ready = [widget for widget in widgets if _can_be_tried(widget) and _has_its_variables(widget)]
     if ready:
-        for view, result in zip(ready, try_widgets([_job(view) for view in ready]), strict=True):
-            _report(view, result)
+        for widget, result in zip(ready, try_widgets([_trial_input(widget) for widget in ready]), strict=True):
+            _report(widget, result)
 
 
-def _has_anything_to_try(view: View) -> bool:
-    if view.hopeless:
+def _can_be_tried(widget: CheckedWidget) -> bool:
+    if widget.is_unsatisfiable:
         return False
-    if isinstance(view.data.value, dict) and isinstance(view.sample.value, dict | None):
+    if isinstance(widget.data.value, dict) and isinstance(widget.sample.value, dict | None):
         return True
-    return view.kind != "python" and not view.broken
+    return widget.kind != "python" and not widget.is_broken
 
 
-def _job(view: View) -> TrialInput:
-    is_drawn = view.kind != "python" and not view.broken
+def _trial_input(widget: CheckedWidget) -> TrialInput:
+    is_rendered = widget.kind != "python" and not widget.is_broken
     return TrialInput(
-        root=view.root if is_drawn else None,
-        data=view.data.value,
-        copy_text=view.copy_text.value if is_drawn else None,
-        sample=view.sample.value,
+        root=widget.root if is_rendered else None,
+        data=widget.data.value,
+        copy_text=widget.copy_text.value if is_rendered else None,
+        sample=widget.sample.value,
     )
 
 
-def _is_filled(view: View) -> bool:
-    """Tell whether no part of a widget waits for a variable that isn't set."""
-    strings = view.project.collector.filled.strings
-    return not any(path[: len(view.at)] == view.at and not text.resolved for path, text in strings.items())
+def _has_its_variables(widget: CheckedWidget) -> bool:
+    """Return whether no part of a widget contains a variable that is not set."""
+    strings = widget.project.collector.filled.strings
+    return not any(path[: len(widget.at)] == widget.at and not text.resolved for path, text in strings.items())
 
 
-def _report(view: View, result: TrialResult) -> None:
+def _report(widget: CheckedWidget, result: TrialResult) -> None:
     broken: dict[tuple[str, str], _Broken] = {}
-    for found in result.faults:
-        match found["code"]:
+    for fault in result.faults:
+        match fault["code"]:
             case "A416":
-                _report_schema(view, found)
+                _report_schema(widget, fault)
             case "A417":
-                _report_sample(view, found)
+                _report_sample(widget, fault)
             case "A418":
-                _report_failed(view, found)
+                _report_failed(widget, fault)
             case "components":
-                _report_component(view, found)
+                _report_component(widget, fault)
             case "A420":
-                key = found["what"], found.get("hint", "") or found["message"]
-                broken.setdefault(key, _Broken(found)).fields.append(tuple(found["field"]))
+                key = fault["what"], fault.get("hint", "") or fault["message"]
+                broken.setdefault(key, _Broken(fault)).fields.append(tuple(fault["field"]))
     for each in broken.values():
-        _report_broken(view, each)
+        _report_broken(widget, each)
     if result.reason:
-        _report_too_much(view, result)
+        _report_too_much(widget, result)
 
 
-def _report_schema(view: View, found: TrialFault) -> None:
-    path = tuple(found["path"])
-    spot = view.data.document.value(path)
-    what = found.get("what")
+def _report_schema(widget: CheckedWidget, fault: TrialFault) -> None:
+    path = tuple(fault["path"])
+    source_range = widget.data.document.value(path)
+    what = fault.get("what")
     if what == "keyword":
-        spot = view.data.document.key(path)
-        message = f"{path[-1]!r} is no keyword of JSON Schema, so it does nothing"
-        hint = "what the data holds stands under 'properties'"
-        view.report("A416", spot, message, hint, severity="warning", path=view.path_in_config(view.data, path))
+        source_range = widget.data.document.key(path)
+        message = f"{path[-1]!r} is no keyword of JSON Schema, so it has no effect"
+        hint = "declare fields of the data under 'properties'"
+        widget.report(
+            "A416", source_range, message, hint, severity="warning", path=widget.path_in_config(widget.data, path)
+        )
     elif what == "kind":
-        message, hint = "a widget's data is an object, and this schema refuses one", "write 'type: object'"
-        view.report("A416", spot, message, hint, severity="warning", path=view.path_in_config(view.data, path))
+        message, hint = "a widget's data is an object, which this schema rejects", "write 'type: object'"
+        widget.report(
+            "A416", source_range, message, hint, severity="warning", path=widget.path_in_config(widget.data, path)
+        )
     else:
-        view.report("A416", spot, found["message"], found.get("hint", ""), path=view.path_in_config(view.data, path))
+        widget.report(
+            "A416", source_range, fault["message"], fault.get("hint", ""), path=widget.path_in_config(widget.data, path)
+        )
 
 
-def _sample_severity(view: View) -> Severity:
-    # What only the editor's own sample shows does not stop the build.
-    return "error" if view.is_ours else "warning"
+def _sample_severity(widget: CheckedWidget) -> Severity:
+    # A fault that only the editor's sample has does not fail the build.
+    return "error" if widget.has_own_sample else "warning"
 
 
-def _sample_spot(view: View, path: KeyPath, *, at_key: bool = False) -> Spot:
-    if not view.is_ours:
-        return view.inner.document.key(("encodedWidget",))
-    document = view.sample.document
+def _sample_spot(widget: CheckedWidget, path: KeyPath, *, at_key: bool = False) -> SourceRange:
+    if not widget.has_own_sample:
+        return widget.inner.document.key(("encodedWidget",))
+    document = widget.sample.document
     return document.key(path) if at_key else document.value(path)
 
 
-def _report_sample(view: View, found: TrialFault) -> None:
-    path, kind = tuple(found["path"]), found.get("kind")
+def _report_sample(widget: CheckedWidget, fault: TrialFault) -> None:
+    path, kind = tuple(fault["path"]), fault.get("kind")
     where = show_path(path) or "sample"
-    message = f"{where!r}: {found['message']}"
+    message = f"{where!r}: {fault['message']}"
     if kind == "missing":
-        message, spot = f"the sample lacks {where!r}, which the data needs", _sample_spot(view, path[:-1])
+        message, source_range = (
+            f"the sample lacks {where!r}, which the schema requires",
+            _sample_spot(widget, path[:-1]),
+        )
     elif kind == "unknown":
         message = f"the data has no {where!r}"
-        spot = _sample_spot(view, path, at_key=True)
+        source_range = _sample_spot(widget, path, at_key=True)
     else:
-        spot = _sample_spot(view, path)
-    at = view.path_in_config(view.sample, path) if view.is_ours else ()
-    view.report("A417", spot, message, found.get("hint", ""), severity=_sample_severity(view), path=at)
+        source_range = _sample_spot(widget, path)
+    at = widget.path_in_config(widget.sample, path) if widget.has_own_sample else ()
+    widget.report("A417", source_range, message, fault.get("hint", ""), severity=_sample_severity(widget), path=at)
 
 
-def _report_failed(view: View, found: TrialFault) -> None:
-    part, path = _part_of(view, found)
-    message = f"the sample does not work: {found['message']}"
-    spot = _name_spot(part, path, found.get("name", "")) or _template_spot(view, part, path)
-    view.report(
+def _report_failed(widget: CheckedWidget, fault: TrialFault) -> None:
+    part, path = _part_of(widget, fault)
+    message = f"the sample does not work: {fault['message']}"
+    source_range = _name_spot(part, path, fault.get("name", "")) or _template_spot(widget, part, path)
+    widget.report(
         "A418",
-        spot,
+        source_range,
         message,
-        found.get("hint", ""),
-        severity=_sample_severity(view),
-        path=view.path_in_config(part, path),
+        fault.get("hint", ""),
+        severity=_sample_severity(widget),
+        path=widget.path_in_config(part, path),
     )
 
 
-def _part_of(view: View, found: TrialFault) -> tuple[Part, KeyPath]:
-    """Return where in the template, or in which other part, something went wrong."""
-    if found["part"] == "copy_text":
-        return view.copy_text, ()
-    path = tuple(found["path"])
-    if view.kind == "studio":
-        # The skeleton has the places of what stands in the text.
-        return (view.triggers[0], path) if view.triggers else (view.inner, ("template",))
-    return view.inner, path
+def _part_of(widget: CheckedWidget, fault: TrialFault) -> tuple[Part, KeyPath]:
+    """Return the part of the widget, and the path in it, of a fault."""
+    if fault["part"] == "copy_text":
+        return widget.copy_text, ()
+    path = tuple(fault["path"])
+    if widget.kind == "studio":
+        # The component tree has the positions in the text.
+        return (widget.trees[0], path) if widget.trees else (widget.inner, ("template",))
+    return widget.inner, path
 
 
-def _template_spot(view: View, part: Part, path: KeyPath) -> Spot:
-    if view.kind == "studio" and not path and part is not view.copy_text:
-        return view.inner.document.key(("template",))
-    return part.document.value(path) if path or part is view.copy_text else part.document.key(path)
+def _template_spot(widget: CheckedWidget, part: Part, path: KeyPath) -> SourceRange:
+    if widget.kind == "studio" and not path and part is not widget.copy_text:
+        return widget.inner.document.key(("template",))
+    return part.document.value(path) if path or part is widget.copy_text else part.document.key(path)
 
 
-def _name_spot(part: Part, path: KeyPath, name: str) -> Spot | None:
+def _name_spot(part: Part, path: KeyPath, name: str) -> SourceRange | None:
     """Return where a template reads the name that is not in the data."""
     text = value_at(part.value, path)
     if not name or not isinstance(text, str):
         return None
-    found = re.search(rf"\b{re.escape(name)}\b", text)
-    if found is None:
+    match = re.search(rf"\b{re.escape(name)}\b", text)
+    if match is None:
         return None
-    line, column = text.count("\n", 0, found.start()) + 1, found.start() - text.rfind("\n", 0, found.start())
+    line, column = text.count("\n", 0, match.start()) + 1, match.start() - text.rfind("\n", 0, match.start())
     return part.document.inside(path, line, column), len(name)
 
 
-def _report_component(view: View, found: TrialFault) -> None:
-    """Report what the filled-in widget shows and its template did not: what the sample's data, or its text, made."""
-    kind = found["kind"]
-    fault = ComponentFault(
-        tuple(found["path"]),
-        found["message"],
-        kind,  # type: ignore[arg-type]  # as it was written by the same code
-        found["component"],
-        found["meant"],
-        tuple(found["field"]),
+def _report_component(widget: CheckedWidget, fault: TrialFault) -> None:
+    """Report a component fault of the rendered widget that its template does not have."""
+    kind = fault["kind"]
+    component_fault = ComponentFault(
+        tuple(fault["path"]),
+        fault["message"],
+        kind,  # type: ignore[arg-type]  # the same Literal, as JSON
+        fault["component"],
+        fault["meant"],
+        tuple(fault["field"]),
     )
-    message, hint = describe_component(fault)
-    if any(known.message == message for known in view.project.collector.diagnostics if known.code == _CODES[kind]):
+    message, hint = describe_component(component_fault)
+    if any(
+        known.message == message
+        for known in widget.project.collector.diagnostics
+        if known.code == COMPONENT_CODES[kind]
+    ):
         return
-    spot = _literal(view, fault) or (
-        _sample_spot(view, ()) if view.kind != "studio" or view.is_ours else view.inner.document.key(("template",))
+    source_range = _literal(widget, component_fault) or (
+        _sample_spot(widget, ())
+        if widget.kind != "studio" or widget.has_own_sample
+        else widget.inner.document.key(("template",))
     )
-    message = f"with the sample, {message}" if view.is_ours else message
-    view.report(_CODES[kind], spot, message, hint, severity=_sample_severity(view))
+    message = f"with the sample, {message}" if widget.has_own_sample else message
+    widget.report(COMPONENT_CODES[kind], source_range, message, hint, severity=_sample_severity(widget))
 
 
-def _literal(view: View, fault: ComponentFault) -> Spot | None:
-    """Return where a `.widget` file's text says what is wrong, if it says it once."""
+def _literal(widget: CheckedWidget, fault: ComponentFault) -> SourceRange | None:
+    """Return the range of the wrong word in the text of a `.widget` file, if it occurs once."""
     word = fault.component if fault.kind == "component" else fault.path[-1] if fault.path else ""
-    text = view.inner.value.get("template") if view.kind == "studio" else None
+    text = widget.inner.value.get("template") if widget.kind == "studio" else None
     literal = f'"{word}"'
     if not isinstance(text, str) or not word or text.count(literal) != 1:
         return None
     index = text.index(literal)
     line, column = text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
-    return view.inner.document.inside(("template",), line, column), len(literal)
+    return widget.inner.document.inside(("template",), line, column), len(literal)
 
 
 @dataclass(slots=True)
 class _Broken:
-    """One way in which data breaks a widget, and the fields that do."""
+    """One way in which data breaks a widget, and the fields with that effect."""
 
-    found: TrialFault
+    fault: TrialFault
     fields: list[KeyPath] = field(default_factory=list)
 
 
-def _report_broken(view: View, broken: _Broken) -> None:
-    found = broken.found
-    part, path = _part_of(view, found)
-    spot = _template_spot(view, part, path)
-    if view.kind == "studio" and (named := _named_in_text(view, broken.fields[0])):
-        spot = named
-    message, hint = _say_broken(found, broken.fields)
-    view.report("A420", spot, message, hint, severity="warning", path=view.path_in_config(part, path))
+def _report_broken(widget: CheckedWidget, broken: _Broken) -> None:
+    fault = broken.fault
+    part, path = _part_of(widget, fault)
+    source_range = _template_spot(widget, part, path)
+    if widget.kind == "studio" and (named := _named_in_text(widget, broken.fields[0])):
+        source_range = named
+    message, hint = _broken_message(fault, broken.fields)
+    widget.report("A420", source_range, message, hint, severity="warning", path=widget.path_in_config(part, path))
 
 
-def _say_broken(found: TrialFault, fields: Sequence[KeyPath]) -> tuple[str, str]:
-    what, why, hint = found["what"], found["message"], found.get("hint", "")
+def _broken_message(fault: TrialFault, fields: Sequence[KeyPath]) -> tuple[str, str]:
+    what, why, hint = fault["what"], fault["message"], fault.get("hint", "")
     if what == "plain":
         return f"with data that fits its schema, the widget can't be rendered: {why}", hint
     shown = ", ".join(repr(show_path(path)) for path in fields[:_FIELDS_SHOWN])
     more = f" and {len(fields) - _FIELDS_SHOWN} more" if len(fields) > _FIELDS_SHOWN else ""
-    if found.get("kind") == "json":
+    if fault.get("kind") == "json":
         what = f"{shown}{more} left out" if what == "left out" else f"{what} in {shown}{more}"
         return f"{what} breaks the template's JSON", hint
     if what == "left out":
-        guard = "let the template ask whether it is there, or make 'data' require it"
+        guard = "test in the template whether it is defined, or require it in 'data'"
         return f"without {shown}{more}, the widget can't be rendered: {why}", guard
-    guard = "let the template expect it, or let 'data' refuse it"
+    guard = "handle it in the template, or exclude it in 'data'"
     return f"{what} in {shown}{more} breaks the widget: {why}", guard
 
 
-def _named_in_text(view: View, path: KeyPath) -> Spot | None:
+def _named_in_text(widget: CheckedWidget, path: KeyPath) -> SourceRange | None:
     name = next((step for step in path if isinstance(step, str)), "")
-    text = view.inner.value.get("template", "")
+    text = widget.inner.value.get("template", "")
     place = name_position(text, name) if name else (1, 1)
-    return (view.inner.document.inside(("template",), *place), len(name)) if place != (1, 1) else None
+    return (widget.inner.document.inside(("template",), *place), len(name)) if place != (1, 1) else None
 
 
-def _report_too_much(view: View, result: TrialResult) -> None:
-    spot = view.inner.document.key(("template",)) if view.kind == "studio" else view.inner.document.key(())
+def _report_too_much(widget: CheckedWidget, result: TrialResult) -> None:
+    source_range = (
+        widget.inner.document.key(("template",)) if widget.kind == "studio" else widget.inner.document.key(())
+    )
     severity: Severity = "error"
     message = _TOO_MUCH[result.reason]
-    hint = "look for loops in loops and for large numbers" if result.reason in ("time", "memory", "output") else ""
+    hint = "look for nested loops and large numbers" if result.reason in ("time", "memory", "output") else ""
     if result.reason in ("skipped", "crash"):
         severity = "note"
     elif result.stage == "adversarial" or result.reason == "refused":
         severity = "warning"
         message += " with data that its schema allows" if result.stage == "adversarial" else ""
     elif result.stage == "schema":
-        spot, message = view.data.document.key(()), "holding data against this schema takes too long"
-    view.report("A421", spot, message, hint, severity=severity)
+        source_range, message = widget.data.document.key(()), "validating data against this schema takes too long"
+    widget.report("A421", source_range, message, hint, severity=severity)

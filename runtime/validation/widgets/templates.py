@@ -1,4 +1,4 @@
-"""What a widget's template shows without being filled in: its syntax, its components, and the names that it reads."""
+"""Checks of a widget's template that do not render it: syntax, components, and the names that it reads."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from runtime.diagnostics.wording import suggest
 from runtime.json_schema.checks import find_unsatisfiable
 from runtime.json_schema.data import TreeError
 from runtime.templates.template import TemplateError
-from runtime.validation.widgets.clicks import is_for_server
-from runtime.validation.widgets.places import ConfigDocument, TextDocument
-from runtime.validation.widgets.views import Part, View, report_shape
+from runtime.validation.widgets.checked_widget import CheckedWidget, ConfigDocument, Part, TextDocument, report_shape
+from runtime.validation.widgets.triggers import is_for_server
 from runtime.widgets.component_checks import ComponentFault, certain_faults, component_faults
 from runtime.widgets.forms import COPY_TEXT, is_closed, undeclared_names
 from runtime.widgets.sections import SectionsTemplate, read_sections, sections_faults
@@ -24,176 +23,179 @@ from runtime.widgets.tree import TreeTemplate, parse_text
 Names = dict[str, tuple[Part, KeyPath]]
 
 
-def check_template(view: View) -> None:
-    """Report what is wrong with the template of a widget (A410 to A415, A419); most of it makes the widget `broken`."""
+def check_template(widget: CheckedWidget) -> None:
+    """Report faults of a widget's template (A410 to A416, A419); most of them set `is_broken`."""
     names: Names = {}
-    _check_data(view)
-    if view.broken or view.kind == "python":
-        check_copy(view, names)
+    _check_data(widget)
+    if widget.is_broken or widget.kind == "python":
+        check_copy(widget, names)
         return
-    match view.kind:
+    match widget.kind:
         case "tree":
-            _check_tree(view, names)
+            _check_tree(widget, names)
         case "sections":
-            _check_sections(view, names)
+            _check_sections(widget, names)
         case "studio":
-            _check_studio(view)
-    check_copy(view, names)
-    _check_names(view, names)
+            _check_studio(widget)
+    check_copy(widget, names)
+    _check_names(widget, names)
 
 
-def _check_data(view: View) -> None:
-    """Report a schema that nothing can fit: what it requires is what it refuses."""
-    for wrong in find_unsatisfiable(view.data.value):
-        spot, at = view.data.document.value(wrong.path), view.path_in_config(view.data, wrong.path)
-        view.report("A416", spot, wrong.message, wrong.hint, severity=wrong.severity, path=at)
-        view.hopeless |= wrong.is_certain
+def _check_data(widget: CheckedWidget) -> None:
+    """Report a schema that no data matches: it requires what it forbids (A416)."""
+    for problem in find_unsatisfiable(widget.data.value):
+        source_range = widget.data.document.value(problem.path)
+        at = widget.path_in_config(widget.data, problem.path)
+        widget.report("A416", source_range, problem.message, problem.hint, severity=problem.severity, path=at)
+        widget.is_unsatisfiable |= problem.is_certain
 
 
-def _check_tree(view: View, names: Names) -> None:
+def _check_tree(widget: CheckedWidget, names: Names) -> None:
     faults: list[TreeError] = []
-    template = TreeTemplate(view.inner.value, (), faults)
+    template = TreeTemplate(widget.inner.value, (), faults)
     for fault in faults:
-        report_fault(view, view.inner, fault)
-    for wrong in component_faults(view.inner.value, templated=True):
-        report_component(view, view.inner, wrong, "error")
-        view.broken = True
-    names |= {name: (view.inner, path) for name, path in template.names.items()}
-    view.bound = frozenset(template.bound)
-    view.triggers.append(view.inner)
+        report_fault(widget, widget.inner, fault)
+    for wrong in component_faults(widget.inner.value, templated=True):
+        report_component(widget, widget.inner, wrong, "error")
+        widget.is_broken = True
+    names |= {name: (widget.inner, path) for name, path in template.names.items()}
+    widget.loop_names = frozenset(template.bound)
+    widget.trees.append(widget.inner)
 
 
-def _check_sections(view: View, names: Names) -> None:
-    document = view.inner.document
-    # An entry of agents.yaml has been held against this when it was loaded.
-    is_entry = isinstance(document, ConfigDocument) and document.at == view.at
-    for wrong in () if is_entry else sections_faults(view.inner.value):
+def _check_sections(widget: CheckedWidget, names: Names) -> None:
+    document = widget.inner.document
+    # Loading checks an entry of agents.yaml.
+    is_entry = isinstance(document, ConfigDocument) and document.at == widget.at
+    for wrong in () if is_entry else sections_faults(widget.inner.value):
         message = f"{wrong.kind} key {wrong.path[-1]!r}" if wrong.kind != "value" else wrong.message
-        report_shape(view, view.inner, TreeError(wrong.path, message, hint=wrong.hint, kind=wrong.kind))
-        view.broken = True
-    if view.broken:
+        report_shape(widget, widget.inner, TreeError(wrong.path, message, hint=wrong.hint, kind=wrong.kind))
+        widget.is_broken = True
+    if widget.is_broken:
         return
     faults: list[TreeError] = []
-    template = SectionsTemplate(read_sections(view.inner.value), faults)
+    template = SectionsTemplate(read_sections(widget.inner.value), faults)
     for fault in faults:
-        report_fault(view, view.inner, fault)
-    names |= {name: (view.inner, path) for name, path in template.names.items()}
+        report_fault(widget, widget.inner, fault)
+    names |= {name: (widget.inner, path) for name, path in template.names.items()}
 
 
-def _check_studio(view: View) -> None:
-    # Only what is a template at all needs Jinja2's own grammar.
+def _check_studio(widget: CheckedWidget) -> None:
+    # These import Jinja2.
     from runtime.widgets.structure import read_structure
     from runtime.widgets.studio import read_studio
 
     try:
-        read_studio(view.inner.value)
+        read_studio(widget.inner.value)
     except TreeError as fault:
-        view.broken = True
+        widget.is_broken = True
         if fault.line:
-            place = view.inner.document.inside(("template",), fault.line, fault.column)
-            view.report("A410", (place, 1), f"the template can't be read: {fault.message}")
+            place = widget.inner.document.inside(("template",), fault.line, fault.column)
+            widget.report("A410", (place, 1), f"the template can't be read: {fault.message}")
         else:
-            report_shape(view, view.inner, fault)
+            report_shape(widget, widget.inner, fault)
         return
-    text = view.inner.value["template"]
-    skeleton = read_structure(text)
-    if skeleton is not None:
-        part = Part(skeleton.tree, TextDocument(view.inner.document, ("template",), skeleton.places))
-        view.triggers.append(part)
-        view.open = skeleton.open
-        _check_skeleton(view, part)
-    _check_studio_names(view, text)
+    text = widget.inner.value["template"]
+    structure = read_structure(text)
+    if structure is not None:
+        part = Part(structure.tree, TextDocument(widget.inner.document, ("template",), structure.places))
+        widget.trees.append(part)
+        widget.open_ranges = structure.open
+        _check_structure(widget, part)
+    _check_studio_names(widget, text)
 
 
-def _check_skeleton(view: View, part: Part) -> None:
+def _check_structure(widget: CheckedWidget, part: Part) -> None:
     refused = {(fault.kind, fault.path): fault for fault in certain_faults(part.value)}
     faults = {(fault.kind, fault.path): fault for fault in component_faults(part.value, templated=True)}
     for key, wrong in (refused | faults).items():
-        # ChatKit Studio may know newer components: only a sample of the project's own must come out right.
-        is_certain = view.is_ours or key in refused or _is_dead_click(part.value, wrong.path)
-        report_component(view, part, wrong, "error" if is_certain else "warning")
-    view.broken |= bool(refused)
+        # ChatKit Studio may know newer components: only a sample of the project's own must render.
+        is_certain = widget.has_own_sample or key in refused or _lacks_action_type(part.value, wrong.path)
+        report_component(widget, part, wrong, "error" if is_certain else "warning")
+    widget.is_broken |= bool(refused)
 
 
-def _is_dead_click(tree: Any, path: KeyPath) -> bool:
-    """Tell whether what is wrong is that a click says nothing of which action it is, so that the server refuses it."""
+def _lacks_action_type(tree: Any, path: KeyPath) -> bool:
+    """Return whether the fault is a missing action type, which the server rejects."""
     at = path[:-1] if path[-1:] == ("type",) else path
     action = value_at(tree, at)
     return is_for_server(at, action) and not isinstance(action.get("type"), str)
 
 
-def _check_studio_names(view: View, text: str) -> None:
+def _check_studio_names(widget: CheckedWidget, text: str) -> None:
     from runtime.widgets.structure import required_names
 
-    unknown = _undeclared(required_names(text), view)
-    needed = _needed_whatever_comes(text) if unknown and is_closed(view.data.value) else frozenset()
+    unknown = _undeclared(required_names(text), widget)
+    needed = _always_read(text) if unknown and is_closed(widget.data.value) else frozenset()
     for name in unknown:
         severity: Severity = "error" if name in needed else "warning"
-        place = view.inner.document.inside(("template",), *name_position(text, name))
-        view.report("A419", (place, len(name)), *_unknown(name, view.data.value), severity=severity)
-        # With a sample, what else goes wrong is another matter.
-        view.broken |= severity == "error" or view.sample.value is None
+        place = widget.inner.document.inside(("template",), *name_position(text, name))
+        widget.report("A419", (place, len(name)), *_unknown(name, widget.data.value), severity=severity)
+        # With a sample, the trial reports other faults.
+        widget.is_broken |= severity == "error" or widget.sample.value is None
 
 
-def _needed_whatever_comes(text: str) -> frozenset[str]:
+def _always_read(text: str) -> frozenset[str]:
     from runtime.templates.reads import strict_reads
 
     return frozenset(read[0] for read in strict_reads(text))
 
 
-def _undeclared(names: Iterable[str], view: View) -> list[str]:
-    """Return the names that the data doesn't have; a schema that requires more than it allows has been told of."""
-    schema = view.data.value
-    required = schema.get("required", ()) if view.hopeless else ()
+def _undeclared(names: Iterable[str], widget: CheckedWidget) -> list[str]:
+    """Return the names that the data lacks, except those that an unsatisfiable schema requires."""
+    schema = widget.data.value
+    required = schema.get("required", ()) if widget.is_unsatisfiable else ()
     return [name for name in undeclared_names(names, schema) if name not in required]
 
 
-def check_copy(view: View, names: Names) -> None:
-    """Report a `copy_text` that is no template; take note of its names."""
-    text = view.copy_text.value
+def check_copy(widget: CheckedWidget, names: Names) -> None:
+    """Report a `copy_text` that is no template (A410), and add its names."""
+    text = widget.copy_text.value
     if not isinstance(text, str):
         return
     try:
         template = parse_text(text, COPY_TEXT)
     except TreeError as error:
-        report_fault(view, view.copy_text, TreeError((), error.message, error.line, error.column), error)
+        report_fault(widget, widget.copy_text, TreeError((), error.message, error.line, error.column), error)
         return
     for name in template.names:
-        names.setdefault(name, (view.copy_text, ()))
+        names.setdefault(name, (widget.copy_text, ()))
 
 
-def report_fault(view: View, part: Part, fault: TreeError, origin: TreeError | None = None) -> None:
-    """Report a template that can't be parsed, at the place in its text."""
-    view.broken = True
+def report_fault(widget: CheckedWidget, part: Part, fault: TreeError, origin: TreeError | None = None) -> None:
+    """Report a template that can't be parsed, at the position in its text (A410)."""
+    widget.is_broken = True
     document, path, message = part.document, fault.path, fault.message
     cause = (origin or fault).__cause__
     if fault.line and isinstance(cause, TemplateError):
-        spot = document.inside(path, fault.line, fault.column), 1
+        source_range = document.inside(path, fault.line, fault.column), 1
         message = f"the template can't be read: {cause.message}"
     elif fault.kind == "missing":
-        spot = document.value(path[:-1])
+        source_range = document.value(path[:-1])
     else:
-        spot = document.key(path) if fault.kind == "unknown" else document.value(path)
-    view.report("A410", spot, message, fault.hint, path=view.path_in_config(part, path))
+        source_range = document.key(path) if fault.kind == "unknown" else document.value(path)
+    widget.report("A410", source_range, message, fault.hint, path=widget.path_in_config(part, path))
 
 
-_CODES = {"component": "A412", "property": "A413", "value": "A414", "missing": "A415"}
+COMPONENT_CODES = {"component": "A412", "property": "A413", "value": "A414", "missing": "A415"}
 
 
-def report_component(view: View, part: Part, fault: ComponentFault, severity: Severity) -> None:
-    """Report what a component doesn't know, refuses or needs, at the key or value itself."""
+def report_component(widget: CheckedWidget, part: Part, fault: ComponentFault, severity: Severity) -> None:
+    """Report a fault of a component at its key or value (A412 to A415)."""
     document, path = part.document, fault.path
-    spot = document.value(path)
+    source_range = document.value(path)
     if fault.kind == "property":
-        spot = document.key(path)
+        source_range = document.key(path)
     elif fault.kind == "missing" and fault.part:
-        spot = document.value(path[:-1])
+        source_range = document.value(path[:-1])
     message = describe_component(fault)
-    view.report(_CODES[fault.kind], spot, *message, severity=severity, path=view.path_in_config(part, path))
+    widget.report(
+        COMPONENT_CODES[fault.kind], source_range, *message, severity=severity, path=widget.path_in_config(part, path)
+    )
 
 
 def describe_component(fault: ComponentFault) -> tuple[str, str]:
-    """Say what is wrong with a component when its place is known: a message and a hint."""
+    """Return a message and a hint for a fault of a component."""
     near = f"did you mean {fault.meant!r}?" if fault.meant else ""
     inside = show_path(fault.part)
     match fault.kind:
@@ -210,18 +212,18 @@ def describe_component(fault: ComponentFault) -> tuple[str, str]:
     return fault.message, near
 
 
-def _check_names(view: View, names: Names) -> None:
-    """Report names that the data does not have; a mistake where it can't have them, as the build says."""
-    severity: Severity = "error" if is_closed(view.data.value) else "warning"
-    for name in _undeclared(names, view):
+def _check_names(widget: CheckedWidget, names: Names) -> None:
+    """Report names that the data lacks (A419): an error if the schema allows no others, as in the build."""
+    severity: Severity = "error" if is_closed(widget.data.value) else "warning"
+    for name in _undeclared(names, widget):
         part, path = names[name]
         text = value_at(part.value, path)
         place = part.document.inside(path, *_position(text, name)) if isinstance(text, str) else None
-        spot = (place, len(name)) if place else part.document.value(path)
-        message = _unknown(name, view.data.value, view.bound)
-        view.report("A419", spot, *message, severity=severity, path=view.path_in_config(part, path))
-        # With a sample, what else goes wrong is another matter.
-        view.broken |= severity == "error" or view.sample.value is None
+        source_range = (place, len(name)) if place else part.document.value(path)
+        message = _unknown(name, widget.data.value, widget.loop_names)
+        widget.report("A419", source_range, *message, severity=severity, path=widget.path_in_config(part, path))
+        # With a sample, the trial reports other faults.
+        widget.is_broken |= severity == "error" or widget.sample.value is None
 
 
 def _unknown(name: str, schema: Mapping[str, Any], bound: frozenset[str] = frozenset()) -> tuple[str, str]:
@@ -234,13 +236,13 @@ def _unknown(name: str, schema: Mapping[str, Any], bound: frozenset[str] = froze
 def _position(text: str, name: str) -> tuple[int, int]:
     if "{{" in text or "{%" in text:
         return name_position(text, name)
-    # An expression of a directive stands without braces.
-    found = re.search(rf"(?<![\w.]){re.escape(name)}\b", text)
-    return 1, found.start() + 1 if found else 1
+    # The expression of a directive has no braces.
+    match = re.search(rf"(?<![\w.]){re.escape(name)}\b", text)
+    return 1, match.start() + 1 if match else 1
 
 
 def value_at(value: Any, path: KeyPath) -> Any:
-    """Return what stands at a path; None where it is not there."""
+    """Return the value at a path; None if there is none."""
     for step in path:
         try:
             value = value[step]

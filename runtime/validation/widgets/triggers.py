@@ -1,4 +1,4 @@
-"""The actions in a widget's components: what a click sends, where it stands, and whether it is always there."""
+"""The actions in a widget's components: what a click sends, where it is written, and whether it is conditional."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtime.diagnostics.key_path import KeyPath
-from runtime.validation.widgets.places import Spot
-from runtime.validation.widgets.views import Part, View
+from runtime.validation.widgets.checked_widget import CheckedWidget, Part, SourceRange
 
 _TRIGGER = re.compile(r"on[A-Z]\w*Action\Z")
 _IN_TEXT = re.compile(r'"(?:on[A-Z]\w*Action|action)"\s*:\s*\{\s*"type"\s*:\s*"([^"{}]+)"')
@@ -18,38 +17,39 @@ _CLIENT = re.compile(r'"handler"\s*:\s*"client"')
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """An action as a widget has it: its `type`, where that stands, and the whole of it where it is known.
+    """An action in a widget: its `type`, where that is written, and the whole `action` if it is known.
 
-    `is_always_there` says that no condition decides about it; a loop is none, whoever writes one means to show it.
+    `is_unconditional`: it is under no `$if`. A loop is not a condition, since its author expects items.
     """
 
-    view: View
+    widget: CheckedWidget
     type: str
-    spot: Spot
+    source_range: SourceRange
     part: Part | None = None
     path: KeyPath = ()
     action: Mapping[str, Any] | None = None
-    is_always_there: bool = False
+    is_unconditional: bool = False
 
 
 def is_open(value: Any) -> bool:
-    """Tell whether a value is a text that something is filled into."""
+    """Return whether a value is a text with a template or a variable."""
     return isinstance(value, str) and ("{{" in value or "{%" in value or "${" in value)
 
 
-def find_triggers(view: View) -> Iterator[Trigger]:
-    """Yield what the clicks in a widget send to the server, as far as its template shows it."""
-    for part in view.triggers:
+def find_triggers(widget: CheckedWidget) -> Iterator[Trigger]:
+    """Yield the actions that clicks in a widget send to the server, if its template contains them."""
+    for part in widget.trees:
         for path, action in _actions(part.value, ()):
             if isinstance(action.get("type"), str):
-                spot, is_always_there = part.document.value((*path, "type")), "$if" not in _directives(part.value, path)
-                yield Trigger(view, action["type"], spot, part, path, action, is_always_there)
-    if view.kind == "studio":
-        yield from _triggers_in_text(view)
+                source_range = part.document.value((*path, "type"))
+                is_unconditional = "$if" not in _directives(part.value, path)
+                yield Trigger(widget, action["type"], source_range, part, path, action, is_unconditional)
+    if widget.kind == "studio":
+        yield from _triggers_in_text(widget)
 
 
 def is_for_server(path: KeyPath, value: Any) -> bool:
-    """Tell whether what stands at the path is an action that a click sends to the server."""
+    """Return whether the value at the path is an action that a click sends to the server."""
     is_click = bool(path) and isinstance(path[-1], str) and _is_action(path[-1], path[:-1])
     return is_click and isinstance(value, Mapping) and value.get("handler", "server") == "server"
 
@@ -59,7 +59,7 @@ def _is_action(key: str, path: Sequence[str | int]) -> bool:
 
 
 def _actions(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
-    """Yield every action of the server's that stands in a tree of components, with its path."""
+    """Yield every action for the server in a tree of components, with its path."""
     if isinstance(node, list):
         for index, item in enumerate(node):
             yield from _actions(item, (*path, index))
@@ -72,27 +72,27 @@ def _actions(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Mapping[str, A
 
 
 def _directives(tree: Any, path: KeyPath) -> set[str]:
-    """Return the directives that a path leads through."""
-    found: set[str] = set()
+    """Return the directives on a path."""
+    directives: set[str] = set()
     for step in path:
         if isinstance(tree, Mapping):
-            found |= {"$if", "$for"} & tree.keys()
+            directives |= {"$if", "$for"} & tree.keys()
         tree = tree[step]
-    return found
+    return directives
 
 
-def _triggers_in_text(view: View) -> Iterator[Trigger]:
-    """Find the actions in a text, or in those parts of it, that are no tree before they are filled in."""
-    text = view.inner.value.get("template")
-    for found in _IN_TEXT.finditer(text) if isinstance(text, str) else ():
-        if view.triggers and not any(start <= found.start() < end for start, end in view.open):
+def _triggers_in_text(widget: CheckedWidget) -> Iterator[Trigger]:
+    """Find the actions in a text, or in the parts of it, that is no tree until it is rendered."""
+    text = widget.inner.value.get("template")
+    for match in _IN_TEXT.finditer(text) if isinstance(text, str) else ():
+        if widget.trees and not any(start <= match.start() < end for start, end in widget.open_ranges):
             continue
-        if _CLIENT.search(text, found.start(), _closing(text, found.start())):
+        if _CLIENT.search(text, match.start(), _closing(text, match.start())):
             continue
-        start = found.start(1)
+        start = match.start(1)
         line, column = text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)
-        place = view.inner.document.inside(("template",), line, column)
-        yield Trigger(view, found[1], (place, len(found[1])))
+        place = widget.inner.document.inside(("template",), line, column)
+        yield Trigger(widget, match[1], (place, len(match[1])))
 
 
 def _closing(text: str, start: int) -> int:
