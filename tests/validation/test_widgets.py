@@ -394,7 +394,7 @@ PAYLOAD = (
         ('{id: "{{ id }}", by: "{{ by }}"}', []),
         (
             "{id: seven, by: c}",
-            ["rejects this 'id': expected integer, got 'seven'", "refuses this 'by': 'c' is none of"],
+            ["rejects this 'id': expected integer, got 'seven'", "rejects this 'by': 'c' is not one of"],
         ),
         ("{idd: 7}", ["needs 'id' in its payload", "takes no 'idd' in its payload"]),
         ('"{{ all }}"', []),
