@@ -45,7 +45,7 @@ class TrialLimits:
     `wall_s` is for all of them, and generous: a template cannot wait, so that only a busy machine reaches it.
     """
 
-    cpu_s: float = 1
+    cpu_s: float = 2
     total_cpu_s: float = 12
     wall_s: float = 120
     memory: int = 256 * 1024 * 1024

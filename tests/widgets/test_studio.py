@@ -119,11 +119,11 @@ def test_rendering_changes_nothing_in_the_data(tmp_path: Path) -> None:
     assert data == {"words": ["a", "b"]}
 
 
-@pytest.mark.parametrize("hostile", ['"', "\\", 'a"b\\c', "{{ size }}", "</script>", "a\nb\u0000", "{% raw %}"])
-def test_hostile_text_between_quotes_stays_text(tmp_path: Path, hostile: str) -> None:
+@pytest.mark.parametrize("text", ['"', "\\", 'a"b\\c', "{{ size }}", "</script>", "a\nb\u0000", "{% raw %}"])
+def test_adversarial_text_between_quotes_stays_text(tmp_path: Path, text: str) -> None:
     template = '{"type":"Card","children":[{"type":"Title","value":"Hi {{ title }}","size":"lg"}]}'
-    shown = build(tmp_path, template).render({"title": hostile, "size": "x"}).model_dump(exclude_none=True)
-    assert shown["children"] == [{"type": "Title", "value": f"Hi {hostile}", "size": "lg"}]
+    shown = build(tmp_path, template).render({"title": text, "size": "x"}).model_dump(exclude_none=True)
+    assert shown["children"] == [{"type": "Title", "value": f"Hi {text}", "size": "lg"}]
 
 
 def test_a_field_named_like_a_method_is_the_field(tmp_path: Path) -> None:
