@@ -1,7 +1,6 @@
-"""What a change of agents.yaml does to conversations that go on: `validate --base` compares it with an earlier one.
+"""Breaking changes: `validate --base` compares agents.yaml with an earlier version.
 
-Stored threads outlive the file that they began with: the buttons of old cards, calls that wait in a browser, and pages
-that have been open since before.
+Stored threads outlive the file that they began with: buttons of old cards, pending calls in a browser, open pages.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ from runtime.json_schema.compat import Narrowing, narrowings
 
 _LIKE_ITS_OLD_NAME = 0.6
 _LIKE_THE_ONLY_ONE = 0.4
-_OLD_PAGES = "pages that are open have the code of before"
+_OLD_PAGES = "open pages have the old code"
 _OLD_BUTTONS = "buttons of stored cards will say that they do nothing any more"
 
 
 def check_changes(loaded: LoadedProject, base: Path) -> list[Diagnostic]:
-    """Return what a change from `base`, the earlier agents.yaml or its folder, does to conversations that go on.
+    """Return how the changes since `base`, the earlier agents.yaml or its folder, affect stored threads.
 
-    Nothing where the project itself has errors: they come first.
+    Empty if the project itself has errors.
     """
     if loaded.config is None or loaded.filled is None:
         return []
@@ -45,12 +44,12 @@ def check_changes(loaded: LoadedProject, base: Path) -> list[Diagnostic]:
     )
     for compare in (_agents, _browser_tools, _widgets, _actions, _store, _entry, _models, _limits):
         compare(comparison)
-    found = sort_diagnostics(comparison.found.diagnostics)
-    return mask_diagnostics(found, loaded.secrets | before.secrets)
+    diagnostics = sort_diagnostics(comparison.collector.diagnostics)
+    return mask_diagnostics(diagnostics, loaded.secrets | before.secrets)
 
 
 def _unreadable(loaded: LoadedProject, before: LoadedProject, base: Path) -> Diagnostic:
-    errors = [found for found in before.diagnostics if has_errors([found])]
+    errors = [each for each in before.diagnostics if has_errors([each])]
     first = errors[0]
     where = f"line {first.place.line}: " if first.place.line else ""
     more = f"; and {len(errors) - 1} more" if len(errors) > 1 else ""
@@ -60,25 +59,25 @@ def _unreadable(loaded: LoadedProject, before: LoadedProject, base: Path) -> Dia
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """Two versions of a project: `before` and `now`, as they were loaded, `old` and `new`, what they say."""
+    """Two versions of a project, as loaded (`before` and `now`), and their configs (`old` and `new`)."""
 
     before: LoadedProject
     now: LoadedProject
     old: Config
     new: Config
-    found: DiagnosticCollector
+    collector: DiagnosticCollector
     base: str
 
     def report(
         self, code: str, path: KeyPath, message: str, hint: str, *, severity: Severity = "warning", at_key: bool = False
     ) -> None:
-        """Report at what the new file has of `path`: where it is gone, at its section, or the file as a whole."""
+        """Report at `path` in the new file, or at its nearest parent."""
         written = self.now.places.written(path)
         place = None if written else Place(self.now.file.name)
-        self.found.report(code, path, message, hint, severity=severity, at_key=at_key, place=place)
+        self.collector.report(code, path, message, hint, severity=severity, at_key=at_key, place=place)
 
     def gone(self, code: str, section: str, noun: str, consequence: str, severity: Severity = "warning") -> None:
-        """Report the entries of a section that are gone."""
+        """Report the removed entries of a section."""
         was, now = getattr(self.old, section), getattr(self.new, section)
         for name in (name for name in was if name not in now):
             message = f"the {noun} {name!r} is gone"
@@ -87,14 +86,14 @@ class _Comparison:
     def lost(
         self, code: str, path: KeyPath, message: str, consequence: str, severity: Severity, became: str | None
     ) -> None:
-        """Report one entry that is gone; the hint says where it was, and what it may be called now."""
+        """Report a removed entry; the hint has its old place, and its probable new name."""
         hint = f"it was at {self.was_at(path)}; {consequence}"
         if became:
             hint += f"; if {became!r} is the same one, let it keep its name"
         self.report(code, path, message, hint, severity=severity, at_key=True)
 
     def was_at(self, path: KeyPath) -> str:
-        """Say where the base has a key."""
+        """Return the place of a key in the base."""
         places = self.before.places
         place = places.key(path)
         file = self.base if Path(self.base).name == place.file else f"{self.base.rstrip('/')}/{place.file}"
@@ -102,7 +101,7 @@ class _Comparison:
 
 
 def _renamed(name: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """Return what an entry is called now, as far as that can be told: the same under a new name, or one like it."""
+    """Return the probable new name of an entry: the same value under a new name, or a similar name."""
     lost, fresh = [key for key in was if key not in now], [key for key in now if key not in was]
     if same := [key for key in fresh if now[key] == was[name]]:
         return same[0]
@@ -113,19 +112,19 @@ def _renamed(name: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> str |
 
 
 def _agents(change: _Comparison) -> None:
-    # The entry answers next, and knows all that was said: nothing breaks.
+    # The entry agent answers next, with the whole history.
     change.gone("A701", "agents", "agent", "its threads go on with the agent that answers first", "note")
 
 
 def _browser_tools(change: _Comparison) -> None:
-    """Tools that run in the browser: a call may be waiting there, and the page has the code of before."""
+    """Compare tools that run in the browser: a call may wait there, and an open page has the old code."""
     old, new = _offered(change.old), _offered(change.new)
     for name in (name for name in old if name not in new):
         message = f"no agent has the tool {name!r} of the browser any more"
         calls = "results that browsers still send for it will be answered with a notice"
         waits = isinstance(old[name], ClientTool)
         severity: Severity = "warning" if waits else "note"
-        consequence = calls if waits else "pages that are open wait for it in vain"
+        consequence = calls if waits else "open pages wait for it without a result"
         change.lost("A702", ("tools", name), message, consequence, severity, _renamed(name, old, new))
     for name, tool in new.items():
         before = old.get(name)
@@ -140,7 +139,7 @@ def _browser_tools(change: _Comparison) -> None:
 
 
 def _offered(config: Config) -> dict[str, ClientTool | EffectTool]:
-    """Return the tools of the browser that agents have, by name."""
+    """Return the browser tools of the agents, by name."""
     used = {name for agent in config.agents.values() for name in agent.tools}
     return {
         name: tool for name, tool in config.tools.items() if isinstance(tool, ClientTool | EffectTool) and name in used
@@ -192,14 +191,14 @@ def _narrowed(
         change.report(code, path, f"{noun} may refuse what it took before: {narrowed}", hint, severity="note")
 
 
-def _first(found: Iterator[Narrowing]) -> Narrowing | None:
-    """Return the narrowing to tell of: the first certain one, or else the first."""
-    every = list(found)
+def _first(changes: Iterator[Narrowing]) -> Narrowing | None:
+    """Return the first certain narrowing, or else the first."""
+    every = list(changes)
     return next((one for one in every if one.certain), every[0] if every else None)
 
 
 def _store(change: _Comparison) -> None:
-    """Say when threads, or the endpoint that pages ask, are somewhere else."""
+    """Report another store, or another path of the ChatKit endpoint."""
     was, now = _address_of(change.old), _address_of(change.new)
     if was != now:
         message = f"the threads are kept in {now!r}, and no longer in {was!r}"
@@ -212,7 +211,7 @@ def _store(change: _Comparison) -> None:
 
 def _address_of(config: Config) -> str:
     python, url = getattr(config.store, "python", None), getattr(config.store, "url", "")
-    # Another password is the same store.
+    # The store stays the same with another password.
     return str(python) if python else mask_secret_patterns(url)
 
 
@@ -226,7 +225,7 @@ def _entry(change: _Comparison) -> None:
 
 
 def _models(change: _Comparison) -> None:
-    told: set[KeyPath] = set()
+    reported: set[KeyPath] = set()
     for key, agent in change.new.agents.items():
         before = change.old.agents.get(key)
         if before is None:
@@ -234,15 +233,15 @@ def _models(change: _Comparison) -> None:
         was, now = _model_of(change.old, before.model), _model_of(change.new, agent.model)
         is_declared = agent.model == before.model and agent.model in change.new.models
         path: KeyPath = ("models", agent.model) if is_declared else ("agents", key, "model")
-        if was != now and path not in told:
-            told.add(path)
+        if was != now and path not in reported:
+            reported.add(path)
             who = f"the model {agent.model!r} is" if is_declared else f"the agent {key!r} answers with"
             hint = "threads that are open go on with it: what was said stays in view, what was thought does not"
             change.report("A707", path, f"{who} {now!r}, and no longer {was!r}", hint, severity="note")
 
 
 def _model_of(config: Config, name: str) -> str:
-    """Say which model stands behind a name, and where."""
+    """Return the model that a name means, and its endpoint."""
     model = config.models.get(name)
     if model is None:
         return name
@@ -253,7 +252,7 @@ def _model_of(config: Config, name: str) -> str:
 
 
 def _limits(change: _Comparison) -> None:
-    """Say when less is seen of a thread than before, or less may be sent."""
+    """Report lower limits of the history and of requests."""
     seen: Mapping[KeyPath, str] = {
         ("chat", "history", "items"): "the model sees less of long threads",
         ("chat", "history", "tokens"): "the model sees less of long threads",

@@ -1,6 +1,6 @@
-"""Settings of model calls that OpenAI refuses or never gets, as an agent's and its model's come together.
+"""Checks of the merged settings of an agent and its model: those that OpenAI rejects or never receives.
 
-Only families of models whose rules are known are judged; what a newer one takes is for OpenAI to say.
+Only families of models with known rules are checked; a newer model may accept other settings.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LATER_5 = re.compile(rf"gpt-5\.(?P<minor>[1-5])(-(?P<kind>mini|nano|pro|codex(-
 _CHAT_5 = re.compile(r"gpt-5(\.\d)?-chat-latest")
 _CLASSIC = re.compile(r"(gpt-4|gpt-3\.5|chatgpt-4o)[\w.-]*")
 _SAMPLING = ("temperature", "top_p", "top_logprobs", "frequency_penalty", "presence_penalty")
-# The settings that one of the two APIs has no word for: the SDK leaves them out.
+# The settings that one of the two APIs lacks: the SDK omits them.
 _UNSENT = {
     "responses": ("frequency_penalty", "presence_penalty", "include_usage"),
     "chat_completions": ("truncation",),
@@ -36,34 +36,34 @@ _METADATA = (16, 64, 512)
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """What applies, and where it is written."""
+    """A value, and where it is written."""
 
     value: Any
     path: KeyPath
 
 
 _Merged = dict[str, _Setting]
-_Complaint = tuple[str, str, str]
+_Problem = tuple[str, str, str]
 """The setting, the message, and the hint."""
 
 
 def check_settings(project: CheckedProject) -> None:
-    """Report the settings that have no effect, or end every call with a refusal; each where it is written, once."""
-    said: set[tuple[KeyPath, str]] = set()
+    """Report settings that have no effect or that make every call fail, each once (A621)."""
+    reported: set[tuple[KeyPath, str]] = set()
     used = {model.name: model for model in used_models(project)}
     for key, agent in project.config.agents.items():
         model = used.get(agent.model)
         if model is not None and isinstance(model.model, OpenAIModel):
             settings = merged_settings(model, agent, key)
-            for name, message, hint in _complaints(model.model, settings, is_at_openai(model.model, project)):
+            for name, message, hint in _problems(model.model, settings, is_at_openai(model.model, project)):
                 path = settings[name].path
-                if (path, message) not in said:
-                    said.add((path, message))
+                if (path, message) not in reported:
+                    reported.add((path, message))
                     project.collector.report("A621", path, message, hint, severity="warning")
 
 
 def merged_settings(used: UsedModel, agent: Agent, key: str) -> _Merged:
-    """Return the settings of an agent's calls by name: its own over its model's."""
+    """Return the settings of an agent's calls by name; its own override those of its model."""
     declared = getattr(used.model, "settings", None) if used.is_declared else None
     return {
         **(_written(declared, (*used.path, "settings")) if declared is not None else {}),
@@ -79,15 +79,15 @@ def _written(settings: Settings, path: KeyPath) -> _Merged:
     }
 
 
-def _complaints(model: OpenAIModel, settings: _Merged, at_openai: bool) -> Iterator[_Complaint]:
+def _problems(model: OpenAIModel, settings: _Merged, at_openai: bool) -> Iterator[_Problem]:
     yield from _unsent(model, settings)
     if at_openai:
         yield from _sampling(model, settings)
-        yield from _thinking(model, settings)
+        yield from _reasoning(model, settings)
         yield from _limits(model, settings)
 
 
-def _unsent(model: OpenAIModel, settings: _Merged) -> Iterator[_Complaint]:
+def _unsent(model: OpenAIModel, settings: _Merged) -> Iterator[_Problem]:
     other = "chat_completions" if model.api == "responses" else "responses"
     api = "Responses API" if model.api == "responses" else "Chat Completions API"
     for name in _UNSENT[model.api]:
@@ -99,8 +99,8 @@ def _unsent(model: OpenAIModel, settings: _Merged) -> Iterator[_Complaint]:
         yield "reasoning", message, "it is one of 'api: responses'"
 
 
-def _sampling(model: OpenAIModel, settings: _Merged) -> Iterator[_Complaint]:
-    condition = _thinks(model.name, _effort(settings))
+def _sampling(model: OpenAIModel, settings: _Merged) -> Iterator[_Problem]:
+    condition = _reasons_if(model.name, _effort(settings))
     if condition is None:
         return
     for name in _SAMPLING:
@@ -111,8 +111,8 @@ def _sampling(model: OpenAIModel, settings: _Merged) -> Iterator[_Complaint]:
         yield "max_tokens", f"the model {model.name!r} refuses 'max_tokens' of the Chat Completions API", hint
 
 
-def _thinks(name: str, effort: str | None) -> str | None:
-    """Say under which condition a model is one that thinks, and takes no sampling; None where it is not, or unknown."""
+def _reasons_if(name: str, effort: str | None) -> str | None:
+    """Return the condition under which a model reasons and rejects sampling; None if it does not, or is unknown."""
     if _O_SERIES.fullmatch(name) or _FIRST_5.fullmatch(name):
         return ""
     later = _LATER_5.fullmatch(name)
@@ -121,7 +121,7 @@ def _thinks(name: str, effort: str | None) -> str | None:
     return " unless its effort is 'none'" if later and effort not in (None, "none") else None
 
 
-def _thinking(model: OpenAIModel, settings: _Merged) -> Iterator[_Complaint]:
+def _reasoning(model: OpenAIModel, settings: _Merged) -> Iterator[_Problem]:
     name, effort = model.name, _effort(settings)
     if "reasoning" in settings and _CLASSIC.fullmatch(name):
         yield "reasoning", f"the model {name!r} refuses 'reasoning': it is no reasoning model", "leave it out"
@@ -136,7 +136,7 @@ def _thinking(model: OpenAIModel, settings: _Merged) -> Iterator[_Complaint]:
 
 
 def _efforts(name: str) -> tuple[str, ...]:
-    """Return the efforts that a model takes; nothing where that is not known, or none at all."""
+    """Return the efforts that a model accepts; empty if they are unknown or there are none."""
     if _O_SERIES.fullmatch(name):
         return ("low", "medium", "high")
     if _FIRST_5.fullmatch(name):
@@ -147,7 +147,7 @@ def _efforts(name: str) -> tuple[str, ...]:
     return ("none", "low", "medium", "high") + (("xhigh",) if later["minor"] != "1" else ())
 
 
-def _limits(model: OpenAIModel, settings: _Merged) -> Iterator[_Complaint]:
+def _limits(model: OpenAIModel, settings: _Merged) -> Iterator[_Problem]:
     limit = settings.get("max_tokens")
     if limit is not None and model.api == "responses" and limit.value < _FEWEST_TOKENS:
         yield "max_tokens", f"OpenAI refuses {limit.value} as 'max_tokens'", f"at least {_FEWEST_TOKENS}"
@@ -169,13 +169,13 @@ def _effort(settings: _Merged) -> str | None:
     return reasoning.value.effort if reasoning is not None and isinstance(reasoning.value, Reasoning) else None
 
 
-# `tool_choice`: the model is told to call a tool that must be one of the agent's, by the name that the model sees.
+# `tool_choice` names a tool of the agent, as the model sees it.
 
 _WORDS = ("auto", "required", "none")
 
 
 def check_tool_choices(project: CheckedProject) -> None:
-    """Report each `tool_choice` that no tool of the agent answers to; a scripted model is not told of it."""
+    """Report each `tool_choice` that names no tool of the agent (A622); scripted models ignore the setting."""
     used = {model.name: model for model in used_models(project)}
     for key, agent in project.config.agents.items():
         model = used.get(agent.model)
@@ -196,7 +196,7 @@ def _check(choice: str, path: KeyPath, agent: Agent, key: str, project: CheckedP
     hosted = getattr(project.config.tools.get(choice), "hosted", None) if choice in agent.tools else None
     hint = f"the model knows this one as {hosted!r}" if hosted else suggest(choice, [*names, *_WORDS])
     hint = hint or f"it has {', '.join(map(repr, sorted(names)))}" if names else hint
-    # A tool in Python may have given itself another name than that of its function.
+    # A Python tool may be named at run time.
     severity = "note" if any(":" in tool for tool in agent.tools) else "warning"
     message = f"the agent {key!r} has no tool {choice!r} to choose"
     project.collector.report("A622", path, message, hint, severity=severity)  # type: ignore[arg-type]  # a Severity

@@ -1,6 +1,6 @@
-"""The models that a project uses: whether OpenAI knows the name, whether there is a key, whether the package is there.
+"""Checks of the models that agents use: a known name, an API key, and an installed package.
 
-A declared model that nobody uses is never built, so nothing is said of it.
+A declared model that no agent uses is not built, so it is not checked.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _WAYS_OUT = (
 
 @dataclass(frozen=True, slots=True)
 class UsedModel:
-    """A model that is used: `name` is what they call it, `path` where it is declared, or named."""
+    """A model that an agent uses: its `name` there, and the `path` of its declaration, or of the name."""
 
     name: str
     model: Model
@@ -39,7 +39,7 @@ class UsedModel:
 
 
 def used_models(project: CheckedProject) -> Iterator[UsedModel]:
-    """Yield every model that is built for the project, each once; an undeclared name is a model of OpenAI's."""
+    """Yield every model that is built for the project, each once; an undeclared name is an OpenAI model."""
     config, seen = project.config, set[str]()
     for name, used_at in model_references(config):
         if name in seen or project.collector.filled.is_unresolved(used_at):
@@ -52,12 +52,12 @@ def used_models(project: CheckedProject) -> Iterator[UsedModel]:
 
 
 def has_key(model: OpenAIModel, project: CheckedProject) -> bool:
-    """Tell whether calls of a model carry a key; one that is still to be filled in counts."""
+    """Return whether calls of a model have an API key; a variable without a value counts."""
     return bool(model.api_key or project.environ.get("OPENAI_API_KEY"))
 
 
 def is_at_openai(model: OpenAIModel, project: CheckedProject) -> bool:
-    """Tell whether a model is OpenAI's own, rather than that of an endpoint that speaks like it."""
+    """Return whether a model is at OpenAI, rather than at a compatible endpoint."""
     return not (model.base_url or project.environ.get("OPENAI_BASE_URL"))
 
 
@@ -77,7 +77,7 @@ def check_models(project: CheckedProject) -> None:
     if keyless:
         first, more = keyless[0], len(keyless) - 1
         others = f", nor has {more} other{'s' if more > 1 else ''}" if more else ""
-        # Whoever checks a change has no key, as a rule, and needs none: only a note.
+        # A CI run that checks a change usually has no key, and needs none: only a note.
         project.collector.report(
             "A625", first.path, f"the model {first.name!r} has no key{others}", _WAYS_OUT, severity="note"
         )
@@ -87,7 +87,7 @@ def _check_name(used: UsedModel, model: OpenAIModel, project: CheckedProject) ->
     if not is_at_openai(model, project) or _is_known(model.name):
         return
     if not used.is_declared and nearest(used.name, project.config.models, _LIKE_A_DECLARED_ONE):
-        return  # taken for a misspelt name of `models` already
+        return  # reported as a misspelt name of `models` (A204)
     near = nearest(model.name, known_models(), _LIKE_A_MODEL)
     hint = f"did you mean {near!r}?" if near else "it may be newer than this release"
     path = (*used.path, "name") if used.is_declared else used.path
@@ -104,7 +104,7 @@ def _is_known(name: str) -> bool:
 @functools.cache
 def known_models() -> tuple[str, ...]:
     """Return the names of the models that the installed OpenAI package lists."""
-    # Read where a project gives a reason to: most of them are done sooner.
+    # Most projects need no list of models: it is read on the first use.
     listed = json.loads((files("runtime.validation") / "openai_models.json").read_text(encoding="utf-8"))
     return tuple(listed)
 

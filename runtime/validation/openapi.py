@@ -1,4 +1,4 @@
-"""OpenAPI documents against the specification itself, by the library that knows it. Nothing is fetched for it."""
+"""Validates OpenAPI documents against the specification with openapi-spec-validator; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath
 from runtime.validation.checked_project import CheckedProject
 
-_MOST = 5
+_MAX_DIAGNOSTICS = 5
 
 
 def check_openapi(project: CheckedProject) -> None:
-    """Report where a document breaks the specification; without the library, that nobody looked."""
+    """Report where a document violates the specification (A264); a note if the library is not installed (A624)."""
     for name, entry in project.config.tools.items():
         if not isinstance(entry, OpenApiTool):
             continue
@@ -32,37 +32,34 @@ def check_openapi(project: CheckedProject) -> None:
 
 
 def _check(project: CheckedProject, source: Any) -> None:
-    for path, message in islice(_mistakes(source.data), _MOST):
+    for path, message in islice(_mistakes(source.data), _MAX_DIAGNOSTICS):
         message = message if len(message) <= 200 else f"{message[:199]}…"
         place, length = source.places.value(path), source.places.length(path)
         project.collector.diagnostics.append(Diagnostic("A264", message, place, "warning", length=length))
 
 
 def _mistakes(data: Any) -> Iterator[tuple[KeyPath, str]]:
-    """Yield what breaks the specification, and where."""
+    """Yield each violation of the specification, with its path."""
     from jsonschema_path import SchemaPath
     from openapi_spec_validator.shortcuts import get_validator_cls
     from referencing.exceptions import Unresolvable
 
-    strangers = list(_strangers(data, ()))
-    yield from strangers
-    validator: Any = get_validator_cls(data)(SchemaPath.from_dict(data, handlers=_Closed()))
+    external = list(_external_references(data, ()))
+    yield from external
+    validator: Any = get_validator_cls(data)(SchemaPath.from_dict(data, handlers=_NoHandlers()))
     try:
         for error in validator.iter_errors():
             yield tuple(error.absolute_path), str(error.message)
     except Unresolvable as error:
-        if not strangers:
+        if not external:
             yield (), f"the reference {error.ref!r} leads nowhere"
     except Exception as error:
-        # The library takes a shape for granted that a broken document may not have.
+        # The library fails on documents of an unexpected shape.
         yield (), f"the rest can't be checked: {type(error).__name__}"
 
 
-class _Closed(dict[str, Any]):
-    """What the library asks for a way to other files and machines: there is none, by whatever scheme.
-
-    Where it finds no way for a scheme, it takes one of its own.
-    """
+class _NoHandlers(dict[str, Any]):
+    """Handlers that refuse every URL scheme: without a handler for a scheme, the library would use its own."""
 
     def __contains__(self, scheme: object) -> bool:
         return True
@@ -74,12 +71,12 @@ class _Closed(dict[str, Any]):
         return refuse
 
 
-def _strangers(part: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
-    """Yield the references that lead out of the document."""
+def _external_references(part: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the references to other documents."""
     items = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
     for key, value in items:
         if key == "$ref" and isinstance(value, str):
             if not value.startswith("#"):
-                yield (*path, key), f"the reference {value!r} leads out of the file, and is not followed"
+                yield (*path, key), f"the reference {value!r} is to another file, and is not followed"
         else:
-            yield from _strangers(value, (*path, key))
+            yield from _external_references(value, (*path, key))

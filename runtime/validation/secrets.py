@@ -1,4 +1,4 @@
-"""Secrets that stand in the files of a project in plain text, where the next commit takes them along.
+"""Finds secrets in plain text in the files of a project, where the next commit would publish them.
 
 Said only of what is hardly anything else: a key of an endpoint on this machine, or a header that identifies nobody,
 is no secret worth a warning.
