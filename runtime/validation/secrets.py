@@ -1,7 +1,6 @@
 """Finds secrets in plain text in the files of a project, where the next commit would publish them.
 
-Said only of what is hardly anything else: a key of an endpoint on this machine, or a header that identifies nobody,
-is no secret worth a warning.
+Only likely secrets are reported: the key of a local endpoint, or a header that identifies no user, is not.
 """
 
 from __future__ import annotations
@@ -23,42 +22,41 @@ _IMPORT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _LOCAL = re.compile(
     r"localhost|127\.[\d.]+|::1|0\.0\.0\.0|10\.[\d.]+|192\.168\..*|host\.docker\.internal|.*\.local(host)?"
 )
-_TAKE_OUT = "take it out, and out of the history of the repository: it must count as known"
+_REMOVE = "remove it, also from the history of the repository, and revoke it"
 
 
 def check_secrets(project: CheckedProject) -> None:
-    """Report the secrets in agents.yaml, and the keys of a well-known form in every other file that it names."""
+    """Report secrets in agents.yaml, and keys of a known format in every other file that was read (A503)."""
     filled = project.collector.filled
     reported: dict[SourceSpan, None] = {}
     for written in written_secrets(filled):
         span = span_of(filled, written.path)
         if span is not None and span not in reported and _is_plain(project, written, span.text):
             reported[span] = None
-            words, name = _words(written), _variable(written)
+            message, name = _message(written), _variable_name(written)
             hint = f"write ${{{name}}} and put {name}=… into .env"
-            project.collector.report(_CODE, written.path, words, hint, severity="warning")
+            project.collector.report(_CODE, written.path, message, hint, severity="warning")
     for file, text in sorted(project.files.texts.items()):
-        for token in find_secret_patterns(text):
-            told = any(span.file == file and span.start <= token.start < span.end for span in reported)
-            if not told:
-                project.collector.diagnostics.append(_in_file(file, text, token))
+        for match in find_secret_patterns(text):
+            if not any(span.file == file and span.start <= match.start < span.end for span in reported):
+                project.collector.diagnostics.append(_in_file(file, text, match))
 
 
-def _in_file(file: str, text: str, token: SecretMatch) -> Diagnostic:
-    line, column = text.count("\n", 0, token.start) + 1, token.start - text.rfind("\n", 0, token.start)
-    width = 1 if "\n" in text[token.start : token.end] else token.end - token.start
-    message = f"{token.noun} stands here in plain text"
-    return Diagnostic(_CODE, message, Place(file, line, column), "warning", _TAKE_OUT, length=width)
+def _in_file(file: str, text: str, match: SecretMatch) -> Diagnostic:
+    line, column = text.count("\n", 0, match.start) + 1, match.start - text.rfind("\n", 0, match.start)
+    width = 1 if "\n" in text[match.start : match.end] else match.end - match.start
+    message = f"{match.noun} is in plain text"
+    return Diagnostic(_CODE, message, Place(file, line, column), "warning", _REMOVE, length=width)
 
 
 def _is_plain(project: CheckedProject, written: WrittenSecret, raw: str) -> bool:
     filled = project.collector.filled
     if written.path in filled.strings:
-        # What is not in the file itself comes out of a variable.
+        # A text that is not in the file comes from a variable.
         return written.kind in ("pattern", "address") and written.text in raw
     match written.kind:
         case "field":
-            return bool(written.text) and _names_somebody(project, written)
+            return bool(written.text) and _identifies_user(project, written)
         case "key":
             return bool(_DATA.intersection(written.path)) and _looks_random(written.text)
         case "address":
@@ -67,8 +65,8 @@ def _is_plain(project: CheckedProject, written: WrittenSecret, raw: str) -> bool
             return True
 
 
-def _names_somebody(project: CheckedProject, written: WrittenSecret) -> bool:
-    """Tell whether a field's value is more than the word that an endpoint on this machine wants to hear."""
+def _identifies_user(project: CheckedProject, written: WrittenSecret) -> bool:
+    """Return whether the value of a field is a real secret, rather than a placeholder for a local endpoint."""
     path = written.path
     if _HEADERS.intersection(path[:-1]):
         return is_secret_key(str(path[-1])) or str(path[-1]).lower() == "cookie"
@@ -82,7 +80,7 @@ def _looks_random(text: str) -> bool:
 
 
 def _is_for_development(data: object, written: WrittenSecret) -> bool:
-    """Tell whether an address is that of a database on this machine whose password everybody uses."""
+    """Return whether an address is a local database whose password equals its user."""
     value: object = data
     for step in written.path:
         value = value[step]  # type: ignore[index]  # the path leads through the data
@@ -97,15 +95,15 @@ def _host(address: str) -> str:
         return ""
 
 
-def _words(written: WrittenSecret) -> str:
+def _message(written: WrittenSecret) -> str:
     if written.noun:
-        return f"{written.noun} stands here in plain text"
+        return f"{written.noun} is in plain text"
     name = next((step for step in reversed(written.path) if isinstance(step, str)), "")
-    return f"the secret of {name!r} stands here in plain text"
+    return f"the secret of {name!r} is in plain text"
 
 
-def _variable(written: WrittenSecret) -> str:
-    """Make a name for the variable of a value: `models.local.api_key` becomes LOCAL_API_KEY."""
+def _variable_name(written: WrittenSecret) -> str:
+    """Return a variable name for a value: `models.local.api_key` becomes LOCAL_API_KEY."""
     words = [step for step in written.path if isinstance(step, str) and step not in ("settings", *_HEADERS, *_DATA)]
     if written.kind == "address":
         words = [*(word for word in words if word not in ("url", "base_url")), "password"]

@@ -22,16 +22,16 @@ def warned(folder: Path, text: str, **environ: str) -> list[str]:
 @pytest.mark.parametrize(
     ("section", "expected"),
     [
-        ("models: {m: {name: x, api_key: hunter2}}", "3:32: the secret of 'api_key' stands here in plain text"),
-        ("admin: {token: s3cret}", "3:16: the secret of 'token' stands here in plain text"),
+        ("models: {m: {name: x, api_key: hunter2}}", "3:32: the secret of 'api_key' is in plain text"),
+        ("admin: {token: s3cret}", "3:16: the secret of 'token' is in plain text"),
         ("models: {m: {name: x, headers: {Authorization: Basic YTpi}}}", "3:48: the secret of 'Authorization'"),
         ("models: {m: {name: x, headers: {X-Api-Key: abcdef}}}", "3:44: the secret of 'X-Api-Key'"),
-        ("store: postgresql://me:hunter2@db.example.com/x", "3:8: a password stands here in plain text"),
-        ("models: {m: {name: x, base_url: 'https://me:hunter2@host/v1'}}", "3:33: a password stands here"),
+        ("store: postgresql://me:hunter2@db.example.com/x", "3:8: a password is in plain text"),
+        ("models: {m: {name: x, base_url: 'https://me:hunter2@host/v1'}}", "3:33: a password is in plain text"),
         ("tools: {t: {python: 'a:b', with: {api_key: abcdef123}}}", "3:44: the secret of 'api_key'"),
-        (f"chat: {{greeting: 'use {KEY}'}}", "3:18: an API key stands here in plain text"),
-        (f"# key: {KEY}", "3:8: an API key stands here in plain text"),
-        (f"chat: {{greeting: '${{WORDS:-{KEY}}}'}}", "3:18: an API key stands here in plain text"),
+        (f"chat: {{greeting: 'use {KEY}'}}", "3:18: an API key is in plain text"),
+        (f"# key: {KEY}", "3:8: an API key is in plain text"),
+        (f"chat: {{greeting: '${{WORDS:-{KEY}}}'}}", "3:18: an API key is in plain text"),
     ],
 )
 def test_a_secret_in_plain_text_is_warned_of(tmp_path: Path, section: str, expected: str) -> None:
@@ -68,16 +68,14 @@ def test_what_is_no_secret_is_not_warned_of(tmp_path: Path, section: str) -> Non
 def test_a_key_in_a_prompt_is_warned_of_at_its_line(tmp_path: Path) -> None:
     (tmp_path / "p.md").write_text(f"Hello.\nUse {KEY} for all.\n", encoding="utf-8")
     found = warned(tmp_path, "version: 1\nagents: {a: {model: m, instructions: {file: p.md}}}\n")
-    assert [line.partition(" (")[0] for line in found] == ["p.md:2:5: an API key stands here in plain text"]
+    assert [line.partition(" (")[0] for line in found] == ["p.md:2:5: an API key is in plain text"]
 
 
 def test_an_anchor_that_two_models_use_is_warned_of_once(tmp_path: Path) -> None:
     found = warned(
         tmp_path, f"{HEAD}x-k: &k hunter2\nmodels: {{m: {{name: x, api_key: *k}}, n: {{name: y, api_key: *k}}}}\n"
     )
-    assert [line.partition(" (")[0] for line in found] == [
-        "agents.yaml:3:6: the secret of 'api_key' stands here in plain text"
-    ]
+    assert [line.partition(" (")[0] for line in found] == ["agents.yaml:3:6: the secret of 'api_key' is in plain text"]
 
 
 def test_the_hint_names_a_variable(tmp_path: Path) -> None:
