@@ -28,9 +28,13 @@ def open_store(url: str) -> ThreadStore:
     URLs: `memory`, `sqlite:///path` (relative to the working directory; four slashes for an absolute path) and
     `postgresql://user:password@host/database`.
     """
+    # Imported on demand: a store in memory or in the project's Python needs no SQLAlchemy.
+    if url == "memory":
+        from runtime.stores.memory import MemoryStore
+
+        return MemoryStore()
     scheme = url.partition("://")[0].partition("+")[0]
-    if scheme in ("memory", "sqlite", "postgresql", "postgres"):
-        # Imported on demand: a store in the project's Python needs no SQLAlchemy.
+    if scheme in ("sqlite", "postgresql", "postgres"):
         from runtime.stores.sql import SqlStore
 
         return SqlStore(url)

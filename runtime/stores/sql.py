@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 
 from runtime.resources.token_usage import TokenUsage, UsageEntry
 from runtime.stores import statements as sql
-from runtime.stores.migrations import create_schema, migrate
+from runtime.stores.migrations import migrate
 from runtime.stores.serialization import (
     check_owner,
     clean,
@@ -35,7 +35,7 @@ from runtime.stores.serialization import (
     thread_page,
     to_utc,
 )
-from runtime.stores.sqlite import Database, MemoryDatabase, Row, SqliteDatabase, SqlSession, first
+from runtime.stores.sqlite import Database, Row, SqliteDatabase, SqlSession, first
 from runtime.stores.store import (
     UNSET,
     VISIBLE,
@@ -57,7 +57,7 @@ from runtime.stores.store import (
 
 
 class SqlStore(ThreadStore):
-    """A `ThreadStore` in `memory`, `sqlite:///path` or `postgresql://…`.
+    """A `ThreadStore` in `sqlite:///path` or `postgresql://…`.
 
     `pool_size` is the number of PostgreSQL connections. `open` migrates the schema, and raises StoreError for a schema
     that a newer version wrote. Raise StoreError for any other URL.
@@ -71,7 +71,7 @@ class SqlStore(ThreadStore):
         """Connect, and create or migrate the schema. Raise StoreError."""
         await self._database.open()
         try:
-            await (create_schema if isinstance(self._database, MemoryDatabase) else migrate)(self._database)
+            await migrate(self._database)
         except BaseException:
             await self._database.close()
             raise
@@ -364,8 +364,6 @@ class SqlStore(ThreadStore):
 
 
 def _database(url: str, pool_size: int) -> Database:
-    if url == "memory":
-        return MemoryDatabase()
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):

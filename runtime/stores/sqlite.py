@@ -1,4 +1,4 @@
-"""The databases of a SQL store, and SQLite in a file or in memory; PostgreSQL is in `postgres`.
+"""The interface of the databases of a SQL store, and SQLite; PostgreSQL is in `postgres`.
 
 A store passes each database a function of a session. SQLite runs it in the event loop: a transaction takes 0.1 ms and
 only touches the page cache, because a commit in WAL mode does not wait for the disk. A thread costs more, and waits up
@@ -281,45 +281,6 @@ class SqliteDatabase(Database):
                 self._far.raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
         except sqlite3.Error as error:
             logger.warning("can't checkpoint the log of %s: %s", self._path, error)
-
-
-class MemoryDatabase(Database):
-    """A SQLite database in memory, with one connection. Its content is lost when it is closed."""
-
-    def __init__(self) -> None:
-        self._engine = _sqlite_engine(":memory:")
-        self.dialect = self._engine.dialect
-        self._session: SqliteSession | None = None
-        self._lock = threading.Lock()
-
-    async def open(self) -> None:
-        """See `Database`."""
-        if self._session is None:
-            self._session = SqliteSession(self._engine.connect(), PreparedStatements(self.dialect))
-            self._session.raw.execute("PRAGMA foreign_keys = ON").close()
-
-    async def close(self) -> None:
-        """See `Database`."""
-        session, self._session = self._session, None
-        if session is not None:
-            session.connection.close()
-
-    async def read(self, work: Work[T]) -> T:
-        """See `Database`."""
-        with self._lock:
-            return work(self._opened())
-
-    async def write(self, work: Work[T]) -> T:
-        """See `Database`."""
-        with self._lock:
-            session = self._opened()
-            session.raw.execute("BEGIN")
-            return _commit(session, work)
-
-    def _opened(self) -> SqliteSession:
-        if self._session is None:
-            raise StoreError("the store is not open")
-        return self._session
 
 
 def _sqlite_engine(database: str) -> Engine:

@@ -17,7 +17,7 @@ from starlette.routing import Mount
 
 import runtime
 from runtime.server.runtime import create_app
-from runtime.stores.sql import SqlStore
+from runtime.stores.memory import MemoryStore
 from tests.conversations.conftest import Bare, Chat, MakeBare, MakeChat, write_project
 from tests.conversations.playing import Player
 from tests.conversations.talking import Client, user_input
@@ -38,7 +38,7 @@ async def test_ready_is_a_503_when_the_store_can_not_be_reached(
     async def fail(*args: Any, **kwargs: Any) -> None:
         raise OSError("secret host")
 
-    monkeypatch.setattr(SqlStore, "load_threads", fail)
+    monkeypatch.setattr(MemoryStore, "load_threads", fail)
     answer = await client.get("/ready")
     assert (answer.status, answer.error["code"]) == (503, "not_ready")
     assert b"secret" not in answer.body
@@ -68,7 +68,7 @@ async def test_a_bug_is_a_500_in_json_with_the_reference_that_is_in_the_log(
     async def fail(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(SqlStore, "load_threads", fail)
+    monkeypatch.setattr(MemoryStore, "load_threads", fail)
     answer = await client.call("threads.list")
     assert (answer.status, answer.error["code"]) == (500, "internal_error")
     assert answer.broken is None

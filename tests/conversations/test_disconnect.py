@@ -17,7 +17,7 @@ from runtime.server.settings import ServerSettings
 from runtime.server.turns.recorder import CUT_OFF
 from runtime.server.turns.request import RequestInfo
 from runtime.server.turns.streaming import Streaming
-from runtime.stores.sql import SqlStore
+from runtime.stores.memory import MemoryStore
 from tests.conversations.conftest import Chat, MakeBare, MakeChat, write_project
 from tests.conversations.playing import Gate, Player, call, on_stage
 from tests.conversations.talking import Exchange, texts, user_input
@@ -67,13 +67,13 @@ async def test_a_client_that_is_seen_to_leave_twice_does_not_cut_off_the_storing
     client = await chat()
     client.player.replies = [LONG]
     model, storing = client.player.gate("three"), Gate()
-    write = SqlStore.write_items
+    write = MemoryStore.write_items
 
-    async def slow_write(self: SqlStore, owner: str, thread_id: str, items: Any, *, delete: Any = ()) -> None:
+    async def slow_write(self: MemoryStore, owner: str, thread_id: str, items: Any, *, delete: Any = ()) -> None:
         await storing.wait()
         await write(self, owner, thread_id, items, delete=delete)
 
-    monkeypatch.setattr(SqlStore, "write_items", slow_write)
+    monkeypatch.setattr(MemoryStore, "write_items", slow_write)
 
     async def local(snapshot: Any) -> RequestInfo:
         return RequestInfo()

@@ -15,7 +15,7 @@ from runtime.server.turns.chatkit_server import RESTARTING
 from runtime.server.turns.recorder import CUT_OFF, Recorder
 from runtime.server.turns.request import RequestInfo
 from runtime.server.turns.streaming import Streaming
-from runtime.stores.sql import SqlStore
+from runtime.stores.memory import MemoryStore
 from runtime.testing import parse_events
 from tests.conversations.conftest import Chat, MakeChat
 from tests.conversations.playing import Gate, Player, call, on_stage
@@ -327,11 +327,11 @@ async def test_many_turns_are_ended_at_once(chat: MakeChat) -> None:
 
 
 def _slow_writes(monkeypatch: pytest.MonkeyPatch) -> Gate:
-    gate, write = Gate(), SqlStore.write_items
+    gate, write = Gate(), MemoryStore.write_items
 
-    async def slow_write(self: SqlStore, owner: str, thread_id: str, items: Any, *, delete: Any = ()) -> None:
+    async def slow_write(self: MemoryStore, owner: str, thread_id: str, items: Any, *, delete: Any = ()) -> None:
         await gate.wait()
         await write(self, owner, thread_id, items, delete=delete)
 
-    monkeypatch.setattr(SqlStore, "write_items", slow_write)
+    monkeypatch.setattr(MemoryStore, "write_items", slow_write)
     return gate

@@ -1,4 +1,4 @@
-"""SQLite does the same as a store in dictionaries, in any sequence of calls."""
+"""SQLite and memory do the same, in any sequence of calls."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from runtime.stores.store import (
     ThreadStore,
 )
 from runtime.testing.store_samples import new_mark
-from tests.stores.dict_store import DictStore
 
 OWNERS = st.sampled_from(["alice", "bob"])
 THREADS = st.sampled_from(["thr_1", "thr_2", "thr_3"])
@@ -48,13 +47,12 @@ def make_item(item_id: str, kind: str) -> ThreadItem:
 ITEMS = st.lists(st.builds(make_item, IDS, st.sampled_from(["visible", "hidden", "model"])), max_size=4)
 
 
-class ThreeStores(RuleBasedStateMachine):
+class TwoStores(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.folder = tempfile.TemporaryDirectory()
         self.stores: list[ThreadStore] = [
-            DictStore(),
             open_store("memory"),
             open_store(f"sqlite:///{self.folder.name}/threads.db"),
         ]
@@ -69,8 +67,8 @@ class ThreeStores(RuleBasedStateMachine):
         self.folder.cleanup()
 
     def check(self, call: Callable[[ThreadStore], Awaitable[Any]]) -> None:
-        model, memory, file = (self.loop.run_until_complete(self.outcome(call, store)) for store in self.stores)
-        assert model == memory == file
+        memory, sqlite = (self.loop.run_until_complete(self.outcome(call, store)) for store in self.stores)
+        assert memory == sqlite
 
     @staticmethod
     async def outcome(call: Callable[[ThreadStore], Awaitable[Any]], store: ThreadStore) -> Any:
@@ -118,7 +116,7 @@ class ThreeStores(RuleBasedStateMachine):
         self.check(lambda store: store.load_threads(owner, limit=limit, after=after, order=order))
 
 
-TestThreeStores = ThreeStores.TestCase
-TestThreeStores.settings = settings(
+TestTwoStores = TwoStores.TestCase
+TestTwoStores.settings = settings(
     max_examples=15, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

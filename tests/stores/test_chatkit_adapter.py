@@ -13,6 +13,7 @@ from chatkit.types import EndOfTurnItem, HiddenContextItem, Page, ThreadItem, Th
 
 from runtime.errors import RequestError
 from runtime.stores.chatkit_adapter import ChatKitStoreAdapter
+from runtime.stores.memory import MemoryStore
 from runtime.stores.serialization import load_item
 from runtime.stores.store import ModelItem
 from runtime.testing.store_samples import new_mark
@@ -268,3 +269,11 @@ async def test_a_store_is_opened_and_closed_if_it_can_be(adapter: ChatKitStoreAd
     await opened.open()
     await opened.close()
     assert (plain.journal, openable.journal) == ([], ["open", "close"])
+
+
+async def test_the_memory_store_opens_and_closes_without_ado() -> None:
+    store = MemoryStore()
+    await store.open()
+    await store.create_thread("alice", THREAD)
+    await store.close()
+    assert await store.load_thread("alice", "thr_1") == THREAD

@@ -10,7 +10,6 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from runtime.stores.sqlite import Database
-from runtime.stores.statements import METADATA
 from runtime.stores.store import StoreError
 
 # Every revision in `versions/`, oldest first. A newer runtime wrote a database that has any other one.
@@ -26,11 +25,6 @@ async def migrate(database: Database) -> None:
     if await database.read(lambda session: _is_current(session.connection)):
         return
     await database.write(lambda session: _upgrade(session.connection))
-
-
-async def create_schema(database: Database) -> None:
-    """Create the newest schema in an empty database, without Alembic."""
-    await database.write(lambda session: METADATA.create_all(session.connection))
 
 
 def _is_current(connection: Connection) -> bool:
