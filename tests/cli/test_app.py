@@ -13,12 +13,10 @@ import pytest
 
 import runtime
 from runtime.cli.commands import validate
-from runtime.cli.commands.schema import SHIPPED, make_schema_text
 from runtime.diagnostics.diagnostic import Diagnostic, Place
 from runtime.errors import ConfigError, RuntimeFault, UsageError
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
-SCHEMA = Path(__file__).parents[2] / "agents.schema.json"
 VERBS = ("init", "serve", "dev", "chat", "validate", "explain", "show", "schema", "client")
 HEAVY = ("agents", "chatkit", "openai", "fastapi", "starlette", "uvicorn", "sqlalchemy", "httpx")
 
@@ -114,7 +112,7 @@ SAMPLE = ("agents.yaml", "demo", "prompts", "tools", "widgets")
 def test_the_commands_of_editors_load_no_sdk_for_a_project_with_prompts_tools_and_widgets(
     tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    root = SCHEMA.parent
+    root = DOCS.parents[1]
     for found in (root / name for name in SAMPLE):
         if found.is_dir():
             shutil.copytree(found, tmp_path / found.name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -148,13 +146,3 @@ def _with_help(text: str, verb: str, printed: str) -> str:
     new, count = re.subn(rf"<!-- help: {verb} -->\n.*?<!-- end -->", lambda match: block, text, flags=re.DOTALL)
     assert count == 1, f"docs/cli.md has no place for the help of {verb!r}"
     return new
-
-
-def test_the_schema_in_the_repository_is_the_one_of_the_code() -> None:
-    made = make_schema_text("agents")
-    if os.environ.get("UPDATE_EXPECTED"):
-        for file in (SCHEMA, SHIPPED):
-            file.write_text(made, encoding="utf-8")
-    assert SCHEMA.read_text(encoding="utf-8") == SHIPPED.read_text(encoding="utf-8") == made, (
-        "agents.schema.json is old (UPDATE_EXPECTED=1 rewrites it)"
-    )

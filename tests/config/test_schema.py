@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from runtime.config.cross_checks import DEPRECATED
-from runtime.config.examples import EXAMPLES
 from runtime.config.model import Config
 from runtime.config.model.types import Section
-from runtime.config.schema import config_schema
+from runtime.config.schema import SCHEMA_FILE, config_schema
 from runtime.config.secrets.mask import redact
 from runtime.config.shape_errors import build_config, config_validator
 from runtime.documents.document import read_yaml
 from runtime.documents.variables import interpolate
+from tests.config.agents_schema import EXAMPLES, generate_text
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 FULL: dict[str, Any] = read_yaml((CONFIGS / "good" / "full.yaml").read_text(encoding="utf-8"), "full.yaml").data
@@ -35,6 +36,15 @@ def parts(value: Any, path: str = "#") -> Iterator[tuple[str, dict[str, Any]]]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from parts(item, f"{path}/{index}")
+
+
+def test_the_schema_files_are_those_of_the_models() -> None:
+    files = (SCHEMA_FILE, CONFIGS.parents[1] / "agents.schema.json")
+    generated = generate_text()
+    for file in files:
+        if os.environ.get("UPDATE_EXPECTED"):
+            file.write_text(generated, encoding="utf-8")
+        assert file.read_text(encoding="utf-8") == generated, f"{file.name} is old (UPDATE_EXPECTED=1 rewrites it)"
 
 
 def test_the_schema_is_a_schema_of_its_dialect() -> None:

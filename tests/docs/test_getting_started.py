@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -37,19 +38,23 @@ class Reader:
         return {**os.environ, "PATH": path, "PYTHONPATH": str(PAGE.parents[1]), "NO_COLOR": "1", "PYTHONUTF8": "1"}
 
     def run(self, commands: str, what: str | None) -> None:
-        script = f"set -e\n{commands.replace(PRINTED_ADDRESS, self.address)}\npwd > '{self.folder.parents[0]}/pwd'\n"
-        ran = subprocess.run(
-            ["bash", "-c", script],
-            cwd=self.folder,
-            env=self.environ,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
-        self.output = ran.stdout + ran.stderr
-        assert (ran.returncode != 0) == (what == "fails"), self.output
-        if what != "fails":
-            self.folder = Path((self.folder.parents[0] / "pwd").read_text().strip())
+        for command in commands.replace(PRINTED_ADDRESS, self.address).replace("\n  ", " ").splitlines():
+            code, self.output = self._run(shlex.split(command))
+            assert (code != 0) == (what == "fails"), self.output
+
+    def _run(self, words: list[str]) -> tuple[int, str]:
+        if words[0] == "cd":
+            self.folder /= words[1]
+            return 0, ""
+        if words[:3] == ["python", "-m", "pytest"] or words[0] == "chatkit-runtime":
+            program, arguments = (
+                ("chatkit-runtime", words[1:]) if words[0] == "chatkit-runtime" else ("pytest", words[3:])
+            )
+            process = ForkedProcess(arguments, self.folder, self.environ, program)
+            with process.stdout:
+                return process.wait(), process.stdout.read()
+        ran = subprocess.run(words, cwd=self.folder, capture_output=True, text=True, check=False)
+        return ran.returncode, ran.stdout
 
     def write(self, text: str, what: str | None) -> None:
         assert what is not None

@@ -7,24 +7,18 @@ from pathlib import Path
 from typing import Literal
 
 from runtime.cli.display import display_path
+from runtime.config.schema import SCHEMA_FILE, included_schema, profile_schema
 from runtime.errors import UsageError
 
 Of = Literal["agents", "included", "profile"]
-SHIPPED = Path(__file__).parents[1] / "templates" / "agents.schema.json"
 
 
 def schema_text(of: Of = "agents") -> str:
     """Return the schema as JSON text."""
-    # The schema of a whole file is shipped: making it from the models takes twice as long as the rest of the command.
-    return SHIPPED.read_text(encoding="utf-8") if of == "agents" else make_schema_text(of)
-
-
-def make_schema_text(of: Of) -> str:
-    """Return the schema as JSON text, made from the config models."""
-    from runtime.config.schema import config_schema, included_schema, profile_schema
-
-    made = {"agents": config_schema, "included": included_schema, "profile": profile_schema}[of]
-    return json.dumps(made(), indent=2, ensure_ascii=False) + "\n"
+    if of == "agents":
+        return SCHEMA_FILE.read_text(encoding="utf-8")
+    schema = included_schema() if of == "included" else profile_schema()
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def print_schema(of: Of = "agents") -> int:
