@@ -52,30 +52,24 @@ class FolderStore(FileStore):
         self.folder = folder
 
     async def put(self, key: str, content: Path) -> None:
-        """Write the content of the local file `content`; replace an existing file."""
         await asyncio.to_thread(self._put, self.folder / key, content)
 
     async def create(self, key: str, content: bytes) -> bytes:
-        """Write the content unless the key exists; return the stored content."""
         return await asyncio.to_thread(self._create, self.folder / key, content)
 
     async def read(self, key: str) -> bytes:
-        """Return the content. Raise NotFoundError."""
         try:
             return await asyncio.to_thread((self.folder / key).read_bytes)
         except FileNotFoundError:
             raise NotFoundError(f"file {key!r} not found") from None
 
     async def exists(self, key: str) -> bool:
-        """Return whether the key exists."""
         return await asyncio.to_thread((self.folder / key).is_file)
 
     async def delete(self, key: str) -> None:
-        """Delete the file, if it exists."""
         await asyncio.to_thread((self.folder / key).unlink, missing_ok=True)
 
     async def list_before(self, prefix: str, moment: datetime) -> AsyncIterator[str]:
-        """Yield the keys below a prefix whose files were last written before `moment` (aware)."""
         for key in await asyncio.to_thread(self._old, prefix, moment.timestamp()):
             yield key
 
@@ -126,13 +120,11 @@ class BucketStore(FileStore):
             raise StoreError(f"{url} can't be used: {error}") from error
 
     async def put(self, key: str, content: Path) -> None:
-        """Write the content of the local file `content`; replace an existing file."""
         import obstore
 
         await obstore.put_async(self._store, key, content)
 
     async def create(self, key: str, content: bytes) -> bytes:
-        """Write the content unless the key exists; return the stored content."""
         import obstore
 
         if not await self.exists(key):
@@ -141,7 +133,6 @@ class BucketStore(FileStore):
         return await self.read(key)
 
     async def read(self, key: str) -> bytes:
-        """Return the content. Raise NotFoundError."""
         import obstore
 
         try:
@@ -151,7 +142,6 @@ class BucketStore(FileStore):
         return bytes(await result.bytes_async())
 
     async def exists(self, key: str) -> bool:
-        """Return whether the key exists."""
         import obstore
 
         try:
@@ -161,14 +151,12 @@ class BucketStore(FileStore):
         return True
 
     async def delete(self, key: str) -> None:
-        """Delete the file, if it exists."""
         import obstore
 
         with contextlib.suppress(FileNotFoundError):
             await obstore.delete_async(self._store, key)
 
     async def list_before(self, prefix: str, moment: datetime) -> AsyncIterator[str]:
-        """Yield the keys below a prefix whose files were last written before `moment` (aware)."""
         import obstore
 
         async for page in obstore.list(self._store, prefix=prefix):

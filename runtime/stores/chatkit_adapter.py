@@ -11,11 +11,11 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
-from typing import Any
+from typing import Any, Unpack
 from weakref import WeakValueDictionary
 
 from chatkit.store import NotFoundError, Store
-from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata, ThreadStatus
+from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata
 
 from runtime.errors import RequestError
 from runtime.resources.token_usage import TokenUsage, UsageEntry, UsageTable
@@ -35,15 +35,14 @@ from runtime.stores.serialization import (
 )
 from runtime.stores.store import (
     PAGE_SIZE,
-    UNSET,
     VISIBLE,
     Feedback,
     FeedbackKind,
     GenerationMark,
     ItemKind,
     Order,
+    ThreadChanges,
     ThreadStore,
-    Unset,
     invalid_cursor,
     kind_of,
     page_size,
@@ -77,7 +76,6 @@ class ChatKitStoreAdapter(ThreadStore):
         await _call_if_there(self.store, "close")
 
     async def load_thread(self, owner: str, thread_id: str) -> ThreadMetadata:
-        """See `ThreadStore`."""
         return _thread(await self.store.load_thread(clean(thread_id), self._context(owner)))
 
     async def create_thread(
@@ -88,7 +86,7 @@ class ChatKitStoreAdapter(ThreadStore):
         *,
         generation: GenerationMark | None = None,
     ) -> None:
-        """See `ThreadStore`; if an item can't be stored, the thread is deleted again."""
+        """If an item can't be stored, the thread is deleted again."""
         context = self._context(owner)
         rows = list(map(_normal, items))
         if generation is None:
@@ -103,7 +101,6 @@ class ChatKitStoreAdapter(ThreadStore):
             raise
 
     async def save_thread(self, owner: str, thread: ThreadMetadata) -> None:
-        """See `ThreadStore`."""
         context = self._context(owner)
         async with self._lock(owner, thread.id):
             try:
@@ -113,30 +110,20 @@ class ChatKitStoreAdapter(ThreadStore):
             await self.store.save_thread(_with_mark(thread, mark), context)
 
     async def update_thread(
-        self,
-        owner: str,
-        thread_id: str,
-        *,
-        title: str | Unset | None = UNSET,
-        status: ThreadStatus | Unset = UNSET,
-        allowed_image_domains: list[str] | Unset | None = UNSET,
-        metadata: dict[str, Any] | Unset = UNSET,
-        only_if_untitled: bool = False,
+        self, owner: str, thread_id: str, *, only_if_untitled: bool = False, **changes: Unpack[ThreadChanges]
     ) -> ThreadMetadata:
-        """See `ThreadStore`; updates of one thread run one after the other, within this process."""
-        given: dict[str, Any] = {"status": status, "allowed_image_domains": allowed_image_domains, "metadata": metadata}
-        changes = {name: value for name, value in given.items() if value is not UNSET}
+        """Updates of one thread run one after the other, within this process."""
         context = self._context(owner)
         async with self._lock(owner, thread_id):
             stored = await self.store.load_thread(clean(thread_id), context)
-            if title is not UNSET and not (only_if_untitled and stored.title is not None):
-                changes["title"] = title
+            if only_if_untitled and stored.title is not None:
+                changes.pop("title", None)
             if changes:
-                await self.store.save_thread(_with_mark(stored.model_copy(update=changes), _mark(stored)), context)
+                updated = stored.model_copy(update={**changes})
+                await self.store.save_thread(_with_mark(updated, _mark(stored)), context)
             return await self.load_thread(owner, thread_id)
 
     async def load_threads(self, owner: str, *, limit: int, after: str | None, order: Order) -> Page[ThreadMetadata]:
-        """See `ThreadStore`."""
         size, context = page_size(limit), self._context(owner)
         if after is not None:
             await self._require_cursor(self.store.load_thread(clean(after), context), after)
@@ -147,7 +134,7 @@ class ChatKitStoreAdapter(ThreadStore):
         return thread_page(threads, size)
 
     async def delete_thread(self, owner: str, thread_id: str) -> None:
-        """See `ThreadStore`; whether attachments are deleted depends on the store."""
+        """Whether attachments are deleted depends on the store."""
         try:
             await self.store.delete_thread(clean(thread_id), self._context(owner))
         except NotFoundError:
@@ -162,7 +149,7 @@ class ChatKitStoreAdapter(ThreadStore):
         delete: Sequence[str] = (),
         generation: GenerationMark | None = None,
     ) -> None:
-        """See `ThreadStore`; not atomic: a failure leaves earlier items written."""
+        """Not atomic: a failure leaves earlier items written."""
         thread_id, context = clean(thread_id), self._context(owner)
         rows = list(map(_normal, items))
         known = _generation(await self.store.load_thread(thread_id, context))
@@ -180,7 +167,6 @@ class ChatKitStoreAdapter(ThreadStore):
                 await self.store.save_thread(_with_mark(stored, asdict(generation)), context)
 
     async def load_generation(self, owner: str, thread_id: str) -> GenerationMark | None:
-        """See `ThreadStore`."""
         return _generation(await self.store.load_thread(clean(thread_id), self._context(owner)))
 
     async def load_items(
@@ -193,7 +179,7 @@ class ChatKitStoreAdapter(ThreadStore):
         order: Order = "desc",
         kinds: frozenset[ItemKind] = VISIBLE,
     ) -> Page[ThreadItem]:
-        """See `ThreadStore`; items of other kinds are read and skipped."""
+        """Items of other kinds are read and skipped."""
         size, context = page_size(limit), self._context(owner)
         thread_id = clean(thread_id)
         await self.store.load_thread(thread_id, context)
@@ -208,34 +194,29 @@ class ChatKitStoreAdapter(ThreadStore):
         return item_page(items, size)
 
     async def load_item(self, owner: str, thread_id: str, item_id: str) -> ThreadItem:
-        """See `ThreadStore`."""
         context = self._context(owner)
         await self.store.load_thread(clean(thread_id), context)
         return _normal(await self.store.load_item(clean(thread_id), clean(item_id), context))
 
     async def item_ids_after(self, owner: str, thread_id: str, item_id: str) -> list[str]:
-        """See `ThreadStore`."""
         await self.load_item(owner, thread_id, item_id)
         walk = self._walk(clean(thread_id), item_id, "asc", self._context(owner), PAGE_SIZE)
         return [item.id async for item in walk]
 
     async def save_attachment(self, owner: str, attachment: Attachment) -> None:
-        """See `ThreadStore`."""
         await self.store.save_attachment(load_attachment(dump_attachment(attachment)), self._context(owner))
 
     async def load_attachment(self, owner: str, attachment_id: str) -> Attachment:
-        """See `ThreadStore`."""
         return await self.store.load_attachment(clean(attachment_id), self._context(owner))
 
     async def delete_attachment(self, owner: str, attachment_id: str) -> None:
-        """See `ThreadStore`."""
         try:
             await self.store.delete_attachment(clean(attachment_id), self._context(owner))
         except NotFoundError:
             return
 
     async def save_feedback(self, owner: str, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind) -> None:
-        """See `ThreadStore`. Raise RequestError (501) if the store has no `save_feedback`."""
+        """Raise RequestError (501) if the store has no `save_feedback`."""
         save = self._feedback_method("save_feedback")
         for item_id in item_ids:
             await self.load_item(owner, thread_id, item_id)
@@ -246,23 +227,21 @@ class ChatKitStoreAdapter(ThreadStore):
         raise RequestError(501, "not_implemented", "the project's own store can't list the feedback of all users")
 
     async def load_feedback(self, owner: str, thread_id: str) -> dict[str, str]:
-        """See `ThreadStore`. Raise RequestError (501) if the store has no `load_feedback`."""
+        """Raise RequestError (501) if the store has no `load_feedback`."""
         load = self._feedback_method("load_feedback")
         await self.load_thread(owner, thread_id)
         return dict(await load(clean(thread_id), self._context(owner)))
 
     async def add_usage(self, owner: str, thread_id: str, day: date, used: Mapping[str, TokenUsage]) -> None:
-        """See `ThreadStore`; the counts are lost when the process ends."""
+        """The counts are lost when the process ends."""
         self._usage.add(check_owner(owner), clean(thread_id), day, {clean(model): each for model, each in used.items()})
 
     async def sum_usage(
         self, owner: str | None, *, thread_id: str | None = None, day: date | None = None
     ) -> TokenUsage:
-        """See `ThreadStore`."""
         return self._usage.sum(owner, thread_id, day)
 
     async def list_usage(self, since: date) -> list[UsageEntry]:
-        """See `ThreadStore`."""
         return self._usage.entries(since)
 
     def _context(self, owner: str) -> Any:

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar, Unpack
 
-from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata, ThreadStatus
+from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata
 
 from runtime.resources.token_usage import TokenUsage, UsageEntry, UsageTable
 from runtime.stores.serialization import (
@@ -32,21 +32,18 @@ from runtime.stores.serialization import (
     thread_page,
 )
 from runtime.stores.store import (
-    UNSET,
     VISIBLE,
     Feedback,
     FeedbackKind,
     GenerationMark,
     ItemKind,
     Order,
+    ThreadChanges,
     ThreadStore,
-    Unset,
-    attachment_not_found,
     invalid_cursor,
-    item_not_found,
     kind_of,
+    not_found,
     page_size,
-    thread_not_found,
 )
 
 T = TypeVar("T")
@@ -134,7 +131,6 @@ class MemoryStore(ThreadStore):
         self._usage = UsageTable()
 
     async def load_thread(self, owner: str, thread_id: str) -> ThreadMetadata:
-        """See `ThreadStore`."""
         return load_thread(self._find(owner, thread_id).payload)
 
     async def create_thread(
@@ -145,16 +141,14 @@ class MemoryStore(ThreadStore):
         *,
         generation: GenerationMark | None = None,
     ) -> None:
-        """See `ThreadStore`."""
         rows, mark = _encode(items), dump_generation(generation)
         await self.save_thread(owner, thread)
         self._find(owner, thread.id).put(rows, mark)
 
     async def save_thread(self, owner: str, thread: ThreadMetadata) -> None:
-        """See `ThreadStore`."""
         thread_id, payload = clean(thread.id), dump_thread(thread)
         if self._owner_of.setdefault(thread_id, check_owner(owner)) != owner:
-            raise thread_not_found(thread_id)
+            raise not_found("thread", thread_id)
         threads = self._threads.setdefault(owner, _Sequenced())
         stored = threads.get(thread_id)
         if stored is None:
@@ -163,35 +157,22 @@ class MemoryStore(ThreadStore):
             stored.payload = payload
 
     async def update_thread(
-        self,
-        owner: str,
-        thread_id: str,
-        *,
-        title: str | Unset | None = UNSET,
-        status: ThreadStatus | Unset = UNSET,
-        allowed_image_domains: list[str] | Unset | None = UNSET,
-        metadata: dict[str, Any] | Unset = UNSET,
-        only_if_untitled: bool = False,
+        self, owner: str, thread_id: str, *, only_if_untitled: bool = False, **changes: Unpack[ThreadChanges]
     ) -> ThreadMetadata:
-        """See `ThreadStore`."""
         stored = self._find(owner, thread_id)
         thread = load_thread(stored.payload)
-        if title is not UNSET and not (only_if_untitled and thread.title is not None):
-            thread.title = title
-        given = {"status": status, "allowed_image_domains": allowed_image_domains, "metadata": metadata}
-        changes = {name: value for name, value in given.items() if value is not UNSET}
-        stored.payload = dump_thread(thread.model_copy(update=changes))
+        if only_if_untitled and thread.title is not None:
+            changes.pop("title", None)
+        stored.payload = dump_thread(thread.model_copy(update={**changes}))
         return load_thread(stored.payload)
 
     async def load_threads(self, owner: str, *, limit: int, after: str | None, order: Order) -> Page[ThreadMetadata]:
-        """See `ThreadStore`."""
         size = page_size(limit)
         threads = self._threads.get(check_owner(owner)) or _Sequenced[_Thread]()
         rows = islice(threads.walk(_cursor(after), order), size + 1)
         return thread_page([load_thread(row.payload) for row in rows], size)
 
     async def delete_thread(self, owner: str, thread_id: str) -> None:
-        """See `ThreadStore`."""
         thread_id = clean(thread_id)
         threads = self._threads.get(check_owner(owner))
         if threads is None or threads.remove(thread_id) is None:
@@ -209,7 +190,6 @@ class MemoryStore(ThreadStore):
         delete: Sequence[str] = (),
         generation: GenerationMark | None = None,
     ) -> None:
-        """See `ThreadStore`."""
         thread = self._find(owner, thread_id)
         rows, mark = _encode(items), dump_generation(generation)
         for item_id in map(clean, delete):
@@ -218,7 +198,6 @@ class MemoryStore(ThreadStore):
         thread.put(rows, mark)
 
     async def load_generation(self, owner: str, thread_id: str) -> GenerationMark | None:
-        """See `ThreadStore`."""
         return load_generation(self._find(owner, thread_id).generation)
 
     async def load_items(
@@ -231,58 +210,50 @@ class MemoryStore(ThreadStore):
         order: Order = "desc",
         kinds: frozenset[ItemKind] = VISIBLE,
     ) -> Page[ThreadItem]:
-        """See `ThreadStore`."""
         size = page_size(limit)
         rows = self._find(owner, thread_id).items.walk(_cursor(after), order)
         wanted = islice((payload for kind, payload in rows if kind in kinds), size + 1)
         return item_page(load_items(list(wanted)), size)
 
     async def load_item(self, owner: str, thread_id: str, item_id: str) -> ThreadItem:
-        """See `ThreadStore`."""
         row = self._find(owner, thread_id).items.get(clean(item_id))
         if row is None:
-            raise item_not_found(item_id)
+            raise not_found("item", item_id)
         return load_item(row[1])
 
     async def item_ids_after(self, owner: str, thread_id: str, item_id: str) -> list[str]:
-        """See `ThreadStore`."""
         items = self._find(owner, thread_id).items
         if clean(item_id) not in items:
-            raise item_not_found(item_id)
+            raise not_found("item", item_id)
         return items.ids_after(clean(item_id))
 
     async def save_attachment(self, owner: str, attachment: Attachment) -> None:
-        """See `ThreadStore`."""
         attachment_id, thread_id = clean(attachment.id), _cursor(attachment.thread_id)
         stored = self._attachments.get(attachment_id)
         if stored is not None and stored.owner != owner:
-            raise attachment_not_found(attachment_id)
+            raise not_found("attachment", attachment_id)
         row = _StoredAttachment(check_owner(owner), thread_id, dump_attachment(attachment))
         self._attachments[attachment_id] = row
 
     async def load_attachment(self, owner: str, attachment_id: str) -> Attachment:
-        """See `ThreadStore`."""
         stored = self._attachments.get(clean(attachment_id))
         if stored is None or stored.owner != check_owner(owner):
-            raise attachment_not_found(attachment_id)
+            raise not_found("attachment", attachment_id)
         return load_attachment(stored.payload)
 
     async def delete_attachment(self, owner: str, attachment_id: str) -> None:
-        """See `ThreadStore`."""
         stored = self._attachments.get(clean(attachment_id))
         if stored is not None and stored.owner == check_owner(owner):
             del self._attachments[clean(attachment_id)]
 
     async def save_feedback(self, owner: str, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind) -> None:
-        """See `ThreadStore`."""
         thread = self._find(owner, thread_id)
         for item_id in item_ids:
             if clean(item_id) not in thread.items:
-                raise item_not_found(item_id)
+                raise not_found("item", item_id)
         thread.feedback.update(dict.fromkeys(map(clean, item_ids), kind))
 
     async def list_feedback(self) -> list[Feedback]:
-        """See `ThreadStore`."""
         return sorted(
             (
                 Feedback(owner, thread_id, item_id, kind)
@@ -294,28 +265,24 @@ class MemoryStore(ThreadStore):
         )
 
     async def load_feedback(self, owner: str, thread_id: str) -> dict[str, str]:
-        """See `ThreadStore`."""
         return dict(self._find(owner, thread_id).feedback)
 
     async def add_usage(self, owner: str, thread_id: str, day: date, used: Mapping[str, TokenUsage]) -> None:
-        """See `ThreadStore`."""
         self._usage.add(check_owner(owner), clean(thread_id), day, {clean(model): each for model, each in used.items()})
 
     async def sum_usage(
         self, owner: str | None, *, thread_id: str | None = None, day: date | None = None
     ) -> TokenUsage:
-        """See `ThreadStore`."""
         return self._usage.sum(owner, thread_id, day)
 
     async def list_usage(self, since: date) -> list[UsageEntry]:
-        """See `ThreadStore`."""
         return self._usage.entries(since)
 
     def _find(self, owner: str, thread_id: str) -> _Thread:
         threads = self._threads.get(check_owner(owner))
         thread = None if threads is None else threads.get(clean(thread_id))
         if thread is None:
-            raise thread_not_found(thread_id)
+            raise not_found("thread", thread_id)
         return thread
 
 

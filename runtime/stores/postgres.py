@@ -20,7 +20,6 @@ class PostgresDatabase(Database):
         self.dialect = self._engine.dialect
 
     async def open(self) -> None:
-        """See `Database`."""
         try:
             async with self._engine.connect():
                 return
@@ -30,16 +29,13 @@ class PostgresDatabase(Database):
             raise StoreError(f"can't open the store {where!r}: {reason}") from error
 
     async def close(self) -> None:
-        """See `Database`."""
         await self._engine.dispose()
 
     async def read(self, work: Work[T]) -> T:
-        """See `Database`."""
         async with self._autocommit.connect() as connection:
             return await connection.run_sync(lambda core: work(SqlAlchemySession(core)))
 
     async def write(self, work: Work[T]) -> T:
-        """See `Database`."""
         async with self._engine.begin() as connection:
             return await connection.run_sync(lambda core: work(SqlAlchemySession(core)))
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from chatkit.store import NotFoundError
-from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata, ThreadStatus
+from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -35,9 +35,8 @@ from runtime.stores.serialization import (
     thread_page,
     to_utc,
 )
-from runtime.stores.sqlite import Database, Row, SqliteDatabase, SqlSession, first
+from runtime.stores.sqlite import Database, Row, SqliteDatabase, SqlSession, Statement, Values, Work, first
 from runtime.stores.store import (
-    UNSET,
     VISIBLE,
     Feedback,
     FeedbackKind,
@@ -45,14 +44,12 @@ from runtime.stores.store import (
     ItemKind,
     Order,
     StoreError,
+    ThreadChanges,
     ThreadStore,
-    Unset,
-    attachment_not_found,
     invalid_cursor,
-    item_not_found,
     kind_of,
+    not_found,
     page_size,
-    thread_not_found,
 )
 
 
@@ -81,12 +78,8 @@ class SqlStore(ThreadStore):
         await self._database.close()
 
     async def load_thread(self, owner: str, thread_id: str) -> ThreadMetadata:
-        """See `ThreadStore`."""
-        keys = _keys(owner, thread_id)
-        row = await self._database.read(lambda session: first(session, sql.LOAD_THREAD, keys))
-        if row is None:
-            raise thread_not_found(thread_id)
-        return _thread(row)
+        work = _one(sql.LOAD_THREAD, _keys(owner, thread_id), not_found("thread", thread_id))
+        return _thread(await self._database.read(work))
 
     async def create_thread(
         self,
@@ -96,7 +89,6 @@ class SqlStore(ThreadStore):
         *,
         generation: GenerationMark | None = None,
     ) -> None:
-        """See `ThreadStore`."""
         row, rows = _thread_row(owner, thread, generation), _item_rows(thread.id, items)
         keys = _keys(owner, thread.id)
 
@@ -108,59 +100,32 @@ class SqlStore(ThreadStore):
         await self._database.write(work)
 
     async def save_thread(self, owner: str, thread: ThreadMetadata) -> None:
-        """See `ThreadStore`."""
         row = _thread_row(owner, thread)
         await self._database.write(lambda session: self._put_thread(session, row))
 
     async def update_thread(
-        self,
-        owner: str,
-        thread_id: str,
-        *,
-        title: str | Unset | None = UNSET,
-        status: ThreadStatus | Unset = UNSET,
-        allowed_image_domains: list[str] | Unset | None = UNSET,
-        metadata: dict[str, Any] | Unset = UNSET,
-        only_if_untitled: bool = False,
+        self, owner: str, thread_id: str, *, only_if_untitled: bool = False, **changes: Unpack[ThreadChanges]
     ) -> ThreadMetadata:
-        """See `ThreadStore`."""
-        values: dict[str, str | None] = {}
-        if title is not UNSET:
-            values["title"] = None if title is None else clean(title)
-        if allowed_image_domains is not UNSET:
-            values["allowed_image_domains"] = (
-                None if allowed_image_domains is None else dump_value(allowed_image_domains)
-            )
-        for name, value in (("status", status), ("metadata", metadata)):
-            if value is not UNSET:
-                values[name] = dump_value(value)
-        if not values:
+        if not changes:
             return await self.load_thread(owner, thread_id)
-        statement = sql.update_thread(tuple(values), only_if_untitled)
-        keys = _keys(owner, thread_id) | {f"new_{name}": value for name, value in values.items()}
-        row = await self._database.write(lambda session: first(session, statement, keys))
-        if row is None:
-            raise thread_not_found(thread_id)
-        return _thread(row)
+        statement = sql.update_thread(tuple(changes), only_if_untitled)
+        keys = _keys(owner, thread_id) | {f"new_{name}": _column(value) for name, value in changes.items()}
+        return _thread(await self._database.write(_one(statement, keys, not_found("thread", thread_id))))
 
     async def load_threads(self, owner: str, *, limit: int, after: str | None, order: Order) -> Page[ThreadMetadata]:
-        """See `ThreadStore`."""
         size = page_size(limit)
         statement = sql.threads_page(order, after is not None)
         values: dict[str, Any] = {"by_owner": check_owner(owner), "size": size + 1}
 
-        def work(session: SqlSession) -> Sequence[Row]:
+        def load(session: SqlSession) -> Sequence[Row]:
             if after is not None:
-                row = first(session, sql.FIND_THREAD_SEQ, _keys(owner, after))
-                if row is None:
-                    raise invalid_cursor(after)
-                values["seq"] = row[0]
+                work = _one(sql.FIND_THREAD_SEQ, _keys(owner, after), invalid_cursor(after))
+                values["seq"] = work(session)[0]
             return session.all(statement, values)
 
-        return thread_page(list(map(_thread, await self._database.read(work))), size)
+        return thread_page(list(map(_thread, await self._database.read(load))), size)
 
     async def delete_thread(self, owner: str, thread_id: str) -> None:
-        """See `ThreadStore`."""
         keys = _keys(owner, thread_id)
 
         def work(session: SqlSession) -> None:
@@ -179,19 +144,14 @@ class SqlStore(ThreadStore):
         delete: Sequence[str] = (),
         generation: GenerationMark | None = None,
     ) -> None:
-        """See `ThreadStore`."""
         keys, rows = _keys(owner, thread_id), _item_rows(thread_id, items)
         gone = [{"thread": keys["thread"], "item": clean(item_id)} for item_id in delete]
         mark = dump_generation(generation)
         await self._database.write(lambda session: self._put_items(session, keys, rows, gone, mark))
 
     async def load_generation(self, owner: str, thread_id: str) -> GenerationMark | None:
-        """See `ThreadStore`."""
-        keys = _keys(owner, thread_id)
-        row = await self._database.read(lambda session: first(session, sql.LOAD_GENERATION, keys))
-        if row is None:
-            raise thread_not_found(thread_id)
-        return load_generation(row[0])
+        work = _one(sql.LOAD_GENERATION, _keys(owner, thread_id), not_found("thread", thread_id))
+        return load_generation((await self._database.read(work))[0])
 
     async def load_items(
         self,
@@ -203,7 +163,6 @@ class SqlStore(ThreadStore):
         order: Order = "desc",
         kinds: frozenset[ItemKind] = VISIBLE,
     ) -> Page[ThreadItem]:
-        """See `ThreadStore`."""
         size = page_size(limit)
         statement = sql.items_page(kinds, order, after is not None)
         keys: dict[str, Any] = _keys(owner, thread_id) | {"size": size + 1}
@@ -222,7 +181,6 @@ class SqlStore(ThreadStore):
         return item_page(load_items(await self._database.read(work)), size)
 
     async def load_item(self, owner: str, thread_id: str, item_id: str) -> ThreadItem:
-        """See `ThreadStore`."""
         keys = _keys(owner, thread_id) | {"item": clean(item_id)}
 
         def work(session: SqlSession) -> str:
@@ -234,7 +192,6 @@ class SqlStore(ThreadStore):
         return load_item(await self._database.read(work))
 
     async def item_ids_after(self, owner: str, thread_id: str, item_id: str) -> list[str]:
-        """See `ThreadStore`."""
         keys: dict[str, Any] = _keys(owner, thread_id) | {"item": clean(item_id)}
 
         def work(session: SqlSession) -> list[str]:
@@ -246,7 +203,6 @@ class SqlStore(ThreadStore):
         return await self._database.read(work)
 
     async def save_attachment(self, owner: str, attachment: Attachment) -> None:
-        """See `ThreadStore`."""
         row = {
             "id": clean(attachment.id),
             "owner": check_owner(owner),
@@ -254,28 +210,18 @@ class SqlStore(ThreadStore):
             "created_at": datetime.now(UTC),
             "payload": dump_attachment(attachment),
         }
-
-        def work(session: SqlSession) -> None:
-            if first(session, self._upserts.attachment, row) is None:
-                raise attachment_not_found(attachment.id)
-
-        await self._database.write(work)
+        await self._database.write(_one(self._upserts.attachment, row, not_found("attachment", attachment.id)))
 
     async def load_attachment(self, owner: str, attachment_id: str) -> Attachment:
-        """See `ThreadStore`."""
         keys = {"by_owner": check_owner(owner), "item": clean(attachment_id)}
-        row = await self._database.read(lambda session: first(session, sql.LOAD_ATTACHMENT, keys))
-        if row is None:
-            raise attachment_not_found(attachment_id)
-        return load_attachment(row[0])
+        work = _one(sql.LOAD_ATTACHMENT, keys, not_found("attachment", attachment_id))
+        return load_attachment((await self._database.read(work))[0])
 
     async def delete_attachment(self, owner: str, attachment_id: str) -> None:
-        """See `ThreadStore`."""
         keys = {"by_owner": check_owner(owner), "item": clean(attachment_id)}
         await self._database.write(lambda session: session.run(sql.DELETE_ATTACHMENT, keys))
 
     async def save_feedback(self, owner: str, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind) -> None:
-        """See `ThreadStore`."""
         keys, wanted = _keys(owner, thread_id), sorted({clean(item_id) for item_id in item_ids})
         now = datetime.now(UTC)
         rows = [{"thread_id": keys["thread"], "item_id": item, "kind": kind, "created_at": now} for item in wanted]
@@ -283,23 +229,19 @@ class SqlStore(ThreadStore):
         def work(session: SqlSession) -> None:
             _require_thread(session, owner, thread_id, lock=True)
             for item in wanted:
-                if first(session, sql.FIND_ITEM, keys | {"item": item}) is None:
-                    raise item_not_found(item)
+                _one(sql.FIND_ITEM, keys | {"item": item}, not_found("item", item))(session)
             if rows:
                 session.run(self._upserts.feedback, *rows)
 
         await self._database.write(work)
 
     async def list_feedback(self) -> list[Feedback]:
-        """See `ThreadStore`."""
-
         def work(session: SqlSession) -> list[Feedback]:
             return [Feedback(*row) for row in session.all(sql.LIST_FEEDBACK, {})]
 
         return await self._database.read(work)
 
     async def load_feedback(self, owner: str, thread_id: str) -> dict[str, str]:
-        """See `ThreadStore`."""
         keys = _keys(owner, thread_id)
 
         def work(session: SqlSession) -> dict[str, str]:
@@ -309,7 +251,6 @@ class SqlStore(ThreadStore):
         return await self._database.read(work)
 
     async def add_usage(self, owner: str, thread_id: str, day: date, used: Mapping[str, TokenUsage]) -> None:
-        """See `ThreadStore`."""
         key = {"owner": check_owner(owner), "thread_id": clean(thread_id), "day": day}
         rows = [{**key, "model": clean(model), **asdict(usage)} for model, usage in sorted(used.items())]
         if rows:
@@ -318,7 +259,6 @@ class SqlStore(ThreadStore):
     async def sum_usage(
         self, owner: str | None, *, thread_id: str | None = None, day: date | None = None
     ) -> TokenUsage:
-        """See `ThreadStore`."""
         given = {
             "owner": None if owner is None else check_owner(owner),
             "thread_id": None if thread_id is None else clean(thread_id),
@@ -331,8 +271,6 @@ class SqlStore(ThreadStore):
         return await self._database.read(lambda session: TokenUsage(*map(int, session.all(statement, values)[0])))
 
     async def list_usage(self, since: date) -> list[UsageEntry]:
-        """See `ThreadStore`."""
-
         def work(session: SqlSession) -> list[UsageEntry]:
             rows = session.all(sql.LIST_USAGE, {"since": since})
             return [UsageEntry(row[0], row[1], row[2], row[3], TokenUsage(*row[4:])) for row in rows]
@@ -340,8 +278,7 @@ class SqlStore(ThreadStore):
         return await self._database.read(work)
 
     def _put_thread(self, session: SqlSession, row: Mapping[str, Any]) -> None:
-        if first(session, self._upserts.thread, row) is None:
-            raise thread_not_found(row["id"])
+        _one(self._upserts.thread, row, not_found("thread", row["id"]))(session)
 
     def _put_items(
         self,
@@ -352,9 +289,7 @@ class SqlStore(ThreadStore):
         mark: str | None = None,
     ) -> None:
         values = {**keys, "count": len(rows), "new_generation": mark}
-        numbered = first(session, sql.TAKE_NUMBERS, values)
-        if numbered is None:
-            raise thread_not_found(keys["thread"])
+        numbered = _one(sql.TAKE_NUMBERS, values, not_found("thread", keys["thread"]))(session)
         if gone:
             session.run(sql.DELETE_ITEM, *gone)
         for seq, row in enumerate(rows, numbered[0] - len(rows)):
@@ -378,19 +313,34 @@ def _database(url: str, pool_size: int) -> Database:
     return SqliteDatabase(Path(parsed.database))
 
 
+def _one(statement: Statement, values: Values, missing: Exception) -> Work[Row]:
+    """Return the work that runs a statement and returns its row; without one, it raises `missing`."""
+
+    def work(session: SqlSession) -> Row:
+        row = first(session, statement, values)
+        if row is None:
+            raise missing
+        return row
+
+    return work
+
+
+def _column(value: Any) -> str | None:
+    return clean(value) if isinstance(value, str) else None if value is None else dump_value(value)
+
+
 def _keys(owner: str, thread_id: str) -> dict[str, str]:
     return {"by_owner": check_owner(owner), "thread": clean(thread_id)}
 
 
 def _require_thread(session: SqlSession, owner: str, thread_id: str, *, lock: bool = False) -> None:
     statement = sql.LOCK_THREAD if lock else sql.FIND_THREAD
-    if first(session, statement, _keys(owner, thread_id)) is None:
-        raise thread_not_found(thread_id)
+    _one(statement, _keys(owner, thread_id), not_found("thread", thread_id))(session)
 
 
 def _item_missing(session: SqlSession, owner: str, thread_id: str, item_id: str) -> NotFoundError:
     _require_thread(session, owner, thread_id)
-    return item_not_found(item_id)
+    return not_found("item", item_id)
 
 
 def _thread_row(owner: str, thread: ThreadMetadata, generation: GenerationMark | None = None) -> dict[str, Any]:

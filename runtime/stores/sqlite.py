@@ -64,11 +64,9 @@ class SqlAlchemySession:
         self.connection = connection
 
     def all(self, statement: Statement, values: Values) -> Sequence[Row]:
-        """See `SqlSession`."""
         return self.connection.execute(statement, values).all()
 
     def run(self, statement: Statement, *values: Values) -> int:
-        """See `SqlSession`."""
         return self.connection.execute(statement, values).rowcount
 
 
@@ -82,13 +80,11 @@ class SqliteSession:
         self.raw = cast(sqlite3.Connection, connection.connection.dbapi_connection)
 
     def all(self, statement: Statement, values: Values) -> Sequence[Row]:
-        """See `SqlSession`."""
         ready = self._prepared.get(statement, values)
         rows = self.raw.execute(ready.text, ready.bind(values)).fetchall()
         return [ready.read(row) for row in rows] if ready.reads else rows
 
     def run(self, statement: Statement, *values: Values) -> int:
-        """See `SqlSession`."""
         ready = self._prepared.get(statement, values[0])
         if len(values) == 1:
             return self.raw.execute(ready.text, ready.bind(values[0])).rowcount
@@ -212,11 +208,9 @@ class SqliteDatabase(Database):
             raise StoreError(f"can't open the store {str(self._path)!r}: {reason}") from error
 
     async def close(self) -> None:
-        """See `Database`."""
         await asyncio.to_thread(self._disconnect)
 
     async def read(self, work: Work[T]) -> T:
-        """See `Database`."""
         if self._near_lock.acquire(blocking=False):
             try:
                 return work(self._near)
@@ -228,7 +222,6 @@ class SqliteDatabase(Database):
         return await asyncio.get_running_loop().run_in_executor(self._executor, work, self._far)
 
     async def write(self, work: Work[T]) -> T:
-        """See `Database`."""
         # A write that comes while others wait must not overtake them.
         if (self._last is None or self._last.done()) and self._near_lock.acquire(blocking=False):
             try:

@@ -11,8 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from enum import Enum
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypedDict, Unpack
 
 from chatkit.store import NotFoundError
 from chatkit.types import (
@@ -44,13 +43,13 @@ PAGE_SIZE: Final = 100
 _MODEL_KEYS = ("model_items", "queued_client_tool", "pending_run", "left_out", "active_agent", "summary")
 
 
-class Unset(Enum):
-    """The type of `UNSET`, the default of arguments for which None is a value."""
+class ThreadChanges(TypedDict, total=False):
+    """The fields of a thread that `ThreadStore.update_thread` changes."""
 
-    UNSET = "unset"
-
-
-UNSET: Final = Unset.UNSET
+    title: str | None
+    status: ThreadStatus
+    allowed_image_domains: list[str] | None
+    metadata: dict[str, Any]
 
 
 class InvalidCursor(RuntimeFault, ValueError):
@@ -124,19 +123,9 @@ def page_size(limit: int) -> int:
     return min(limit, _LARGEST_PAGE)
 
 
-def thread_not_found(thread_id: str) -> NotFoundError:
-    """Return the error for a thread that does not exist or has another owner; callers can't tell which."""
-    return NotFoundError(f"thread {thread_id!r} not found")
-
-
-def item_not_found(item_id: str) -> NotFoundError:
-    """Return the error for an item that is not in the thread."""
-    return NotFoundError(f"item {item_id!r} not found")
-
-
-def attachment_not_found(attachment_id: str) -> NotFoundError:
-    """Return the error for an attachment that does not exist or has another owner."""
-    return NotFoundError(f"attachment {attachment_id!r} not found")
+def not_found(kind: Literal["thread", "item", "attachment"], entry_id: str) -> NotFoundError:
+    """Return the error for an entry that does not exist or has another owner; callers can't tell which."""
+    return NotFoundError(f"{kind} {entry_id!r} not found")
 
 
 def invalid_cursor(after: str) -> InvalidCursor:
@@ -179,15 +168,7 @@ class ThreadStore(ABC):
 
     @abstractmethod
     async def update_thread(
-        self,
-        owner: str,
-        thread_id: str,
-        *,
-        title: str | Unset | None = UNSET,
-        status: ThreadStatus | Unset = UNSET,
-        allowed_image_domains: list[str] | Unset | None = UNSET,
-        metadata: dict[str, Any] | Unset = UNSET,
-        only_if_untitled: bool = False,
+        self, owner: str, thread_id: str, *, only_if_untitled: bool = False, **changes: Unpack[ThreadChanges]
     ) -> ThreadMetadata:
         """Change the given fields and return the updated thread. Raise NotFoundError.
 
