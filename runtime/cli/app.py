@@ -42,6 +42,10 @@ def _examples(*lines: str) -> str:
     return "\n".join(["[bold]Examples[/bold]", *(f"  {PROGRAM} {line}" for line in lines)])
 
 
+def _exit(code: int, **options: object) -> None:
+    raise typer.Exit(code)
+
+
 app = typer.Typer(
     name=PROGRAM,
     help="A declarative agent runtime: agents.yaml in, a ChatKit server out.",
@@ -51,6 +55,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    result_callback=_exit,
 )
 
 
@@ -128,14 +133,14 @@ def init(
         typer.Argument(metavar="DIR", help="The folder to write to; created if missing.", show_default="this folder"),
     ] = Path(),
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
-) -> None:
+) -> int:
     """Write a working project: agents.yaml, a tool, a widget, an offline model and a test.
 
     It needs no API key and no network. No file is overwritten without --force.
     """
     from runtime.cli.commands.init import init_project
 
-    raise typer.Exit(init_project(folder, force=force))
+    return init_project(folder, force=force)
 
 
 @app.command(epilog=_examples("serve", "serve my-chat --port 0", "serve --host 0.0.0.0 --allow-unauthenticated"))
@@ -152,7 +157,7 @@ def serve(
     ] = True,
     last_good: LastGood = False,
     profile: Profile = None,
-) -> None:
+) -> int:
     """Serve a project over HTTP until Ctrl-C, and reload it when its files change.
 
     Once the server accepts requests, it prints "serving http://HOST:PORT/chatkit" on standard output. It does not start
@@ -166,21 +171,19 @@ def serve(
     """
     from runtime.cli.commands.serve import serve_project
 
-    raise typer.Exit(
-        serve_project(
-            path,
-            host=host,
-            port=port,
-            allow_unauthenticated=allow_unauthenticated,
-            access_log=access_log,
-            watch=watch,
-            last_good=last_good,
-        )
+    return serve_project(
+        path,
+        host=host,
+        port=port,
+        allow_unauthenticated=allow_unauthenticated,
+        access_log=access_log,
+        watch=watch,
+        last_good=last_good,
     )
 
 
 @app.command(epilog=_examples("dev", "dev my-chat --port 9000"))
-def dev(path: Project = Path(), port: Port = None, last_good: LastGood = False, profile: Profile = None) -> None:
+def dev(path: Project = Path(), port: Port = None, last_good: LastGood = False, profile: Profile = None) -> int:
     """Serve a project to this machine only, log each request, and reload the project when its files change.
 
     A request whose Host or Origin is not loopback is refused, so that no web page can reach the server through your
@@ -188,7 +191,7 @@ def dev(path: Project = Path(), port: Port = None, last_good: LastGood = False, 
     """
     from runtime.cli.commands.serve import serve_locally
 
-    raise typer.Exit(serve_locally(path, port=port, last_good=last_good))
+    return serve_locally(path, port=port, last_good=last_good)
 
 
 @app.command(
@@ -214,7 +217,7 @@ def chat(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print only the events, each as one line of JSON.")] = False,
     profile: Profile = None,
-) -> None:
+) -> int:
     """Chat in the terminal, with a project (served in this process) or with a running server.
 
     Text appears as it is streamed. Widgets are drawn as text, and each of their actions has a number: /1 clicks it.
@@ -226,11 +229,7 @@ def chat(
     """
     from runtime.cli.commands.chat import chat_with
 
-    raise typer.Exit(
-        chat_with(
-            path, url=url, thread=thread, messages=tuple(message or ()), headers=tuple(header or ()), as_json=as_json
-        )
-    )
+    return chat_with(path, url=url, thread=thread, messages=message or (), headers=header or (), as_json=as_json)
 
 
 @app.command(
@@ -269,7 +268,7 @@ def validate(
         bool, typer.Option("--watch", help="Check again each time a file of the project changes, until Ctrl-C.")
     ] = False,
     profile: Profile = None,
-) -> None:
+) -> int:
     """Report every mistake of a project with its line, its column and a hint.
 
     By default no code of the project runs: validate is safe on untrusted files, fast enough for every save, and needs
@@ -284,20 +283,10 @@ def validate(
 
     Each profile of the file is checked for errors; with --profile only that profile is checked, in full.
     """
-    from runtime.cli.commands.validate import validate_projects
+    from runtime.cli.commands.validate import Depth, validate_projects
 
-    raise typer.Exit(
-        validate_projects(
-            paths or [Path()],
-            output=output,
-            strict=strict,
-            build=build,
-            connect=connect,
-            timeout_s=timeout,
-            base=base,
-            watch=watch,
-        )
-    )
+    depth = Depth(build=build or connect, connect=connect, timeout_s=timeout, base=base)
+    return validate_projects(paths or [Path()], output=output, strict=strict, depth=depth, watch=watch)
 
 
 @app.command(epilog=_examples("explain A203", "explain"))
@@ -305,11 +294,11 @@ def explain(
     code: Annotated[
         str | None, typer.Argument(metavar="CODE", help="A code that validate printed.", show_default="list all codes")
     ] = None,
-) -> None:
+) -> int:
     """Explain a diagnostic code: what it means, why it matters, and how to fix it."""
     from runtime.cli.commands.explain import explain_code
 
-    raise typer.Exit(explain_code(code))
+    return explain_code(code)
 
 
 @app.command(epilog=_examples("show", "show my-chat --format json", "show --resolved --profile prod"))
@@ -321,14 +310,14 @@ def show(
         typer.Option("--resolved", help="Print the origin of each value: file and line, profile, variables."),
     ] = False,
     profile: Profile = None,
-) -> None:
+) -> int:
     """Print the resolved config: files and profile merged, variables replaced, defaults filled in.
 
     Secrets are masked. With --resolved each value has a line of its own, followed by its origin.
     """
     from runtime.cli.commands.show import show_project
 
-    raise typer.Exit(show_project(path, output=output, origins=resolved))
+    return show_project(path, output=output, origins=resolved)
 
 
 @app.command(
@@ -364,7 +353,7 @@ def client(
         typer.Option("--script", metavar="URL", help="The URL of the ChatKit component. Default: OpenAI's."),
     ] = None,
     profile: Profile = None,
-) -> None:
+) -> int:
     """Write the files that connect a web page to the project: a complete page, or TypeScript for your own page.
 
     page is an HTML page with the ChatKit component. The page loads its options from the server. It calls handlers.js
@@ -379,7 +368,7 @@ def client(
     """
     from runtime.cli.commands.client import write_client
 
-    raise typer.Exit(write_client(kind, path, output=output, check=check, server=server, script=script))
+    return write_client(kind, path, output=output, check=check, server=server, script=script)
 
 
 @app.command(
@@ -397,7 +386,7 @@ def schema(
         Of,
         typer.Option("--of", help="The schema of agents.yaml, of an included file, or of a profile."),
     ] = "agents",
-) -> None:
+) -> int:
     """Print the JSON Schema of agents.yaml (Draft 2020-12), for editors and linters.
 
     An editor finds it through the first line of agents.yaml: # yaml-language-server: $schema=./agents.schema.json
@@ -408,7 +397,7 @@ def schema(
         raise UsageError("FILE needs --write (to print, leave FILE out)")
     from runtime.cli.commands.schema import print_schema, write_schema
 
-    raise typer.Exit(write_schema(file or Path(), of) if write else print_schema(of))
+    return write_schema(file or Path(), of) if write else print_schema(of)
 
 
 # Typer keeps the line breaks of a docstring; join the lines, so that the text wraps at the terminal's width.

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args, get_type_hints
+
+from openai.types.responses import ResponseInputItemParam
 
 from runtime.errors import RuntimeFault
 
@@ -18,34 +21,6 @@ _ID_STARTS = {
     "mcp_call": "mcp",
     "mcp_approval_request": "mcpr",
 }
-_ITEM_TYPES = (
-    "message",
-    "function_call",
-    "function_call_output",
-    "reasoning",
-    "item_reference",
-    "compaction",
-    "web_search_call",
-    "file_search_call",
-    "computer_call",
-    "computer_call_output",
-    "image_generation_call",
-    "code_interpreter_call",
-    "local_shell_call",
-    "local_shell_call_output",
-    "shell_call",
-    "shell_call_output",
-    "apply_patch_call",
-    "apply_patch_call_output",
-    "custom_tool_call",
-    "custom_tool_call_output",
-    "mcp_list_tools",
-    "mcp_approval_request",
-    "mcp_approval_response",
-    "mcp_call",
-    "tool_search_call",
-    "tool_search_output",
-)
 _INPUT_PARTS = ("input_text", "input_image", "input_file", "input_audio")
 _OUTPUT_PARTS = ("output_text", "refusal")
 _RESPONSES_PARTS = {
@@ -71,6 +46,16 @@ class Refusal(RuntimeFault):
         self.param = param
         self.code = code
         super().__init__(message)
+
+
+def _item_types() -> Iterator[str]:
+    for item in get_args(ResponseInputItemParam):
+        [literal, *_] = get_args(get_type_hints(item)["type"])
+        # An optional type is a union that begins with the literal.
+        yield literal if isinstance(literal, str) else get_args(literal)[0]
+
+
+_ITEM_TYPES = tuple(dict.fromkeys(_item_types()))
 
 
 def check_responses(body: Mapping[str, Any]) -> None:
@@ -104,25 +89,21 @@ def check_chat(body: Mapping[str, Any]) -> None:
     for index, message in enumerate(messages):
         path = f"messages[{index}]"
         _check_content(message, path, _CHAT_PARTS)
-        _check_call_ids(message, path)
+        for number, call in enumerate(message.get("tool_calls") or []):
+            _check_length(call["id"], f"{path}.tool_calls[{number}].id", _LONGEST_CHAT_ID)
         if message["role"] == "assistant" and message.get("content") is None and not message.get("tool_calls"):
             raise Refusal("Invalid value for 'content': expected a string, got null.", f"{path}.content")
     _check_tool_messages(messages)
 
 
-def _check_call_ids(message: Mapping[str, Any], path: str) -> None:
-    for index, call in enumerate(message.get("tool_calls") or []):
-        if len(call["id"]) > _LONGEST_CHAT_ID:
-            raise _too_long(call["id"], f"{path}.tool_calls[{index}].id", _LONGEST_CHAT_ID)
-
-
-def _too_long(text: str, path: str, longest: int) -> Refusal:
-    return Refusal(
-        f"Invalid '{path}': string too long. Expected a string with maximum length {longest}, but got a string with "
-        f"length {len(text)} instead.",
-        path,
-        "string_above_max_length",
-    )
+def _check_length(text: str, path: str, longest: int) -> None:
+    if len(text) > longest:
+        raise Refusal(
+            f"Invalid '{path}': string too long. Expected a string with maximum length {longest}, but got a string "
+            f"with length {len(text)} instead.",
+            path,
+            "string_above_max_length",
+        )
 
 
 def _require(body: Mapping[str, Any], name: str) -> None:
@@ -139,8 +120,7 @@ def _check_item(item: object, path: str) -> None:
     if kind == "message":
         _check_content(item, path, _RESPONSES_PARTS)
     for field in ("id", "call_id"):
-        if len(str(item.get(field) or "")) > _LONGEST_ID:
-            raise _too_long(item[field], f"{path}.{field}", _LONGEST_ID)
+        _check_length(str(item.get(field) or ""), f"{path}.{field}", _LONGEST_ID)
     item_id, start = item.get("id"), _ID_STARTS.get(kind)
     if item_id and start and not item_id.startswith(start):
         raise Refusal(
@@ -172,16 +152,13 @@ def _check_content(message: object, path: str, parts: Mapping[str, Sequence[str]
 
 
 def _check_ids(items: Sequence[Mapping[str, Any]]) -> None:
-    seen: set[str] = set()
-    for item in items:
-        item_id = item.get("id")
-        if item_id and item_id in seen:
+    ids = Counter(item["id"] for item in items if item.get("id"))
+    for item_id, count in ids.items():
+        if count > 1:
             raise Refusal(
                 f"Duplicate item found with id {item_id}. Remove duplicate items from your input and try again.",
                 "input",
             )
-        if item_id:
-            seen.add(item_id)
 
 
 def _check_calls(items: Sequence[Mapping[str, Any]]) -> None:

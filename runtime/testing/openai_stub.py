@@ -17,14 +17,12 @@ import socket
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import uvicorn
 
 from runtime.assemble.scripted_model import ScriptedConversation, load_script
-from runtime.testing.openai_app import StubApp
-from runtime.testing.openai_faults import Failure, StubHold, StubRequest
+from runtime.testing.openai_app import Failure, StubApp, StubHold, StubRequest
 
 __all__ = ["OpenAIStub", "StubHold", "StubRequest"]
 
@@ -88,25 +86,18 @@ class OpenAIStub:
             serving.stop()
 
     def __enter__(self) -> OpenAIStub:
-        """Start."""
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
+    def __exit__(self, *exc_info: object) -> None:
         self.stop()
 
     async def __aenter__(self) -> OpenAIStub:
-        """Start."""
         self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop, without blocking the event loop."""
+    async def __aexit__(self, *exc_info: object) -> None:
+        # In a thread, so that the event loop is not blocked.
         await asyncio.to_thread(self.stop)
 
 
@@ -118,13 +109,7 @@ class _ServerThread:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
-            app,
-            log_config=None,
-            log_level=None,
-            access_log=False,
-            lifespan="off",
-            timeout_graceful_shutdown=1,
-            ws="none",
+            app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name=f"openai-stub-{self.port}", daemon=True)

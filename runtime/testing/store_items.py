@@ -1,4 +1,4 @@
-"""The conformance tests for the items of a thread: order, pages, kinds, content and feedback."""
+"""The conformance tests for what a turn writes: items (order, pages, kinds, content, feedback) and its generation."""
 
 from __future__ import annotations
 
@@ -9,48 +9,40 @@ from typing import get_args
 
 import pytest
 from chatkit.store import NotFoundError
-from chatkit.types import (
-    AssistantMessageItem,
-    ClientToolCallItem,
-    HiddenContextItem,
-    ThreadItem,
-)
+from chatkit.types import AssistantMessageItem, HiddenContextItem, ThreadItem
 
 from runtime.stores.ids import new_id
-from runtime.stores.store import (
-    ALL_KINDS,
-    ModelItem,
-    ThreadStore,
-    kind_of,
-)
+from runtime.stores.store import ALL_KINDS, ModelItem, ThreadStore, kind_of
 from runtime.testing.store_samples import (
     CALL,
     KIND_SETS,
     ORDERS,
     all_ids,
     as_json,
+    assert_not_found,
     item_pages,
     new_hidden,
+    new_mark,
     new_message,
     new_metadata,
     new_of_kind,
     new_thread,
     now,
     one_of_each,
+    text_of,
     type_of,
+    unstorable,
 )
 
 
 @pytest.mark.asyncio
 class ItemPromises:
-    """Tests for the items of a thread; `StoreSuite` has the fixtures."""
+    """Tests for the items of a thread and the generation of its last turn; `StoreSuite` has the fixtures."""
 
     async def test_every_page_size_reads_every_item_once(self, store: ThreadStore, owner: str) -> None:
         """Pages of any size and kinds, joined, are the items of these kinds; only the last page is short."""
-        items = [
-            new_of_kind(kind)
-            for kind in ("visible", "model", "model", "hidden", "visible", "model", "visible", "hidden")
-        ]
+        kinds_of_items = ("visible", "model", "model", "hidden", "visible", "model", "visible", "hidden")
+        items = [new_of_kind(kind) for kind in kinds_of_items]
         thread = await new_thread(store, owner)
         await store.write_items(owner, thread.id, items)
         for order, kinds, limit in product(ORDERS, KIND_SETS, range(1, len(items) + 2)):
@@ -89,9 +81,8 @@ class ItemPromises:
             {"summary": {"text": "Hi.", "until": "x"}},
         ]
         models = [new_hidden(thread.id, content, ModelItem) for content in contents]
-        others = [
-            new_hidden(thread.id, content) for content in ({"model_items": [], "n": 1}, "model_items", ["model_items"])
-        ]
+        similar = ({"model_items": [], "n": 1}, "model_items", ["model_items"])
+        others = [new_hidden(thread.id, content) for content in similar]
         await store.write_items(owner, thread.id, [*models, *others])
         page = await store.load_items(owner, thread.id, limit=9, order="asc", kinds=frozenset({"model"}))
         assert [(type(item), item) for item in page.data] == [(ModelItem, item) for item in models]
@@ -111,7 +102,7 @@ class ItemPromises:
         """The kind is that of the last write."""
         thread = await new_thread(store, owner, count=1)
         item_id = (await all_ids(store, owner, thread.id))[0]
-        hidden = HiddenContextItem(id=item_id, thread_id=thread.id, created_at=now(), content="secret")
+        hidden = new_hidden(thread.id, "secret").model_copy(update={"id": item_id})
         await store.write_items(owner, thread.id, [hidden])
         assert (await store.load_items(owner, thread.id, limit=5)).data == []
 
@@ -138,7 +129,7 @@ class ItemPromises:
         """An item that can't be stored is detected before anything is deleted."""
         thread = await new_thread(store, owner, count=2)
         ids = await all_ids(store, owner, thread.id)
-        bad = HiddenContextItem(id=new_id("message"), thread_id=thread.id, created_at=now(), content=object())
+        bad = unstorable(thread.id)
         with pytest.raises(ValueError):  # noqa: PT011 - the message is that of the JSON serializer
             await store.write_items(owner, thread.id, [new_message(thread.id, "new"), bad], delete=ids)
         assert await all_ids(store, owner, thread.id) == ids
@@ -149,9 +140,7 @@ class ItemPromises:
         for thread in (one, two):
             await store.write_items(owner, thread.id, [new_message(thread.id, thread.id, item_id="msg_same")])
         await store.write_items(owner, one.id, [], delete=["msg_same"])
-        loaded = await store.load_item(owner, two.id, "msg_same")
-        assert isinstance(loaded, AssistantMessageItem)
-        assert loaded.content[0].text == two.id
+        assert text_of(await store.load_item(owner, two.id, "msg_same")) == two.id
 
     async def test_the_ids_after_an_item_are_of_every_kind(self, store: ThreadStore, owner: str) -> None:
         """Retry deletes hidden context and model items, too."""
@@ -193,25 +182,16 @@ class ItemPromises:
         thread = new_metadata(title="a\0b", metadata={"k\0": "\0v"})
         await store.create_thread(owner, thread)
         item = new_message(thread.id, "x\0\0y \\u0000 \\\0z")
-        tool = ClientToolCallItem(
-            id=new_id("tool_call"),
-            thread_id=thread.id,
-            created_at=now(),
-            call_id="c",
-            name="n",
-            arguments={"\0": "\0"},
-        )
-        await store.write_items(owner, thread.id, [item, tool])
+        hidden = new_hidden(thread.id, {"\0": "\0"})
+        await store.write_items(owner, thread.id, [item, hidden])
         saved = await store.load_thread(owner, thread.id)
         assert (saved.title, saved.metadata) == ("ab", {"k": "v"})
-        text, called = [await store.load_item(owner, thread.id, one.id) for one in (item, tool)]
-        assert isinstance(text, AssistantMessageItem)
-        assert text.content[0].text == "xy \\u0000 \\z"
-        assert isinstance(called, ClientToolCallItem)
-        assert called.arguments == {"": ""}
+        assert text_of(await store.load_item(owner, thread.id, item.id)) == "xy \\u0000 \\z"
+        stored = await store.load_item(owner, thread.id, hidden.id)
+        assert isinstance(stored, HiddenContextItem)
+        assert stored.content == {"": ""}
         assert (await store.update_thread(owner, thread.id, title="c\0d")).title == "cd"
-        with pytest.raises(NotFoundError):
-            await store.load_thread(owner, "thr_\0")
+        await assert_not_found(store.load_thread(owner, "thr_\0"))
 
     async def test_any_other_text_survives(self, store: ThreadStore, owner: str) -> None:
         """Quotes, SQL, control characters and all of Unicode; an unpaired surrogate becomes `?`."""
@@ -220,8 +200,7 @@ class ItemPromises:
         items = [new_message(thread.id, text) for text in texts]
         await store.write_items(owner, thread.id, [*items, new_message(thread.id, "a\ud83d")])
         page = await store.load_items(owner, thread.id, limit=10, order="asc")
-        loaded = [item.content[0].text for item in page.data if isinstance(item, AssistantMessageItem)]
-        assert loaded == [*texts, "a?"]
+        assert [text_of(item) for item in page.data] == [*texts, "a?"]
         assert (await store.load_thread(owner, thread.id)).title == "'; DROP TABLE threads; --"
         renamed = await store.update_thread(owner, thread.id, title="b\ud83d", metadata={"c": ["\ud83d"]})
         assert (renamed.title, renamed.metadata) == ("b?", {"c": ["?"]})
@@ -236,8 +215,8 @@ class ItemPromises:
             item.content[0].text = "after"
             thread = await store.load_thread(owner, thread.id)
             loaded = await store.load_item(owner, thread.id, item.id)
+            assert (thread.metadata, text_of(loaded)) == ({"n": [1]}, "before")
             assert isinstance(loaded, AssistantMessageItem)
-            assert (thread.metadata, loaded.content[0].text) == ({"n": [1]}, "before")
             item = loaded
 
     async def test_writers_at_once_lose_nothing(self, store: ThreadStore, owner: str) -> None:
@@ -259,3 +238,74 @@ class ItemPromises:
         assert len(together) == 16
         for ids in written[16:]:
             assert [item_id for item_id in together if item_id in ids] == ids
+
+    async def test_a_thread_remembers_the_generation_of_its_last_turn(self, store: ThreadStore, owner: str) -> None:
+        """What was written last counts, with items or without; a write that names none leaves it as it is."""
+        thread, other = new_metadata(), new_metadata()
+        await store.create_thread(owner, thread, [new_message(thread.id, "one")], generation=new_mark(1))
+        await store.create_thread(owner, other, generation=new_mark(7))
+        assert await store.load_generation(owner, thread.id) == new_mark(1)
+        await store.write_items(owner, thread.id, [new_message(thread.id, "two")], generation=new_mark(2))
+        await store.write_items(owner, thread.id, [new_message(thread.id, "three")])
+        assert await store.load_generation(owner, thread.id) == new_mark(2)
+        await store.write_items(owner, thread.id, [], generation=new_mark(3))
+        assert await store.load_generation(owner, thread.id) == new_mark(3)
+        await store.write_items(owner, thread.id, [], generation=new_mark(1))
+        assert await store.load_generation(owner, thread.id) == new_mark(1)
+        assert await store.load_generation(owner, other.id) == new_mark(7)
+        assert len(await all_ids(store, owner, thread.id)) == 3
+
+    async def test_a_thread_without_a_generation_has_none(self, store: ThreadStore, owner: str) -> None:
+        """Also threads of an older schema, until their next turn."""
+        created, saved = new_metadata(), new_metadata()
+        await store.create_thread(owner, created, [new_message(created.id, "x")])
+        await store.save_thread(owner, saved)
+        for thread in (created, saved):
+            assert await store.load_generation(owner, thread.id) is None
+            await store.write_items(owner, thread.id, [], generation=new_mark(4))
+            assert await store.load_generation(owner, thread.id) == new_mark(4)
+
+    async def test_changing_a_thread_leaves_its_generation_alone(self, store: ThreadStore, owner: str) -> None:
+        """Tools rename threads and replace their metadata: neither is a turn."""
+        thread = new_metadata(metadata={"a": 1})
+        await store.create_thread(owner, thread, generation=new_mark(1))
+        await store.update_thread(owner, thread.id, title="New", metadata={"b": 2})
+        await store.update_thread(owner, thread.id, metadata={})
+        await store.save_thread(owner, thread)
+        await store.create_thread(owner, thread, [new_message(thread.id, "x")])
+        assert await store.load_generation(owner, thread.id) == new_mark(1)
+
+    async def test_a_generation_and_a_change_at_once_are_both_kept(self, store: ThreadStore, owner: str) -> None:
+        """A turn writes items while a tool sets the metadata and a user the title."""
+        thread = await new_thread(store, owner)
+        await asyncio.gather(
+            store.update_thread(owner, thread.id, metadata={"n": 1}),
+            store.write_items(owner, thread.id, [new_message(thread.id, "x")], generation=new_mark(1)),
+            store.update_thread(owner, thread.id, title="New"),
+        )
+        loaded = await store.load_thread(owner, thread.id)
+        assert (loaded.title, loaded.metadata) == ("New", {"n": 1})
+        assert await store.load_generation(owner, thread.id) == new_mark(1)
+
+    async def test_a_generation_is_no_part_of_the_threads_metadata(self, store: ThreadStore, owner: str) -> None:
+        """The metadata contains only the entries of tools, in every call."""
+        thread = new_metadata(metadata={"a": 1})
+        await store.create_thread(owner, thread, generation=new_mark(1))
+        await store.write_items(owner, thread.id, [], generation=new_mark(2))
+        assert await store.load_thread(owner, thread.id) == thread
+        assert (await store.load_threads(owner, limit=1, after=None, order="asc")).data == [thread]
+        assert (await store.update_thread(owner, thread.id)).metadata == {"a": 1}
+        assert (await store.update_thread(owner, thread.id, metadata={"b": 2})).metadata == {"b": 2}
+
+    async def test_a_write_that_fails_leaves_the_generation_alone(self, store: ThreadStore, owner: str) -> None:
+        """A failed write did not answer in the thread."""
+        thread = new_metadata()
+        await store.create_thread(owner, thread, generation=new_mark(1))
+        bad = unstorable(thread.id)
+        for call in (
+            store.write_items(owner, thread.id, [bad], generation=new_mark(2)),
+            store.create_thread(owner, thread, [bad], generation=new_mark(2)),
+        ):
+            with pytest.raises(ValueError):  # noqa: PT011 - the message is that of the JSON serializer
+                await call
+        assert await store.load_generation(owner, thread.id) == new_mark(1)

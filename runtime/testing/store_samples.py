@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+from chatkit.store import NotFoundError
 from chatkit.types import (
     AssistantMessageContent,
     AssistantMessageItem,
@@ -151,6 +153,24 @@ def type_of(member: Any) -> str:
 def as_json(item: ThreadItem) -> str:
     """Return the JSON that the browser gets."""
     return item.model_dump_json(by_alias=True, exclude_none=True)
+
+
+def unstorable(thread_id: str) -> HiddenContextItem:
+    """Return an item that can't be represented in JSON."""
+    return new_hidden(thread_id, object())
+
+
+def text_of(item: ThreadItem) -> str:
+    """Return the text of a message."""
+    assert isinstance(item, AssistantMessageItem)
+    return item.content[0].text
+
+
+async def assert_not_found(*calls: Awaitable[object]) -> None:
+    """Check that each call raises NotFoundError."""
+    for call in calls:
+        with pytest.raises(NotFoundError):
+            await call
 
 
 async def all_ids(store: ThreadStore, owner: str, thread_id: str) -> list[str]:

@@ -21,29 +21,19 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import product
 
 import pytest
-from chatkit.store import NotFoundError
-from chatkit.types import (
-    HiddenContextItem,
-    ImageAttachment,
-    LockedStatus,
-    Page,
-    Thread,
-    ThreadMetadata,
-)
+from chatkit.types import ImageAttachment, LockedStatus, Page, Thread, ThreadMetadata
 from pydantic import AnyUrl
 
 from runtime.errors import RequestError
 from runtime.resources.token_usage import TokenUsage, UsageEntry
 from runtime.stores.ids import new_id
 from runtime.stores.owner_store import OwnerStore
-from runtime.stores.store import (
-    InvalidCursor,
-    ThreadStore,
-)
+from runtime.stores.store import InvalidCursor, ThreadStore
 from runtime.testing.store_items import ItemPromises
 from runtime.testing.store_samples import (
     ORDERS,
     all_ids,
+    assert_not_found,
     new_file,
     new_mark,
     new_message,
@@ -52,6 +42,7 @@ from runtime.testing.store_samples import (
     new_thread,
     now,
     thread_pages,
+    unstorable,
 )
 
 
@@ -88,11 +79,10 @@ class StoreSuite(ItemPromises):
     async def test_a_thread_that_cant_be_stored_whole_is_not_stored(self, store: ThreadStore, owner: str) -> None:
         """If an item can't be represented in JSON, the thread is not stored."""
         thread = new_metadata()
-        bad = HiddenContextItem(id=new_id("message"), thread_id=thread.id, created_at=now(), content=object())
+        bad = unstorable(thread.id)
         with pytest.raises(ValueError):  # noqa: PT011 - the message is that of the JSON serializer
             await store.create_thread(owner, thread, [new_message(thread.id, "one"), bad])
-        with pytest.raises(NotFoundError):
-            await store.load_thread(owner, thread.id)
+        await assert_not_found(store.load_thread(owner, thread.id))
 
     async def test_saving_a_thread_leaves_its_items_alone(self, store: ThreadStore, owner: str) -> None:
         """chatkit passes a `Thread` with a page of items; only its metadata is stored."""
@@ -144,7 +134,7 @@ class StoreSuite(ItemPromises):
         """Calls with the id of a missing thread, item or attachment raise NotFoundError."""
         thread = await new_thread(store, owner, count=1)
         nobody = new_id("thread")
-        for call in (
+        await assert_not_found(
             store.load_thread(owner, nobody),
             store.load_generation(owner, nobody),
             store.write_items(owner, nobody, [], generation=new_mark(1)),
@@ -158,9 +148,7 @@ class StoreSuite(ItemPromises):
             store.item_ids_after(owner, nobody, "msg_1"),
             store.item_ids_after(owner, thread.id, "msg_1"),
             store.load_attachment(owner, "atc_1"),
-        ):
-            with pytest.raises(NotFoundError):
-                await call
+        )
 
     async def test_another_owner_finds_nothing(self, store: ThreadStore, owner: str) -> None:
         """No call reads, changes or deletes entries of another owner."""
@@ -169,7 +157,7 @@ class StoreSuite(ItemPromises):
         attachment = new_file(thread.id)
         await store.save_attachment(owner, attachment)
         thief = new_id("user")
-        for call in (
+        await assert_not_found(
             store.load_thread(thief, thread.id),
             store.load_generation(thief, thread.id),
             store.write_items(thief, thread.id, [], generation=new_mark(1)),
@@ -180,9 +168,7 @@ class StoreSuite(ItemPromises):
             store.load_item(thief, thread.id, item_ids[0]),
             store.item_ids_after(thief, thread.id, item_ids[0]),
             store.load_attachment(thief, attachment.id),
-        ):
-            with pytest.raises(NotFoundError):
-                await call
+        )
         await store.delete_thread(thief, thread.id)
         await store.delete_attachment(thief, attachment.id)
         assert (await store.load_threads(thief, limit=10, after=None, order="asc")).data == []
@@ -198,89 +184,16 @@ class StoreSuite(ItemPromises):
         await store.save_attachment(owner, attachment)
         thief = new_id("user")
         forged = thread.model_copy(update={"title": "Stolen"})
-        for call in (
+        await assert_not_found(
             store.save_thread(thief, forged),
             store.create_thread(thief, forged, [new_message(thread.id, "x")]),
             store.create_thread(thief, forged, generation=new_mark(1)),
             store.save_attachment(thief, attachment.model_copy(update={"name": "stolen"})),
-        ):
-            with pytest.raises(NotFoundError):
-                await call
+        )
         assert await store.load_thread(owner, thread.id) == thread
         assert await all_ids(store, owner, thread.id) == []
         assert await store.load_generation(owner, thread.id) is None
         assert await store.load_attachment(owner, attachment.id) == attachment
-
-    async def test_a_thread_remembers_the_generation_of_its_last_turn(self, store: ThreadStore, owner: str) -> None:
-        """What was written last counts, with items or without; a write that names none leaves it as it is."""
-        thread, other = new_metadata(), new_metadata()
-        await store.create_thread(owner, thread, [new_message(thread.id, "one")], generation=new_mark(1))
-        await store.create_thread(owner, other, generation=new_mark(7))
-        assert await store.load_generation(owner, thread.id) == new_mark(1)
-        await store.write_items(owner, thread.id, [new_message(thread.id, "two")], generation=new_mark(2))
-        await store.write_items(owner, thread.id, [new_message(thread.id, "three")])
-        assert await store.load_generation(owner, thread.id) == new_mark(2)
-        await store.write_items(owner, thread.id, [], generation=new_mark(3))
-        assert await store.load_generation(owner, thread.id) == new_mark(3)
-        await store.write_items(owner, thread.id, [], generation=new_mark(1))
-        assert await store.load_generation(owner, thread.id) == new_mark(1)
-        assert await store.load_generation(owner, other.id) == new_mark(7)
-        assert len(await all_ids(store, owner, thread.id)) == 3
-
-    async def test_a_thread_without_a_generation_has_none(self, store: ThreadStore, owner: str) -> None:
-        """Also threads of an older schema, until their next turn."""
-        created, saved = new_metadata(), new_metadata()
-        await store.create_thread(owner, created, [new_message(created.id, "x")])
-        await store.save_thread(owner, saved)
-        for thread in (created, saved):
-            assert await store.load_generation(owner, thread.id) is None
-            await store.write_items(owner, thread.id, [], generation=new_mark(4))
-            assert await store.load_generation(owner, thread.id) == new_mark(4)
-
-    async def test_changing_a_thread_leaves_its_generation_alone(self, store: ThreadStore, owner: str) -> None:
-        """Tools rename threads and replace their metadata: neither is a turn."""
-        thread = new_metadata(metadata={"a": 1})
-        await store.create_thread(owner, thread, generation=new_mark(1))
-        await store.update_thread(owner, thread.id, title="New", metadata={"b": 2})
-        await store.update_thread(owner, thread.id, metadata={})
-        await store.save_thread(owner, thread)
-        await store.create_thread(owner, thread, [new_message(thread.id, "x")])
-        assert await store.load_generation(owner, thread.id) == new_mark(1)
-
-    async def test_a_generation_and_a_change_at_once_are_both_kept(self, store: ThreadStore, owner: str) -> None:
-        """A turn writes items while a tool sets the metadata and a user the title."""
-        thread = await new_thread(store, owner)
-        await asyncio.gather(
-            store.update_thread(owner, thread.id, metadata={"n": 1}),
-            store.write_items(owner, thread.id, [new_message(thread.id, "x")], generation=new_mark(1)),
-            store.update_thread(owner, thread.id, title="New"),
-        )
-        loaded = await store.load_thread(owner, thread.id)
-        assert (loaded.title, loaded.metadata) == ("New", {"n": 1})
-        assert await store.load_generation(owner, thread.id) == new_mark(1)
-
-    async def test_a_generation_is_no_part_of_the_threads_metadata(self, store: ThreadStore, owner: str) -> None:
-        """The metadata contains only the entries of tools, in every call."""
-        thread = new_metadata(metadata={"a": 1})
-        await store.create_thread(owner, thread, generation=new_mark(1))
-        await store.write_items(owner, thread.id, [], generation=new_mark(2))
-        assert await store.load_thread(owner, thread.id) == thread
-        assert (await store.load_threads(owner, limit=1, after=None, order="asc")).data == [thread]
-        assert (await store.update_thread(owner, thread.id)).metadata == {"a": 1}
-        assert (await store.update_thread(owner, thread.id, metadata={"b": 2})).metadata == {"b": 2}
-
-    async def test_a_write_that_fails_leaves_the_generation_alone(self, store: ThreadStore, owner: str) -> None:
-        """A failed write did not answer in the thread."""
-        thread = new_metadata()
-        await store.create_thread(owner, thread, generation=new_mark(1))
-        bad = HiddenContextItem(id=new_id("message"), thread_id=thread.id, created_at=now(), content=object())
-        for call in (
-            store.write_items(owner, thread.id, [bad], generation=new_mark(2)),
-            store.create_thread(owner, thread, [bad], generation=new_mark(2)),
-        ):
-            with pytest.raises(ValueError):  # noqa: PT011 - the message is that of the JSON serializer
-                await call
-        assert await store.load_generation(owner, thread.id) == new_mark(1)
 
     async def test_an_owner_with_a_nul_is_refused(self, store: ThreadStore, owner: str) -> None:
         """Removing U+0000 from an owner could give the name of another owner."""
@@ -347,9 +260,7 @@ class StoreSuite(ItemPromises):
             await store.save_attachment(owner, attachment)
         for _ in range(2):
             await store.delete_thread(owner, thread.id)
-        for call in (store.load_items(owner, thread.id, limit=1), store.load_attachment(owner, lost.id)):
-            with pytest.raises(NotFoundError):
-                await call
+        await assert_not_found(store.load_items(owner, thread.id, limit=1), store.load_attachment(owner, lost.id))
         assert await store.load_attachment(owner, kept.id) == kept
         await store.create_thread(owner, thread)
         assert await all_ids(store, owner, thread.id) == []
@@ -366,8 +277,7 @@ class StoreSuite(ItemPromises):
         assert await store.load_attachment(owner, image.id) == changed
         for _ in range(2):
             await store.delete_attachment(owner, image.id)
-        with pytest.raises(NotFoundError):
-            await store.load_attachment(owner, image.id)
+        await assert_not_found(store.load_attachment(owner, image.id))
 
     async def test_feedback_is_listed_with_its_owner(self, store: ThreadStore, owner: str) -> None:
         """The list has the ratings of all owners, without those of deleted items."""
@@ -440,7 +350,6 @@ class StoreSuite(ItemPromises):
         assert [item.id for item in (await mine.load_thread_items(thread.id, None, 9, "desc")).data] == [items[1].id]
         assert (await mine.load_item(thread.id, items[1].id)).id == items[1].id
         assert [thread.id for thread in (await mine.load_threads(9, None, "desc")).data] == [thread.id]
-        with pytest.raises(NotFoundError):
-            await OwnerStore(store, new_id("user")).load_thread(thread.id, {"user": owner})
+        await assert_not_found(OwnerStore(store, new_id("user")).load_thread(thread.id, {"user": owner}))
         await mine.delete_thread(thread.id)
         assert (await mine.load_threads(9, None, "desc")).data == []

@@ -14,12 +14,10 @@ from xml.etree import ElementTree
 import pytest
 from jsonschema import Draft202012Validator
 
-from runtime.cli.checking import Depth, check_path
+from runtime.cli.commands.validate import Depth, check_path
+from runtime.cli.report.formats import as_sarif, draw_commands, draw_junit
 from runtime.cli.report.frames import SHOWN_AT_MOST, draw_report
-from runtime.cli.report.github import draw_commands
-from runtime.cli.report.junit import draw_junit
 from runtime.cli.report.project_report import ProjectReport, as_json, verdict
-from runtime.cli.report.sarif import as_sarif
 from runtime.diagnostics.diagnostic import Diagnostic, Place
 
 BAD = Path(__file__).parents[1] / "configs" / "bad"

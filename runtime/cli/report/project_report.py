@@ -68,7 +68,7 @@ def verdict(report: ProjectReport, *, strict: bool, building: bool = False) -> s
 
 def total(reports: Sequence[ProjectReport]) -> str:
     """Return the result of a run over several projects in one line."""
-    diagnostics = _all_diagnostics(reports)
+    diagnostics = all_diagnostics(reports)
     return f"{len(reports)} projects: {count(diagnostics) if diagnostics else 'ok'}"
 
 
@@ -78,7 +78,7 @@ def as_json(reports: Sequence[ProjectReport], *, strict: bool) -> dict[str, Any]
         "version": _JSON_VERSION,
         "ok": not any(report.fails(strict=strict) for report in reports),
         "strict": strict,
-        **_severity_counts(_all_diagnostics(reports)),
+        **_severity_counts(all_diagnostics(reports)),
         "projects": [_project_as_json(report, strict=strict) for report in reports],
         "diagnostics": [
             {"project": report.file, **diagnostic.as_json()} for report in reports for diagnostic in report.diagnostics
@@ -105,5 +105,6 @@ def _plural(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _all_diagnostics(reports: Sequence[ProjectReport]) -> list[Diagnostic]:
+def all_diagnostics(reports: Sequence[ProjectReport]) -> list[Diagnostic]:
+    """Return the diagnostics of all projects, in order."""
     return [diagnostic for report in reports for diagnostic in report.diagnostics]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -12,22 +12,17 @@ from rich.text import Text
 
 from runtime.cli.display import one_line, plain
 from runtime.cli.terminal.client import Event
-from runtime.cli.terminal.draw import Choice, Node, draw_widget
+from runtime.cli.terminal.draw import Choice, Node, draw_widget, short_address
 
 _LEVELS = {"info": "cyan", "warning": "yellow", "danger": "red"}
 
 
-@dataclass(frozen=True, slots=True)
-class WidgetChoice:
-    """A choice that the user can pick by its number, and the id of its widget's item."""
-
-    choice: Choice
-    item_id: str
-
-
 @dataclass(slots=True)
 class AnswerView:
-    """Prints the events of an answer to `console`, and stores what the next request needs."""
+    """Prints the events of an answer to `console`, and stores what the next request needs.
+
+    `_on_thread_created` handles the event `thread.created`, `_show_widget` prints an item of the type `widget`.
+    """
 
     console: Console
     thread_id: str | None = None
@@ -36,7 +31,7 @@ class AnswerView:
     """Whether to print user messages too: those that an action created were not typed."""
     can_retry: bool = True
     """Whether the stream answers a message: `/retry` can't repeat an action."""
-    choices: list[WidgetChoice] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)
     client_tool: dict[str, Any] | None = None
     questions: dict[str, Any] | None = None
     failed: bool = False
@@ -47,9 +42,9 @@ class AnswerView:
 
     def take(self, event: Event) -> None:
         """Print one event; unknown types are ignored."""
-        show = _EVENTS.get(str(event.get("type")))
-        if show:
-            show(self, event)
+        name = str(event.get("type")).replace(".", "_")
+        if show := getattr(self, f"_on_{name}", None):
+            show(event)
 
     def finish(self) -> None:
         """Print what is left at the end of the stream: unfinished widgets, and the title."""
@@ -61,11 +56,9 @@ class AnswerView:
             self.line(f"title: {one_line(self._title)}", "dim")
 
     def show_item(self, item: dict[str, Any]) -> None:
-        """Print a stored item, when a thread is opened."""
-        if item.get("type") == "user_message":
-            self._user_message(item)
-        else:
-            self._item_done(item)
+        """Print a complete item; unknown types are ignored."""
+        if show := getattr(self, f"_show_{item.get('type')}", None):
+            show(item)
 
     def line(self, text: str, style: str = "") -> None:
         """Print a line of its own."""
@@ -86,7 +79,7 @@ class AnswerView:
 
     # Threads
 
-    def _thread(self, event: Event) -> None:
+    def _on_thread_created(self, event: Event) -> None:
         thread = event.get("thread") or {}
         self.thread_id = thread.get("id", self.thread_id)
         # A title arrives while the text streams; printing it then would split a sentence.
@@ -96,16 +89,18 @@ class AnswerView:
             reason = f": {one_line(status['reason'])}" if status.get("reason") else ""
             self.line(f"this thread is {status['type']}{reason}", "yellow")
 
+    _on_thread_updated = _on_thread_created
+
     # Items
 
-    def _added(self, event: Event) -> None:
+    def _on_thread_item_added(self, event: Event) -> None:
         item = event["item"]
         if item.get("type") == "assistant_message":
             self._write(item["id"], content_text(item))
         elif item.get("type") == "widget":
             self._widgets[item["id"]] = item.get("widget") or {}
 
-    def _updated(self, event: Event) -> None:
+    def _on_thread_item_updated(self, event: Event) -> None:
         item_id, update = event["item_id"], event.get("update") or {}
         kind = str(update.get("type"))
         if kind == "assistant_message.content_part.text_delta":
@@ -113,39 +108,30 @@ class AnswerView:
         elif kind.startswith("widget.") and item_id in self._widgets:
             self._widgets[item_id] = apply_update(self._widgets[item_id], update)
         elif kind == "workflow.task.added":
-            self._task(update.get("task") or {})
+            self._show_task(update)
         elif kind == "generated_image.updated" and update.get("progress") is not None:
             self.line(f"… drawing, {float(update['progress']):.0%}", "dim")
 
-    def _done(self, event: Event) -> None:
-        item = event["item"]
-        if item.get("type") == "user_message":
-            self._user_message(item)
-        else:
-            self._item_done(item)
+    def _on_thread_item_done(self, event: Event) -> None:
+        self.show_item(event["item"])
 
-    def _replaced(self, event: Event) -> None:
+    def _on_thread_item_replaced(self, event: Event) -> None:
         self._written.pop(event["item"].get("id"), None)
-        self._item_done(event["item"])
+        self.show_item(event["item"])
 
-    def _removed(self, event: Event) -> None:
+    def _on_thread_item_removed(self, event: Event) -> None:
         if self._written.pop(event["item_id"], None):
             self.line("(the text above was withdrawn)", "yellow")
         self.choices = [choice for choice in self.choices if choice.item_id != event["item_id"]]
 
-    def _item_done(self, item: dict[str, Any]) -> None:
-        show = _ITEMS.get(str(item.get("type")))
-        if show:
-            show(self, item)
-
-    def _user_message(self, item: dict[str, Any]) -> None:
+    def _show_user_message(self, item: dict[str, Any]) -> None:
         if self.shows_user:
             self.line(f"you: {plain(content_text(item))}", "bold")
         self.can_retry = True
         self.last_user_item = item.get("id", self.last_user_item)
         self.thread_id = item.get("thread_id", self.thread_id)
 
-    def _message(self, item: dict[str, Any]) -> None:
+    def _show_assistant_message(self, item: dict[str, Any]) -> None:
         self._write(item["id"], content_text(item))
         self.end_line()
         sources = [note.get("source") or {} for part in item.get("content", []) for note in part.get("annotations", [])]
@@ -169,20 +155,20 @@ class AnswerView:
             self.console.out(plain(delta), end="", highlight=False)
             self._line_is_open = True
 
-    def _widget(self, item: dict[str, Any]) -> None:
+    def _show_widget(self, item: dict[str, Any]) -> None:
         self._widgets.pop(item.get("id", ""), None)
         self._draw_widget(item.get("id", ""), item.get("widget") or {})
 
     def _draw_widget(self, item_id: str, widget: dict[str, Any]) -> None:
         drawing = draw_widget(widget, first=len(self.choices) + 1)
         self.show(drawing.body)
-        self.choices.extend(WidgetChoice(choice, item_id) for choice in drawing.choices)
+        self.choices.extend(replace(choice, item_id=item_id) for choice in drawing.choices)
 
-    def _image(self, item: dict[str, Any]) -> None:
+    def _show_generated_image(self, item: dict[str, Any]) -> None:
         url = one_line((item.get("image") or {}).get("url"))
-        self.line(f"[image: {url if len(url) <= 200 else f'{url[:60]}… ({len(url)} characters)'}]", "dim")
+        self.line(f"[image: {short_address(url)}]", "dim")
 
-    def _workflow(self, item: dict[str, Any]) -> None:
+    def _show_workflow(self, item: dict[str, Any]) -> None:
         workflow = item.get("workflow") or {}
         summary = workflow.get("summary") or {}
         title = summary.get("title") or (f"thought for {summary['duration']} s" if "duration" in summary else "")
@@ -192,15 +178,13 @@ class AnswerView:
             if task.get("type") == "thought" and task.get("content"):
                 self.line(plain(task["content"]), "dim italic")
 
-    def _task_item(self, item: dict[str, Any]) -> None:
-        self._task(item.get("task") or {})
-
-    def _task(self, task: dict[str, Any]) -> None:
+    def _show_task(self, item: dict[str, Any]) -> None:
+        task = item.get("task") or {}
         text = task.get("title") or task.get("title_query") or ", ".join(task.get("queries") or [])
         if text:
             self.line(f"· {one_line(text)}", "dim")
 
-    def _client_tool(self, item: dict[str, Any]) -> None:
+    def _show_client_tool_call(self, item: dict[str, Any]) -> None:
         if item.get("status") == "pending":
             self.client_tool = item
         arguments = json.dumps(item.get("arguments"), ensure_ascii=False, indent=2)
@@ -208,7 +192,7 @@ class AnswerView:
         if item.get("status") == "completed":
             self.line(f"  returned {one_line(json.dumps(item.get('output'), ensure_ascii=False))}", "dim")
 
-    def _structured(self, item: dict[str, Any]) -> None:
+    def _show_structured_input(self, item: dict[str, Any]) -> None:
         if item.get("status") == "pending":
             self.questions = item
             return
@@ -219,19 +203,19 @@ class AnswerView:
 
     # Events that are not stored
 
-    def _progress(self, event: Event) -> None:
+    def _on_progress_update(self, event: Event) -> None:
         self.line(f"… {one_line(event.get('text'))}", "dim")
 
-    def _effect(self, event: Event) -> None:
+    def _on_client_effect(self, event: Event) -> None:
         data = json.dumps(event.get("data") or {}, ensure_ascii=False)
         self.line(f"effect {one_line(event.get('name'))} {one_line(data)}", "magenta")
 
-    def _notice(self, event: Event) -> None:
+    def _on_notice(self, event: Event) -> None:
         title = f"{one_line(event['title'])}: " if event.get("title") else ""
         level = str(event.get("level"))
         self.line(f"{one_line(level)}: {title}{plain(event.get('message'))}", _LEVELS.get(level, ""))
 
-    def _error(self, event: Event) -> None:
+    def _on_error(self, event: Event) -> None:
         self.failed = True
         retry = " (/retry tries again)" if event.get("allow_retry") and self.can_retry else ""
         message = plain(event.get("message")) or f"the turn failed ({one_line(event.get('code'))})"
@@ -241,31 +225,6 @@ class AnswerView:
 def content_text(item: dict[str, Any]) -> str:
     """Return the text of all content parts of a message."""
     return "".join(str(part.get("text", "")) for part in item.get("content", []))
-
-
-_EVENTS: dict[str, Callable[[AnswerView, Event], None]] = {
-    "thread.created": AnswerView._thread,
-    "thread.updated": AnswerView._thread,
-    "thread.item.added": AnswerView._added,
-    "thread.item.updated": AnswerView._updated,
-    "thread.item.done": AnswerView._done,
-    "thread.item.replaced": AnswerView._replaced,
-    "thread.item.removed": AnswerView._removed,
-    "progress_update": AnswerView._progress,
-    "client_effect": AnswerView._effect,
-    "notice": AnswerView._notice,
-    "error": AnswerView._error,
-}
-
-_ITEMS: dict[str, Callable[[AnswerView, dict[str, Any]], None]] = {
-    "assistant_message": AnswerView._message,
-    "widget": AnswerView._widget,
-    "generated_image": AnswerView._image,
-    "workflow": AnswerView._workflow,
-    "task": AnswerView._task_item,
-    "client_tool_call": AnswerView._client_tool,
-    "structured_input": AnswerView._structured,
-}
 
 
 def apply_update(root: Node, update: dict[str, Any]) -> Node:

@@ -10,8 +10,9 @@ from typing import Any
 from rich.console import Console
 
 from runtime.cli.display import one_line
-from runtime.cli.terminal.answer import AnswerView, WidgetChoice, content_text
+from runtime.cli.terminal.answer import AnswerView, content_text
 from runtime.cli.terminal.client import ChatClient, ChatFault, user_input
+from runtime.cli.terminal.draw import Choice
 from runtime.cli.terminal.input import LineSource, answer_questions, fill_form, read_json
 from runtime.errors import UsageError
 
@@ -28,6 +29,7 @@ HELP = """\
 Type two slashes for a message that starts with one: //like this"""
 
 _Params = Mapping[str, Any]
+_Request = tuple[str, _Params]
 
 
 class Conversation:
@@ -41,7 +43,7 @@ class Conversation:
         self.thread_id: str | None = None
         self._as_json = as_json
         self._last_user_item: str | None = None
-        self._choices: list[WidgetChoice] = []
+        self._choices: list[Choice] = []
         self._prompts: list[str] = []
         self._listed: list[str] = []
 
@@ -84,9 +86,8 @@ class Conversation:
         }
         command = commands.get(name)
         if command is None:
-            self._fail(f"unknown command {one_line(f'/{name}')!r} (/help lists the commands)")
-        else:
-            command()
+            raise UsageError(f"unknown command {one_line(f'/{name}')!r} (/help lists the commands)")
+        command()
 
     def greet(self) -> None:
         """Print the start screen, whose prompts can be picked by number."""
@@ -107,40 +108,37 @@ class Conversation:
     def say(self, text: str) -> None:
         """Send a message; the first one creates the thread."""
         if self.thread_id is None:
-            self._run_turn("threads.create", {"input": user_input(text)})
+            self._run_turn(("threads.create", {"input": user_input(text)}))
         else:
-            self._run_turn("threads.add_user_message", {"thread_id": self.thread_id, "input": user_input(text)})
+            self._run_turn(("threads.add_user_message", {"thread_id": self.thread_id, "input": user_input(text)}))
 
     def retry(self) -> None:
         """Ask the server to answer the last message again."""
         if self.thread_id is None or self._last_user_item is None:
-            self._fail("there is no message to answer again")
-            return
-        self._run_turn("threads.retry_after_item", {"thread_id": self.thread_id, "item_id": self._last_user_item})
+            raise UsageError("there is no message to answer again")
+        self._run_turn(("threads.retry_after_item", {"thread_id": self.thread_id, "item_id": self._last_user_item}))
 
     def _pick(self, number: int, extra: str) -> None:
         if self._choices and 1 <= number <= len(self._choices):
             self._act(self._choices[number - 1], extra)
         elif not self._choices and 1 <= number <= len(self._prompts):
             if extra:
-                self._fail(f"{one_line(extra)!r}: a start prompt takes no JSON")
-            else:
-                self.say(self._prompts[number - 1])
+                raise UsageError(f"{one_line(extra)!r}: a start prompt takes no JSON")
+            self.say(self._prompts[number - 1])
         else:
-            self._fail(f"no choice has the number {number}")
+            raise UsageError(f"no choice has the number {number}")
 
-    def _act(self, picked: WidgetChoice, extra: str) -> None:
-        choice = picked.choice
+    def _act(self, choice: Choice, extra: str) -> None:
         payload = fill_form(choice, extra, self.lines, self.console)
         if not choice.action:
-            self._fail(f"{choice.label!r} has no action")
-        elif choice.handler == "client":
+            raise UsageError(f"{choice.label!r} has no action")
+        if choice.handler == "client":
             self._print(f"the page would handle {one_line(choice.action)}: {one_line(json.dumps(payload))}")
         else:
             action = {"type": choice.action, "payload": payload}
-            params = {"thread_id": self.thread_id, "item_id": picked.item_id, "action": action}
+            params = {"thread_id": self.thread_id, "item_id": choice.item_id, "action": action}
             if choice.streaming:
-                self._run_turn("threads.custom_action", params)
+                self._run_turn(("threads.custom_action", params))
             else:
                 self._sync_action(params)
 
@@ -152,11 +150,8 @@ class Conversation:
             view.show_item(answer["updated_item"])
         self._store(view)
 
-    def _run_turn(self, type_: str, params: _Params) -> None:
+    def _run_turn(self, request: _Request | None) -> None:
         """Send a streaming request, print its answer, and send the follow-up requests that the answer needs."""
-        self._send_all((type_, params))
-
-    def _send_all(self, request: tuple[str, _Params] | None) -> None:
         while request is not None:
             request = self._follow_up(self._stream(*request))
 
@@ -180,7 +175,7 @@ class Conversation:
         self.failed = self.failed or view.failed
         self._choices = view.choices or self._choices
 
-    def _follow_up(self, view: AnswerView) -> tuple[str, _Params] | None:
+    def _follow_up(self, view: AnswerView) -> _Request | None:
         """Ask for the client tool result or the answers that a turn needs; return the request that sends them."""
         if view.failed:
             return None
@@ -210,13 +205,11 @@ class Conversation:
         if thread.isdigit():
             thread = self._numbered(int(thread)) or thread
         if not thread:
-            self._fail("which thread? (/threads lists them)")
-            return
+            raise UsageError("which thread? (/threads lists them)")
         meta = self.client.call("threads.get_by_id", {"thread_id": thread})
         page = self.client.call("items.list", {"thread_id": thread, "limit": 100, "order": "desc"})
         items = list(reversed(page.get("data", [])))
-        quiet = Console(quiet=True)
-        view = AnswerView(self.console if show else quiet, meta["id"], shows_user=True)
+        view = AnswerView(self.console if show else Console(quiet=True), meta["id"], shows_user=True)
         if meta.get("title"):
             view.line(one_line(meta["title"]), "bold")
         if page.get("has_more"):
@@ -226,7 +219,7 @@ class Conversation:
         self._choices = []
         self._store(view)
         if show and items and items[-1].get("status") == "pending":
-            self._send_all(self._follow_up(view))
+            self._run_turn(self._follow_up(view))
 
     def list_threads(self) -> None:
         """List the newest threads, with numbers that `/open` takes."""
@@ -268,8 +261,7 @@ class Conversation:
     def rename(self, title: str) -> None:
         """Set the title of the thread."""
         if self.thread_id is None or not title:
-            self._fail("/rename needs a thread and a title")
-            return
+            raise UsageError("/rename needs a thread and a title")
         thread = self.client.call("threads.update", {"thread_id": self.thread_id, "title": title})
         self._print_json(thread)
         self._print(f"title: {one_line(thread.get('title'))}", style="dim")
@@ -277,8 +269,7 @@ class Conversation:
     def delete(self) -> None:
         """Delete the thread and start a new one."""
         if self.thread_id is None:
-            self._fail("there is no thread to delete")
-            return
+            raise UsageError("there is no thread to delete")
         self.client.call("threads.delete", {"thread_id": self.thread_id})
         self._print("deleted", style="dim")
         self.begin()

@@ -56,6 +56,8 @@ class Choice:
     handler: str = "server"
     streaming: bool = True
     fields: tuple[FormField, ...] = ()
+    item_id: str = ""
+    """The id of the widget's item, once the widget is part of a conversation."""
 
 
 @dataclass(slots=True)
@@ -69,29 +71,36 @@ class DrawnWidget:
 def draw_widget(root: Node, first: int = 1) -> DrawnWidget:
     """Draw a widget; its choices are numbered from `first`."""
     painter = _Painter(first)
-    body = painter.draw(root, 0)
-    return DrawnWidget(body, painter.choices)
+    return DrawnWidget(painter.draw(root), painter.choices)
 
 
 class _Painter:
+    """Draws a component with the method that is named after its type."""
+
     def __init__(self, first: int) -> None:
         self._first = first
+        self._depth = 0
         self.choices: list[Choice] = []
         self._fields: list[FormField] = []
 
-    def draw(self, node: Any, depth: int) -> RenderableType:
+    def draw(self, node: Any) -> RenderableType:
         if not isinstance(node, dict):
-            return Text(plain(node)) if node not in (None, "") else Text()
-        if depth > _DEEPEST:
+            return Text(plain(node))
+        if self._depth > _DEEPEST:
             return Text("…")
         kind = str(node.get("type", ""))
-        draw = _DRAWERS.get(kind)
-        return draw(self, node, depth) if draw else self._unknown(node, depth)
+        if draw_leaf := _LEAVES.get(kind):
+            return draw_leaf(node)
+        draw: Callable[[Node], RenderableType] = getattr(self, f"draw_{kind}", self._unknown)
+        return draw(node)
 
-    def _children(self, node: Node, depth: int) -> list[RenderableType]:
+    def _children(self, node: Node) -> list[RenderableType]:
         children = node.get("children")
         nodes = children if isinstance(children, list) else [children]
-        return [self.draw(child, depth + 1) for child in nodes if child is not None]
+        self._depth += 1
+        drawn = [self.draw(child) for child in nodes if child is not None]
+        self._depth -= 1
+        return drawn
 
     def _add_choice(self, label: Any, config: Any, fields: Sequence[FormField] = ()) -> str:
         """Add a choice and return its number, such as `/1`; return an empty string if there is no action."""
@@ -109,14 +118,14 @@ class _Painter:
         )
         return f"/{self._first + len(self.choices) - 1}"
 
-    def _in_form(self, node: Node, depth: int) -> tuple[list[RenderableType], list[FormField], int]:
+    def _in_form(self, node: Node) -> tuple[list[RenderableType], list[FormField], int]:
         """Draw the children of a form, and give its fields to every choice among them.
 
         Return the children, the fields and the number of choices before the form.
         """
         outer, self._fields = self._fields, []
         before = len(self.choices)
-        children = self._children(node, depth)
+        children = self._children(node)
         fields, self._fields = self._fields, outer
         for index in range(before, len(self.choices)):
             choice = self.choices[index]
@@ -127,14 +136,14 @@ class _Painter:
 
     # Roots and containers
 
-    def card(self, node: Node, depth: int) -> RenderableType:
+    def draw_Card(self, node: Node) -> RenderableType:
         fields: list[FormField] = []
         if node.get("asForm"):
-            children, fields, before = self._in_form(node, depth)
+            children, fields, before = self._in_form(node)
             confirm = node.get("confirm")
             self._set_submit_action(before, confirm.get("action") if isinstance(confirm, dict) else None, fields)
         else:
-            children = self._children(node, depth)
+            children = self._children(node)
         footer = Text()
         for key in ("confirm", "cancel"):
             part = node.get(key)
@@ -144,13 +153,13 @@ class _Painter:
         body = Group(*children, *([footer] if footer else []))
         return Panel(body, title=_status(node), title_align="left", box=box.ROUNDED, padding=(0, 1))
 
-    def list_view(self, node: Node, depth: int) -> RenderableType:
-        return Panel(Group(*self._children(node, depth)), title=_status(node), title_align="left", box=box.ROUNDED)
+    def draw_ListView(self, node: Node) -> RenderableType:
+        return Panel(Group(*self._children(node)), title=_status(node), title_align="left", box=box.ROUNDED)
 
-    def list_item(self, node: Node, depth: int) -> RenderableType:
+    def draw_ListViewItem(self, node: Node) -> RenderableType:
         start = len(self.choices)
         number = self._add_choice(None, node.get("onClickAction"))
-        children = self._children(node, depth)
+        children = self._children(node)
         if number:
             label = next((text for child in children if (text := _first_line(child))), "")
             self.choices[start] = replace(self.choices[start], label=label or self.choices[start].label)
@@ -158,17 +167,19 @@ class _Painter:
         grid.add_row(Text(f"[{number}]", style="cyan") if number else Text("•"), Group(_line_up(children)))
         return grid
 
-    def column(self, node: Node, depth: int) -> RenderableType:
-        return Group(*self._children(node, depth))
+    def draw_Col(self, node: Node) -> RenderableType:
+        return Group(*self._children(node))
 
-    def row(self, node: Node, depth: int) -> RenderableType:
-        return _line_up(self._children(node, depth))
+    def draw_Row(self, node: Node) -> RenderableType:
+        return _line_up(self._children(node))
 
-    def box(self, node: Node, depth: int) -> RenderableType:
-        return self.row(node, depth) if node.get("direction") == "row" else self.column(node, depth)
+    draw_Basic = draw_Transition = draw_Col
 
-    def form(self, node: Node, depth: int) -> RenderableType:
-        children, fields, before = self._in_form(node, depth)
+    def draw_Box(self, node: Node) -> RenderableType:
+        return _line_up(self._children(node)) if node.get("direction") == "row" else self.draw_Col(node)
+
+    def draw_Form(self, node: Node) -> RenderableType:
+        children, fields, before = self._in_form(node)
         body = _line_up(children) if node.get("direction") == "row" else Group(*children)
         config = node.get("onSubmitAction")
         if self._set_submit_action(before, config, fields):
@@ -186,63 +197,15 @@ class _Painter:
 
     # Text
 
-    def text(self, node: Node, depth: int) -> RenderableType:
-        style = _style(node)
-        editable = node.get("editable")
-        if isinstance(editable, dict) and editable.get("name"):
+    def draw_Text(self, node: Node) -> RenderableType:
+        editable: Node = node["editable"] if isinstance(node.get("editable"), dict) else {}
+        if editable.get("name"):
             self._add_field(editable, default=node.get("value"))
-            style += " underline"
-        return Text(plain(node.get("value")), style=style.strip(), justify=_justify(node))
-
-    def title(self, node: Node, depth: int) -> RenderableType:
-        return Text(plain(node.get("value")), style=f"bold {_style(node)}".strip(), justify=_justify(node))
-
-    def caption(self, node: Node, depth: int) -> RenderableType:
-        return Text(plain(node.get("value")), style=_style(node) or "dim", justify=_justify(node))
-
-    def markdown(self, node: Node, depth: int) -> RenderableType:
-        return Markdown(plain(node.get("value")), hyperlinks=False)
-
-    def badge(self, node: Node, depth: int) -> RenderableType:
-        return Text(f"({plain(node.get('label'))})", style=_COLOURS.get(str(node.get("color")), "bold"))
-
-    def icon(self, node: Node, depth: int) -> RenderableType:
-        return Text(f"<{plain(node.get('name'))}>", style="dim")
-
-    def label(self, node: Node, depth: int) -> RenderableType:
-        return Text(f"{plain(node.get('value'))}:", style="dim")
-
-    def divider(self, node: Node, depth: int) -> RenderableType:
-        return Rule(style="dim")
-
-    def spacer(self, node: Node, depth: int) -> RenderableType:
-        return _Gap()
-
-    def image(self, node: Node, depth: int) -> RenderableType:
-        source = plain(node.get("src"))
-        address = source if len(source) <= 200 else f"{source[:60]}… ({len(source)} characters)"
-        alt = plain(node.get("alt"))
-        return Text(f"[image: {alt} — {address}]" if alt else f"[image: {address}]", style="dim")
-
-    def chart(self, node: Node, depth: int) -> RenderableType:
-        axis = node.get("xAxis")
-        key = axis.get("dataKey") if isinstance(axis, dict) else axis
-        names = axis.get("labels") if isinstance(axis, dict) else None
-        series = [item for item in _list(node.get("series")) if isinstance(item, dict)]
-        table = Table(box=box.SIMPLE, show_edge=False)
-        table.add_column(plain(key))
-        for item in series:
-            table.add_column(plain(item.get("label") or item.get("dataKey")), justify="right")
-        for row in _list(node.get("data")):
-            if isinstance(row, dict):
-                name = row.get(str(key), "")
-                shown = names.get(str(name), name) if isinstance(names, dict) else name
-                table.add_row(plain(shown), *(plain(row.get(str(item.get("dataKey")), "")) for item in series))
-        return table
+        return _value(node, f"{_style(node)} {'underline' if editable.get('name') else ''}")
 
     # What can be clicked or filled in
 
-    def button(self, node: Node, depth: int) -> RenderableType:
+    def draw_Button(self, node: Node) -> RenderableType:
         label = node.get("label") or node.get("iconStart") or node.get("iconEnd") or "button"
         if node.get("disabled"):
             return Text(f"[{plain(label)}]", style="dim strike")
@@ -253,13 +216,13 @@ class _Painter:
             number = f"/{self._first + len(self.choices) - 1}"
         return _button(label, number, bold=node.get("style") == "primary")
 
-    def checkbox(self, node: Node, depth: int) -> RenderableType:
+    def draw_Checkbox(self, node: Node) -> RenderableType:
         checked = bool(node.get("defaultChecked"))
         field_ = self._add_field(node, default=checked, options=("true", "false"))
         mark = Text(f"[{'x' if checked else ' '}] {plain(node.get('label') or node.get('name'))}")
         return self._with_change(mark, node, field_)
 
-    def entry(self, node: Node, depth: int) -> RenderableType:
+    def draw_Input(self, node: Node) -> RenderableType:
         default = node.get("defaultValue")
         field_ = self._add_field(node, default=default)
         shown = plain(default) or plain(node.get("placeholder")) or " " * 12
@@ -268,7 +231,9 @@ class _Painter:
         line = Text(f"{plain(node.get('name'))}: ", style="dim")
         return self._with_change(line.append(shown, style="underline"), node, field_)
 
-    def select(self, node: Node, depth: int) -> RenderableType:
+    draw_Textarea = draw_DatePicker = draw_Input
+
+    def draw_Select(self, node: Node) -> RenderableType:
         options = [option for option in _list(node.get("options")) if isinstance(option, dict)]
         values = tuple(str(option.get("value")) for option in options if not option.get("disabled"))
         default = node.get("defaultValue")
@@ -278,6 +243,8 @@ class _Painter:
             mark = "(x) " if option.get("value") == default else "( ) "
             line.append(f"{mark}{plain(option.get('label') or option.get('value'))}  ", style="none")
         return self._with_change(line, node, field_)
+
+    draw_RadioGroup = draw_Select
 
     def _with_change(self, line: Text, node: Node, field_: FormField | None) -> Text:
         number = self._add_choice(
@@ -294,45 +261,11 @@ class _Painter:
         self._fields.append(field_)
         return field_
 
-    def _unknown(self, node: Node, depth: int) -> RenderableType:
+    def _unknown(self, node: Node) -> RenderableType:
         shown = plain(node.get("value") or node.get("label") or node.get("title"))
         name = Text(f"<{plain(node.get('type')) or 'nothing'}> {shown}".strip(), style="dim")
-        children = self._children(node, depth)
+        children = self._children(node)
         return Group(name, Padding(Group(*children), (0, 0, 0, 2))) if children else name
-
-
-_DRAWERS: dict[str, Callable[[_Painter, Node, int], RenderableType]] = {
-    "Card": _Painter.card,
-    "ListView": _Painter.list_view,
-    "ListViewItem": _Painter.list_item,
-    "Basic": _Painter.column,
-    "Box": _Painter.box,
-    "Col": _Painter.column,
-    "Row": _Painter.row,
-    "Form": _Painter.form,
-    "Transition": _Painter.column,
-    "Text": _Painter.text,
-    "Title": _Painter.title,
-    "Caption": _Painter.caption,
-    "Markdown": _Painter.markdown,
-    "Badge": _Painter.badge,
-    "Icon": _Painter.icon,
-    "Label": _Painter.label,
-    "Divider": _Painter.divider,
-    "Spacer": _Painter.spacer,
-    "Image": _Painter.image,
-    "Chart": _Painter.chart,
-    "Button": _Painter.button,
-    "Checkbox": _Painter.checkbox,
-    "Input": _Painter.entry,
-    "Textarea": _Painter.entry,
-    "DatePicker": _Painter.entry,
-    "Select": _Painter.select,
-    "RadioGroup": _Painter.select,
-}
-
-DRAWN_COMPONENTS = tuple(_DRAWERS)
-"""The component types that have a drawing of their own."""
 
 
 class _Gap(Text):
@@ -349,6 +282,37 @@ def _line_up(parts: list[RenderableType]) -> RenderableType:
         grid.add_column(ratio=1 if isinstance(part, _Gap) else None)
     grid.add_row(*parts)
     return grid
+
+
+def _value(node: Node, style: str) -> Text:
+    justify: Any = {"center": "center", "end": "right"}.get(str(node.get("textAlign")))
+    return Text(plain(node.get("value")), style=style.strip(), justify=justify)
+
+
+def _image(node: Node) -> RenderableType:
+    address, alt = short_address(plain(node.get("src"))), plain(node.get("alt"))
+    return Text(f"[image: {alt} — {address}]" if alt else f"[image: {address}]", style="dim")
+
+
+def short_address(address: str) -> str:
+    """Return a URL, or the start of a long one, such as an image in a `data:` URL."""
+    return address if len(address) <= 200 else f"{address[:60]}… ({len(address)} characters)"
+
+
+def _chart(node: Node) -> RenderableType:
+    axis = node["xAxis"] if isinstance(node.get("xAxis"), dict) else {"dataKey": node.get("xAxis")}
+    key, names = axis.get("dataKey"), axis.get("labels")
+    series = [item for item in _list(node.get("series")) if isinstance(item, dict)]
+    table = Table(box=box.SIMPLE, show_edge=False)
+    table.add_column(plain(key))
+    for item in series:
+        table.add_column(plain(item.get("label") or item.get("dataKey")), justify="right")
+    for row in _list(node.get("data")):
+        if isinstance(row, dict):
+            name = row.get(str(key), "")
+            shown = names.get(str(name), name) if isinstance(names, dict) else name
+            table.add_row(plain(shown), *(plain(row.get(str(item.get("dataKey")), "")) for item in series))
+    return table
 
 
 def _button(label: Any, number: str, *, bold: bool = False) -> Text:
@@ -368,10 +332,6 @@ def _style(node: Node) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _justify(node: Node) -> Any:
-    return {"center": "center", "end": "right"}.get(str(node.get("textAlign")))
-
-
 def _first_line(part: RenderableType) -> str:
     if isinstance(part, Text):
         return part.plain.strip().partition("\n")[0]
@@ -382,3 +342,17 @@ def _first_line(part: RenderableType) -> str:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+_LEAVES: dict[str, Callable[[Node], RenderableType]] = {
+    "Title": lambda node: _value(node, f"bold {_style(node)}"),
+    "Caption": lambda node: _value(node, _style(node) or "dim"),
+    "Markdown": lambda node: Markdown(plain(node.get("value")), hyperlinks=False),
+    "Badge": lambda node: Text(f"({plain(node.get('label'))})", style=_COLOURS.get(str(node.get("color")), "bold")),
+    "Icon": lambda node: Text(f"<{plain(node.get('name'))}>", style="dim"),
+    "Label": lambda node: Text(f"{plain(node.get('value'))}:", style="dim"),
+    "Divider": lambda node: Rule(style="dim"),
+    "Spacer": lambda node: _Gap(),
+    "Image": _image,
+    "Chart": _chart,
+}
