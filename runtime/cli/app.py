@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from typer import Argument, Option
 
 from runtime import __version__
 from runtime.cli import PROGRAM
@@ -98,24 +99,24 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+        bool, Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; CHATKIT_DEBUG=1 does the same.")] = False,
+    debug: Annotated[bool, Option("--debug", help="Show tracebacks; CHATKIT_DEBUG=1 does the same.")] = False,
 ) -> None: ...
 
 
 Project = Annotated[
     Path,
-    typer.Argument(metavar="PATH", help="The project folder, or its agents.yaml.", show_default="./agents.yaml"),
+    Argument(metavar="PATH", help="The project folder, or its agents.yaml.", show_default="./agents.yaml"),
 ]
 Port = Annotated[
     int | None,
-    typer.Option("--port", "-p", min=0, max=65535, help="The port; 0 takes any free port. Default: server.port."),
+    Option("--port", "-p", min=0, max=65535, help="The port; 0 takes any free port. Default: server.port."),
 ]
 
 Profile = Annotated[
     str | None,
-    typer.Option(
+    Option(
         "--profile",
         metavar="NAME",
         help=f"Apply this profile of the file; {_PROFILE} does the same.",
@@ -123,16 +124,15 @@ Profile = Annotated[
         expose_value=False,
     ),
 ]
-LastGood = Annotated[bool, typer.Option("--last-good", help="If the files have errors, serve the last good version.")]
+LastGood = Annotated[bool, Option("--last-good", help="If the files have errors, serve the last good version.")]
 
 
 @app.command(epilog=_examples("init my-chat", "init . --force"))
 def init(
     folder: Annotated[
-        Path,
-        typer.Argument(metavar="DIR", help="The folder to write to; created if missing.", show_default="this folder"),
+        Path, Argument(metavar="DIR", help="The folder to write to; created if missing.", show_default="this folder")
     ] = Path(),
-    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
+    force: Annotated[bool, Option("--force", help="Overwrite existing files.")] = False,
 ) -> int:
     """Write a working project: agents.yaml, a tool, a widget, an offline model and a test.
 
@@ -146,15 +146,13 @@ def init(
 @app.command(epilog=_examples("serve", "serve my-chat --port 0", "serve --host 0.0.0.0 --allow-unauthenticated"))
 def serve(
     path: Project = Path(),
-    host: Annotated[str | None, typer.Option(help="The address to listen on. Default: server.host.")] = None,
+    host: Annotated[str | None, Option(help="The address to listen on. Default: server.host.")] = None,
     port: Port = None,
     allow_unauthenticated: Annotated[
-        bool, typer.Option("--allow-unauthenticated", help="Serve other machines although there is no login.")
+        bool, Option("--allow-unauthenticated", help="Serve other machines although there is no login.")
     ] = False,
-    access_log: Annotated[bool, typer.Option("--access-log", help="Log each request.")] = False,
-    watch: Annotated[
-        bool, typer.Option("--watch/--no-watch", help="Reload when a file of the project changes.")
-    ] = True,
+    access_log: Annotated[bool, Option("--access-log", help="Log each request.")] = False,
+    watch: Annotated[bool, Option("--watch/--no-watch", help="Reload when a file of the project changes.")] = True,
     last_good: LastGood = False,
     profile: Profile = None,
 ) -> int:
@@ -204,18 +202,15 @@ def dev(path: Project = Path(), port: Port = None, last_good: LastGood = False, 
 )
 def chat(
     path: Project = Path(),
-    url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Talk to a running server instead of a project.")
-    ] = None,
-    thread: Annotated[str | None, typer.Option(metavar="ID", help="Continue this thread.")] = None,
+    url: Annotated[str | None, Option(metavar="URL", help="Talk to a running server instead of a project.")] = None,
+    thread: Annotated[str | None, Option(metavar="ID", help="Continue this thread.")] = None,
     message: Annotated[
-        list[str] | None,
-        typer.Option("--message", "-m", metavar="TEXT", help="Send this message and exit; repeatable."),
+        list[str] | None, Option("--message", "-m", metavar="TEXT", help="Send this message and exit; repeatable.")
     ] = None,
     header: Annotated[
-        list[str] | None, typer.Option("--header", "-H", metavar="K:V", help="Send this header; repeatable.")
+        list[str] | None, Option("--header", "-H", metavar="K:V", help="Send this header; repeatable.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print only the events, each as one line of JSON.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print only the events, each as one line of JSON.")] = False,
     profile: Profile = None,
 ) -> int:
     """Chat in the terminal, with a project (served in this process) or with a running server.
@@ -244,28 +239,26 @@ def chat(
 def validate(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="PATH", help="Project folders, or their agents.yaml.", show_default="./agents.yaml"),
+        Argument(metavar="PATH", help="Project folders, or their agents.yaml.", show_default="./agents.yaml"),
     ] = None,
     build: Annotated[
-        bool, typer.Option("--import", help="Also build the project in a child process: runs its Python.")
+        bool, Option("--import", help="Also build the project in a child process: runs its Python.")
     ] = False,
     connect: Annotated[
-        bool, typer.Option("--connect", help="Also open the store and call the model endpoints: needs the keys.")
+        bool, Option("--connect", help="Also open the store and call the model endpoints: needs the keys.")
     ] = False,
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", min=1, help="CPU time for --import, for each project.")
+        float, Option("--timeout", metavar="SECONDS", min=1, help="CPU time for --import, for each project.")
     ] = 60,
     base: Annotated[
-        Path | None,
-        typer.Option("--base", metavar="FILE", help="Report breaking changes since this earlier agents.yaml."),
+        Path | None, Option("--base", metavar="FILE", help="Report breaking changes since this earlier agents.yaml.")
     ] = None,
     output: Annotated[
-        Format,
-        typer.Option("--format", metavar="FORMAT", help="text (code frames), json, github, sarif or junit."),
+        Format, Option("--format", metavar="FORMAT", help="text (code frames), json, github, sarif or junit.")
     ] = "text",
-    strict: Annotated[bool, typer.Option("--strict", help="Fail on warnings too; notes never fail.")] = False,
+    strict: Annotated[bool, Option("--strict", help="Fail on warnings too; notes never fail.")] = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Check again each time a file of the project changes, until Ctrl-C.")
+        bool, Option("--watch", help="Check again each time a file of the project changes, until Ctrl-C.")
     ] = False,
     profile: Profile = None,
 ) -> int:
@@ -292,7 +285,7 @@ def validate(
 @app.command(epilog=_examples("explain A203", "explain"))
 def explain(
     code: Annotated[
-        str | None, typer.Argument(metavar="CODE", help="A code that validate printed.", show_default="list all codes")
+        str | None, Argument(metavar="CODE", help="A code that validate printed.", show_default="list all codes")
     ] = None,
 ) -> int:
     """Explain a diagnostic code: what it means, why it matters, and how to fix it."""
@@ -304,10 +297,9 @@ def explain(
 @app.command(epilog=_examples("show", "show my-chat --format json", "show --resolved --profile prod"))
 def show(
     path: Project = Path(),
-    output: Annotated[Literal["yaml", "json"], typer.Option("--format", help="The output format.")] = "yaml",
+    output: Annotated[Literal["yaml", "json"], Option("--format", help="The output format.")] = "yaml",
     resolved: Annotated[
-        bool,
-        typer.Option("--resolved", help="Print the origin of each value: file and line, profile, variables."),
+        bool, Option("--resolved", help="Print the origin of each value: file and line, profile, variables.")
     ] = False,
     profile: Profile = None,
 ) -> int:
@@ -329,28 +321,22 @@ def show(
     )
 )
 def client(
-    kind: Annotated[
-        Kind,
-        typer.Argument(metavar="page|handlers|types", help="The file to write.", show_default=False),
-    ],
+    kind: Annotated[Kind, Argument(metavar="page|handlers|types", help="The file to write.", show_default=False)],
     path: Project = Path(),
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write to this file or folder instead of printing."),
+        Path | None, Option("--output", "-o", metavar="FILE", help="Write to this file or folder instead of printing.")
     ] = None,
     check: Annotated[
-        bool,
-        typer.Option("--check", help="Write nothing; exit with 1 if the file of --output is missing or out of date."),
+        bool, Option("--check", help="Write nothing; exit with 1 if the file of --output is missing or out of date.")
     ] = False,
     server: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--server", metavar="URL", help="The URL of the ChatKit endpoint for the page. Default: from `server:`."
         ),
     ] = None,
     script: Annotated[
-        str | None,
-        typer.Option("--script", metavar="URL", help="The URL of the ChatKit component. Default: OpenAI's."),
+        str | None, Option("--script", metavar="URL", help="The URL of the ChatKit component. Default: OpenAI's.")
     ] = None,
     profile: Profile = None,
 ) -> int:
@@ -375,16 +361,10 @@ def client(
     epilog=_examples("schema --write", "schema --write my-chat", "schema > agents.schema.json", "schema --of included")
 )
 def schema(
-    file: Annotated[
-        Path | None,
-        typer.Argument(metavar="FILE", help="The file or folder to write to, with --write."),
-    ] = None,
-    write: Annotated[
-        bool, typer.Option("--write", help="Write ./agents.schema.json, or FILE, instead of printing.")
-    ] = False,
+    file: Annotated[Path | None, Argument(metavar="FILE", help="The file or folder to write to, with --write.")] = None,
+    write: Annotated[bool, Option("--write", help="Write ./agents.schema.json, or FILE, instead of printing.")] = False,
     of: Annotated[
-        Of,
-        typer.Option("--of", help="The schema of agents.yaml, of an included file, or of a profile."),
+        Of, Option("--of", help="The schema of agents.yaml, of an included file, or of a profile.")
     ] = "agents",
 ) -> int:
     """Print the JSON Schema of agents.yaml (Draft 2020-12), for editors and linters.
