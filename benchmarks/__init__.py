@@ -1,1 +1,1 @@
-"""How the runtime compares with a ChatKit backend written by hand: `python -m benchmarks.turns`."""
+"""Benchmarks of the runtime against a ChatKit backend written by hand, such as `python -m benchmarks.turns`."""

@@ -1,8 +1,8 @@
-"""Fill the runtime and a handwritten ChatKit backend with more and more, and print what that makes dearer.
+"""Measure how the cost of turns and requests grows with long threads, many threads and many agents.
 
     python -m benchmarks.growth [--quick] [--only FIGURES] [--json FILE]
 
-Each round measures every size on one server after the other, and each ratio is taken inside a round.
+Each round measures every size on one server after another, and each ratio is taken within a round.
 """
 
 from __future__ import annotations
@@ -10,118 +10,173 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
-
-from benchmarks.children import SERVERS, Child, run_server
-from benchmarks.drive import check_answers
-from benchmarks.figures import Rounds, Sample
-from benchmarks.growing import (
-    READ_ITEMS,
-    measure_agents,
-    measure_approvals,
-    measure_items,
-    measure_threads,
-    turns_per_thread,
+from benchmarks.client import (
+    Answer,
+    Load,
+    add_message,
+    check_reads,
+    check_server,
+    connect,
+    create_thread,
+    read_requests,
+    send_load,
+    send_turns,
+    thread_id_of,
+    widgets_of,
 )
-from benchmarks.options import add_names, new_parser, positive, sizes
-from benchmarks.prepare import Plan
-from benchmarks.report import publish, summarise
-from benchmarks.rounds import Step, run, take_round
-from benchmarks.serve import HANDWRITTEN
+from benchmarks.harness import HANDWRITTEN, BenchmarkError, Figure, Options, Sample, Session, count_noun, run
+from benchmarks.projects import Plan, thread_name
+from benchmarks.servers import SERVERS, Server, serve_project
 
 FIGURES = ("items", "threads", "agents", "approvals")
+READ_ITEMS = 10
+"""The number of items in the thread that is read, the newest of its store."""
+_PAGE = 10
 _WARM_UP = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One figure: the sizes of what grows, what a server holds for each, what is measured, and on which servers."""
+    """One of FIGURES: what a server holds for each size, the measurement (size, count, server), and the servers."""
 
-    figure: str
     plans: dict[int, Plan]
-    measure: Callable[[Child, int, int], Awaitable[Sample]]
+    measure: Callable[[int, int, Server], Awaitable[Sample]]
     servers: tuple[str, ...]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; return the exit code."""
-    return run(_main(_parse(arguments)))
+    parser = Options("growth", __doc__, "a few turns in small numbers")
+    parser.add_size("--rounds", 5, 1, "rounds per figure")
+    parser.add_names("--only", FIGURES)
+    parser.add_names("--servers", SERVERS)
+    parser.add_size("--items", (10, 1000, 5000), (10, 40), "items in a thread")
+    parser.add_size("--threads", (10, 1000, 10000), (10, 40), "threads in the store")
+    parser.add_size("--agents", (1, 100, 1000), (1, 12), "agents that handoffs reach")
+    parser.add_size("--turns", 32, 2, "turns per figure, size, round and server")
+    return run(_main(parser.parse(arguments)))
 
 
 async def _main(options: argparse.Namespace) -> int:
-    rounds: Rounds = {server: [] for server in options.servers}
+    session = Session(options.servers)
     for figure in options.only:
         stage = _stage(figure, options)
         if stage.servers:
-            await _take(stage, options, rounds, Console(stderr=True))
-    counts = {"quick": options.quick, "turns": options.turns, "rounds": options.rounds}
-    publish(summarise(rounds), options.servers, options.json, counts)
+            await _measure_stage(figure, stage, options, session)
+    session.publish(options, "turns")
     return 0
 
 
-async def _take(stage: Stage, options: argparse.Namespace, rounds: Rounds, progress: Console) -> None:
+async def _measure_stage(figure: str, stage: Stage, options: argparse.Namespace, session: Session) -> None:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="benchmark-")))
-        started: dict[Plan, list[Child]] = {}
+        started: dict[Plan, dict[str, Server]] = {}
         for number, plan in enumerate(dict.fromkeys(stage.plans.values())):
-            progress.print(f"{stage.figure}: filling servers", highlight=False)
-            place = folder / str(number)
-            place.mkdir()
-            started[plan] = [await stack.enter_async_context(run_server(name, place, plan)) for name in stage.servers]
-            for child in started[plan]:
-                await check_answers(child)
+            session.log(f"{figure}: filling servers")
+            started[plan] = {
+                name: await stack.enter_async_context(
+                    serve_project(name, folder / str(number), plan, fork=options.quick)
+                )
+                for name in stage.servers
+            }
+            for server in started[plan].values():
+                await check_server(server)
         for size, plan in stage.plans.items():
-            for child in started[plan]:
-                await stage.measure(child, size, _WARM_UP)
+            for server in started[plan].values():
+                await stage.measure(size, _WARM_UP, server)
         for number in range(options.rounds):
             for size, plan in stage.plans.items():
-                step = _step(stage, size, options)
-                await take_round(step, number, started[plan], rounds, progress)
-
-
-def _step(stage: Stage, size: int, options: argparse.Namespace) -> Step[Child]:
-    label = f"{stage.figure} with {size:,}"
-    return Step(label, lambda child: stage.measure(child, size, options.turns), options.rounds)
+                label = f"{figure} with {size:,}: round {number + 1} of {options.rounds}"
+                take = partial(stage.measure, size, options.turns)
+                await session.measure_round(label, started[plan], take, number)
 
 
 def _stage(figure: str, options: argparse.Namespace) -> Stage:
     if figure == "items":
         turns = options.rounds * options.turns + _WARM_UP
-        # One store holds the threads of every length: enough of each that none grows by more than a tenth.
+        # One store holds the threads of every length, enough of each that none grows by more than a tenth.
         plan = Plan(tuple((items, -(-turns // turns_per_thread(items))) for items in options.items))
-        return Stage(figure, dict.fromkeys(options.items, plan), measure_items, options.servers)
+        return Stage(dict.fromkeys(options.items, plan), partial(measure_items, Counter()), options.servers)
     if figure == "threads":
         plans = {threads: Plan(((2, threads - 1), (READ_ITEMS, 1))) for threads in options.threads}
-        return Stage(figure, plans, measure_threads, options.servers)
+        return Stage(plans, measure_threads, options.servers)
     plans = {agents: Plan(agents=agents) for agents in options.agents}
     if figure == "agents":
-        return Stage(figure, plans, measure_agents, options.servers)
-    # The handwritten server asks nobody.
-    ours = tuple(server for server in options.servers if server != HANDWRITTEN)
-    return Stage(figure, plans, measure_approvals, ours)
+        return Stage(plans, measure_agents, options.servers)
+    # The handwritten server has no approvals.
+    return Stage(plans, measure_approvals, tuple(name for name in options.servers if name != HANDWRITTEN))
 
 
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = new_parser("growth", __doc__, "a few turns in small numbers")
-    add_names(parser, "--only", FIGURES)
-    add_names(parser, "--servers", SERVERS)
-    parser.add_argument("--items", type=sizes, help="items in a thread (10,1000,5000)")
-    parser.add_argument("--threads", type=sizes, help="threads in the store (10,1000,10000)")
-    parser.add_argument("--agents", type=sizes, help="agents that can be reached (1,100,1000)")
-    parser.add_argument("--turns", type=positive, help="turns per figure, size, round and server (32)")
-    options = parser.parse_args(arguments)
-    quick = options.quick
-    options.rounds = options.rounds or (1 if quick else 5)
-    options.turns = options.turns or (2 if quick else 32)
-    options.items = options.items or ((10, 40) if quick else (10, 1000, 5000))
-    options.threads = options.threads or ((10, 40) if quick else (10, 1000, 10000))
-    options.agents = options.agents or ((1, 12) if quick else (1, 100, 1000))
-    return options
+def turns_per_thread(items: int) -> int:
+    """Return the number of turns in a thread: each adds two items, and a thread may grow by a tenth."""
+    return max(items // 20, 1)
+
+
+async def measure_items(taken: Counter[tuple[str, int]], items: int, turns: int, server: Server) -> Sample:
+    """Take turns in threads with about `items` items, one at a time; `taken` counts the turns on each server."""
+    begun = taken[server.name, items]
+    taken[server.name, items] += turns
+    numbers = [turn // turns_per_thread(items) for turn in range(begun, begun + turns)]
+    load = await send_turns(server, [add_message(thread_name(items, number), "plain") for number in numbers])
+    return _turn_figures(load, f"thread of {count_noun(items, 'item')}", "items", items)
+
+
+async def measure_agents(agents: int, turns: int, server: Server) -> Sample:
+    """Take turns of the first agent, one at a time."""
+    load = await send_turns(server, [create_thread("plain")] * turns)
+    return _turn_figures(load, count_noun(agents, "agent"), "agents", agents)
+
+
+async def measure_threads(threads: int, requests: int, server: Server) -> Sample:
+    """Read a page of threads, one thread, and its items."""
+    sample: Sample = {}
+    thread_id = thread_name(READ_ITEMS, 0)
+    async with connect(server) as connections:
+        for request, message in read_requests(thread_id, _PAGE).items():
+            load = await send_load(server, connections, [message] * requests)
+            check_reads(server, request, thread_id, load.answers)
+            case = f"{request}, {count_noun(threads, 'thread')}"
+            sample |= {
+                Figure("CPU per request", case, "ms", series=request, size=threads): load.cpu_ms,
+                Figure("time of a request", case, "ms", series=request, size=threads): load.median_ms("total_s"),
+            }
+    return sample
+
+
+async def measure_approvals(agents: int, turns: int, server: Server) -> Sample:
+    """Call a tool that needs approval, approve, and measure from the click to the end of the answer."""
+    asked = (await send_turns(server, [create_thread("archive")] * turns, check=False)).answers
+    load = await send_turns(server, [_click(answer) for answer in asked])
+    case = count_noun(agents, "agent")
+    return {
+        Figure("CPU per approval", case, "ms", series="agents", size=agents): load.cpu_ms,
+        Figure("time of an approval", case, "ms", series="agents", size=agents): load.median_ms("total_s"),
+    }
+
+
+def _turn_figures(load: Load, case: str, series: str, size: int) -> Sample:
+    return {
+        Figure("time of a turn", case, "ms", series=series, size=size): load.median_ms("total_s"),
+        Figure("time to first text", case, "ms", series=series, size=size): load.median_ms("first_text_s"),
+        Figure("CPU per turn", case, "ms", series=series, size=size): load.cpu_ms,
+    }
+
+
+def _click(asked: Answer) -> dict[str, Any]:
+    card = next((item for item in widgets_of(asked) if "confirm" in item["widget"]), None)
+    if card is None:
+        raise BenchmarkError(f"no approval was requested: {asked.content[-500:]!r}")
+    action = card["widget"]["confirm"]["action"]
+    params = {"thread_id": thread_id_of(asked), "item_id": card["id"], "action": action}
+    return {"type": "threads.custom_action", "params": params}
 
 
 if __name__ == "__main__":

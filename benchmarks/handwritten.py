@@ -1,8 +1,8 @@
-"""A ChatKit backend as its documentation teaches it: the side of the comparison that is not ours.
+"""The baseline: a ChatKit backend written as ChatKit's documentation teaches it.
 
-It keeps threads in dicts, runs one agent, and has no ids of its own, no locks, no limits and no checks. Two choices are
-not the documentation's, and neither helps us: the model sees the last 200 items, as many as the runtime shows it by
-default (the documentation's examples say 20), and items are kept in order where the documentation sorts at each read.
+It stores threads in dicts and runs one agent, without locks, limits or checks. Two choices differ from the
+documentation, and neither favours the runtime: the model receives the last 200 items, the runtime's default (the
+documentation's examples use 20), and items are stored in order, where the documentation sorts at each read.
 """
 
 from collections import defaultdict
@@ -17,8 +17,8 @@ from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata, ThreadSt
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
-from benchmarks.project import cards, zero
-from benchmarks.team import heirs, instructions_of
+from benchmarks.project import cards, instant_model
+from benchmarks.projects import INSTRUCTIONS, handoffs_of, instructions_of
 
 RECENT_ITEMS = 200
 
@@ -94,8 +94,8 @@ def _page(rows: Sequence[Row], after: str | None, limit: int, order: str) -> Pag
 
 assistant = Agent[AgentContext[Context]](
     name="Assistant",
-    model=zero.build(),
-    instructions="Answer in one paragraph.",
+    model=instant_model.build(),
+    instructions=INSTRUCTIONS,
     tools=[cards.show_card],
 )
 
@@ -136,7 +136,7 @@ def build_app(agent: Agent[AgentContext[Context]], store: DictStore | None = Non
 
 
 def build_team(count: int) -> Agent[AgentContext[Context]]:
-    """Return the first of `count` agents, from which all others are reached by handoffs."""
+    """Return the first of `count` agents; handoffs lead to all others."""
     others = [
         Agent[AgentContext[Context]](
             name=f"Agent {number}", model=assistant.model, instructions=instructions_of(number), tools=assistant.tools
@@ -145,7 +145,7 @@ def build_team(count: int) -> Agent[AgentContext[Context]]:
     ]
     team = [assistant.clone(), *others]
     for number, agent in enumerate(team):
-        agent.handoffs = [team[heir] for heir in heirs(number, count)]
+        agent.handoffs = [team[target] for target in handoffs_of(number, count)]
     return team[0]
 
 

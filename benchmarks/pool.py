@@ -1,8 +1,8 @@
-"""How many connections a PostgreSQL store needs: what turns do in it, with pools of several sizes.
+"""Measure the statements of turns in a PostgreSQL store, with connection pools of several sizes.
 
     python -m benchmarks.pool --store postgresql://… [--quick] [--json FILE]
 
-A turn here is nothing but its statements: the thread, the history, the user's message, the answer and the tokens.
+A turn here is only its statements: the thread, the history, the user's message, the answer and the token usage.
 """
 
 from __future__ import annotations
@@ -11,18 +11,14 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from chatkit.types import AssistantMessageContent, AssistantMessageItem, ThreadMetadata
-from rich.console import Console
 
-from benchmarks.figures import Figure, Rounds, Sample
-from benchmarks.options import new_parser, positive
-from benchmarks.report import publish, summarise
-from benchmarks.rounds import Step, run, take
+from benchmarks.harness import Figure, Options, Sample, Session, run
 from runtime.resources.token_usage import TokenUsage
 from runtime.stores.ids import new_id
 from runtime.stores.sql import SqlStore
@@ -30,37 +26,36 @@ from runtime.stores.store import ALL_KINDS
 
 SIZES = (1, 2, 5, 10, 20, 40)
 SHIPPED = "10"
-"""The size that `SqlStore` has by default."""
+"""The default size of `SqlStore`."""
 _OWNER = "benchmark"
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A store with so many connections, and a thread for each turn that runs at once."""
+    """A store with a pool of one size, and a thread for each turn that runs at once."""
 
-    name: str
     store: SqlStore
     threads: tuple[str, ...]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; return the exit code."""
-    return run(_main(_parse(arguments)))
+    parser = Options("pool", __doc__, "a few turns")
+    parser.add_argument("--store", required=True, metavar="URL", help="postgresql://…, a database to write to")
+    parser.add_size("--rounds", 3, 1, "rounds per figure")
+    parser.add_size("--turns", 512, 8, "turns per figure, round and pool")
+    return run(_main(parser.parse(arguments)))
 
 
 async def _main(options: argparse.Namespace) -> int:
-    quick = options.quick
-    streams, sizes = ((4,), (1, 10)) if quick else ((16, 64), SIZES)
-    rounds_count, turns = options.rounds or (1 if quick else 3), options.turns or (8 if quick else 512)
-    progress = Console(stderr=True)
+    streams, sizes = ((4,), (1, 10)) if options.quick else ((16, 64), SIZES)
+    session = Session(map(str, sizes), SHIPPED)
     async with AsyncExitStack() as stack:
-        pools = [await _open(options.store, size, max(streams), stack) for size in sizes]
-        rounds: Rounds = {pool.name: [] for pool in pools}
-        for step in _steps(streams, turns, rounds_count):
-            await take(step, pools, rounds, progress)
-    counts = {"quick": quick, "turns": turns, "rounds": rounds_count}
-    note = "columns: how many connections the pool may have"
-    publish(summarise(rounds, SHIPPED), tuple(rounds), options.json, counts, note, baseline=SHIPPED)
+        pools = {str(size): await _open(options.store, size, max(streams), stack) for size in sizes}
+        for count in streams:
+            take = partial(_measure, count, max(options.turns, count))
+            await session.measure(f"{count} turns at once", pools, take, options.rounds)
+    session.publish(options, "turns", notes=["columns: how many connections the pool may have"])
     return 0
 
 
@@ -68,29 +63,24 @@ async def _open(url: str, size: int, threads: int, stack: AsyncExitStack) -> Poo
     store = SqlStore(url, pool_size=size)
     await store.open()
     stack.push_async_callback(store.close)
-    made = []
+    ids = []
     for _ in range(threads):
         thread = ThreadMetadata(id=new_id("thread"), created_at=datetime.now(UTC))
         await store.create_thread(_OWNER, thread, [_message(thread.id)])
         stack.push_async_callback(store.delete_thread, _OWNER, thread.id)
-        made.append(thread.id)
-    return Pool(str(size), store, tuple(made))
+        ids.append(thread.id)
+    return Pool(store, tuple(ids))
 
 
-def _steps(streams: tuple[int, ...], turns: int, rounds: int) -> Iterator[Step[Pool]]:
-    for count in streams:
-        yield Step(f"{count} turns at once", lambda pool, count=count: _measure(pool, count, max(turns, count)), rounds)
-
-
-async def _measure(pool: Pool, at_once: int, turns: int) -> Sample:
+async def _measure(at_once: int, turns: int, pool: Pool) -> Sample:
     numbers = iter(range(turns))
 
-    async def go_on(thread_id: str) -> None:
+    async def take_turns(thread_id: str) -> None:
         for _ in numbers:
             await _turn(pool.store, thread_id)
 
     cpu_s, began_s = time.process_time(), time.perf_counter()
-    await asyncio.gather(*map(go_on, pool.threads[:at_once]))
+    await asyncio.gather(*map(take_turns, pool.threads[:at_once]))
     took_s, cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s
     case = f"{at_once} at once"
     return {
@@ -104,7 +94,7 @@ async def _turn(store: SqlStore, thread_id: str) -> None:
     await store.load_items(_OWNER, thread_id, limit=20, kinds=ALL_KINDS)
     await store.write_items(_OWNER, thread_id, [_message(thread_id)])
     await store.write_items(_OWNER, thread_id, [_message(thread_id)])
-    used = {"zero": TokenUsage(requests=1, input_tokens=10, output_tokens=50)}
+    used = {"instant": TokenUsage(requests=1, input_tokens=10, output_tokens=50)}
     await store.add_usage(_OWNER, thread_id, datetime.now(UTC).date(), used)
 
 
@@ -113,15 +103,6 @@ def _message(thread_id: str) -> AssistantMessageItem:
     return AssistantMessageItem(
         id=new_id("message"), thread_id=thread_id, created_at=datetime.now(UTC), content=content
     )
-
-
-def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = new_parser("pool", __doc__, "a few turns", rounds=3)
-    parser.add_argument(
-        "--store", required=True, metavar="URL", help="postgresql://…, a database that may be written to"
-    )
-    parser.add_argument("--turns", type=positive, help="turns per figure, round and pool (512)")
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

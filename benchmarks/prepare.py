@@ -1,14 +1,10 @@
-"""What a server holds before it starts: threads in its own store, and agents. Both sides get the same.
-
-Threads are written with what the stores offer to everybody, in the server's own process: no other reaches its memory.
-"""
+"""Fill the store of a server before it starts, in the server's own process: the same threads for all servers."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,42 +19,17 @@ from chatkit.types import (
     UserMessageTextContent,
 )
 
-from benchmarks.project.zero import TEXT
-from benchmarks.serve import PLAN
-from benchmarks.team import ASKING, agents_yaml
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How many threads of how many items, as pairs (items, threads) in the order of creation; and how many agents.
-
-    Without a number of agents they are the project's own.
-    """
-
-    threads: tuple[tuple[int, int], ...] = ()
-    agents: int = 0
-
-
-def thread_name(items: int, number: int) -> str:
-    """The id of the thread `number`, from 0, of those that hold so many items."""
-    return f"thr_{items:06d}_{number:06d}"
-
-
-def write_plan(plan: Plan, project: Path, store: str) -> None:
-    """Leave the plan in the server's project, and declare its agents there."""
-    (project / PLAN).write_text(json.dumps(asdict(plan)))
-    if plan.agents:
-        text = agents_yaml(plan.agents, asking=ASKING)
-        (project / "agents.yaml").write_text(f"{text}store: {json.dumps(store)}\n")
+from benchmarks.project.instant_model import TEXT
+from benchmarks.projects import PLAN, Plan, thread_name
 
 
 def _read_plan(project: str) -> Plan:
-    kept = json.loads(Path(project, PLAN).read_text())
-    return Plan(tuple((items, threads) for items, threads in kept["threads"]), kept["agents"])
+    plan = json.loads(Path(project, PLAN).read_text())
+    return Plan(tuple((items, threads) for items, threads in plan["threads"]), plan["agents"])
 
 
-def prepared_handwritten(project: str) -> Any:
-    """Return the handwritten app with all that is planned."""
+def prepare_handwritten(project: str) -> Any:
+    """Return the handwritten app with the agents and threads of the plan."""
     from benchmarks.handwritten import DictStore, assistant, build_app, build_team
 
     plan = _read_plan(project)
@@ -75,12 +46,12 @@ def prepared_handwritten(project: str) -> Any:
 
 
 def prepare_runtime(app: Any, project: str) -> None:
-    """Fill the store of the runtime's app, which is not open yet."""
+    """Fill the store of the runtime's app before the app opens it."""
     from runtime.server.turns.request import LOCAL_USER
     from runtime.stores import open_store
 
     plan = _read_plan(project)
-    # What is in memory belongs to the app; a database is filled through a store of its own, and closed again.
+    # A memory store belongs to the app; a database is filled through another store, which is then closed.
     in_memory = app.state.runtime.config.store.url == "memory"
     file = Path(project, ".chatkit", "threads.db")
     file.parent.mkdir(exist_ok=True)

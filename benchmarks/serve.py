@@ -1,6 +1,7 @@
-"""The child process: one of the servers on a free loopback port, with the same uvicorn settings for each.
+"""The server process of a benchmark: `python -m benchmarks.serve MODE FOLDER`.
 
-It writes its port to stdout once it answers, and ends when its stdin does: a parent that dies takes it along.
+The modes `handwritten` and `runtime` have the same uvicorn settings; `handwritten-reload` and `runtime-reload` are the
+commands that users start. Each prints its address, and ends when its stdin ends, hence with its parent.
 """
 
 from __future__ import annotations
@@ -15,55 +16,75 @@ from typing import Any
 
 import uvicorn
 
-HANDWRITTEN = "handwritten"
-PLAN = "plan.json"
-"""What a server is to hold before it starts; see prepare.py."""
+from benchmarks.harness import HANDWRITTEN
+from benchmarks.projects import PLAN
 
 
 class _Server(uvicorn.Server):
-    settle: Callable[[], None] | None = None
+    prepare: Callable[[], None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.settle is not None:
+        if self.prepare is not None:
             # As `chatkit-runtime serve` does once it is ready.
-            self.settle()
+            self.prepare()
         if self.started and sockets:
-            print(sockets[0].getsockname()[1], flush=True)
+            print(f"http://127.0.0.1:{sockets[0].getsockname()[1]}", flush=True)
 
 
-def main(kind: str, project: str) -> None:
-    """Serve `handwritten`, or what the folder `project` declares, until stdin ends."""
+def main(mode: str, folder: str) -> None:
+    """Serve the project in `folder` until stdin ends."""
     end_with_parent()
+    # Each mode imports its own side alone.
+    if mode == "handwritten-reload":
+        from uvicorn.main import main as run_uvicorn
+
+        run_uvicorn(
+            ["app:app", "--reload", "--reload-dir", folder, "--app-dir", folder, "--port", "0", "--no-access-log"]
+        )
+    elif mode == "runtime-reload":
+        from runtime.__main__ import main as run_runtime
+
+        sys.argv = ["chatkit-runtime", "serve", folder, "--port", "0"]
+        sys.exit(run_runtime())
+    else:
+        _serve(mode, folder)
+
+
+def _serve(mode: str, folder: str) -> None:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", 0))
-    # An open stream would hold up the end; nobody reads it any more.
-    config = uvicorn.Config(
-        _load(kind, project), access_log=False, log_level="warning", backlog=2048, timeout_graceful_shutdown=1
+    # The graceful timeout: a stream that is still open has no reader.
+    server = _Server(
+        uvicorn.Config(
+            _load(mode, folder), access_log=False, log_level="warning", backlog=2048, timeout_graceful_shutdown=1
+        )
     )
-    server = _Server(config)
-    if kind != HANDWRITTEN:
+    if mode != HANDWRITTEN:
         from runtime.resources.gc_policy import prepare_for_serving
 
-        server.settle = prepare_for_serving
+        server.prepare = prepare_for_serving
     server.run(sockets=[listener])
 
 
-def _load(kind: str, project: str) -> Any:
-    # Each process imports its own side alone, and before all else: the memory and CPU of one must not hold the other.
-    if kind == HANDWRITTEN:
+def _load(mode: str, folder: str) -> Any:
+    has_plan = os.path.isfile(os.path.join(folder, PLAN))
+    if mode == HANDWRITTEN:
         from benchmarks.handwritten import app
-    else:
-        from runtime.server.runtime import create_app
 
-        app = create_app(os.path.join(project, "agents.yaml"))
-    if os.path.isfile(os.path.join(project, PLAN)):
-        from benchmarks.prepare import prepare_runtime, prepared_handwritten
+        if has_plan:
+            from benchmarks.prepare import prepare_handwritten
 
-        if kind == HANDWRITTEN:
-            return prepared_handwritten(project)
-        prepare_runtime(app, project)
+            app = prepare_handwritten(folder)
+        return app
+    from runtime.server.runtime import create_app
+
+    app = create_app(os.path.join(folder, "agents.yaml"))
+    if has_plan:
+        from benchmarks.prepare import prepare_runtime
+
+        prepare_runtime(app, folder)
     return app
 
 
@@ -71,7 +92,7 @@ def end_with_parent() -> None:
     """Send this process a SIGTERM when its stdin ends, from a thread of its own."""
 
     def watch() -> None:
-        # Not `sys.stdin`: a thread that waits in it holds a lock that the interpreter wants at its end.
+        # Not `sys.stdin`: a thread that waits in it holds a lock that the interpreter needs at exit.
         while os.read(0, 4096):
             continue
         os.kill(os.getpid(), signal.SIGTERM)

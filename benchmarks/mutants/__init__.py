@@ -1,1 +1,1 @@
-"""A thousand random edits of the sample project, each checked, built and talked to: what does `validate` miss?"""
+"""The mutation test of `validate`: random edits of the sample project, each checked, built and run."""

@@ -1,37 +1,35 @@
-"""Break the sample project in a thousand ways, and count which of them `validate` tells of before a user does.
+"""Edit the sample project at random, and count how many of the edits that break it `validate` reports.
 
     python -m benchmarks.mutants [--count 1000] [--seed 4] [--workers 2] [--json FILE]
-    python -m benchmarks.mutants --only INDEX      # one mutant: what was done, what is said of it, what became of it
+    python -m benchmarks.mutants --only INDEX      # one mutant: the edit, the diagnostics, the outcome
 
-Each mutant is the project with one random slip: a key left out, a name misspelt, a value of another type, a reference
-that leads nowhere. The checks look at it as `validate` does, which runs nothing; then it is built, and talked to. Where
-that breaks, the checks must have said so; where it works, no error may stand in its way.
+Each mutant is the project with one random mistake: a missing key, a misspelt name, a value of another type, a reference
+to nothing. It is checked as `validate` does, without running it; then it is built, and used over HTTP. If that fails,
+the checks should have reported an error; if it works, they must not.
 """
 
 from __future__ import annotations
 
 import argparse
 import difflib
-import json
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.children import ROOT
-from benchmarks.client import BenchmarkError
+from benchmarks.harness import BenchmarkError, Options, positive, write_json
 from benchmarks.mutants.documents import parse, read_project
-from benchmarks.mutants.forks import in_parallel
-from benchmarks.mutants.operators import make_mutant
+from benchmarks.mutants.forks import CONTEXT
+from benchmarks.mutants.operators import OPERATORS, make_mutant
 from benchmarks.mutants.report import Row, Verdict, print_verdict
 from benchmarks.mutants.trial import try_project, warm_up
-from benchmarks.options import positive
+from benchmarks.servers import ROOT
 
 
 def judge(texts: Mapping[str, str], seed: int, index: int) -> Row:
-    """Make one mutant and try it."""
+    """Make one mutant, check it and run it."""
     mutant = make_mutant(texts, seed, index)
     return Row(index, mutant, try_project(ROOT, {**texts, mutant.file: mutant.text}))
 
@@ -56,15 +54,15 @@ def _run(texts: Mapping[str, str], options: argparse.Namespace) -> int:
     console = Console(markup=False, highlight=False, width=160)
     console.print(f"seed {options.seed}")
     rows = []
-    for row in in_parallel(partial(judge, texts, options.seed), options.count, options.workers):
-        rows.append(row)
-        if len(rows) % 50 == 0:
-            print(f"{len(rows)} of {options.count} mutants", file=sys.stderr)
+    with ProcessPoolExecutor(options.workers, CONTEXT) as workers:
+        for row in workers.map(partial(judge, texts, options.seed), range(options.count)):
+            rows.append(row)
+            if len(rows) % 50 == 0:
+                print(f"{len(rows)} of {options.count} mutants", file=sys.stderr)
     verdict = Verdict(rows)
     print_verdict(verdict, console)
     if options.json:
-        figures = {"seed": options.seed, **verdict.as_json()}
-        options.json.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
+        write_json(options.json, {"seed": options.seed, **verdict.as_json()})
     return 1 if verdict.failures() else 0
 
 
@@ -85,7 +83,7 @@ def _show(texts: Mapping[str, str], seed: int, index: int) -> int:
 
 
 def _diff(file: str, before: str, after: str) -> Iterator[str]:
-    """Compare as the operators write, unless the text itself was edited: how YAML is laid out is no edit."""
+    """Return a diff; the layout of YAML that an operator has written again is not part of it."""
     candidates = (before, _as_written(file, before))
     nearest = min(candidates, key=lambda text: len(list(difflib.unified_diff(text.split("\n"), after.split("\n")))))
     lines = difflib.unified_diff(nearest.split("\n"), after.split("\n"), file, file, n=2, lineterm="")
@@ -93,18 +91,17 @@ def _diff(file: str, before: str, after: str) -> Iterator[str]:
 
 
 def _as_written(file: str, text: str) -> str:
-    """Return a text as it looks when it was read and written without an edit."""
+    """Return a text as the operators write it, without an edit."""
     return text if file.endswith(".md") else parse(file, text).text()
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.mutants", description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--count", type=positive, default=1000, help="how many mutants (1000)")
-    parser.add_argument("--seed", type=int, default=4, help="for the places and the slips (4)")
-    parser.add_argument("--workers", type=positive, default=2, help="how many are tried at once (2)")
-    parser.add_argument("--only", type=int, metavar="INDEX", help="show one mutant of the seed, and try it")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures and every mutant there too")
-    return parser.parse_args(arguments)
+    parser = Options("mutants", __doc__, "a mutant of each kind")
+    parser.add_size("--count", 1000, len(OPERATORS), "mutants")
+    parser.add_argument("--seed", type=int, default=4, help="seed of the edits (4)")
+    parser.add_argument("--workers", type=positive, default=2, help="mutants that are tried at once (2)")
+    parser.add_argument("--only", type=int, metavar="INDEX", help="show and try one mutant of the seed")
+    return parser.parse(arguments)
 
 
 if __name__ == "__main__":

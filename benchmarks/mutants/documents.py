@@ -1,7 +1,7 @@
-"""The files of the sample project as trees that can be edited, and as text again.
+"""Parse the files of the sample project into trees for edits, and write them again.
 
-A widget of ChatKit Studio is JSON with Jinja inside of a string of JSON: its template becomes a part of the tree, in
-which each piece of Jinja is a string that `render` puts back as it was.
+The template of a ChatKit Studio widget is a JSON string of JSON with Jinja: it becomes a part of the tree, in which
+each Jinja expression is a marked string that `render` restores.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SCRIPT = "demo/script.yaml"
 PROMPT = "prompts/guide.md"
 WIDGETS = ("widgets/packing.json", "widgets/trail.widget")
 FILES = (CONFIG, SCRIPT, PROMPT, *WIDGETS)
-"""What is edited; the Python of the project is not."""
+"""The files that are edited, all but Python."""
 FOLDERS = ("demo", "prompts", "tools", "widgets")
 
 _JINJA = re.compile(r"\{%-? if .*?endif -?%\}|\{\{.*?\}\}")
@@ -34,18 +34,18 @@ _MARKED = re.compile(r'"\\u0000((?:[^"\\]|\\.)*)"')
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """One file as data: an edit changes `data` where it is."""
+    """The data of one file; edits change it in place."""
 
     file: str
     data: Any
 
     def text(self) -> str:
-        """What is to be written into the file."""
+        """Return the text of the file."""
         return render(self.file, self.data)
 
 
 def parse(file: str, text: str) -> Tree:
-    """Read a file that is right."""
+    """Parse a valid file."""
     return Tree(file, deepcopy(_read(file, text)))
 
 
@@ -55,19 +55,19 @@ def _read(file: str, text: str) -> Any:
         return _yaml().load(text)
     data = json.loads(text)
     if file.endswith(".widget"):
-        data["template"] = json.loads(_JINJA.sub(lambda found: json.dumps(_MARK + found[0]), data["template"]))
+        data["template"] = json.loads(_JINJA.sub(lambda match: json.dumps(_MARK + match[0]), data["template"]))
     return data
 
 
 def render(file: str, data: Any) -> str:
-    """Write what `parse` has read, whatever has become of it."""
+    """Write data that `parse` has read, after any edit."""
     if file.endswith(".yaml"):
         stream = io.StringIO()
         _yaml().dump(data, stream)
         return stream.getvalue()
     if isinstance(data, dict) and isinstance(template := data.get("template"), dict | list):
-        drawn = _MARKED.sub(lambda found: json.loads(f'"{found[1]}"'), json.dumps(template, ensure_ascii=False))
-        data = data | {"template": drawn}
+        template = _MARKED.sub(lambda match: json.loads(f'"{match[1]}"'), json.dumps(template, ensure_ascii=False))
+        data = data | {"template": template}
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -75,12 +75,12 @@ def _yaml() -> YAML:
     yaml = YAML(typ="safe", pure=True)
     yaml.allow_unicode, yaml.width = True, 120
     yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel.yaml declares it None for ever
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel.yaml declares it as None
     return yaml
 
 
 def is_jinja(value: object) -> bool:
-    """Tell whether a value of a Studio widget's tree stands for a piece of Jinja."""
+    """Return whether a value of a Studio widget's tree represents a Jinja expression."""
     return isinstance(value, str) and value.startswith(_MARK)
 
 

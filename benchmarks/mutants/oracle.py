@@ -1,8 +1,7 @@
-"""What really happens to a project: it is built, opened and talked to, as a browser would.
+"""Run a project as a browser would use it: build it, start it, and chat.
 
-The conversation begins with each start prompt of the sample, asks what leads to the other tools and to the other
-agent, gives the browser's tool its result, and clicks on every button that it is shown. The script's pauses are left
-out: they change when something is said, and never whether.
+The conversations send each start prompt of the sample, call the other tools, reach the other agent, return the result
+of the browser's tool, and click on every button. The delays of the script are skipped.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import Any
 import httpx
 
 ENVIRON = {"CHATKIT_STORE": "memory"}
-"""The whole environment of a mutant, when it is checked and when it runs."""
+"""The whole environment of a mutant, for the checks and for the run."""
 CONVERSATIONS = (
     ("Find me an easy trail",),
     ("Add water to my packing list",),
@@ -26,13 +25,13 @@ CONVERSATIONS = (
     ("What boots should I wear?", "The conditions for Saturday?"),
     ("Where am I?",),
 )
-"""What is said, one thread after the other."""
+"""The messages of each thread."""
 LOCATION = {"city": "Lakeside"}
-"""What the browser's tool answers, whatever its name: a name that no browser knows can't be told from another."""
+"""The result of the browser's tool, for any name: which names the browser knows is not in the project."""
 
 
 class Broken(Exception):
-    """The project does not do what it should: `step` is where, `reason` is why."""
+    """The project fails: `step` is where, `reason` is why."""
 
     def __init__(self, step: str, reason: str) -> None:
         super().__init__(f"{step}: {reason}")
@@ -40,8 +39,8 @@ class Broken(Exception):
 
 
 def try_out(folder: Path) -> dict[str, Any]:
-    """Build the project and talk to it; return the `step` that failed and its `reason`, or neither."""
-    _stay_here()
+    """Build and use the project; return the `step` that failed and its `reason`, or None for both."""
+    _isolate()
     try:
         asyncio.run(_try_out(folder))
     except Broken as broken:
@@ -52,8 +51,8 @@ def try_out(folder: Path) -> dict[str, Any]:
 async def _try_out(folder: Path) -> None:
     from runtime import create_app
 
-    noted = _Noted()
-    logging.getLogger("runtime").addHandler(noted)
+    warnings = _Warnings()
+    logging.getLogger("runtime").addHandler(warnings)
     try:
         app = create_app(folder, environ=ENVIRON)
     except (Exception, SystemExit) as error:
@@ -62,7 +61,7 @@ async def _try_out(folder: Path) -> None:
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
-                browser = _Browser(http, app.state.runtime.config.server.path, noted)
+                browser = _Browser(http, app.state.runtime.config.server.path, warnings)
                 for messages in CONVERSATIONS:
                     await browser.talk(messages)
     except Broken:
@@ -72,11 +71,11 @@ async def _try_out(folder: Path) -> None:
 
 
 class _Browser:
-    def __init__(self, http: httpx.AsyncClient, path: str, noted: _Noted) -> None:
-        self._http, self._path, self._noted = http, path, noted
+    def __init__(self, http: httpx.AsyncClient, path: str, warnings: _Warnings) -> None:
+        self._http, self._path, self._warnings = http, path, warnings
 
     async def talk(self, messages: tuple[str, ...]) -> None:
-        """Say one thing after the other in a new thread, and click on all that comes back."""
+        """Send messages in a new thread, and click on every button of the answers."""
         thread: str | None = None
         for message in messages:
             step, said = f"turn {message!r}", _user_input(message)
@@ -113,7 +112,7 @@ class _Browser:
 
         events = parse_events(await self._post(step, kind, **params))
         for event in events:
-            # The sample gives no notice of its own: one is the runtime's word that a button is dead.
+            # The sample sends no notice: the runtime sends one for a button without a handler.
             if event["type"] in ("error", "notice"):
                 raise Broken(step, str(event.get("message") or event))
         return events
@@ -123,15 +122,15 @@ class _Browser:
             answer = await self._http.post(self._path, json={"type": kind, "params": params})
         except Exception as error:
             raise Broken(step, _first_line(error)) from error
-        if self._noted.reasons:
-            raise Broken(step, self._noted.reasons[0])
+        if self._warnings.reasons:
+            raise Broken(step, self._warnings.reasons[0])
         if answer.status_code >= 400:
             raise Broken(step, f"{answer.status_code} {answer.text[:200]}")
         return answer.content
 
 
-class _Noted(logging.Handler):
-    """Keeps what the runtime warns of: a tool or a turn that failed, a title that was not made."""
+class _Warnings(logging.Handler):
+    """Collects the warnings of the runtime: a tool, a turn or a title that failed."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -164,8 +163,8 @@ def _first_line(error: BaseException) -> str:
     return text if diagnostics else f"{type(error).__name__}: {text}"[:400]
 
 
-def _stay_here() -> None:
-    """Let this process, a mutant's own, speak to nobody, and wait for nothing that the script says."""
+def _isolate() -> None:
+    """Refuse connections in this process, and skip the delays of the script."""
     from runtime.assemble import scripted_events as script_events
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
@@ -174,7 +173,7 @@ def _stay_here() -> None:
 
     sys.addaudithook(refuse)
 
-    async def go_on(delay_s: float) -> None:
+    async def skip(delay_s: float) -> None:
         await asyncio.sleep(0)
 
-    vars(script_events)["asyncio"] = SimpleNamespace(sleep=go_on)
+    vars(script_events)["asyncio"] = SimpleNamespace(sleep=skip)

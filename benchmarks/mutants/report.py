@@ -1,4 +1,4 @@
-"""What a thousand trials come to: a table by operator, the promises that did not hold, and what was missed and why."""
+"""The report of a run: a table by operator, the broken promises, and the missed mutants by cause."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from benchmarks.mutants.operators import OPERATORS, Mutant
 from benchmarks.mutants.trial import Depth, Trial
 
 AIM = 0.95
-_FULL = 500
-"""From so many mutants on, the share that is caught says something."""
+_SHARE_FROM = 500
+"""With fewer mutants, the share that is caught says nothing."""
 _SHOWN = 5
 _PARTICULARS = re.compile(r"\breq_\w+|\bthr_\w+|\d+(?::\d+)+|\[.*?\]|0x[0-9a-f]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One mutant and its trial; `index` makes it again, with the same seed."""
+    """One mutant and its trial; `index` and the seed reproduce it."""
 
     index: int
     mutant: Mutant
@@ -31,12 +31,12 @@ class Row:
 
     @property
     def cause(self) -> str:
-        """What broke, without what differs from one mutant to the next."""
+        """The failure, without ids and positions."""
         reason = _PARTICULARS.sub("…", str(self.trial.reason).partition("\n")[0])
         return f"{str(self.trial.step).partition(' ')[0]}: {reason[:140]}"
 
     def as_json(self) -> dict[str, Any]:
-        """The same for a program."""
+        """Return the JSON form."""
         return {
             "index": self.index,
             "operator": self.mutant.operator,
@@ -53,7 +53,7 @@ class Row:
 
 
 class Verdict:
-    """All rows of a run, and what they say together."""
+    """All rows of a run, and their sums."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = rows
@@ -62,25 +62,28 @@ class Verdict:
 
     @property
     def broken(self) -> int:
-        """How many mutants don't work."""
+        """The number of mutants that fail."""
         return sum(self.counts[outcome] for outcome in ("caught", "warned", "missed"))
 
     @property
     def share(self) -> float:
-        """Which share of the broken ones an error tells of."""
+        """The share of the broken mutants for which an error is reported."""
         return self.counts["caught"] / max(self.broken, 1)
 
     def failures(self) -> list[str]:
-        """Every promise that did not hold."""
-        found = [
+        """Return the promises that were broken."""
+        checks = [
             (self.counts["refused"], "mutants that work were refused"),
-            (len(self.crashed), "mutants were too much for the checks themselves"),
-            (len(self.rows) >= _FULL and self.share < AIM, f"less than {AIM:.0%} of the broken mutants were caught"),
+            (len(self.crashed), "mutants made the checks themselves fail"),
+            (
+                len(self.rows) >= _SHARE_FROM and self.share < AIM,
+                f"less than {AIM:.0%} of the broken mutants were caught",
+            ),
         ]
-        return [words for count, words in found if count]
+        return [text for count, text in checks if count]
 
     def as_json(self) -> dict[str, Any]:
-        """The figures for a program."""
+        """Return the JSON form."""
         return {
             "mutants": len(self.rows),
             "broken": self.broken,
@@ -95,18 +98,20 @@ class Verdict:
 
 
 def print_verdict(verdict: Verdict, console: Console) -> None:
-    """Print the table, what was missed by its cause, and one line that says it all."""
+    """Print the tables, the missed mutants by cause, the broken promises and a summary."""
     console.print(_table("operator", _counted(verdict.rows, lambda row: row.mutant.operator), verdict))
     broken = [row for row in verdict.rows if row.trial.step is not None]
     console.print(
         "\n", _table("what broke", _counted(broken, lambda row: str(row.trial.depth)), Verdict(broken)), sep=""
     )
-    _print_causes("missed", "broken, and nothing is said", verdict, console)
-    _print_causes("warned", "broken, and only a warning says so", verdict, console)
-    _print_rows("refused, and works", [row for row in verdict.rows if row.trial.outcome == "refused"], console)
+    _print_causes("missed", "broken, not reported", verdict, console)
+    _print_causes("warned", "broken, reported as a warning only", verdict, console)
+    _print_rows(
+        "working, reported as an error", [row for row in verdict.rows if row.trial.outcome == "refused"], console
+    )
     _print_rows("the checks themselves failed", verdict.crashed, console)
-    for words in verdict.failures():
-        console.print(f"BROKEN: {words}")
+    for text in verdict.failures():
+        console.print(f"BROKEN: {text}")
     counts = verdict.counts
     works = counts["working"] + counts["refused"]
     console.print(
@@ -120,7 +125,7 @@ def _counted(rows: Iterable[Row], group: Callable[[Row], str]) -> dict[str, Coun
     for row in rows:
         counted[group(row)][row.trial.outcome] += 1
     order = [*OPERATORS, *get_args(Depth)]
-    return dict(sorted(counted.items(), key=lambda found: order.index(found[0])))
+    return dict(sorted(counted.items(), key=lambda item: order.index(item[0])))
 
 
 def _table(title: str, groups: Mapping[str, Counter[str]], verdict: Verdict) -> Table:
@@ -143,7 +148,7 @@ def _print_causes(outcome: str, title: str, verdict: Verdict, console: Console) 
             causes[row.cause].append(row)
     if causes:
         console.print(f"\n{title}:")
-    for cause, rows in sorted(causes.items(), key=lambda found: -len(found[1])):
+    for cause, rows in sorted(causes.items(), key=lambda item: -len(item[1])):
         console.print(f"  {len(rows)} x {cause}")
         for row in rows[:_SHOWN]:
             console.print(f"      {row.index}: {row.mutant.file}: {row.mutant.what}")
@@ -153,5 +158,5 @@ def _print_rows(title: str, rows: Sequence[Row], console: Console) -> None:
     if rows:
         console.print(f"\n{title}:")
     for row in rows:
-        said = row.trial.crash or row.trial.errors[0]
-        console.print(f"  {row.index}: {row.mutant.file}: {row.mutant.what}\n      {said}")
+        text = row.trial.crash or row.trial.errors[0]
+        console.print(f"  {row.index}: {row.mutant.file}: {row.mutant.what}\n      {text}")

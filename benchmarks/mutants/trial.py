@@ -1,4 +1,4 @@
-"""One mutant on trial: what the checks say of it without running it, and what happens when it runs."""
+"""Try one mutant: check it without running it, then run it."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.client import BenchmarkError
+from benchmarks.harness import BenchmarkError
 from benchmarks.mutants.documents import write_project
 from benchmarks.mutants.forks import in_child
 from benchmarks.mutants.oracle import CONVERSATIONS, ENVIRON, try_out
 
 LIMIT_S = 30.0
-"""How long a check, and a mutant's life, may take."""
+"""The time limit of a check, and of a run, in seconds."""
 
 _FIRST_S = 120.0
 
 Depth = Literal["the build", "the first turn", "later turns and clicks"]
 Outcome = Literal["caught", "warned", "missed", "working", "refused"]
-"""Broken and an error says so, only a warning does, nothing does; works, and works but an error refuses it."""
+"""Broken, and reported as an error, as a warning, or not at all; or working, without or with an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`errors` and `warnings` are what the checks said; `step` and `reason` are what broke, None where all worked."""
+    """The errors and warnings of the checks; the step of the run that failed, and why, or None."""
 
     errors: tuple[str, ...]
     warnings: tuple[str, ...]
     step: str | None
     reason: str | None
     crash: str | None = None
-    """What the checks themselves died of."""
+    """The failure of the checks themselves."""
 
     @property
     def outcome(self) -> Outcome:
-        """What the checks are worth here."""
+        """Whether the checks were right."""
         if self.step is None:
             return "refused" if self.errors else "working"
         return "caught" if self.errors else "warned" if self.warnings else "missed"
 
     @property
     def depth(self) -> Depth | None:
-        """How far the project came before it broke; None where it works."""
+        """How far the run came before it failed; None if it works."""
         match (self.step or "").partition(" "):
             case ("", _, _):
                 return None
@@ -62,7 +62,7 @@ class Trial:
 
 
 def try_project(root: Path, texts: Mapping[str, str]) -> Trial:
-    """Check and try out the project at `root` with other texts in some of its files, each in a child of its own."""
+    """Check and run the project at `root` with other texts in some files, each in its own process."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as name:
         folder = Path(name)
         write_project(root, folder, texts)
@@ -79,11 +79,11 @@ def try_project(root: Path, texts: Mapping[str, str]) -> Trial:
 
 
 def warm_up(root: Path, texts: Mapping[str, str]) -> Trial:
-    """Import here whatever a trial imports, so that each of its children has it; return the original's trial.
+    """Import what a trial imports, so that its forks need not; return the trial of the original.
 
-    May raise BenchmarkError: where the original does not work, no mutant can tell anything.
+    Raise BenchmarkError if the original does not work.
     """
-    # No key and no tracing: nothing may leave this machine.
+    # No key and no tracing: nothing leaves this machine.
     for name in [name for name in os.environ if name.startswith(("OPENAI_", "CHATKIT_"))]:
         del os.environ[name]
     os.environ["OPENAI_AGENTS_DISABLE_TRACING"] = "1"
@@ -103,41 +103,41 @@ def _check(folder: Path) -> dict[str, Any]:
     from runtime.config.load import load_config
     from runtime.validation.project import check_project
 
-    said: dict[str, Any] = {"error": [], "warning": [], "note": []}
+    texts: dict[str, Any] = {"error": [], "warning": [], "note": []}
     for diagnostic in check_project(load_config(folder, environ=ENVIRON)):
-        said[diagnostic.severity].append(str(diagnostic))
-    return said
+        texts[diagnostic.severity].append(str(diagnostic))
+    return texts
 
 
 def _learn(folder: Path) -> dict[str, Any]:
-    """Tell which modules a trial imports, and which classes of the SDKs it makes pydantic finish."""
+    """Return the modules that a trial imports, and the pydantic classes that it completes."""
     from pydantic import BaseModel
 
     imported = set(sys.modules)
     try_out(folder)
     _check(folder)
     modules = [name for name in sys.modules if name not in imported and name.partition(".")[0] != "tools"]
-    finished = [(one.__module__, one.__qualname__) for one in _below(BaseModel) if one.__pydantic_complete__]
-    return {"modules": modules, "finished": [names for names in finished if names[0].partition(".")[0] != "tools"]}
+    classes = [(cls.__module__, cls.__qualname__) for cls in _subclasses(BaseModel) if cls.__pydantic_complete__]
+    return {"modules": modules, "classes": [names for names in classes if names[0].partition(".")[0] != "tools"]}
 
 
 def _prepare(used: dict[str, Any]) -> None:
-    """Do now what each trial would do."""
+    """Import and complete them in this process."""
     from pydantic import BaseModel
 
     for module in used["modules"]:
         with suppress(Exception):
             importlib.import_module(module)
-    wanted = {tuple(names) for names in used["finished"]}
-    for one in list(_below(BaseModel)):
-        if (one.__module__, one.__qualname__) in wanted and not one.__pydantic_complete__:
-            one.model_rebuild(raise_errors=False)
-    # A collection in a child would touch, and so copy, every page that it shares with this process.
+    classes = {tuple(names) for names in used["classes"]}
+    for cls in list(_subclasses(BaseModel)):
+        if (cls.__module__, cls.__qualname__) in classes and not cls.__pydantic_complete__:
+            cls.model_rebuild(raise_errors=False)
+    # A collection in a fork would write to, and so copy, every page that it shares with this process.
     gc.collect()
     gc.freeze()
 
 
-def _below(cls: type[Any]) -> Iterator[type[Any]]:
-    for one in cls.__subclasses__():
-        yield one
-        yield from _below(one)
+def _subclasses(cls: type[Any]) -> Iterator[type[Any]]:
+    for subclass in cls.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)

@@ -1,4 +1,4 @@
-"""A tool in the style of ChatKit's own samples, so that both servers can use it unedited."""
+"""Tools in the style of ChatKit's samples: both servers use them unchanged."""
 
 from typing import Any
 
@@ -23,5 +23,5 @@ async def show_card(ctx: RunContextWrapper[AgentContext[Any]], city: str) -> str
 
 
 async def archive(city: str) -> str:
-    """Put the weather of a city away."""
+    """Archive the weather of a city."""
     return f"the weather of {city} is in the archive"

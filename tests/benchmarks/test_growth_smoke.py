@@ -1,4 +1,4 @@
-"""The benchmark of growth runs, and both sides hold what it says they hold. Not how fast anything is."""
+"""The benchmark of growth runs, and the servers hold what their plan contains. Not how fast anything is."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks.children import ROOT, SERVERS, run_server
-from benchmarks.drive import check_answers, connections_to, list_items, read_requests
+from benchmarks.client import check_server, connect, list_items, read_requests
 from benchmarks.growth import main
-from benchmarks.prepare import Plan, thread_name
-from benchmarks.project.zero import TEXT
-from benchmarks.team import ASKING, agents_yaml, heirs
+from benchmarks.project.instant_model import TEXT
+from benchmarks.projects import Plan, agents_yaml, handoffs_of, thread_name
+from benchmarks.servers import ROOT, SERVERS, serve_project
 from runtime.config.load import load_config
 
-# A dozen servers start, and then three more.
+# Thirteen servers start, one after another.
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -59,10 +58,10 @@ def test_the_figures_are_the_ones_that_the_readme_names(document: dict[str, Any]
 @pytest.mark.parametrize("name", SERVERS)
 async def test_a_server_holds_what_was_planned(name: str, tmp_path: Path) -> None:
     plan = Plan(threads=((2, 3), (8, 1)), agents=3)
-    async with run_server(name, tmp_path, plan) as child, connections_to(child, 1) as [connection]:
+    async with serve_project(name, tmp_path, plan, fork=True) as server, connect(server) as [connection]:
         listed = await connection.post(read_requests("")["threads.list"])
         items = await connection.post(list_items(thread_name(8, 0)))
-        await check_answers(child)
+        await check_server(server)
     wanted = [thread_name(2, 0), thread_name(2, 1), thread_name(2, 2), thread_name(8, 0)]
     assert sorted(thread["id"] for thread in json.loads(listed.content)["data"]) == wanted
     kinds = [item["type"] for item in json.loads(items.content)["data"]]
@@ -71,10 +70,10 @@ async def test_a_server_holds_what_was_planned(name: str, tmp_path: Path) -> Non
 
 
 def test_every_agent_is_reached_once(tmp_path: Path) -> None:
-    assert sorted(heir for number in range(120) for heir in heirs(number, 120)) == list(range(1, 120))
-    for file in ("zero.py", "cards.py"):
+    assert sorted(target for number in range(120) for target in handoffs_of(number, 120)) == list(range(1, 120))
+    for file in ("instant_model.py", "cards.py"):
         (tmp_path / file).write_text((ROOT / "benchmarks" / "project" / file).read_text())
-    (tmp_path / "agents.yaml").write_text(agents_yaml(120, asking=ASKING))
+    (tmp_path / "agents.yaml").write_text(agents_yaml(120, with_approval=True))
     loaded = load_config(tmp_path, environ={})
     assert list(loaded.diagnostics) == []
     assert loaded.config is not None

@@ -1,4 +1,4 @@
-"""The benchmark of idle streams runs and says what it saw. Not how much anything takes."""
+"""The benchmark of idle streams runs and reports what it measured. Not how much anything takes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.children import ROOT, SERVERS
 from benchmarks.idle import main
+from benchmarks.servers import ROOT, SERVERS
 
 
 def test_every_figure_has_a_value_for_every_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

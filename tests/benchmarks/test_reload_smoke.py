@@ -1,33 +1,31 @@
-"""The benchmark of reloads runs, is honest about what it saw, and leaves nothing behind. Not how fast anything is."""
+"""The benchmark of reloads runs, reports what it measured, and ends its servers. Not how fast anything is."""
 
 from __future__ import annotations
 
 import ast
 import asyncio
+import io
 import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.children import ROOT
-from benchmarks.figures import Figure
-from benchmarks.project.zero import TEXT
-from benchmarks.reload.__main__ import main
-from benchmarks.reload.clients import Client, Tally, stream, wait_for
-from benchmarks.reload.measure import check_saves
-from benchmarks.reload.projects import SERVERS, Edited, write_project
-from benchmarks.reload.servers import run_reloading
-from benchmarks.report import summarise
+from benchmarks.client import Client, Tally
+from benchmarks.harness import Figure, summarise
+from benchmarks.project.instant_model import TEXT
+from benchmarks.projects import Edited, write_project
+from benchmarks.reload import SERVERS, main, serve_edited, stream, wait_for
+from benchmarks.servers import ROOT
 from runtime.config.load import load_config
 
-# Two servers start twice, one of them anew at each save: half a minute alone, more beside other work.
+# One of the servers starts a new process at each save.
 pytestmark = pytest.mark.timeout(300)
 
 CUT = Figure("streams cut", "1 agent", "", keep="sum")
@@ -47,11 +45,11 @@ END = chunk(b"")
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     path = tmp_path_factory.mktemp("benchmark") / "figures.json"
-    command = [sys.executable, "-m", "benchmarks.reload", "--quick", "--json", str(path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "ratios to the handwritten server" in done.stdout
-    assert "two readings 100 ms apart" in done.stdout
+    output = io.StringIO()
+    with redirect_stdout(output):
+        assert main(["--quick", "--json", str(path)]) == 0
+    assert "ratios to the handwritten server" in output.getvalue()
+    assert "two readings 100 ms apart" in output.getvalue()
     loaded: dict[str, Any] = json.loads(path.read_text())
     return loaded
 
@@ -109,25 +107,25 @@ def test_the_declared_project_has_no_mistake_until_it_is_broken(edited: Edited, 
     assert list(loaded.diagnostics) == []
     assert loaded.config is not None
     assert len(loaded.config.agents) == 120
-    assert save.stamp in project.edited.read_bytes()
-    project.break_off()
+    assert save.stamp in project.file.read_bytes()
+    project.save_broken()
     if edited == "YAML":
         assert load_config(project.folder, environ={}).config is None
     else:
         with pytest.raises(SyntaxError):
-            ast.parse(project.edited.read_text())
+            ast.parse(project.file.read_text())
 
 
 def test_the_handwritten_project_has_as_many_agents_until_it_is_broken(tmp_path: Path) -> None:
     project = write_project("handwritten", tmp_path / "handwritten", 120, "YAML")
     first, second = project.save(), project.save()
     assert first.stamp != second.stamp
-    assert second.stamp in project.edited.read_bytes()
-    calls = [node for node in ast.walk(ast.parse(project.edited.read_text())) if isinstance(node, ast.Call)]
+    assert second.stamp in project.file.read_bytes()
+    calls = [node for node in ast.walk(ast.parse(project.file.read_text())) if isinstance(node, ast.Call)]
     assert sum(isinstance(call.func, ast.Name) and call.func.id == "Agent" for call in calls) == 120
-    project.break_off()
+    project.save_broken()
     with pytest.raises(SyntaxError):
-        ast.parse(project.edited.read_text())
+        ast.parse(project.file.read_text())
 
 
 def wait_until_gone(group: int) -> None:
@@ -244,23 +242,23 @@ async def test_nobody_at_the_port_is_a_failure(unused_tcp_port: int) -> None:
     assert (tally.turns, tally.cut, tally.failed) == (0, 0, 1)
 
 
-async def test_a_server_serves_what_was_saved_and_all_of_it_ends_with_its_block(tmp_path: Path) -> None:
-    async with run_reloading("handwritten", tmp_path, 3, "Python") as server:
-        await check_saves(server)
-        tally, done = Tally(), asyncio.Event()
-        streaming = asyncio.create_task(stream(server.port, tally, done, 0.0))
-        await wait_for(server.port, server.project.save(), Tally())
+@pytest.mark.parametrize("name", SERVERS)
+async def test_a_server_serves_what_was_saved_and_all_of_it_ends_with_its_block(name: str, tmp_path: Path) -> None:
+    async with serve_edited(name, tmp_path, 3, "Python", fork=True) as reloading:
+        port, tally, done = reloading.server.port, Tally(), asyncio.Event()
+        streaming = asyncio.create_task(stream(port, tally, done, 0.0))
+        await wait_for(port, reloading.project.save(), Tally())
         done.set()
         await streaming
         assert tally.turns >= 1
-        os.killpg(server.pid, 0)
-    await asyncio.to_thread(wait_until_gone, server.pid)
+        os.killpg(reloading.server.pid, 0)
+    await asyncio.to_thread(wait_until_gone, reloading.server.pid)
 
 
 def test_a_server_and_its_process_end_when_their_parent_is_gone(tmp_path: Path) -> None:
     project = write_project("handwritten", tmp_path / "handwritten", 1, "Python")
     project.save()
-    command = [sys.executable, "-m", "benchmarks.reload.serve", "handwritten", str(project.folder)]
+    command = [sys.executable, "-m", "benchmarks.serve", "handwritten-reload", str(project.folder)]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     ) as child:
@@ -278,7 +276,7 @@ def test_a_server_and_its_process_end_when_their_parent_is_gone(tmp_path: Path) 
 def test_a_server_that_does_not_start_is_told_with_its_reason(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("benchmarks.reload.projects.agents_yaml", lambda *_: "version: 7\n")
+    monkeypatch.setattr("benchmarks.projects.agents_yaml", lambda *_: "version: 7\n")
     assert main(["--quick", "--servers", "runtime"]) == 1
     error = capsys.readouterr().err
     assert "the server 'runtime' did not start" in error

@@ -1,22 +1,22 @@
-"""The benchmark runs, is honest about what it saw, and leaves nothing behind. Not how fast anything is."""
+"""The benchmark of turns runs, reports what it measured, and ends its servers. Not how fast anything is."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.children import PROJECT, ROOT, Child, parse_cpu_time, run_server
-from benchmarks.client import Connection
-from benchmarks.drive import check_answers
-from benchmarks.figures import Figure
-from benchmarks.report import summarise
+from benchmarks.client import Connection, check_server, create_thread
+from benchmarks.harness import Figure, Line, Session, summarise
+from benchmarks.servers import ROOT, Server, parse_cpu_time, serve_project
 from benchmarks.turns import main
 
 SERVERS = {"handwritten", "memory", "sqlite"}
@@ -27,11 +27,11 @@ RATE = Figure("turns per second", "1 stream", "1/s", "higher")
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     path = tmp_path_factory.mktemp("benchmark") / "figures.json"
-    command = [sys.executable, "-m", "benchmarks.turns", "--quick", "--json", str(path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "ratios to the handwritten server" in done.stdout
-    assert re.search(r"^sqlite is process \d+$", done.stderr, re.MULTILINE)
+    output, errors = io.StringIO(), io.StringIO()
+    with redirect_stdout(output), redirect_stderr(errors):
+        assert main(["--quick", "--json", str(path)]) == 0, errors.getvalue()
+    assert "ratios to the handwritten server" in output.getvalue()
+    assert re.search(r"^sqlite is process \d+$", errors.getvalue(), re.MULTILINE)
     loaded: dict[str, Any] = json.loads(path.read_text())
     return loaded
 
@@ -111,52 +111,66 @@ def test_the_cpu_time_of_ps_is_read(text: str, seconds: float) -> None:
 
 
 async def test_a_server_answers_as_it_should_and_ends_with_its_block(tmp_path: Path) -> None:
-    async with run_server("handwritten", tmp_path) as child:
-        assert await check_answers(child) == 57
-        assert child.cpu_s > 0
-        assert child.resident_bytes > 10_000_000
+    async with serve_project("handwritten", tmp_path) as server:
+        assert await check_server(server) == 57
+        assert server.cpu_s > 0
+        assert server.resident_bytes > 10_000_000
     with pytest.raises(ProcessLookupError):
-        os.kill(child.pid, 0)
+        os.kill(server.pid, 0)
 
 
 async def test_a_server_ends_with_a_block_that_fails_while_a_stream_is_open(tmp_path: Path) -> None:
-    message = {"content": [{"type": "input_text", "text": "hold"}], "attachments": [], "inference_options": {}}
-    seen: list[Child] = []
+    started: list[Server] = []
 
     async def fail() -> None:
-        async with run_server("handwritten", tmp_path) as child:
-            seen.append(child)
-            connection = await Connection.open(child.port)
-            connection.send({"type": "threads.create", "params": {"input": message}})
+        async with serve_project("handwritten", tmp_path, fork=True) as server:
+            started.append(server)
+            connection = await Connection.open(server.port)
+            connection.send(create_thread("hold"))
             await connection.text()
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await fail()
     with pytest.raises(ProcessLookupError):
-        os.kill(seen[0].pid, 0)
+        os.kill(started[0].pid, 0)
 
 
 def test_a_server_ends_when_its_parent_is_gone() -> None:
-    command = [sys.executable, "-m", "benchmarks.serve", "handwritten", str(PROJECT)]
+    program = "import time; from benchmarks.serve import end_with_parent; end_with_parent(); print(1, flush=True)"
+    command = [sys.executable, "-c", f"{program}; time.sleep(600)"]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdin
         assert child.stdout
-        assert int(child.stdout.readline()) > 0
+        assert child.stdout.readline() == b"1\n"
         child.stdin.close()
-        # A process that ends by the signal that it sends itself says so in its exit code.
-        assert child.wait(timeout=60) in (0, -15)
+        assert child.wait(timeout=60) == -15
 
 
 def test_a_server_that_does_not_start_is_told_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "agents.yaml").write_text("version: 7\n")
-    monkeypatch.setattr("benchmarks.children.PROJECT", tmp_path)
+    monkeypatch.setattr("benchmarks.servers.PROJECT", tmp_path)
     assert main(["--quick", "--only", "reads", "--servers", "memory"]) == 1
     error = capsys.readouterr().err
     assert "the server 'memory' did not start" in error
     assert "version" in error
+
+
+@pytest.mark.parametrize(("gate", "code"), [(0.4, 1), (0.6, 0)])
+def test_the_gate_fails_above_its_ratio(
+    gate: float, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [Line(CPU, {"handwritten": 10.0, "memory": 5.0}, {"memory": 0.5})]
+    monkeypatch.setattr(Session, "publish", lambda *_args, **_more: lines)
+    monkeypatch.setattr(Session, "measure", lambda *_args: _nothing())
+    assert main(["--quick", "--only", "turns", "--servers", "handwritten", "--gate", str(gate)]) == code
+    assert ("1 stream, memory: 0.50" in capsys.readouterr().err) == bool(code)
+
+
+async def _nothing() -> None:
+    return None
 
 
 @pytest.mark.parametrize("option", [["--only", "idle"], ["--servers", "mine"], ["--rounds", "0"]])

@@ -1,4 +1,4 @@
-"""The tool that says which code it belongs to."""
+"""The tool that returns the version of the code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from desk.inner.stamp import STAMP
 
 
 def stamp() -> str:
-    """Say which version of the code runs."""
+    """Return the stamps of the tool's module and of two more."""
     from desk import late
 
     return f"tool={STAMP} deep={deep.STAMP} late={late.STAMP}"

@@ -1,4 +1,4 @@
-"""The stamp, one import further away."""
+"""The stamp, imported by a module that the tool imports."""
 
 from __future__ import annotations
 

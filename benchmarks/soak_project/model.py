@@ -1,4 +1,4 @@
-"""A model that calls the tool, taking its time, and then says every stamp that it has seen."""
+"""A model that calls the tool at a slow pace, and then says every stamp that it received."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PACES_S = {"long": 0.04, "short": 0.001}
 
 
 class StampModel(Model):
-    """Its first call in a turn carries the instructions over to the second one, as the argument of the tool's text."""
+    """Says the instructions in the first call of a turn, so that the second call can read them."""
 
     async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
         """Refuse: the server streams."""

@@ -1,1 +1,0 @@
-"""What an edit costs while people chat: `python -m benchmarks.reload`."""

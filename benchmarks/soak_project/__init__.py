@@ -1,0 +1,1 @@
+"""The Python package of the project that `benchmarks.soak` edits; there it is called `desk`."""

@@ -1,1 +1,0 @@
-"""Where the stamp of the code stands; each edit of the code writes `stamp.py` anew."""
