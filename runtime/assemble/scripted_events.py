@@ -6,37 +6,13 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from typing import Any
 from uuid import uuid4
 
 from agents.exceptions import AgentsException
 from agents.items import TResponseStreamEvent
-from openai.types.responses import (
-    Response,
-    ResponseCompletedEvent,
-    ResponseContentPartAddedEvent,
-    ResponseContentPartDoneEvent,
-    ResponseCreatedEvent,
-    ResponseFunctionCallArgumentsDeltaEvent,
-    ResponseFunctionCallArgumentsDoneEvent,
-    ResponseFunctionToolCall,
-    ResponseInProgressEvent,
-    ResponseOutputItem,
-    ResponseOutputItemAddedEvent,
-    ResponseOutputItemDoneEvent,
-    ResponseOutputMessage,
-    ResponseOutputText,
-    ResponseReasoningItem,
-    ResponseReasoningSummaryPartAddedEvent,
-    ResponseReasoningSummaryPartDoneEvent,
-    ResponseReasoningSummaryTextDeltaEvent,
-    ResponseReasoningSummaryTextDoneEvent,
-    ResponseTextDeltaEvent,
-    ResponseTextDoneEvent,
-    ResponseUsage,
-)
+from openai.types import responses as api
 from openai.types.responses.response_reasoning_item import Summary
-from openai.types.responses.response_reasoning_summary_part_added_event import Part as AddedPart
-from openai.types.responses.response_reasoning_summary_part_done_event import Part as DonePart
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 from pydantic import TypeAdapter
 
@@ -49,7 +25,13 @@ _CHUNK = re.compile(r"\s*\S+|\s+$")
 # Endpoints split arguments anywhere, so a fragment need not be valid JSON.
 _FRAGMENT = re.compile(r".{1,16}", re.DOTALL)
 _CHARACTERS_PER_TOKEN = 4
-_ITEMS: TypeAdapter[ResponseOutputItem] = TypeAdapter(ResponseOutputItem, config={"defer_build": True})
+_ITEMS: TypeAdapter[api.ResponseOutputItem] = TypeAdapter(api.ResponseOutputItem, config={"defer_build": True})
+
+_TEXT_DELTA = "response.output_text.delta"
+_SUMMARY_DELTA = "response.reasoning_summary_text.delta"
+_ARGUMENTS_DELTA = "response.function_call_arguments.delta"
+# Other tasks run before every chunk, even without a delay.
+_PAUSED_BEFORE = frozenset({_TEXT_DELTA, _SUMMARY_DELTA, _ARGUMENTS_DELTA})
 
 
 class ScriptedFailure(RuntimeFault, AgentsException):
@@ -95,16 +77,6 @@ async def play(
     yield reply.closing()
 
 
-# Other tasks run before every chunk, even without a delay.
-_PAUSED_BEFORE = frozenset(
-    {
-        "response.output_text.delta",
-        "response.reasoning_summary_text.delta",
-        "response.function_call_arguments.delta",
-    }
-)
-
-
 class _Reply:
     """Makes the events of one response: numbers them, and collects the output."""
 
@@ -112,8 +84,8 @@ class _Reply:
         self._sequence = -1
         self._characters = self._thought = 0
         self._input_tokens = input_tokens
-        self._output: list[ResponseOutputItem] = []
-        self._response = Response(
+        self._output: list[api.ResponseOutputItem] = []
+        self._response = api.Response(
             id=new_id("resp"),
             created_at=int(time.time()),
             model=model,
@@ -126,14 +98,12 @@ class _Reply:
         )
 
     def opening(self) -> Iterator[TResponseStreamEvent]:
-        yield ResponseCreatedEvent(type="response.created", response=self._response, sequence_number=self._next())
-        yield ResponseInProgressEvent(
-            type="response.in_progress", response=self._response, sequence_number=self._next()
-        )
+        yield self._event(api.ResponseCreatedEvent, "response.created", response=self._response)
+        yield self._event(api.ResponseInProgressEvent, "response.in_progress", response=self._response)
 
     def closing(self) -> TResponseStreamEvent:
         thought, written = estimate_tokens(self._thought), estimate_tokens(self._characters)
-        usage = ResponseUsage(
+        usage = api.ResponseUsage(
             input_tokens=self._input_tokens,
             input_tokens_details=InputTokensDetails(cached_tokens=0, cache_write_tokens=0),
             output_tokens=thought + written,
@@ -141,7 +111,7 @@ class _Reply:
             total_tokens=self._input_tokens + thought + written,
         )
         response = self._response.model_copy(update={"output": self._output, "status": "completed", "usage": usage})
-        return ResponseCompletedEvent(type="response.completed", response=response, sequence_number=self._next())
+        return self._event(api.ResponseCompletedEvent, "response.completed", response=response)
 
     def events(self, step: Say | Think | Call | Item) -> Iterator[TResponseStreamEvent]:
         match step:
@@ -154,120 +124,61 @@ class _Reply:
             case Item():
                 return self._whole(_ITEMS.validate_python(step.data))
 
-    def _next(self) -> int:
+    def _event(self, kind: Callable[..., TResponseStreamEvent], type: str, **fields: Any) -> TResponseStreamEvent:
         self._sequence += 1
-        return self._sequence
+        return kind(type=type, sequence_number=self._sequence, **fields)
 
-    def _added(self, item: ResponseOutputItem) -> TResponseStreamEvent:
-        return ResponseOutputItemAddedEvent(
-            type="response.output_item.added",
-            item=item,
-            output_index=len(self._output),
-            sequence_number=self._next(),
-        )
+    def _added(self, item: api.ResponseOutputItem) -> TResponseStreamEvent:
+        added = "response.output_item.added"
+        return self._event(api.ResponseOutputItemAddedEvent, added, item=item, output_index=len(self._output))
 
-    def _done(self, item: ResponseOutputItem) -> TResponseStreamEvent:
+    def _done(self, item: api.ResponseOutputItem) -> TResponseStreamEvent:
+        done, index = "response.output_item.done", len(self._output)
         self._output.append(item)
-        return ResponseOutputItemDoneEvent(
-            type="response.output_item.done",
-            item=item,
-            output_index=len(self._output) - 1,
-            sequence_number=self._next(),
-        )
+        return self._event(api.ResponseOutputItemDoneEvent, done, item=item, output_index=index)
 
-    def _whole(self, item: ResponseOutputItem) -> Iterator[TResponseStreamEvent]:
+    def _whole(self, item: api.ResponseOutputItem) -> Iterator[TResponseStreamEvent]:
         yield self._added(item)
         yield self._done(item)
 
     def _message(self, text: str) -> Iterator[TResponseStreamEvent]:
         self._characters += len(text)
-        empty = ResponseOutputText(type="output_text", text="", annotations=[], logprobs=[])
-        whole = ResponseOutputText(type="output_text", text=text, annotations=[], logprobs=[])
-        item = ResponseOutputMessage(
+        item = api.ResponseOutputMessage(
             id=new_id("msg"), type="message", role="assistant", status="in_progress", content=[]
         )
-        index = len(self._output)
+        empty = api.ResponseOutputText(type="output_text", text="", annotations=[], logprobs=[])
+        whole = empty.model_copy(update={"text": text})
+        at: dict[str, Any] = {"item_id": item.id, "output_index": len(self._output), "content_index": 0}
         yield self._added(item)
-        yield ResponseContentPartAddedEvent(
-            type="response.content_part.added",
-            item_id=item.id,
-            output_index=index,
-            content_index=0,
-            part=empty,
-            sequence_number=self._next(),
-        )
+        yield self._event(api.ResponseContentPartAddedEvent, "response.content_part.added", part=empty, **at)
         for chunk in _CHUNK.findall(text):
-            yield ResponseTextDeltaEvent(
-                type="response.output_text.delta",
-                item_id=item.id,
-                output_index=index,
-                content_index=0,
-                delta=chunk,
-                logprobs=[],
-                sequence_number=self._next(),
-            )
-        yield ResponseTextDoneEvent(
-            type="response.output_text.done",
-            item_id=item.id,
-            output_index=index,
-            content_index=0,
-            text=text,
-            logprobs=[],
-            sequence_number=self._next(),
-        )
-        yield ResponseContentPartDoneEvent(
-            type="response.content_part.done",
-            item_id=item.id,
-            output_index=index,
-            content_index=0,
-            part=whole,
-            sequence_number=self._next(),
-        )
+            yield self._event(api.ResponseTextDeltaEvent, _TEXT_DELTA, delta=chunk, logprobs=[], **at)
+        yield self._event(api.ResponseTextDoneEvent, "response.output_text.done", text=text, logprobs=[], **at)
+        yield self._event(api.ResponseContentPartDoneEvent, "response.content_part.done", part=whole, **at)
         yield self._done(item.model_copy(update={"status": "completed", "content": [whole]}))
 
     def _reasoning(self, text: str) -> Iterator[TResponseStreamEvent]:
         self._thought += len(text)
-        item = ResponseReasoningItem(id=new_id("rs"), type="reasoning", summary=[])
-        index = len(self._output)
+        item = api.ResponseReasoningItem(id=new_id("rs"), type="reasoning", summary=[])
+        at: dict[str, Any] = {"item_id": item.id, "output_index": len(self._output), "summary_index": 0}
+        empty, whole = ({"type": "summary_text", "text": part} for part in ("", text))
         yield self._added(item)
-        yield ResponseReasoningSummaryPartAddedEvent(
-            type="response.reasoning_summary_part.added",
-            item_id=item.id,
-            output_index=index,
-            summary_index=0,
-            part=AddedPart(type="summary_text", text=""),
-            sequence_number=self._next(),
+        yield self._event(
+            api.ResponseReasoningSummaryPartAddedEvent, "response.reasoning_summary_part.added", part=empty, **at
         )
         for chunk in _CHUNK.findall(text):
-            yield ResponseReasoningSummaryTextDeltaEvent(
-                type="response.reasoning_summary_text.delta",
-                item_id=item.id,
-                output_index=index,
-                summary_index=0,
-                delta=chunk,
-                sequence_number=self._next(),
-            )
-        yield ResponseReasoningSummaryTextDoneEvent(
-            type="response.reasoning_summary_text.done",
-            item_id=item.id,
-            output_index=index,
-            summary_index=0,
-            text=text,
-            sequence_number=self._next(),
+            yield self._event(api.ResponseReasoningSummaryTextDeltaEvent, _SUMMARY_DELTA, delta=chunk, **at)
+        yield self._event(
+            api.ResponseReasoningSummaryTextDoneEvent, "response.reasoning_summary_text.done", text=text, **at
         )
-        yield ResponseReasoningSummaryPartDoneEvent(
-            type="response.reasoning_summary_part.done",
-            item_id=item.id,
-            output_index=index,
-            summary_index=0,
-            part=DonePart(type="summary_text", text=text),
-            sequence_number=self._next(),
+        yield self._event(
+            api.ResponseReasoningSummaryPartDoneEvent, "response.reasoning_summary_part.done", part=whole, **at
         )
         yield self._done(item.model_copy(update={"summary": [Summary(type="summary_text", text=text)]}))
 
     def _call(self, call: Call) -> Iterator[TResponseStreamEvent]:
         self._characters += len(call.name) + len(call.arguments)
-        item = ResponseFunctionToolCall(
+        item = api.ResponseFunctionToolCall(
             id=new_id("fc"),
             call_id=new_id("call"),
             type="function_call",
@@ -275,22 +186,11 @@ class _Reply:
             arguments="",
             status="in_progress",
         )
-        index, item_id = len(self._output), str(item.id)
+        at: dict[str, Any] = {"item_id": item.id, "output_index": len(self._output)}
         yield self._added(item)
         for fragment in _FRAGMENT.findall(call.arguments):
-            yield ResponseFunctionCallArgumentsDeltaEvent(
-                type="response.function_call_arguments.delta",
-                item_id=item_id,
-                output_index=index,
-                delta=fragment,
-                sequence_number=self._next(),
-            )
-        yield ResponseFunctionCallArgumentsDoneEvent(
-            type="response.function_call_arguments.done",
-            item_id=item_id,
-            output_index=index,
-            arguments=call.arguments,
-            name=call.name,
-            sequence_number=self._next(),
-        )
+            yield self._event(api.ResponseFunctionCallArgumentsDeltaEvent, _ARGUMENTS_DELTA, delta=fragment, **at)
+        done = "response.function_call_arguments.done"
+        whole = {"name": call.name, "arguments": call.arguments}
+        yield self._event(api.ResponseFunctionCallArgumentsDoneEvent, done, **whole, **at)
         yield self._done(item.model_copy(update={"arguments": call.arguments, "status": "completed"}))

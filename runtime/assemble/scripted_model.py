@@ -1,33 +1,6 @@
 """An offline, deterministic model: it plays a script in YAML, streams like a real endpoint, and needs no API key.
 
-A script is a list of turns, tried in order; the first that matches replies. Only `reply` is required in a turn.
-
-```yaml
-delay: 20ms                          # between the chunks of a text; 0 when left out
-turns:
-  - user: /weather in (?P<city>[a-z ]+)/      # between slashes: a regular expression, in any case
-    reply:
-      - think: They want numbers.
-      - say: "Let me look at {{ match.city }}."
-      - call: {get_weather: {city: "{{ match.city }}"}}      # several tools in one `call` run in parallel
-      - say: "{{ data.summary }}"    # after the tool's result
-  - user: weather                    # these words, in any case; a list means any of them
-    reply: It is sunny.
-  - user: refund
-    reply: {handoff: billing}
-  - user: crash
-    reply: [{say: One moment}, {fail: the model is overloaded}]
-  - context: /selected (?P<id>\\w+)/          # hidden context after the user's last message
-    reply: "You picked {{ match.id }}."
-  - instructions: title              # of the agent; also `agent: name` and `tools: [name]`
-    reply: "{{ user[:20] }}"
-otherwise: I have no answer to that.
-```
-
-A reply is a text, a step, or a list of steps: `say`, `think`, `call`, `handoff`, `fail`, each with an optional `delay`.
-A `call` or `handoff` ends the response; the steps after it are played when its result is in the input. Texts and
-arguments are templates over `user`, `context`, `agent`, `match` (the groups of the expression), `result` (the latest
-tool result as text), `data` (the same as data) and `results` (by tool). All keys of a turn must match.
+docs/guide/scripted.md describes the scripts.
 """
 
 from __future__ import annotations
@@ -38,10 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from agents import AgentOutputSchemaBase, Handoff, Model, ModelResponse, ModelSettings, ModelTracing, Tool, Usage
+from agents import AgentOutputSchemaBase, Handoff, Model, ModelResponse, ModelSettings, Tool, Usage
 from agents.items import TResponseInputItem, TResponseStreamEvent
-from openai.types.responses import Response, ResponseCompletedEvent
-from openai.types.responses.response_prompt_param import ResponsePromptParam
+from openai.types.responses import ResponseCompletedEvent
 
 from runtime.assemble.scripted_events import ScriptedFailure, Sleep, estimate_tokens, play
 from runtime.scripts.grammar import parse_script, read_script, read_script_text
@@ -90,20 +62,18 @@ class ScriptedConversation(Model):
         model_settings: ModelSettings,
         tools: list[Tool],
         output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff[Any, Any]],
-        tracing: ModelTracing,
-        *,
-        previous_response_id: str | None = None,
-        conversation_id: str | None = None,
-        prompt: ResponsePromptParam | None = None,
+        handoffs: list[Handoff],
+        *args: Any,
+        **kwargs: Any,
     ) -> ModelResponse:
         """Return the whole response. Raise ScriptedFailure at a `fail:` step."""
-        response: Response | None = None
-        async for event in self._play(system_instructions, input, tools, handoffs):
-            if isinstance(event, ResponseCompletedEvent):
-                response = event.response
-        assert response is not None, "play() ends with response.completed"
-        return ModelResponse(response.output, _usage(response), response.id)
+        events = [event async for event in self._play(system_instructions, input, tools, handoffs)]
+        completed = events[-1]
+        assert isinstance(completed, ResponseCompletedEvent)
+        response, usage = completed.response, completed.response.usage
+        assert usage is not None, "play() sets it"
+        tokens = Usage(1, usage.input_tokens, output_tokens=usage.output_tokens, total_tokens=usage.total_tokens)
+        return ModelResponse(response.output, tokens, response.id)
 
     async def stream_response(
         self,
@@ -112,12 +82,9 @@ class ScriptedConversation(Model):
         model_settings: ModelSettings,
         tools: list[Tool],
         output_schema: AgentOutputSchemaBase | None,
-        handoffs: list[Handoff[Any, Any]],
-        tracing: ModelTracing,
-        *,
-        previous_response_id: str | None = None,
-        conversation_id: str | None = None,
-        prompt: ResponsePromptParam | None = None,
+        handoffs: list[Handoff],
+        *args: Any,
+        **kwargs: Any,
     ) -> AsyncIterator[TResponseStreamEvent]:
         """Stream the response as events of the Responses API."""
         async for event in self._play(system_instructions, input, tools, handoffs):
@@ -149,24 +116,10 @@ def _characters(value: object) -> int:
     return sum(map(_characters, value)) if isinstance(value, list) else 0
 
 
-def _usage(response: Response) -> Usage:
-    usage = response.usage
-    assert usage is not None, "a completed response has its usage"
-    return Usage(
-        requests=1,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        total_tokens=usage.total_tokens,
-    )
-
-
 _Kind = Literal["message", "context", "display", "reply", "call", "output", "other"]
 
 # Starts of texts that ChatKit's converter makes. These may follow the user's message and need an answer of their own.
-_CONTEXT_STARTS = (
-    "Hidden context for the agent",
-    "A structured input request was displayed",
-)
+_CONTEXT_STARTS = ("Hidden context for the agent", "A structured input request was displayed")
 # These describe items that the agent showed.
 _DISPLAY_STARTS = (
     "The following graphical UI widget",
