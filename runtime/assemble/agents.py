@@ -5,28 +5,34 @@ All Agents are made first and completed afterwards, so that they may refer to ea
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from agents import (
     Agent,
-    AgentHooks,
     FunctionTool,
     FunctionToolResult,
     GenerateDynamicPromptData,
+    Handoff,
+    ModelBehaviorError,
     ModelSettings,
     Prompt,
     RunContextWrapper,
 )
 from agents.agent import ToolsToFinalOutputResult
+from agents.extensions.handoff_filters import remove_all_tools
+from agents.handoffs import HandoffInputData
 from agents.lifecycle import AgentHooksBase
+from agents.strict_schema import ensure_strict_json_schema
 
 from runtime.assemble.context import RuntimeContext, scope_of
-from runtime.assemble.guardrails import NO_GUARDRAILS, GuardrailSet
-from runtime.assemble.handoffs import HandoffTarget, build_handoff
+from runtime.assemble.functions import call_function, holds, resolve_function, resolve_object
+from runtime.assemble.guardrails import NO_GUARDRAILS, GuardrailSet, enforce
 from runtime.assemble.mcp import McpServers
 from runtime.assemble.models import Models, build_settings
 from runtime.assemble.problems import AlreadyReported, BuildError, Problems
+from runtime.assemble.schemas import compile_schema
 from runtime.assemble.token_meter import METERED
 from runtime.assemble.tools import Tools
 from runtime.config.model import Config
@@ -77,14 +83,16 @@ class AgentBuilder:
                 agent.prompt = _stored_prompt(entry.prompt)
             if entry.hooks is not None:
                 with problems.record("A302", "agents", key, "hooks"):
-                    agent.hooks = _hooks(code, entry.hooks)
+                    agent.hooks = resolve_object(
+                        code, entry.hooks, AgentHooksBase, "agents.AgentHooks", "derive it from agents.AgentHooks"
+                    )
             agent.handoffs = []
             for index, target in enumerate(entry.handoffs):
                 if target.agent in self.agents:
                     with problems.record("A302", "agents", key, "handoffs", index):
-                        to = HandoffTarget(self.agents[target.agent], guardrails.get(target.agent, NO_GUARDRAILS))
-                        description = target.description or self.config.agents[target.agent].description or ""
-                        agent.handoffs.append(build_handoff(target, to, description, code))
+                        checks = guardrails.get(target.agent, NO_GUARDRAILS)
+                        text = target.description or self.config.agents[target.agent].description or ""
+                        agent.handoffs.append(_build_handoff(target, self.agents[target.agent], checks, text, code))
             agent.mcp_servers = servers.views(key)
             self._add_tools(agent, entry, tools)
             self._add_model(agent, entry, models, tools)
@@ -132,14 +140,6 @@ def _stored_prompt(entry: declared.StoredPrompt) -> Any:
         return prompt
 
     return fill
-
-
-def _hooks(code: ProjectCode, path: str) -> AgentHooks[Any]:
-    value = code.resolve(path)
-    value = value() if isinstance(value, type) else value
-    if not isinstance(value, AgentHooksBase):
-        raise BuildError(f"{path!r} is no agents.AgentHooks", "derive it from agents.AgentHooks", code="A324")
-    return cast(AgentHooks[Any], value)
 
 
 def _stop_after(names: frozenset[str], any_tool: bool) -> Any:
@@ -213,3 +213,60 @@ def _from_template(text: str) -> Instructions:
         return str(template.render(scope_of(context.context)))
 
     return render
+
+
+# Handoffs.
+
+
+def _build_handoff(
+    entry: declared.Handoff, agent: Agent[Any], guardrails: GuardrailSet, description: str, code: ProjectCode
+) -> Handoff[Any, Any]:
+    """Make a handoff that holds a function which returns its agent, and no reference to it.
+
+    The SDK follows such references on every run, at a cost proportional to the whole graph of agents.
+    """
+    validator = compile_schema(entry.input, "input") if entry.input is not None else None
+    callback = resolve_function(code, entry.on_handoff, "a function of (ctx, data)") if entry.on_handoff else None
+
+    async def take(ctx: RunContextWrapper[Any], arguments: str) -> Agent[Any]:
+        user_text = ctx.context._turn_state.user_text
+        if user_text is not None:
+            await enforce(guardrails.input, ctx.context, agent, user_text)
+        data = None
+        if validator is not None:
+            data = json.loads(arguments or "{}")
+            for error in validator.iter_errors(data):
+                raise ModelBehaviorError(f"the input of the handoff does not fit: {error.message}")
+        if callback is not None:
+            await call_function(callback, ctx, data)
+        return agent
+
+    return Handoff(
+        tool_name=entry.tool_name or Handoff.default_tool_name(agent),
+        tool_description=f"Handoff to the {agent.name} agent to handle the request. {description}".strip(),
+        input_json_schema=dict(entry.input) if entry.input else ensure_strict_json_schema({}),
+        strict_json_schema=not entry.input,
+        on_invoke_handoff=take,
+        agent_name=agent.name,
+        input_filter=_filter(entry.history, code),
+        is_enabled=True if entry.enabled_if is None else _enabled(Template.parse(entry.enabled_if), agent.name),
+    )
+
+
+def _enabled(condition: Template, agent: str) -> Any:
+    return lambda ctx, _: holds(condition, scope_of(ctx.context), f"`enabled_if` of the handoff to {agent!r}")
+
+
+def _filter(history: str | declared.HistoryFilter, code: ProjectCode) -> Any:
+    if isinstance(history, declared.HistoryFilter):
+        return resolve_function(code, history.python, "a function of (data)")
+    return {"full": None, "messages": remove_all_tools, "last_turn": _last_turn}[history]
+
+
+def _last_turn(data: HandoffInputData) -> HandoffInputData:
+    """Remove everything before the user's last message."""
+    history = data.input_history
+    if isinstance(history, str):
+        return data
+    messages = [index for index, item in enumerate(history) if item.get("role") == "user"]
+    return data.clone(input_history=tuple(history[messages[-1] :])) if messages else data

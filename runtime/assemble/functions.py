@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from runtime.assemble.problems import BuildError
 from runtime.project_code.loader import ProjectCode
 from runtime.templates.template import Template, TemplateError
 
 logger = logging.getLogger("runtime.assemble")
+T = TypeVar("T")
 
 
 def resolve_function(code: ProjectCode, path: str, expected: str) -> Callable[..., Any]:
@@ -20,6 +21,15 @@ def resolve_function(code: ProjectCode, path: str, expected: str) -> Callable[..
     if not callable(value):
         raise BuildError(f"{path!r} is {type(value).__name__}", f"give {expected}", code="A324")
     return value  # type: ignore[no-any-return]  # callable: checked above
+
+
+def resolve_object(code: ProjectCode, path: str, kind: type[T], name: str, hint: str = "") -> T:
+    """Return the object of type `kind` at an import path; a class is called. Raise ResolveError, BuildError."""
+    value = code.resolve(path)
+    value = value() if isinstance(value, type) else value
+    if not isinstance(value, kind):
+        raise BuildError(f"{path!r} is no {name}", hint, code="A324")
+    return value
 
 
 async def call_function(function: Callable[..., Any], *arguments: Any) -> Any:

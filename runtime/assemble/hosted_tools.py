@@ -18,8 +18,7 @@ from agents import (
 )
 from agents.editor import ApplyPatchEditor
 
-from runtime.assemble.functions import resolve_function
-from runtime.assemble.problems import BuildError
+from runtime.assemble.functions import resolve_function, resolve_object
 from runtime.config.model import tools as declared
 from runtime.project_code.loader import ProjectCode
 
@@ -53,11 +52,8 @@ def build_local(entry: declared.ShellTool | declared.PatchTool, code: ProjectCod
     if isinstance(entry, declared.ShellTool):
         execute = resolve_function(code, entry.shell, "a function of the request")
         return ShellTool(executor=execute, needs_approval=entry.needs_approval)
-    value = code.resolve(entry.apply_patch)
-    editor = value() if isinstance(value, type) else value
-    if not isinstance(editor, ApplyPatchEditor):
-        hint = "it needs create_file, update_file and delete_file"
-        raise BuildError(f"{entry.apply_patch!r} is no agents.ApplyPatchEditor", hint, code="A324")
+    hint = "it needs create_file, update_file and delete_file"
+    editor = resolve_object(code, entry.apply_patch, ApplyPatchEditor, "agents.ApplyPatchEditor", hint)  # type: ignore[type-abstract]
     return ApplyPatchTool(editor=editor, needs_approval=entry.needs_approval)
 
 
