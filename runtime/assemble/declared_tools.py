@@ -19,9 +19,8 @@ from chatkit.types import (
 )
 from jsonschema import Draft202012Validator
 
-from runtime.assemble.context import RuntimeContext, scope_of
+from runtime.assemble.context import RuntimeContext, ToolFailure, record_failure, scope_of
 from runtime.assemble.schemas import compile_schema, strict_form
-from runtime.assemble.tool_errors import ToolFailure, record_failure
 from runtime.assemble.widgets import BuiltWidget, WidgetError
 from runtime.config.model import tools as declared
 from runtime.templates.template import Template, TemplateError

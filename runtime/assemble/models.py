@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import agents
-from agents import Agent, ModelSettings, OpenAIChatCompletionsModel, OpenAIResponsesModel, Runner
+import httpx
+import openai
+from agents import Agent, ModelResponse, ModelSettings, OpenAIChatCompletionsModel, OpenAIResponsesModel, Runner
 from agents.models.interface import Model
 from agents.retry import ModelRetryBackoffSettings, ModelRetrySettings, retry_policies
 from agents.run_config import ToolExecutionConfig
 from openai import AsyncOpenAI
 from openai.types.shared import Reasoning
 
-from runtime.assemble.fallback import FallbackModel
+from runtime.assemble.context import format_tool_error
 from runtime.assemble.functions import refuse_coroutine
 from runtime.assemble.problems import AlreadyReported, BuildError, Problems
 from runtime.assemble.scripted_model import ScriptedConversation, ScriptError
-from runtime.assemble.token_meter import METERED
-from runtime.assemble.tool_errors import format_tool_error
+from runtime.assemble.token_meter import ANSWERING_MODEL, METERED
 from runtime.config.model import Config
 from runtime.config.model import models as declared
 from runtime.config.project_files import ProjectFiles
@@ -29,6 +31,7 @@ from runtime.diagnostics.key_path import KeyPath, path_text
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.pool import Close, Share
 
+logger = logging.getLogger("runtime.models")
 _RETRYABLE = retry_policies.any(
     retry_policies.provider_suggested(),
     retry_policies.network_error(),
@@ -265,3 +268,103 @@ def run_config(parallel_tools: int | None = None) -> agents.RunConfig:
         max_function_tool_concurrency=parallel_tools, pre_approval_tool_input_guardrails=True
     )
     return agents.RunConfig(tracing_disabled=True, tool_error_formatter=format_tool_error, tool_execution=execution)
+
+
+# Fallbacks.
+
+_BEFORE_OUTPUT = frozenset({"response.created", "response.in_progress", "response.queued"})
+_RETRYABLE_STATUSES = frozenset({408, 409, 429})
+
+
+class FallbackModel(Model):
+    """Asks a chain of models, each with its name for the log and its settings, until one answers."""
+
+    def __init__(self, chain: Sequence[tuple[str, Model, ModelSettings]]) -> None:
+        self._chain = list(chain)
+
+    def for_agent(self, name: str) -> FallbackModel:
+        """Return the chain for one agent: a script may have replies for that agent only."""
+        if not any(isinstance(model, ScriptedConversation) for _, model, _ in self._chain):
+            return self
+        return FallbackModel(
+            [
+                (key, model.for_agent(name) if isinstance(model, ScriptedConversation) else model, settings)
+                for key, model, settings in self._chain
+            ]
+        )
+
+    @property
+    def models(self) -> Sequence[Model]:
+        """The models, in order."""
+        return [model for _, model, _ in self._chain]
+
+    @property
+    def primary(self) -> Model:
+        """The first model."""
+        return self._chain[0][1]
+
+    async def close(self) -> None:
+        """Do nothing: the models are shared."""
+
+    async def get_response(
+        self, system_instructions: Any, input: Any, model_settings: ModelSettings, *args: Any, **kwargs: Any
+    ) -> ModelResponse:
+        """Return the first response. Raise the exception of the last model."""
+        for index, (name, model, _) in enumerate(self._chain):
+            settings = self._settings(index, model_settings)
+            try:
+                response = await model.get_response(system_instructions, input, settings, *args, **kwargs)
+                ANSWERING_MODEL.set(model)
+                return response
+            except Exception as error:
+                self._continue_after(index, name, error)
+        raise AssertionError("the last model returns or raises")
+
+    async def stream_response(
+        self, system_instructions: Any, input: Any, model_settings: ModelSettings, *args: Any, **kwargs: Any
+    ) -> AsyncIterator[Any]:
+        """Stream the response of the first model that starts one. An error after its first output is raised."""
+        for index, (name, model, _) in enumerate(self._chain):
+            settings = self._settings(index, model_settings)
+            held: list[Any] = []
+            started = False
+            try:
+                async for event in model.stream_response(system_instructions, input, settings, *args, **kwargs):
+                    if not started and event.type in _BEFORE_OUTPUT:
+                        held.append(event)
+                        continue
+                    started = True
+                    while held:
+                        yield held.pop(0)
+                    yield event
+                for event in held:
+                    yield event
+                ANSWERING_MODEL.set(model)
+                return
+            except Exception as error:
+                if started:
+                    raise
+                self._continue_after(index, name, error)
+
+    def _settings(self, index: int, requested: ModelSettings) -> ModelSettings:
+        """Return the settings for one model: those that equal the first model's defaults become its own defaults."""
+        if index == 0:
+            return requested
+        first, own = self._chain[0][2], self._chain[index][2]
+        names = [setting.name for setting in fields(ModelSettings)]
+        changed = {name: getattr(own, name) for name in names if getattr(requested, name) == getattr(first, name)}
+        return replace(requested, **changed)
+
+    def _continue_after(self, index: int, name: str, error: Exception) -> None:
+        if index + 1 == len(self._chain) or not is_retryable(error):
+            raise error
+        next_name = self._chain[index + 1][0]
+        logger.warning("model %r failed, asking %r: %s: %s", name, next_name, type(error).__name__, error)
+
+
+def is_retryable(error: Exception) -> bool:
+    """Return whether the request may succeed at another model or later: False if the request itself was rejected."""
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int):
+        return status in _RETRYABLE_STATUSES or status >= 500
+    return isinstance(error, openai.APIConnectionError | TimeoutError | ConnectionError | httpx.TransportError)

@@ -14,12 +14,20 @@ from fastapi import APIRouter
 from runtime.assemble.actions import BuiltAction, build_actions
 from runtime.assemble.agents import AgentBuilder
 from runtime.assemble.approvals import BuiltApproval
-from runtime.assemble.chat_models import Summarise, Transcribe, WriteTitle, build_dictation, build_summary, build_title
+from runtime.assemble.chat import (
+    BuiltMentions,
+    Summarise,
+    Transcribe,
+    WriteTitle,
+    build_dictation,
+    build_mentions,
+    build_summary,
+    build_title,
+)
 from runtime.assemble.context import RuntimeContext
 from runtime.assemble.functions import call_function
 from runtime.assemble.guardrails import GuardrailSet, build_guardrails
 from runtime.assemble.mcp import McpServers, build_servers
-from runtime.assemble.mentions import BuiltMentions, build_mentions
 from runtime.assemble.models import Models, build_models, run_config
 from runtime.assemble.openapi_tools import build_operations
 from runtime.assemble.outputs import BuiltOutput, build_outputs

@@ -110,7 +110,7 @@ async def test_an_endpoint_that_is_down_gives_way_to_one_that_is_there(chat: Mak
 def test_connection_errors_is_retryable_and_mistakes_may_not() -> None:
     from httpx import Request
 
-    from runtime.assemble.fallback import is_retryable
+    from runtime.assemble.models import is_retryable
 
     assert is_retryable(openai.APIConnectionError(request=Request("POST", "http://127.0.0.1")))
     assert not is_retryable(ValueError("a mistake"))

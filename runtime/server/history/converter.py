@@ -32,8 +32,8 @@ from openai.types.responses import (
     ResponseInputTextParam,
 )
 
+from runtime.assemble.chat import BuiltMentions
 from runtime.assemble.context import RuntimeContext
-from runtime.assemble.mentions import BuiltMentions
 from runtime.assemble.project_objects import OwnConverter
 from runtime.config.model.chat import History
 from runtime.sdk_internals import convert_item
