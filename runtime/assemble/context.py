@@ -236,10 +236,8 @@ def _with_time_zone(event: ThreadStreamEvent) -> ThreadStreamEvent:
     return event
 
 
-def context_type(base: type[AgentContext[Any]] | None) -> type[RuntimeContext]:
+def context_type(base: type[AgentContext[Any]]) -> type[RuntimeContext]:
     """Return a subclass of both the project's context class and RuntimeContext; the project's members win."""
-    if base is None:
-        return RuntimeContext
     if issubclass(base, RuntimeContext):
         return base
     with warnings.catch_warnings():

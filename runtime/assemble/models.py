@@ -293,16 +293,6 @@ class FallbackModel(Model):
             ]
         )
 
-    @property
-    def models(self) -> Sequence[Model]:
-        """The models, in order."""
-        return [model for _, model, _ in self._chain]
-
-    @property
-    def primary(self) -> Model:
-        """The first model."""
-        return self._chain[0][1]
-
     async def close(self) -> None:
         """Do nothing: the models are shared."""
 

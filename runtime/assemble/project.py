@@ -34,14 +34,16 @@ from runtime.assemble.outputs import BuiltOutput, build_outputs
 from runtime.assemble.problems import Problem, Problems
 from runtime.assemble.project_objects import (
     MixConverter,
-    ProjectObjects,
     SharedObjects,
-    Widgets,
+    build_context,
+    build_context_class,
+    build_converter,
+    build_routers,
     build_shared_objects,
 )
 from runtime.assemble.routing import Routing, build_routing
 from runtime.assemble.tools import BuiltTool, Tools, build_tools
-from runtime.assemble.widgets import BuiltWidget
+from runtime.assemble.widgets import BuiltWidget, Widgets
 from runtime.config.model import Config
 from runtime.config.project_files import ProjectFiles
 from runtime.errors import RuntimeFault
@@ -129,7 +131,6 @@ def build(
         agents.agents[key].output_type = output.type
     servers = build_servers(config, root, environ, share, code, problems)
     agents.complete(files, code, models, tools, guardrails.agents, servers, problems)
-    objects = ProjectObjects(code, problems)
     snapshot = Snapshot(
         config=config,
         root=root,
@@ -140,10 +141,10 @@ def build(
         agents=agents.agents,
         actions=build_actions(config, code, widgets.get, problems),
         shared=build_shared_objects(config, code, share, problems),
-        context_type=objects.context_class(config),
-        build_context=objects.build_context(config),
-        converter=objects.converter(config, mix_converter),
-        routers=objects.routers(config),
+        context_type=build_context_class(config, code, problems),
+        build_context=build_context(config, code, problems),
+        converter=build_converter(config, code, mix_converter, problems),
+        routers=build_routers(config, code, problems),
         write_title=build_title(config, models, code, problems),
         summarise=build_summary(config, models, code, problems),
         routing=build_routing(config, agents.agents, models, tools.built, code, problems),

@@ -18,13 +18,10 @@ from chatkit.store import Store
 from fastapi import APIRouter
 
 from runtime.assemble.context import RuntimeContext, context_type
-from runtime.assemble.functions import refuse_coroutine
-from runtime.assemble.problems import AlreadyReported, BuildError, Problems
-from runtime.assemble.widgets import BuiltWidget, build_widget
+from runtime.assemble.functions import refuse_coroutine, resolve_function
+from runtime.assemble.problems import BuildError, Problems
 from runtime.config.model import Config
 from runtime.config.model.server import PythonStore
-from runtime.config.model.widgets import TemplateWidget
-from runtime.config.project_files import ProjectFiles
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.pool import Share
 
@@ -32,79 +29,47 @@ OwnConverter = type[ThreadItemConverter] | ThreadItemConverter | None
 MixConverter = Callable[[OwnConverter], ThreadItemConverter]
 
 
-class Widgets:
-    """The declared widgets, and those that a tool or action names by their file."""
-
-    def __init__(self, config: Config, files: ProjectFiles, code: ProjectCode, problems: Problems) -> None:
-        self.files, self.code = files, code
-        self.declared = frozenset(config.widgets)
-        self.built: dict[str, BuiltWidget] = {}
-        for name, entry in config.widgets.items():
-            with problems.record("A401", "widgets", name):
-                self.built[name] = build_widget(name, entry, files, code.resolve)
-
-    def get(self, name: str) -> BuiltWidget:
-        """Return the widget of that name or file. Raise BuildError, AlreadyReported."""
-        if name not in self.built:
-            if name in self.declared:
-                raise AlreadyReported
-            if not name.endswith((".widget", ".json")):
-                raise BuildError(f"no widget is named {name!r}")
-            self.built[name] = build_widget(name, TemplateWidget(template=name), self.files, self.code.resolve)
-        return self.built[name]
+def build_context(config: Config, code: ProjectCode, problems: Problems) -> Callable[..., Any] | None:
+    """Return the function of `context`; None where there is none."""
+    with problems.record("A310", "context"):
+        return resolve_function(code, config.context, "a function of the request") if config.context else None
+    return None
 
 
-class ProjectObjects:
-    """Resolves the context builder, the context class, the converter and the routers."""
+def build_context_class(config: Config, code: ProjectCode, problems: Problems) -> type[RuntimeContext]:
+    """Return RuntimeContext, with the class of `context_class` mixed in where there is one."""
+    if config.context_class is not None:
+        with problems.record("A311", "context_class"):
+            value = code.resolve(config.context_class)
+            if not isinstance(value, type) or not issubclass(value, AgentContext):
+                message = f"{config.context_class!r} is no subclass of chatkit.agents.AgentContext"
+                raise BuildError(message, "derive it from runtime.RuntimeContext", code="A324")
+            return context_type(value)
+    return RuntimeContext
 
-    def __init__(self, code: ProjectCode, problems: Problems) -> None:
-        self.code, self.problems = code, problems
 
-    def build_context(self, config: Config) -> Callable[..., Any] | None:
-        """Return the function of `context`; None where there is none."""
-        if config.context is None:
-            return None
-        with self.problems.record("A310", "context"):
-            value = self.code.resolve(config.context)
-            if not callable(value):
-                raise BuildError(
-                    f"{config.context!r} is {type(value).__name__}", "give a function of the request", code="A324"
-                )
-            return value  # type: ignore[no-any-return]  # callable: checked above
-        return None
+def build_converter(config: Config, code: ProjectCode, mix: MixConverter, problems: Problems) -> ThreadItemConverter:
+    """Return the converter that `mix` makes of the project's own, or of none."""
+    if config.converter is not None:
+        with problems.record("A312", "converter"):
+            value = code.resolve(config.converter)
+            is_class = isinstance(value, type) and issubclass(value, ThreadItemConverter)
+            if not is_class and not isinstance(value, ThreadItemConverter):
+                raise BuildError(f"{config.converter!r} is no chatkit.agents.ThreadItemConverter", code="A324")
+            return mix(value)
+    return mix(None)
 
-    def context_class(self, config: Config) -> type[RuntimeContext]:
-        """Return RuntimeContext, with the class of `context_class` mixed in where there is one."""
-        if config.context_class is not None:
-            with self.problems.record("A311", "context_class"):
-                value = self.code.resolve(config.context_class)
-                if not isinstance(value, type) or not issubclass(value, AgentContext):
-                    message = f"{config.context_class!r} is no subclass of chatkit.agents.AgentContext"
-                    raise BuildError(message, "derive it from runtime.RuntimeContext", code="A324")
-                return context_type(value)
-        return context_type(None)
 
-    def converter(self, config: Config, mix: MixConverter) -> ThreadItemConverter:
-        """Return the converter that `mix` makes of the project's own, or of none."""
-        if config.converter is not None:
-            with self.problems.record("A312", "converter"):
-                value = self.code.resolve(config.converter)
-                is_class = isinstance(value, type) and issubclass(value, ThreadItemConverter)
-                if not is_class and not isinstance(value, ThreadItemConverter):
-                    raise BuildError(f"{config.converter!r} is no chatkit.agents.ThreadItemConverter", code="A324")
-                return mix(value)
-        return mix(None)
-
-    def routers(self, config: Config) -> tuple[APIRouter, ...]:
-        """Return the routers of `routes`, in the order of the file."""
-        routers: list[APIRouter] = []
-        for index, path in enumerate(config.routes):
-            with self.problems.record("A313", "routes", index):
-                value = self.code.resolve(path)
-                if not isinstance(value, APIRouter):
-                    raise BuildError(f"{path!r} is {type(value).__name__}, not a fastapi.APIRouter", code="A324")
-                routers.append(value)
-        return tuple(routers)
+def build_routers(config: Config, code: ProjectCode, problems: Problems) -> tuple[APIRouter, ...]:
+    """Return the routers of `routes`, in the order of the file."""
+    routers: list[APIRouter] = []
+    for index, path in enumerate(config.routes):
+        with problems.record("A313", "routes", index):
+            value = code.resolve(path)
+            if not isinstance(value, APIRouter):
+                raise BuildError(f"{path!r} is {type(value).__name__}, not a fastapi.APIRouter", code="A324")
+            routers.append(value)
+    return tuple(routers)
 
 
 @dataclass(slots=True)

@@ -15,10 +15,12 @@ from typing import Any
 from chatkit.widgets import DynamicWidgetRoot, WidgetComponentBase, WidgetRoot
 from pydantic import BaseModel, ValidationError
 
-from runtime.assemble.problems import BuildError
+from runtime.assemble.problems import AlreadyReported, BuildError, Problems
+from runtime.config.model import Config
 from runtime.config.model.widgets import PythonWidget, SectionsWidget, TemplateWidget, Widget
 from runtime.config.project_files import ProjectFiles
 from runtime.json_schema.data import DataCheck, TreeError, show_value
+from runtime.project_code.loader import ProjectCode
 from runtime.templates.template import Template
 from runtime.widgets.component_checks import check_components, root_problem, shape_problem
 from runtime.widgets.components import roots
@@ -114,6 +116,28 @@ class BuiltWidget:
 
     def _raised(self, error: Exception) -> WidgetError:
         return WidgetError(self.name, f"its renderer raised {type(error).__name__}: {error}")
+
+
+class Widgets:
+    """The declared widgets, and those that a tool or action names by their file."""
+
+    def __init__(self, config: Config, files: ProjectFiles, code: ProjectCode, problems: Problems) -> None:
+        self.files, self.code = files, code
+        self.declared = frozenset(config.widgets)
+        self.built: dict[str, BuiltWidget] = {}
+        for name, entry in config.widgets.items():
+            with problems.record("A401", "widgets", name):
+                self.built[name] = build_widget(name, entry, files, code.resolve)
+
+    def get(self, name: str) -> BuiltWidget:
+        """Return the widget of that name or file. Raise BuildError, AlreadyReported."""
+        if name not in self.built:
+            if name in self.declared:
+                raise AlreadyReported
+            if not name.endswith((".widget", ".json")):
+                raise BuildError(f"no widget is named {name!r}")
+            self.built[name] = build_widget(name, TemplateWidget(template=name), self.files, self.code.resolve)
+        return self.built[name]
 
 
 def build_widget(name: str, config: Widget, files: ProjectFiles, resolve: Resolve) -> BuiltWidget:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.assemble.problems import Problems
-from runtime.assemble.project_objects import Widgets
+from runtime.assemble.widgets import Widgets
 from runtime.config.model import Config
 from runtime.config.project_files import ProjectFiles
 from runtime.project_code.loader import ProjectCode
