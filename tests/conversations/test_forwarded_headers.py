@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from runtime.assemble.forwarded_headers import ConnectionPool
+from runtime.assemble.mcp_connections import ConnectionPool
 from runtime.server.preflight.connect import try_connections
 from tests.conversations.conftest import Chat, MakeChat
 from tests.conversations.mcp_server import make_server

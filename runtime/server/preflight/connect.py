@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 import openai
 from openai import AsyncOpenAI
 
-from runtime.assemble.forwarded_headers import McpConnection
-from runtime.assemble.mcp import McpUnavailable
+from runtime.assemble.mcp_connections import McpConnection, McpUnavailable
 from runtime.assemble.scripted_model import ScriptedConversation
 from runtime.config.model.mcp import HttpMcpServer
 from runtime.config.model.models import OpenAIModel

@@ -16,7 +16,7 @@ from chatkit.server import agents_sdk_user_agent_override
 from chatkit.types import ErrorEvent, StreamOptions, StreamOptionsEvent, ThreadItemDoneEvent, ThreadStreamEvent
 
 from runtime.assemble.context import scope_of
-from runtime.assemble.forwarded_headers import FORWARDED_HEADERS
+from runtime.assemble.mcp_connections import FORWARDED_HEADERS
 from runtime.assemble.token_meter import TOKEN_METER, TokenBudgetExceeded, TokenMeter
 from runtime.resources.lease import Lease
 from runtime.server.turns import token_budget as budget

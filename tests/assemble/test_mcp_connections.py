@@ -9,8 +9,13 @@ from typing import Any
 
 import pytest
 
-from runtime.assemble.forwarded_headers import FORWARDED_HEADERS, ConnectionPool, HeaderValues
-from runtime.assemble.mcp import McpUnavailable, ServerConnection
+from runtime.assemble.mcp_connections import (
+    FORWARDED_HEADERS,
+    ConnectionPool,
+    HeaderValues,
+    McpUnavailable,
+    ServerConnection,
+)
 
 
 class Lent:
