@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from runtime.static_analysis.bindings import Binding, Function, Imported, read_names
-from runtime.static_analysis.calls import literal_type
 from runtime.static_analysis.known_symbols import (
     BUILTINS,
     CLASS_DECORATORS,
@@ -317,3 +316,20 @@ def _is_dunder(name: str) -> bool:
 
 def _top(name: str) -> str:
     return name.partition(".")[0]
+
+
+_LITERALS: dict[type[ast.expr], str] = {
+    ast.JoinedStr: "str",
+    ast.List: "list",
+    ast.ListComp: "list",
+    ast.Tuple: "tuple",
+    ast.Dict: "dict",
+    ast.DictComp: "dict",
+    ast.Set: "set",
+    ast.SetComp: "set",
+}
+
+
+def literal_type(node: ast.expr) -> str:
+    """Return the name of the type of a literal; empty for any other expression."""
+    return type(node.value).__name__ if isinstance(node, ast.Constant) else _LITERALS.get(type(node), "")

@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 from runtime.diagnostics.diagnostic import Place
 from runtime.diagnostics.wording import nearest, suggest
 from runtime.static_analysis.bindings import absolute_name, iter_expressions, iter_statements
-from runtime.static_analysis.classes import derives, parameters_of
 from runtime.static_analysis.finder import ModuleFinder
-from runtime.static_analysis.hints import free_form, own_parameters
 from runtime.static_analysis.module import Module
 from runtime.static_analysis.resolver import Missing, Symbol, Undecided
+from runtime.static_analysis.signatures import derives, free_form, own_parameters, parameters_of
 from runtime.validation.python.import_paths import ImportPath
 from runtime.validation.python.report import PythonDiagnostics
 from runtime.validation.python.tools import check_context_first, options_of

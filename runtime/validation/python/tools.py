@@ -7,11 +7,20 @@ import re
 
 from runtime.config.model.types import TOOL_NAME_PATTERN
 from runtime.diagnostics.wording import quote, suggest
-from runtime.static_analysis.calls import Parameter, describe_return, missing_names, unknown_names
-from runtime.static_analysis.classes import is_callable, parameters_of
-from runtime.static_analysis.hints import free_form, may_rename, own_parameters, takes_context
 from runtime.static_analysis.known_symbols import AGENT, ROUTERS
 from runtime.static_analysis.resolver import Symbol
+from runtime.static_analysis.signatures import (
+    Parameter,
+    describe_return,
+    free_form,
+    is_callable,
+    may_rename,
+    missing_names,
+    own_parameters,
+    parameters_of,
+    takes_context,
+    unknown_names,
+)
 from runtime.validation.python.import_paths import ImportPath
 from runtime.validation.python.report import PythonDiagnostics
 

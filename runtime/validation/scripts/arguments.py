@@ -13,11 +13,9 @@ from typing import Any
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import join_or, quote, suggest
-from runtime.static_analysis.calls import missing_names
-from runtime.static_analysis.classes import parameters_of
-from runtime.static_analysis.hints import may_rename, own_parameters
 from runtime.static_analysis.module import Module
 from runtime.static_analysis.resolver import Resolver, Symbol
+from runtime.static_analysis.signatures import may_rename, missing_names, own_parameters, parameters_of
 
 # Keywords under which a fault of a part is not yet a fault of the whole, or decides whether others apply.
 _CONDITIONAL = frozenset(
