@@ -32,6 +32,7 @@ from chatkit.types import (
     LockedStatus,
     NoticeEvent,
     ProgressUpdateEvent,
+    ThreadItem,
     ThreadItemAddedEvent,
     ThreadItemDoneEvent,
     ThreadStreamEvent,
@@ -170,10 +171,7 @@ class RuntimeContext(AgentContext[Any]):
 
     async def remember(self, text: str) -> None:
         """Add hidden context for the model to the thread; the user never sees it."""
-        item = HiddenContextItem(
-            id=self.generate_id("message"), thread_id=self.thread.id, created_at=datetime.now(UTC), content=text
-        )
-        await self.stream(ThreadItemDoneEvent(item=item))
+        await self._add_item(HiddenContextItem, content=text)
 
     async def say(self, text: str, sources: Sequence[CitationSource | tuple[CitationSource, int]] = ()) -> None:
         """Send an assistant message with the given text and sources.
@@ -182,12 +180,11 @@ class RuntimeContext(AgentContext[Any]):
         """
         placed = [source if isinstance(source, tuple) else (source, len(text)) for source in sources]
         cited = [Annotation(source=source, index=index) for source, index in placed]
-        item = AssistantMessageItem(
-            id=self.generate_id("message"),
-            thread_id=self.thread.id,
-            created_at=datetime.now(UTC),
-            content=[AssistantMessageContent(text=text, annotations=cited)],
-        )
+        await self._add_item(AssistantMessageItem, content=[AssistantMessageContent(text=text, annotations=cited)])
+
+    async def _add_item(self, kind: Callable[..., ThreadItem], **fields: Any) -> None:
+        item_id, now = self.generate_id("message"), datetime.now(UTC)
+        item = kind(id=item_id, thread_id=self.thread.id, created_at=now, **fields)
         await self.stream(ThreadItemDoneEvent(item=item))
 
     def cite(self, *sources: CitationSource) -> None:

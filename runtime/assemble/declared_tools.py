@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from agents import FunctionTool
@@ -15,7 +14,6 @@ from chatkit.types import (
     StructuredInputItem,
     StructuredInputMultipleChoice,
     StructuredInputMultipleChoiceOption,
-    ThreadItemDoneEvent,
 )
 from jsonschema import Draft202012Validator
 
@@ -102,10 +100,7 @@ def ask_tool(name: str, entry: declared.AskTool) -> FunctionTool:
             inputs = [question.render(scope) for question in questions]
         except TemplateError as error:
             raise ToolFailure(f"The questions could not be asked: {error}") from error
-        item = StructuredInputItem(
-            id=context.generate_id("message"), thread_id=context.thread.id, created_at=datetime.now(UTC), inputs=inputs
-        )
-        await context.stream(ThreadItemDoneEvent(item=item))
+        await context._add_item(StructuredInputItem, inputs=inputs)
         return "The user was asked; the answers follow."
 
     texts = "; ".join(question.question for question in entry.ask)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from importlib import import_module
 from typing import Any
 
 import agents
@@ -89,12 +90,11 @@ class Models:
             raise AlreadyReported
         if name not in self._built:
             self._failed.add(name)
-            entry = self.entries.get(name)
-            if entry is None and name == "default":
+            if name == "default" and name not in self.entries:
                 raise BuildError(
                     "no model is named 'default'", "add `models: {default: …}`, or `model: …` to each agent"
                 )
-            self._built[name] = self._with_fallback(name, entry or declared.OpenAIModel(name=name))
+            self._built[name] = self._with_fallback(name)
             self._failed.remove(name)
         return self._built[name]
 
@@ -103,20 +103,20 @@ class Models:
         """The models in use, by name."""
         return self._built
 
-    def _with_fallback(self, name: str, entry: declared.Model) -> BuiltModel:
-        built = self._base(name, entry)
-        if not entry.fallback:
+    def _with_fallback(self, name: str) -> BuiltModel:
+        built = self._base(name)
+        others = [other for other in self._entry(name).fallback if other != name]
+        if not others:
             return built
-        others = [(other, self._base(other, self._entry(other))) for other in entry.fallback if other != name]
-        chain = [(key, model.model, model.settings) for key, model in ((name, built), *others)]
-        return replace(built, model=FallbackModel(chain))
+        bases = [(key, self._base(key)) for key in (name, *others)]
+        return replace(built, model=FallbackModel([(key, base.model, base.settings) for key, base in bases]))
 
     def _entry(self, name: str) -> declared.Model:
         return self.entries.get(name) or declared.OpenAIModel(name=name)
 
-    def _base(self, name: str, entry: declared.Model) -> BuiltModel:
+    def _base(self, name: str) -> BuiltModel:
         if name not in self._bases:
-            self._bases[name] = self._build(entry)
+            self._bases[name] = self._build(self._entry(name))
         return self._bases[name]
 
     def _build(self, entry: declared.Model) -> BuiltModel:
@@ -124,10 +124,8 @@ class Models:
         match entry:
             case declared.OpenAIModel():
                 model, client = self._openai(entry)
-            case declared.AnyLLMModel():
-                model = self._shared(lambda: _any_llm(entry), entry, close=_close_model)
-            case declared.LiteLLMModel():
-                model = self._shared(lambda: _litellm(entry), entry, close=_close_model)
+            case declared.AnyLLMModel() | declared.LiteLLMModel():
+                model = self._shared(lambda: _by_library(entry), entry, close=_close_model)
             case declared.ScriptedModel():
                 model = _scripted(self.files, entry.scripted)
             case declared.PythonModel():
@@ -219,20 +217,18 @@ def _retry(declared_retry: declared.Retry) -> ModelRetrySettings:
     )
 
 
-def _any_llm(entry: declared.AnyLLMModel) -> Model:
+def _by_library(entry: declared.AnyLLMModel | declared.LiteLLMModel) -> Model:
+    if isinstance(entry, declared.AnyLLMModel):
+        library, module, kind, name = "any-llm", "any_llm_model", "AnyLLMModel", entry.any_llm
+    else:
+        library, module, kind, name = "litellm", "litellm_model", "LitellmModel", entry.litellm
     try:
-        from agents.extensions.models.any_llm_model import AnyLLMModel
+        make = getattr(import_module(f"agents.extensions.models.{module}"), kind)
     except ImportError as error:
-        raise BuildError(f"any-llm is not installed: {error}", "pip install 'chatkit-runtime[any-llm]'") from error
-    return AnyLLMModel(model=entry.any_llm, base_url=entry.base_url, api_key=entry.api_key)
-
-
-def _litellm(entry: declared.LiteLLMModel) -> Model:
-    try:
-        from agents.extensions.models.litellm_model import LitellmModel
-    except ImportError as error:
-        raise BuildError(f"LiteLLM is not installed: {error}", "pip install 'chatkit-runtime[litellm]'") from error
-    return LitellmModel(model=entry.litellm, base_url=entry.base_url, api_key=entry.api_key)
+        hint = f"pip install 'chatkit-runtime[{library}]'"
+        raise BuildError(f"{library} is not installed: {error}", hint) from error
+    model: Model = make(model=name, base_url=entry.base_url, api_key=entry.api_key)
+    return model
 
 
 def _scripted(files: ProjectFiles, name: str) -> ScriptedConversation:

@@ -113,7 +113,7 @@ async def _fetch(client: httpx.AsyncClient, request: httpx.Request, max_bytes: i
     if len(content) > read_limit:
         body = body[: len(body) - longest]
     if not media_type or media_type.startswith(_TEXT_TYPES) or media_type.endswith(("+json", "+xml")):
-        text = _decode(body[:max_bytes], response.charset_encoding)
+        text = body[:max_bytes].decode(response.encoding or "utf-8", "replace")
     else:
         text = f"(an answer of the kind {media_type})"
     if is_cut:
@@ -123,13 +123,6 @@ async def _fetch(client: httpx.AsyncClient, request: httpx.Request, max_bytes: i
     if response.is_redirect:
         text = "the service redirects elsewhere, which is not followed"
     raise ToolFailure(f"the service answered with status {response.status_code}: {text}")
-
-
-def _decode(content: bytes, encoding: str | None) -> str:
-    try:
-        return content.decode(encoding or "utf-8", "replace")
-    except LookupError:
-        return content.decode("utf-8", "replace")
 
 
 def _read_request(

@@ -7,7 +7,7 @@ Three names, one meaning each: code that builds one thing raises `BuildError`; `
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import TracebackType
+from typing import Any
 
 from runtime.diagnostics.diagnostic import Place
 from runtime.diagnostics.key_path import KeyPath
@@ -74,9 +74,7 @@ class _Recording:
     def __enter__(self) -> None:
         return None
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
         if not isinstance(error, Exception | SystemExit):
             return False
         if not isinstance(error, AlreadyReported):

@@ -1,7 +1,6 @@
 """The `tools` section -> the SDK's tools, in five steps: bind, announce, enable, approve, guard.
 
-`Tools.build` runs the steps. Each takes a `BuiltTool` and returns one with a changed copy of the SDK's tool, because
-the project's own tool objects must stay as they are.
+`Tools.build` runs the steps. Each returns a changed copy of the tool: the project's own objects must stay unchanged.
 """
 
 from __future__ import annotations
@@ -10,8 +9,8 @@ import copy
 import inspect
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast, get_args, get_origin
 
 from agents import FunctionTool, RunContextWrapper, Tool, UserError, function_tool
@@ -89,15 +88,17 @@ class Tools:
         self, name: str | None, entry: declared.Tool, needs_approval: Any, guards: ToolGuards, tool: Tool | None = None
     ) -> BuiltTool:
         """Build one tool, in the five steps; `tool` is given where it is bound already."""
-        built = BuiltTool(
-            tool or self._bind(name, entry),
-            stop=isinstance(entry, declared.AskTool) or getattr(entry, "stop", False),
-            client=isinstance(entry, declared.ClientTool),
-        )
-        built = _announce(built, name, entry)
-        built = _enable(built, entry, self.code)
-        built = _approve(built, needs_approval, self.code)
-        return _guard(built, guards)
+        tool = tool or self._bind(name, entry)
+        approval = build_approval(needs_approval, self.code)
+        stop = isinstance(entry, declared.AskTool) or getattr(entry, "stop", False)
+        client = isinstance(entry, declared.ClientTool)
+        if not isinstance(tool, FunctionTool):
+            return BuiltTool(tool, stop, client)
+        tool = _announce(tool, name, entry)
+        tool = _enable(tool, getattr(entry, "enabled_if", None), self.code)
+        if approval is not None:
+            tool = _with(tool, needs_approval=approval.needed)
+        return BuiltTool(_guard(tool, guards), stop, client, approval)
 
     def _bind(self, name: str | None, entry: declared.Tool) -> Tool:
         """Return the tool that the entry declares, or that its import path leads to."""
@@ -193,10 +194,7 @@ def _say_output(tool: FunctionTool) -> FunctionTool:
 # Announce: name, description and schema for the model; progress for the user.
 
 
-def _announce(built: BuiltTool, name: str | None, entry: Any) -> BuiltTool:
-    tool = built.tool
-    if not isinstance(tool, FunctionTool):
-        return built
+def _announce(tool: FunctionTool, name: str | None, entry: Any) -> FunctionTool:
     timeout = None
     if isinstance(entry, declared.PythonTool | declared.FactoryTool):
         description = tool.description if entry.description is None else entry.description
@@ -204,7 +202,7 @@ def _announce(built: BuiltTool, name: str | None, entry: Any) -> BuiltTool:
         tool = _fix_arguments(tool, entry.with_ if isinstance(entry, declared.PythonTool) else {})
         timeout = entry.timeout
     tool = _show_progress(tool, entry.progress, entry.steps)
-    return replace(built, tool=tool if timeout is None else _with(tool, timeout_seconds=timeout))
+    return tool if timeout is None else _with(tool, timeout_seconds=timeout)
 
 
 def _with(tool: FunctionTool, **changes: Any) -> FunctionTool:
@@ -246,106 +244,75 @@ def _fix_arguments(tool: FunctionTool, fixed: Mapping[str, Any]) -> FunctionTool
 
 def _show_progress(tool: FunctionTool, progress: str | None, steps: Sequence[str]) -> FunctionTool:
     """Show the `progress` text and the `steps` of each call, and bind its client tool calls to the call's id."""
-    text = Template.parse(progress) if progress else None
-    workflow = _Steps(steps) if steps else None
+    progress_texts = [Template.parse(progress)] if progress else []
+    step_texts = [Template.parse(step) for step in steps]
 
     async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> Any:
-        if text is not None:
-            await _send_progress(ctx.context, text, arguments)
+        context = ctx.context
+        for text in _render(progress_texts, "progress", context, arguments):
+            await context.progress(text)
         token = current_call_id.set(ctx.tool_call_id)
-        if workflow is not None:
-            await workflow.begin(ctx.context, arguments)
+        titles = _render(step_texts, "steps", context, arguments)
+        if titles:
+            await _begin_steps(context, titles)
         try:
             return await tool.on_invoke_tool(ctx, arguments)
         finally:
-            if workflow is not None:
-                await workflow.end(ctx.context)
+            if titles:
+                await _end_steps(context)
             current_call_id.reset(token)
 
     return _with(tool, on_invoke_tool=invoke)
 
 
-async def _send_progress(context: RuntimeContext, progress: Template, arguments: str) -> None:
+def _render(templates: Sequence[Template], key: str, context: RuntimeContext, arguments: str) -> list[str]:
+    if not templates:
+        return []
     try:
-        text = str(progress.render({**scope_of(context), "args": json.loads(arguments or "{}")}))
+        scope = {**scope_of(context), "args": json.loads(arguments or "{}")}
+        return [str(template.render(scope)) for template in templates]
     except (json.JSONDecodeError, TemplateError) as error:
         # The tool runs all the same, and reports faulty arguments itself.
-        logger.warning("the `progress` text of a tool can't be rendered: %s", error)
-        return
-    await context.progress(text)
+        logger.warning("the `%s` of a tool can't be rendered: %s", key, error)
+        return []
 
 
-class _Steps:
-    """The `steps` of a tool, shown as a workflow while it runs."""
+async def _begin_steps(context: RuntimeContext, titles: Sequence[str]) -> None:
+    tasks: list[Any] = [CustomTask(title=title, status_indicator="none") for title in titles]
+    tasks[0].status_indicator = "loading"
+    await context.start_workflow(Workflow(type="custom", tasks=tasks, expanded=True))
+    context._turn_state.workflow_step = 0
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        self._texts = [Template.parse(text) for text in texts]
 
-    async def begin(self, context: RuntimeContext, arguments: str) -> None:
-        """Show the steps, the first one as running."""
-        try:
-            scope = {**scope_of(context), "args": json.loads(arguments or "{}")}
-            titles = [str(text.render(scope)) for text in self._texts]
-        except (json.JSONDecodeError, TemplateError) as error:
-            logger.warning("the `steps` of a tool can't be rendered: %s", error)
-            return
-        tasks: list[Any] = [CustomTask(title=title, status_indicator="none") for title in titles]
-        tasks[0].status_indicator = "loading"
-        await context.start_workflow(Workflow(type="custom", tasks=tasks, expanded=True))
-        context._turn_state.workflow_step = 0
-
-    async def end(self, context: RuntimeContext) -> None:
-        """Mark the remaining steps as complete, and end the workflow."""
-        if context._turn_state.workflow_step is None:
-            return
+async def _end_steps(context: RuntimeContext) -> None:
+    if context._turn_state.workflow_step is not None:
         while await context.next_step():
             continue
         await context.end_workflow()
 
 
-# Enable: `enabled_if`, evaluated before each request to the model.
+# Enable: `enabled_if`, evaluated before each request to the model. Guard: the guardrails of the tool.
 
 
-def _enable(built: BuiltTool, entry: Any, code: ProjectCode) -> BuiltTool:
-    condition = getattr(entry, "enabled_if", None)
-    if condition is None or not isinstance(built.tool, FunctionTool):
-        return built
-    return replace(built, tool=_with(built.tool, is_enabled=_enabled(condition, built.tool.name, code)))
-
-
-def _enabled(
-    condition: str | declared.EnabledBy, tool: str, code: ProjectCode
-) -> Callable[[RunContextWrapper[RuntimeContext], Any], bool | Awaitable[bool]]:
+def _enable(tool: FunctionTool, condition: str | declared.EnabledBy | None, code: ProjectCode) -> FunctionTool:
+    if condition is None:
+        return tool
     if isinstance(condition, declared.EnabledBy):
         function = resolve_function(code, condition.python, "a function of the turn's context")
 
         async def call(ctx: RunContextWrapper[RuntimeContext], agent: Any) -> bool:
             return bool(await call_function(function, ctx.context))
 
-        return call
-    when = Template.parse(condition)
-    return lambda ctx, agent: holds(when, scope_of(ctx.context), f"`enabled_if` of tool {tool!r}")
+        return _with(tool, is_enabled=call)
+    when, name = Template.parse(condition), f"`enabled_if` of tool {tool.name!r}"
+    return _with(tool, is_enabled=lambda ctx, agent: holds(when, scope_of(ctx.context), name))
 
 
-# Approve and guard.
-
-
-def _approve(built: BuiltTool, needs_approval: Any, code: ProjectCode) -> BuiltTool:
-    approval = build_approval(needs_approval, code)
-    if approval is None or not isinstance(built.tool, FunctionTool):
-        return built
-    return replace(built, tool=_with(built.tool, needs_approval=approval.needed), approval=approval)
-
-
-def _guard(built: BuiltTool, guards: ToolGuards) -> BuiltTool:
-    tool = built.tool
-    if guards == ToolGuards() or not isinstance(tool, FunctionTool):
-        return built
-    return replace(
-        built,
-        tool=_with(
-            tool,
-            tool_input_guardrails=[*(tool.tool_input_guardrails or ()), *guards.input],
-            tool_output_guardrails=[*(tool.tool_output_guardrails or ()), *guards.output],
-        ),
+def _guard(tool: FunctionTool, guards: ToolGuards) -> FunctionTool:
+    if guards == ToolGuards():
+        return tool
+    return _with(
+        tool,
+        tool_input_guardrails=[*(tool.tool_input_guardrails or ()), *guards.input],
+        tool_output_guardrails=[*(tool.tool_output_guardrails or ()), *guards.output],
     )

@@ -59,32 +59,43 @@ def sources_from(root: Path, contents: Mapping[str, bytes]) -> Sources:
 
 def _read(folder: Path, place: PurePosixPath, folders: set[Path]) -> Iterator[tuple[PurePosixPath, bytes | OSError]]:
     try:
-        with os.scandir(folder) as entries:
-            children = sorted(entries, key=lambda entry: entry.name)
+        subfolders, files = list_folder(folder)
     except (FileNotFoundError, NotADirectoryError):
         return  # deleted since it was listed
     except OSError as error:
         yield place / INIT, error
         return
     folders.add(folder)
-    for entry in children:
-        if entry.is_dir(follow_symlinks=False):
-            if is_package_folder(Path(entry.path)):
-                yield from _read(folder / entry.name, place / entry.name, folders)
-        elif is_module_file(entry.name):
-            content = _read_file(entry)
-            if content is not None:
-                yield place / entry.name, content
+    for name in subfolders:
+        yield from _read(folder / name, place / name, folders)
+    for name in files:
+        try:
+            yield place / name, (folder / name).read_bytes()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            yield place / name, error
 
 
-def _read_file(entry: os.DirEntry[str]) -> bytes | OSError | None:
+def list_folder(folder: Path) -> tuple[list[str], list[str]]:
+    """Return the names of the subfolders that may be packages, and of the module files. Raise OSError."""
+    folders: list[str] = []
+    files: list[str] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                if is_package_folder(Path(entry.path)):
+                    folders.append(entry.name)
+            elif is_module_file(entry.name) and _is_file(entry):
+                files.append(entry.name)
+    return sorted(folders), sorted(files)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
     try:
-        # Reading a named pipe would block.
-        return Path(entry.path).read_bytes() if entry.is_file() else None
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        return error
+        return entry.is_file()  # reading a named pipe would block
+    except OSError:
+        return True  # reading it will fail
 
 
 def is_module_file(name: str) -> bool:

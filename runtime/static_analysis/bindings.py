@@ -8,9 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
 
-Kind = Literal["function", "class", "value", "import", "other"]
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
@@ -25,10 +23,12 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """One statement that binds a name; `certain` if it runs unconditionally."""
+    """One statement that binds a name; `certain` if it runs unconditionally.
 
-    kind: Kind
-    node: ast.AST
+    `node` is the def, the class or the value, where it is known; `target` is that of an import.
+    """
+
+    node: ast.AST | None = None
     certain: bool = True
     target: Imported | None = None
 
@@ -95,10 +95,8 @@ def _never_runs(test: ast.expr) -> bool:
 
 def _bindings(statement: ast.stmt, certain: bool, package: str) -> Iterator[tuple[str, Binding]]:
     match statement:
-        case ast.FunctionDef() | ast.AsyncFunctionDef():
-            yield statement.name, Binding("function", statement, certain)
-        case ast.ClassDef():
-            yield statement.name, Binding("class", statement, certain)
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            yield statement.name, Binding(statement, certain)
         case ast.Assign():
             for target in statement.targets:
                 yield from _assigned(target, statement.value, certain)
@@ -110,29 +108,28 @@ def _bindings(statement: ast.stmt, certain: bool, package: str) -> Iterator[tupl
             yield from _from_imports(statement, certain, package)
         case _:
             for name in _other_names(statement):
-                yield name, Binding("other", statement, False)
+                yield name, Binding(certain=False)
 
 
 def _assigned(target: ast.expr, value: ast.expr, certain: bool) -> Iterator[tuple[str, Binding]]:
     if isinstance(target, ast.Name):
-        yield target.id, Binding("value", value, certain)
+        yield target.id, Binding(value, certain)
     else:
         for name in _stored(target):
-            yield name, Binding("other", value, certain)
+            yield name, Binding(certain=certain)
 
 
 def _imports(statement: ast.Import, certain: bool) -> Iterator[tuple[str, Binding]]:
     for alias in statement.names:
         module = alias.name if alias.asname else alias.name.partition(".")[0]
-        yield alias.asname or module, Binding("import", statement, certain, Imported(module))
+        yield alias.asname or module, Binding(None, certain, Imported(module))
 
 
 def _from_imports(statement: ast.ImportFrom, certain: bool, package: str) -> Iterator[tuple[str, Binding]]:
     module = absolute_name(statement, package)
     for alias in statement.names:
         target = None if module is None else Imported(module, alias.name)
-        kind: Kind = "import" if target else "other"
-        yield alias.asname or alias.name, Binding(kind, statement, certain, target)
+        yield alias.asname or alias.name, Binding(None, certain, target)
 
 
 def absolute_name(statement: ast.ImportFrom, package: str) -> str | None:
@@ -152,14 +149,12 @@ def _other_names(statement: ast.stmt) -> Iterable[str]:
             return _stored(statement.target)
         case ast.With() | ast.AsyncWith():
             return [name for item in statement.items if item.optional_vars for name in _stored(item.optional_vars)]
-        case ast.Try():
+        case ast.Try() | ast.TryStar():
             return [handler.name for handler in statement.handlers if handler.name]
         case ast.Match():
             return [name for case in statement.cases for name in _captured(case.pattern)]
         case ast.Delete():
             return [target.id for target in statement.targets if isinstance(target, ast.Name)]
-    if isinstance(statement, getattr(ast, "TryStar", ())):
-        return [handler.name for handler in getattr(statement, "handlers", []) if handler.name]
     # `type X = …`, from Python 3.12 on.
     alias = getattr(statement, "name", None)
     return [alias.id] if isinstance(alias, ast.Name) else []

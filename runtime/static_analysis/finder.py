@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runtime.project_code.sources import INIT, is_installed, is_module_file, is_package_folder
+from runtime.project_code.sources import INIT, is_installed, list_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +32,11 @@ class ModuleLocation:
 
 @dataclass(slots=True)
 class _Listing:
-    """The modules in one folder of the project, and the folders that may be packages; `fault` is an error of listing.
-
-    `regular` means that there is, or may be, an __init__.py.
-    """
+    """The modules in one folder, and the folders that may be packages; `regular`: it has, or may have, __init__.py."""
 
     modules: frozenset[str] = frozenset()
     folders: frozenset[str] = frozenset()
     regular: bool = False
-    fault: str = ""
 
 
 @dataclass(slots=True)
@@ -128,30 +124,14 @@ class ModuleFinder:
 
 
 def _read_listing(folder: Path) -> _Listing:
-    modules: set[str] = set()
-    folders: set[str] = set()
     try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    if is_package_folder(Path(entry.path)):
-                        folders.add(entry.name)
-                elif is_module_file(entry.name) and _is_file(entry):
-                    modules.add(entry.name.removesuffix(".py"))
+        folders, files = list_folder(folder)
     except (FileNotFoundError, NotADirectoryError):
         return _Listing()
-    except OSError as error:
-        return _Listing(regular=True, fault=error.strerror or str(error))
-    return _Listing(frozenset(modules - {"__init__"}), frozenset(folders), "__init__" in modules)
-
-
-def _is_file(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_file()
-    except FileNotFoundError:
-        return False
     except OSError:
-        return True  # it is there, and reading it will fail
+        return _Listing(regular=True)
+    modules = frozenset(name.removesuffix(".py") for name in files if name != INIT)
+    return _Listing(modules, frozenset(folders), INIT in files)
 
 
 def _find_top(name: str) -> ModuleLocation | None:

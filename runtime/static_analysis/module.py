@@ -109,11 +109,11 @@ class Modules:
         return self.read[name]
 
     def _parse(self, location: ModuleLocation) -> Module:
-        path = location.path
-        file = "" if path is None else _file_name(path, self.finder.root)
+        path, root = location.path, self.finder.root
         if location.opaque or path is None:
             tree = None if location.opaque else ast.Module(body=[], type_ignores=[])
-            return Module(location, file, b"", tree, opaque=location.opaque)
+            return Module(location, "", b"", tree, opaque=location.opaque)
+        file = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
         try:
             with path.open("rb") as stream:
                 text = stream.read(MAX_MODULE_BYTES + 1)
@@ -129,10 +129,6 @@ class Modules:
         if isinstance(parsed, BrokenModule):
             return Module(location, file, text, broken=parsed)
         return Module(location, file, text, opaque=parsed)
-
-
-def _file_name(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def parse(text: bytes, file: str) -> ast.Module | BrokenModule | str:

@@ -135,13 +135,13 @@ class Resolver:
         if len(bindings) > 1 and not last.certain:
             return UNKNOWN
         match last:
-            case Binding(kind="function", node=ast.FunctionDef() | ast.AsyncFunctionDef() as node):
+            case Binding(node=ast.FunctionDef() | ast.AsyncFunctionDef() as node):
                 return self.function(module, node, depth)
-            case Binding(kind="class", node=ast.ClassDef() as node):
+            case Binding(node=ast.ClassDef() as node):
                 return self._class(module, node, depth)
-            case Binding(kind="value", node=ast.expr() as node):
+            case Binding(node=ast.expr() as node):
                 return self.value(module, node, depth + 1)
-            case Binding(kind="import", target=Imported() as target):
+            case Binding(target=Imported() as target):
                 return self._imported(module, target, depth)
         return UNKNOWN
 
@@ -284,7 +284,8 @@ class Resolver:
                 return Symbol("function", module, node, name="static", bound=True)
         resolution = self._bound(module, bindings, depth)
         # A name in a class body may be one of the class itself, which is not resolved.
-        return resolution if resolution.node is node or resolution.kind == "literal" else UNKNOWN
+        is_own = node is not None and resolution.node is node
+        return resolution if is_own or resolution.kind == "literal" else UNKNOWN
 
     def bases(self, module: Module, node: ast.ClassDef, depth: int = 0) -> Iterable[Symbol]:
         """Yield the direct base classes of a class."""
