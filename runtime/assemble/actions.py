@@ -77,7 +77,6 @@ def _build(name: str, entry: declared.Action, code: ProjectCode, widgets: Callab
 
 
 def _checker(schema: Mapping[str, Any] | None) -> Callable[[Any], str]:
-    """Return a function that says what is wrong with a payload."""
     if schema is None:
         return lambda payload: ""
     validator = compile_schema(schema, "payload")
@@ -149,28 +148,19 @@ def _message(template: Template) -> Message:
 
 
 def _effect(entry: declared.EffectAction) -> Handler:
-    data = _compile(entry.data)
-
     async def handle(
         context: RuntimeContext, action: ClickAction, sender: WidgetItem | None
     ) -> AsyncIterator[ThreadStreamEvent]:
-        yield ClientEffectEvent(name=entry.effect, data=_render(data, _scope(context, action)))
+        yield ClientEffectEvent(name=entry.effect, data=_render(entry.data, _scope(context, action)))
 
     return handle
 
 
-def _compile(value: Any) -> Any:
-    if isinstance(value, str):
-        return Template.parse(value)
-    if isinstance(value, Mapping):
-        return {key: _compile(inner) for key, inner in value.items()}
-    return [_compile(inner) for inner in value] if isinstance(value, list) else value
-
-
 def _render(value: Any, scope: Mapping[str, Any]) -> Any:
-    if isinstance(value, Template):
-        return value.render(scope)
-    if isinstance(value, dict):
+    """Render every template in a value."""
+    if isinstance(value, str):
+        return Template.parse(value).render(scope)
+    if isinstance(value, Mapping):
         return {key: _render(inner, scope) for key, inner in value.items()}
     return [_render(inner, scope) for inner in value] if isinstance(value, list) else value
 

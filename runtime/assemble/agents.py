@@ -1,7 +1,4 @@
-"""The `agents` section -> the SDK's Agents, with their instructions, tools, handoffs and models.
-
-All Agents are made first and completed afterwards, so that they may refer to each other, in cycles too.
-"""
+"""The `agents` section -> the SDK's Agents, all made first and completed afterwards: they may refer to each other."""
 
 from __future__ import annotations
 
@@ -143,10 +140,7 @@ def _stored_prompt(entry: declared.StoredPrompt) -> Any:
 
 
 def _stop_after(names: frozenset[str], any_tool: bool) -> Any:
-    """Return a `tool_use_behavior` that ends the turn after these tools, and after any tool that called the client.
-
-    It does not end after a failed call: the model gets the error, and can answer the user.
-    """
+    """End the turn after these tools and after client calls, but not after a failed call: the model gets the error."""
 
     def decide(
         context: RunContextWrapper[RuntimeContext], results: list[FunctionToolResult]
@@ -221,10 +215,7 @@ def _from_template(text: str) -> Instructions:
 def _build_handoff(
     entry: declared.Handoff, agent: Agent[Any], guardrails: GuardrailSet, description: str, code: ProjectCode
 ) -> Handoff[Any, Any]:
-    """Make a handoff that holds a function which returns its agent, and no reference to it.
-
-    The SDK follows such references on every run, at a cost proportional to the whole graph of agents.
-    """
+    """Make a handoff without a reference to its agent: the SDK follows the references of all agents on every run."""
     validator = compile_schema(entry.input, "input") if entry.input is not None else None
     callback = resolve_function(code, entry.on_handoff, "a function of (ctx, data)") if entry.on_handoff else None
 

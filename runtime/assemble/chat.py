@@ -124,16 +124,14 @@ class BuiltMentions:
     """The entities that can be mentioned; the `context` of `search` and `get` is the request context."""
 
     entities: Mapping[str, MentionEntity]
-    resolve_function: Callable[..., Any] | None = None
-    search_function: Callable[..., Any] | None = None
-    lookup_function: Callable[..., Any] | None = None
+    functions: Mapping[str, Callable[..., Any]]
     text: Template | None = None
     preview_widget: BuiltWidget | None = None
 
     async def search(self, query: str, context: Any) -> list[MentionEntity]:
         """Return at most 50 entities that match. Raise RuntimeFault if the project's function returns anything else."""
-        if self.search_function is not None:
-            results = await call_function(self.search_function, query, context)
+        if "search" in self.functions:
+            results = await call_function(self.functions["search"], query, context)
             return [_entity(value) for value in list(results or [])[:MAX_RESULTS]]
         words = query.casefold().split()
         matches = [entity for entity in self.entities.values() if _matches(entity, words)]
@@ -143,8 +141,8 @@ class BuiltMentions:
 
     async def get(self, entity_id: str, context: Any) -> MentionEntity | None:
         """Return the entity of that id. Raise RuntimeFault if the project's function returns anything else."""
-        if self.lookup_function is not None:
-            value = await call_function(self.lookup_function, entity_id, context)
+        if "lookup" in self.functions:
+            value = await call_function(self.functions["lookup"], entity_id, context)
             return None if value is None else _entity(value)
         return self.entities.get(entity_id)
 
@@ -163,8 +161,8 @@ class BuiltMentions:
         """Return the description of a mention for the model; None where there is nothing beyond the tag itself."""
         request_context = context.request_context
         try:
-            if self.resolve_function is not None:
-                text = await call_function(self.resolve_function, tag, request_context)
+            if "python" in self.functions:
+                text = await call_function(self.functions["python"], tag, request_context)
                 return None if text is None else str(text)
             entity = await self.get(tag.id, request_context)
             if entity is None:
@@ -193,14 +191,8 @@ def build_mentions(
     if entry.preview is not None:
         with problems.record("A401", "chat", "tags", "preview"):
             preview = widget(entry.preview)
-    return BuiltMentions(
-        {entity.id: entity for entity in entry.entities},
-        functions.get("python"),
-        functions.get("search"),
-        functions.get("lookup"),
-        Template.parse(entry.text) if entry.text else None,
-        preview,
-    )
+    entities = {entity.id: entity for entity in entry.entities}
+    return BuiltMentions(entities, functions, Template.parse(entry.text) if entry.text else None, preview)
 
 
 def _entity(value: Any) -> MentionEntity:

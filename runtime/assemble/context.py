@@ -1,7 +1,4 @@
-"""`ctx.context` of a tool: ChatKit's AgentContext, extended with the methods of this runtime.
-
-Tools written for the plain SDKs run unchanged: all of AgentContext is available.
-"""
+"""`ctx.context` of a tool: ChatKit's AgentContext, which tools for the plain SDKs expect, with our own methods."""
 
 from __future__ import annotations
 

@@ -53,10 +53,7 @@ class McpUnavailable(RuntimeFault):
 
 
 class ServerConnection:
-    """A connection to one server, opened at its first use, and again after a failure.
-
-    `make` makes the SDK's server. `values` are the forwarded headers among its own: no error may contain them.
-    """
+    """A connection to one server, opened at its first use and after a failure; no error may contain `values`."""
 
     def __init__(
         self, name: str, make: Callable[[], MCPServer], connect_timeout_s: float, values: HeaderValues = ()

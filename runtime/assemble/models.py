@@ -55,10 +55,7 @@ class BuiltModel:
         return self.model
 
     def asker(self, name: str, instructions: str) -> Callable[[str], Awaitable[str]]:
-        """Return a function from a text to the model's answer, outside of the conversation.
-
-        Its tokens count for the turn that calls it.
-        """
+        """Return a function from a text to the model's answer, whose tokens count for the turn that calls it."""
         agent: Agent[Any] = Agent(name=name, instructions=instructions, model=self.model, model_settings=self.settings)
 
         async def ask(text: str) -> str:

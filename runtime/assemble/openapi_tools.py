@@ -1,7 +1,4 @@
-"""OpenAPI operations -> tools: the arguments become a request, and the response is the output for the model.
-
-An error of the service is an output, too: it does not end the turn.
-"""
+"""OpenAPI operations -> tools, which send requests; an error of the service is an output for the model as well."""
 
 from __future__ import annotations
 

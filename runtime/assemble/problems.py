@@ -37,10 +37,7 @@ class AlreadyReported(RuntimeFault):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that could not be built: `path` is where it is declared, such as `("tools", "refund")`.
-
-    `place` is the faulty line of the project's Python; None for a mistake in agents.yaml.
-    """
+    """Something that could not be built: its key path, and the faulty line of the project's Python, if it is there."""
 
     code: str
     path: KeyPath
@@ -52,10 +49,7 @@ class Problem:
 
 @dataclass(slots=True)
 class Problems:
-    """The problems of one build, which continues after each, so that one run reports all of them.
-
-    `sources` are the project's Python files, for the line at which they raised.
-    """
+    """The problems of one build, which continues after each; `sources` are the project's Python files."""
 
     sources: Sources
     recorded: list[Problem] = field(default_factory=list)

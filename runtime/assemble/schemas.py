@@ -26,10 +26,7 @@ def compile_schema(schema: Mapping[str, Any], key: str) -> Draft202012Validator:
 
 
 def strict_form(schema: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the schema as strict mode requires it; None where it can't be expressed.
-
-    The SDK makes optional properties required, so a schema that has some is not converted.
-    """
+    """Return the schema for strict mode, which requires all properties; None where it can't be expressed."""
     if set(schema.get("required", ())) != set(schema.get("properties", ())):
         return None
     try:

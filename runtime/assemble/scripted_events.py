@@ -56,10 +56,7 @@ def new_id(prefix: str) -> str:
 async def play(
     steps: Sequence[Step], *, input_tokens: int = 0, model: str = "scripted", sleep: Sleep | None = None
 ) -> AsyncIterator[TResponseStreamEvent]:
-    """Stream one response; other tasks run between its chunks. Raise ScriptedFailure at a `fail:` step.
-
-    `sleep` waits for the delay before each chunk, in seconds; the default is `asyncio.sleep`.
-    """
+    """Stream one response; `sleep` waits for the delay before each chunk. Raise ScriptedFailure at a `fail:` step."""
     sleep = sleep or asyncio.sleep
     if steps and isinstance(steps[0], Fail):
         raise ScriptedFailure(steps[0].message, steps[0].status)

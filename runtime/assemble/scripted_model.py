@@ -1,7 +1,4 @@
-"""An offline, deterministic model: it plays a script in YAML, streams like a real endpoint, and needs no API key.
-
-docs/guide/scripted.md describes the scripts.
-"""
+"""An offline, deterministic model that plays a script in YAML (docs/guide/scripted.md) like a real endpoint."""
 
 from __future__ import annotations
 
@@ -29,10 +26,7 @@ def load_script(path: Path) -> ScriptedConversation:
 
 # Not the ScriptedModel of the SDK: that one plays a single queue of steps for all conversations, and stores every call.
 class ScriptedConversation(Model):
-    """A model that plays a script. It has no state, so one object serves any number of conversations at once.
-
-    `sleep` waits for the delays of the script, in seconds; the default is `asyncio.sleep`.
-    """
+    """A model that plays a script, without state: one object serves all conversations. `sleep` waits for its delays."""
 
     def __init__(self, script: Script, *, agent: str = "", sleep: Sleep | None = None) -> None:
         self._script, self._agent, self._sleep = script, agent, sleep
@@ -141,10 +135,7 @@ def read_situation(
     tools: Iterable[str] = (),
     handoffs: Mapping[str, str] | None = None,
 ) -> Situation:
-    """Read the user's last message, and what followed it, from input items of the Responses API, or from a text.
-
-    `handoffs` maps tool names to agent names.
-    """
+    """Read the user's last message, and what followed it; `handoffs` maps the names of tools to those of agents."""
     turn = _LastTurn(user=items) if isinstance(items, str) else _read_turn([i for i in items if isinstance(i, Mapping)])
     return Situation(
         user=turn.user,

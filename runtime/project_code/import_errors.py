@@ -48,10 +48,7 @@ class ResolveError(RuntimeFault):
 def explain_import_error(
     error: Exception | SystemExit, name: str, sources: Sources, has_run_before: Callable[[str], bool]
 ) -> ResolveError:
-    """Turn the exception that importing the module has raised into a ResolveError.
-
-    `has_run_before` returns whether a module had started to run before in this process, in any generation.
-    """
+    """Turn an exception of importing the module into a ResolveError; `has_run_before` is true for a reloaded module."""
     if isinstance(error, ModuleNotFoundError) and _is_parent(error.name, name):
         looked_up = f"modules are looked up in {sources.root.name}/ first"
         hint = suggest(name, sources.modules) or looked_up
@@ -100,10 +97,7 @@ _BYTES_PER_INSTRUCTION = 2
 
 
 def raised_at(error: BaseException, sources: Sources) -> tuple[Place, int]:
-    """Return the innermost line of the project in the error's traceback, and the number of characters that raised.
-
-    The place's file is relative to the project folder, and empty where the traceback has no line of the project.
-    """
+    """Return the innermost project line of the traceback, with an empty file if none, and the number of characters."""
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename) in sources.files:
         return _syntax_place(error, Path(error.filename), sources)
     own = [step for step in _steps(error) if Path(step.tb_frame.f_code.co_filename) in sources.files]

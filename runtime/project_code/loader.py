@@ -302,10 +302,7 @@ class ProjectCode:
         return module
 
     def _attach_circular(self, name: str) -> None:
-        """Set a module that is only partly loaded, in a circle of imports, on its package already.
-
-        Otherwise Python takes it from `sys.modules`, whose proxy forwards to another generation later.
-        """
+        """Set a partly loaded module on its package: else Python takes its proxy, which changes with the generation."""
         load = self._loading.get(name)
         if load is not None:
             load.attach(self.find(name.rpartition(".")[0]))

@@ -1,7 +1,4 @@
-"""The names that the statements of a module or class bind, and their bindings, read from its syntax tree.
-
-A name that is bound anywhere counts as bound: in one branch of an `if`, in a `try`, in a loop.
-"""
+"""The names that the statements of a module or class bind: in any branch, `try` or loop of its syntax tree."""
 
 from __future__ import annotations
 
@@ -23,10 +20,7 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """One statement that binds a name; `certain` if it runs unconditionally.
-
-    `node` is the def, the class or the value, where it is known; `target` is that of an import.
-    """
+    """One statement that binds a name to a `node` or import `target`, where known; `certain` if it runs in any case."""
 
     node: ast.AST | None = None
     certain: bool = True
@@ -54,10 +48,7 @@ def read_names(body: list[ast.stmt], package: str = "") -> NameTable:
 
 
 def iter_statements(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, bool]]:
-    """Yield the statements that run with the body, in order, and whether each runs unconditionally.
-
-    Blocks of `if TYPE_CHECKING` and `if __name__ == "__main__"` are skipped: an import does not run them.
-    """
+    """Yield each statement that an import of the body runs, in order, and whether it runs unconditionally."""
     # Not recursive: a chain of `elif` may be longer than Python's stack.
     waiting: list[tuple[ast.stmt, bool]] = [(statement, True) for statement in reversed(body)]
     while waiting:
@@ -69,6 +60,7 @@ def iter_statements(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, bool]]:
 
 
 def _blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
+    # An import does not run the blocks of `if TYPE_CHECKING` and `if __name__ == "__main__"`.
     if isinstance(statement, ast.If) and _never_runs(statement.test):
         yield statement.orelse
         return

@@ -1,7 +1,4 @@
-"""Finds a module by name without reading any other: in the project by the rules of `read_sources`, then outside.
-
-Nothing is imported, not even the parent packages, and only the folders on the path to the module are listed.
-"""
+"""Finds a module by name, in the project or outside; lists only the folders on its path, and imports nothing."""
 
 from __future__ import annotations
 

@@ -55,8 +55,5 @@ def external_name(module: str, name: str) -> str:
 
 
 def is_unrelated(symbol: str) -> bool:
-    """Return whether a class that is not one of the wanted ones surely does not derive from them either.
-
-    True for classes of Python and pydantic, and for those of the SDKs, which share no base classes.
-    """
+    """Return whether a class surely derives from no wanted one: classes of Python, pydantic, and the SDKs do not."""
     return symbol in _SDK or symbol.partition(".")[0] in _INDEPENDENT

@@ -1,7 +1,4 @@
-"""A Python module as text: parsed when it is first needed, and never run.
-
-Sources are untrusted: parsing any text returns a tree, an error at its line, or the reason why it can't be read.
-"""
+"""A Python module as untrusted text: parsed when it is first needed, to a tree or an error, and never run."""
 
 from __future__ import annotations
 
