@@ -1,4 +1,4 @@
-"""Every private or undocumented name of another package that the runtime uses; tests/test_sdk_internals.py checks each.
+"""Every private or undocumented name of another package that the runtime uses, each with a test.
 
 Upgrading a dependency can break only this module. Each function imports what it needs when it is called, so importing
 this module costs nothing. The versions are the ones that the names were last read in.

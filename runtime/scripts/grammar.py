@@ -11,7 +11,7 @@ from runtime.config.model.types import parse_duration
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import quote, suggest
 from runtime.documents.document import read_yaml
-from runtime.scripts.player import Matcher, Script, ScriptError, Situation, Turn, WrittenResponse, WrittenStep
+from runtime.scripts.player import Matcher, Script, ScriptError, ScriptTurn, Situation, WrittenResponse, WrittenStep
 from runtime.templates.template import Template, TemplateError
 
 _SCRIPT_KEYS = ("delay", "turns", "otherwise")
@@ -50,7 +50,7 @@ def read_script_text(text: str, source: str = "") -> Script:
     return parse_script(document.data, source)
 
 
-def _turns(data: object) -> tuple[Turn, ...]:
+def _turns(data: object) -> tuple[ScriptTurn, ...]:
     script = _mapping(data, (), _SCRIPT_KEYS)
     if "turns" not in script and "otherwise" not in script:
         _refuse("a script needs 'turns' or 'otherwise'", ())
@@ -60,16 +60,16 @@ def _turns(data: object) -> tuple[Turn, ...]:
         _refuse(f"expected a list, got {_kind(entries)}", ("turns",))
     turns = [_turn(entry, ("turns", index), delay_s) for index, entry in enumerate(entries)]
     if "otherwise" in script:
-        turns.append(Turn((), _responses(script["otherwise"], ("otherwise",), delay_s), ("otherwise",)))
+        turns.append(ScriptTurn((), _responses(script["otherwise"], ("otherwise",), delay_s), ("otherwise",)))
     return tuple(turns)
 
 
-def _turn(data: object, path: KeyPath, delay_s: float) -> Turn:
+def _turn(data: object, path: KeyPath, delay_s: float) -> ScriptTurn:
     turn = _mapping(data, path, (*_MATCH_KEYS, "reply"))
     if "reply" not in turn:
         _refuse("a turn needs a 'reply'", path)
     matchers = tuple(_matcher(key, turn[key], (*path, key)) for key in _MATCH_KEYS if key in turn)
-    return Turn(matchers, _responses(turn["reply"], (*path, "reply"), delay_s), (*path, "reply"))
+    return ScriptTurn(matchers, _responses(turn["reply"], (*path, "reply"), delay_s), (*path, "reply"))
 
 
 def _matcher(key: str, value: object, path: KeyPath) -> Matcher:

@@ -138,7 +138,7 @@ WrittenResponse = tuple[WrittenStep, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ScriptTurn:
     """A reply and its conditions."""
 
     matchers: tuple[Matcher, ...]
@@ -168,7 +168,7 @@ class Script:
     """A parsed script; `source` names it in messages."""
 
     source: str
-    turns: tuple[Turn, ...]
+    turns: tuple[ScriptTurn, ...]
 
     def steps(self, situation: Situation) -> list[Step]:
         """Return the next steps of the model; raise `ScriptError` if the script has none."""

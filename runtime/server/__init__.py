@@ -1,1 +1,1 @@
-"""."""
+"""Requests to answers: the ChatKit server, its HTTP surface, and the generations that serve."""

@@ -115,11 +115,11 @@ def _bounded_range(*bounds: int) -> range:
 
 @functools.lru_cache(maxsize=4096)
 def _parse(text: str) -> Template:
-    names = _plain_names(text)
-    return Template(text, _parsed_names(text) if names is None else names, lambda scope: _renderer(text)(scope))
+    names = plain_names(text)
+    return Template(text, parsed_names(text) if names is None else names, lambda scope: _renderer(text)(scope))
 
 
-def _plain_names(text: str) -> frozenset[str] | None:
+def plain_names(text: str) -> frozenset[str] | None:
     """Return the names of a template with only `{{ name }}` and `{{ name.field }}`, as most have; else None."""
     rest, names = [], set()
     position = 0
@@ -133,7 +133,8 @@ def _plain_names(text: str) -> frozenset[str] | None:
     return frozenset(names)
 
 
-def _parsed_names(text: str) -> frozenset[str]:
+def parsed_names(text: str) -> frozenset[str]:
+    """Return the names that a template needs; raises TemplateError for a syntax error."""
     import jinja2
 
     from runtime.templates.reads import find_names, prefer_fields
@@ -153,7 +154,7 @@ def _parsed_names(text: str) -> frozenset[str]:
 
 def always_read(text: str) -> frozenset[tuple[str, str]]:
     """Return the fields that every rendering of a valid text reads: `(user, id)` for `{{ user.id }}`."""
-    if _plain_names(text) is not None:
+    if plain_names(text) is not None:
         return frozenset((match["name"], match["field"]) for match in _PLAIN_FIELD.finditer(text) if match["field"])
     from runtime.templates.reads import find_reads
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.templates.template import Template, TemplateError, _parsed_names, _plain_names
+from runtime.templates.template import Template, TemplateError, parsed_names, plain_names
 
 # What plain templates are made of, and what only looks like one.
 PIECES = [
@@ -150,6 +150,6 @@ def test_a_method_can_still_be_called() -> None:
 
 @given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join))
 def test_the_names_of_plain_templates_are_those_that_parsing_finds(text: str) -> None:
-    plain = _plain_names(text)
+    plain = plain_names(text)
     if plain is not None:
-        assert _parsed_names(text) == plain
+        assert parsed_names(text) == plain

@@ -9,7 +9,7 @@ from typing import Any
 from runtime.config.model.tools import AgentTool, ClientTool, EffectTool, PythonTool, WidgetTool
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import quote, suggest
-from runtime.scripts.player import Script, Turn, WrittenStep, plain_name
+from runtime.scripts.player import Script, ScriptTurn, WrittenStep, plain_name
 from runtime.templates.template import always_read
 from runtime.validation.agent_tools import AgentTools, agent_name, agent_tools, find_symbol
 from runtime.validation.checked_project import CheckedProject
@@ -43,7 +43,7 @@ def script_problems(project: CheckedProject, keys: Iterable[str], script: Script
                 candidates = agents  # another agent goes on
 
 
-def _agent_problems(turn: Turn, names: Mapping[str, str]) -> Iterator[ScriptProblem]:
+def _agent_problems(turn: ScriptTurn, names: Mapping[str, str]) -> Iterator[ScriptProblem]:
     known = {name.casefold() for name in names.values()}
     by_key = {key.casefold(): name for key, name in names.items()}
     for texts in (matcher.texts for matcher in turn.matchers if matcher.key == "agent"):
@@ -54,7 +54,7 @@ def _agent_problems(turn: Turn, names: Mapping[str, str]) -> Iterator[ScriptProb
             yield ScriptProblem((*turn.path[:-1], "agent"), message, hint, "warning")
 
 
-def _may_answer(turn: Turn, name: str, tools: AgentTools) -> bool:
+def _may_answer(turn: ScriptTurn, name: str, tools: AgentTools) -> bool:
     for matcher in turn.matchers:
         if matcher.key == "agent" and name.casefold() not in {text.casefold() for text in matcher.texts}:
             return False
@@ -63,7 +63,7 @@ def _may_answer(turn: Turn, name: str, tools: AgentTools) -> bool:
     return True
 
 
-def _group_problems(turn: Turn, data: Any) -> Iterator[ScriptProblem]:
+def _group_problems(turn: ScriptTurn, data: Any) -> Iterator[ScriptProblem]:
     """Yield templates that read a group which no regular expression of the turn has."""
     groups = {name for matcher in turn.matchers for pattern in matcher.patterns for name in pattern.groupindex}
     known = f"known are {', '.join(quote(sorted(groups)))}" if groups else "a group is written (?P<name>…)"

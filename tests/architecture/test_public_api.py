@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PUBLIC = ("runtime", "runtime.testing", "runtime.stores")
 FOLDERS = ("tools", "demo", "examples", "benchmarks/project", "runtime/cli/templates")
 # A module in the text, such as `runtime.server.turns`; names of attributes, such as `runtime.store`, are allowed.
