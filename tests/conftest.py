@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A slow machine is no failure.
+settings.register_profile("any-speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-speed")
 
 # Set before anything imports them: failures inside the public suite then say what differed.
 pytest.register_assert_rewrite("runtime.testing.store_suite", "runtime.testing.store_items")

@@ -124,7 +124,7 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(ANYTHING)
 def test_what_is_no_schema_does_not_stop_anything(schema: Any) -> None:
     names = TypeNames()

@@ -219,7 +219,7 @@ def test_models_and_schema_agree_on_every_section(key: str) -> None:
 
 
 @given(st.sampled_from(PATHS[1:]), st.sampled_from(VALUES))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_models_and_schema_agree_on_a_replaced_value(path: tuple[Any, ...], value: Any) -> None:
     data = copy.deepcopy(FULL)
     target = data
@@ -231,7 +231,7 @@ def test_models_and_schema_agree_on_a_replaced_value(path: tuple[Any, ...], valu
 
 
 @given(st.sampled_from(PATHS), st.sampled_from(KEYS), st.sampled_from(VALUES), st.booleans())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 def test_models_and_schema_agree_on_an_added_or_removed_key(
     path: tuple[Any, ...], key: str, value: Any, add: bool
 ) -> None:
@@ -249,7 +249,7 @@ def test_models_and_schema_agree_on_an_added_or_removed_key(
 
 
 @given(st.sampled_from(PATHS[1:]), st.sampled_from(VALUES))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_refusal_is_explained(path: tuple[Any, ...], value: Any) -> None:
     data = copy.deepcopy(FULL)
     target: Any = data

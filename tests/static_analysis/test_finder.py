@@ -28,7 +28,7 @@ _files = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(_files)
 def test_the_lookup_and_the_reading_of_all_sources_agree(files: list[tuple[list[str], str, str]]) -> None:
     with TemporaryDirectory() as folder:

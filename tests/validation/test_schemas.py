@@ -81,7 +81,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.dictionaries(KEYS, VALUES, max_size=4))
 def test_whatever_looks_plain_is_a_schema(schema: dict[str, Any]) -> None:
     if is_plain_schema(schema):
