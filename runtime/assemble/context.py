@@ -68,14 +68,12 @@ class ClientCall:
 CitationSource = URLSource | FileSource | EntitySource
 
 
+@dataclass(slots=True, eq=False)
 class EventQueue:
     """Events that tools emit, in order; `wake` is called after each, so that it is sent at once."""
 
-    __slots__ = ("events", "wake")
-
-    def __init__(self) -> None:
-        self.events: deque[ThreadStreamEvent] = deque()
-        self.wake: Callable[[], None] | None = None
+    events: deque[ThreadStreamEvent] = field(default_factory=deque)
+    wake: Callable[[], None] | None = None
 
     def put(self, event: ThreadStreamEvent) -> None:
         """Add an event; never blocks."""

@@ -71,11 +71,7 @@ def _web_search(entry: declared.WebSearch) -> WebSearchTool:
 
 
 def _file_search(entry: declared.FileSearch) -> FileSearchTool:
-    ranking: Any = {
-        name: value
-        for name, value in (("ranker", entry.ranker), ("score_threshold", entry.score_threshold))
-        if value is not None
-    }
+    ranking: Any = entry.model_dump(include={"ranker", "score_threshold"}, exclude_none=True)
     filters: Any = entry.filters
     return FileSearchTool(
         vector_store_ids=list(entry.vector_store_ids),

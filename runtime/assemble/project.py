@@ -12,7 +12,7 @@ from chatkit.agents import ThreadItemConverter
 from fastapi import APIRouter
 
 from runtime.assemble.actions import BuiltAction, build_actions
-from runtime.assemble.agents import AgentBuilder
+from runtime.assemble.agents import AgentBuilder, BuiltOutput, build_outputs
 from runtime.assemble.approvals import BuiltApproval
 from runtime.assemble.chat import (
     BuiltMentions,
@@ -30,7 +30,6 @@ from runtime.assemble.guardrails import GuardrailSet, build_guardrails
 from runtime.assemble.mcp import McpServers, build_servers
 from runtime.assemble.models import Models, build_models, run_config
 from runtime.assemble.openapi_tools import build_operations
-from runtime.assemble.outputs import BuiltOutput, build_outputs
 from runtime.assemble.problems import Problem, Problems
 from runtime.assemble.project_objects import (
     MixConverter,

@@ -7,9 +7,19 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from runtime.static_analysis.bindings import read_names
-from runtime.static_analysis.known_symbols import AGENT, BUILTINS, NO_INIT, PYDANTIC, WRAPPERS, is_unrelated
 from runtime.static_analysis.module import Module
-from runtime.static_analysis.resolver import Resolver, Symbol, defines_method, literal_type
+from runtime.static_analysis.resolver import (
+    AGENT,
+    BUILTINS,
+    NO_INIT,
+    PYDANTIC,
+    WRAPPERS,
+    Resolver,
+    Symbol,
+    defines_method,
+    is_unrelated,
+    literal_type,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.project_code.sources import read_sources
-from runtime.static_analysis.finder import ModuleFinder
-from runtime.static_analysis.module import Modules
+from runtime.static_analysis.module import ModuleFinder, Modules
 from tests.project_code.writing import write_modules
 
 # `agents` and `json` are installed; the others are skipped folders, no identifiers, or may be anybody's.

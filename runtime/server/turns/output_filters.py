@@ -17,9 +17,9 @@ from chatkit.types import (
     WidgetItem,
 )
 
+from runtime.assemble.agents import BuiltOutput
 from runtime.assemble.context import scope_of
 from runtime.assemble.guardrails import BuiltGuardrail, enforce
-from runtime.assemble.outputs import BuiltOutput
 from runtime.assemble.project import Snapshot
 from runtime.server.turns.sse import Event, TextDelta
 from runtime.server.turns.stream_events import RunEvents

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from runtime.diagnostics.diagnostic import Severity
-from runtime.static_analysis.known_symbols import CONTEXTS, CONVERTERS, MCP_SERVERS, MODELS, ROUTERS, STORES
-from runtime.static_analysis.resolver import Symbol
+from runtime.static_analysis.resolver import CONTEXTS, CONVERTERS, MCP_SERVERS, MODELS, ROUTERS, STORES, Symbol
 from runtime.static_analysis.signatures import call_problem, count_words, derives, is_callable, parameters_of
 from runtime.validation.checked_project import CheckedProject
 from runtime.validation.python.import_paths import ImportPath, Role, import_paths

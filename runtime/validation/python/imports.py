@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from runtime.diagnostics.diagnostic import Place
 from runtime.diagnostics.wording import nearest, suggest
 from runtime.static_analysis.bindings import absolute_name, iter_expressions, iter_statements
-from runtime.static_analysis.finder import ModuleFinder
-from runtime.static_analysis.module import Module
+from runtime.static_analysis.module import Module, ModuleFinder
 from runtime.static_analysis.resolver import Missing, Symbol, Undecided
 from runtime.static_analysis.signatures import derives, free_form, own_parameters, parameters_of
 from runtime.validation.python.import_paths import ImportPath

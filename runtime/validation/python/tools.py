@@ -7,8 +7,7 @@ import re
 
 from runtime.config.model.types import TOOL_NAME_PATTERN
 from runtime.diagnostics.wording import quote, suggest
-from runtime.static_analysis.known_symbols import AGENT, ROUTERS
-from runtime.static_analysis.resolver import Symbol
+from runtime.static_analysis.resolver import AGENT, ROUTERS, Symbol
 from runtime.static_analysis.signatures import (
     Parameter,
     describe_return,
