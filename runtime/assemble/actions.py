@@ -31,8 +31,10 @@ from runtime.project_code.loader import ProjectCode
 from runtime.templates.template import Template
 
 ClickAction = Action[str, Any]
-Handler = Callable[[RuntimeContext, ClickAction, WidgetItem | None], AsyncIterator[ThreadStreamEvent]]
-SyncHandler = Callable[[RuntimeContext, ClickAction, WidgetItem | None], Awaitable[Any]]
+Sender = WidgetItem | None
+Events = AsyncIterator[ThreadStreamEvent]
+Handler = Callable[[RuntimeContext, ClickAction, Sender], Events]
+SyncHandler = Callable[[RuntimeContext, ClickAction, Sender], Awaitable[Any]]
 Message = Callable[[RuntimeContext, ClickAction], str]
 
 
@@ -101,9 +103,7 @@ def _handler(code: ProjectCode, path: str) -> Callable[..., Any]:
 
 
 def _call(function: Callable[..., Any]) -> Handler:
-    async def handle(
-        context: RuntimeContext, action: ClickAction, sender: WidgetItem | None
-    ) -> AsyncIterator[ThreadStreamEvent]:
+    async def handle(context: RuntimeContext, action: ClickAction, sender: Sender) -> Events:
         result = function(RunContextWrapper(context), action, sender)
         if inspect.isasyncgen(result):
             async for event in result:
@@ -148,9 +148,7 @@ def _message(template: Template) -> Message:
 
 
 def _effect(entry: declared.EffectAction) -> Handler:
-    async def handle(
-        context: RuntimeContext, action: ClickAction, sender: WidgetItem | None
-    ) -> AsyncIterator[ThreadStreamEvent]:
+    async def handle(context: RuntimeContext, action: ClickAction, sender: Sender) -> Events:
         yield ClientEffectEvent(name=entry.effect, data=_render(entry.data, _scope(context, action)))
 
     return handle
@@ -166,9 +164,7 @@ def _render(value: Any, scope: Mapping[str, Any]) -> Any:
 
 
 def _rerender(widget: BuiltWidget) -> Handler:
-    async def handle(
-        context: RuntimeContext, action: ClickAction, sender: WidgetItem | None
-    ) -> AsyncIterator[ThreadStreamEvent]:
+    async def handle(context: RuntimeContext, action: ClickAction, sender: Sender) -> Events:
         if sender is None:
             return
         data = dict(action.payload or {})

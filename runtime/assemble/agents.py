@@ -288,7 +288,7 @@ class BuiltOutput:
         return dumped if isinstance(dumped, dict) else {"output": dumped}
 
 
-class JsonOutputSchema(AgentOutputSchemaBase):
+class _JsonOutputSchema(AgentOutputSchemaBase):
     """An output type that is declared as a JSON Schema; strict where the schema allows it."""
 
     def __init__(self, name: str, schema: Mapping[str, Any], validator: Draft202012Validator) -> None:
@@ -298,23 +298,18 @@ class JsonOutputSchema(AgentOutputSchemaBase):
         self._schema = dict(schema) if strict is None else strict
 
     def is_plain_text(self) -> bool:
-        """Return False."""
         return False
 
     def name(self) -> str:
-        """Return the name for the model's endpoint."""
         return self._name
 
     def json_schema(self) -> dict[str, Any]:
-        """Return the schema for the model's endpoint."""
         return self._schema
 
     def is_strict_json_schema(self) -> bool:
-        """Return whether the endpoint can enforce the schema."""
         return self._strict
 
     def validate_json(self, json_str: str) -> Any:
-        """Return the value of an answer. Raise ModelBehaviorError if it does not match the schema."""
         try:
             value = json.loads(json_str)
         except json.JSONDecodeError as error:
@@ -346,7 +341,7 @@ def _build_output(
     schema = entry.schema_ if entry.schema_ is not None else built.data_schema if built is not None else None
     if schema is None:
         raise BuildError("the answer has no schema", "give the widget its 'data', or the output a 'schema'")
-    return BuiltOutput(JsonOutputSchema(f"{key}_output", schema, compile_schema(schema, "schema")), built, text)
+    return BuiltOutput(_JsonOutputSchema(f"{key}_output", schema, compile_schema(schema, "schema")), built, text)
 
 
 def _output_by_python(path: str, code: ProjectCode) -> AgentOutputSchemaBase:

@@ -1,13 +1,24 @@
-"""Tools that need no Python: they show a widget, ask the user, call the browser, or change the thread."""
+"""Tools that need no Python of the project, and OpenAI's built-in tools, of which it executes shell and patches."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from agents import FunctionTool
+from agents import (
+    ApplyPatchTool,
+    CodeInterpreterTool,
+    FileSearchTool,
+    FunctionTool,
+    HostedMCPTool,
+    ImageGenerationTool,
+    ShellTool,
+    Tool,
+    WebSearchTool,
+)
+from agents.editor import ApplyPatchEditor
 from agents.tool_context import ToolContext
 from chatkit.types import (
     StructuredInputFreeform,
@@ -18,9 +29,11 @@ from chatkit.types import (
 from jsonschema import Draft202012Validator
 
 from runtime.assemble.context import RuntimeContext, ToolFailure, record_failure, scope_of
+from runtime.assemble.functions import resolve_function, resolve_object
 from runtime.assemble.schemas import compile_schema, strict_form
 from runtime.assemble.widgets import BuiltWidget, WidgetError
 from runtime.config.model import tools as declared
+from runtime.project_code.loader import ProjectCode
 from runtime.templates.template import Template, TemplateError
 
 Run = Callable[[RuntimeContext, str], Awaitable[str]]
@@ -92,12 +105,11 @@ def thread_tool(name: str, entry: declared.ThreadTool) -> FunctionTool:
 def ask_tool(name: str, entry: declared.AskTool) -> FunctionTool:
     """Make a tool that asks the user questions; the answers are the user's next message."""
     validator = compile_schema(entry.parameters, "parameters")
-    questions = [_Question.parse(question) for question in entry.ask]
 
     async def run(context: RuntimeContext, arguments: str) -> str:
         scope = {**scope_of(context), "args": _read_arguments(validator, arguments)}
         try:
-            inputs = [question.render(scope) for question in questions]
+            inputs = [_render_question(question, scope) for question in entry.ask]
         except TemplateError as error:
             raise ToolFailure(f"The questions could not be asked: {error}") from error
         await context._add_item(StructuredInputItem, inputs=inputs)
@@ -107,33 +119,20 @@ def ask_tool(name: str, entry: declared.AskTool) -> FunctionTool:
     return _make_tool(name, entry.description or f"Ask the user: {texts}", entry.parameters, run)
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    id: str
-    text: Template
-    description: Template | None
-    options: tuple[Template, ...]
-    multiple: bool
-
-    @classmethod
-    def parse(cls, entry: declared.Question) -> _Question:
-        description = Template.parse(entry.description) if entry.description else None
-        options = tuple(Template.parse(option) for option in entry.options)
-        return cls(entry.id, Template.parse(entry.question), description, options, entry.multiple)
-
-    def render(self, scope: Mapping[str, Any]) -> Any:
-        text = str(self.text.render(scope))
-        if not self.options:
-            description = str(self.description.render(scope)) if self.description is not None else None
-            return StructuredInputFreeform(id=self.id, question=text, description=description)
-        options = [StructuredInputMultipleChoiceOption(value=value) for value in _option_values(self.options, scope)]
-        return StructuredInputMultipleChoice(id=self.id, question=text, options=options, multiple=self.multiple)
+def _render_question(question: declared.Question, scope: Mapping[str, Any]) -> Any:
+    text = str(Template.parse(question.question).render(scope))
+    if not question.options:
+        described = question.description
+        description = str(Template.parse(described).render(scope)) if described else None
+        return StructuredInputFreeform(id=question.id, question=text, description=description)
+    options = [StructuredInputMultipleChoiceOption(value=value) for value in _option_values(question.options, scope)]
+    return StructuredInputMultipleChoice(id=question.id, question=text, options=options, multiple=question.multiple)
 
 
-def _option_values(options: Sequence[Template], scope: Mapping[str, Any]) -> list[str]:
+def _option_values(options: Sequence[str], scope: Mapping[str, Any]) -> list[str]:
     values: list[str] = []
     for option in options:
-        value = option.render(scope)
+        value = Template.parse(option).render(scope)
         # One expression may return a whole list: `"{{ args.places }}"`.
         values += map(str, value) if isinstance(value, list | tuple) else [str(value)]
     return values
@@ -169,3 +168,102 @@ def _make_tool(name: str, description: str, schema: dict[str, Any], run: Run) ->
         on_invoke_tool=invoke,
         strict_json_schema=strict is not None,
     )
+
+
+# OpenAI's built-in tools: hosted ones run at OpenAI; the project executes the commands and changes of local ones.
+
+HostedEntry = (
+    declared.WebSearch | declared.FileSearch | declared.CodeInterpreter | declared.ImageGeneration | declared.HostedMcp
+)
+
+
+def build_hosted(entry: HostedEntry) -> Tool:
+    """Make the SDK's tool; omitted options keep OpenAI's defaults."""
+    match entry:
+        case declared.WebSearch():
+            return _web_search(entry)
+        case declared.FileSearch():
+            return _file_search(entry)
+        case declared.CodeInterpreter():
+            container: Any = {"type": "auto", "file_ids": list(entry.file_ids)}
+            return CodeInterpreterTool(tool_config={"type": "code_interpreter", "container": container})
+        case declared.ImageGeneration():
+            options: Any = entry.model_dump(exclude={"hosted", "description"}, exclude_none=True)
+            if not entry.partial_images:
+                options.pop("partial_images")
+            config: Any = {"type": "image_generation", **options}
+            return ImageGenerationTool(tool_config=config)
+        case declared.HostedMcp():
+            return _mcp(entry)
+
+
+def build_local(entry: declared.ShellTool | declared.PatchTool, code: ProjectCode) -> Tool:
+    """Make a tool whose commands or file changes the project's own code executes. Raise BuildError or ResolveError."""
+    if isinstance(entry, declared.ShellTool):
+        execute = resolve_function(code, entry.shell, "a function of the request")
+        return ShellTool(executor=execute, needs_approval=entry.needs_approval)
+    hint = "it needs create_file, update_file and delete_file"
+    editor = resolve_object(code, entry.apply_patch, ApplyPatchEditor, "agents.ApplyPatchEditor", hint)  # type: ignore[type-abstract]
+    return ApplyPatchTool(editor=editor, needs_approval=entry.needs_approval)
+
+
+def _web_search(entry: declared.WebSearch) -> WebSearchTool:
+    options: dict[str, Any] = {"search_context_size": entry.search_context_size}
+    names = ("country", "region", "city", "timezone")
+    location = {name: value for name in names if (value := getattr(entry, name))}
+    if location:
+        options["user_location"] = {"type": "approximate", **location}
+    if entry.allowed_domains:
+        options["filters"] = {"allowed_domains": list(entry.allowed_domains)}
+    if entry.max_images is not None:
+        options["image_settings"] = {"max_results": entry.max_images}
+    return WebSearchTool(external_web_access=entry.live, search_content_types=entry.content, **options)
+
+
+def _file_search(entry: declared.FileSearch) -> FileSearchTool:
+    ranking: Any = entry.model_dump(include={"ranker", "score_threshold"}, exclude_none=True)
+    filters: Any = entry.filters
+    return FileSearchTool(
+        vector_store_ids=list(entry.vector_store_ids),
+        max_num_results=entry.max_num_results,
+        include_search_results=entry.include_results,
+        ranking_options=ranking or None,
+        filters=filters,
+    )
+
+
+def _mcp(entry: declared.HostedMcp) -> HostedMCPTool:
+    config: Any = {"type": "mcp", "server_label": entry.label, "require_approval": _approval(entry)}
+    options = {
+        "server_url": entry.url,
+        "connector_id": entry.connector,
+        "authorization": entry.authorization or None,
+        "headers": dict(entry.headers) or None,
+        "server_description": entry.description,
+        "allowed_tools": entry.tools,
+    }
+    config |= {key: value for key, value in options.items() if value is not None}
+    return HostedMCPTool(tool_config=config)
+
+
+def _approval(entry: declared.HostedMcp) -> Any:
+    if isinstance(entry.needs_approval, bool):
+        return "always" if entry.needs_approval else "never"
+    # Both lists are sent, because the API does not define the treatment of a tool in neither.
+    others = [tool for tool in entry.tools or () if tool not in entry.needs_approval]
+    policy = {"always": {"tool_names": list(entry.needs_approval)}, "never": {"tool_names": others}}
+    return {key: names for key, names in policy.items() if names["tool_names"]}
+
+
+def hosted_signature(tool: HostedMCPTool) -> str:
+    """Return a hash of the server to call: an approval is valid only while it is unchanged."""
+    config = tool.tool_config
+    server = [config.get(key) for key in ("server_label", "server_url", "connector_id", "tunnel_id")]
+    return hashlib.sha256(json.dumps(server).encode()).hexdigest()[:16]
+
+
+def allows_tool(tool: HostedMCPTool, name: str) -> bool:
+    """Return whether the server's tool of that name may be called."""
+    allowed = tool.tool_config.get("allowed_tools")
+    names = allowed.get("tool_names") if isinstance(allowed, dict) else allowed
+    return names is None or name in names

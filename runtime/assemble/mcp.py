@@ -30,7 +30,7 @@ from runtime.project_code.loader import ProjectCode
 from runtime.resources.pool import Share
 
 
-class ServerView(MCPServer):
+class _ServerView(MCPServer):
     """A server as one agent sees it: the tools that it may use, with the entry's prefix."""
 
     def __init__(self, connection: McpConnection, entry: declared.McpServer, referenced: set[str] | None) -> None:
@@ -41,7 +41,6 @@ class ServerView(MCPServer):
 
     @property
     def name(self) -> str:
-        """The server's key in the file."""
         return self._connection.name
 
     async def connect(self) -> None:
@@ -65,15 +64,13 @@ class ServerView(MCPServer):
     async def call_tool(
         self, tool_name: str, arguments: dict[str, Any] | None, meta: dict[str, Any] | None = None
     ) -> CallToolResult:
-        """Call a tool."""
         return await self._connection.call(tool_name.removeprefix(self._entry.prefix), arguments, meta)
 
+    # Prompts of servers are not used.
     async def list_prompts(self) -> Any:
-        """Raise NotImplementedError: prompts of servers are not used."""
         raise NotImplementedError
 
     async def get_prompt(self, name: str, arguments: dict[str, Any] | None = None) -> Any:
-        """Raise NotImplementedError: prompts of servers are not used."""
         raise NotImplementedError
 
     def _allows(self, tool: str) -> bool:
@@ -93,7 +90,7 @@ class McpServers:
         """Return the views of an agent, in the order of its tools."""
         used = servers_of(self.config, self.config.agents[agent])
         return [
-            ServerView(self.connections[name], self.config.mcp[name], tools)
+            _ServerView(self.connections[name], self.config.mcp[name], tools)
             for name, tools in used.items()
             if name in self.connections
         ]

@@ -34,15 +34,6 @@ class EntryAgent:
     agent: Agent[RuntimeContext]
 
 
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """A route applies when its tool is chosen, or when its condition holds."""
-
-    agent: str
-    tool: str | None = None
-    condition: Template | None = None
-
-
 @dataclass(slots=True)
 class Routing:
     """Chooses the entry agent. An agent with a chosen model or tool is a copy, made once for each choice."""
@@ -51,7 +42,7 @@ class Routing:
     agents: Agents
     models: Models
     tools: Mapping[str, BuiltTool]
-    routes: tuple[_Route, ...] = ()
+    routes: tuple[Route, ...] = ()
     function: Callable[[RuntimeContext], Any] | None = None
     _copies: dict[tuple[str, str | None, str | None], Agent[RuntimeContext]] = field(default_factory=dict)
 
@@ -71,11 +62,12 @@ class Routing:
         stays = active is not None and active in self.agents and self.config.agents[active].sticky
         scope: dict[str, Any] | None = None
         for route in self.routes:
-            if route.tool is not None and route.tool == tool:
-                return route.agent
-            if route.condition is not None and not stays:
+            if isinstance(route.when, ChosenTool):
+                if route.when.tool == tool:
+                    return route.agent
+            elif not stays:
                 scope = scope or {**scope_of(context), "tool": tool, "model": chosen.model if chosen else None}
-                if holds(route.condition, scope, f"the condition of the route to {route.agent!r}"):
+                if holds(Template.parse(route.when), scope, f"the condition of the route to {route.agent!r}"):
                     return route.agent
         return active if stays and active is not None else self.config.entry_agent
 
@@ -135,11 +127,5 @@ def build_routing(
         with problems.record("A310", "entry", "python"):
             routing.function = resolve_function(code, config.entry.python, "a function of the turn's context")
     elif isinstance(config.entry, list):
-        routing.routes = tuple(_route(route) for route in config.entry if isinstance(route, Route))
+        routing.routes = tuple(route for route in config.entry if isinstance(route, Route))
     return routing
-
-
-def _route(route: Route) -> _Route:
-    if isinstance(route.when, ChosenTool):
-        return _Route(route.agent, tool=route.when.tool)
-    return _Route(route.agent, condition=Template.parse(route.when))

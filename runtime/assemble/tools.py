@@ -19,10 +19,18 @@ from chatkit.types import CustomTask, Workflow
 
 from runtime.assemble.approvals import BuiltApproval, build_approval
 from runtime.assemble.context import RuntimeContext, current_call_id, record_failure, scope_of
-from runtime.assemble.declared_tools import ask_tool, client_tool, effect_tool, thread_tool, widget_tool
+from runtime.assemble.declared_tools import (
+    HostedEntry,
+    ask_tool,
+    build_hosted,
+    build_local,
+    client_tool,
+    effect_tool,
+    thread_tool,
+    widget_tool,
+)
 from runtime.assemble.functions import call_function, holds, refuse_coroutine, resolve_function
 from runtime.assemble.guardrails import GuardrailRegistry, ToolGuards, tool_guards
-from runtime.assemble.hosted_tools import HostedEntry, build_hosted, build_local
 from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config

@@ -129,11 +129,10 @@ class ModuleProxy(ModuleType):
     """A module that forwards every attribute to the copy of one generation, chosen at each access."""
 
     def __getattribute__(self, attribute: str) -> Any:
-        """Read it from the generation's copy."""
         return getattr(_target(self, attribute), attribute)
 
     def __setattr__(self, attribute: str, value: Any) -> None:
-        """Set it on the generation's copy. Raise ImportError for `importlib.reload`, which would mix generations."""
+        # `importlib.reload` sets it, and would mix generations.
         if attribute == "__spec__":
             raise ImportError(f"{_own(self)['__name__']!r} is loaded anew when its file is saved, not by hand")
         # importlib sets an imported submodule on its package: the copy already has the module itself.
@@ -141,15 +140,12 @@ class ModuleProxy(ModuleType):
             setattr(_target(self, attribute), attribute, value)
 
     def __delattr__(self, attribute: str) -> None:
-        """Delete it from the generation's copy."""
         delattr(_target(self, attribute), attribute)
 
     def __dir__(self) -> list[str]:
-        """List the attributes of the generation's copy."""
         return dir(_target(self, "__dict__"))
 
     def __repr__(self) -> str:
-        """Show the proxy's own name."""
         return f"<module {_own(self)['__name__']!r} of the project>"
 
 

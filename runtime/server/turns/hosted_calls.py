@@ -14,7 +14,7 @@ from typing import Any
 
 from agents import HostedMCPTool, Tool
 
-from runtime.assemble.hosted_tools import allows_tool, hosted_signature
+from runtime.assemble.declared_tools import allows_tool, hosted_signature
 
 REQUEST = "mcp_approval_request"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
