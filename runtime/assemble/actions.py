@@ -8,15 +8,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from agents import RunContextWrapper
+from chatkit import types as chat
 from chatkit.actions import Action
-from chatkit.types import (
-    ClientEffectEvent,
-    SyncCustomActionResponse,
-    ThreadItem,
-    ThreadItemReplacedEvent,
-    ThreadStreamEvent,
-    WidgetItem,
-)
 from chatkit.widgets import DynamicWidgetRoot
 from pydantic import BaseModel
 
@@ -31,8 +24,8 @@ from runtime.project_code.loader import ProjectCode
 from runtime.templates.template import Template
 
 ClickAction = Action[str, Any]
-Sender = WidgetItem | None
-Events = AsyncIterator[ThreadStreamEvent]
+Sender = chat.WidgetItem | None
+Events = AsyncIterator[chat.ThreadStreamEvent]
 Handler = Callable[[RuntimeContext, ClickAction, Sender], Events]
 SyncHandler = Callable[[RuntimeContext, ClickAction, Sender], Awaitable[Any]]
 Message = Callable[[RuntimeContext, ClickAction], str]
@@ -107,33 +100,33 @@ def _call(function: Callable[..., Any]) -> Handler:
         result = function(RunContextWrapper(context), action, sender)
         if inspect.isasyncgen(result):
             async for event in result:
-                yield cast(ThreadStreamEvent, event)
+                yield cast(chat.ThreadStreamEvent, event)
         elif inspect.isawaitable(result):
             item = replacement(await result, sender)
             if item is not None:
-                yield ThreadItemReplacedEvent(item=item)
+                yield chat.ThreadItemReplacedEvent(item=item)
 
     return handle
 
 
-def replacement(answer: Any, sender: WidgetItem | None) -> ThreadItem | None:
+def replacement(answer: Any, sender: Sender) -> chat.ThreadItem | None:
     """Return the item that replaces the sender, from what a handler returned: a widget, its JSON, an item, or None.
 
     Raise ValueError for anything else.
     """
     if answer is None:
         return None
-    if isinstance(answer, SyncCustomActionResponse):
+    if isinstance(answer, chat.SyncCustomActionResponse):
         return answer.updated_item
     if isinstance(answer, BaseModel) and hasattr(answer, "thread_id"):
-        return cast(ThreadItem, answer)
+        return cast(chat.ThreadItem, answer)
     data = answer.model_dump(mode="json", exclude_none=True) if isinstance(answer, BaseModel) else answer
     widget = DynamicWidgetRoot.model_validate(data)
     return None if sender is None else sender.model_copy(update={"widget": widget})
 
 
 def _call_sync(function: Callable[..., Any]) -> SyncHandler:
-    async def handle(context: RuntimeContext, action: ClickAction, sender: WidgetItem | None) -> Any:
+    async def handle(context: RuntimeContext, action: ClickAction, sender: Sender) -> Any:
         return await call_function(function, RunContextWrapper(context), action, sender)
 
     return handle
@@ -149,7 +142,7 @@ def _message(template: Template) -> Message:
 
 def _effect(entry: declared.EffectAction) -> Handler:
     async def handle(context: RuntimeContext, action: ClickAction, sender: Sender) -> Events:
-        yield ClientEffectEvent(name=entry.effect, data=_render(entry.data, _scope(context, action)))
+        yield chat.ClientEffectEvent(name=entry.effect, data=_render(entry.data, _scope(context, action)))
 
     return handle
 
@@ -169,6 +162,6 @@ def _rerender(widget: BuiltWidget) -> Handler:
             return
         data = dict(action.payload or {})
         update = {"widget": await widget.arender(data), "copy_text": widget.copy_text(data)}
-        yield ThreadItemReplacedEvent(item=sender.model_copy(update=update))
+        yield chat.ThreadItemReplacedEvent(item=sender.model_copy(update=update))
 
     return handle

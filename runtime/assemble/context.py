@@ -14,27 +14,9 @@ from types import SimpleNamespace
 from typing import Any, Literal
 
 from agents.run_config import ToolErrorFormatterArgs
+from chatkit import types as chat
 from chatkit.agents import AgentContext, ClientToolCall
 from chatkit.server import stream_widget
-from chatkit.types import (
-    ActiveStatus,
-    Annotation,
-    AssistantMessageContent,
-    AssistantMessageItem,
-    ClientEffectEvent,
-    ClosedStatus,
-    EntitySource,
-    FileSource,
-    HiddenContextItem,
-    LockedStatus,
-    NoticeEvent,
-    ProgressUpdateEvent,
-    ThreadItem,
-    ThreadItemAddedEvent,
-    ThreadItemDoneEvent,
-    ThreadStreamEvent,
-    URLSource,
-)
 from chatkit.widgets import WidgetRoot
 from pydantic import ConfigDict, PrivateAttr
 
@@ -65,17 +47,17 @@ class ClientCall:
     call_id: str | None
 
 
-CitationSource = URLSource | FileSource | EntitySource
+CitationSource = chat.URLSource | chat.FileSource | chat.EntitySource
 
 
 @dataclass(slots=True, eq=False)
 class EventQueue:
     """Events that tools emit, in order; `wake` is called after each, so that it is sent at once."""
 
-    events: deque[ThreadStreamEvent] = field(default_factory=deque)
+    events: deque[chat.ThreadStreamEvent] = field(default_factory=deque)
     wake: Callable[[], None] | None = None
 
-    def put(self, event: ThreadStreamEvent) -> None:
+    def put(self, event: chat.ThreadStreamEvent) -> None:
         """Add an event; never blocks."""
         self.events.append(event)
         if self.wake is not None:
@@ -126,7 +108,7 @@ class RuntimeContext(AgentContext[Any]):
             self._turn_state.client_calls.append(ClientCall(value, current_call_id.get()))
         super().__setattr__(name, value)
 
-    async def stream(self, event: ThreadStreamEvent) -> None:
+    async def stream(self, event: chat.ThreadStreamEvent) -> None:
         """Send an event to the user; completed items are stored first."""
         self._turn_state.queue.put(event)
 
@@ -154,19 +136,19 @@ class RuntimeContext(AgentContext[Any]):
 
     async def effect(self, name: str, data: Mapping[str, Any] | None = None) -> None:
         """Send a client effect to the browser."""
-        await self.stream(ClientEffectEvent(name=name, data=dict(data or {})))
+        await self.stream(chat.ClientEffectEvent(name=name, data=dict(data or {})))
 
     async def progress(self, text: str, icon: Any = None) -> None:
         """Show a progress text while the user waits."""
-        await self.stream(ProgressUpdateEvent(text=text, icon=icon))
+        await self.stream(chat.ProgressUpdateEvent(text=text, icon=icon))
 
     async def notice(self, level: Literal["info", "warning", "danger"], text: str, title: str | None = None) -> None:
         """Show a notice above the composer; `text` may be Markdown."""
-        await self.stream(NoticeEvent(level=level, message=text, title=title))
+        await self.stream(chat.NoticeEvent(level=level, message=text, title=title))
 
     async def remember(self, text: str) -> None:
         """Add hidden context for the model to the thread; the user never sees it."""
-        await self._add_item(HiddenContextItem, content=text)
+        await self._add_item(chat.HiddenContextItem, content=text)
 
     async def say(self, text: str, sources: Sequence[CitationSource | tuple[CitationSource, int]] = ()) -> None:
         """Send an assistant message with the given text and sources.
@@ -174,13 +156,14 @@ class RuntimeContext(AgentContext[Any]):
         A source is cited at the end of the text, or, as `(source, index)`, after that many characters of it.
         """
         placed = [source if isinstance(source, tuple) else (source, len(text)) for source in sources]
-        cited = [Annotation(source=source, index=index) for source, index in placed]
-        await self._add_item(AssistantMessageItem, content=[AssistantMessageContent(text=text, annotations=cited)])
+        cited = [chat.Annotation(source=source, index=index) for source, index in placed]
+        content = [chat.AssistantMessageContent(text=text, annotations=cited)]
+        await self._add_item(chat.AssistantMessageItem, content=content)
 
-    async def _add_item(self, kind: Callable[..., ThreadItem], **fields: Any) -> None:
+    async def _add_item(self, kind: Callable[..., chat.ThreadItem], **fields: Any) -> None:
         item_id, now = self.generate_id("message"), datetime.now(UTC)
         item = kind(id=item_id, thread_id=self.thread.id, created_at=now, **fields)
-        await self.stream(ThreadItemDoneEvent(item=item))
+        await self.stream(chat.ThreadItemDoneEvent(item=item))
 
     def cite(self, *sources: CitationSource) -> None:
         """Attach sources to the model's next message: URLSource, FileSource or EntitySource of `chatkit.types`."""
@@ -202,15 +185,15 @@ class RuntimeContext(AgentContext[Any]):
 
     def lock_thread(self, reason: str | None = None) -> None:
         """Lock the thread when this turn ends, until `open_thread`; `reason` is shown to the user."""
-        self.thread.status = LockedStatus(reason=reason)
+        self.thread.status = chat.LockedStatus(reason=reason)
 
     def close_thread(self, reason: str | None = None) -> None:
         """Close the thread when this turn ends; `reason` is shown to the user."""
-        self.thread.status = ClosedStatus(reason=reason)
+        self.thread.status = chat.ClosedStatus(reason=reason)
 
     def open_thread(self) -> None:
         """Unlock or reopen the thread."""
-        self.thread.status = ActiveStatus()
+        self.thread.status = chat.ActiveStatus()
 
     async def answer(self) -> None:
         """Have the agents answer after this action's handler, as if the user had sent a message."""
@@ -221,9 +204,9 @@ class RuntimeContext(AgentContext[Any]):
         self.client_tool_call = ClientToolCall(name=name, arguments=dict(arguments or {}))
 
 
-def _with_time_zone(event: ThreadStreamEvent) -> ThreadStreamEvent:
+def _with_time_zone(event: chat.ThreadStreamEvent) -> chat.ThreadStreamEvent:
     """Make the SDK's naive local times time zone aware."""
-    if isinstance(event, ThreadItemDoneEvent | ThreadItemAddedEvent) and event.item.created_at.tzinfo is None:
+    if isinstance(event, chat.ThreadItemDoneEvent | chat.ThreadItemAddedEvent) and event.item.created_at.tzinfo is None:
         event.item.created_at = event.item.created_at.astimezone(UTC)
     return event
 

@@ -7,25 +7,10 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from agents import (
-    ApplyPatchTool,
-    CodeInterpreterTool,
-    FileSearchTool,
-    FunctionTool,
-    HostedMCPTool,
-    ImageGenerationTool,
-    ShellTool,
-    Tool,
-    WebSearchTool,
-)
+import agents
 from agents.editor import ApplyPatchEditor
 from agents.tool_context import ToolContext
-from chatkit.types import (
-    StructuredInputFreeform,
-    StructuredInputItem,
-    StructuredInputMultipleChoice,
-    StructuredInputMultipleChoiceOption,
-)
+from chatkit import types as chat
 from jsonschema import Draft202012Validator
 
 from runtime.assemble.context import RuntimeContext, ToolFailure, record_failure, scope_of
@@ -46,7 +31,7 @@ _THREAD_DESCRIPTIONS = {
 }
 
 
-def widget_tool(name: str, entry: declared.WidgetTool, widget: BuiltWidget) -> FunctionTool:
+def widget_tool(name: str, entry: declared.WidgetTool, widget: BuiltWidget) -> agents.FunctionTool:
     """Make a tool that shows a widget; its arguments are the widget's data."""
     schema = widget.data_schema or {"type": "object", "properties": {}, "additionalProperties": True}
 
@@ -61,7 +46,7 @@ def widget_tool(name: str, entry: declared.WidgetTool, widget: BuiltWidget) -> F
     return _make_tool(name, entry.description or f"Show the widget {widget.name}.", schema, run)
 
 
-def effect_tool(name: str, entry: declared.EffectTool) -> FunctionTool:
+def effect_tool(name: str, entry: declared.EffectTool) -> agents.FunctionTool:
     """Make a tool that sends a client effect to the browser."""
     validator = compile_schema(entry.parameters, "parameters")
 
@@ -72,7 +57,7 @@ def effect_tool(name: str, entry: declared.EffectTool) -> FunctionTool:
     return _make_tool(name, entry.description or entry.effect, entry.parameters, run)
 
 
-def client_tool(name: str, entry: declared.ClientTool) -> FunctionTool:
+def client_tool(name: str, entry: declared.ClientTool) -> agents.FunctionTool:
     """Make a tool that runs in the browser."""
     validator = compile_schema(entry.parameters, "parameters")
 
@@ -83,7 +68,7 @@ def client_tool(name: str, entry: declared.ClientTool) -> FunctionTool:
     return _make_tool(name, entry.description or entry.client, entry.parameters, run)
 
 
-def thread_tool(name: str, entry: declared.ThreadTool) -> FunctionTool:
+def thread_tool(name: str, entry: declared.ThreadTool) -> agents.FunctionTool:
     """Make a tool that locks, closes or reopens the thread."""
     template = Template.parse(entry.reason) if entry.reason else None
 
@@ -102,7 +87,7 @@ def thread_tool(name: str, entry: declared.ThreadTool) -> FunctionTool:
     return _make_tool(name, entry.description or _THREAD_DESCRIPTIONS[entry.thread], schema, run)
 
 
-def ask_tool(name: str, entry: declared.AskTool) -> FunctionTool:
+def ask_tool(name: str, entry: declared.AskTool) -> agents.FunctionTool:
     """Make a tool that asks the user questions; the answers are the user's next message."""
     validator = compile_schema(entry.parameters, "parameters")
 
@@ -112,7 +97,7 @@ def ask_tool(name: str, entry: declared.AskTool) -> FunctionTool:
             inputs = [_render_question(question, scope) for question in entry.ask]
         except TemplateError as error:
             raise ToolFailure(f"The questions could not be asked: {error}") from error
-        await context._add_item(StructuredInputItem, inputs=inputs)
+        await context._add_item(chat.StructuredInputItem, inputs=inputs)
         return "The user was asked; the answers follow."
 
     texts = "; ".join(question.question for question in entry.ask)
@@ -124,9 +109,10 @@ def _render_question(question: declared.Question, scope: Mapping[str, Any]) -> A
     if not question.options:
         described = question.description
         description = str(Template.parse(described).render(scope)) if described else None
-        return StructuredInputFreeform(id=question.id, question=text, description=description)
-    options = [StructuredInputMultipleChoiceOption(value=value) for value in _option_values(question.options, scope)]
-    return StructuredInputMultipleChoice(id=question.id, question=text, options=options, multiple=question.multiple)
+        return chat.StructuredInputFreeform(id=question.id, question=text, description=description)
+    values, multiple = _option_values(question.options, scope), question.multiple
+    options = [chat.StructuredInputMultipleChoiceOption(value=value) for value in values]
+    return chat.StructuredInputMultipleChoice(id=question.id, question=text, options=options, multiple=multiple)
 
 
 def _option_values(options: Sequence[str], scope: Mapping[str, Any]) -> list[str]:
@@ -150,7 +136,7 @@ def _read_arguments(validator: Draft202012Validator, arguments: str) -> dict[str
     return values
 
 
-def _make_tool(name: str, description: str, schema: dict[str, Any], run: Run) -> FunctionTool:
+def _make_tool(name: str, description: str, schema: dict[str, Any], run: Run) -> agents.FunctionTool:
     """Make a tool whose parameters are a JSON Schema; strict where the schema allows it."""
 
     async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> str:
@@ -161,7 +147,7 @@ def _make_tool(name: str, description: str, schema: dict[str, Any], run: Run) ->
             return str(failure)
 
     strict = strict_form(schema)
-    return FunctionTool(
+    return agents.FunctionTool(
         name=name,
         description=description,
         params_json_schema=strict if strict is not None else {"type": "object", "properties": {}, **schema},
@@ -177,7 +163,7 @@ HostedEntry = (
 )
 
 
-def build_hosted(entry: HostedEntry) -> Tool:
+def build_hosted(entry: HostedEntry) -> agents.Tool:
     """Make the SDK's tool; omitted options keep OpenAI's defaults."""
     match entry:
         case declared.WebSearch():
@@ -186,28 +172,28 @@ def build_hosted(entry: HostedEntry) -> Tool:
             return _file_search(entry)
         case declared.CodeInterpreter():
             container: Any = {"type": "auto", "file_ids": list(entry.file_ids)}
-            return CodeInterpreterTool(tool_config={"type": "code_interpreter", "container": container})
+            return agents.CodeInterpreterTool(tool_config={"type": "code_interpreter", "container": container})
         case declared.ImageGeneration():
             options: Any = entry.model_dump(exclude={"hosted", "description"}, exclude_none=True)
             if not entry.partial_images:
                 options.pop("partial_images")
             config: Any = {"type": "image_generation", **options}
-            return ImageGenerationTool(tool_config=config)
+            return agents.ImageGenerationTool(tool_config=config)
         case declared.HostedMcp():
             return _mcp(entry)
 
 
-def build_local(entry: declared.ShellTool | declared.PatchTool, code: ProjectCode) -> Tool:
+def build_local(entry: declared.ShellTool | declared.PatchTool, code: ProjectCode) -> agents.Tool:
     """Make a tool whose commands or file changes the project's own code executes. Raise BuildError or ResolveError."""
     if isinstance(entry, declared.ShellTool):
         execute = resolve_function(code, entry.shell, "a function of the request")
-        return ShellTool(executor=execute, needs_approval=entry.needs_approval)
+        return agents.ShellTool(executor=execute, needs_approval=entry.needs_approval)
     hint = "it needs create_file, update_file and delete_file"
     editor = resolve_object(code, entry.apply_patch, ApplyPatchEditor, "agents.ApplyPatchEditor", hint)  # type: ignore[type-abstract]
-    return ApplyPatchTool(editor=editor, needs_approval=entry.needs_approval)
+    return agents.ApplyPatchTool(editor=editor, needs_approval=entry.needs_approval)
 
 
-def _web_search(entry: declared.WebSearch) -> WebSearchTool:
+def _web_search(entry: declared.WebSearch) -> agents.WebSearchTool:
     options: dict[str, Any] = {"search_context_size": entry.search_context_size}
     names = ("country", "region", "city", "timezone")
     location = {name: value for name in names if (value := getattr(entry, name))}
@@ -217,13 +203,13 @@ def _web_search(entry: declared.WebSearch) -> WebSearchTool:
         options["filters"] = {"allowed_domains": list(entry.allowed_domains)}
     if entry.max_images is not None:
         options["image_settings"] = {"max_results": entry.max_images}
-    return WebSearchTool(external_web_access=entry.live, search_content_types=entry.content, **options)
+    return agents.WebSearchTool(external_web_access=entry.live, search_content_types=entry.content, **options)
 
 
-def _file_search(entry: declared.FileSearch) -> FileSearchTool:
+def _file_search(entry: declared.FileSearch) -> agents.FileSearchTool:
     ranking: Any = entry.model_dump(include={"ranker", "score_threshold"}, exclude_none=True)
     filters: Any = entry.filters
-    return FileSearchTool(
+    return agents.FileSearchTool(
         vector_store_ids=list(entry.vector_store_ids),
         max_num_results=entry.max_num_results,
         include_search_results=entry.include_results,
@@ -232,7 +218,7 @@ def _file_search(entry: declared.FileSearch) -> FileSearchTool:
     )
 
 
-def _mcp(entry: declared.HostedMcp) -> HostedMCPTool:
+def _mcp(entry: declared.HostedMcp) -> agents.HostedMCPTool:
     config: Any = {"type": "mcp", "server_label": entry.label, "require_approval": _approval(entry)}
     options = {
         "server_url": entry.url,
@@ -243,7 +229,7 @@ def _mcp(entry: declared.HostedMcp) -> HostedMCPTool:
         "allowed_tools": entry.tools,
     }
     config |= {key: value for key, value in options.items() if value is not None}
-    return HostedMCPTool(tool_config=config)
+    return agents.HostedMCPTool(tool_config=config)
 
 
 def _approval(entry: declared.HostedMcp) -> Any:
@@ -255,14 +241,14 @@ def _approval(entry: declared.HostedMcp) -> Any:
     return {key: names for key, names in policy.items() if names["tool_names"]}
 
 
-def hosted_signature(tool: HostedMCPTool) -> str:
+def hosted_signature(tool: agents.HostedMCPTool) -> str:
     """Return a hash of the server to call: an approval is valid only while it is unchanged."""
     config = tool.tool_config
     server = [config.get(key) for key in ("server_label", "server_url", "connector_id", "tunnel_id")]
     return hashlib.sha256(json.dumps(server).encode()).hexdigest()[:16]
 
 
-def allows_tool(tool: HostedMCPTool, name: str) -> bool:
+def allows_tool(tool: agents.HostedMCPTool, name: str) -> bool:
     """Return whether the server's tool of that name may be called."""
     allowed = tool.tool_config.get("allowed_tools")
     names = allowed.get("tool_names") if isinstance(allowed, dict) else allowed

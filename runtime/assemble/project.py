@@ -11,19 +11,10 @@ from agents import Agent, ImageGenerationTool, RunConfig
 from chatkit.agents import ThreadItemConverter
 from fastapi import APIRouter
 
+from runtime.assemble import chat, project_objects
 from runtime.assemble.actions import BuiltAction, build_actions
 from runtime.assemble.agents import AgentBuilder, BuiltOutput, build_outputs
 from runtime.assemble.approvals import BuiltApproval
-from runtime.assemble.chat import (
-    BuiltMentions,
-    Summarise,
-    Transcribe,
-    WriteTitle,
-    build_dictation,
-    build_mentions,
-    build_summary,
-    build_title,
-)
 from runtime.assemble.context import RuntimeContext
 from runtime.assemble.functions import call_function
 from runtime.assemble.guardrails import GuardrailSet, build_guardrails
@@ -31,15 +22,6 @@ from runtime.assemble.mcp import McpServers, build_servers
 from runtime.assemble.models import Models, build_models, run_config
 from runtime.assemble.openapi_tools import build_operations
 from runtime.assemble.problems import Problem, Problems
-from runtime.assemble.project_objects import (
-    MixConverter,
-    SharedObjects,
-    build_context,
-    build_context_class,
-    build_converter,
-    build_routers,
-    build_shared_objects,
-)
 from runtime.assemble.routing import Routing, build_routing
 from runtime.assemble.tools import BuiltTool, Tools, build_tools
 from runtime.assemble.widgets import BuiltWidget, Widgets
@@ -71,26 +53,26 @@ class Snapshot:
     widgets: Mapping[str, BuiltWidget]
     agents: Mapping[str, Agent[RuntimeContext]]
     actions: Mapping[str, BuiltAction]
-    shared: SharedObjects
+    shared: project_objects.SharedObjects
     context_type: type[RuntimeContext]
     build_context: Callable[[Any], Any] | None
     converter: ThreadItemConverter
     routers: tuple[APIRouter, ...]
-    write_title: WriteTitle | None
-    summarise: Summarise | None
+    write_title: chat.WriteTitle | None
+    summarise: chat.Summarise | None
     routing: Routing
     prefaces: Mapping[str, Template]
     """The prefaces of agents, by the agent's key."""
     errors: Mapping[str, Template]
     """The texts of `chat.errors`, by their key."""
-    mentions: BuiltMentions | None
+    mentions: chat.BuiltMentions | None
     approvals: Mapping[str, BuiltApproval]
     """By the tool's name for the model, as are `tool_errors`."""
     guardrails: Mapping[str, GuardrailSet]
     """By the agent's key, as are `outputs`."""
     servers: McpServers
     outputs: Mapping[str, BuiltOutput]
-    transcribe: Transcribe | None
+    transcribe: chat.Transcribe | None
     tool_errors: Mapping[str, Template]
     run_config: RunConfig
     partial_images: int | None
@@ -108,7 +90,7 @@ def build(
     code: ProjectCode,
     environ: Mapping[str, str],
     share: Share,
-    mix_converter: MixConverter,
+    mix_converter: project_objects.MixConverter,
 ) -> Snapshot:
     """Build everything that the configuration declares. Raise ProjectBuildError with all problems.
 
@@ -139,17 +121,17 @@ def build(
         widgets=widgets.built,
         agents=agents.agents,
         actions=build_actions(config, code, widgets.get, problems),
-        shared=build_shared_objects(config, code, share, problems),
-        context_type=build_context_class(config, code, problems),
-        build_context=build_context(config, code, problems),
-        converter=build_converter(config, code, mix_converter, problems),
-        routers=build_routers(config, code, problems),
-        write_title=build_title(config, models, code, problems),
-        summarise=build_summary(config, models, code, problems),
+        shared=project_objects.build_shared_objects(config, code, share, problems),
+        context_type=project_objects.build_context_class(config, code, problems),
+        build_context=project_objects.build_context(config, code, problems),
+        converter=project_objects.build_converter(config, code, mix_converter, problems),
+        routers=project_objects.build_routers(config, code, problems),
+        write_title=chat.build_title(config, models, code, problems),
+        summarise=chat.build_summary(config, models, code, problems),
         routing=build_routing(config, agents.agents, models, tools.built, code, problems),
         prefaces={key: Template.parse(agent.preface) for key, agent in config.agents.items() if agent.preface},
         errors={kind: Template.parse(text) for kind, text in config.chat.errors if text},
-        mentions=build_mentions(config.chat.tags, code, widgets.get, problems),
+        mentions=chat.build_mentions(config.chat.tags, code, widgets.get, problems),
         approvals={built.tool.name: built.approval for built in tools.built.values() if built.approval is not None},
         guardrails=guardrails.agents,
         servers=servers,
@@ -161,7 +143,7 @@ def build(
             for each in tools.expand(name)
             if each in tools.built
         },
-        transcribe=build_dictation(config, models, code, problems),
+        transcribe=chat.build_dictation(config, models, code, problems),
         run_config=run_config(config.limits.parallel_tools),
         partial_images=_partial_images(tools.built),
     )

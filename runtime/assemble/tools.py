@@ -17,18 +17,9 @@ from agents import FunctionTool, RunContextWrapper, Tool, UserError, function_to
 from agents.tool_context import ToolContext
 from chatkit.types import CustomTask, Workflow
 
+from runtime.assemble import declared_tools
 from runtime.assemble.approvals import BuiltApproval, build_approval
 from runtime.assemble.context import RuntimeContext, current_call_id, record_failure, scope_of
-from runtime.assemble.declared_tools import (
-    HostedEntry,
-    ask_tool,
-    build_hosted,
-    build_local,
-    client_tool,
-    effect_tool,
-    thread_tool,
-    widget_tool,
-)
 from runtime.assemble.functions import call_function, holds, refuse_coroutine, resolve_function
 from runtime.assemble.guardrails import GuardrailRegistry, ToolGuards, tool_guards
 from runtime.assemble.problems import BuildError, Problems
@@ -119,22 +110,22 @@ class Tools:
                 refuse_coroutine(made, entry.factory)
                 return _as_tool(made, entry.factory, name)
             case declared.WidgetTool():
-                return widget_tool(key, entry, self.widgets(entry.widget))
+                return declared_tools.widget_tool(key, entry, self.widgets(entry.widget))
             case declared.ClientTool():
-                return client_tool(key, entry)
+                return declared_tools.client_tool(key, entry)
             case declared.AskTool():
-                return ask_tool(key, entry)
+                return declared_tools.ask_tool(key, entry)
             case declared.EffectTool():
-                return effect_tool(key, entry)
+                return declared_tools.effect_tool(key, entry)
             case declared.ThreadTool():
-                return thread_tool(key, entry)
+                return declared_tools.thread_tool(key, entry)
             case declared.ShellTool() | declared.PatchTool():
-                return build_local(entry, self.code)
+                return declared_tools.build_local(entry, self.code)
             case declared.AgentTool():
                 tool = self.as_tool(key, entry)
                 return _say_output(tool) if entry.stop else tool
             case _:
-                return build_hosted(cast(HostedEntry, entry))
+                return declared_tools.build_hosted(cast(declared_tools.HostedEntry, entry))
 
 
 def build_tools(config: Config, tools: Tools, guardrails: GuardrailRegistry, problems: Problems) -> None:
