@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.functions import call_function, resolve_function
 from runtime.assemble.problems import BuildError, Problems
-from runtime.assemble.schemas import compile_schema
+from runtime.assemble.schemas import compile_schema, mismatches
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
 from runtime.config.model import actions as declared
@@ -75,12 +75,7 @@ def _checker(schema: Mapping[str, Any] | None) -> Callable[[Any], str]:
     if schema is None:
         return lambda payload: ""
     validator = compile_schema(schema, "payload")
-
-    def check(payload: Any) -> str:
-        errors = validator.iter_errors({} if payload is None else payload)
-        return "; ".join(f"{error.json_path}: {error.message}" for error in errors)
-
-    return check
+    return lambda payload: mismatches(validator, {} if payload is None else payload)
 
 
 def _handler(code: ProjectCode, path: str) -> Callable[..., Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +34,7 @@ from runtime.assemble.guardrails import NO_GUARDRAILS, GuardrailSet, enforce
 from runtime.assemble.mcp import McpServers
 from runtime.assemble.models import Models, build_settings
 from runtime.assemble.problems import AlreadyReported, BuildError, Problems
-from runtime.assemble.schemas import compile_schema, strict_form
+from runtime.assemble.schemas import compile_schema, read_json, strict_form
 from runtime.assemble.token_meter import METERED
 from runtime.assemble.tools import Tools
 from runtime.assemble.widgets import BuiltWidget
@@ -232,9 +231,7 @@ def _build_handoff(
             await enforce(guardrails.input, ctx.context, agent, user_text)
         data = None
         if validator is not None:
-            data = json.loads(arguments or "{}")
-            for error in validator.iter_errors(data):
-                raise ModelBehaviorError(f"the input of the handoff does not fit: {error.message}")
+            data = read_json(arguments or "{}", validator, "the input of the handoff", ModelBehaviorError)
         if callback is not None:
             await call_function(callback, ctx, data)
         return agent
@@ -310,13 +307,7 @@ class _JsonOutputSchema(AgentOutputSchemaBase):
         return self._strict
 
     def validate_json(self, json_str: str) -> Any:
-        try:
-            value = json.loads(json_str)
-        except json.JSONDecodeError as error:
-            raise ModelBehaviorError(f"the answer is not valid JSON: {error}") from error
-        for mismatch in self._validator.iter_errors(value):
-            raise ModelBehaviorError(f"the answer does not fit: {mismatch.json_path}: {mismatch.message}")
-        return value
+        return read_json(json_str, self._validator, "the answer", ModelBehaviorError)
 
 
 def build_outputs(

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from runtime.assemble.context import RuntimeContext, ToolFailure, record_failure, scope_of
 from runtime.assemble.functions import resolve_function, resolve_object
-from runtime.assemble.schemas import compile_schema, strict_form
+from runtime.assemble.schemas import compile_schema, read_json, strict_form
 from runtime.assemble.widgets import BuiltWidget, WidgetError
 from runtime.config.model import tools as declared
 from runtime.project_code.loader import ProjectCode
@@ -125,14 +125,7 @@ def _option_values(options: Sequence[str], scope: Mapping[str, Any]) -> list[str
 
 
 def _read_arguments(validator: Draft202012Validator, arguments: str) -> dict[str, Any]:
-    """Parse and validate the arguments of a call. Raise ToolFailure."""
-    try:
-        values: dict[str, Any] = json.loads(arguments or "{}")
-    except json.JSONDecodeError as error:
-        raise ToolFailure(f"The arguments are not valid JSON: {error}") from error
-    errors = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(values)]
-    if errors:
-        raise ToolFailure("The arguments do not fit: " + "; ".join(errors))
+    values: dict[str, Any] = read_json(arguments or "{}", validator, "The arguments", ToolFailure)
     return values
 
 

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 
 from runtime.assemble.context import RuntimeContext, ToolFailure, declared_text, record_failure
 from runtime.assemble.problems import BuildError
-from runtime.assemble.schemas import compile_schema
+from runtime.assemble.schemas import compile_schema, read_json
 from runtime.config.model.tools import OpenApiTool
 from runtime.config.openapi_documents import read_openapi
 from runtime.config.openapi_operations import FORM_BODY, JSON_BODY, Operation, OperationParameter
@@ -126,12 +126,7 @@ def _read_request(
     client: httpx.AsyncClient, operation: Operation, base_url: str, validator: Draft202012Validator, arguments: str
 ) -> httpx.Request:
     """Make the request of a call from its arguments in JSON. Raise ToolFailure."""
-    try:
-        values = json.loads(arguments or "{}")
-    except json.JSONDecodeError as error:
-        raise ToolFailure(f"the arguments are no JSON: {error}") from error
-    for mismatch in validator.iter_errors(values):
-        raise ToolFailure(f"the arguments do not fit: {mismatch.message}")
+    values = read_json(arguments or "{}", validator, "the arguments", ToolFailure)
     try:
         return _make_request(client, operation, base_url, values)
     except (ValueError, httpx.InvalidURL) as error:

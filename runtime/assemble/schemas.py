@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,3 +34,19 @@ def strict_form(schema: Mapping[str, Any]) -> dict[str, Any] | None:
         return ensure_strict_json_schema(copy.deepcopy(dict(schema)))
     except UserError:
         return None
+
+
+def read_json(text: str, validator: Draft202012Validator, name: str, failure: type[Exception]) -> Any:
+    """Parse a JSON text and validate it; raise `failure` with a message that starts with the text's `name`."""
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise failure(f"{name} must be valid JSON: {error}") from error
+    if problem := mismatches(validator, value):
+        raise failure(f"{name} must match the schema: {problem}")
+    return value
+
+
+def mismatches(validator: Draft202012Validator, value: Any) -> str:
+    """Return where and how a value does not match the schema; empty if it does."""
+    return "; ".join(f"{error.json_path}: {error.message}" for error in validator.iter_errors(value))

@@ -234,7 +234,7 @@ async def test_wrong_arguments_of_a_client_tool_go_back_to_the_model(chat: MakeC
     answer = await client.say("go")
     assert answer.done("client_tool_call") == []
     assert answer.said == ["I see."]
-    assert "do not fit" in next(iter(_answers(client.player.asked[1]).values()))
+    assert "must match the schema" in next(iter(_answers(client.player.asked[1]).values()))
 
 
 async def test_a_client_tool_that_an_action_calls_resumes_with_ids_that_every_endpoint_accepts(chat: MakeChat) -> None:

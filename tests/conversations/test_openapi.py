@@ -166,7 +166,7 @@ async def test_every_failure_is_an_output_for_the_model(
     )
     assert outputs == [
         'Error: the service answered with status 404: {"detail":"no pet gone"}',
-        "Error: the arguments do not fit: 'pet' is a required property",
+        "Error: the arguments must match the schema: $: 'pet' is a required property",
         '"' + "x" * 99 + "\n(The answer is longer than 100 bytes; this is its beginning.)",
         "(an answer of the kind image/png)",
         "Error: the service answered with status 307: the service redirects elsewhere, which is not followed",

@@ -207,7 +207,7 @@ async def test_an_effect_tool_sends_its_effect_and_the_model_goes_on(chat: MakeC
     answer = await client.say("go")
     assert answer.of("client_effect") == [{"type": "client_effect", "name": "flash_light", "data": {"n": 2}}]
     assert answer.said == ["Done."]
-    assert "do not fit" in await _told(client, "flash", n="two")
+    assert "must match the schema" in await _told(client, "flash", n="two")
 
 
 async def test_a_client_tool_is_called_in_the_browser_by_its_own_name(chat: MakeChat) -> None:
