@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -125,6 +125,13 @@ class _Reply:
         self._sequence += 1
         return kind(type=type, sequence_number=self._sequence, **fields)
 
+    def _deltas(
+        self, kind: Callable[..., TResponseStreamEvent], type: str, parts: Iterable[str], **fields: Any
+    ) -> Iterator[TResponseStreamEvent]:
+        for part in parts:
+            self._sequence += 1
+            yield kind(type=type, delta=part, sequence_number=self._sequence, **fields)
+
     def _added(self, item: api.ResponseOutputItem) -> TResponseStreamEvent:
         added = "response.output_item.added"
         return self._event(api.ResponseOutputItemAddedEvent, added, item=item, output_index=len(self._output))
@@ -148,8 +155,8 @@ class _Reply:
         at: dict[str, Any] = {"item_id": item.id, "output_index": len(self._output), "content_index": 0}
         yield self._added(item)
         yield self._event(api.ResponseContentPartAddedEvent, "response.content_part.added", part=empty, **at)
-        for chunk in _CHUNK.findall(text):
-            yield self._event(api.ResponseTextDeltaEvent, _TEXT_DELTA, delta=chunk, logprobs=[], **at)
+        chunks = _CHUNK.findall(text)
+        yield from self._deltas(api.ResponseTextDeltaEvent, _TEXT_DELTA, chunks, logprobs=[], **at)
         yield self._event(api.ResponseTextDoneEvent, "response.output_text.done", text=text, logprobs=[], **at)
         yield self._event(api.ResponseContentPartDoneEvent, "response.content_part.done", part=whole, **at)
         yield self._done(item.model_copy(update={"status": "completed", "content": [whole]}))
@@ -163,8 +170,8 @@ class _Reply:
         yield self._event(
             api.ResponseReasoningSummaryPartAddedEvent, "response.reasoning_summary_part.added", part=empty, **at
         )
-        for chunk in _CHUNK.findall(text):
-            yield self._event(api.ResponseReasoningSummaryTextDeltaEvent, _SUMMARY_DELTA, delta=chunk, **at)
+        chunks = _CHUNK.findall(text)
+        yield from self._deltas(api.ResponseReasoningSummaryTextDeltaEvent, _SUMMARY_DELTA, chunks, **at)
         yield self._event(
             api.ResponseReasoningSummaryTextDoneEvent, "response.reasoning_summary_text.done", text=text, **at
         )
@@ -185,8 +192,8 @@ class _Reply:
         )
         at: dict[str, Any] = {"item_id": item.id, "output_index": len(self._output)}
         yield self._added(item)
-        for fragment in _FRAGMENT.findall(call.arguments):
-            yield self._event(api.ResponseFunctionCallArgumentsDeltaEvent, _ARGUMENTS_DELTA, delta=fragment, **at)
+        fragments = _FRAGMENT.findall(call.arguments)
+        yield from self._deltas(api.ResponseFunctionCallArgumentsDeltaEvent, _ARGUMENTS_DELTA, fragments, **at)
         done = "response.function_call_arguments.done"
         whole = {"name": call.name, "arguments": call.arguments}
         yield self._event(api.ResponseFunctionCallArgumentsDoneEvent, done, **whole, **at)
