@@ -106,12 +106,10 @@ def _options(
 
 
 Project = Annotated[
-    Path,
-    Argument(metavar="PATH", help="The project folder, or its agents.yaml.", show_default="./agents.yaml"),
+    Path, Argument(metavar="PATH", help="The project folder, or its agents.yaml.", show_default="./agents.yaml")
 ]
 Port = Annotated[
-    int | None,
-    Option("--port", "-p", min=0, max=65535, help="The port; 0 takes any free port. Default: server.port."),
+    int | None, Option("--port", "-p", min=0, max=65535, help="The port; 0 takes any free port. Default: server.port.")
 ]
 
 Profile = Annotated[

@@ -23,12 +23,7 @@ _ID_STARTS = {
 }
 _INPUT_PARTS = ("input_text", "input_image", "input_file", "input_audio")
 _OUTPUT_PARTS = ("output_text", "refusal")
-_RESPONSES_PARTS = {
-    "user": _INPUT_PARTS,
-    "system": _INPUT_PARTS,
-    "developer": _INPUT_PARTS,
-    "assistant": _OUTPUT_PARTS,
-}
+_RESPONSES_PARTS = {"user": _INPUT_PARTS, "system": _INPUT_PARTS, "developer": _INPUT_PARTS, "assistant": _OUTPUT_PARTS}
 _CHAT_PARTS = {
     "user": ("text", "image_url", "input_audio", "file"),
     "system": ("text",),

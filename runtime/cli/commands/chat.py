@@ -20,13 +20,7 @@ from runtime.errors import ConfigError, UsageError
 
 
 def chat_with(
-    path: Path,
-    *,
-    url: str | None,
-    thread: str | None,
-    messages: Sequence[str],
-    headers: Sequence[str],
-    as_json: bool,
+    path: Path, *, url: str | None, thread: str | None, messages: Sequence[str], headers: Sequence[str], as_json: bool
 ) -> int:
     """Run a conversation until its lines end; return 1 if it is scripted and a turn failed, else 0."""
     if url is not None and path != Path():
