@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import shlex
 import sys
 import tempfile
@@ -12,26 +13,13 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from runtime import __version__
 from runtime.cli import PROGRAM
 
 _FOLDER = ".chatkit"
-_PACKAGES = (
-    "openai-chatkit",
-    "openai-agents",
-    "openai",
-    "pydantic",
-    "fastapi",
-    "starlette",
-    "uvicorn",
-    "sqlalchemy",
-    "jinja2",
-    "ruamel.yaml",
-    "typer",
-)
 _HEADER_OPTIONS = ("-H", "--header")
 
 
@@ -64,16 +52,17 @@ def _report_text(trace: str, arguments: Sequence[str]) -> str:
         f"command: {shlex.join([PROGRAM, *_mask_headers(arguments)])}",
         f"python: {sys.version.replace(chr(10), ' ')}",
         f"platform: {platform.platform()}",
-        *(f"{package}: {_installed_version(package)}" for package in _PACKAGES),
+        *_installed_packages(),
     ]
     return "\n".join([*lines, "", trace])
 
 
-def _installed_version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
+def _installed_packages() -> Iterator[str]:
+    """Yield the version of each package that the runtime requires, also by an extra, if it is installed."""
+    with suppress(PackageNotFoundError):
+        for name in dict.fromkeys(re.split(r"[^\w.-]", requirement)[0] for requirement in requires(PROGRAM) or ()):
+            with suppress(PackageNotFoundError):
+                yield f"{name}: {version(name)}"
 
 
 def _find_project(arguments: Sequence[str]) -> Path | None:

@@ -44,11 +44,6 @@ def display_path(path: Path) -> str:
         return str(path)
 
 
-def display_file(file: str, root: Path) -> str:
-    """Return the path of a project's file, given relative to the folder `root`, as `display_path` does."""
-    return display_path(root / file)
-
-
 def wants_colour(stream: TextIO) -> bool:
     """Return whether to print colours to `stream`: to a terminal, unless NO_COLOR is set or TERM is `dumb`."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from runtime.cli.display import display_file
+from runtime.cli.display import display_path
 from runtime.diagnostics.diagnostic import Diagnostic, Place
 from runtime.errors import ConfigError
 
@@ -35,7 +35,7 @@ def relative_to_here(
 ) -> tuple[tuple[Diagnostic, ...], dict[str, str]]:
     """Return diagnostics and their `frame_texts` with file names relative to the working folder instead of `root`."""
     texts = frame_texts(diagnostics, sources, root, secrets)
-    names = {file: display_file(file, root) for file in {*texts, *(each.place.file for each in diagnostics)}}
+    names = {file: display_path(root / file) for file in {*texts, *(each.place.file for each in diagnostics)}}
     moved = (
         replace(each, place=Place(names[each.place.file], each.place.line, each.place.column)) for each in diagnostics
     )

@@ -25,19 +25,15 @@ __all__ = [
 
 # Imported on demand: only the store suite needs pytest, and only the stub a web server.
 _HOMES = {
-    "OpenAIStub": "runtime.testing.openai_stub",
-    "ScriptError": "runtime.assemble.scripted_model",
-    "ScriptedConversation": "runtime.assemble.scripted_model",
-    "ScriptedFailure": "runtime.assemble.scripted_model",
-    "StoreSuite": "runtime.testing.store_suite",
-    "StubHold": "runtime.testing.openai_stub",
-    "StubRequest": "runtime.testing.openai_stub",
-    "load_script": "runtime.assemble.scripted_model",
-    "parse_events": "runtime.testing.sse",
+    "runtime.assemble.scripted_model": ("ScriptError", "ScriptedConversation", "ScriptedFailure", "load_script"),
+    "runtime.testing.openai_stub": ("OpenAIStub", "StubHold", "StubRequest"),
+    "runtime.testing.sse": ("parse_events",),
+    "runtime.testing.store_suite": ("StoreSuite",),
 }
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

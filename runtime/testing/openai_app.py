@@ -117,54 +117,17 @@ class Failure:
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
-class Faults:
-    """The faults of later responses, in the order in which they were configured."""
-
-    def __init__(self) -> None:
-        self._failures: deque[Failure] = deque()
-        self._cuts: deque[int] = deque()
-        self._holds: list[StubHold] = []
-
-    def fail(self, failure: Failure, times: int) -> None:
-        """Answer the next `times` requests with this error."""
-        self._failures.extend([failure] * times)
-
-    def cut(self, after: int, times: int) -> None:
-        """Cut the next `times` responses after this many deltas."""
-        self._cuts.extend([after] * times)
-
-    def hold(self, after: int) -> StubHold:
-        """Hold every response after this many deltas, until `release()` of the returned hold."""
-        hold = StubHold(after)
-        self._holds.append(hold)
-        return hold
-
-    def next_failure(self) -> Failure | None:
-        """Remove and return the error for this request, or None."""
-        return self._failures.popleft() if self._failures else None
-
-    def next_cut(self) -> int | None:
-        """Remove and return the number of deltas after which this response is cut, or None."""
-        return self._cuts.popleft() if self._cuts else None
-
-    async def pause(self, deltas: int) -> None:
-        """Wait for the holds after this many deltas."""
-        for hold in list(self._holds):
-            if hold.after == deltas:
-                await hold.wait()
-
-    def release_all(self) -> None:
-        """Let all held responses continue."""
-        for hold in self._holds:
-            hold.release()
-
-
 class StubApp:
-    """Answers from a script. `requests` has every request, in the order of arrival."""
+    """Answers from a script. `requests` has every request, in the order of arrival.
+
+    `failures` answer the next requests. `cuts` are the numbers of deltas after which the next responses are cut.
+    """
 
     def __init__(self, model: ScriptedConversation, api_key: str | None = None) -> None:
         self.requests: list[StubRequest] = []
-        self.faults = Faults()
+        self.failures: deque[Failure] = deque()
+        self.cuts: deque[int] = deque()
+        self.holds: list[StubHold] = []
         self._model = model
         self._api_key = api_key
 
@@ -210,7 +173,7 @@ class StubApp:
             return Failure(404, f"Unknown request URL: {request.method} {request.path}.", code="unknown_url")
         if self._api_key and request.headers.get("authorization") != f"Bearer {self._api_key}":
             return Failure.of_status(401)
-        return None if request.method == "GET" else self.faults.next_failure()
+        return self.failures.popleft() if self.failures and request.method == "POST" else None
 
     async def _play(self, request: StubRequest, send: _Send) -> None:
         if request.method == "GET":
@@ -218,13 +181,18 @@ class StubApp:
             await _send_json(send, 200, {"object": "list", "data": [model]})
         else:
             events = self._events(request)
-            cut = self.faults.next_cut()
+            cut = self.cuts.popleft() if self.cuts else None
             if request.body.get("stream"):
                 await self._stream(request, events, cut, send)
             else:
                 await self._whole(request, events, cut, send)
         if request.outcome == "open":
             request.outcome = "answered"
+
+    async def _pause(self, deltas: int) -> None:
+        for hold in list(self.holds):
+            if hold.after == deltas:
+                await hold.wait()
 
     def _events(self, request: StubRequest) -> AsyncIterator[TResponseStreamEvent]:
         if _is_chat(request):
@@ -239,7 +207,7 @@ class StubApp:
     async def _whole(
         self, request: StubRequest, events: AsyncIterator[TResponseStreamEvent], cut: int | None, send: _Send
     ) -> None:
-        await self.faults.pause(0)
+        await self._pause(0)
         response: Response | None = None
         async for event in events:
             if isinstance(event, ResponseCompletedEvent):
@@ -254,7 +222,7 @@ class StubApp:
     async def _stream(
         self, request: StubRequest, events: AsyncIterator[TResponseStreamEvent], cut: int | None, send: _Send
     ) -> None:
-        await self.faults.pause(0)
+        await self._pause(0)
         deltas = 0
         started = False
         async with aclosing(_frames(request, events)) as frames:
@@ -268,7 +236,7 @@ class StubApp:
                 await send({"type": "http.response.body", "body": frame.data, "more_body": True})
                 if frame.is_delta:
                     deltas += 1
-                    await self.faults.pause(deltas)
+                    await self._pause(deltas)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -62,15 +62,17 @@ class OpenAIStub:
 
     def fail_next(self, status: int, times: int = 1, *, message: str | None = None, code: str | None = None) -> None:
         """Answer the next `times` model requests with this HTTP status and OpenAI's error body for it."""
-        self._app.faults.fail(Failure.of_status(status, message, code), times)
+        self._app.failures.extend([Failure.of_status(status, message, code)] * times)
 
     def cut_next(self, after: int = 1, times: int = 1) -> None:
         """Drop the connection of the next `times` responses after `after` deltas, or half-way if they don't stream."""
-        self._app.faults.cut(after, times)
+        self._app.cuts.extend([after] * times)
 
     def hold(self, after: int = 0) -> StubHold:
         """Hold responses after `after` deltas (0: before the first byte) until `release()` of the returned hold."""
-        return self._app.faults.hold(after)
+        hold = StubHold(after)
+        self._app.holds.append(hold)
+        return hold
 
     def start(self) -> None:
         """Start serving; clients can connect when it returns. Raise RuntimeError if the stub is running."""
@@ -80,7 +82,8 @@ class OpenAIStub:
 
     def stop(self) -> None:
         """Release held responses, close all connections, and wait for the thread to end."""
-        self._app.faults.release_all()
+        for hold in self._app.holds:
+            hold.release()
         serving, self._serving = self._serving, None
         if serving is not None:
             serving.stop()

@@ -15,8 +15,6 @@ from runtime.assemble.scripted_events import new_id
 from runtime.assemble.scripted_model import read_situation, text_of
 from runtime.scripts.player import Situation
 
-DONE = b"data: [DONE]\n\n"
-
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -70,7 +68,9 @@ async def chat_frames(events: AsyncIterator[TResponseStreamEvent], body: Mapping
                     yield _chat_frame(chunk, {"content": "\n\n"}, is_delta=True)
             case "response.output_item.added" if event.item.type == "function_call":
                 calls[event.output_index] = len(calls)
-                yield _chat_frame(chunk, {"tool_calls": [_call_start(event.item, calls[event.output_index])]})
+                started = {"index": calls[event.output_index], "id": event.item.call_id, "type": "function"}
+                function = {"name": event.item.name, "arguments": ""}
+                yield _chat_frame(chunk, {"tool_calls": [{**started, "function": function}]})
             case "response.output_text.delta":
                 yield _chat_frame(chunk, {"content": event.delta}, is_delta=True)
             case "response.reasoning_summary_text.delta":
@@ -82,7 +82,7 @@ async def chat_frames(events: AsyncIterator[TResponseStreamEvent], body: Mapping
                 yield _chat_frame(chunk, {}, finish_reason="tool_calls" if calls else "stop")
                 if (body.get("stream_options") or {}).get("include_usage"):
                     yield _data_frame({**chunk, "choices": [], "usage": _chat_usage(event.response)})
-    yield Frame(DONE)
+    yield Frame(b"data: [DONE]\n\n")
 
 
 def chat_error(message: str) -> Frame:
@@ -147,11 +147,6 @@ def _chat_frame(
 ) -> Frame:
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
     return _data_frame({**chunk, "choices": [choice]}, is_delta)
-
-
-def _call_start(call: ResponseFunctionToolCall, index: int) -> dict[str, Any]:
-    function = {"name": call.name, "arguments": ""}
-    return {"index": index, "id": call.call_id, "type": "function", "function": function}
 
 
 def _chat_usage(response: Response) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from itertools import product
 from typing import get_args
 
@@ -18,9 +19,9 @@ from runtime.testing.store_samples import (
     KIND_SETS,
     ORDERS,
     all_ids,
+    all_pages,
     as_json,
     assert_not_found,
-    item_pages,
     new_hidden,
     new_mark,
     new_message,
@@ -46,7 +47,8 @@ class ItemPromises:
         thread = await new_thread(store, owner)
         await store.write_items(owner, thread.id, items)
         for order, kinds, limit in product(ORDERS, KIND_SETS, range(1, len(items) + 2)):
-            pages = await item_pages(store, owner, thread.id, limit, order, kinds)
+            load = partial(store.load_items, owner, thread.id, limit=limit, order=order, kinds=kinds)
+            pages = await all_pages(load)
             assert [len(page.data) for page in pages[:-1]] == [limit] * (len(pages) - 1)
             assert pages[-1].data or len(pages) == 1
             expected = [item.id for item in items if kind_of(item) in kinds]
@@ -93,7 +95,7 @@ class ItemPromises:
         """An update keeps the position of the item."""
         thread = await new_thread(store, owner, count=3)
         ids = await all_ids(store, owner, thread.id)
-        again = new_message(thread.id, "again", item_id=ids[1])
+        again = new_message(thread.id, "again", id=ids[1])
         await store.write_items(owner, thread.id, [new_message(thread.id, "new"), again])
         assert (await all_ids(store, owner, thread.id))[:3] == ids
         assert as_json(await store.load_item(owner, thread.id, ids[1])) == as_json(again)
@@ -138,7 +140,7 @@ class ItemPromises:
         """The same id in two threads is two items."""
         one, two = await new_thread(store, owner), await new_thread(store, owner)
         for thread in (one, two):
-            await store.write_items(owner, thread.id, [new_message(thread.id, thread.id, item_id="msg_same")])
+            await store.write_items(owner, thread.id, [new_message(thread.id, thread.id, id="msg_same")])
         await store.write_items(owner, one.id, [], delete=["msg_same"])
         assert text_of(await store.load_item(owner, two.id, "msg_same")) == two.id
 
@@ -158,7 +160,7 @@ class ItemPromises:
         await store.save_feedback(owner, thread.id, [ids[1], ids[1]], "negative")
         await store.save_feedback(owner, thread.id, [], "negative")
         assert await store.load_feedback(owner, thread.id) == {ids[0]: "positive", ids[1]: "negative"}
-        await store.write_items(owner, thread.id, [new_message(thread.id, "again", item_id=ids[1])], delete=[ids[0]])
+        await store.write_items(owner, thread.id, [new_message(thread.id, "again", id=ids[1])], delete=[ids[0]])
         assert await store.load_feedback(owner, thread.id) == {ids[1]: "negative"}
 
     async def test_feedback_on_what_isnt_there_is_refused(self, store: ThreadStore, owner: str) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from chatkit.store import NotFoundError
@@ -47,6 +47,8 @@ from runtime.stores.store import (
     ThreadStore,
 )
 
+_T = TypeVar("_T")
+
 ORDERS: tuple[Order, ...] = ("asc", "desc")
 KIND_SETS: tuple[frozenset[ItemKind], ...] = (
     VISIBLE,
@@ -64,17 +66,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def new_metadata(
-    *,
-    thread_id: str | None = None,
-    title: str | None = None,
-    metadata: dict[str, Any] | None = None,
-    created_at: datetime | None = None,
-) -> ThreadMetadata:
-    """Return a new thread, not stored."""
-    return ThreadMetadata(
-        id=thread_id or new_id("thread"), title=title, metadata=metadata or {}, created_at=created_at or now()
-    )
+def new_metadata(**fields: Any) -> ThreadMetadata:
+    """Return a new thread with these fields, not stored."""
+    return ThreadMetadata(**{"id": new_id("thread"), "created_at": now(), **fields})
 
 
 async def new_thread(store: ThreadStore, owner: str, *, count: int = 0, **fields: Any) -> ThreadMetadata:
@@ -84,14 +78,11 @@ async def new_thread(store: ThreadStore, owner: str, *, count: int = 0, **fields
     return thread
 
 
-def new_message(
-    thread_id: str, text: str, *, item_id: str | None = None, created_at: datetime | None = None
-) -> AssistantMessageItem:
-    """Return a new message, not stored."""
+def new_message(thread_id: str, text: str, **fields: Any) -> AssistantMessageItem:
+    """Return a new message with these fields, not stored."""
     return AssistantMessageItem(
-        id=item_id or new_id("message"),
+        **{"id": new_id("message"), "created_at": now(), **fields},
         thread_id=thread_id,
-        created_at=created_at or now(),
         content=[AssistantMessageContent(text=text)],
     )
 
@@ -179,20 +170,9 @@ async def all_ids(store: ThreadStore, owner: str, thread_id: str) -> list[str]:
     return [item.id for item in page.data]
 
 
-async def thread_pages(store: ThreadStore, owner: str, limit: int, order: Order) -> Sequence[Page[ThreadMetadata]]:
-    """Return all pages of an owner's threads."""
-    pages = [await store.load_threads(owner, limit=limit, after=None, order=order)]
+async def all_pages(load: Callable[..., Awaitable[Page[_T]]]) -> list[Page[_T]]:
+    """Return all pages of a list; `load` takes the cursor as `after`."""
+    pages = [await load(after=None)]
     while pages[-1].has_more:
-        pages.append(await store.load_threads(owner, limit=limit, after=pages[-1].after, order=order))
-    return pages
-
-
-async def item_pages(
-    store: ThreadStore, owner: str, thread_id: str, limit: int, order: Order, kinds: frozenset[ItemKind]
-) -> Sequence[Page[ThreadItem]]:
-    """Return all pages of a thread's items."""
-    pages = [await store.load_items(owner, thread_id, limit=limit, order=order, kinds=kinds)]
-    while pages[-1].has_more:
-        after = pages[-1].after
-        pages.append(await store.load_items(owner, thread_id, limit=limit, after=after, order=order, kinds=kinds))
+        pages.append(await load(after=pages[-1].after))
     return pages

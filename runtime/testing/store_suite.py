@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import product
 
 import pytest
@@ -33,6 +34,7 @@ from runtime.testing.store_items import ItemPromises
 from runtime.testing.store_samples import (
     ORDERS,
     all_ids,
+    all_pages,
     assert_not_found,
     new_file,
     new_mark,
@@ -41,7 +43,6 @@ from runtime.testing.store_samples import (
     new_of_kind,
     new_thread,
     now,
-    thread_pages,
     unstorable,
 )
 
@@ -213,7 +214,7 @@ class StoreSuite(ItemPromises):
         await store.save_thread(owner, made[1])
         ids = [thread.id for thread in made]
         for order, limit in product(ORDERS, range(1, 7)):
-            pages = await thread_pages(store, owner, limit, order)
+            pages = await all_pages(partial(store.load_threads, owner, limit=limit, order=order))
             assert [len(page.data) for page in pages[:-1]] == [limit] * (len(pages) - 1)
             listed = [thread.id for page in pages for thread in page.data]
             assert listed == (ids if order == "asc" else ids[::-1])
@@ -336,7 +337,7 @@ class StoreSuite(ItemPromises):
     async def test_tools_see_the_store_of_one_owner(self, store: ThreadStore, owner: str) -> None:
         """`OwnerStore` ignores contexts, omits model items, and adds and deletes items that exist or not."""
         mine = OwnerStore(store, owner)
-        thread = new_metadata(thread_id=mine.generate_thread_id({"user": "somebody else"}))
+        thread = new_metadata(id=mine.generate_thread_id({"user": "somebody else"}))
         await mine.save_thread(thread, {"user": "somebody else"})
         items = [new_of_kind(kind) for kind in ("visible", "hidden", "model")]
         for item in items:

@@ -15,9 +15,8 @@ from typing import Any
 
 from watchfiles._rust_notify import RustNotify
 
-from runtime.autoreload.file_events import FileEvents
 from runtime.autoreload.watch_set import ProjectPaths, WatchSet, find_watch_set
-from runtime.autoreload.watcher import Watcher
+from runtime.autoreload.watcher import FileEvents, Watcher
 from runtime.sdk_internals import open_watch
 
 PATIENCE_S = 20.0

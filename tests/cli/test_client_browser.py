@@ -17,8 +17,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from runtime.cli.web_client.files import types_text
-from runtime.cli.web_client.page_interface import find_page_interface
+from runtime.cli.web_client.files import find_page_interface, types_text
 from runtime.config.load import load_config
 from tests.cli.compiling import compile_folder, missing
 from tests.cli.test_serve import serving

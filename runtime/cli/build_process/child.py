@@ -111,7 +111,8 @@ def _report_activity(source: ProjectSource, pipe: ParentPipe) -> None:
         if event == "exec":
             code = arguments[0]
             if getattr(code, "co_name", "") == "<module>" and code.co_filename in files:
-                pipe.send("activity", f"importing {_relative(code.co_filename, source)}")
+                name = Path(code.co_filename).relative_to(source.code.root).as_posix()
+                pipe.send("activity", f"importing {name!r}")
 
     def exit_process(status: int) -> NoReturn:
         frame = sys._getframe(1)
@@ -122,10 +123,6 @@ def _report_activity(source: ProjectSource, pipe: ParentPipe) -> None:
 
     original, os._exit = os._exit, exit_process
     sys.addaudithook(audit)
-
-
-def _relative(filename: str, source: ProjectSource) -> str:
-    return repr(Path(filename).relative_to(source.code.root).as_posix())
 
 
 def _close(runtime: Runtime | None) -> None:

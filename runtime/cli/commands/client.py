@@ -39,20 +39,16 @@ def write_client(
     if check:
         return _compare(file, text)
     if kind == "handlers" and file.exists():
-        print(
-            f"error: {display_path(file)} exists and is not overwritten (without --output it is printed)",
-            file=sys.stderr,
-        )
+        problem = "exists and is not overwritten (without --output it is printed)"
+        print(f"error: {display_path(file)} {problem}", file=sys.stderr)
         return 1
     _write(file, text)
     beside = file.parent / HANDLERS
     if kind == "page" and not beside.exists():
         _write(beside, _text("handlers", loaded, server, script))
     if kind == "page" and not loaded.config.server.cors and not (server or "").startswith("/"):
-        print(
-            "note: a page from another origin can't call the server: add the page's origin to server.cors",
-            file=sys.stderr,
-        )
+        note = "a page from another origin can't call the server: add the page's origin to server.cors"
+        print(f"note: {note}", file=sys.stderr)
     return 0
 
 
@@ -67,37 +63,32 @@ def _check_usage(kind: Kind, output: Path | None, check: bool, server: str | Non
 
 
 def _text(kind: Kind, loaded: LoadedProject, server: str | None, script: str | None) -> str:
-    from runtime.cli.web_client.files import COMPONENT_URL, handlers_text, page_text, types_text
-    from runtime.cli.web_client.page_interface import find_page_interface
+    from runtime.cli.web_client.files import COMPONENT_URL, find_page_interface, handlers_text, page_text, types_text
     from runtime.config.secrets.mask import mask
 
     assert loaded.config is not None
     interface = find_page_interface(loaded.config)
-    if kind == "types":
-        text = types_text(interface)
-    elif kind == "handlers":
-        text = handlers_text(interface)
-    else:
-        text = page_text(loaded.config, interface, server=server, script=script or COMPONENT_URL)
+    match kind:
+        case "types":
+            text = types_text(interface)
+        case "handlers":
+            text = handlers_text(interface)
+        case "page":
+            text = page_text(loaded.config, interface, server=server, script=script or COMPONENT_URL)
     return mask(text, loaded.secrets)
 
 
 def _compare(file: Path, text: str) -> int:
     try:
         current = file.read_text(encoding="utf-8")
+        problem = "is out of date (the same command without --check rewrites it)"
     except (OSError, UnicodeDecodeError):
-        print(
-            f"error: {display_path(file)} can't be read (the same command without --check writes it)", file=sys.stderr
-        )
-        return 1
-    if current != text:
-        print(
-            f"error: {display_path(file)} is out of date (the same command without --check rewrites it)",
-            file=sys.stderr,
-        )
-        return 1
-    print(f"{display_path(file)}: up to date")
-    return 0
+        current, problem = "", "can't be read (the same command without --check writes it)"
+    if current == text:
+        print(f"{display_path(file)}: up to date")
+        return 0
+    print(f"error: {display_path(file)} {problem}", file=sys.stderr)
+    return 1
 
 
 def _write(file: Path, text: str) -> None:

@@ -13,12 +13,12 @@ _WIDTH = 100
 
 def explain_code(code: str | None) -> int:
     """Print the explanation of a code to standard output, or the list of all codes."""
-    print(_list_codes() if code is None else _explain(code))
+    if code is not None:
+        print(_explain(code))
+        return 0
+    for known, entry in read_codes().items():
+        print(f"{known}  {entry.summary}")
     return 0
-
-
-def _list_codes() -> str:
-    return "\n".join(f"{code}  {entry.summary}" for code, entry in read_codes().items())
 
 
 def _explain(written: str) -> str:

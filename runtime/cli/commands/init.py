@@ -37,7 +37,8 @@ def init_project(folder: Path, *, force: bool) -> int:
     texts = _texts(folder.resolve().name)
     existing = [name for name in texts if (folder / name).exists()]
     if existing and not force:
-        print(f"error: nothing was written: {_listed(existing)} (pass --force to overwrite)", file=sys.stderr)
+        listed = f"{', '.join(existing)} {'exists' if len(existing) == 1 else 'exist'}"
+        print(f"error: nothing was written: {listed} (pass --force to overwrite)", file=sys.stderr)
         return 1
     _write(folder, texts)
     print(f"wrote {len(texts)} files:")
@@ -64,8 +65,3 @@ def _write(folder: Path, texts: dict[str, str]) -> None:
             file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"can't write {error.filename!r}: {error.strerror}") from error
-
-
-def _listed(names: list[str]) -> str:
-    verb = "exists" if len(names) == 1 else "exist"
-    return f"{', '.join(names)} {verb}"

@@ -15,6 +15,7 @@ from runtime.cli.project import from_here, print_problems, relative_to_here
 from runtime.config.model.models import OpenAIModel
 from runtime.config.secrets.patterns import mask_secret_patterns
 from runtime.errors import ConfigError, RuntimeFault
+from runtime.resources.gc_policy import startup_heap_frozen
 
 if TYPE_CHECKING:
     from runtime.config.load import LoadedProject
@@ -118,9 +119,11 @@ def serve_runtime(
             if after:
                 print(after.replace("{url}", url), flush=True)
 
-        collector = IdleCollector(
-            lambda: runtime.live.in_use, lambda: runtime.generation.number, lambda: _is_small(runtime.config)
-        )
+        def is_small() -> bool:
+            current = runtime.config
+            return len(current.agents) + len(current.tools) + len(current.widgets) <= _SMALL_PROJECT
+
+        collector = IdleCollector(lambda: runtime.live.in_use, lambda: runtime.generation.number, is_small)
         tasks: list[asyncio.Task[None]] = []  # the event loop holds weak references only
         show_reloads(runtime)
         app = build_app(runtime)
@@ -136,30 +139,28 @@ def serve_runtime(
 
 
 def show_reloads(runtime: Runtime) -> None:
-    """Print the outcome of each reload to standard error, instead of logging it."""
+    """Print the outcome of each reload to standard error, instead of logging it: code frames, and one line."""
+    from runtime.cli.report.frames import print_diagnostics
     from runtime.server.generations.reloader import log_outcome
 
-    listeners, root = runtime.reloader.listeners, runtime.root
-    listeners[listeners.index(log_outcome)] = lambda outcome: print_outcome(outcome, root)
+    def show(outcome: ReloadOutcome) -> None:
+        print_diagnostics(*relative_to_here(outcome.diagnostics, outcome.sources, runtime.root))
+        print(f"{outcome.at.astimezone():%H:%M:%S} {one_line(outcome.summary)}", file=sys.stderr, flush=True)
 
-
-def print_outcome(outcome: ReloadOutcome, root: Path) -> None:
-    """Print the outcome of a reload: a code frame for each diagnostic, and one line."""
-    from runtime.cli.report.frames import print_diagnostics
-
-    print_diagnostics(*relative_to_here(outcome.diagnostics, outcome.sources, root))
-    print(f"{outcome.at.astimezone():%H:%M:%S} {one_line(outcome.summary)}", file=sys.stderr, flush=True)
+    listeners = runtime.reloader.listeners
+    listeners[listeners.index(log_outcome)] = show
 
 
 def summary(loaded: LoadedProject, config: Config) -> str:
     """Return a few lines about the project that is going to be served; they contain no secret."""
     agents = [f"{name} (entry)" if name == config.entry_agent else name for name in config.agents]
+    python = getattr(config.store, "python", None)
     rows = {
         "project": display_path(loaded.file),
         "profile": loaded.profile or "",
         "agents": ", ".join(agents),
         "model": _model(loaded, config),
-        "store": _store(config),
+        "store": f"python {python}" if python else mask_secret_patterns(getattr(config.store, "url", "")),
         "greeting": config.chat.greeting or "",
     }
     lines = [f"  {name:<9} {value}" for name, value in rows.items() if value]
@@ -191,23 +192,12 @@ def offline_models(loaded: LoadedProject, config: Config) -> dict[str, str]:
     }
 
 
-def _store(config: Config) -> str:
-    python = getattr(config.store, "python", None)
-    return f"python {python}" if python else mask_secret_patterns(getattr(config.store, "url", ""))
-
-
+@startup_heap_frozen()
 def start_project(path: Path, check: Check, *, last_good: bool = False) -> Runtime | None:
     """Build the project in the folder or file `path`; print the reason to standard error and return None if it fails.
 
     `last_good` builds the last version that was served if the files have errors.
     """
-    from runtime.resources.gc_policy import startup_heap_frozen
-
-    with startup_heap_frozen():
-        return _start(path, check, last_good)
-
-
-def _start(path: Path, check: Check, last_good: bool) -> Runtime | None:
     from runtime.server.generations.last_good import FILE, load_last_good
     from runtime.server.generations.project_source import read_project
 
@@ -249,7 +239,3 @@ def _build(source: ProjectSource, check: Check) -> tuple[Runtime | None, tuple[D
     except ConfigError as error:
         print_problems(from_here(replace(source.loaded, diagnostics=tuple(error.diagnostics))))
         return None, tuple(error.diagnostics)
-
-
-def _is_small(config: Config) -> bool:
-    return len(config.agents) + len(config.tools) + len(config.widgets) <= _SMALL_PROJECT

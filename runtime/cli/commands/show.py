@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from runtime.cli.display import display_file
+from runtime.cli.display import display_path
 from runtime.cli.project import load_project, print_problems
 
 if TYPE_CHECKING:
@@ -33,14 +33,10 @@ def show_project(path: Path, *, output: Literal["yaml", "json"], origins: bool =
     else:
         for description in offline_models(loaded, loaded.config).values():
             print(f"# {description}")
-        _print_yaml(data)
+        import yaml
+
+        print(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110), end="")
     return 0
-
-
-def _print_yaml(data: dict[str, Any]) -> None:
-    import yaml
-
-    print(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110), end="")
 
 
 def _print_origins(loaded: LoadedProject, output: Literal["yaml", "json"]) -> None:
@@ -58,7 +54,7 @@ def _describe(origin: Origin, loaded: LoadedProject) -> str:
     place = origin.place
     if place is None:
         return "default"
-    parts = [f"{display_file(place.file, loaded.root)}:{place.line}"]
+    parts = [f"{display_path(loaded.root / place.file)}:{place.line}"]
     if origin.profile is not None:
         parts.append(f"profile {origin.profile}")
     parts += [f"${{{name}}} from {_source(name, loaded)}" for name in dict.fromkeys(origin.variables)]
@@ -79,7 +75,7 @@ def _as_json(origin: Origin, loaded: LoadedProject) -> dict[str, Any]:
     return {
         "path": origin.path,
         "value": origin.value,
-        "file": display_file(place.file, loaded.root) if place is not None else None,
+        "file": display_path(loaded.root / place.file) if place is not None else None,
         "line": place.line if place is not None else None,
         "column": place.column if place is not None else None,
         "profile": origin.profile,

@@ -244,7 +244,7 @@ class _Watch:
         self._printed = ""
 
     def run(self) -> None:
-        from runtime.autoreload.file_events import FileEvents
+        from runtime.autoreload.watcher import FileEvents
 
         events = FileEvents(_POLL_S, self._stop)
         try:

@@ -30,13 +30,12 @@ _FINGERPRINT = "chatkitRuntime/v1"
 
 def draw_commands(reports: Sequence[ProjectReport], *, strict: bool, building: bool = False) -> str:
     """Return a workflow command for each diagnostic, and the verdict of each project as plain text."""
-    return "".join(f"{line}\n" for report in reports for line in _lines(report, strict, building))
-
-
-def _lines(report: ProjectReport, strict: bool, building: bool) -> Iterator[str]:
-    yield from map(_command, report.diagnostics)
-    # A file name may look like a command too.
-    yield verdict(report, strict=strict, building=building).replace("::", ": :").replace("##[", "# #[")
+    lines: list[str] = []
+    for report in reports:
+        lines += map(_command, report.diagnostics)
+        # A file name may look like a command too.
+        lines.append(verdict(report, strict=strict, building=building).replace("::", ": :").replace("##[", "# #["))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _command(diagnostic: Diagnostic) -> str:

@@ -51,13 +51,14 @@ class ChatClient:
         except httpx.HTTPError as error:
             raise ChatFault(_unreachable(self.url, error)) from error
         _check(response)
-        return _json(response)
+        return _parse(response.content, "the server's answer is not JSON", response.status_code)
 
     def stream(self, type_: str, params: Mapping[str, Any]) -> Iterator[Event]:
         """Send a request that has an event stream, and yield its events as they arrive. Raise ChatFault."""
         try:
             with self._http.stream("POST", self.url, json={"type": type_, "params": params}) as response:
-                if not _is_stream(response):
+                kind = response.headers.get("content-type", "")
+                if response.status_code != httpx.codes.OK or not kind.startswith("text/event-stream"):
                     response.read()
                     _check(response)
                     raise ChatFault("the server sent no event stream", status=response.status_code)
@@ -88,20 +89,8 @@ def read_events(chunks: Iterable[bytes]) -> Iterator[Event]:
         *lines, pending = (pending + chunk).split(b"\n")
         for line in lines:
             if line.startswith(b"data:"):
-                yield _event(line[5:])
-
-
-def _event(data: bytes) -> Event:
-    try:
-        event = json.loads(data)
-    except ValueError as error:
-        raise ChatFault("the server sent an event that is not JSON") from error
-    return event if isinstance(event, dict) else {}
-
-
-def _is_stream(response: httpx.Response) -> bool:
-    kind = response.headers.get("content-type", "")
-    return response.status_code == httpx.codes.OK and kind.startswith("text/event-stream")
+                event = _parse(line[5:], "the server sent an event that is not JSON")
+                yield event if isinstance(event, dict) else {}
 
 
 def _check(response: httpx.Response) -> None:
@@ -115,11 +104,11 @@ def _check(response: httpx.Response) -> None:
     raise ChatFault(message, status=response.status_code, code=code, request_id=request_id)
 
 
-def _json(response: httpx.Response) -> Any:
+def _parse(data: bytes, problem: str, status: int = 0) -> Any:
     try:
-        return response.json()
+        return json.loads(data)
     except ValueError as error:
-        raise ChatFault("the server's answer is not JSON", status=response.status_code) from error
+        raise ChatFault(problem, status=status) from error
 
 
 def _unreachable(url: str, error: httpx.HTTPError) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console
 
@@ -15,25 +16,14 @@ from runtime.cli.terminal.draw import Choice, FormField
 from runtime.errors import UsageError
 
 
-class LineSource(Protocol):
-    """A source of input lines; `interactive` is whether a person types them."""
-
-    interactive: bool
-
-    def ask(self, prompt: str) -> str | None:
-        """Return the next line, or None at the end."""
-
-
 class TerminalLines:
     """Lines typed at the terminal, with the editing keys and the history of readline."""
 
     interactive = True
 
     def __init__(self) -> None:
-        try:
+        with suppress(ImportError):
             import readline  # noqa: F401  # importing it is what makes input() editable
-        except ImportError:
-            return
 
     def ask(self, prompt: str) -> str | None:
         """Ask for a line; return None after Ctrl-D."""
@@ -62,6 +52,9 @@ class ScriptedLines:
         if line is not None and self._echo:
             print(f"{prompt}{line}", flush=True)
         return line
+
+
+LineSource = TerminalLines | ScriptedLines
 
 
 def choose_lines(messages: Sequence[str], *, echo: bool) -> LineSource:
@@ -135,21 +128,12 @@ def _answer(question: dict[str, Any], lines: LineSource, console: Console) -> di
     for number, option in enumerate(options, 1):
         console.print(f"  {number} {one_line(option)}")
     several = bool(question.get("multiple"))
-    line = lines.ask(f"{_answer_prompt(options, several)}> ")
-    text = (line or "").strip()
-    parts = [part.strip() for part in text.split(",")] if several else [text]
-    values = [_option(part, options) for part in parts if part]
+    form = "numbers or text, separated by commas" if several else "number or text"
+    text = lines.ask(f"{form if options else 'answer'} (empty skips)> ") or ""
+    parts = [part.strip() for part in (text.split(",") if several else [text])]
+    by_number = {str(number): option for number, option in enumerate(options, 1)}
+    values = [by_number.get(part, part) for part in parts if part]
     return {"values": values, "skipped": not values}
-
-
-def _answer_prompt(options: list[str], several: bool) -> str:
-    if not options:
-        return "answer (empty skips)"
-    return "numbers or text, separated by commas (empty skips)" if several else "number or text (empty skips)"
-
-
-def _option(text: str, options: list[str]) -> str:
-    return options[int(text) - 1] if text.isdigit() and 1 <= int(text) <= len(options) else text
 
 
 def _ask_field(field: FormField, lines: LineSource, console: Console) -> Any:
