@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from runtime.cli.exit_codes import INTERRUPTED, report_error
-from runtime.cli.report import Format
+from runtime.cli.report.project_report import Format
 from runtime.resources.gc_policy import collector_off_until_exit
 from runtime.sdk_internals import skip_pydantic_plugins
 

@@ -18,6 +18,11 @@ from runtime.server.runtime import Runtime
 
 logger = logging.getLogger("runtime.reload")
 
+_MOUNTED = (
+    "%s is mounted as a single file: replacing the file outside does not change it here (mount its folder; in "
+    "Kubernetes, without subPath)"
+)
+
 
 def enable_autoreload(app: FastAPI, *, watch: bool = True) -> None:
     """Make an app of `create_app` reload its project at SIGHUP and, with `watch`, at each edit, during its lifespan."""
@@ -42,7 +47,8 @@ async def autoreloading(runtime: Runtime, *, watch: bool = True) -> AsyncIterato
     watching: asyncio.Task[None] | None = None
     try:
         if watch:
-            _warn_of_mounts(runtime)
+            for file in find_mounted_files(watched_paths(runtime).files):
+                logger.warning(_MOUNTED, file)
             watcher = Watcher(lambda: watched_paths(runtime), lambda: runtime.reload(explicit=False))
             watching = asyncio.create_task(watcher.run(), name="watch the project's files")
             await watcher.ready.wait()
@@ -64,15 +70,6 @@ def watched_paths(runtime: Runtime) -> ProjectPaths:
     latest = runtime.reloader.latest or current
     patterns = current.loaded.files.patterns.keys() | latest.loaded.files.patterns.keys()
     return ProjectPaths(runtime.root, current.watched_files() | latest.watched_files(), frozenset(patterns))
-
-
-def _warn_of_mounts(runtime: Runtime) -> None:
-    for file in find_mounted_files(watched_paths(runtime).files):
-        logger.warning(
-            "%s is mounted as a single file: replacing the file outside does not change it here (mount its folder; in "
-            "Kubernetes, without subPath)",
-            file,
-        )
 
 
 @contextmanager

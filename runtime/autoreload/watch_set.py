@@ -12,6 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
@@ -84,7 +85,8 @@ def find_watch_set(paths: ProjectPaths) -> WatchSet:
         resolver.files.add(real)
         resolver.folders.add(folder)
         if _is_source(name) and folder not in packages:
-            _find_sources(folder, packages, stamps)
+            with suppress(OSError):
+                _add_sources(folder, os.listdir(folder), packages, stamps)
     patterns: dict[str, tuple[str, ...]] = {}
     if root is not None:
         for pattern in paths.patterns:
@@ -160,8 +162,7 @@ def _find_packages(root: str, packages: set[str], stamps: dict[str, Stamp]) -> N
             pending += [e.path for e in children if _is_package(e.name) and e.is_dir(follow_symlinks=False)]
         except OSError:
             continue
-        packages.add(folder)
-        stamps.update((entry.path, _stamp(entry.path)) for entry in children if _is_source(entry.name))
+        _add_sources(folder, [entry.name for entry in children], packages, stamps)
 
 
 def _find_matching(root: str, pattern: str, folders: dict[str, tuple[str, ...]], stamps: dict[str, Stamp]) -> None:
@@ -178,11 +179,7 @@ def _find_matching(root: str, pattern: str, folders: dict[str, tuple[str, ...]],
         stamps[os.path.join(root, file)] = _stamp(os.path.join(root, file))
 
 
-def _find_sources(folder: str, packages: set[str], stamps: dict[str, Stamp]) -> None:
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return
+def _add_sources(folder: str, names: Iterable[str], packages: set[str], stamps: dict[str, Stamp]) -> None:
     packages.add(folder)
     for path in (os.path.join(folder, name) for name in names if _is_source(name)):
         stamps[path] = _stamp(path)

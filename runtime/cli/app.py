@@ -20,7 +20,7 @@ from runtime.cli import PROGRAM
 from runtime.cli.commands.client import Kind
 from runtime.cli.commands.schema import Of
 from runtime.cli.exit_codes import INTERRUPTED, report_error
-from runtime.cli.report import Format
+from runtime.cli.report.project_report import Format
 from runtime.errors import UsageError
 
 _PROFILE = "CHATKIT_PROFILE"
@@ -373,9 +373,9 @@ def schema(
     """
     if file is not None and not write:
         raise UsageError("FILE needs --write (to print, leave FILE out)")
-    from runtime.cli.commands.schema import print_schema, write_schema
+    from runtime.cli.commands.schema import write_schema
 
-    return write_schema(file or Path(), of) if write else print_schema(of)
+    return write_schema(file or Path() if write else None, of)
 
 
 # Typer keeps the line breaks of a docstring; join the lines, so that the text wraps at the terminal's width.

@@ -9,13 +9,14 @@ import asyncio
 import json
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from agents.items import TResponseStreamEvent
 from openai.types.responses import Response, ResponseCompletedEvent
+from starlette.types import Receive, Scope, Send
 
 from runtime.assemble.scripted_events import ScriptedFailure, estimate_tokens, new_id, play
 from runtime.assemble.scripted_model import ScriptedConversation
@@ -32,9 +33,6 @@ from runtime.testing.openai_wire import (
     responses_situation,
 )
 
-_Scope = MutableMapping[str, Any]
-_Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-_Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _ERRORS = {
     400: ("invalid_request_error", None, "The request is invalid."),
     401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided."),
@@ -131,7 +129,7 @@ class StubApp:
         self._model = model
         self._api_key = api_key
 
-    async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
         content = await _read(receive)
         request, failure = _request(scope, content)
@@ -150,7 +148,7 @@ class StubApp:
         if isinstance(results[0], Exception):
             raise results[0]
 
-    async def _answer(self, request: StubRequest, failure: Failure | None, send: _Send) -> None:
+    async def _answer(self, request: StubRequest, failure: Failure | None, send: Send) -> None:
         try:
             failure = failure or self._refusal(request)
             if failure is None:
@@ -175,7 +173,7 @@ class StubApp:
             return Failure.of_status(401)
         return self.failures.popleft() if self.failures and request.method == "POST" else None
 
-    async def _play(self, request: StubRequest, send: _Send) -> None:
+    async def _play(self, request: StubRequest, send: Send) -> None:
         if request.method == "GET":
             model = {"id": "scripted", "object": "model", "created": 0, "owned_by": "stub"}
             await _send_json(send, 200, {"object": "list", "data": [model]})
@@ -205,7 +203,7 @@ class StubApp:
         return play(self._model.steps(situation), input_tokens=estimate_tokens(size), model=str(request.body["model"]))
 
     async def _whole(
-        self, request: StubRequest, events: AsyncIterator[TResponseStreamEvent], cut: int | None, send: _Send
+        self, request: StubRequest, events: AsyncIterator[TResponseStreamEvent], cut: int | None, send: Send
     ) -> None:
         await self._pause(0)
         response: Response | None = None
@@ -220,7 +218,7 @@ class StubApp:
             request.outcome = "cut"
 
     async def _stream(
-        self, request: StubRequest, events: AsyncIterator[TResponseStreamEvent], cut: int | None, send: _Send
+        self, request: StubRequest, events: AsyncIterator[TResponseStreamEvent], cut: int | None, send: Send
     ) -> None:
         await self._pause(0)
         deltas = 0
@@ -260,7 +258,7 @@ async def _frames(request: StubRequest, events: AsyncIterator[TResponseStreamEve
         yield chat_error(error.message) if _is_chat(request) else responses_error(error.message, sent)
 
 
-def _request(scope: _Scope, content: bytes) -> tuple[StubRequest, Failure | None]:
+def _request(scope: Scope, content: bytes) -> tuple[StubRequest, Failure | None]:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     request = StubRequest(scope["method"], scope["path"], headers, {})
     if not content:
@@ -274,7 +272,7 @@ def _request(scope: _Scope, content: bytes) -> tuple[StubRequest, Failure | None
     return replace(request, body=body), None
 
 
-async def _read(receive: _Receive) -> bytes:
+async def _read(receive: Receive) -> bytes:
     chunks = []
     while True:
         message = await receive()
@@ -283,12 +281,12 @@ async def _read(receive: _Receive) -> bytes:
             return b"".join(chunks)
 
 
-async def _wait_for_disconnect(receive: _Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         continue
 
 
-async def _start(send: _Send, status: int, content_type: bytes, length: int | None = None) -> None:
+async def _start(send: Send, status: int, content_type: bytes, length: int | None = None) -> None:
     headers = [(b"content-type", content_type), (b"x-request-id", new_id("req").encode())]
     if length is not None:
         headers.append((b"content-length", str(length).encode()))
@@ -298,7 +296,7 @@ async def _start(send: _Send, status: int, content_type: bytes, length: int | No
     await send({"type": "http.response.start", "status": status, "headers": headers})
 
 
-async def _send_json(send: _Send, status: int, body: Mapping[str, Any], *, cut: bool = False) -> None:
+async def _send_json(send: Send, status: int, body: Mapping[str, Any], *, cut: bool = False) -> None:
     content = json.dumps(body, ensure_ascii=False).encode()
     await _start(send, status, b"application/json", len(content))
     sent = content[: len(content) // 2] if cut else content

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import io
+import pytest
 
 from runtime.cli.report.frames import SHOWN_AT_MOST, draw_frame, print_diagnostics
 from runtime.cli.report.project_report import count
@@ -56,18 +56,17 @@ def test_a_file_can_not_send_commands_to_the_terminal() -> None:
     assert "\u202e" not in frame
 
 
-def test_colours_only_when_asked_for() -> None:
+def test_colours_only_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert "\033[" in draw_frame(mistake(1, 1), "a", colour=True)
-    stream = io.StringIO()
-    print_diagnostics([mistake(1, 1)], {"agents.yaml": "a"}, stream)
-    assert "\033[" not in stream.getvalue()
+    print_diagnostics([mistake(1, 1)], {"agents.yaml": "a"})
+    assert "\033[" not in capsys.readouterr().err
 
 
-def test_more_than_a_hundred_are_cut_with_a_count_of_the_rest() -> None:
-    stream = io.StringIO()
-    print_diagnostics([mistake(1, 1)] * (SHOWN_AT_MOST + 37), {}, stream)
-    assert stream.getvalue().count("error A203") == 100
-    assert stream.getvalue().endswith("… and 37 more\n")
+def test_more_than_a_hundred_are_cut_with_a_count_of_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
+    print_diagnostics([mistake(1, 1)] * (SHOWN_AT_MOST + 37), {})
+    printed = capsys.readouterr().err
+    assert printed.count("error A203") == 100
+    assert printed.endswith("… and 37 more\n")
 
 
 def test_the_count_knows_singular_and_plural() -> None:

@@ -21,14 +21,11 @@ def schema_text(of: Of = "agents") -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def print_schema(of: Of = "agents") -> int:
-    """Print the schema to standard output."""
-    print(schema_text(of), end="")
-    return 0
-
-
-def write_schema(target: Path, of: Of = "agents") -> int:
-    """Write the schema to the file `target`, or as `{of}.schema.json` into the folder `target`."""
+def write_schema(target: Path | None, of: Of) -> int:
+    """Print the schema, or write it to the file `target`, or as `{of}.schema.json` into the folder `target`."""
+    if target is None:
+        print(schema_text(of), end="")
+        return 0
     file = target / f"{of}.schema.json" if target.is_dir() else target
     try:
         file.write_text(schema_text(of), encoding="utf-8")

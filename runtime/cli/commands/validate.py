@@ -20,9 +20,8 @@ from runtime.autoreload.watch_set import ProjectPaths
 from runtime.cli.display import display_path, one_line, wants_colour
 from runtime.cli.exit_codes import report_error
 from runtime.cli.project import relative_to_here
-from runtime.cli.report import Format
 from runtime.cli.report.frames import draw_report, line_of
-from runtime.cli.report.project_report import ProjectReport, as_json, total
+from runtime.cli.report.project_report import Format, ProjectReport, as_json, total
 from runtime.diagnostics.diagnostic import Diagnostic, has_errors, sort_diagnostics
 from runtime.errors import RuntimeFault, UsageError
 
@@ -71,8 +70,7 @@ def validate_projects(
 
 def _distinct(paths: Sequence[Path]) -> list[Path]:
     """Return each project once, even if it is named by its folder and by its file."""
-    files = {_config_file(path): path for path in reversed(paths)}
-    return list(reversed(files.values()))
+    return list({_config_file(path): path for path in reversed(paths)}.values())[::-1]
 
 
 def _config_file(path: Path) -> Path:

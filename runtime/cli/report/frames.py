@@ -6,7 +6,6 @@ import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TextIO
 
 from runtime.cli.display import one_line, wants_colour
 from runtime.cli.report.project_report import SEVERITIES, ProjectReport, verdict
@@ -24,12 +23,9 @@ def draw_report(report: ProjectReport, *, strict: bool, building: bool, colour: 
     return f"{frames}{verdict(report, strict=strict, building=building)}\n"
 
 
-def print_diagnostics(
-    diagnostics: Sequence[Diagnostic], sources: Mapping[str, str], stream: TextIO | None = None
-) -> None:
-    """Print a frame for each diagnostic, at most `SHOWN_AT_MOST`, to `stream` (default: standard error)."""
-    stream = stream or sys.stderr
-    stream.write(draw_frames(diagnostics, sources, colour=wants_colour(stream)))
+def print_diagnostics(diagnostics: Sequence[Diagnostic], sources: Mapping[str, str]) -> None:
+    """Print a frame for each diagnostic, at most `SHOWN_AT_MOST`, to standard error."""
+    sys.stderr.write(draw_frames(diagnostics, sources, colour=wants_colour(sys.stderr)))
 
 
 def draw_frames(

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from runtime.cli.display import one_line
 from runtime.diagnostics.diagnostic import Diagnostic, Severity, has_errors
 
+Format = Literal["text", "json", "github", "sarif", "junit"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 _JSON_VERSION = 1
 

@@ -24,20 +24,6 @@ _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}
 _INDENT = "    "
 _TYPES_IMPORT = "import type { ChatKitOptions, OpenAIChatKit, Widgets } from '@openai/chatkit';\n"
 _TYPES_HEAD = "// Generated from agents.yaml by `chatkit-runtime client types`. Edits are lost when it runs again.\n"
-# The names that the template declares.
-_TEMPLATE_NAMES = (
-    "ActionPayloads",
-    "ChatKitOptions",
-    "Effect",
-    "Handlers",
-    "Json",
-    "OpenAIChatKit",
-    "Served",
-    "Settings",
-    "WidgetItem",
-    "Widgets",
-    "Wired",
-)
 _OBJECT = {"type": "object"}
 _FROM_PAYLOAD = re.compile(r"\{\{-?\s*payload((?:\.[A-Za-z_]\w*)+)\s*-?\}\}")
 
@@ -173,7 +159,9 @@ def _template(name: str) -> str:
 
 def types_text(interface: PageInterface) -> str:
     """Return the TypeScript module."""
-    names, texts = TypeNames(_TEMPLATE_NAMES), list[str]()
+    template = _template("client.ts")
+    # Every capitalised word: the types that the template declares or uses.
+    names, texts = TypeNames(re.findall(r"[A-Z]\w+", _TYPES_IMPORT + template)), list[str]()
     tools = {tool.name: _tool(tool, names, texts) for tool in interface.tools.values()}
     effects = {
         effect.name: _argument_type(effect, f"The data of the effect `{effect.name}`", "EffectData", names, texts)
@@ -184,11 +172,8 @@ def types_text(interface: PageInterface) -> str:
         for action in interface.actions.values()
     }
     handlers = _section("clientTools", interface.tools, tools) + _section("effects", interface.effects, effects)
-    functions = (
-        _template("client.ts")
-        .replace("/* handlers */\n", handlers)
-        .replace("'mentions'", str(interface.has_mentions).lower())
-    )
+    functions = template.replace("/* handlers */\n", handlers)
+    functions = functions.replace("'mentions'", str(interface.has_mentions).lower())
     return "\n".join([_TYPES_HEAD + _TYPES_IMPORT, *texts, _payloads(payloads), functions])
 
 
