@@ -56,10 +56,8 @@ class FileEvents:
         open_watch: Callable[[list[str]], RustNotify] = open_watch,
         find_watch_set: Callable[[ProjectPaths], WatchSet] = find_watch_set,
     ) -> None:
-        self._poll_s = poll_s
-        self._stop = stop
-        self._open_watch = open_watch
-        self._find_watch_set = find_watch_set
+        self._poll_s, self._stop = poll_s, stop
+        self._open_watch, self._find_watch_set = open_watch, find_watch_set
         self._notify: RustNotify | None = None
         self._folders: frozenset[str] = frozenset()
         self._last: WatchSet | None = None
@@ -211,10 +209,8 @@ class Watcher:
         poll_s: float = 2.0,
         open_events: Callable[[float, threading.Event], FileEvents] = FileEvents,
     ) -> None:
-        self._paths = paths
-        self._changed = changed
-        self._poll_s = poll_s
-        self._open_events = open_events
+        self._paths, self._changed = paths, changed
+        self._poll_s, self._open_events = poll_s, open_events
         self._is_due = False
         self.ready = asyncio.Event()
         """Set once watching has started: later changes are detected."""

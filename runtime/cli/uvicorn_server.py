@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -112,9 +112,15 @@ def app_in_background(app: ASGIApp) -> Iterator[str]:
     with bind("127.0.0.1", 0) as listener:
         url = url_of(listener)
         server = _Server(_settings(recorder, access_log=False, log_level="error"), done.set)
-        thread = threading.Thread(
-            target=_run_quietly, args=(server, listener, done), name="chatkit-server", daemon=True
-        )
+
+        def serve() -> None:
+            try:
+                with suppress(SystemExit):  # the app did not start; the waiting thread sees `server.started`
+                    server.run([listener])
+            finally:
+                done.set()
+
+        thread = threading.Thread(target=serve, name="chatkit-server", daemon=True)
         thread.start()
         try:
             done.wait()
@@ -124,16 +130,6 @@ def app_in_background(app: ASGIApp) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
-
-
-def _run_quietly(server: uvicorn.Server, listener: socket.socket, done: threading.Event) -> None:
-    try:
-        server.run([listener])
-    except SystemExit:
-        # The app did not start; the waiting thread sees `server.started`.
-        return
-    finally:
-        done.set()
 
 
 def _settings(app: Any, *, access_log: bool, log_level: str) -> uvicorn.Config:

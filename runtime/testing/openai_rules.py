@@ -37,9 +37,7 @@ class Refusal(RuntimeFault):
     """A request that the API rejects with 400; `param` is the field."""
 
     def __init__(self, message: str, param: str | None = None, code: str | None = None) -> None:
-        self.message = message
-        self.param = param
-        self.code = code
+        self.message, self.param, self.code = message, param, code
         super().__init__(message)
 
 

@@ -105,8 +105,6 @@ class OpenAIStub:
 
 
 class _ServerThread:
-    """A uvicorn server in a thread."""
-
     def __init__(self, app: StubApp) -> None:
         # Clients can connect from now on: the kernel queues connections until the server accepts.
         self._socket = socket.create_server(("127.0.0.1", 0))

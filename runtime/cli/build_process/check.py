@@ -204,6 +204,5 @@ def _signal_text(number: int) -> str:
 
 
 def _last_output(result: _BuildResult) -> str:
-    """Return the last lines that the project has printed, as a hint."""
     lines = [line.strip() for line in result.printed.splitlines() if line.strip()]
     return "it printed: " + " / ".join(lines[-_LAST_LINES:]) if lines else ""

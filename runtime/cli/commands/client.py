@@ -53,7 +53,6 @@ def write_client(
 
 
 def _check_usage(kind: Kind, output: Path | None, check: bool, server: str | None, script: str | None) -> None:
-    """Raise UsageError for options that can't be combined."""
     if kind != "page" and (server is not None or script is not None):
         raise UsageError(f"--server and --script only apply to 'client page' ('client {kind}' contains no URL)")
     if check and kind == "handlers":

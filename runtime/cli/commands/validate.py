@@ -194,7 +194,6 @@ def _make_report(
 
 
 def _limit_length(diagnostic: Diagnostic, texts: Mapping[str, str]) -> Diagnostic:
-    """Return the diagnostic with its length limited to the rest of the line."""
     place = diagnostic.place
     row = line_of(texts[place.file], place.line) if place.file in texts else None
     if row is None:
@@ -211,7 +210,6 @@ def _sizes(loaded: LoadedProject) -> dict[str, int]:
 
 
 def _watch_projects(projects: Sequence[Path], depth: Depth, *, strict: bool) -> NoReturn:
-    """Print a report of each project, and another each time one changes; only Ctrl-C ends it."""
     stop, printing = threading.Event(), threading.Lock()
     watches = [_Watch(path, depth, strict, stop, printing) for path in projects]
     threads = [threading.Thread(target=watch.run, name=f"watch {watch.path}", daemon=True) for watch in watches]
@@ -232,11 +230,7 @@ class _Watch:
     """Watches one project in its own thread; the lock `printing` lets one project at a time check and print."""
 
     def __init__(self, path: Path, depth: Depth, strict: bool, stop: threading.Event, printing: threading.Lock) -> None:
-        self.path = path
-        self._depth = depth
-        self._strict = strict
-        self._stop = stop
-        self._printing = printing
+        self.path, self._depth, self._strict, self._stop, self._printing = path, depth, strict, stop, printing
         self._file = _config_file(path)
         self._paths = ProjectPaths(self._file.parent, frozenset([self._file]))
         self._printed = ""

@@ -36,9 +36,7 @@ class Conversation:
     """A conversation in one thread at a time of one server."""
 
     def __init__(self, client: ChatClient, lines: LineSource, console: Console, *, as_json: bool = False) -> None:
-        self.client = client
-        self.lines = lines
-        self.console = console
+        self.client, self.lines, self.console = client, lines, console
         self.failed = False
         self.thread_id: str | None = None
         self._as_json = as_json
@@ -244,7 +242,6 @@ class Conversation:
         return self._listed[number - 1] if 1 <= number <= len(self._listed) else None
 
     def _first_message(self, thread: str) -> str:
-        """Return the start of the first message of a thread without a title."""
         if self._as_json:
             return ""
         try:

@@ -36,7 +36,6 @@ def _declaration(name: str, type_: TypeText, description: str) -> str:
 
 
 def _documentation(schema: Any) -> str:
-    """Return the documentation of a schema."""
     if not isinstance(schema, Mapping):
         return ""
     lines = [str(schema[key]) for key in ("description", "title") if schema.get(key)][:1]
@@ -269,8 +268,7 @@ class TypeNames:
         parts = [part for word in words for part in re.split(r"[^A-Za-z0-9]+", word) if part]
         name = "".join(part[0].upper() + part[1:] for part in parts) or "Type"
         name = f"_{name}" if name[0].isdigit() else name
-        free = name
-        number = 1
+        free, number = name, 1
         while free in self._taken:
             number += 1
             free = f"{name}{number}"
