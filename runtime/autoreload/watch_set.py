@@ -223,9 +223,6 @@ def find_mounted_files(files: Iterable[Path], mountinfo: str | None = None) -> l
         except OSError:
             return []
     lines = [line.split(" ") for line in mountinfo.split("\n")]
-    points = {_unescape(fields[_MOUNT_POINT]) for fields in lines if len(fields) > _MOUNT_POINT}
+    escaped = (fields[_MOUNT_POINT] for fields in lines if len(fields) > _MOUNT_POINT)
+    points = {_ESCAPE.sub(lambda match: chr(int(match[1], 8)), point) for point in escaped}
     return sorted(file for file in files if os.path.isfile(file) and os.path.realpath(file) in points)
-
-
-def _unescape(field: str) -> str:
-    return _ESCAPE.sub(lambda match: chr(int(match[1], 8)), field)

@@ -151,7 +151,8 @@ class FileEvents:
         self._is_stale = False
         try:
             # Only scans see the folders whose names are not valid text.
-            self._notify = self._open_watch(sorted(filter(_is_text, folders)))
+            names = [name for name in sorted(folders) if name == name.encode(errors="ignore").decode()]
+            self._notify = self._open_watch(names)
         except FileNotFoundError:
             self._is_stale = True  # a folder was removed after the scan; the next scan sees that
         except _FAILURES as error:
@@ -184,14 +185,6 @@ def _last_events(notify: RustNotify) -> _Events:
     finally:
         notify.close()
     return events if isinstance(events, set) else set()
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 class Watcher:

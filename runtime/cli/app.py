@@ -72,22 +72,15 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         return report_error(error, arguments)
     finally:
-        _set_profile(profile)
+        os.environ.pop(_PROFILE, None)
+        _select_profile(profile)
     return 0
 
 
-def _select_profile(name: str | None) -> str | None:
+def _select_profile(name: str | None) -> None:
     # An environment variable, so that child processes use the same profile.
     if name is not None:
-        _set_profile(name)
-    return name
-
-
-def _set_profile(name: str | None) -> None:
-    if name is not None:
         os.environ[_PROFILE] = name
-    else:
-        os.environ.pop(_PROFILE, None)
 
 
 def _print_version(wanted: bool) -> None:

@@ -70,9 +70,8 @@ def _find_project(arguments: Sequence[str]) -> Path | None:
     from runtime.config.load import CONFIG_FILE
 
     for argument in [*arguments, "."]:
-        if os.path.isfile(argument) and argument.endswith((".yaml", ".yml")):
-            return Path(argument).absolute()
-        if os.path.isfile(os.path.join(argument, CONFIG_FILE)):
+        is_config = os.path.isfile(argument) and argument.endswith((".yaml", ".yml"))
+        if is_config or os.path.isfile(os.path.join(argument, CONFIG_FILE)):
             return Path(argument).absolute()
     return None
 

@@ -123,30 +123,31 @@ def page_text(config: Config, interface: PageInterface, *, server: str | None, s
 
 def handlers_text(interface: PageInterface) -> str:
     """Return a JavaScript module with a stub for each handler."""
-    tools = "".join(
-        f"{_line_comments(tool)}{_INDENT}async {key_text(tool.name)}(args) {{\n"
-        f"{_INDENT}  console.log({quote(tool.name)}, args);\n"
-        f"{_INDENT}  return {{ error: {quote(f'{tool.name} is not implemented: see handlers.js')} }};\n{_INDENT}}},\n"
-        for tool in interface.tools.values()
-    )
-    effects = "".join(
-        f"{_line_comments(effect)}{_INDENT}{key_text(effect.name)}(data) {{\n"
-        f"{_INDENT}  console.log({quote(effect.name)}, data);\n{_INDENT}}},\n"
-        for effect in interface.effects.values()
-    )
+    tools = effects = ""
+    for tool in interface.tools.values():
+        error = quote(f"{tool.name} is not implemented: see handlers.js")
+        tools += _stub(tool, "async ", "args", f"return {{ error: {error} }};")
+    for effect in interface.effects.values():
+        effects += _stub(effect, "", "data")
     text = _template("handlers.js").replace(f"{_INDENT}/* client tools */\n", tools)
     return text.replace(f"{_INDENT}/* effects */\n", effects)
+
+
+def _stub(function: PageFunction, prefix: str, argument: str, *rest: str) -> str:
+    described = [line.strip() for text in function.descriptions for line in text.splitlines()]
+    lines = [
+        *(f"// {line}" for line in described if line),
+        f"{prefix}{key_text(function.name)}({argument}) {{",
+        *(f"  {line}" for line in (f"console.log({quote(function.name)}, {argument});", *rest)),
+        "},",
+    ]
+    return "".join(f"{_INDENT}{line}\n" for line in lines)
 
 
 def server_url(config: Config) -> str:
     """Return the URL of the ChatKit endpoint on the machine of the server."""
     server = config.server
     return f"http://{_ANYWHERE.get(server.host, server.host)}:{server.port}{server.path}"
-
-
-def _line_comments(function: PageFunction) -> str:
-    lines = [line.strip() for text in function.descriptions for line in text.splitlines()]
-    return "".join(f"{_INDENT}// {line}\n" for line in lines if line)
 
 
 def _array_text(names: Iterable[str]) -> str:
