@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from runtime.cli.exit_codes import INTERRUPTED, report_error
 from runtime.cli.report.project_report import Format
-from runtime.resources.gc_policy import collector_off_until_exit
+from runtime.resources.gc_policy import startup_heap_frozen
 from runtime.sdk_internals import skip_pydantic_plugins
 
 
@@ -60,7 +60,7 @@ def parse_plain_validate(arguments: Sequence[str]) -> dict[str, Any] | None:
 
 def _validate(options: dict[str, Any], arguments: Sequence[str]) -> int:
     skip_pydantic_plugins()
-    with collector_off_until_exit():
+    with startup_heap_frozen(ends_soon=True):
         try:
             from runtime.cli.commands.validate import validate_projects
 

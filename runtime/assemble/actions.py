@@ -19,7 +19,7 @@ from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.schemas import compile_schema, mismatches
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
-from runtime.config.model import actions as declared
+from runtime.config.model import widgets as declared
 from runtime.project_code.loader import ProjectCode
 from runtime.templates.template import Template
 

@@ -1,4 +1,4 @@
-"""Cross-checks of `entry` and of the composer's menus: unknown names, unreachable routes, choices without effect."""
+"""Cross-checks of `entry`, of the composer's menus, and of declarations without effect, such as unreachable agents."""
 
 from __future__ import annotations
 
@@ -7,30 +7,20 @@ from collections.abc import Iterator, Sequence
 from runtime.config.collector import DiagnosticCollector
 from runtime.config.model import Config
 from runtime.config.model.agents import ChosenTool, PythonEntry, Route
-from runtime.config.openapi_documents import has_tool, means_several
+from runtime.config.model.tools import AgentTool
+from runtime.config.openapi_documents import has_tool, means_several, split_operation
+from runtime.config.references import model_references
 from runtime.diagnostics.key_path import KeyPath
+from runtime.diagnostics.wording import join_words
 
 
 def check_entry(config: Config, collector: DiagnosticCollector) -> None:
     """Report the mistakes in `entry` and in `chat.composer`."""
     if config.entry is None and len(config.agents) > 1:
         collector.report("A202", ("agents",), "there are several agents and no 'entry'", "add 'entry'", at_key=True)
-    for name, path in _entry_references(config):
-        if name not in config.agents:
-            collector.report_unknown("A201", path, f"there is no agent {name!r}", name, config.agents)
     if isinstance(config.entry, list):
         _check_routes(config, config.entry, collector)
     _check_menus(config, collector)
-
-
-def _entry_references(config: Config) -> Iterator[tuple[str, KeyPath]]:
-    if isinstance(config.entry, str):
-        yield config.entry, ("entry",)
-    for index, route in enumerate(config.entry if isinstance(config.entry, list) else ()):
-        if isinstance(route, Route):
-            yield route.agent, ("entry", index, "agent")
-        else:
-            yield route, ("entry", index)
 
 
 def _check_routes(config: Config, routes: Sequence[Route | str], collector: DiagnosticCollector) -> None:
@@ -90,3 +80,73 @@ def _check_duplicates(names: Sequence[str], at: KeyPath, key: str, collector: Di
     for index, name in enumerate(names):
         if name in names[:index]:
             collector.report("A209", (*at, index, key), f"{name!r} is in the menu twice")
+
+
+def check_unused(config: Config, collector: DiagnosticCollector) -> None:
+    """Report agents, tools and models that nothing uses, and agents that call each other without end."""
+    _check_reachable(config, collector)
+    _check_circles(config, collector)
+    tools = {name for agent in config.agents.values() for name in agent.tools}
+    used_tools = {(split_operation(config, name) or (name, ""))[0] for name in tools}
+    _check_section(config, "A221", "tools", used_tools, collector)
+    models = {name for name, _ in model_references(config)}
+    _check_section(config, "A222", "models", models, collector)
+
+
+def _check_section(config: Config, code: str, section: str, used: set[str], collector: DiagnosticCollector) -> None:
+    if any("${" in name for name in used):
+        return  # an unset variable may hold the name of any of them
+    for name in getattr(config, section).keys() - used:
+        message = f"{'no agent uses the tool' if section == 'tools' else 'nothing uses the model'} {name!r}"
+        collector.report(code, (section, name), message, severity="warning", at_key=True, unused=name)
+
+
+def _check_reachable(config: Config, collector: DiagnosticCollector) -> None:
+    if config.entry is None and len(config.agents) > 1:
+        return
+    reached: set[str] = set()
+    waiting = config.entry_agents
+    if not all(name in config.agents for name in waiting):
+        return
+    entries = join_words([repr(name) for name in waiting], "and")
+    start = f"the entry agent{'s' if len(waiting) > 1 else ''} {entries}"
+    while waiting:
+        name = waiting.pop()
+        if name in config.agents and name not in reached:
+            reached.add(name)
+            waiting += [handoff.agent for handoff in config.agents[name].handoffs]
+            waiting += _called_agents(config, name)
+    for name in config.agents.keys() - reached:
+        message = f"the agent {name!r} can't be reached from {start}"
+        collector.report("A220", ("agents", name), message, severity="warning", at_key=True, unused=name)
+
+
+def _called_agents(config: Config, agent: str) -> Iterator[str]:
+    for name in config.agents[agent].tools:
+        tool = config.tools.get(name)
+        if isinstance(tool, AgentTool) and tool.agent in config.agents:
+            yield tool.agent
+
+
+def _check_circles(config: Config, collector: DiagnosticCollector) -> None:
+    done: set[str] = set()
+    for start in config.agents:
+        trail: list[str] = []
+        waiting = [(start, 0)] if start not in done else []
+        while waiting:
+            name, depth = waiting.pop()
+            del trail[depth:]
+            if name in trail:
+                _report_circle(config, collector, [*trail[trail.index(name) :], name])
+            elif name not in done:
+                done.add(name)
+                trail.append(name)
+                waiting += [(called, depth + 1) for called in _called_agents(config, name)]
+
+
+def _report_circle(config: Config, collector: DiagnosticCollector, circle: list[str]) -> None:
+    for index, name in enumerate(config.agents[circle[-2]].tools):
+        tool = config.tools.get(name)
+        if isinstance(tool, AgentTool) and tool.agent == circle[-1]:
+            message = f"agents call each other as tools in a circle: {' -> '.join(circle)}"
+            collector.report("A214", ("agents", circle[-2], "tools", index), message, severity="warning")

@@ -12,12 +12,8 @@ from runtime.config.references import ALL, mcp_references
 from runtime.diagnostics.key_path import KeyPath
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HOP_BY_HOP = frozenset(
-    (
-        *("connection", "keep-alive", "te", "trailer", "trailers", "transfer-encoding", "upgrade"),
-        *("proxy-authenticate", "proxy-authorization", "proxy-connection"),
-    )
-)
+_HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "trailers", "transfer-encoding", "upgrade"}
+_HOP_BY_HOP |= {"proxy-authenticate", "proxy-authorization", "proxy-connection"}
 _PER_REQUEST = frozenset({"host", "accept", "accept-encoding", "expect", "last-event-id"})
 _PER_REQUEST_PREFIXES = ("content-", "mcp-")
 
@@ -93,17 +89,15 @@ def _check_approval(names: list[str], tools: list[str], path: KeyPath, collector
 def _check_forwarded_headers(names: list[str], at: KeyPath, collector: DiagnosticCollector) -> None:
     seen: set[str] = set()
     for index, name in enumerate(names):
-        path: KeyPath = (*at, index)
-        key = name.lower()
+        key, message, hint = name.lower(), "", "remove it"
         if not _HEADER_NAME.fullmatch(name):
-            message = f"{name!r} is not a valid header name"
-            collector.report("A256", path, message, "such as Authorization or X-Tenant")
+            message, hint = f"{name!r} is not a valid header name", "such as Authorization or X-Tenant"
         elif key in _HOP_BY_HOP:
             message = f"the header {name!r} belongs to one connection and can't be forwarded"
-            collector.report("A256", path, message, "remove it")
         elif key in _PER_REQUEST or key.startswith(_PER_REQUEST_PREFIXES):
             message = f"the header {name!r} describes one request and can't be forwarded"
-            collector.report("A256", path, message, "remove it")
         elif key in seen:
-            collector.report("A256", path, f"the header {name!r} is listed twice", "remove one of them")
+            message, hint = f"the header {name!r} is listed twice", "remove one of them"
+        if message:
+            collector.report("A256", (*at, index), message, hint)
         seen.add(key)

@@ -1,7 +1,4 @@
-"""Cross-checks of templates and of the files that a config names: syntax, unknown names, missing files.
-
-`SCOPES` documents the names in scope of each template; the code that renders them must provide exactly these.
-"""
+"""Cross-checks of templates and of the files that a config names: syntax, unknown names, missing files."""
 
 from __future__ import annotations
 
@@ -11,13 +8,10 @@ from typing import Any
 
 from runtime.config.collector import DiagnosticCollector
 from runtime.config.model import Config
-from runtime.config.model.actions import EffectAction, MessageAction, WidgetAction
-from runtime.config.model.agents import Agent, FileInstructions, InlineInstructions, Output, Route
-from runtime.config.model.models import OpenAIModel, ScriptedModel
-from runtime.config.model.tools import Approval, EnabledBy, Tool, WidgetTool, approval_of
-from runtime.config.model.widgets import TemplateWidget
+from runtime.config.model.agents import FileInstructions, InlineInstructions, Output
+from runtime.config.model.tools import Approval, Question
 from runtime.config.project_files import ProjectFiles
-from runtime.config.references import is_widget_file
+from runtime.config.references import find_names, find_values, is_widget_file
 from runtime.diagnostics.diagnostic import Diagnostic, Place
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import suggest
@@ -45,80 +39,33 @@ SCOPES: dict[str, frozenset[str]] = {
     "actions.*.message": _TURN | {"payload"},
     "actions.*.data": _TURN | {"payload"},
 }
-"""The names in scope of each template field. In a widget's templates, they are the properties of its `data`."""
+"""The names in scope of each template field, exactly those that the renderer provides; a widget's have its `data`."""
 
 _USER = frozenset({"id", "name"})
+# The keys of a question and of an approval that are templates.
+_TEMPLATES = {"question", "options", "description", "when", "title", "text"}
+_WIDGETS = ("agents.*.output.widget", "chat.tags.preview", "tools.*.widget", "actions.*.widget")
 
 
 def check_templates(config: Config, filled: Interpolation, files: ProjectFiles, collector: DiagnosticCollector) -> None:
     """Report the mistakes in the templates of a config and in the files that it names."""
     checker = _TemplateChecker(config, filled, files, collector)
-    for key, agent in config.agents.items():
-        _check_agent(checker, agent, ("agents", key))
-    _check_entry_and_chat(checker, config)
-    for key, guardrail in config.guardrails.items():
-        checker.texts(guardrail.message, ("guardrails", key, "message"), SCOPES["guardrails.*.message"])
-    for key, tool in config.tools.items():
-        _check_tool(checker, tool, ("tools", key))
-    for key, action in config.actions.items():
-        if isinstance(action, MessageAction):
-            checker.texts(action.message, ("actions", key, "message"), SCOPES["actions.*.message"])
-        elif isinstance(action, EffectAction):
-            checker.texts(action.data, ("actions", key, "data"), SCOPES["actions.*.data"])
-        elif isinstance(action, WidgetAction):
-            checker.widget(action.widget, ("actions", key, "widget"))
-    for key, widget in config.widgets.items():
-        # Its templates are checked in runtime.validation.widgets.
-        if isinstance(widget, TemplateWidget) and isinstance(widget.template, str):
-            checker.widget_file(widget.template, ("widgets", key, "template"))
-    for key, model in config.models.items():
-        if isinstance(model, ScriptedModel):
-            checker.file(model.scripted, ("models", key, "scripted"))
-        elif isinstance(model, OpenAIModel) and model.offline is not None:
-            checker.file(model.offline, ("models", key, "offline"))
-
-
-def _check_agent(checker: _TemplateChecker, agent: Agent, at: KeyPath) -> None:
-    checker.instructions(agent.instructions, (*at, "instructions"))
-    checker.texts(agent.preface, (*at, "preface"), SCOPES["agents.*.preface"])
-    for index, handoff in enumerate(agent.handoffs):
-        path = (*at, "handoffs", index, "enabled_if")
-        checker.texts(handoff.enabled_if, path, SCOPES["agents.*.handoffs.*.enabled_if"])
-    if agent.prompt is not None:
-        scope = SCOPES["agents.*.prompt.variables"]
-        checker.texts(agent.prompt.variables, (*at, "prompt", "variables"), scope)
-    if agent.output is not None:
-        checker.texts(agent.output.template, (*at, "output", "template"), _output_scope(agent.output))
-        checker.widget(agent.output.widget, (*at, "output", "widget"))
-
-
-def _check_entry_and_chat(checker: _TemplateChecker, config: Config) -> None:
-    for index, route in enumerate(config.entry if isinstance(config.entry, list) else ()):
-        if isinstance(route, Route) and isinstance(route.when, str):
-            checker.texts(route.when, ("entry", index, "when"), SCOPES["entry.*.when"])
+    for field, scope in SCOPES.items():
+        for value, path in find_values(config, field):
+            checker.value(value, path, scope)
     for kind, text in config.chat.errors.model_dump(exclude_none=True).items():
-        scope = SCOPES.get(f"chat.errors.{kind}", SCOPES["chat.errors.*"])
-        checker.texts({kind: text}, ("chat", "errors"), scope)
-    if (mentions := config.chat.tags) is not None:
-        checker.texts(mentions.text, ("chat", "tags", "text"), SCOPES["chat.tags.text"])
-        checker.widget(mentions.preview, ("chat", "tags", "preview"))
-
-
-def _check_tool(checker: _TemplateChecker, tool: Tool, at: KeyPath) -> None:
-    for key in ("progress", "ask", "steps", "error", "enabled_if", "reason"):
-        value = getattr(tool, key, None)
-        texts = [question.model_dump(exclude={"id"}) for question in value] if key == "ask" and value else value
-        if not isinstance(texts, EnabledBy):
-            checker.texts(texts, (*at, key), SCOPES[f"tools.*.{key}"])
-    declared = getattr(tool, "needs_approval", False)
-    approval = approval_of(declared)
-    if approval is not None:
-        path, scope = (*at, "needs_approval"), SCOPES["tools.*.needs_approval"]
-        checker.texts(approval.when, (*path, "when") if isinstance(declared, Approval) else path, scope)
-        for key in ("title", "text"):
-            checker.texts(getattr(approval, key), (*path, key), scope)
-    if isinstance(tool, WidgetTool):
-        checker.widget(tool.widget, (*at, "widget"))
+        checker.value(text, ("chat", "errors", kind), SCOPES.get(f"chat.errors.{kind}", SCOPES["chat.errors.*"]))
+    for output, path in find_values(config, "agents.*.output"):
+        if output is not None:
+            checker.value(output.template, (*path, "template"), _output_scope(output))
+    for name, path in find_names(config, *_WIDGETS):
+        if is_widget_file(config, name):
+            checker.widget_file(name, path)
+    # The templates of the widgets are checked in runtime.validation.widgets.
+    for name, path in find_names(config, "widgets.*.template"):
+        checker.widget_file(name, path)
+    for name, path in find_names(config, "models.*.scripted", "models.*.offline"):
+        checker.file(name, path)
 
 
 def _output_scope(output: Output) -> frozenset[str] | None:
@@ -149,15 +96,6 @@ class _TemplateChecker:
         self.collector = collector
         self.fields = _fields(config)
 
-    def instructions(self, declared: object, path: KeyPath) -> None:
-        scope = SCOPES["agents.*.instructions"]
-        if isinstance(declared, InlineInstructions) and not declared.raw:
-            self.texts(declared.text, (*path, "text"), scope)
-        elif isinstance(declared, FileInstructions):
-            text = self.file(declared.file, (*path, "file"))
-            if text is not None and not declared.raw:
-                self._template(text, (*path, "file"), scope, prompt=declared.file)
-
     def file(self, name: str, path: KeyPath) -> str | None:
         """Read a file that the config names; report it if it can't be read."""
         if self.filled.is_unresolved(self.filled.source.places.written(path)):
@@ -167,11 +105,6 @@ class _TemplateChecker:
             self.collector.add(text, path)
             return None
         return text
-
-    def widget(self, name: str | None, path: KeyPath) -> None:
-        """Read a widget's file if a reference names one."""
-        if name is not None and is_widget_file(self.config, name):
-            self.widget_file(name, path)
 
     def widget_file(self, name: str, path: KeyPath) -> None:
         """Read a widget's file; report it if it is not JSON."""
@@ -190,17 +123,26 @@ class _TemplateChecker:
         except ValueError:  # an integer with more digits than Python parses
             self.collector.report("A232", path, f"{name!r} contains a number with too many digits")
 
-    def texts(self, value: Any, path: KeyPath, scope: frozenset[str] | None) -> None:
-        """Check every string of a value; `scope` is None if the names in scope are unknown."""
-        if isinstance(value, str):
-            if "{" in value:
-                self._template(value, path, scope)
-        elif isinstance(value, dict):
-            for key, item in value.items():
-                self.texts(item, (*path, key), scope)
-        elif isinstance(value, list):
-            for index, item in enumerate(value):
-                self.texts(item, (*path, index), scope)
+    def value(self, value: Any, path: KeyPath, scope: frozenset[str] | None) -> None:
+        """Check every template of a field; `scope` is None if the names in scope are unknown."""
+        match value:
+            case str():
+                if "{" in value:
+                    self._template(value, path, scope)
+            case dict():
+                for key, item in value.items():
+                    self.value(item, (*path, key), scope)
+            case list():
+                for index, item in enumerate(value):
+                    self.value(item, (*path, index), scope)
+            case Approval() | Question():
+                self.value(value.model_dump(include=_TEMPLATES), path, scope)
+            case InlineInstructions(raw=False):
+                self.value(value.text, (*path, "text"), scope)
+            case FileInstructions():
+                text = self.file(value.file, (*path, "file"))
+                if text is not None and not value.raw:
+                    self._template(text, (*path, "file"), scope, prompt=value.file)
 
     def _template(self, text: str, path: KeyPath, scope: frozenset[str] | None, prompt: str = "") -> None:
         try:

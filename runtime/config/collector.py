@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from runtime.diagnostics.diagnostic import Diagnostic, Place, Severity
-from runtime.diagnostics.key_path import KeyPath, path_text
+from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import nearest
 from runtime.documents.variables import Interpolation
 
@@ -36,13 +36,10 @@ class DiagnosticCollector:
         path = places.written(path)
         if self.filled.is_unresolved(path):
             return
-        length = 1
-        if place is None:
-            place = places.key(path) if at_key else places.value(path)
-            length = places.key_length(path) if at_key else places.length(path)
-        self.diagnostics.append(
-            Diagnostic(code, message, place, severity, hint, path_text(path), length, unused, meant)
-        )
+        diagnostic = places.diagnostic(code, path, message, hint, severity, at_key=at_key)
+        if place is not None:
+            diagnostic = replace(diagnostic, place=place, length=1)
+        self.diagnostics.append(replace(diagnostic, unused=unused, meant=meant))
 
     def report_unknown(
         self, code: str, path: KeyPath, message: str, name: str, known: Iterable[str], hint: str = ""
@@ -56,7 +53,6 @@ class DiagnosticCollector:
         places = self.filled.source.places
         path = places.written(path)
         if not self.filled.is_unresolved(path):
-            has_line = diagnostic.place.line > 0
-            place = diagnostic.place if has_line else places.value(path)
-            length = 1 if has_line else places.length(path)
-            self.diagnostics.append(replace(diagnostic, place=place, path=path_text(path), length=length))
+            here = places.diagnostic(diagnostic.code, path, diagnostic.message, diagnostic.hint, diagnostic.severity)
+            there = replace(here, place=diagnostic.place, length=1)
+            self.diagnostics.append(there if diagnostic.place.line else here)

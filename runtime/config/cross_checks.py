@@ -1,7 +1,4 @@
-"""Cross-checks: what the schema can't see, such as unknown names, duplicates and declarations without effect.
-
-They run on a config that is valid by the schema, so no check repeats the checks of the models.
-"""
+"""Cross-checks of a config that is valid by the schema: unknown names, duplicates, declarations without effect."""
 
 from __future__ import annotations
 
@@ -11,21 +8,27 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from runtime.config.check_entry import check_entry
-from runtime.config.check_guardrails import check_guardrails
+from runtime.config.check_entry import check_entry, check_unused
 from runtime.config.check_mcp import check_hosted_mcp, check_mcp_servers
 from runtime.config.check_templates import check_templates
-from runtime.config.check_unused import check_unused
 from runtime.config.collector import DiagnosticCollector
 from runtime.config.model import Config
-from runtime.config.model.actions import WidgetAction
 from runtime.config.model.agents import Agent
+from runtime.config.model.guardrails import LengthGuardrail, RegexGuardrail
 from runtime.config.model.models import LiteLLMModel, OpenAIModel
-from runtime.config.model.tools import AgentTool, PatchTool, ShellTool, WidgetTool
+from runtime.config.model.tools import PatchTool, ShellTool
 from runtime.config.model.types import IMPORT_PATTERN, TOOL_NAME_PATTERN
 from runtime.config.openapi_documents import check_openapi, split_operation
 from runtime.config.project_files import ProjectFiles
-from runtime.config.references import ALL, WIDGET_SUFFIXES, model_references, split_reference
+from runtime.config.references import (
+    ALL,
+    GUARDRAILS,
+    WIDGET_SUFFIXES,
+    find_names,
+    find_values,
+    model_references,
+    split_reference,
+)
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import CLOSE, nearest
@@ -41,14 +44,13 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
     """Return the diagnostics of a config that is valid by the schema; reads the files that it names."""
     collector = DiagnosticCollector(filled)
     check_entry(config, collector)
+    _check_references(config, collector)
     _check_names(config, collector)
     for key, agent in config.agents.items():
         _check_model(config, agent, key, collector)
         _check_tools(config, agent, key, collector)
         _check_handoffs(config, agent, key, collector)
         _check_output(config, agent, key, collector)
-    _check_tool_targets(config, collector)
-    _check_actions(config, collector)
     _check_mentions(config, collector)
     _check_dictation(config, collector)
     for name, path in model_references(config):
@@ -56,7 +58,7 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
             _check_model_name(config, name, path, collector)
         if path[0] == "models" and name == path[1]:
             collector.report("A254", path, f"the model {name!r} falls back to itself")
-    check_guardrails(config, collector)
+    _check_guardrails(config, collector)
     check_mcp_servers(config, collector)
     check_hosted_mcp(config, collector)
     _check_deprecated(filled.source.data, collector)
@@ -65,6 +67,32 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
     check_unused(config, collector)
     check_templates(config, filled, files, collector)
     return collector.diagnostics
+
+
+# Each field that names something declared: the code where it is not, and the section.
+_REFERENCES = {
+    "entry": ("A201", "agents"),
+    "entry.*": ("A201", "agents"),
+    "entry.*.agent": ("A201", "agents"),
+    "agents.*.handoffs.*.agent": ("A205", "agents"),
+    "tools.*.agent": ("A206", "agents"),
+    "tools.*.widget": ("A207", "widgets"),
+    "actions.*.widget": ("A208", "widgets"),
+    "agents.*.output.widget": ("A208", "widgets"),
+    "chat.tags.preview": ("A208", "widgets"),
+    **dict.fromkeys(GUARDRAILS, ("A227", "guardrails")),
+}
+
+
+def _check_references(config: Config, collector: DiagnosticCollector) -> None:
+    for field, (code, section) in _REFERENCES.items():
+        declared = getattr(config, section)
+        for name, path in find_names(config, field):
+            is_file = section == "widgets" and name.endswith(WIDGET_SUFFIXES)
+            is_import_path = section == "guardrails" and ":" in name
+            if name not in declared and not is_file and not is_import_path:
+                hint = f"declare it in {section!r}" if section == "guardrails" else ""
+                collector.report_unknown(code, path, f"there is no {section[:-1]} {name!r}", name, declared, hint)
 
 
 def _check_names(config: Config, collector: DiagnosticCollector) -> None:
@@ -149,12 +177,9 @@ def _check_handoffs(config: Config, agent: Agent, key: str, collector: Diagnosti
     for index, handoff in enumerate(agent.handoffs):
         path: KeyPath = ("agents", key, "handoffs", index, "agent")
         target = config.agents.get(handoff.agent)
-        if target is None:
-            message = f"there is no agent {handoff.agent!r}"
-            collector.report_unknown("A205", path, message, handoff.agent, config.agents)
-            continue
         if handoff.agent == key:
             collector.report("A211", path, f"the agent {key!r} hands over to itself")
+        if target is None or handoff.agent == key:
             continue
         name = handoff.tool_name or transfer_name(target.name or handoff.agent)
         if handoff.agent in targets:
@@ -176,19 +201,27 @@ def transfer_name(agent: str) -> str:
     return "transfer_to_" + re.sub(r"[^a-zA-Z0-9_]", "_", agent).lower()
 
 
-def _check_tool_targets(config: Config, collector: DiagnosticCollector) -> None:
-    for key, tool in config.tools.items():
-        if isinstance(tool, AgentTool) and tool.agent not in config.agents:
-            message = f"there is no agent {tool.agent!r}"
-            collector.report_unknown("A206", ("tools", key, "agent"), message, tool.agent, config.agents)
-        elif isinstance(tool, WidgetTool):
-            _check_widget(config, tool.widget, "A207", ("tools", key, "widget"), collector)
+def _check_guardrails(config: Config, collector: DiagnosticCollector) -> None:
+    used = {name for name, _ in find_names(config, *GUARDRAILS)}
+    for name, guardrail in config.guardrails.items():
+        if name not in used and not any("${" in other for other in used):
+            # An error, not a warning: the author relies on the guardrail.
+            hint = "add it to the 'guardrails' of an agent or a tool, or remove it"
+            message = f"no agent or tool uses the guardrail {name!r}"
+            collector.report("A228", ("guardrails", name), message, hint, at_key=True)
+        if isinstance(guardrail, RegexGuardrail):
+            _check_pattern(guardrail.regex, ("guardrails", name, "regex"), collector)
+        if isinstance(guardrail, LengthGuardrail) and guardrail.min_length > guardrail.max_length:
+            message = f"'min_length' {guardrail.min_length} is larger than 'max_length' {guardrail.max_length}"
+            collector.report("A229", ("guardrails", name, "min_length"), message)
 
 
-def _check_actions(config: Config, collector: DiagnosticCollector) -> None:
-    for key, action in config.actions.items():
-        if isinstance(action, WidgetAction):
-            _check_widget(config, action.widget, "A208", ("actions", key, "widget"), collector)
+def _check_pattern(pattern: str, path: KeyPath, collector: DiagnosticCollector) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        where = f" at character {error.pos + 1}" if error.pos is not None else ""
+        collector.report("A229", path, f"{pattern!r} is not a valid regular expression: {error.msg}{where}")
 
 
 def _check_dictation(config: Config, collector: DiagnosticCollector) -> None:
@@ -212,9 +245,7 @@ def _check_output(config: Config, agent: Agent, key: str, collector: DiagnosticC
     if output.schema_ is not None and output.python is not None:
         message = "'schema' and 'python' exclude each other"
         collector.report("A251", (*path, "python"), message, "remove one of them", at_key=True)
-    if output.widget is not None:
-        _check_widget(config, output.widget, "A208", (*path, "widget"), collector)
-    elif output.template is not None and output.schema_ is None and output.python is None:
+    if output.widget is None and output.template and output.schema_ is None and output.python is None:
         message = "this output has neither a 'schema' nor 'python' for its shape"
         collector.report("A251", path, message, "add one of them", at_key=True)
 
@@ -223,40 +254,24 @@ def _check_mentions(config: Config, collector: DiagnosticCollector) -> None:
     mentions = config.chat.tags
     if mentions is None:
         return
-    if mentions.preview is not None:
-        _check_widget(config, mentions.preview, "A208", ("chat", "tags", "preview"), collector)
     ids = [entity.id for entity in mentions.entities]
     for index, name in enumerate(ids):
         if name in ids[:index]:
             collector.report("A209", ("chat", "tags", "entities", index, "id"), f"two entities have the id {name!r}")
 
 
-def _check_widget(config: Config, name: str, code: str, path: KeyPath, collector: DiagnosticCollector) -> None:
-    if name not in config.widgets and not name.endswith(WIDGET_SUFFIXES):
-        collector.report_unknown(code, path, f"there is no widget {name!r}", name, config.widgets)
-
-
 _CACHE = "OpenAI has replaced it: write 'prompt_cache_options: {ttl: 30m}', or 12h"
-DEPRECATED: dict[tuple[str, ...], str] = {
-    ("models", "*", "settings", "prompt_cache_retention"): _CACHE,
-    ("agents", "*", "settings", "prompt_cache_retention"): _CACHE,
-}
-"""The key path of each deprecated key, where `*` is any name, and what to write instead."""
+DEPRECATED = dict.fromkeys(
+    ("models.*.settings.prompt_cache_retention", "agents.*.settings.prompt_cache_retention"), _CACHE
+)
+"""The path of each deprecated key, where `*` is any name, and what to write instead."""
 
 
 def _check_deprecated(data: Any, collector: DiagnosticCollector) -> None:
     for pattern, instead in DEPRECATED.items():
-        for path in _matches(data, pattern):
+        for _, path in find_values(data, pattern):
             message = f"{path[-1]!r} is deprecated"
             collector.report("A109", path, message, instead, severity="warning", at_key=True)
-
-
-def _matches(data: Any, pattern: tuple[str, ...], path: KeyPath = ()) -> Iterator[KeyPath]:
-    if not pattern:
-        yield path
-    elif isinstance(data, dict):
-        for key in data if pattern[0] == "*" else data.keys() & {pattern[0]}:
-            yield from _matches(data[key], pattern[1:], (*path, key))
 
 
 def _check_empty_keys(config: Config, data: Any, collector: DiagnosticCollector) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from runtime.config.model.root import MAIN_ONLY
 from runtime.config.project_files import ProjectFiles, is_pattern
 from runtime.diagnostics.diagnostic import Diagnostic, Place, has_errors
-from runtime.diagnostics.key_path import KeyPath, path_text
+from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import nearest
 from runtime.documents.document import Node, Source, read_yaml
 from runtime.documents.variables import interpolate
@@ -37,10 +37,7 @@ def add_included(source: Source, files: ProjectFiles, environ: Mapping[str, str]
 
 
 def apply_profile(source: Source, name: str) -> Source:
-    """Return `source` with the profile `name` applied, as a JSON merge patch (RFC 7396).
-
-    The section `profiles` itself does not change.
-    """
+    """Return `source` with the profile `name` applied as a JSON merge patch (RFC 7396); `profiles` does not change."""
     profiles = source.data.get("profiles", {}) if isinstance(source.data, dict) else None
     if has_errors(source.diagnostics) or not isinstance(profiles, dict):
         return source
@@ -49,7 +46,7 @@ def apply_profile(source: Source, name: str) -> Source:
     if not isinstance(profiles[name], dict):
         return source
     root, data = _copied(source.places.root, source.data)
-    patch = {key: value for key, value in profiles[name].items() if not _is_main_only(key)}
+    patch = {key: value for key, value in profiles[name].items() if key not in MAIN_ONLY and not key.startswith("x-")}
     _apply_patch(root, data, root.children["profiles"].children[name], patch, source.file)
     return replace(source, data=data, places=replace(source.places, root=root))
 
@@ -61,8 +58,7 @@ def _no_profile(source: Source, name: str, profiles: Iterable[str]) -> Diagnosti
     message = f"there is no profile {name!r}"
     if not profiles:
         return Diagnostic("A110", message, Place(source.file), hint=hint)
-    place, length = source.places.key(("profiles",)), source.places.key_length(("profiles",))
-    return Diagnostic("A110", message, place, hint=hint, path="profiles", length=length)
+    return source.places.diagnostic("A110", ("profiles",), message, hint, at_key=True)
 
 
 @dataclass(slots=True)
@@ -81,27 +77,21 @@ class _MergedSource:
         """Read the files that match one pattern and that have not been read yet."""
         names = files.find(pattern) if is_pattern(pattern) else [pattern]
         if not names:
-            place, length = self.main.places.value(path), self.main.places.length(path)
-            hint = "patterns are relative to the project folder"
-            self.diagnostics.append(
-                Diagnostic("A233", f"no file matches {pattern!r}", place, "warning", hint, path_text(path), length)
-            )
+            message, hint = f"no file matches {pattern!r}", "patterns are relative to the project folder"
+            self.diagnostics.append(self.main.places.diagnostic("A233", path, message, hint, "warning"))
         for name in names:
             if name == self.main.file or name in self.texts:
                 continue
             text = files.read(name)
             if isinstance(text, Diagnostic):
-                self.diagnostics.append(text if text.place.line else self._at(path, text))
+                at_name = self.main.places.diagnostic(text.code, path, text.message, text.hint, text.severity)
+                self.diagnostics.append(text if text.place.line else at_name)
                 continue
             part = read_yaml(text, name)
             self.texts[name], self.lines[name] = text, part.places.lines.get(name, ())
             self.diagnostics += part.diagnostics
             if not part.diagnostics:
                 yield part
-
-    def _at(self, path: KeyPath, diagnostic: Diagnostic) -> Diagnostic:
-        place, length = self.main.places.value(path), self.main.places.length(path)
-        return replace(diagnostic, place=place, path=path_text(path), length=length)
 
     def add(self, part: Source) -> None:
         """Add the sections of a file; a name that two files declare is an error with both places."""
@@ -142,18 +132,8 @@ class _MergedSource:
     def _report_duplicate(self, path: KeyPath, part: Source) -> None:
         *above, key = path
         message = f"the key {key!r} {f'of {above[0]!r} ' if above else ''}is written twice"
-        first = self._places().key(path)
-        place, length = part.places.key(path), part.places.key_length(path)
-        self.diagnostics.append(
-            Diagnostic("A012", message, place, hint=f"first at {first}", path=path_text(path), length=length)
-        )
-
-    def _places(self) -> Any:
-        return replace(self.main.places, root=self.root)
-
-
-def _is_main_only(key: str) -> bool:
-    return key in MAIN_ONLY or key.startswith("x-")
+        first = replace(self.main.places, root=self.root).key(path)
+        self.diagnostics.append(part.places.diagnostic("A012", path, message, f"first at {first}", at_key=True))
 
 
 def _copied(node: Node, data: dict[str, Any]) -> tuple[Node, dict[str, Any]]:

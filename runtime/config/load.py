@@ -7,27 +7,68 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import ValidationError
 
 from runtime.config.cross_checks import check_config
 from runtime.config.includes import PROFILE_VARIABLE, add_included, apply_profile
 from runtime.config.model import Config
+from runtime.config.model.root import MAIN_ONLY
 from runtime.config.project_files import ProjectFiles
-from runtime.config.recovery import RecoveredConfig, recover_config
 from runtime.config.secrets.detect import WrittenSecret, find_secrets, written_secrets
-from runtime.config.secrets.mask import MaskedTexts, guess_secrets, mask_config_source, mask_diagnostics, mask_source
+from runtime.config.secrets.mask import (
+    STARS,
+    MaskedTexts,
+    guess_secrets,
+    mask_config_source,
+    mask_diagnostics,
+    mask_source,
+    redact,
+)
 from runtime.config.shape_errors import build_config
-from runtime.diagnostics.dedupe import join_causes
-from runtime.diagnostics.diagnostic import Diagnostic, Place, has_errors
+from runtime.diagnostics.diagnostic import Diagnostic, Place, has_errors, join_causes
+from runtime.diagnostics.key_path import KeyPath, path_text, value_at
+from runtime.diagnostics.wording import nearest
 from runtime.documents.document import Places, Source, decode_text, read_yaml
 from runtime.documents.variables import Interpolation, interpolate
 from runtime.resources.gc_policy import collector_paused
 
 CONFIG_FILE = "agents.yaml"
 ENV_FILE = ".env"
+_MAX_ROUNDS = 3
+# Other entries refer to these by name: the name must stay declared.
+_REPLACEMENTS: dict[str, Any] = {
+    "models": "x",
+    "tools": {"python": "x:x"},
+    "widgets": {"template": {}},
+    "actions": {"message": "x"},
+}
+_REFERENCED = (*_REPLACEMENTS, "agents", "entry")
+# Reported only because something was dropped.
+_CONSEQUENCES = {"A202", "A212"}
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveredConfig:
+    """A config without its invalid parts, at the key paths `dropped`; `config` is None if too little is left."""
+
+    config: Config | None = None
+    dropped: frozenset[KeyPath] = frozenset()
+
+    def applies(self, diagnostic: Diagnostic) -> bool:
+        """Return whether a diagnostic about this config is also true of the file."""
+        if not self.dropped:
+            return True
+        if diagnostic.severity != "error" or diagnostic.code in _CONSEQUENCES:
+            return False
+        return not any(
+            diagnostic.path == text or diagnostic.path.startswith((f"{text}.", f"{text}["))
+            for text in map(path_text, self.dropped)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +95,7 @@ class LoadedProject:
     filled: Interpolation | None = field(default=None, repr=False, compare=False)
     recovered: RecoveredConfig = field(default=RecoveredConfig(), repr=False, compare=False)
     secrets: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
-    declared: Source | None = field(default=None, repr=False, compare=False)
+    declared: Source = field(repr=False, compare=False)
     profile: str | None = None
 
 
@@ -75,34 +116,20 @@ def load_config(
         file = project / CONFIG_FILE if is_folder else project
         # A relative root would change with the process's working folder.
         files = files or ProjectFiles(file.parent.absolute())
-        return _load(file, os.environ if environ is None else environ, unset, files)
-
-
-def _load(
-    file: Path, variables: Mapping[str, str], unset: Literal["warning", "error"], files: ProjectFiles
-) -> LoadedProject:
-    text = _read_config_text(files, file)
-    if isinstance(text, str):
+        variables = os.environ if environ is None else environ
+        text = _read_config_text(files, file)
+        if isinstance(text, Diagnostic):
+            unread = Source(file.name, "", None, Places(file.name), (text,))
+            return _check(file, unread, None, variables, unset, files, [])
         variables, env_problems = _environment(files, variables)
         declared = add_included(read_yaml(text, file.name), files, variables)
         return _check(file, declared, variables.get(PROFILE_VARIABLE) or None, variables, unset, files, env_problems)
-    return LoadedProject(
-        config=None,
-        diagnostics=(text,),
-        root=file.parent,
-        file=file,
-        sources=_masked_texts(files, None, [], frozenset()),
-        hash=files.hash(),
-        places=Places(file.name),
-        environ=variables,
-        files=files,
-    )
 
 
 def other_profiles(loaded: LoadedProject) -> list[str]:
     """Return the names of all profiles if none was selected; an empty list otherwise."""
     source = loaded.declared
-    if source is None or loaded.profile is not None or has_errors(source.diagnostics):
+    if loaded.profile is not None or has_errors(source.diagnostics):
         return []
     profiles = source.data.get("profiles") if isinstance(source.data, dict) else None
     return list(profiles) if isinstance(profiles, dict) else []
@@ -110,8 +137,6 @@ def other_profiles(loaded: LoadedProject) -> list[str]:
 
 def with_profile(loaded: LoadedProject, name: str) -> LoadedProject:
     """Return the same project with one of its `other_profiles` applied; no file is read again."""
-    if loaded.declared is None:
-        raise ValueError("a project without a readable file has no profiles")
     with collector_paused():
         return _check(loaded.file, loaded.declared, name, loaded.environ, "warning", loaded.files, [])
 
@@ -156,10 +181,10 @@ def _check(
 
 
 def _masked_texts(
-    files: ProjectFiles, read: Interpolation | None, written: Sequence[WrittenSecret], secrets: frozenset[str]
+    files: ProjectFiles, read: Interpolation, written: Sequence[WrittenSecret], secrets: frozenset[str]
 ) -> Mapping[str, str]:
     def cover(name: str, text: str) -> str:
-        if read is not None and name in read.source.texts:
+        if name in read.source.texts:
             return mask_config_source(read, name, written, secrets)
         return mask_source(text, secrets)
 
@@ -213,5 +238,119 @@ def _build_and_check(filled: Interpolation, files: ProjectFiles) -> tuple[Recove
     config, shape_errors = build_config(filled)
     if config is not None:
         return RecoveredConfig(config), check_config(config, filled, files)
-    recovered, diagnostics = recover_config(filled, files)
+    recovered, diagnostics = _recover_config(filled, files)
     return recovered, [*shape_errors, *diagnostics]
+
+
+def _recover_config(filled: Interpolation, files: ProjectFiles) -> tuple[RecoveredConfig, list[Diagnostic]]:
+    """Drop what fails the schema; return the remaining config, and the errors of its cross-checks about the rest.
+
+    An entry that others refer to by name is replaced by a valid one, so that its name stays declared.
+    """
+    data, dropped = filled.source.data, set[KeyPath]()
+    for _ in range(_MAX_ROUNDS):
+        try:
+            config = Config.model_validate(data)
+        except ValidationError as error:
+            paths = {_droppable(problem["loc"]) for problem in error.errors(include_url=False, include_context=False)}
+            if None in paths:
+                return RecoveredConfig(), []
+            for path in sorted(filter(None, paths), key=len):
+                data = _without(data, path)
+                dropped.add(path)
+        else:
+            recovered = RecoveredConfig(config, frozenset(dropped))
+            return recovered, [each for each in check_config(config, filled, files) if recovered.applies(each)]
+    return RecoveredConfig(), []
+
+
+def _droppable(location: tuple[str | int, ...]) -> KeyPath | None:
+    """Return the key path of the smallest part that can be dropped; None if too much would go with it."""
+    section = location[0] if location else None
+    if section in _REPLACEMENTS:
+        return location[:2] if len(location) > 1 else None
+    if section == "agents":
+        return location[:3] if len(location) > 1 else None
+    # A section with a misspelt name declares the names that others refer to.
+    return None if section is None or nearest(str(section), _REFERENCED) else (str(section),)
+
+
+def _without(data: Any, path: KeyPath) -> Any:
+    if not isinstance(data, dict):
+        return data
+    if len(path) == 1:
+        return {**data, "version": 1} if path == ("version",) else {k: v for k, v in data.items() if k != path[0]}
+    section, name = path[0], path[1]
+    entries = data.get(section)
+    if not isinstance(entries, dict) or name not in entries:
+        return data
+    entry = _REPLACEMENTS.get(str(section), {})
+    if section == "agents" and len(path) > 2 and isinstance(entries[name], dict):
+        entry = {key: value for key, value in entries[name].items() if key != path[2]}
+    return {**data, section: {**entries, name: entry}}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One value, secrets masked, with the variables that it contains; without a `place` it is a default."""
+
+    path: str
+    value: Any
+    place: Place | None = None
+    profile: str | None = None
+    variables: tuple[str, ...] = ()
+
+
+def resolve_config(loaded: LoadedProject) -> dict[str, Any]:
+    """Return the config as plain data with defaults and with secrets masked. Raise ValueError if it has errors."""
+    if loaded.config is None:
+        raise ValueError("a config with errors can't be resolved")
+    data = redact(loaded.config, loaded.secrets)
+    return {key: value for key, value in data.items() if key not in MAIN_ONLY}
+
+
+def find_origins(loaded: LoadedProject) -> Iterator[Origin]:
+    """Yield the origin of every value of the config, in the order of `resolve_config`, without empty defaults."""
+    for path, value in _leaves(resolve_config(loaded), ()):
+        at = _written_at(loaded, path, value)
+        if at is not None:
+            yield _origin(loaded, path, at, value)
+        elif value not in ({}, []):
+            yield Origin(path_text(path), value)
+
+
+def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    if not items:
+        yield path, value
+    for step, part in items:
+        yield from _leaves(part, (*path, step))
+
+
+def _written_at(loaded: LoadedProject, path: KeyPath, value: Any) -> KeyPath | None:
+    """Return the key path where a value is written: its own, that of its short form, or that in `defaults`."""
+    places = loaded.places
+    written = places.written(path)
+    if written == path:
+        return path
+    short = value_at(loaded.filled.source.data, written) if loaded.filled is not None else None
+    if len(written) == len(path) - 1 and not isinstance(short, (dict, list)) and value in (short, STARS):
+        return written
+    if path[0] == "agents" and len(path) > 2:
+        default = ("defaults", *path[2:])
+        return default if places.written(default) == default else None
+    return None
+
+
+def _origin(loaded: LoadedProject, path: KeyPath, at: KeyPath, value: Any) -> Origin:
+    over = ("profiles", loaded.profile, *at) if loaded.profile else ()
+    profile = loaded.profile if over and loaded.places.written(over) == over else None
+    string = loaded.filled.strings.get(at) if loaded.filled is not None else None
+    return Origin(path_text(path), value, loaded.places.value(at), profile, string.names if string else ())
+
+
+def variable_source(name: str, loaded: LoadedProject, environ: Mapping[str, str]) -> str:
+    """Return where a variable is set: `environment` (the process's, `environ`), `.env`, or `default`."""
+    if name in environ:
+        return "environment"
+    return ".env" if name in loaded.environ else "default"

@@ -17,7 +17,7 @@ from runtime.config.openapi_operations import (
     server_of,
 )
 from runtime.config.project_files import ProjectFiles
-from runtime.config.references import ALL
+from runtime.config.references import ALL, find_names
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import suggest
@@ -115,7 +115,6 @@ def check_openapi(config: Config, files: ProjectFiles, collector: DiagnosticColl
 
 
 def _check_names(config: Config, key: str, files: ProjectFiles, collector: DiagnosticCollector) -> None:
-    """Report operations of an agent with the same tool name as another of its tools."""
     seen: dict[str, tuple[str, str]] = {}
     for index, reference in enumerate(config.agents[key].tools):
         names = operation_names(config, files, reference)
@@ -157,11 +156,10 @@ def _operation_references(
         yield operation, ("tools", name, "operations", index), None
     for index, operation in enumerate(entry.needs_approval if isinstance(entry.needs_approval, list) else ()):
         yield operation, ("tools", name, "needs_approval", index), entry.operations
-    for key, agent in config.agents.items():
-        for index, reference in enumerate(agent.tools):
-            split = None if reference in config.tools else split_operation(config, reference)
-            if split is not None and split[0] == name and split[1] != ALL:
-                yield split[1], ("agents", key, "tools", index), entry.operations
+    for reference, path in find_names(config, "agents.*.tools.*"):
+        split = None if reference in config.tools else split_operation(config, reference)
+        if split is not None and split[0] == name and split[1] != ALL:
+            yield split[1], path, entry.operations
 
 
 def _some(names: list[str]) -> str:

@@ -1,7 +1,4 @@
-"""The operations of an OpenAPI document (3.0 to 3.2) that a tool can call; no other file is read.
-
-Source: the OpenAPI Specification 3.1.1, sections 4.8.9 to 4.8.14.
-"""
+"""The operations of an OpenAPI document that a tool can call (OpenAPI Specification 3.1.1, sections 4.8.9 to 14)."""
 
 from __future__ import annotations
 
@@ -275,7 +272,6 @@ class _Arguments:
         return made
 
     def _part(self, key: str, value: Any, path: KeyPath) -> Any:
-        """Return the value of a keyword."""
         if key in _BY_NAME and isinstance(value, dict):
             return {name: self._local(inner, path) for name, inner in value.items()}
         return value if key in _DATA else self._local(value, path)

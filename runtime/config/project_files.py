@@ -124,15 +124,8 @@ class ProjectFiles:
         return _absent(name) if _is_below(name) else _outside(name)
 
     def _near(self, name: str) -> str:
-        """Return a hint with the name of a similar file in the same folder."""
         folder = PurePath(name).parent
-        if self.given is None:
-            try:
-                names = [entry.name for entry in (self.root / folder).iterdir() if entry.is_file()]
-            except OSError:
-                return ""
-        else:
-            names = [path.name for path in map(PurePath, self.given) if path.parent == folder]
+        names = [PurePath(match).name for match in self._matches(f"{glob.escape(folder.as_posix())}/*")]
         near = nearest(PurePath(name).name, names, CLOSE)
         return f"did you mean {(folder / near).as_posix()!r}?" if near else ""
 

@@ -3,54 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from runtime.config.model import Config
 from runtime.config.model.agents import Agent
-from runtime.config.model.chat import ModelSummary, ModelTitle
-from runtime.config.model.guardrails import JudgeGuardrail
 from runtime.diagnostics.key_path import KeyPath
 
 ALL = "*"
 WIDGET_SUFFIXES = (".widget", ".json")
 
 
+_MODELS = (
+    *("agents.*.model", "models.*.fallback.*", "chat.composer.models.*.model", "guardrails.*.judge"),
+    *("chat.dictation.model", "chat.title.model", "chat.history.summary.model"),
+)
+GUARDRAILS = (
+    *("agents.*.guardrails.input.*", "agents.*.guardrails.output.*"),
+    *("tools.*.guardrails.input.*", "tools.*.guardrails.output.*"),
+)
+"""The fields that name a guardrail, or its import path."""
+
+
+def find_values(config: Any, field: str) -> list[tuple[Any, KeyPath]]:
+    """Return each value of a field such as `tools.*.progress`, with its key path: `*` is any name or index."""
+    values: list[tuple[Any, KeyPath]] = [(config, ())]
+    for step in field.split("."):
+        above, values = values, []
+        for value, path in above:
+            if step != "*":
+                parts = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+                values += [(parts[step], (*path, step))] if step in parts else []
+            elif isinstance(value, dict):
+                values += [(part, (*path, key)) for key, part in value.items()]
+            elif isinstance(value, list):
+                values += [(part, (*path, index)) for index, part in enumerate(value)]
+    return values
+
+
+def find_names(config: Config, *fields: str) -> Iterator[tuple[str, KeyPath]]:
+    """Yield every name in fields such as `agents.*.model`, with its key path, duplicates included."""
+    for field in fields:
+        yield from (each for each in find_values(config, field) if isinstance(each[0], str))
+
+
 def model_references(config: Config) -> Iterator[tuple[str, KeyPath]]:
     """Yield the name and key path of every reference to a model, duplicates included."""
-    for key, agent in config.agents.items():
-        yield agent.model, ("agents", key, "model")
-    for name, model in config.models.items():
-        for index, other in enumerate(model.fallback):
-            yield other, ("models", name, "fallback", index)
-    for index, choice in enumerate(config.chat.composer.models):
-        yield choice.model, ("chat", "composer", "models", index, "model")
-    for name, guardrail in config.guardrails.items():
-        if isinstance(guardrail, JudgeGuardrail):
-            yield guardrail.judge, ("guardrails", name, "judge")
-    if config.chat.dictation is not None and config.chat.dictation.model is not None:
-        yield config.chat.dictation.model, ("chat", "dictation", "model")
-    if isinstance(config.chat.title, ModelTitle):
-        yield config.chat.title.model, ("chat", "title", "model")
-    if isinstance(config.chat.history.summary, ModelSummary):
-        yield config.chat.history.summary.model, ("chat", "history", "summary", "model")
-
-
-def guardrail_references(config: Config) -> Iterator[tuple[str, KeyPath]]:
-    """Yield the name or import path, and the key path, of every guardrail of an agent or a tool."""
-    for section, entries in (("agents", config.agents), ("tools", config.tools)):
-        for key, entry in entries.items():
-            guardrails = getattr(entry, "guardrails", None)
-            for side in ("input", "output") if guardrails is not None else ():
-                for index, name in enumerate(getattr(guardrails, side)):
-                    yield name, (section, key, "guardrails", side, index)
+    return find_names(config, *_MODELS)
 
 
 def mcp_references(config: Config) -> Iterator[tuple[str, str, KeyPath]]:
     """Yield the server, the tool (or `*`) and the key path of every agent's reference to an MCP server."""
-    for key, agent in config.agents.items():
-        for index, reference in enumerate(agent.tools):
-            split = None if reference in config.tools else split_reference(config, reference)
-            if split is not None:
-                yield *split, ("agents", key, "tools", index)
+    for reference, path in find_names(config, "agents.*.tools.*"):
+        split = None if reference in config.tools else split_reference(config, reference)
+        if split is not None:
+            yield *split, path
 
 
 def split_reference(config: Config, reference: str) -> tuple[str, str] | None:

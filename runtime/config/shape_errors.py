@@ -16,11 +16,11 @@ from pydantic import ValidationError
 
 from runtime.config.model import Config
 from runtime.config.model.root import NAMED_SECTIONS
-from runtime.config.schema import config_schema, resolve
-from runtime.config.unknown_keys import advise, has_advice, translate
+from runtime.config.schema import config_schema
+from runtime.config.unknown_keys import advise, has_advice, schema_forms, translate
 from runtime.config.wording import hint_type, name_limit, name_pattern, name_type, name_types, name_variables, shorten
 from runtime.diagnostics.diagnostic import Diagnostic
-from runtime.diagnostics.key_path import KeyPath, path_text
+from runtime.diagnostics.key_path import KeyPath, value_at
 from runtime.diagnostics.wording import CLOSE, join_or, join_words, nearest, quote, suggest
 from runtime.documents.parser import parse_bool, parse_number
 from runtime.documents.variables import Interpolation
@@ -46,14 +46,8 @@ _PARSED: dict[str, Callable[[str], Any]] = {
 _SUBSTITUTES: tuple[Any, ...] = (1, True, "x", "x:x", "1s", "1B", "/x", "http://x", "XX", [], {})
 
 
-def build_config(
-    filled: Interpolation, validator: Callable[[], Any] | None = None
-) -> tuple[Config | None, list[Diagnostic]]:
-    """Return the Config of a file's data; None and the diagnostics if the models reject the data.
-
-    `validator` returns the JSON Schema validator that explains a rejection; `config_validator` by default.
-    """
-    validator = validator or config_validator
+def build_config(filled: Interpolation) -> tuple[Config | None, list[Diagnostic]]:
+    """Return the Config of a file's data; None and the diagnostics if the models reject the data."""
     data = filled.source.data
     for _ in range(_MAX_ROUNDS):
         try:
@@ -62,12 +56,12 @@ def build_config(
             if repairs := _plain_repairs(filled, data, error):
                 data = _repaired(data, repairs)
                 continue
-            explainer = _Explainer(filled, data, validator())
+            explainer = _Explainer(filled, data, config_validator())
             explainer.explain((), explainer.validator.iter_errors(_only(data, error)))
             if explainer.diagnostics or not explainer.repairs:
                 return None, explainer.diagnostics or _unexplained(filled, error)
             data = _repaired(data, explainer.repairs)
-    return None, [_diagnose(filled, "A199", (), "the file can't be validated")]
+    return None, [filled.source.places.diagnostic("A199", (), "the file can't be validated")]
 
 
 @functools.cache
@@ -108,18 +102,9 @@ def _only(data: Any, error: ValidationError) -> Any:
 
 def _unexplained(filled: Interpolation, error: ValidationError) -> list[Diagnostic]:
     return [
-        _diagnose(filled, "A199", tuple(problem["loc"]), problem["msg"][:1].lower() + problem["msg"][1:])
+        filled.source.places.diagnostic("A199", tuple(problem["loc"]), problem["msg"][:1].lower() + problem["msg"][1:])
         for problem in error.errors(include_url=False, include_context=False, include_input=False)
     ]
-
-
-def _diagnose(
-    filled: Interpolation, code: str, path: KeyPath, message: str, hint: str = "", at_key: bool = False
-) -> Diagnostic:
-    places = filled.source.places
-    place = places.key(path) if at_key else places.value(path)
-    length = places.key_length(path) if at_key else places.length(path)
-    return Diagnostic(code, message, place, hint=hint, path=path_text(path), length=length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +133,6 @@ class _Explainer:
         self.filled = filled
         self.data = data
         self.validator = validator
-        self.root = config_schema()
         self.diagnostics: list[Diagnostic] = []
         self.repairs: dict[KeyPath, Any] = {}
 
@@ -174,7 +158,7 @@ class _Explainer:
             self._keys(path, *(missing.get(path) or unknown[path]))
 
     def _report(self, code: str, path: KeyPath, message: str, hint: str = "", at_key: bool = False) -> None:
-        self.diagnostics.append(_diagnose(self.filled, code, path, message, hint, at_key))
+        self.diagnostics.append(self.filled.source.places.diagnostic(code, path, message, hint, at_key=at_key))
 
     def _keys(self, path: KeyPath, value: dict[str, Any], schema: dict[str, Any]) -> None:
         """Report unknown and missing keys of one mapping: a misspelt key is not reported as missing as well."""
@@ -209,7 +193,7 @@ class _Explainer:
     def _union(self, path: KeyPath, value: Any, branches: list[dict[str, Any]]) -> None:
         if self._repair(path, value, {"anyOf": branches}):
             return
-        kinds = list(self._flatten(branches))
+        kinds = [kind for kind in schema_forms({"anyOf": branches}) if kind.get("type") != "null"]
         fitting = [kind for kind in kinds if self.validator.is_type(value, kind.get("type", "object"))]
         if not fitting:
             self._type(path, value, kinds)
@@ -217,15 +201,6 @@ class _Explainer:
         kind = self._meant(path, value, [_Kind(kind) for kind in fitting]) if isinstance(value, dict) else fitting[0]
         if kind is not None:
             self.explain(path, self.validator.descend(value, kind))
-
-    def _flatten(self, branches: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        for branch in branches:
-            resolved = resolve(branch, self.root)
-            nested = resolved.get("anyOf") or resolved.get("oneOf")
-            if nested:
-                yield from self._flatten(nested)
-            elif resolved.get("type") != "null":
-                yield resolved
 
     def _meant(self, path: KeyPath, value: dict[str, Any], kinds: list[_Kind]) -> dict[str, Any] | None:
         """Return the kind of mapping that the present keys select; report it if none or several are selected."""
@@ -306,17 +281,14 @@ class _Explainer:
             noun, hint = name_pattern(limit)
             self._report("A105", path, f"{self._shown(path, value, schema)} is not {noun}", hint)
         else:
-            self._limit(path, error)
+            shown = self._shown(path, value, schema)
+            message = name_limit(str(error.validator), shown, limit)
+            self._report("A108" if message else "A199", path, message or f"{shown} is not allowed here")
 
     def _enum(self, path: KeyPath, value: Any, allowed: list[Any]) -> None:
         near = suggest(value, [word for word in allowed if isinstance(word, str)]) if isinstance(value, str) else ""
         words = join_or(shorten(word) for word in allowed)
         self._report("A104", path, f"expected {words}, got {self._shown(path, value)}", near)
-
-    def _limit(self, path: KeyPath, error: SchemaError) -> None:
-        shown = self._shown(path, error.instance, error.schema)
-        message = name_limit(str(error.validator), shown, error.validator_value)
-        self._report("A108" if message else "A199", path, message or f"{shown} is not allowed here")
 
     def _repair(self, path: KeyPath, value: Any, schema: Any) -> bool:
         """Repair a value whose text or variable has a value of the right type; return whether that is possible."""
@@ -348,11 +320,11 @@ def _plain_repairs(filled: Interpolation, data: Any, error: ValidationError) -> 
         parse = _PARSED.get(problem["type"])
         # Pydantic inserts the tags of unions between the steps of a path.
         paths = [
-            path for path in filled.strings if _leads_to(path, problem["loc"]) and isinstance(_at(data, path), str)
+            path for path in filled.strings if _leads_to(path, problem["loc"]) and isinstance(value_at(data, path), str)
         ]
         if parse is None or len(paths) != 1 or not filled.strings[paths[0]].resolved:
             return {}
-        value = parse(_at(data, paths[0]))
+        value = parse(value_at(data, paths[0]))
         if value is None:
             return {}
         repairs[paths[0]] = value
@@ -364,14 +336,7 @@ def _leads_to(path: KeyPath, location: tuple[str | int, ...]) -> bool:
     return bool(path) and path[-1] == location[-1] and all(step in steps for step in path)
 
 
-def _at(data: Any, path: KeyPath) -> Any:
-    for step in path:
-        data = data[step]
-    return data
-
-
 def _repaired(data: Any, repairs: Mapping[KeyPath, Any]) -> Any:
-    """Return a copy of the data with other values at these paths."""
     for path, value in repairs.items():
         data = _replace(data, path, value)
     return data

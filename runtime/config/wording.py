@@ -14,9 +14,8 @@ from runtime.config.model.types import (
     SIZE_PATTERN,
     TOOL_NAME_PATTERN,
 )
-from runtime.config.secrets.patterns import mask_secret_patterns
+from runtime.config.secrets.mask import mask
 from runtime.diagnostics.key_path import KeyPath
-from runtime.diagnostics.wording import join_or
 from runtime.documents.parser import parse_bool, parse_number
 
 _TYPES = {
@@ -62,11 +61,6 @@ def name_type(value: Any) -> str:
     return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "a string"
 
 
-def name_expected(kinds: Iterable[str]) -> str:
-    """Name what the JSON Schema types `kinds` accept: `a string or a mapping`."""
-    return join_or([_TYPES[kind] for kind in kinds if kind != "null"] or ["nothing"])
-
-
 def name_pattern(pattern: str) -> tuple[str, str]:
     """Return a noun for the texts that a pattern matches, and a hint with examples."""
     for known, noun, hint in _PATTERNS:
@@ -77,7 +71,7 @@ def name_pattern(pattern: str) -> tuple[str, str]:
 
 def shorten(value: Any) -> str:
     """Return a value as text of limited length, without secrets of known formats."""
-    text = mask_secret_patterns(repr(value))
+    text = mask(repr(value))
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
@@ -97,7 +91,7 @@ def name_types(kinds: Iterable[dict[str, Any]]) -> list[str]:
     nouns: list[str] = []
     for kind in kinds:
         noun = name_pattern(kind["pattern"])[0] if "pattern" in kind else ""
-        nouns.append(noun if noun.startswith("a") else name_expected([kind.get("type", "object")]))
+        nouns.append(noun if noun.startswith("a") else _TYPES[kind.get("type", "object")])
     if "a duration" in nouns or "a size" in nouns:
         nouns = [noun for noun in nouns if noun not in ("a number", "a whole number")]
     return nouns

@@ -1,16 +1,25 @@
 """A mistake in a user's file as data: a `Diagnostic` with its code, place, message and hint.
 
-The command line renders it as a code frame, as one line, or as JSON.
+There is one for each cause: a widget that three tools miss is one mistake, and what follows from it is dropped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Severity = Literal["error", "warning", "note"]
 _RANK: dict[str, int] = {"error": 0, "warning": 1, "note": 2}
+# Equal messages with these codes have one cause, wherever they occur; those of a group name the same kind of thing.
+_GROUP = {
+    **dict.fromkeys(("A201", "A205", "A206"), "agent"),
+    **dict.fromkeys(("A207", "A208"), "widget"),
+    **{code: code for code in ("A203", "A204", "A230", "A231", "A320", "A321", "A322", "A501", "A620")},
+}
+_MAX_PLACES = 3
+# The codes for unused declarations, each with those for a misspelt name that may be their cause.
+_FOLLOWS = {"A220": ("A201", "A205", "A206"), "A221": ("A203",), "A222": ("A204",), "A424": ("A207", "A208")}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,3 +84,39 @@ def sort_diagnostics(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
     """Return whether any diagnostic is an error, rather than a warning or a note."""
     return any(diagnostic.severity == "error" for diagnostic in diagnostics)
+
+
+def join_causes(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Return the first diagnostic of each cause, sorted; its hint lists the other places."""
+    groups: dict[tuple[object, ...], list[Diagnostic]] = {}
+    sorted_ = sort_diagnostics(diagnostics)
+    misspelt = {(diagnostic.code, diagnostic.meant) for diagnostic in sorted_ if diagnostic.meant}
+    for diagnostic in sorted_:
+        if not _follows(diagnostic, misspelt):
+            groups.setdefault(_cause(diagnostic), []).append(diagnostic)
+    return [_join(group) for group in groups.values()]
+
+
+def _follows(diagnostic: Diagnostic, misspelt: set[tuple[str, str]]) -> bool:
+    meant = {name for code, name in misspelt if code in _FOLLOWS.get(diagnostic.code, ())}
+    # An agent may also be reached only through the misspelt one.
+    return bool(meant) if diagnostic.code == "A220" else diagnostic.unused in meant
+
+
+def _cause(diagnostic: Diagnostic) -> tuple[object, ...]:
+    if diagnostic.code in _GROUP:
+        return _GROUP[diagnostic.code], diagnostic.message, diagnostic.severity
+    # An anchor, or a file that several entries name: one place with several paths.
+    return diagnostic.code, diagnostic.message, diagnostic.severity, diagnostic.place
+
+
+def _join(group: list[Diagnostic]) -> Diagnostic:
+    first, *others = group
+    places = [str(other.place) if other.place != first.place else other.path for other in others]
+    places = [text for text in dict.fromkeys(places) if text not in (str(first.place), first.path, "")]
+    if not places:
+        return first
+    more = f" and {len(places) - _MAX_PLACES} more" if len(places) > _MAX_PLACES else ""
+    also = f"also at {', '.join(places[:_MAX_PLACES])}{more}"
+    hint = "" if not first.hint else first.hint + (" " if first.hint.endswith("?") else "; ")
+    return replace(first, hint=hint + also)

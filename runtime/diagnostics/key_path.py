@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 """The keys and indexes that lead from the root of a document to a value; `()` is the root."""
@@ -20,6 +20,13 @@ def path_text(path: KeyPath) -> str:
         else:
             text += f".{step}"
     return text.removeprefix(".")
+
+
+def value_at(data: Any, path: KeyPath) -> Any:
+    """Return the value at `path`, which must exist."""
+    for step in path:
+        data = data[step]
+    return data
 
 
 def show_path(path: Iterable[str | int], start: str = "") -> str:

@@ -5,27 +5,29 @@ Places are computed when a diagnostic needs one, so that reading a file does not
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import yaml
 
-from runtime.diagnostics.diagnostic import Diagnostic, Place
-from runtime.diagnostics.key_path import KeyPath
+from runtime.diagnostics.diagnostic import Diagnostic, Place, Severity
+from runtime.diagnostics.key_path import KeyPath, path_text
 from runtime.documents.parser import parse_events, resolve_plain
 from runtime.resources.gc_policy import collector_paused
 
 MAX_ALIASED = 200_000
-_CORE_TAGS: dict[str, type | tuple[type, ...]] = {
-    "tag:yaml.org,2002:str": str,
-    "tag:yaml.org,2002:int": int,
-    "tag:yaml.org,2002:float": (int, float),
-    "tag:yaml.org,2002:bool": bool,
-    "tag:yaml.org,2002:null": type(None),
-    "tag:yaml.org,2002:map": dict,
-    "tag:yaml.org,2002:seq": list,
+_CORE_TYPES: dict[str, Any] = {
+    "str": str,
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "null": type(None),
+    "map": dict,
+    "seq": list,
 }
+_CORE_TAGS = {f"tag:yaml.org,2002:{name}": types for name, types in _CORE_TYPES.items()}
 _MERGE = "<<"
 QUOTE_KEY = "put the key in quotes"
 """The hint for a key that is a number or a keyword of YAML; it is read as it is written."""
@@ -49,9 +51,7 @@ class Node:
 
     def copy(self) -> Node:
         """Return a copy with its own dictionaries of children."""
-        new = Node.__new__(Node)
-        new.start, new.anchor, new.data, new.size = self.start, self.anchor, self.data, self.size
-        new.key, new.merges = None, []
+        new = copy.copy(self)
         new.children, new.keys, new.files = dict(self.children), dict(self.keys), dict(self.files)
         return new
 
@@ -85,6 +85,15 @@ class Places:
     def key_length(self, path: KeyPath) -> int:
         """Return the number of characters of the key of `path`, else 1."""
         return _width(self._find(path).key(path))
+
+    def diagnostic(
+        self, code: str, path: KeyPath, message: str, hint: str = "", severity: Severity = "error", at_key: bool = False
+    ) -> Diagnostic:
+        """Return a diagnostic about the value at `path`, or about its key."""
+        place, length = self.value(path), self.length(path)
+        if at_key:
+            place, length = self.key(path), self.key_length(path)
+        return Diagnostic(code, message, place, severity, hint, path_text(path), length)
 
     def span(self, path: KeyPath) -> tuple[Place, Place] | None:
         """Return the start and end of the scalar at `path`, with its quotes; None for anything else."""
@@ -210,8 +219,6 @@ def read_yaml(text: str, file: str) -> Source:
 
 
 class _Builder:
-    """Builds data and nodes from events."""
-
     def __init__(self, file: str) -> None:
         self.file = file
         self.data: Any = None
@@ -242,8 +249,7 @@ class _Builder:
             self.diagnostics.append(Diagnostic("A004", "the file is empty", Place(self.file)))
 
     def _report(self, code: str, at: Any, message: str, hint: str = "") -> None:
-        mark = _mark(at)
-        place = Place(self.file, mark.line + 1, mark.column + 1)
+        place = _place(self.file, _mark(at))
         self.diagnostics.append(Diagnostic(code, message, place, hint=hint, length=_width(at)))
 
     def _scalar(self, event: Any) -> None:

@@ -76,20 +76,18 @@ def parse_events(text: str, file: str) -> list[yaml.Event] | Diagnostic:
     if match := _DISPUTED.search(text):
         return _unprintable(text, match.start(), file)
     try:
-        return list(_limit_depth(_libyaml_events(text)))
+        try:
+            return list(_limit_depth(_libyaml_events(text)))
+        except (yaml.YAMLError, UnicodeError, ValueError):
+            return _ruamel_events(text, file)
     except _TooDeep as error:
-        return error.diagnostic(file)
-    except (yaml.YAMLError, UnicodeError, ValueError):
-        return _ruamel_events(text, file)
+        place = Place(file, error.mark.line + 1, error.mark.column + 1)
+        return Diagnostic("A017", f"nested more than {MAX_DEPTH} levels deep", place)
 
 
 class _TooDeep(RuntimeFault):
     def __init__(self, mark: Any) -> None:
         self.mark = mark
-
-    def diagnostic(self, file: str) -> Diagnostic:
-        place = Place(file, self.mark.line + 1, self.mark.column + 1)
-        return Diagnostic("A017", f"nested more than {MAX_DEPTH} levels deep", place)
 
 
 def _limit_depth(events: Iterable[yaml.Event]) -> Iterator[yaml.Event]:
@@ -123,8 +121,6 @@ def _ruamel_events(text: str, file: str) -> list[yaml.Event] | Diagnostic:
         return _unprintable(text, match.start(), file)
     try:
         events = list(_limit_depth(map(_translate, YAML(typ="safe", pure=True).parse(text))))
-    except _TooDeep as error:
-        return error.diagnostic(file)
     except YAMLError as error:
         return _explain(error, text, file)
     except (ValueError, RecursionError, UnicodeError) as error:
@@ -179,21 +175,11 @@ def _explain(error: Any, text: str, file: str) -> Diagnostic:
 
 def _translate(event: Any) -> yaml.Event:
     """Convert an event of ruamel.yaml to PyYAML's event of the same name."""
-    kind = getattr(yaml, type(event).__name__)
-    marks = (event.start_mark, event.end_mark)
-    if kind is yaml.ScalarEvent:
-        return yaml.ScalarEvent(event.anchor, _tag(event), event.implicit, event.value, *marks)
-    if kind in (yaml.MappingStartEvent, yaml.SequenceStartEvent):
-        started: yaml.Event = kind(event.anchor, _tag(event), event.implicit, *marks)
-        return started
-    if kind is yaml.AliasEvent:
-        return yaml.AliasEvent(event.anchor, *marks)
-    plain: yaml.Event = kind(*marks)
-    return plain
-
-
-def _tag(event: Any) -> str | None:
-    return None if event.tag is None else str(event.tag)
+    translated: yaml.Event = yaml.Event.__new__(getattr(yaml, type(event).__name__))
+    fields = {name: getattr(event, name, None) for name in ("anchor", "implicit", "value", "start_mark", "end_mark")}
+    tag = getattr(event, "tag", None)
+    vars(translated).update(fields, tag=None if tag is None else str(tag))
+    return translated
 
 
 # The YAML 1.2 core schema: the value of a scalar without quotes.
@@ -201,17 +187,9 @@ def _tag(event: Any) -> str | None:
 Scalar = str | int | float | bool | None
 
 _WORDS: dict[str, bool | None] = {
-    "": None,
-    "~": None,
-    "null": None,
-    "Null": None,
-    "NULL": None,
-    "true": True,
-    "True": True,
-    "TRUE": True,
-    "false": False,
-    "False": False,
-    "FALSE": False,
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _FIRST = frozenset("-+.0123456789")
 _NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")

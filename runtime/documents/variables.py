@@ -1,7 +1,4 @@
-"""Interpolation of `${NAME}` in the strings of a file: one pass after parsing, over values but not keys.
-
-The environment is a parameter. Messages never contain the value of a variable.
-"""
+"""Interpolation of `${NAME}` in the values of a parsed file; messages never contain the value of a variable."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runtime.diagnostics.diagnostic import Diagnostic, Severity
-from runtime.diagnostics.key_path import KeyPath, path_text
+from runtime.diagnostics.key_path import KeyPath
 from runtime.documents.document import Source
 
 VARIABLE_NAME = "[A-Za-z_][A-Za-z0-9_]*"
@@ -36,7 +33,6 @@ class Interpolation:
 
     source: Source
     strings: Mapping[KeyPath, Interpolated] = field(default_factory=dict)
-    raw: frozenset[KeyPath] = frozenset()
     diagnostics: tuple[Diagnostic, ...] = ()
 
     def is_unresolved(self, path: KeyPath) -> bool:
@@ -52,7 +48,7 @@ def interpolate(source: Source, environ: Mapping[str, str], unset: Severity = "w
     """
     walk = _Walk(source, environ, unset)
     data = walk.value(source.data, ())
-    return Interpolation(replace(source, data=data), walk.strings, frozenset(walk.raw), tuple(walk.diagnostics))
+    return Interpolation(replace(source, data=data), walk.strings, tuple(walk.diagnostics))
 
 
 class _Walk:
@@ -61,7 +57,6 @@ class _Walk:
         self.environ = environ
         self.unset: Severity = unset
         self.strings: dict[KeyPath, Interpolated] = {}
-        self.raw: set[KeyPath] = set()
         self.diagnostics: list[Diagnostic] = []
 
     def value(self, value: Any, path: KeyPath) -> Any:
@@ -69,7 +64,6 @@ class _Walk:
             return self._string(value, path) if "${" in value else value
         if isinstance(value, dict):
             if value.get(_RAW) is True and _may_be_raw(path):
-                self.raw.add(path)
                 return value
             return {key: self.value(item, (*path, key)) for key, item in value.items()}
         if isinstance(value, list):
@@ -101,22 +95,15 @@ class _Walk:
             self.strings[path] = Interpolated(tuple(names), resolved=not missing)
         # The variables of a profile that is not in use need not be set.
         for name in dict.fromkeys(missing if path[:1] != ("profiles",) else ()):
-            self._report(
-                "A501", f"the variable {name!r} is not set", f"set it, or write ${{{name}:-default}}", path, self.unset
-            )
+            message, hint = f"the variable {name!r} is not set", f"set it, or write ${{{name}:-default}}"
+            self.diagnostics.append(self.source.places.diagnostic("A501", path, message, hint, self.unset))
         return text if missing else "".join(parts) + text[position:]
 
     def _malformed(self, text: str, path: KeyPath) -> None:
         shown = text if len(text) <= 20 else text[:20] + "…"
         hint = "write ${NAME} or ${NAME:-default}; $${ is a literal ${"
-        self._report("A020", f"{shown!r} is not a variable", hint, path, "error")
+        self.diagnostics.append(self.source.places.diagnostic("A020", path, f"{shown!r} is not a variable", hint))
         self.strings[path] = Interpolated((), resolved=False)
-
-    def _report(self, code: str, message: str, hint: str, path: KeyPath, severity: Severity) -> None:
-        places = self.source.places
-        self.diagnostics.append(
-            Diagnostic(code, message, places.value(path), severity, hint, path_text(path), places.length(path))
-        )
 
 
 def _may_be_raw(path: KeyPath) -> bool:

@@ -1,7 +1,4 @@
-"""Validation of data against a JSON Schema, with messages about the data in terms of JSON, not of Python or schemas.
-
-Used for widgets: for their data, the `sections` shorthand in a file, and the properties of components.
-"""
+"""Validation of data against a JSON Schema, with messages about the data in terms of JSON, not of Python or schemas."""
 
 from __future__ import annotations
 
@@ -36,6 +33,11 @@ _KINDS = {
     "object": "an object",
     "null": "null",
 }
+# The kinds of Python values; the first match counts.
+_TYPES: tuple[tuple[Any, str], ...] = (
+    *((type(None), "null"), (bool, "boolean"), (str, "string"), ((int, float), "number")),
+    *((Mapping, "object"), (Sequence, "array")),
+)
 _LIMITS = {
     "minimum": "at least {}",
     "exclusiveMinimum": "more than {}",
@@ -109,21 +111,8 @@ def show_value(value: Any) -> str:
 
 def kind_of(value: Any) -> str:
     """Name the kind of a value, with its article: `a list`."""
-    match value:
-        case None:
-            return _KINDS["null"]
-        case bool():
-            return _KINDS["boolean"]
-        case str():
-            return _KINDS["string"]
-        case int() | float():
-            return _KINDS["number"]
-        case Mapping():
-            return _KINDS["object"]
-        case Sequence():
-            return _KINDS["array"]
-        case _:
-            return "something that is not JSON"
+    kind = next((kind for types, kind in _TYPES if isinstance(value, types)), None)
+    return _KINDS[kind] if kind else "something that is not JSON"
 
 
 class DataCheck:

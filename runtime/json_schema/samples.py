@@ -1,7 +1,6 @@
 """Sample data for a JSON Schema: plain, small and deterministic.
 
-Supports the keywords that schemas of widget data use. A `pattern`, for example, matches only by chance, so callers
-validate the data.
+A `pattern`, for example, matches only by chance, so callers validate the data.
 """
 
 from __future__ import annotations
@@ -95,7 +94,6 @@ def _make(root: Schema, node: Any, depth: int) -> Any:
 
 
 def _first_not_null(root: Schema, branches: list[Any]) -> Any:
-    """Return the first branch that is not only null."""
     return next((branch for branch in branches if schema_at(root, branch).get("type") != "null"), branches[0])
 
 

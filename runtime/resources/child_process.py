@@ -31,8 +31,7 @@ CPU_LIMIT_SIGNAL = int(getattr(signal, "SIGPROF", 0))
 class ChildProcess:
     """A child process; leaving its context kills it with everything that it has started.
 
-    `exit_code` is the exit status, or the negative number of a signal; None while the child runs. `printed` is the end
-    of what the child has written to standard error.
+    `exit_code` is the exit status, or the negative number of a signal; None while the child runs.
     """
 
     def __init__(
@@ -96,7 +95,9 @@ class ChildProcess:
             finally:
                 os._exit(0)
         os.close(writable)
-        return cls(pid, lambda: _wait_for_pid(pid), os.fdopen(readable, "rb"), None, False)
+        return cls(
+            pid, lambda: os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), os.fdopen(readable, "rb"), None, False
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -202,7 +203,3 @@ def _start_thread(work: Callable[[], None]) -> threading.Thread:
     thread = threading.Thread(target=work, name="child process", daemon=True)
     thread.start()
     return thread
-
-
-def _wait_for_pid(pid: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

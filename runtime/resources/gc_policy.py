@@ -1,7 +1,6 @@
 """The policy of the garbage collector: paused while a file is read, incremental while serving, full when idle.
 
-A full collection takes as long as there are live objects: 100 ms with a thousand agents, in which the event loop is
-blocked. So a serving process runs full collections only when it is idle; young collections run as usual.
+A full collection blocks the event loop: 100 ms with a thousand agents. So a serving process runs it only when idle.
 """
 
 from __future__ import annotations
@@ -49,32 +48,25 @@ def collector_not_paused() -> Iterator[None]:
 
 
 @contextmanager
-def collector_off_until_exit() -> Iterator[None]:
-    """Disable the collector for a command that ends soon, and freeze the heap, so that exit does not scan it."""
+def startup_heap_frozen(*, ends_soon: bool = False) -> Iterator[None]:
+    """Disable the collector inside the block, then freeze the heap: nearly all objects of start-up stay alive.
+
+    In a process that `ends_soon` it stays disabled; its exit does not scan what is frozen.
+    """
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
-
-
-@contextmanager
-def startup_heap_frozen() -> Iterator[None]:
-    """Disable the collector inside the block, then freeze the heap: nearly all objects of start-up stay alive."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
+        if not ends_soon:
+            gc.enable()
 
 
 def prepare_for_serving() -> None:
     """Set the interpreter up for a process that only serves.
 
-    Freeze the start-up heap: a full collection would scan 250,000 objects of the SDKs and block the event loop for
-    250 ms. Run full collections only in `collect_when_idle`. Let the event loop interrupt a thread that builds a reload
-    ten times as often as by default.
+    Freeze the start-up heap: to scan its 250,000 objects would block the event loop for 250 ms. Run full collections
+    only in `collect_when_idle`. Let the event loop interrupt a thread that builds a reload more often.
     """
     gc.freeze()
     disable_full_collections()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from types import TracebackType
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 logger = logging.getLogger("runtime.live")
@@ -16,13 +16,11 @@ logger = logging.getLogger("runtime.live")
 T = TypeVar("T")
 
 
+@dataclass(slots=True, eq=False)
 class _Slot(Generic[T]):
-    __slots__ = ("leases", "retired", "value")
-
-    def __init__(self, value: T) -> None:
-        self.value = value
-        self.leases = 0
-        self.retired = False
+    value: T
+    leases: int = 0
+    retired: bool = False
 
 
 class Lease(Generic[T]):
@@ -56,9 +54,7 @@ class Lease(Generic[T]):
     def __enter__(self) -> T:
         return self._slot.value
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
 

@@ -1,7 +1,6 @@
 """Clients, engines and stateful objects that several generations share, by a key for what they are made of.
 
-A generation gets the objects that it needs; a key that the previous generation holds returns the same object. An
-object is closed when the last generation that holds it has released it.
+A key that another generation holds returns the same object, which is closed when its last holder has released it.
 """
 
 from __future__ import annotations
@@ -51,7 +50,6 @@ class Pool:
             return entry
 
     def _release(self, key: Hashable) -> _Entry | None:
-        """Release one hold; return the entry that must be closed now, or None."""
         with self._lock:
             entry = self._entries[key]
             entry.holders -= 1
@@ -59,9 +57,6 @@ class Pool:
                 return None
             del self._entries[key]
             return entry if entry.is_made else None
-
-    def _replace(self, key: Hashable, value: Any) -> None:
-        self._entries[key].value = value
 
 
 class Share:
@@ -96,7 +91,7 @@ class Share:
     def replace(self, key: Hashable, value: Any) -> None:
         """Replace an object that this share has made, before another share has it."""
         self._held[key] = value
-        self._pool._replace(key, value)
+        self._pool._entries[key].value = value
 
     async def release(self) -> None:
         """Release all objects, the latest first, and close those that no other share holds; log failures."""

@@ -6,7 +6,7 @@ that every rendering reads must be there. Imports Jinja2: only templates beyond 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from jinja2 import Environment, nodes
@@ -15,17 +15,14 @@ from runtime.sdk_internals import names_visitor
 
 Field = tuple[str, str]
 
-# Filters that accept a missing field: they replace it, or read it later, if at all.
-_LENIENT = frozenset(
-    {"default", "d", "map", "select", "reject", "selectattr", "rejectattr", "items", "batch", "slice", "groupby"}
-)
-_CONTAINED = frozenset({"in", "notin"})
 Read = tuple[str, ...]
+# The last step of a read that calls a method: `text.upper()` needs no field of that name.
+_CALL = "()"
 
-_STRICT_FILTERS = frozenset(
-    {"tojson", "string", "upper", "lower", "title", "capitalize", "trim", "length", "count", "join", "sort", "first"}
-)
-_COMPARED = frozenset({"eq", "ne", "lt", "lteq", "gt", "gteq"})
+# Filters that accept a missing field: they replace it, or read it later, if at all.
+_LENIENT = {"default", "d", "map", "select", "reject", "selectattr", "rejectattr", "items", "batch", "slice", "groupby"}
+_LENIENT |= {"unique", "pprint"}
+_CONTAINED = frozenset({"in", "notin"})
 
 
 def prefer_fields(tree: nodes.Template) -> nodes.Template:
@@ -60,101 +57,60 @@ def find_names(tree: nodes.Template) -> frozenset[str]:
 
 def find_reads(tree: nodes.Template) -> frozenset[Field]:
     """Return `(name, field)` for each field that every rendering reads, except of names the template sets."""
-    own = {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
-    return frozenset(field for field in _statements(tree.body) if field[0] not in own)
-
-
-def _statements(body: Iterable[nodes.Node]) -> Iterator[Field]:
-    for node in body:
-        match node:
-            case nodes.Output():
-                yield from _all(node.nodes)
-            case nodes.If():
-                yield from _expression(node.test)
-            case nodes.For():
-                yield from _expression(node.iter)
-
-
-def _all(expressions: Iterable[nodes.Node | None]) -> Iterator[Field]:
-    for expression in expressions:
-        if expression is not None:
-            yield from _expression(expression)
-
-
-def _expression(node: nodes.Node) -> Iterator[Field]:
-    match node:
-        case nodes.CondExpr():
-            yield from _expression(node.test)
-        case nodes.And() | nodes.Or():
-            yield from _expression(node.left)
-        case nodes.Compare():
-            if node.ops[0].op not in _CONTAINED:
-                yield from _expression(node.expr)
-            yield from _expression(node.ops[0].expr)
-        case nodes.Filter() if node.name not in _LENIENT:
-            yield from _all([node.node])
-        case nodes.Call():
-            yield from _expression(node.node)
-        # A test accepts a missing value; the others pass it on.
-        case nodes.Filter() | nodes.Test() | nodes.List() | nodes.Tuple() | nodes.Dict():
-            return
-        case nodes.Getattr(node=nodes.Name(name=name), attr=field):
-            yield name, field
-        case nodes.Getitem(node=nodes.Name(name=name), arg=nodes.Const(value=str(field))):
-            yield name, field
-        case _:
-            yield from _all(node.iter_child_nodes())
+    return frozenset((read[0], read[1]) for read in _find(tree) if len(read) > 1)
 
 
 def strict_reads(text: str) -> frozenset[Read]:
     """Return each name, and each field as `(name, field, …)`, without which a text that parses can't be rendered."""
-    tree = Environment().parse(text)
+    return frozenset(read for read in _find(Environment().parse(text)) if read[-1] != _CALL)
+
+
+def _find(tree: nodes.Template) -> Iterator[Read]:
     # A name that the template itself sets may have a value after all.
-    set_here = {name.name for name in tree.find_all(nodes.Name) if name.ctx != "load"}
-    return frozenset(read for read in _of_body(tree.body) if read[0] not in set_here)
-
-
-def _of_body(body: list[nodes.Node]) -> Iterator[Read]:
-    for node in body:
+    own = {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
+    for node in tree.body:
         match node:
             case nodes.Output():
-                for part in node.nodes:
-                    yield from _of_value(part)
+                values: list[nodes.Node] = [*node.nodes]
             case nodes.If():
-                yield from _of_value(node.test)
+                values = [node.test]
             case nodes.For():
-                yield from _of_value(node.iter)
+                values = [node.iter]
+            case _:
+                values = []
+        for value in values:
+            yield from (read for read in _reads(value) if read[0] not in own)
 
 
-def _of_value(node: nodes.Node) -> Iterator[Read]:
+def _reads(node: nodes.Node) -> Iterator[Read]:
     """Yield the reads that must succeed when this value is used."""
     match node:
         case nodes.Name():
             yield (node.name,)
-        case nodes.Getattr() | nodes.Getitem():
+        case nodes.CondExpr():
+            yield from _reads(node.test)
+        case nodes.And() | nodes.Or():
+            yield from _reads(node.left)
+        case nodes.Compare():
+            if node.ops[0].op not in _CONTAINED:
+                yield from _reads(node.expr)
+            yield from _reads(node.ops[0].expr)
+        case nodes.Filter() if node.node is not None and node.name not in _LENIENT:
+            yield from _reads(node.node)
+        case nodes.Call(node=nodes.Getattr() as method):
+            if read := _chain(method):
+                yield (*read, _CALL)
+            yield from _reads(method.node)
+        case nodes.Call():
+            yield from _reads(node.node)
+        # A test accepts a missing value; the others pass it on.
+        case nodes.Filter() | nodes.Test() | nodes.List() | nodes.Tuple() | nodes.Dict():
+            return
+        case _:
             if read := _chain(node):
                 yield read
-            yield from _of_value(node.node)
-        case nodes.Filter() if node.name in _STRICT_FILTERS and node.node is not None:
-            yield from _of_value(node.node)
-        case nodes.CondExpr():
-            yield from _of_value(node.test)
-        case nodes.And() | nodes.Or():
-            yield from _of_value(node.left)
-        case nodes.BinExpr():
-            yield from _of_value(node.left)
-            yield from _of_value(node.right)
-        case nodes.UnaryExpr():
-            yield from _of_value(node.node)
-        case nodes.Concat():
-            for part in node.nodes:
-                yield from _of_value(part)
-        case nodes.Compare() if node.ops and node.ops[0].op in _COMPARED:
-            yield from _of_value(node.expr)
-        case nodes.Call():
-            # `text.upper()` calls a method and reads no field.
-            called = node.node
-            yield from _of_value(called.node if isinstance(called, nodes.Getattr) else called)
+            for child in node.iter_child_nodes():
+                yield from _reads(child)
 
 
 def _chain(node: nodes.Node) -> Read:

@@ -1,7 +1,4 @@
-"""The template grammar of the language: Jinja2 in its sandbox, in which an undefined name is an error.
-
-Jinja2 is imported with the first text that needs it.
-"""
+"""The template grammar of the language: Jinja2's sandbox, imported when needed, with undefined names as errors."""
 
 from __future__ import annotations
 
@@ -21,31 +18,8 @@ _MARKS = ("{{", "{%", "{#")
 _NAME = "[A-Za-z_][A-Za-z0-9_]*"
 _PLAIN_FIELD = re.compile(rf"(?<!\{{)\{{\{{-?\s+(?P<name>{_NAME})(?:\.(?P<field>{_NAME}))?(?:\.{_NAME})*\s+-?\}}\}}")
 # Keywords of the grammar, and the names that every template has.
-_NO_NAMES = frozenset(
-    (
-        "true",
-        "false",
-        "none",
-        "True",
-        "False",
-        "None",
-        "not",
-        "and",
-        "or",
-        "in",
-        "is",
-        "if",
-        "else",
-        "self",
-        "super",
-        "caller",
-        "varargs",
-        "kwargs",
-        "dict",
-        "namespace",
-        "range",
-    )
-)
+_NO_NAMES = {"true", "false", "none", "True", "False", "None", "not", "and", "or", "in", "is", "if", "else"}
+_NO_NAMES |= {"self", "super", "caller", "varargs", "kwargs", "dict", "namespace", "range"}
 # More than any prompt needs, and few enough to be harmless in an untrusted template.
 _MAX_RANGE = 10_000
 

@@ -13,15 +13,14 @@ from typing import Any
 from runtime.config.collector import DiagnosticCollector
 from runtime.config.load import LoadedProject, load_config
 from runtime.config.model import Config
-from runtime.config.model.actions import WidgetAction
 from runtime.config.model.models import OpenAIModel
 from runtime.config.model.tools import ClientTool, EffectTool
-from runtime.config.secrets.mask import mask_diagnostics
-from runtime.config.secrets.patterns import mask_secret_patterns
+from runtime.config.model.widgets import WidgetAction
+from runtime.config.secrets.mask import mask, mask_diagnostics
 from runtime.diagnostics.diagnostic import Diagnostic, Place, Severity, has_errors, sort_diagnostics
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import nearest
-from runtime.json_schema.compat import Narrowing, narrowings
+from runtime.json_schema.checks import Narrowing, narrowings
 
 _LIKE_ITS_OLD_NAME = 0.6
 _LIKE_THE_ONLY_ONE = 0.4
@@ -212,7 +211,7 @@ def _store(change: _Comparison) -> None:
 def _address_of(config: Config) -> str:
     python, url = getattr(config.store, "python", None), getattr(config.store, "url", "")
     # The store stays the same with another password.
-    return str(python) if python else mask_secret_patterns(url)
+    return str(python) if python else mask(url)
 
 
 def _entry(change: _Comparison) -> None:
@@ -246,7 +245,7 @@ def _model_of(config: Config, name: str) -> str:
     if model is None:
         return name
     if isinstance(model, OpenAIModel):
-        return model.name + (f" at {mask_secret_patterns(model.base_url)}" if model.base_url else "")
+        return model.name + (f" at {mask(model.base_url)}" if model.base_url else "")
     keys = ("any_llm", "litellm", "scripted", "python")
     return next(str(value) for key in keys if (value := getattr(model, key, None)))
 

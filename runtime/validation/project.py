@@ -10,8 +10,7 @@ from dataclasses import replace
 
 from runtime.config.load import LoadedProject, other_profiles, with_profile
 from runtime.config.secrets.mask import mask_diagnostics
-from runtime.diagnostics.dedupe import join_causes
-from runtime.diagnostics.diagnostic import Diagnostic, sort_diagnostics
+from runtime.diagnostics.diagnostic import Diagnostic, join_causes, sort_diagnostics
 from runtime.validation.checked_project import CheckedProject
 from runtime.validation.model_settings import check_settings, check_tool_choices
 from runtime.validation.models import check_models

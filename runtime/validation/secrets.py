@@ -8,8 +8,15 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from runtime.config.secrets.detect import SourceSpan, WrittenSecret, is_secret_key, span_of, written_secrets
-from runtime.config.secrets.patterns import SecretMatch, find_secret_patterns
+from runtime.config.secrets.detect import (
+    SecretMatch,
+    SourceSpan,
+    WrittenSecret,
+    find_secret_patterns,
+    is_secret_key,
+    span_of,
+    written_secrets,
+)
 from runtime.diagnostics.diagnostic import Diagnostic, Place
 from runtime.validation.checked_project import CheckedProject
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from runtime.config.load import load_config
-from runtime.config.origins import find_origins
+from runtime.config.load import find_origins, load_config
 from runtime.config.project_files import ProjectFiles
 from runtime.config.schema import included_schema, profile_schema
 

@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from runtime.config import shape_errors
 from runtime.config.cross_checks import DEPRECATED
 from runtime.config.model import Config
 from runtime.config.model.types import Section
 from runtime.config.schema import SCHEMA_FILE, config_schema
+from runtime.config.secrets.detect import is_secret_key
 from runtime.config.secrets.mask import redact
 from runtime.config.shape_errors import build_config, config_validator
 from runtime.documents.document import read_yaml
@@ -110,7 +112,7 @@ def _subclasses(section: type[Section]) -> Iterator[type[Section]]:
 
 def test_the_deprecated_keys_of_the_schema_are_those_that_are_reported() -> None:
     marked = {path.rsplit("/", 1)[1] for path, part in all_properties() if part.get("deprecated")}
-    assert marked == {path[-1] for path in DEPRECATED}
+    assert marked == {field.rpartition(".")[2] for field in DEPRECATED}
 
 
 def test_every_mapping_of_the_language_is_closed() -> None:
@@ -299,10 +301,11 @@ def test_a_file_that_says_nothing_of_reloads_gets_the_defaults() -> None:
     assert (config.server.grace, config.admin.token) == (10.0, None)
 
 
-def test_a_mistake_that_the_schema_does_not_see_is_still_reported() -> None:
+def test_a_mistake_that_the_schema_does_not_see_is_still_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     accepts_all = jsonschema.Draft202012Validator({})
+    monkeypatch.setattr(shape_errors, "config_validator", lambda: accepts_all)
     filled = interpolate(read_yaml("version: 3\n", "a.yaml"), {})
-    config, diagnostics = build_config(filled, lambda: accepts_all)
+    config, diagnostics = build_config(filled)
     assert config is None
     assert {diagnostic.code for diagnostic in diagnostics} == {"A199"}
 
@@ -313,3 +316,9 @@ def test_one_misspelt_key_among_many_entries_is_reported_alone() -> None:
     assert [str(diagnostic) for diagnostic in diagnostics] == [
         "a.yaml:53:7: error A101: unknown key 'modle' (did you mean 'model'?) [agents.b.modle]"
     ]
+
+
+def test_only_keys_for_secrets_have_secret_names() -> None:
+    names = {path.rpartition("/")[2] for path, _ in all_properties()}
+    secret = {"api_key", "authorization", "env", "extra_headers", "headers", "secret", "token"}
+    assert {name for name in names if is_secret_key(name)} == secret

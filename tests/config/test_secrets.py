@@ -10,9 +10,8 @@ import pytest
 from runtime.cli.report.frames import draw_frame
 from runtime.config.load import LoadedProject, load_config
 from runtime.config.model import Config
-from runtime.config.secrets.detect import find_secrets, is_placeholder
+from runtime.config.secrets.detect import find_secret_patterns, find_secrets, is_placeholder
 from runtime.config.secrets.mask import mask, mask_source, redact
-from runtime.config.secrets.patterns import find_secret_patterns, mask_secret_patterns, stars
 from runtime.config.shape_errors import build_config
 from runtime.documents.document import read_yaml
 from runtime.documents.variables import interpolate
@@ -230,8 +229,8 @@ TOKENS = [
 @pytest.mark.parametrize("token", TOKENS, ids=lambda token: token[:6])
 def test_well_known_tokens_are_found_wherever_they_stand(token: str) -> None:
     assert [(t.start, t.end) for t in find_secret_patterns(f"key={token} x")] == [(4, 4 + len(token))]
-    assert mask_secret_patterns(f"see {token} here") == "see *** here"
-    assert len(mask_secret_patterns(token, stars)) == len(token)
+    assert mask(f"see {token} here") == "see *** here"
+    assert len(mask_source(token, frozenset())) == len(token)
 
 
 @pytest.mark.parametrize(
@@ -251,7 +250,7 @@ def test_well_known_tokens_are_found_wherever_they_stand(token: str) -> None:
     ],
 )
 def test_other_words_are_left_alone(text: str) -> None:
-    assert mask_secret_patterns(text) == text
+    assert mask(text) == text
 
 
 @pytest.mark.parametrize(
@@ -314,4 +313,4 @@ def test_redaction_hides_nothing_else() -> None:
     ],
 )
 def test_passwords_in_addresses_are_masked(text: str, shown: str) -> None:
-    assert mask_secret_patterns(text) == shown
+    assert mask(text) == shown

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runtime.config.load import load_config
-from runtime.json_schema.compat import narrowings
+from runtime.json_schema.checks import narrowings
 from runtime.validation.breaking_changes import check_changes
 
 HEAD = "version: 1\n"

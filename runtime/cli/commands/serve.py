@@ -13,7 +13,7 @@ from runtime import __version__
 from runtime.cli.display import display_path, one_line
 from runtime.cli.project import from_here, print_problems, relative_to_here
 from runtime.config.model.models import OpenAIModel
-from runtime.config.secrets.patterns import mask_secret_patterns
+from runtime.config.secrets.mask import mask
 from runtime.errors import ConfigError, RuntimeFault
 from runtime.resources.gc_policy import startup_heap_frozen
 
@@ -160,7 +160,7 @@ def summary(loaded: LoadedProject, config: Config) -> str:
         "profile": loaded.profile or "",
         "agents": ", ".join(agents),
         "model": _model(loaded, config),
-        "store": f"python {python}" if python else mask_secret_patterns(getattr(config.store, "url", "")),
+        "store": f"python {python}" if python else mask(getattr(config.store, "url", "")),
         "greeting": config.chat.greeting or "",
     }
     lines = [f"  {name:<9} {value}" for name, value in rows.items() if value]

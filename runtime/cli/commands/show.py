@@ -11,8 +11,7 @@ from runtime.cli.display import display_path
 from runtime.cli.project import load_project, print_problems
 
 if TYPE_CHECKING:
-    from runtime.config.load import LoadedProject
-    from runtime.config.origins import Origin
+    from runtime.config.load import LoadedProject, Origin
 
 
 def show_project(path: Path, *, output: Literal["yaml", "json"], origins: bool = False) -> int:
@@ -25,7 +24,7 @@ def show_project(path: Path, *, output: Literal["yaml", "json"], origins: bool =
         _print_origins(loaded, output)
         return 0
     from runtime.cli.commands.serve import offline_models
-    from runtime.config.origins import resolve_config
+    from runtime.config.load import resolve_config
 
     data = resolve_config(loaded)
     if output == "json":
@@ -40,7 +39,7 @@ def show_project(path: Path, *, output: Literal["yaml", "json"], origins: bool =
 
 
 def _print_origins(loaded: LoadedProject, output: Literal["yaml", "json"]) -> None:
-    from runtime.config.origins import find_origins
+    from runtime.config.load import find_origins
 
     all_origins = list(find_origins(loaded))
     if output == "json":
@@ -62,14 +61,14 @@ def _describe(origin: Origin, loaded: LoadedProject) -> str:
 
 
 def _source(name: str, loaded: LoadedProject) -> str:
-    from runtime.config.origins import variable_source
+    from runtime.config.load import variable_source
 
     source = variable_source(name, loaded, os.environ)
     return {"environment": "the environment", "default": "its default"}.get(source, source)
 
 
 def _as_json(origin: Origin, loaded: LoadedProject) -> dict[str, Any]:
-    from runtime.config.origins import variable_source
+    from runtime.config.load import variable_source
 
     place = origin.place
     return {

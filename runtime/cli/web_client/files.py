@@ -14,8 +14,8 @@ from typing import Any
 
 from runtime.cli.web_client.typescript import TypeNames, comment, declarations, key_text, quote
 from runtime.config.model import Config
-from runtime.config.model.actions import Action, EffectAction, WidgetAction
 from runtime.config.model.tools import ClientTool, EffectTool
+from runtime.config.model.widgets import Action, EffectAction, WidgetAction
 
 COMPONENT_URL = "https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"
 """The script of the ChatKit component, hosted by OpenAI."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
@@ -11,10 +11,8 @@ from runtime.config.model.models import Settings
 from runtime.config.model.types import TOOL_NAME_PATTERN, ImportPath, JsonSchema, Section, ShortFormSection, by_key
 
 
-class InlineInstructions(ShortFormSection):
+class InlineInstructions(ShortFormSection, short_key="text"):
     """Instructions written in the file itself."""
-
-    short_key: ClassVar[str] = "text"
 
     text: str
     """The instructions; a template."""
@@ -46,10 +44,8 @@ Instructions = Annotated[
 ]
 
 
-class StoredPrompt(ShortFormSection):
+class StoredPrompt(ShortFormSection, short_key="id"):
     """A prompt that is stored at OpenAI."""
-
-    short_key: ClassVar[str] = "id"
 
     id: str = Field(min_length=1)
     """Its id."""
@@ -66,10 +62,8 @@ class HistoryFilter(Section):
     """A handoff filter of the Agents SDK: a function of `HandoffInputData` that returns one, sync or async."""
 
 
-class Handoff(ShortFormSection):
+class Handoff(ShortFormSection, short_key="agent"):
     """Another agent that may take over the turn."""
-
-    short_key: ClassVar[str] = "agent"
 
     agent: str
     """The agent's name."""

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
 from runtime.config.model.component import Composer, Disclaimer, Header, HistoryPanel, Theme
-from runtime.config.model.types import (
-    IMPORT_PATTERN,
-    ImportPath,
-    PositiveDuration,
-    Secret,
-    Section,
-    ShortFormSection,
-    Size,
-    by_key,
-)
+from runtime.config.model.types import ImportPath, PositiveDuration, Secret, Section, ShortFormSection, Size, by_key
 
 LOCALE_PATTERN = r"^[a-z]{2,3}(-[A-Za-z0-9]{2,4})?$"
 MIME_PATTERN = r"^[A-Za-z0-9!#$&^_.+-]+/(\*|[A-Za-z0-9!#$&^_.+-]+)$"
@@ -34,10 +25,8 @@ class StartPrompt(Section):
     """An icon of ChatKit, such as `sparkle`."""
 
 
-class ModelSummary(ShortFormSection):
+class ModelSummary(ShortFormSection, short_key="model"):
     """A summary by a model; a string is short for the model's name."""
-
-    short_key: ClassVar[str] = "model"
 
     model: str = Field(min_length=1)
     """A name of the `models` section, or a model's name at OpenAI."""
@@ -96,11 +85,8 @@ class PythonTitle(Section):
     """The import path of the function."""
 
 
-class NoTitle(ShortFormSection):
+class NoTitle(ShortFormSection, short_key="off"):
     """No automatic title."""
-
-    short_key: ClassVar[str] = "off"
-    short_pattern: ClassVar[str | None] = "^off$"
 
     off: Literal["off"] = "off"
     """Written `title: off`."""
@@ -181,12 +167,8 @@ class MentionEntity(Section):
     """Whether the page shows a preview of it and allows a click on it."""
 
 
-class MentionConfig(ShortFormSection):
+class MentionConfig(ShortFormSection, short_key="python", short_needed=False):
     """What users may mention with `@`: a list of entities, or Python functions."""
-
-    short_key: ClassVar[str] = "python"
-    short_needed: ClassVar[bool] = False
-    short_pattern: ClassVar[str | None] = IMPORT_PATTERN
 
     python: ImportPath | None = None
     """A function `(tag, context)`, sync or async, that returns the text of a mention for the model. `context` is the

@@ -5,7 +5,7 @@ The names are those of the component's own options, in snake case; `GET /chatkit
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -14,10 +14,8 @@ from runtime.config.model.types import Section, ShortFormSection
 ID_PATTERN = r"^[A-Za-z0-9_.:/-]{1,128}$"
 
 
-class ComposerModel(ShortFormSection):
+class ComposerModel(ShortFormSection, short_key="model"):
     """A model that the user may choose for an answer."""
-
-    short_key: ClassVar[str] = "model"
 
     model: str = Field(min_length=1)
     """A name of the `models` section, or a model's name at OpenAI. Also the id that the browser sends."""
@@ -87,10 +85,8 @@ class HistoryPanel(Section):
     """Whether the page offers to rename threads; the server accepts such a request in any case."""
 
 
-class Disclaimer(ShortFormSection):
+class Disclaimer(ShortFormSection, short_key="text"):
     """A line below the composer."""
-
-    short_key: ClassVar[str] = "text"
 
     text: str = Field(min_length=1)
     """The line; Markdown."""
@@ -168,12 +164,8 @@ class Colors(Section):
     """The colours of surfaces."""
 
 
-class Theme(ShortFormSection):
+class Theme(ShortFormSection, short_key="color_scheme", short_needed=False):
     """How the chat looks."""
-
-    short_key: ClassVar[str] = "color_scheme"
-    short_needed: ClassVar[bool] = False
-    short_pattern: ClassVar[str | None] = "^(light|dark)$"
 
     color_scheme: Literal["light", "dark"] = "light"
     """Light or dark."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field, Tag
 
-from runtime.config.model.types import IMPORT_PATTERN, ImportPath, Section, ShortFormSection, by_key
+from runtime.config.model.types import ImportPath, Section, ShortFormSection, by_key
 
 
 class _Guardrail(Section):
@@ -18,12 +18,9 @@ class _Guardrail(Section):
     """For output: hold a message back until it has passed; otherwise it is shown at once, and retracted if it fails."""
 
 
-class PythonGuardrail(_Guardrail, ShortFormSection):
+class PythonGuardrail(_Guardrail, ShortFormSection, short_key="python"):
     """A function `(ctx, text)`, sync or async, that returns true, or a reason as a text, to stop the text. Or a
     guardrail of the Agents SDK."""
-
-    short_key: ClassVar[str] = "python"
-    short_pattern: ClassVar[str | None] = IMPORT_PATTERN
 
     python: ImportPath
     """The import path of the function."""

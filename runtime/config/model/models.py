@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
@@ -112,10 +112,8 @@ class _Model(Section):
     """Settings of every call to this model."""
 
 
-class OpenAIModel(_Model, ShortFormSection):
+class OpenAIModel(_Model, ShortFormSection, short_key="name"):
     """A model of the OpenAI API, or of any compatible endpoint."""
-
-    short_key: ClassVar[str] = "name"
 
     name: str = Field(min_length=1, examples=["gpt-4.1-mini"])
     """The model's name at the provider."""

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from runtime.config.model.actions import Action
 from runtime.config.model.agents import Agent, Defaults, EntryRouting, PythonEntry
 from runtime.config.model.chat import Chat
 from runtime.config.model.guardrails import Guardrail
@@ -15,7 +14,7 @@ from runtime.config.model.models import Model
 from runtime.config.model.server import Admin, Limits, Reload, Server, Store, UrlStore
 from runtime.config.model.tools import Tool
 from runtime.config.model.types import ImportPath, Section
-from runtime.config.model.widgets import Widget
+from runtime.config.model.widgets import Action, Widget
 
 DEFAULT_STORE = "sqlite:///.chatkit/threads.db"
 MAIN_ONLY = ("include", "profiles")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag, field_validator
 
@@ -20,11 +20,8 @@ from runtime.config.model.types import (
 STORE_PATTERN = r"^(memory|sqlite:///.+|postgres(ql)?://.+|\$\{.+)$"
 
 
-class UrlStore(ShortFormSection):
+class UrlStore(ShortFormSection, short_key="url"):
     """Threads in a database."""
-
-    short_key: ClassVar[str] = "url"
-    short_pattern: ClassVar[str | None] = STORE_PATTERN
 
     url: Secret = Field(pattern=STORE_PATTERN, examples=["sqlite:///.chatkit/threads.db", "memory"])
     """`memory`, `sqlite:///` with a file relative to the project folder, or `postgresql://…`."""
@@ -40,8 +37,7 @@ class PythonStore(Section):
 
 
 Store = Annotated[
-    Annotated[UrlStore, Tag("url")] | Annotated[PythonStore, Tag("python")],
-    by_key("python", "url", short="url"),
+    Annotated[UrlStore, Tag("url")] | Annotated[PythonStore, Tag("python")], by_key("python", "url", short="url")
 ]
 
 

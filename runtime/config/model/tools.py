@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
 from runtime.config.model.guardrails import ToolGuardrails
 from runtime.config.model.types import (
-    IMPORT_PATTERN,
     TOOL_NAME_PATTERN,
     ImportPath,
     JsonSchema,
@@ -101,11 +100,8 @@ class _PythonTool(_Tool):
     """How long one call may take; after that the model gets a timeout message."""
 
 
-class PythonTool(_PythonTool, ShortFormSection):
+class PythonTool(_PythonTool, ShortFormSection, short_key="python"):
     """A `@function_tool`, a plain sync or async function with type hints, or any Tool of the Agents SDK."""
-
-    short_key: ClassVar[str] = "python"
-    short_pattern: ClassVar[str | None] = IMPORT_PATTERN
 
     python: ImportPath
     """The import path of the tool or function."""

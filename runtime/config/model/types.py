@@ -46,25 +46,20 @@ def parse_size(value: Any) -> Any:
     return value
 
 
+def _or_text(number: dict[str, Any], pattern: str) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [number, {"type": "string", "pattern": pattern}]})
+
+
 Duration = Annotated[
     float,
     Field(ge=0, strict=True, allow_inf_nan=False),
     BeforeValidator(parse_duration),
-    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": DURATION_PATTERN}]}),
+    _or_text({"type": "number", "minimum": 0}, DURATION_PATTERN),
 ]
 """Seconds; written `250ms`, `10s`, `5m`, `1h`, `2d`, or a bare number of seconds."""
 
 PositiveDuration = Annotated[
-    Duration,
-    Field(gt=0),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "number", "exclusiveMinimum": 0},
-                {"type": "string", "pattern": POSITIVE_DURATION_PATTERN},
-            ]
-        }
-    ),
+    Duration, Field(gt=0), _or_text({"type": "number", "exclusiveMinimum": 0}, POSITIVE_DURATION_PATTERN)
 ]
 """A duration above zero."""
 
@@ -72,7 +67,7 @@ Size = Annotated[
     int,
     Field(ge=0, strict=True),
     BeforeValidator(parse_size),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": SIZE_PATTERN}]}),
+    _or_text({"type": "integer", "minimum": 0}, SIZE_PATTERN),
 ]
 """Bytes; written `512KiB`, `20MiB`, `1GB`, or a bare number of bytes."""
 
@@ -103,8 +98,11 @@ class ShortFormSection(Section):
     """A mapping with a short form: a string stands for a mapping with the key `short_key`."""
 
     short_key: ClassVar[str]
-    short_pattern: ClassVar[str | None] = None
-    short_needed: ClassVar[bool] = True
+    short_needed: ClassVar[bool]
+
+    def __init_subclass__(cls, *, short_key: str, short_needed: bool = True, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.short_key, cls.short_needed = short_key, short_needed
 
     @model_validator(mode="before")
     @classmethod

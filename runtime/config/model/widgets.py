@@ -1,8 +1,8 @@
-"""The `widgets` section: what agents can show besides text."""
+"""The sections `widgets`, what agents can show besides text, and `actions`, the handlers of clicks by action type."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
@@ -20,10 +20,8 @@ class _Widget(Section):
     """What the widget shows, for readers of the file."""
 
 
-class TemplateWidget(_Widget, ShortFormSection):
+class TemplateWidget(_Widget, ShortFormSection, short_key="template"):
     """A `.widget` file from ChatKit Studio, a JSON template, or the component tree itself."""
-
-    short_key: ClassVar[str] = "template"
 
     template: str | dict[str, Any]
     """The file, relative to the project folder; or the component tree."""
@@ -75,10 +73,7 @@ class TextSection(Section):
     """The Markdown; a template."""
 
 
-CardSection = Annotated[
-    TableSection | MetadataSection | ImageSection | TextSection,
-    Field(discriminator="type"),
-]
+CardSection = Annotated[TableSection | MetadataSection | ImageSection | TextSection, Field(discriminator="type")]
 
 
 class SectionsWidget(_Widget):
@@ -104,4 +99,50 @@ Widget = Annotated[
     | Annotated[SectionsWidget, Tag("sections")]
     | Annotated[PythonWidget, Tag("python")],
     by_key("sections", "python", "template", short="template"),
+]
+
+
+class _Action(Section):
+    payload: JsonSchema | None = None
+    """The JSON Schema of the action's payload; any other payload is rejected."""
+
+
+class PythonAction(_Action, ShortFormSection, short_key="python"):
+    """A handler in Python: `async def handler(ctx, action, sender)`, a coroutine or an async generator of events."""
+
+    python: ImportPath
+    """The import path of the handler."""
+    sync: bool = False
+    """Whether the handler also serves sync actions, which are answered with one updated item."""
+
+
+class MessageAction(_Action):
+    """The click becomes the user's next message."""
+
+    message: str = Field(min_length=1)
+    """The message; a template over `payload`."""
+
+
+class EffectAction(_Action):
+    """The click sends a client effect."""
+
+    effect: str = Field(min_length=1)
+    """The effect's name in the browser."""
+    data: dict[str, Any] = {}
+    """The effect's data; its strings are templates over `payload`."""
+
+
+class WidgetAction(_Action):
+    """The click renders a widget in place of the one that was clicked, with the payload as data."""
+
+    widget: str = Field(min_length=1)
+    """The widget's name."""
+
+
+Action = Annotated[
+    Annotated[PythonAction, Tag("python")]
+    | Annotated[MessageAction, Tag("message")]
+    | Annotated[EffectAction, Tag("effect")]
+    | Annotated[WidgetAction, Tag("widget")],
+    by_key("message", "effect", "widget", "python", short="python"),
 ]

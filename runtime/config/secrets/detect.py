@@ -1,7 +1,7 @@
 """Detects the secrets of a project: the texts that are never printed, logged or served.
 
 A value is secret by its field (`SecretMark`), by the name of its key in the user's own data, because a variable in such
-a value holds it, or by its format (secrets/patterns.py). A file that can't be parsed is searched line by line.
+a value holds it, or by its format, if that is unambiguous. A file that can't be parsed is searched line by line.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from pydantic import BaseModel
 from runtime.config.model import Config
 from runtime.config.model.root import NAMED_SECTIONS
 from runtime.config.model.types import SecretMark, ShortFormSection
-from runtime.config.secrets.patterns import LONG_SECRET, SHORTEST_SECRET, find_passwords, find_secret_patterns
-from runtime.diagnostics.key_path import KeyPath
+from runtime.diagnostics.key_path import KeyPath, value_at
 from runtime.documents.variables import VARIABLE, Interpolation
 
 _SECRET_KEY = re.compile(
@@ -28,6 +27,8 @@ _SECRET_KEY = re.compile(
 _SECRET_MAPPING = re.compile(r"(extra_)?headers|env|auth|bearer", re.IGNORECASE)
 # The value of a misspelt key is secret as well.
 _SECRET_WORDS = ("apikey", "token", "password", "secret", "headers")
+# Keys of the language that resemble these words.
+_PLAIN_KEYS = ("header", "tokens")
 _ADDRESS_KEY = re.compile(r"(^|_)(url|uri|dsn)$", re.IGNORECASE)
 _SCHEMA_WORDS = frozenset({"type", "$ref", "enum", "anyOf", "oneOf", "const", "properties"})
 _PLACEHOLDER = re.compile(
@@ -41,8 +42,73 @@ _PLACEHOLDER = re.compile(
 )
 _SCHEME = re.compile(r"(?:Bearer|Basic|Token|ApiKey)\s+(?P<rest>\S.*)", re.IGNORECASE | re.DOTALL)
 
+# Each pattern runs only on a text that contains its prefix.
+_FORMATS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
+    (prefix, noun, re.compile(pattern, re.DOTALL))
+    for prefix, noun, pattern in (
+        ("sk-", "an API key", r"(?<![\w-])sk-(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{18,}"),
+        ("k_live_", "a Stripe key", r"\b[rs]k_live_[A-Za-z0-9]{16,}"),
+        ("gh", "a GitHub token", r"\bgh[pousr]_[A-Za-z0-9]{20,}"),
+        ("github_pat_", "a GitHub token", r"\bgithub_pat_[A-Za-z0-9_]{20,}"),
+        ("glpat-", "a GitLab token", r"\bglpat-[A-Za-z0-9_-]{16,}"),
+        ("hf_", "a Hugging Face token", r"\bhf_[A-Za-z0-9]{30,}"),
+        ("xox", "a Slack token", r"\bxox[abeprs]-[A-Za-z0-9-]{10,}"),
+        ("AKIA", "an AWS key", r"\bAKIA[A-Z0-9]{16}\b"),
+        ("ASIA", "an AWS key", r"\bASIA[A-Z0-9]{16}\b"),
+        ("AIza", "a Google API key", r"\bAIza[A-Za-z0-9_-]{35}"),
+        ("eyJ", "a JSON Web Token", r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),
+        ("Bearer ", "a bearer token", r"(?<=\bBearer )(?=[A-Za-z_.~+/-]*[0-9])[A-Za-z0-9._~+/-]{20,}=*"),
+        (
+            "PRIVATE KEY-----",
+            "a private key",
+            r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+        ),
+    )
+)
+# 'host:NUMBER' is a port, unless an '@' follows.
+_PASSWORD = re.compile(
+    r"""\b[A-Za-z][A-Za-z0-9+.-]*:/{1,3}[^\s/@:?#'"\[]*:(?!\d{1,5}(?:[/?#\s'"]|$))(?P<secret>[^\s'"]+)(?=@)"""
+)
+# The same in a malformed URL: 'htp:me:word@host', 'me:word@host/v1'.
+_LOOSE_PASSWORD = re.compile(r"""(?:^|[/\s'"])[^\s/@:?#'"]+:(?!\d{1,5}(?:[/?#\s'"]|$)|//)(?P<secret>[^\s'"]+)(?=@)""")
+_IN_QUERY = re.compile(
+    r"[?&][^=&#\s]*(?:passw|secret|token|key|signature)[^=&#\s]*=(?P<secret>[^&#\s'\"]+)", re.IGNORECASE
+)
+
+SHORTEST_SECRET = 4
+"""A shorter text can't be told from other text."""
+LONG_SECRET = 8
+"""A secret of this length is masked inside words as well."""
+
 Kind = Literal["field", "key", "address", "pattern"]
 _Marks = dict[str, Any]
+
+
+class SecretMatch(NamedTuple):
+    """A secret in a text, from `start` to `end`; `noun` names its kind, with an article."""
+
+    start: int
+    end: int
+    noun: str
+
+
+def find_secret_patterns(text: str) -> Iterator[SecretMatch]:
+    """Yield the keys and tokens of well-known formats in `text`."""
+    for prefix, noun, pattern in _FORMATS:
+        if prefix in text:
+            for match in pattern.finditer(text):
+                yield SecretMatch(*match.span(), noun)
+
+
+def find_passwords(text: str, *, loose: bool = False) -> Iterator[SecretMatch]:
+    """Yield the passwords and keys in the URLs of `text`; with `loose`, `text` is meant to be a single URL."""
+    if "@" in text:
+        for pattern in (_PASSWORD, _LOOSE_PASSWORD) if loose else (_PASSWORD,):
+            for match in pattern.finditer(text):
+                yield SecretMatch(*match.span("secret"), "a password")
+    if "=" in text:
+        for match in _IN_QUERY.finditer(text):
+            yield SecretMatch(*match.span("secret"), "a secret")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +228,7 @@ class _Search:
         """Search the texts that contain variables: their values are not in the file."""
         seen = {written.path for written in self.secrets}
         for path in self.filled.strings.keys() - seen:
-            value = self.filled.source.data
-            for step in path:
-                value = value[step]
-            self._parts(value, path, False)
+            self._parts(value_at(self.filled.source.data, path), path, False)
 
     def _parts(self, value: str, path: KeyPath, is_address: bool) -> None:
         for start, end, noun in find_secret_patterns(value):
@@ -201,7 +264,7 @@ def is_secret_key(key: str) -> bool:
     if _SECRET_KEY.search(key) or _SECRET_MAPPING.fullmatch(key):
         return True
     letters = key.lower().replace("_", "").replace("-", "")
-    if not 4 <= len(letters) <= 9 or key in _field_names():
+    if not 4 <= len(letters) <= 9 or key in _PLAIN_KEYS:
         return False
     return any(_is_misspelt(letters, word) for word in _SECRET_WORDS)
 
@@ -225,27 +288,6 @@ def is_secret_section(key: str) -> bool:
     """Return whether a section contains only secrets."""
     mark = _marks().get(key)
     return isinstance(mark, dict) and mark.get("") == "field"
-
-
-@functools.cache
-def _field_names() -> frozenset[str]:
-    names: set[str] = set()
-
-    def collect(model: type[BaseModel]) -> None:
-        for name, field in model.model_fields.items():
-            names.add(field.alias or name)
-            for inner in _models_in(field.annotation):
-                collect(inner)
-
-    collect(Config)
-    return frozenset(names)
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _models_in(part)
 
 
 def _marks_of_model(model: type[BaseModel]) -> _Marks:

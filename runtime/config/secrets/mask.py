@@ -13,7 +13,11 @@ from pydantic import BaseModel
 
 from runtime.config.model.types import SecretMark
 from runtime.config.secrets.detect import (
+    LONG_SECRET,
+    SHORTEST_SECRET,
     WrittenSecret,
+    find_passwords,
+    find_secret_patterns,
     is_address_key,
     is_schema,
     is_secret_key,
@@ -21,23 +25,43 @@ from runtime.config.secrets.detect import (
     is_worth_hiding,
     span_of,
 )
-from runtime.config.secrets.patterns import (
-    LONG_SECRET,
-    SHORTEST_SECRET,
-    STARS,
-    find_passwords,
-    find_secret_patterns,
-    hide,
-    stars,
-)
 from runtime.diagnostics.diagnostic import Diagnostic, has_errors
-from runtime.documents.variables import VARIABLE, Interpolation
+from runtime.documents.variables import VARIABLE, VARIABLE_NAME, Interpolation
 
 _KEY = re.compile(r"(?P<key>[\w.$-]+)[\"']?[ \t]*[:=]")
+_MASKED = re.compile(rf"(?P<kept>\$\{{{VARIABLE_NAME}\}}|\$\{{{VARIABLE_NAME}:-|\s+)|.")
+
+STARS = "***"
+"""Replaces a secret in messages and in data."""
 
 
-def mask(text: str, secrets: frozenset[str]) -> str:
-    """Return a message without secrets; the start of a shortened secret is masked as well."""
+def hide(text: str, spans: list[tuple[int, int]], cover: Callable[[str], str]) -> str:
+    """Return `text` with each span replaced by `cover` of its text; spans may overlap."""
+    parts: list[str] = []
+    position = 0
+    for start, end in _joined(spans):
+        parts += (text[position:start], cover(text[start:end]))
+        position = end
+    return "".join(parts) + text[position:]
+
+
+def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def stars(text: str) -> str:
+    """Return as many stars as `text` is long, so that carets stay aligned; variables and white space are kept."""
+    return _MASKED.sub(lambda match: match["kept"] or "*", text)
+
+
+def mask(text: str, secrets: frozenset[str] = frozenset()) -> str:
+    """Return a message without `secrets`, of which a shortened one may be the start, and those of known formats."""
     return _hide(text, secrets, lambda _: STARS) if text else text
 
 
@@ -48,13 +72,11 @@ def mask_source(text: str, secrets: frozenset[str]) -> str:
 
 def mask_diagnostics(diagnostics: Iterable[Diagnostic], secrets: frozenset[str]) -> list[Diagnostic]:
     """Return the diagnostics without secrets in their texts."""
-    return [_mask_diagnostic(diagnostic, secrets) for diagnostic in diagnostics]
-
-
-def _mask_diagnostic(diagnostic: Diagnostic, secrets: frozenset[str]) -> Diagnostic:
-    texts = (diagnostic.message, diagnostic.hint, diagnostic.path)
-    message, hint, path = masked = tuple(mask(text, secrets) for text in texts)
-    return diagnostic if masked == texts else replace(diagnostic, message=message, hint=hint, path=path)
+    masked: list[Diagnostic] = []
+    for each in diagnostics:
+        message, hint, path = (mask(text, secrets) for text in (each.message, each.hint, each.path))
+        masked.append(replace(each, message=message, hint=hint, path=path))
+    return masked
 
 
 def _hide(text: str, secrets: frozenset[str], cover: Callable[[str], str]) -> str:
@@ -146,7 +168,6 @@ def guess_secrets(text: str) -> frozenset[str]:
 
 
 def _is_variable(text: str) -> bool:
-    """Return whether a text is `${NAME}`, without a default."""
     match = VARIABLE.fullmatch(text.strip("\"'"))
     return match is not None and match["default"] is None
 

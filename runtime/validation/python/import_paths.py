@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from runtime.config.model import Config
-from runtime.config.model.actions import PythonAction
 from runtime.config.model.agents import HistoryFilter, PythonEntry, PythonInstructions
 from runtime.config.model.chat import PythonSummary, PythonTitle
 from runtime.config.model.guardrails import PythonGuardrail
@@ -16,8 +15,8 @@ from runtime.config.model.models import PythonModel
 from runtime.config.model.server import PythonStore
 from runtime.config.model.tools import Approval, EnabledBy, FactoryTool, PatchTool, PythonTool, ShellTool
 from runtime.config.model.types import IMPORT_PATTERN
-from runtime.config.model.widgets import PythonWidget
-from runtime.config.references import guardrail_references, model_references
+from runtime.config.model.widgets import PythonAction, PythonWidget
+from runtime.config.references import GUARDRAILS, find_names, model_references
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath
 from runtime.validation.checked_project import CheckedProject
@@ -118,7 +117,7 @@ def _all(config: Config) -> Iterator[ImportPath]:
     for name, guardrail in config.guardrails.items():
         if isinstance(guardrail, PythonGuardrail):
             yield ImportPath(guardrail.python, ("guardrails", name, "python"), "guardrail")
-    for name, path in guardrail_references(config):
+    for name, path in find_names(config, *GUARDRAILS):
         if name not in config.guardrails and ":" in name:
             yield ImportPath(name, path, "guardrail")
     yield from _objects(config)

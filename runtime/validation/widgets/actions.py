@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from runtime.config.model.actions import EffectAction, MessageAction, WidgetAction
 from runtime.config.model.tools import WidgetTool
+from runtime.config.model.widgets import EffectAction, MessageAction, WidgetAction
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import suggest

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from runtime.config.model.actions import WidgetAction
 from runtime.config.model.tools import WidgetTool
-from runtime.config.model.widgets import PythonWidget, SectionsWidget, TemplateWidget, Widget
+from runtime.config.model.widgets import PythonWidget, SectionsWidget, TemplateWidget, Widget, WidgetAction
 from runtime.config.references import WIDGET_SUFFIXES
 from runtime.diagnostics.diagnostic import Diagnostic, Place, Severity
 from runtime.diagnostics.key_path import KeyPath, path_text

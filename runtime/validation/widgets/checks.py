@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from runtime.config.model.actions import WidgetAction
 from runtime.config.model.tools import WidgetTool
+from runtime.config.model.widgets import WidgetAction
 from runtime.config.references import WIDGET_SUFFIXES
 from runtime.diagnostics.wording import suggest
 from runtime.validation.checked_project import CheckedProject

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from runtime.config.load import load_config
-from runtime.diagnostics.dedupe import join_causes
-from runtime.diagnostics.diagnostic import Diagnostic, Place
+from runtime.diagnostics.diagnostic import Diagnostic, Place, join_causes
 
 
 def missing(line: int, code: str = "A205", name: str = "x", hint: str = "") -> Diagnostic:
