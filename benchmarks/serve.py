@@ -78,7 +78,7 @@ def _load(mode: str, folder: str) -> Any:
 
             app = prepare_handwritten(folder)
         return app
-    from runtime.server.runtime import create_app
+    from runtime.server.app import create_app
 
     app = create_app(os.path.join(folder, "agents.yaml"))
     if has_plan:

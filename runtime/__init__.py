@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from runtime.assemble.token_meter import METERED
     from runtime.autoreload.autoreload import autoreloading, enable_autoreload
     from runtime.errors import ConfigError, RequestError, RuntimeFault
+    from runtime.server.app import create_app
     from runtime.server.generations.reloader import ReloadOutcome
-    from runtime.server.runtime import Runtime, create_app, load
+    from runtime.server.runtime import Runtime, load
 
 __version__ = "0.1.0"
 
@@ -40,7 +41,7 @@ _HOMES = {
     "RuntimeFault": "runtime.errors",
     "User": "runtime.assemble.context",
     "autoreloading": "runtime.autoreload.autoreload",
-    "create_app": "runtime.server.runtime",
+    "create_app": "runtime.server.app",
     "enable_autoreload": "runtime.autoreload.autoreload",
     "load": "runtime.server.runtime",
 }

@@ -87,7 +87,7 @@ def warm_up(root: Path, texts: Mapping[str, str]) -> Trial:
     for name in [name for name in os.environ if name.startswith(("OPENAI_", "CHATKIT_"))]:
         del os.environ[name]
     os.environ["OPENAI_AGENTS_DISABLE_TRACING"] = "1"
-    for module in ("runtime.server.runtime", "runtime.server.warmup", "runtime.testing", "runtime.validation.project"):
+    for module in ("runtime.server.runtime", "runtime.testing", "runtime.validation.project"):
         importlib.import_module(module)
     with tempfile.TemporaryDirectory(prefix="mutant-") as name:
         folder = Path(name)

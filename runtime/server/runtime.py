@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agents import Agent
-from fastapi import FastAPI
+from agents import Agent, Runner
+from chatkit.types import AssistantMessageContent, AssistantMessageItem, ThreadItemDoneEvent
 from starlette.datastructures import State
 
+from runtime.assemble.models import run_config
 from runtime.assemble.project import ProjectBuildError, Snapshot
+from runtime.assemble.scripted_model import ScriptedConversation
 from runtime.assemble.tools import BuiltTool
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
@@ -21,15 +24,13 @@ from runtime.errors import ConfigError
 from runtime.resources.lease import Live
 from runtime.resources.pool import Pool, Share
 from runtime.server.attachments import Uploads
-from runtime.server.generations.build import build_generation, to_diagnostics
-from runtime.server.generations.generation import Generation
+from runtime.server.generations.generation import Generation, build_generation, to_diagnostics
 from runtime.server.generations.project_source import ProjectSource, read_project
 from runtime.server.generations.reloader import Listener, Reloader, ReloadOutcome
-from runtime.server.http.app import build_app
 from runtime.server.http.routes import ProjectApp
 from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
 from runtime.server.turns.chatkit_server import RuntimeServer
-from runtime.server.warmup import warm_up
+from runtime.server.turns.sse import frame
 from runtime.stores.store import ThreadStore
 
 logger = logging.getLogger("runtime.server")
@@ -198,19 +199,9 @@ class Runtime:
     def _build(self, source: ProjectSource, share: Share, before: Generation | None) -> Generation:
         def make_app(snapshot: Snapshot, uploads: Uploads | None) -> ProjectApp:
             # Each generation has its own `request.app.state`.
-            return ProjectApp(snapshot, self.server, State({"runtime": self}), uploads, self.settings)
+            return ProjectApp(snapshot, self.server, State({"runtime": self}), uploads)
 
         return build_generation(source, share, before, make_app)
-
-
-def create_app(path: str | Path = "agents.yaml", *, environ: Mapping[str, str] | None = None) -> FastAPI:
-    """Create the ASGI app of the project in a folder, or of its agents.yaml. Raise ConfigError with all errors.
-
-    The app can be served alone or mounted in another one: `app.mount("/assistant", create_app("agents.yaml"))`. A user
-    whom the surrounding app authenticated (Starlette's AuthenticationMiddleware) owns their threads. `environ` replaces
-    the environment of the process.
-    """
-    return build_app(load(path, environ=environ))
 
 
 def load(path: str | Path = "agents.yaml", *, environ: Mapping[str, str] | None = None) -> Runtime:
@@ -235,3 +226,21 @@ async def _close(generation: Generation) -> None:
         await generation.close()
     except Exception as error:
         logger.error("closing generation %s raised %s: %s", generation.number, type(error).__name__, error)
+
+
+_done = False
+
+
+async def warm_up() -> None:
+    """Run the turn, once in a process."""
+    global _done
+    if _done:
+        return
+    _done = True
+    model = ScriptedConversation.from_data({"otherwise": "ready"})
+    result = Runner.run_streamed(Agent(name="warm-up", model=model), "ready?", run_config=run_config())
+    async for _ in result.stream_events():
+        continue
+    content = [AssistantMessageContent(text="ready")]
+    item = AssistantMessageItem(id="warm-up", thread_id="warm-up", created_at=datetime.now(UTC), content=content)
+    frame(ThreadItemDoneEvent(item=item))

@@ -16,9 +16,10 @@ import pytest
 from fastapi import FastAPI
 
 from runtime.autoreload.autoreload import enable_autoreload
+from runtime.server.app import create_app
 from runtime.server.generations.last_good import FILE
 from runtime.server.generations.reloader import ReloadOutcome
-from runtime.server.runtime import Runtime, create_app
+from runtime.server.runtime import Runtime
 
 PATIENCE_S = 20.0
 CONFIG = "version: 1\nmodels: {default: {scripted: script.yaml}}\nagents: {helper: {}}\nstore: memory\n"

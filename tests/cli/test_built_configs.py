@@ -19,10 +19,10 @@ from runtime.cli.commands.init import init_project
 from runtime.config.load import load_config
 from runtime.diagnostics.diagnostic import Diagnostic, has_errors
 from runtime.errors import RuntimeFault
+from runtime.server.app import create_app
 from runtime.server.generations.project_source import read_project
-from runtime.server.preflight.build import try_build
-from runtime.server.preflight.connect import try_connections
-from runtime.server.runtime import Runtime, create_app, load
+from runtime.server.preflight import try_build, try_connections
+from runtime.server.runtime import Runtime, load
 from runtime.validation.project import check_project
 from tests.config.catalogue import BUILT, CONFIGS, bad_configs, good_configs
 

@@ -13,7 +13,7 @@ import pytest
 from runtime.cli.build_process.check import check_build
 from runtime.cli.uvicorn_server import app_in_background
 from runtime.config.load import load_config
-from runtime.server.preflight.connect import ANSWER_S, try_connections
+from runtime.server.preflight import ANSWER_S, try_connections
 from runtime.server.runtime import load
 from runtime.testing import OpenAIStub
 

@@ -15,8 +15,8 @@ import pytest
 from agents import Agent
 from fastapi import FastAPI
 
+from runtime.server.app import build_app
 from runtime.server.generations.project_source import read_project
-from runtime.server.http.app import build_app
 from runtime.server.runtime import Runtime, build_runtime
 from runtime.server.settings import ServerSettings
 from tests.conversations.bare import BareServer, bare_app

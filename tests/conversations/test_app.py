@@ -16,7 +16,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.routing import Mount
 
 import runtime
-from runtime.server.runtime import create_app
+from runtime.server.app import create_app
 from runtime.stores.memory import MemoryStore
 from tests.conversations.conftest import Bare, Chat, MakeBare, MakeChat, write_project
 from tests.conversations.playing import Player

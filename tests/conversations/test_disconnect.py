@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from runtime.cli.uvicorn_server import app_in_background
-from runtime.server.runtime import create_app
+from runtime.server.app import create_app
 from runtime.server.settings import ServerSettings
 from runtime.server.turns.recorder import CUT_OFF
 from runtime.server.turns.request import RequestInfo
-from runtime.server.turns.streaming import Streaming
+from runtime.server.turns.turn import Turn
 from runtime.stores.memory import MemoryStore
 from tests.conversations.conftest import Chat, MakeBare, MakeChat, write_project
 from tests.conversations.playing import Gate, Player, call, on_stage
@@ -79,12 +79,12 @@ async def test_a_client_that_is_seen_to_leave_twice_does_not_cut_off_the_storing
         return RequestInfo()
 
     body = json.dumps({"type": "threads.create", "params": {"input": user_input("count")}})
-    streaming = await client.runtime.server.handle(body, local)
-    assert isinstance(streaming, Streaming)
+    turn = await client.runtime.server.handle(body, local)
+    assert isinstance(turn, Turn)
     await model.reached.wait()
-    streaming.client_left()
+    turn.client_left()
     await storing.reached.wait()
-    streaming.client_left()
+    turn.client_left()
     for _ in range(10):
         await asyncio.sleep(0)
     # Nobody else may write to the thread before this is stored.

@@ -18,11 +18,11 @@ import pytest
 from runtime.autoreload.autoreload import enable_autoreload
 from runtime.cli.commands.serve import start_project
 from runtime.errors import RuntimeFault
+from runtime.server.app import build_app
 from runtime.server.generations import last_good
 from runtime.server.generations.last_good import FILE, LastGoodSaver, load_last_good, save_last_good
 from runtime.server.generations.project_source import read_project
 from runtime.server.generations.reloader import ReloadOutcome
-from runtime.server.http.app import build_app
 from runtime.server.runtime import Runtime
 from tests.conversations.conftest import Chat, MakeChat
 from tests.conversations.editing import edit, reloaded, write

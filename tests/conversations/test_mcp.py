@@ -14,7 +14,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from runtime.errors import ConfigError
-from runtime.server.preflight.connect import try_connections
+from runtime.server.preflight import try_connections
 from tests.conversations.conftest import Chat, MakeChat
 from tests.conversations.mcp_server import make_server
 from tests.conversations.playing import call

@@ -341,7 +341,7 @@ async def test_a_model_in_python_that_breaks_is_reported_once_and_the_next_edit_
 async def test_whatever_a_build_raises_is_a_refusal(chat: MakeChat, monkeypatch: pytest.MonkeyPatch) -> None:
     client = await chat()
     with monkeypatch.context() as patched:
-        patched.setattr("runtime.server.generations.build.build", lambda *args: 1 / 0)
+        patched.setattr("runtime.server.generations.generation.build", lambda *args: 1 / 0)
         outcome = await edit(client, {"chat": {"greeting": "Hello"}})
     assert (outcome.status, [d.code for d in outcome.diagnostics]) == ("refused", ["A610"])
     assert (await client.runtime.reload()).status == "reloaded"

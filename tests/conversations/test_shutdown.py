@@ -14,7 +14,7 @@ from runtime.server.settings import ServerSettings
 from runtime.server.turns.chatkit_server import RESTARTING
 from runtime.server.turns.recorder import CUT_OFF, Recorder
 from runtime.server.turns.request import RequestInfo
-from runtime.server.turns.streaming import Streaming
+from runtime.server.turns.turn import Turn
 from runtime.stores.memory import MemoryStore
 from runtime.testing import parse_events
 from tests.conversations.conftest import Chat, MakeChat
@@ -84,35 +84,35 @@ async def _in_the_middle(client: Chat) -> Exchange:
     return answer
 
 
-async def _begun(client: Chat, kind: str, **params: Any) -> Streaming:
+async def _begun(client: Chat, kind: str, **params: Any) -> Turn:
     """A turn that has been started and has not run its first step."""
 
     async def local(snapshot: Any) -> RequestInfo:
         return RequestInfo()
 
-    streaming = await client.runtime.server.handle(json.dumps({"type": kind, "params": params}), local)
-    assert isinstance(streaming, Streaming)
-    return streaming
+    turn = await client.runtime.server.handle(json.dumps({"type": kind, "params": params}), local)
+    assert isinstance(turn, Turn)
+    return turn
 
 
 async def test_what_is_stored_is_on_its_way_before_anything_else_is_done(chat: MakeChat) -> None:
     client = await chat()
     client.player.replies = ["Hello."]
-    streaming = await _begun(client, "threads.create", input=user_input("hi"))
+    turn = await _begun(client, "threads.create", input=user_input("hi"))
     with pytest.raises(StopIteration) as taken:
         # A chunk that is there already: the response does not have to wait for the turn's first step.
-        streaming.buffer.take(10).send(None)
+        turn.buffer.take(10).send(None)
     assert [event["type"] for event in parse_events(taken.value.value)] == [
         "thread.created",
         "thread.item.done",
         "stream_options",
     ]
-    assert [event["type"] for event in await _rest(streaming)][-1] == "thread.item.done"
+    assert [event["type"] for event in await _rest(turn)][-1] == "thread.item.done"
 
 
-async def _rest(streaming: Streaming) -> list[dict[str, Any]]:
+async def _rest(turn: Turn) -> list[dict[str, Any]]:
     async with asyncio.timeout(20):
-        return parse_events(b"".join([chunk async for chunk in streaming.chunks()]))
+        return parse_events(b"".join([chunk async for chunk in turn.chunks()]))
 
 
 async def _hidden(client: Chat, thread: str) -> list[Any]:
@@ -158,10 +158,10 @@ async def test_an_ended_answer_can_be_retried_and_is_then_replaced(chat: MakeCha
 
 async def test_a_turn_that_is_ended_before_its_first_step_still_says_what_was_stored(chat: MakeChat) -> None:
     client = await chat({"chat": {"title": {"python": "acts:title"}}}, acts_py="def title(text):\n    return text\n")
-    streaming = await _begun(client, "threads.create", input=user_input("count"))
-    streaming.turn.end("Not now.")
-    streaming.turn.end("Not now either.")
-    events = await _rest(streaming)
+    turn = await _begun(client, "threads.create", input=user_input("count"))
+    turn.turn.end("Not now.")
+    turn.turn.end("Not now either.")
+    events = await _rest(turn)
     assert [event["type"] for event in events] == ["thread.created", "thread.item.done", "stream_options", "error"]
     assert events[-1] == {**ENDED, "message": "Not now."}
     assert client.player.asked == []
@@ -175,15 +175,15 @@ async def test_a_turn_that_its_client_has_cancelled_stays_cancelled(
     client = await chat()
     client.player.replies = [LONG]
     model = client.player.gate("three")
-    streaming = await _begun(client, "threads.create", input=user_input("count"))
+    turn = await _begun(client, "threads.create", input=user_input("count"))
     await model.reached.wait()
     storing = _slow_writes(monkeypatch)
-    streaming.client_left()
+    turn.client_left()
     await storing.reached.wait()
-    streaming.turn.end("Not now.")
+    turn.turn.end("Not now.")
     storing.open.set()
     await client.runtime.server.close()
-    events = await _rest(streaming)
+    events = await _rest(turn)
     assert [event for event in events if event["type"] == "error"] == []
     thread = events[0]["thread"]["id"]
     assert texts((await client.items(thread))[1:]) == ["one two"]
@@ -193,14 +193,14 @@ async def test_a_turn_that_has_failed_keeps_its_own_error(chat: MakeChat, monkey
     client = await chat()
     client.player.replies = [[LONG, openai.APIConnectionError(request=None)]]  # type: ignore[arg-type]
     model = client.player.gate("three")
-    streaming = await _begun(client, "threads.create", input=user_input("count"))
+    turn = await _begun(client, "threads.create", input=user_input("count"))
     await model.reached.wait()
     storing = _slow_writes(monkeypatch)
     model.open.set()
     await storing.reached.wait()
-    streaming.turn.end("Not now.")
+    turn.turn.end("Not now.")
     storing.open.set()
-    events = await _rest(streaming)
+    events = await _rest(turn)
     assert [event["message"] for event in events if event["type"] == "error"] == [
         "The model can't be reached. Please try again. (reference )"
     ]
@@ -224,11 +224,11 @@ async def test_an_answer_that_has_been_given_is_no_error_because_its_title_is_la
     client = await chat({"models": models, "chat": {"title": {"model": "small"}}})
     gate = titler.gate("late")
     titler.replies = ["late"]
-    streaming = await _begun(client, "threads.create", input=user_input("hi"))
+    turn = await _begun(client, "threads.create", input=user_input("hi"))
     await gate.reached.wait()
     await given.wait()
-    streaming.turn.end("Not now.")
-    events = await _rest(streaming)
+    turn.turn.end("Not now.")
+    events = await _rest(turn)
     assert [event["type"] for event in events][-1] == "thread.item.done"
     await client.runtime.server.close(grace_s=0)
     assert client.runtime.server.tasks == {}

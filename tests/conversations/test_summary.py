@@ -13,8 +13,8 @@ import pytest
 from chatkit.types import AssistantMessageContent, AssistantMessageItem, UserMessageItem, UserMessageTextContent
 
 from runtime.resources.token_usage import TokenUsage
+from runtime.server.app import create_app
 from runtime.server.history.converter import EARLIER
-from runtime.server.runtime import create_app
 from runtime.stores.serialization import summaries_in
 from runtime.stores.store import ModelItem
 from runtime.testing import OpenAIStub

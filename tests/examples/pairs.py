@@ -16,7 +16,7 @@ import httpx
 import pytest
 from openai import AsyncOpenAI
 
-from runtime.server.runtime import create_app
+from runtime.server.app import create_app
 from tests.examples.differences import Difference, Permitted, differences
 from tests.examples.example_model import Canned, ExampleModel
 from tests.examples.exchanges import Caller, Exchange, Reader

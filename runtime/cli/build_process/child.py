@@ -79,7 +79,7 @@ def main(request: Mapping[str, Any]) -> NoReturn:
 def _build(request: Mapping[str, Any], pipe: ParentPipe) -> tuple[Sequence[Diagnostic], Runtime | None]:
     # Imported before the limits apply: the time to import the SDKs is not the project's.
     from runtime.server.generations.project_source import read_project
-    from runtime.server.preflight.build import try_build
+    from runtime.server.preflight import try_build
 
     source = read_project(Path(request["project"]).absolute(), None)
     _report_activity(source, pipe)
@@ -90,7 +90,7 @@ def _build(request: Mapping[str, Any], pipe: ParentPipe) -> tuple[Sequence[Diagn
 
 
 def _connect(runtime: Runtime, request: Mapping[str, Any], pipe: ParentPipe) -> Sequence[Diagnostic]:
-    from runtime.server.preflight.connect import try_connections
+    from runtime.server.preflight import try_connections
 
     pipe.send("activity", "opening it")
     _limit_time(request["cpu_s"], request["wall_s"] + CONNECTING_S, pipe)

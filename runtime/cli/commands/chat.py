@@ -59,8 +59,8 @@ def _serve(path: Path) -> Iterator[str]:
         print_problems(loaded)
         raise ConfigError(())
     from runtime.cli.uvicorn_server import app_in_background
+    from runtime.server.app import create_app
     from runtime.server.http.loopback import LoopbackOnly
-    from runtime.server.runtime import create_app
 
     with building(loaded), app_in_background(LoopbackOnly(create_app(loaded.file))) as base:
         yield base + loaded.config.server.path

@@ -103,7 +103,7 @@ def serve_runtime(
     from runtime.autoreload.autoreload import enable_autoreload
     from runtime.cli.uvicorn_server import bind, run_app, url_of
     from runtime.resources.gc_policy import IdleCollector, collect_when_idle, prepare_for_serving
-    from runtime.server.http.app import build_app
+    from runtime.server.app import build_app
     from runtime.server.http.loopback import LoopbackOnly
 
     config = runtime.config

@@ -20,9 +20,8 @@ from runtime.config.secrets.mask import mask_diagnostics
 from runtime.diagnostics.diagnostic import Diagnostic, Place, has_errors
 from runtime.resources.gc_policy import reload_policy
 from runtime.resources.lease import Live
-from runtime.server.generations.changes import Changes, compare_sources
 from runtime.server.generations.generation import Generation
-from runtime.server.generations.project_source import Fingerprint, Hashes, ProjectSource
+from runtime.server.generations.project_source import Changes, Fingerprint, Hashes, ProjectSource, compare_sources
 from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
 
 logger = logging.getLogger("runtime.reload")

@@ -1,15 +1,18 @@
-"""The ASGI app of one generation: ChatKit's requests, the page's options, and the project's own routes."""
+"""The ASGI app of one generation: ChatKit's requests, attachments, mentions, and the project's own routes."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from chatkit.store import NotFoundError
 from fastapi import FastAPI
 from fastapi.exception_handlers import http_exception_handler
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
@@ -17,20 +20,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtime.assemble.project import Snapshot
+from runtime.config.model.chat import MentionEntity
 from runtime.errors import RequestError
 from runtime.resources.lease import Lease
 from runtime.sdk_internals import forget_endpoints
 from runtime.server.attachments import Uploads
 from runtime.server.generations.generation import Generation
-from runtime.server.http.event_stream import EventStreamResponse, check_media_type, read_body
-from runtime.server.http.files import FileRoutes, base_url_of
 from runtime.server.http.identity import error_response, forwarded_headers, locale_of, request_id_of, user_of
-from runtime.server.http.mentions import MentionRoutes
 from runtime.server.http.options import component_options
-from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
 from runtime.server.turns.chatkit_server import RuntimeServer, largest_body
 from runtime.server.turns.request import RequestInfo
-from runtime.server.turns.streaming import Streaming
+from runtime.server.turns.turn import Turn
 
 logger = logging.getLogger("runtime.server")
 
@@ -41,15 +41,8 @@ LEASE = "chatkit.lease"
 class ProjectApp:
     """The ASGI app of one generation, see `GenerationApp`; `state` becomes `request.app.state`."""
 
-    def __init__(
-        self,
-        snapshot: Snapshot,
-        server: RuntimeServer,
-        state: Any,
-        uploads: Uploads | None = None,
-        settings: ServerSettings = DEFAULT_SETTINGS,
-    ) -> None:
-        self._snapshot, self._server, self._settings = snapshot, server, settings
+    def __init__(self, snapshot: Snapshot, server: RuntimeServer, state: Any, uploads: Uploads | None) -> None:
+        self._snapshot, self._server = snapshot, server
         config = snapshot.config
         self.path = config.server.path
         self._routes = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -136,8 +129,8 @@ class ProjectApp:
             return Response(status_code=499)  # never sent: the client is gone
         except Exception as error:
             return await unexpected(request, error)
-        if isinstance(result, Streaming):
-            return EventStreamResponse(result, self._settings.ping_s)
+        if isinstance(result, Turn):
+            return EventStreamResponse(result)
         return Response(result, media_type="application/json")
 
     async def _options(self, request: Request) -> Response:
@@ -164,3 +157,190 @@ async def http_error(request: Request, error: Any) -> Response:
         return await http_exception_handler(request, error)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
     return error_response(request, error.status_code, code, str(error.detail).lower())
+
+
+MAX_QUERY_LENGTH = 200
+
+
+class MentionRoutes:
+    """`GET /chatkit/entities?q=…`, `GET /chatkit/entities/{id}` and `GET /chatkit/entities/{id}/preview`."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    async def search(self, request: Request) -> Response:
+        """Return the entities that match the query."""
+        mentions = self._snapshot.mentions
+        query = request.query_params.get("q", "")[:MAX_QUERY_LENGTH]
+        entities = await mentions.search(query, await self._snapshot.request_context(request)) if mentions else []
+        return JSONResponse({"entities": [_entity_data(entity) for entity in entities]})
+
+    async def preview(self, request: Request) -> Response:
+        """Return the widget that previews an entity, or null if it has none."""
+        entity = await self._find(request)
+        if entity is None:
+            return _not_found(request)
+        assert self._snapshot.mentions is not None
+        widget = await self._snapshot.mentions.preview(entity)
+        data = None if widget is None else widget.model_dump(mode="json", exclude_none=True)
+        return JSONResponse({"preview": data})
+
+    async def read(self, request: Request) -> Response:
+        """Return one entity."""
+        entity = await self._find(request)
+        return _not_found(request) if entity is None else JSONResponse(_entity_data(entity))
+
+    async def _find(self, request: Request) -> MentionEntity | None:
+        mentions = self._snapshot.mentions
+        if mentions is None:
+            return None
+        return await mentions.get(request.path_params["id"], await self._snapshot.request_context(request))
+
+
+def _not_found(request: Request) -> Response:
+    return error_response(request, 404, "not_found", f"entity {request.path_params['id']!r} not found")
+
+
+def _entity_data(entity: MentionEntity) -> dict[str, Any]:
+    """Return the entity as the web component takes it: its `data` may contain only strings."""
+    data = {name: value for name, value in entity.data.items() if isinstance(value, str)}
+    return {**entity.model_dump(exclude_none=True), "data": data}
+
+
+_CHUNK = 64 * 1024
+_MAX_FORM_OVERHEAD = 64 * 1024
+"""Bytes that a form may have in addition to the file."""
+
+
+class FileRoutes:
+    """`PUT` and `GET /chatkit/files/{token}`, and `POST /chatkit/files` with a form that has the field `file`."""
+
+    def __init__(self, uploads: Uploads, path: str) -> None:
+        self.uploads, self.path = uploads, path
+
+    async def upload(self, request: Request) -> Response:
+        """Store the body of an upload to a signed URL: 204."""
+        try:
+            self._refuse_large(request, 0)
+            await self.uploads.receive(request.path_params["token"], request.stream())
+        except (RequestError, NotFoundError) as error:
+            return _refused(request, error)
+        return Response(status_code=204)
+
+    async def show(self, request: Request) -> Response:
+        """Return the file of a signed URL. Browsers display images and download everything else."""
+        try:
+            content, mime_type = await self.uploads.read_granted(request.path_params["token"])
+        except (RequestError, NotFoundError) as error:
+            return _refused(request, error)
+        headers = {
+            "cache-control": "private, max-age=3600",
+            "x-content-type-options": "nosniff",
+            "content-security-policy": "default-src 'none'; sandbox",
+        }
+        if not mime_type.startswith("image/") or mime_type == "image/svg+xml":
+            headers["content-disposition"] = "attachment"
+        return Response(content, media_type=mime_type, headers=headers)
+
+    async def direct(self, request: Request) -> Response:
+        """Store the file of a form, and return its attachment as JSON."""
+        try:
+            owner = user_of(request).id
+            self._refuse_large(request, _MAX_FORM_OVERHEAD)
+            async with request.form(max_files=1, max_fields=5) as form:
+                file = form.get("file")
+                if not isinstance(file, UploadFile):
+                    raise RequestError(400, "no_file", "the form has no file in its field 'file'")
+                base_url = base_url_of(request, self.path)
+                mime_type = file.content_type or "application/octet-stream"
+                name = file.filename or "file"
+                attachment = await self.uploads.take(owner, name, mime_type, _chunks(file), base_url)
+        except (RequestError, NotFoundError) as error:
+            return _refused(request, error)
+        body = attachment.model_dump_json(exclude_none=True, context={"exclude_metadata": True})
+        return Response(body, media_type="application/json")
+
+    def _refuse_large(self, request: Request, overhead: int) -> None:
+        announced = request.headers.get("content-length", "")
+        if announced.isdigit() and int(announced) > self.uploads.declared.max_size + overhead:
+            most = self.uploads.declared.max_size
+            raise RequestError(413, "file_too_large", f"the file is too large; at most {most} bytes are allowed")
+
+
+def base_url_of(request: Request, path: str) -> str:
+    """Return the absolute URL of the ChatKit endpoint, with the origin of this request."""
+    return f"{str(request.base_url).rstrip('/')}{path.rstrip('/')}"
+
+
+async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:
+    while chunk := await file.read(_CHUNK):
+        yield chunk
+
+
+def _refused(request: Request, error: RequestError | NotFoundError) -> Response:
+    if isinstance(error, RequestError):
+        return error_response(request, error.status, error.code, error.message)
+    return error_response(request, 404, "not_found", "file not found")
+
+
+_HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+}
+
+
+def check_media_type(request: Request) -> None:
+    """Raise RequestError (415) unless the body is JSON: a page of another site can post other types without CORS."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise RequestError(415, "unsupported_media_type", "send JSON with the header content-type: application/json")
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Read the whole body; raise RequestError (413) as soon as it is known to exceed `limit` bytes."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > limit:
+        raise _too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _too_large(limit: int) -> RequestError:
+    return RequestError(413, "body_too_large", f"the request's body is larger than {limit} bytes")
+
+
+class EventStreamResponse(Response):
+    """Sends the chunks of a turn until it ends or the client disconnects; a comment where it is silent."""
+
+    def __init__(self, turn: Turn) -> None:
+        super().__init__(headers=_HEADERS)
+        # The base class declares the length of its empty body.
+        self.raw_headers = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
+        self._turn = turn
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the response."""
+        watcher = asyncio.create_task(self._watch(receive))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            while (chunk := await self._turn.take()) is not None:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except BaseException:
+            # The connection has ended: the client no longer reads.
+            self._turn.client_left()
+            raise
+        finally:
+            watcher.cancel()
+
+    async def _watch(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            continue
+        self._turn.client_left()

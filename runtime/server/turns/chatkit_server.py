@@ -51,13 +51,11 @@ from runtime.resources.lease import Lease, Live
 from runtime.server.attachments import Uploads
 from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
 from runtime.server.turns.clicks import find_action, resolve_click
-from runtime.server.turns.execution import Execution
-from runtime.server.turns.plan import SendNews
+from runtime.server.turns.execution import Execution, SendNews
 from runtime.server.turns.preparation import Planner, message_item
 from runtime.server.turns.recorder import thread_response
 from runtime.server.turns.request import DEFAULT_PER_PAGE, RequestInfo, page_limit, parse_request
 from runtime.server.turns.sse import TextDelta, to_bytes
-from runtime.server.turns.streaming import Streaming
 from runtime.server.turns.thread_access import ThreadAccess, ThreadLocks
 from runtime.server.turns.turn import Tasks, Turn
 from runtime.stores.owner_store import OwnerStore
@@ -126,7 +124,7 @@ class RuntimeServer(ChatKitServer[Any]):
 
     async def handle(
         self, body: str | bytes | bytearray, identify: Identify, lease: Lease[Any] | None = None
-    ) -> Streaming | bytes:
+    ) -> Turn | bytes:
         """Handle one request: return JSON bytes, or a stream that has begun. Raise RequestError for a refused request.
 
         `lease` holds the generation that answers; the default is the live one.
@@ -153,12 +151,12 @@ class RuntimeServer(ChatKitServer[Any]):
                 raise RequestError(400, "invalid_cursor", str(error)) from None
             # Made before it takes over the resources: a context class of the project may raise.
             execution = Execution(snapshot, info, threads, plan, generation.uploads)
-            turn = Turn(execution, own_lease, self._settings.title_wait_s)
+            turn = Turn(execution, own_lease, self._settings)
             turn.open()
             threads.resources = resources.pop_all()
             with snapshot.code.pinned():
                 turn.start(self.tasks)
-            return Streaming(turn, self._settings.ping_s)
+            return turn
 
     async def close(self, grace_s: float = 5.0) -> None:
         """Give running turns `grace_s` seconds to finish, then end them as errors that allow a retry.

@@ -55,8 +55,7 @@ from runtime.server.turns.client_tools import (
     removed_tool,
     skip_open_calls,
 )
-from runtime.server.turns.execution import Execution
-from runtime.server.turns.plan import AnswerThread, HandleAction, Plan, ResumeRun, SendNews
+from runtime.server.turns.execution import AnswerThread, Execution, HandleAction, Plan, ResumeRun, SendNews
 from runtime.server.turns.recorder import thread_response
 from runtime.server.turns.request import RequestInfo, check_message
 from runtime.server.turns.sse import Event

@@ -10,7 +10,7 @@ from chatkit.types import ActiveStatus, ThreadItem, ThreadMetadata
 
 from runtime.config.model import Config
 from runtime.errors import RequestError
-from runtime.server.history.load import load_history
+from runtime.server.history.window import load_history
 from runtime.stores.owner_store import OwnerStore
 from runtime.stores.serialization import clean
 from runtime.stores.store import GenerationMark

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from typing import Any
 
@@ -19,6 +19,7 @@ from runtime.assemble.context import scope_of
 from runtime.assemble.mcp_connections import FORWARDED_HEADERS
 from runtime.assemble.token_meter import TOKEN_METER, TokenBudgetExceeded, TokenMeter
 from runtime.resources.lease import Lease
+from runtime.server.settings import ServerSettings
 from runtime.server.turns import token_budget as budget
 from runtime.server.turns.client_tools import make_call_item, queue_call
 from runtime.server.turns.errors import error_event, own_text
@@ -37,14 +38,10 @@ Tasks = dict[asyncio.Task[None], "Turn"]
 
 
 class Turn:
-    """Runs an execution and stores and sends its events; `buffer` holds the bytes for the response.
+    """Runs an execution and stores and sends its events; `lease` holds the generation that answers."""
 
-    `lease` holds the generation that answers. `title_wait_s` is how long, in seconds, a finished answer keeps its
-    stream open for a title that is still being written.
-    """
-
-    def __init__(self, execution: Execution, lease: Lease[Any], title_wait_s: float) -> None:
-        self._execution, self._lease, self._title_wait_s = execution, lease, title_wait_s
+    def __init__(self, execution: Execution, lease: Lease[Any], settings: ServerSettings) -> None:
+        self._execution, self._lease, self._settings = execution, lease, settings
         self.snapshot, self.buffer = execution.snapshot, execution.buffer
         self._recorder, self._thread_id = execution.recorder, execution.plan.thread.id
         self._store, self._request_id = execution.threads.store, execution.request.request_id
@@ -64,8 +61,27 @@ class Turn:
         self._tasks = tasks
         self._task = self._create_task(self._run(), "turn")
 
-    def cancel(self) -> None:
-        """End the turn early, because its client has disconnected; what it has produced is stored."""
+    async def take(self) -> bytes | None:
+        """Return the next bytes of the response, or None at its end."""
+        return await self.buffer.take(self._settings.ping_s)
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of the response; closing the generator early means that the client has disconnected."""
+        complete = False
+        try:
+            while (chunk := await self.take()) is not None:
+                yield chunk
+            complete = True
+        finally:
+            if not complete:
+                self.client_left()
+
+    def client_left(self) -> None:
+        """Cancel the turn or let it finish, as `chat.on_disconnect` says; what it has produced is stored either way."""
+        if self.snapshot.config.chat.on_disconnect == "cancel":
+            self._cancel()
+
+    def _cancel(self) -> None:
         if self._stopped:
             # A second cancellation would interrupt the storing.
             return
@@ -85,7 +101,7 @@ class Turn:
         if self._stopped or self._complete:
             return
         self._end_message = message
-        self.cancel()
+        self._cancel()
 
     def _create_task(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=f"{name} {self._thread_id}")
@@ -190,7 +206,7 @@ class Turn:
         for event in await self._recorder.thread_changes():
             self.buffer.put(frame(event))
         if self._execution.title is not None:
-            await asyncio.wait({self._execution.title}, timeout=self._title_wait_s)
+            await asyncio.wait({self._execution.title}, timeout=self._settings.title_wait_s)
 
     async def _send_client_calls(self) -> None:
         """Send the first client tool call, and store the others until it has a result."""

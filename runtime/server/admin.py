@@ -20,7 +20,7 @@ from runtime.server.generations.generation import Generation
 from runtime.server.generations.reloader import ReloadOutcome
 from runtime.server.http.identity import error_response, shutting_down
 from runtime.server.http.loopback import is_loopback, refusal
-from runtime.server.http.service import ProjectService
+from runtime.server.runtime import Runtime
 from runtime.server.turns.sse import PING
 
 # A proxy on this machine connects from loopback, too; these headers show that it forwards another client's request.
@@ -29,9 +29,9 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-p
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def add_admin_routes(app: Starlette, service: ProjectService) -> None:
+def add_admin_routes(app: Starlette, runtime: Runtime) -> None:
     """Add `POST /-/reload`, and `GET` of `/-/config`, `/-/feedback`, `/-/usage` and `/-/events`."""
-    routes = AdminRoutes(service)
+    routes = AdminRoutes(runtime)
     app.add_route("/-/reload", routes.guarded(routes.reload), methods=["POST"])
     app.add_route("/-/config", routes.guarded(routes.config), methods=["GET"])
     app.add_route("/-/feedback", routes.guarded(routes.feedback), methods=["GET"])
@@ -42,14 +42,14 @@ def add_admin_routes(app: Starlette, service: ProjectService) -> None:
 class AdminRoutes:
     """The handlers of the admin routes."""
 
-    def __init__(self, service: ProjectService) -> None:
-        self._service = service
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
 
     def guarded(self, handler: Handler) -> Handler:
         """Wrap a handler so that it needs the token or a loopback client: else 401 if a token is declared, or 403."""
 
         async def guard(request: Request) -> Response:
-            token = self._service.generation.snapshot.config.admin.token
+            token = self._runtime.generation.snapshot.config.admin.token
             if _has_token(request, token) or _is_from_loopback(request):
                 return await handler(request)
             if token:
@@ -63,15 +63,15 @@ class AdminRoutes:
 
     async def reload(self, request: Request) -> Response:
         """Reload: 200 with the outcome, 412 if `If-Match` names another ETag, 422 with the diagnostics, or 503."""
-        await self._service.open()
-        current = self._service.generation
+        await self._runtime.open()
+        current = self._runtime.generation
         wanted = request.headers.get("if-match")
         if wanted is not None and not _matches(wanted, current.hashes.etag):
             message = f"generation {current.number} serves, and its ETag is not the one in If-Match"
             return self._with_etag(error_response(request, 412, "stale", message, **_identify(current)))
         if self._is_draining():
             return shutting_down(request)
-        outcome = await self._service.reload()
+        outcome = await self._runtime.reload()
         if self._is_draining() and outcome.status == "unchanged":
             return shutting_down(request)
         body = outcome.as_json()
@@ -86,24 +86,24 @@ class AdminRoutes:
 
     async def config(self, request: Request) -> Response:
         """Return the current generation, the old ones that still run, and the last error. Contains no secret."""
-        service, current = self._service, self._service.generation
-        last = service.reloader.last_error
+        runtime, current = self._runtime, self._runtime.generation
+        last = runtime.reloader.last_error
         body = {
             **_identify(current),
             **_activity(current),
             "from_last_good": current.source.is_last_good,
-            "draining": [{"generation": old.number, **_activity(old)} for old in service.live.old],
+            "draining": [{"generation": old.number, **_activity(old)} for old in runtime.live.old],
             "last_error": None if last is None else last.as_json(),
-            "reloads": dict(sorted(service.reloader.counts.items())),
-            "shutting_down": service.draining,
+            "reloads": dict(sorted(runtime.reloader.counts.items())),
+            "shutting_down": runtime.draining,
         }
         return self._with_etag(JSONResponse(body))
 
     async def feedback(self, request: Request) -> Response:
         """Return the feedback of all users as JSON Lines, one object for each rated item."""
-        await self._service.open()
+        await self._runtime.open()
         try:
-            with self._service.live.lease() as generation:
+            with self._runtime.live.lease() as generation:
                 entries = await generation.store.list_feedback()
         except RequestError as error:
             return error_response(request, error.status, error.code, error.message)
@@ -116,8 +116,8 @@ class AdminRoutes:
             since = date.fromisoformat(text)
         except ValueError:
             return error_response(request, 400, "invalid_request", f"{text!r} is not a date such as 2026-01-31")
-        await self._service.open()
-        with self._service.live.lease() as generation:
+        await self._runtime.open()
+        with self._runtime.live.lease() as generation:
             entries = await generation.store.list_usage(since)
         return _json_lines([_usage_data(entry) for entry in entries])
 
@@ -130,7 +130,7 @@ class AdminRoutes:
         )
 
     async def _events(self) -> AsyncIterator[bytes]:
-        settings = self._service.settings
+        settings = self._runtime.settings
         unread: asyncio.Queue[ReloadOutcome | None] = asyncio.Queue(settings.max_unread_events)
 
         def put(outcome: ReloadOutcome | None) -> None:
@@ -141,12 +141,12 @@ class AdminRoutes:
         def end() -> None:
             put(None)
 
-        listeners, drain_callbacks = self._service.reloader.listeners, self._service.drain_callbacks
+        listeners, drain_callbacks = self._runtime.reloader.listeners, self._runtime.drain_callbacks
         listeners.append(put)
         drain_callbacks.append(end)
         try:
-            yield _event("serving", _identify(self._service.generation))
-            while not self._service.draining:
+            yield _event("serving", _identify(self._runtime.generation))
+            while not self._runtime.draining:
                 try:
                     outcome = await asyncio.wait_for(unread.get(), settings.ping_s)
                 except TimeoutError:
@@ -160,10 +160,10 @@ class AdminRoutes:
             drain_callbacks.remove(end)
 
     def _is_draining(self) -> bool:
-        return self._service.draining
+        return self._runtime.draining
 
     def _with_etag(self, response: JSONResponse) -> Response:
-        response.headers["etag"] = self._service.generation.hashes.etag
+        response.headers["etag"] = self._runtime.generation.hashes.etag
         response.headers["cache-control"] = "no-store"
         return response
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -13,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runtime.server.http.admin import add_admin_routes
+from runtime.server.admin import add_admin_routes
 from runtime.server.http.identity import error_response, shutting_down
 from runtime.server.http.routes import LEASE, http_error, path_within, unexpected
-from runtime.server.http.service import ProjectService
+from runtime.server.runtime import Runtime, load
 from runtime.server.turns.request import LOCAL_USER
 from runtime.stores.ids import new_id
 
@@ -24,46 +25,56 @@ logger = logging.getLogger("runtime.server")
 _VALID_REQUEST_ID = re.compile(r"[\w.:-]{1,128}")
 
 
-def build_app(service: ProjectService) -> FastAPI:
+def create_app(path: str | Path = "agents.yaml", *, environ: Mapping[str, str] | None = None) -> FastAPI:
+    """Create the ASGI app of the project in a folder, or of its agents.yaml. Raise ConfigError with all errors.
+
+    The app can be served alone or mounted in another one: `app.mount("/assistant", create_app("agents.yaml"))`. A user
+    whom the surrounding app authenticated (Starlette's AuthenticationMiddleware) owns their threads. `environ` replaces
+    the environment of the process.
+    """
+    return build_app(load(path, environ=environ))
+
+
+def build_app(runtime: Runtime) -> FastAPI:
     """Build the ASGI app of a loaded project. `app.state.runtime` is the project."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await service.open()
+        await runtime.open()
         yield
-        await service.close()
+        await runtime.close()
 
     app = FastAPI(title="chatkit-runtime", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state = service.app_state
-    probes = _Probes(service)
+    app.state = runtime.app_state
+    probes = _Probes(runtime)
     app.add_route("/health", probes.health, methods=["GET"])
     app.add_route("/ready", probes.ready, methods=["GET"])
-    add_admin_routes(app, service)
+    add_admin_routes(app, runtime)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(Exception, unexpected)
-    app.add_middleware(GenerationMiddleware, service=service)
+    app.add_middleware(GenerationMiddleware, runtime=runtime)
     app.add_middleware(RequestIdMiddleware)
     return app
 
 
 class _Probes:
-    def __init__(self, service: ProjectService) -> None:
-        self._service = service
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
 
     async def health(self, request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
     async def ready(self, request: Request) -> Response:
-        if self._service.draining:
+        if self._runtime.draining:
             return shutting_down(request)
         try:
-            await self._service.open()
-            with self._service.live.lease() as generation:
+            await self._runtime.open()
+            with self._runtime.live.lease() as generation:
                 await generation.store.load_threads(LOCAL_USER.id, limit=1, after=None, order="desc")
         except Exception as error:
             logger.warning("not ready: %s: %s", type(error).__name__, error)
             return error_response(request, 503, "not_ready", "the store can't be reached")
-        return JSONResponse({"status": "ready", "generation": self._service.generation.number})
+        return JSONResponse({"status": "ready", "generation": self._runtime.generation.number})
 
 
 class GenerationMiddleware:
@@ -72,25 +83,25 @@ class GenerationMiddleware:
     Probes and admin routes (`/health`, `/ready`, `/-/…`) belong to no generation and stay in the app.
     """
 
-    def __init__(self, app: ASGIApp, service: ProjectService) -> None:
-        self._app, self._service = app, service
+    def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
+        self._app, self._runtime = app, runtime
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if scope["type"] not in ("http", "websocket") or _is_app_route(path_within(scope)):
             await self._app(scope, receive, send)
             return
-        if not self._service.is_open:
+        if not self._runtime.is_open:
             # The app is mounted in another one that does not run its lifespan.
             try:
-                await self._service.open()
+                await self._runtime.open()
             except Exception as error:
                 if scope["type"] == "websocket":
                     raise
                 response = await unexpected(Request(scope), error)
                 await response(scope, receive, send)
                 return
-        lease = self._service.live.lease()
+        lease = self._runtime.live.lease()
         with lease as generation:
             scope[LEASE] = lease
             await generation.answer(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Try the connections of a built project for `validate --connect`: its store, model endpoints and MCP servers."""
+"""Dry runs of a start: build the project (`validate --import`) and try its connections (`validate --connect`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import openai
 from openai import AsyncOpenAI
@@ -17,14 +16,15 @@ from runtime.assemble.scripted_model import ScriptedConversation
 from runtime.config.model.mcp import HttpMcpServer
 from runtime.config.model.models import OpenAIModel
 from runtime.config.references import ALL, split_reference
-from runtime.diagnostics.diagnostic import Diagnostic, Severity
+from runtime.diagnostics.diagnostic import Diagnostic, Place, Severity
 from runtime.diagnostics.key_path import KeyPath, path_text
 from runtime.diagnostics.wording import nearest, suggest
-from runtime.server.preflight.build import explain_failure
+from runtime.errors import ConfigError, RuntimeFault
+from runtime.project_code.import_errors import raised_at
+from runtime.server.app import build_app
+from runtime.server.generations.project_source import ProjectSource
+from runtime.server.runtime import Runtime, build_runtime
 from runtime.stores.store import StoreError
-
-if TYPE_CHECKING:
-    from runtime.server.runtime import Runtime
 
 ANSWER_S = 10.0
 _CLOSING_S = 1.0
@@ -223,3 +223,31 @@ def _unavailable(runtime: Runtime, name: str, error: McpUnavailable) -> Diagnost
         return _diagnostic(runtime, "A631", ("mcp", name, "url"), str(error), hint, "warning")
     key = next(key for key in ("url", "command", "python") if hasattr(entry, key))
     return _diagnostic(runtime, "A631", ("mcp", name, key), str(error), "is it running, and is the key right?")
+
+
+def try_build(source: ProjectSource) -> tuple[Sequence[Diagnostic], Runtime | None]:
+    """Build a project; return its diagnostics, and the runtime, or None where it can't be built."""
+    diagnostics = source.loaded.diagnostics
+    if source.loaded.config is None:
+        return diagnostics, None
+    try:
+        runtime = build_runtime(source)
+        build_app(runtime)
+    except ConfigError as error:
+        return [*diagnostics, *error.diagnostics], None
+    except BaseException as error:
+        # Not only Exception: a SystemExit, for example, would end `serve` as well.
+        path: KeyPath = ("store",) if isinstance(error, StoreError) else ()
+        return [*diagnostics, explain_failure("the project can't be built", error, source, path)], None
+    return diagnostics, runtime
+
+
+def explain_failure(what: str, error: BaseException, source: ProjectSource, path: KeyPath) -> Diagnostic:
+    """Return the diagnostic of an exception: at the line of the project that raised it, else at `path`."""
+    text = str(error) if isinstance(error, RuntimeFault) else f"{type(error).__name__}: {error}"
+    place, length = raised_at(error, source.code)
+    if not place.file:
+        places = source.loaded.places
+        path = places.written(path)
+        place, length = (places.value(path), places.length(path)) if path else (Place(places.file), 1)
+    return Diagnostic("A610", f"{what}: {text}", place, path=path_text(path), length=length)
