@@ -189,7 +189,6 @@ def _path_of(key: str, runtime: Runtime) -> KeyPath:
 
 
 async def _check_mcp_servers(runtime: Runtime) -> list[Diagnostic]:
-    """Check that each used MCP server has the tools that agents name; each server is called once."""
     connections = runtime.generation.snapshot.servers.connections
     results = await asyncio.gather(
         *(_check_mcp_server(runtime, name, connection) for name, connection in connections.items())

@@ -108,9 +108,11 @@ class BucketStore(FileStore):
 
     def __init__(self, url: str, options: Mapping[str, str]) -> None:
         try:
+            import obstore
             from obstore.store import S3Store
         except ImportError as error:
             raise StoreError(f"{url} needs obstore: pip install 'chatkit-runtime[s3]'") from error
+        self._obstore = obstore
         settings: dict[str, Any] = dict(options)
         if settings.get("endpoint", "").startswith("http://"):
             settings["client_options"] = {"allow_http": True}
@@ -120,46 +122,34 @@ class BucketStore(FileStore):
             raise StoreError(f"{url} can't be used: {error}") from error
 
     async def put(self, key: str, content: Path) -> None:
-        import obstore
-
-        await obstore.put_async(self._store, key, content)
+        await self._obstore.put_async(self._store, key, content)
 
     async def create(self, key: str, content: bytes) -> bytes:
-        import obstore
-
         if not await self.exists(key):
-            with contextlib.suppress(obstore.exceptions.AlreadyExistsError):
-                await obstore.put_async(self._store, key, content, mode="create")
+            with contextlib.suppress(self._obstore.exceptions.AlreadyExistsError):
+                await self._obstore.put_async(self._store, key, content, mode="create")
         return await self.read(key)
 
     async def read(self, key: str) -> bytes:
-        import obstore
-
         try:
-            result = await obstore.get_async(self._store, key)
+            result = await self._obstore.get_async(self._store, key)
         except FileNotFoundError:
             raise NotFoundError(f"file {key!r} not found") from None
         return bytes(await result.bytes_async())
 
     async def exists(self, key: str) -> bool:
-        import obstore
-
         try:
-            await obstore.head_async(self._store, key)
+            await self._obstore.head_async(self._store, key)
         except FileNotFoundError:
             return False
         return True
 
     async def delete(self, key: str) -> None:
-        import obstore
-
         with contextlib.suppress(FileNotFoundError):
-            await obstore.delete_async(self._store, key)
+            await self._obstore.delete_async(self._store, key)
 
     async def list_before(self, prefix: str, moment: datetime) -> AsyncIterator[str]:
-        import obstore
-
-        async for page in obstore.list(self._store, prefix=prefix):
+        async for page in self._obstore.list(self._store, prefix=prefix):
             for entry in page:
                 if entry["last_modified"].astimezone(UTC) < moment:
                     yield str(entry["path"])

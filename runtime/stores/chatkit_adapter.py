@@ -19,20 +19,7 @@ from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata
 
 from runtime.errors import RequestError
 from runtime.resources.token_usage import TokenUsage, UsageEntry, UsageTable
-from runtime.stores.serialization import (
-    check_owner,
-    clean,
-    dump_attachment,
-    dump_item,
-    dump_thread,
-    dump_value,
-    item_page,
-    load_attachment,
-    load_generation,
-    load_item,
-    load_thread,
-    thread_page,
-)
+from runtime.stores import serialization as codec
 from runtime.stores.store import (
     PAGE_SIZE,
     VISIBLE,
@@ -76,7 +63,7 @@ class ChatKitStoreAdapter(ThreadStore):
         await _call_if_there(self.store, "close")
 
     async def load_thread(self, owner: str, thread_id: str) -> ThreadMetadata:
-        return _thread(await self.store.load_thread(clean(thread_id), self._context(owner)))
+        return _thread(await self.store.load_thread(codec.clean(thread_id), self._context(owner)))
 
     async def create_thread(
         self,
@@ -95,16 +82,16 @@ class ChatKitStoreAdapter(ThreadStore):
             await self.store.save_thread(_with_mark(thread, asdict(generation)), context)
         try:
             for item in rows:
-                await self.store.add_thread_item(clean(thread.id), item, context)
+                await self.store.add_thread_item(codec.clean(thread.id), item, context)
         except BaseException:
-            await self.store.delete_thread(clean(thread.id), context)
+            await self.store.delete_thread(codec.clean(thread.id), context)
             raise
 
     async def save_thread(self, owner: str, thread: ThreadMetadata) -> None:
         context = self._context(owner)
         async with self._lock(owner, thread.id):
             try:
-                mark = _mark(await self.store.load_thread(clean(thread.id), context))
+                mark = _mark(await self.store.load_thread(codec.clean(thread.id), context))
             except NotFoundError:
                 mark = None
             await self.store.save_thread(_with_mark(thread, mark), context)
@@ -115,7 +102,7 @@ class ChatKitStoreAdapter(ThreadStore):
         """Updates of one thread run one after the other, within this process."""
         context = self._context(owner)
         async with self._lock(owner, thread_id):
-            stored = await self.store.load_thread(clean(thread_id), context)
+            stored = await self.store.load_thread(codec.clean(thread_id), context)
             if only_if_untitled and stored.title is not None:
                 changes.pop("title", None)
             if changes:
@@ -126,17 +113,17 @@ class ChatKitStoreAdapter(ThreadStore):
     async def load_threads(self, owner: str, *, limit: int, after: str | None, order: Order) -> Page[ThreadMetadata]:
         size, context = page_size(limit), self._context(owner)
         if after is not None:
-            await self._require_cursor(self.store.load_thread(clean(after), context), after)
-        page = await self.store.load_threads(size, None if after is None else clean(after), order, context)
+            await self._require_cursor(self.store.load_thread(codec.clean(after), context), after)
+        page = await self.store.load_threads(size, None if after is None else codec.clean(after), order, context)
         threads = list(map(_thread, page.data))
         if page.has_more and len(threads) <= size:
             return Page[ThreadMetadata].model_construct(data=threads, has_more=True, after=page.after)
-        return thread_page(threads, size)
+        return codec.thread_page(threads, size)
 
     async def delete_thread(self, owner: str, thread_id: str) -> None:
         """Whether attachments are deleted depends on the store."""
         try:
-            await self.store.delete_thread(clean(thread_id), self._context(owner))
+            await self.store.delete_thread(codec.clean(thread_id), self._context(owner))
         except NotFoundError:
             return
 
@@ -150,10 +137,10 @@ class ChatKitStoreAdapter(ThreadStore):
         generation: GenerationMark | None = None,
     ) -> None:
         """Not atomic: a failure leaves earlier items written."""
-        thread_id, context = clean(thread_id), self._context(owner)
+        thread_id, context = codec.clean(thread_id), self._context(owner)
         rows = list(map(_normal, items))
         known = _generation(await self.store.load_thread(thread_id, context))
-        for item_id in map(clean, delete):
+        for item_id in map(codec.clean, delete):
             if await self._exists(thread_id, item_id, context):
                 await self.store.delete_thread_item(thread_id, item_id, context)
         for item in rows:
@@ -167,7 +154,7 @@ class ChatKitStoreAdapter(ThreadStore):
                 await self.store.save_thread(_with_mark(stored, asdict(generation)), context)
 
     async def load_generation(self, owner: str, thread_id: str) -> GenerationMark | None:
-        return _generation(await self.store.load_thread(clean(thread_id), self._context(owner)))
+        return _generation(await self.store.load_thread(codec.clean(thread_id), self._context(owner)))
 
     async def load_items(
         self,
@@ -181,37 +168,37 @@ class ChatKitStoreAdapter(ThreadStore):
     ) -> Page[ThreadItem]:
         """Items of other kinds are read and skipped."""
         size, context = page_size(limit), self._context(owner)
-        thread_id = clean(thread_id)
+        thread_id = codec.clean(thread_id)
         await self.store.load_thread(thread_id, context)
         if after is not None:
-            await self._require_cursor(self.store.load_item(thread_id, clean(after), context), after)
+            await self._require_cursor(self.store.load_item(thread_id, codec.clean(after), context), after)
         items: list[ThreadItem] = []
         async for item in self._walk(thread_id, after, order, context, min(size + 1, PAGE_SIZE)):
             if kind_of(item) in kinds:
                 items.append(item)
                 if len(items) > size:
                     break
-        return item_page(items, size)
+        return codec.item_page(items, size)
 
     async def load_item(self, owner: str, thread_id: str, item_id: str) -> ThreadItem:
         context = self._context(owner)
-        await self.store.load_thread(clean(thread_id), context)
-        return _normal(await self.store.load_item(clean(thread_id), clean(item_id), context))
+        await self.store.load_thread(codec.clean(thread_id), context)
+        return _normal(await self.store.load_item(codec.clean(thread_id), codec.clean(item_id), context))
 
     async def item_ids_after(self, owner: str, thread_id: str, item_id: str) -> list[str]:
         await self.load_item(owner, thread_id, item_id)
-        walk = self._walk(clean(thread_id), item_id, "asc", self._context(owner), PAGE_SIZE)
+        walk = self._walk(codec.clean(thread_id), item_id, "asc", self._context(owner), PAGE_SIZE)
         return [item.id async for item in walk]
 
     async def save_attachment(self, owner: str, attachment: Attachment) -> None:
-        await self.store.save_attachment(load_attachment(dump_attachment(attachment)), self._context(owner))
+        await self.store.save_attachment(codec.load_attachment(codec.dump_attachment(attachment)), self._context(owner))
 
     async def load_attachment(self, owner: str, attachment_id: str) -> Attachment:
-        return await self.store.load_attachment(clean(attachment_id), self._context(owner))
+        return await self.store.load_attachment(codec.clean(attachment_id), self._context(owner))
 
     async def delete_attachment(self, owner: str, attachment_id: str) -> None:
         try:
-            await self.store.delete_attachment(clean(attachment_id), self._context(owner))
+            await self.store.delete_attachment(codec.clean(attachment_id), self._context(owner))
         except NotFoundError:
             return
 
@@ -220,7 +207,7 @@ class ChatKitStoreAdapter(ThreadStore):
         save = self._feedback_method("save_feedback")
         for item_id in item_ids:
             await self.load_item(owner, thread_id, item_id)
-        await save(clean(thread_id), list(map(clean, item_ids)), kind, self._context(owner))
+        await save(codec.clean(thread_id), list(map(codec.clean, item_ids)), kind, self._context(owner))
 
     async def list_feedback(self) -> list[Feedback]:
         """Raise RequestError (501): a chatkit store lists the entries of one owner only."""
@@ -230,11 +217,16 @@ class ChatKitStoreAdapter(ThreadStore):
         """Raise RequestError (501) if the store has no `load_feedback`."""
         load = self._feedback_method("load_feedback")
         await self.load_thread(owner, thread_id)
-        return dict(await load(clean(thread_id), self._context(owner)))
+        return dict(await load(codec.clean(thread_id), self._context(owner)))
 
     async def add_usage(self, owner: str, thread_id: str, day: date, used: Mapping[str, TokenUsage]) -> None:
         """The counts are lost when the process ends."""
-        self._usage.add(check_owner(owner), clean(thread_id), day, {clean(model): each for model, each in used.items()})
+        self._usage.add(
+            codec.check_owner(owner),
+            codec.clean(thread_id),
+            day,
+            {codec.clean(model): each for model, each in used.items()},
+        )
 
     async def sum_usage(
         self, owner: str | None, *, thread_id: str | None = None, day: date | None = None
@@ -245,10 +237,10 @@ class ChatKitStoreAdapter(ThreadStore):
         return self._usage.entries(since)
 
     def _context(self, owner: str) -> Any:
-        return self._context_for(check_owner(owner))
+        return self._context_for(codec.check_owner(owner))
 
     def _lock(self, owner: str, thread_id: str) -> asyncio.Lock:
-        return self._locks.setdefault((owner, clean(thread_id)), asyncio.Lock())
+        return self._locks.setdefault((owner, codec.clean(thread_id)), asyncio.Lock())
 
     def _feedback_method(self, name: str) -> Any:
         method = getattr(self.store, name, None)
@@ -275,7 +267,7 @@ class ChatKitStoreAdapter(ThreadStore):
     async def _walk(
         self, thread_id: str, after: str | None, order: Order, context: Any, size: int
     ) -> AsyncIterator[ThreadItem]:
-        cursor = None if after is None else clean(after)
+        cursor = None if after is None else codec.clean(after)
         while True:
             page = await self.store.load_thread_items(thread_id, cursor, size, order, context)
             for item in page.data:
@@ -294,7 +286,7 @@ async def _call_if_there(store: object, name: str) -> None:
 
 def _normal(item: ThreadItem) -> ThreadItem:
     # A round trip through JSON, as in the other stores: same times, widgets and texts, and no shared objects.
-    return load_item(dump_item(item))
+    return codec.load_item(codec.dump_item(item))
 
 
 def _thread(thread: ThreadMetadata) -> ThreadMetadata:
@@ -302,7 +294,7 @@ def _thread(thread: ThreadMetadata) -> ThreadMetadata:
 
 
 def _with_mark(thread: ThreadMetadata, mark: Any) -> ThreadMetadata:
-    copied = load_thread(dump_thread(thread))
+    copied = codec.load_thread(codec.dump_thread(thread))
     copied.metadata.pop(_GENERATION, None)
     if mark is not None:
         copied.metadata[_GENERATION] = mark
@@ -315,4 +307,4 @@ def _mark(thread: ThreadMetadata) -> Any:
 
 def _generation(thread: ThreadMetadata) -> GenerationMark | None:
     mark = _mark(thread)
-    return None if mark is None else load_generation(dump_value(mark))
+    return None if mark is None else codec.load_generation(codec.dump_value(mark))

@@ -14,27 +14,9 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from runtime.resources.token_usage import TokenUsage, UsageEntry
+from runtime.stores import serialization as codec
 from runtime.stores import statements as sql
 from runtime.stores.migrations import migrate
-from runtime.stores.serialization import (
-    check_owner,
-    clean,
-    dump_attachment,
-    dump_generation,
-    dump_item,
-    dump_value,
-    item_page,
-    load_attachment,
-    load_domains,
-    load_generation,
-    load_item,
-    load_items,
-    load_metadata,
-    load_status,
-    metadata_only,
-    thread_page,
-    to_utc,
-)
 from runtime.stores.sqlite import Database, Row, SqliteDatabase, SqlSession, Statement, Values, Work, first
 from runtime.stores.store import (
     VISIBLE,
@@ -115,7 +97,7 @@ class SqlStore(ThreadStore):
     async def load_threads(self, owner: str, *, limit: int, after: str | None, order: Order) -> Page[ThreadMetadata]:
         size = page_size(limit)
         statement = sql.threads_page(order, after is not None)
-        values: dict[str, Any] = {"by_owner": check_owner(owner), "size": size + 1}
+        values: dict[str, Any] = {"by_owner": codec.check_owner(owner), "size": size + 1}
 
         def load(session: SqlSession) -> Sequence[Row]:
             if after is not None:
@@ -123,7 +105,7 @@ class SqlStore(ThreadStore):
                 values["seq"] = work(session)[0]
             return session.all(statement, values)
 
-        return thread_page(list(map(_thread, await self._database.read(load))), size)
+        return codec.thread_page(list(map(_thread, await self._database.read(load))), size)
 
     async def delete_thread(self, owner: str, thread_id: str) -> None:
         keys = _keys(owner, thread_id)
@@ -145,13 +127,13 @@ class SqlStore(ThreadStore):
         generation: GenerationMark | None = None,
     ) -> None:
         keys, rows = _keys(owner, thread_id), _item_rows(thread_id, items)
-        gone = [{"thread": keys["thread"], "item": clean(item_id)} for item_id in delete]
-        mark = dump_generation(generation)
+        gone = [{"thread": keys["thread"], "item": codec.clean(item_id)} for item_id in delete]
+        mark = codec.dump_generation(generation)
         await self._database.write(lambda session: self._put_items(session, keys, rows, gone, mark))
 
     async def load_generation(self, owner: str, thread_id: str) -> GenerationMark | None:
         work = _one(sql.LOAD_GENERATION, _keys(owner, thread_id), not_found("thread", thread_id))
-        return load_generation((await self._database.read(work))[0])
+        return codec.load_generation((await self._database.read(work))[0])
 
     async def load_items(
         self,
@@ -167,7 +149,7 @@ class SqlStore(ThreadStore):
         statement = sql.items_page(kinds, order, after is not None)
         keys: dict[str, Any] = _keys(owner, thread_id) | {"size": size + 1}
         if after is not None:
-            keys["item"] = clean(after)
+            keys["item"] = codec.clean(after)
 
         def work(session: SqlSession) -> Sequence[str]:
             payloads = [row[0] for row in session.all(statement, keys)]
@@ -178,10 +160,10 @@ class SqlStore(ThreadStore):
                     raise invalid_cursor(after)
             return payloads
 
-        return item_page(load_items(await self._database.read(work)), size)
+        return codec.item_page(codec.load_items(await self._database.read(work)), size)
 
     async def load_item(self, owner: str, thread_id: str, item_id: str) -> ThreadItem:
-        keys = _keys(owner, thread_id) | {"item": clean(item_id)}
+        keys = _keys(owner, thread_id) | {"item": codec.clean(item_id)}
 
         def work(session: SqlSession) -> str:
             row = first(session, sql.LOAD_ITEM, keys)
@@ -189,10 +171,10 @@ class SqlStore(ThreadStore):
                 raise _item_missing(session, owner, thread_id, item_id)
             return str(row[0])
 
-        return load_item(await self._database.read(work))
+        return codec.load_item(await self._database.read(work))
 
     async def item_ids_after(self, owner: str, thread_id: str, item_id: str) -> list[str]:
-        keys: dict[str, Any] = _keys(owner, thread_id) | {"item": clean(item_id)}
+        keys: dict[str, Any] = _keys(owner, thread_id) | {"item": codec.clean(item_id)}
 
         def work(session: SqlSession) -> list[str]:
             item = first(session, sql.FIND_ITEM, keys)
@@ -204,25 +186,25 @@ class SqlStore(ThreadStore):
 
     async def save_attachment(self, owner: str, attachment: Attachment) -> None:
         row = {
-            "id": clean(attachment.id),
-            "owner": check_owner(owner),
-            "thread_id": None if attachment.thread_id is None else clean(attachment.thread_id),
+            "id": codec.clean(attachment.id),
+            "owner": codec.check_owner(owner),
+            "thread_id": None if attachment.thread_id is None else codec.clean(attachment.thread_id),
             "created_at": datetime.now(UTC),
-            "payload": dump_attachment(attachment),
+            "payload": codec.dump_attachment(attachment),
         }
         await self._database.write(_one(self._upserts.attachment, row, not_found("attachment", attachment.id)))
 
     async def load_attachment(self, owner: str, attachment_id: str) -> Attachment:
-        keys = {"by_owner": check_owner(owner), "item": clean(attachment_id)}
+        keys = {"by_owner": codec.check_owner(owner), "item": codec.clean(attachment_id)}
         work = _one(sql.LOAD_ATTACHMENT, keys, not_found("attachment", attachment_id))
-        return load_attachment((await self._database.read(work))[0])
+        return codec.load_attachment((await self._database.read(work))[0])
 
     async def delete_attachment(self, owner: str, attachment_id: str) -> None:
-        keys = {"by_owner": check_owner(owner), "item": clean(attachment_id)}
+        keys = {"by_owner": codec.check_owner(owner), "item": codec.clean(attachment_id)}
         await self._database.write(lambda session: session.run(sql.DELETE_ATTACHMENT, keys))
 
     async def save_feedback(self, owner: str, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind) -> None:
-        keys, wanted = _keys(owner, thread_id), sorted({clean(item_id) for item_id in item_ids})
+        keys, wanted = _keys(owner, thread_id), sorted({codec.clean(item_id) for item_id in item_ids})
         now = datetime.now(UTC)
         rows = [{"thread_id": keys["thread"], "item_id": item, "kind": kind, "created_at": now} for item in wanted]
 
@@ -251,8 +233,8 @@ class SqlStore(ThreadStore):
         return await self._database.read(work)
 
     async def add_usage(self, owner: str, thread_id: str, day: date, used: Mapping[str, TokenUsage]) -> None:
-        key = {"owner": check_owner(owner), "thread_id": clean(thread_id), "day": day}
-        rows = [{**key, "model": clean(model), **asdict(usage)} for model, usage in sorted(used.items())]
+        key = {"owner": codec.check_owner(owner), "thread_id": codec.clean(thread_id), "day": day}
+        rows = [{**key, "model": codec.clean(model), **asdict(usage)} for model, usage in sorted(used.items())]
         if rows:
             await self._database.write(lambda session: session.run(self._upserts.usage, *rows))
 
@@ -260,8 +242,8 @@ class SqlStore(ThreadStore):
         self, owner: str | None, *, thread_id: str | None = None, day: date | None = None
     ) -> TokenUsage:
         given = {
-            "owner": None if owner is None else check_owner(owner),
-            "thread_id": None if thread_id is None else clean(thread_id),
+            "owner": None if owner is None else codec.check_owner(owner),
+            "thread_id": None if thread_id is None else codec.clean(thread_id),
             "day": day,
         }
         wanted = {name: value for name, value in given.items() if value is not None}
@@ -326,11 +308,11 @@ def _one(statement: Statement, values: Values, missing: Exception) -> Work[Row]:
 
 
 def _column(value: Any) -> str | None:
-    return clean(value) if isinstance(value, str) else None if value is None else dump_value(value)
+    return codec.clean(value) if isinstance(value, str) else None if value is None else codec.dump_value(value)
 
 
 def _keys(owner: str, thread_id: str) -> dict[str, str]:
-    return {"by_owner": check_owner(owner), "thread": clean(thread_id)}
+    return {"by_owner": codec.check_owner(owner), "thread": codec.clean(thread_id)}
 
 
 def _require_thread(session: SqlSession, owner: str, thread_id: str, *, lock: bool = False) -> None:
@@ -344,30 +326,30 @@ def _item_missing(session: SqlSession, owner: str, thread_id: str, item_id: str)
 
 
 def _thread_row(owner: str, thread: ThreadMetadata, generation: GenerationMark | None = None) -> dict[str, Any]:
-    thread = metadata_only(thread)
+    thread = codec.metadata_only(thread)
     domains = thread.allowed_image_domains
     return {
         "id": thread.id,
-        "owner": check_owner(owner),
+        "owner": codec.check_owner(owner),
         "created_at": thread.created_at,
         "title": thread.title,
-        "status": dump_value(thread.status),
-        "allowed_image_domains": None if domains is None else dump_value(domains),
-        "metadata": dump_value(thread.metadata),
+        "status": codec.dump_value(thread.status),
+        "allowed_image_domains": None if domains is None else codec.dump_value(domains),
+        "metadata": codec.dump_value(thread.metadata),
         "next_seq": 1,
-        "generation": dump_generation(generation),
+        "generation": codec.dump_generation(generation),
     }
 
 
 def _item_rows(thread_id: str, items: Sequence[ThreadItem]) -> list[dict[str, Any]]:
     return [
         {
-            "thread_id": clean(thread_id),
-            "id": clean(item.id),
+            "thread_id": codec.clean(thread_id),
+            "id": codec.clean(item.id),
             "kind": kind_of(item),
             "type": item.type,
-            "created_at": to_utc(item.created_at),
-            "payload": dump_item(item),
+            "created_at": codec.to_utc(item.created_at),
+            "payload": codec.dump_item(item),
         }
         for item in items
     ]
@@ -378,9 +360,9 @@ def _thread(row: Row) -> ThreadMetadata:
     return ThreadMetadata.model_construct(
         id=thread_id,
         # SQLite stores no time zone; the times are in UTC.
-        created_at=created_at.replace(tzinfo=UTC) if created_at.tzinfo is None else to_utc(created_at),
+        created_at=created_at.replace(tzinfo=UTC) if created_at.tzinfo is None else codec.to_utc(created_at),
         title=title,
-        status=load_status(status),
-        allowed_image_domains=None if domains is None else load_domains(domains),
-        metadata=load_metadata(metadata),
+        status=codec.load_status(status),
+        allowed_image_domains=None if domains is None else codec.load_domains(domains),
+        metadata=codec.load_metadata(metadata),
     )

@@ -255,7 +255,6 @@ class Reloader:
         return None
 
     async def _replace(self, source: ProjectSource, started: float) -> tuple[ReloadOutcome, bool]:
-        """Build a generation and make it the current one."""
         current = self._current
         changes = await self.run_in_thread(compare_sources, current.source, source)
         built = await self._build_or_warn(source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -49,10 +49,7 @@ class ProjectApp:
         self._routes.state = state
         self._routes.add_route(f"{self.path}/options.json", self._options, methods=["GET"])
         if uploads is not None:
-            files = FileRoutes(uploads, self.path)
-            self._routes.add_route(f"{self.path}/files", files.direct, methods=["POST"])
-            self._routes.add_route(f"{self.path}/files/{{token}}", files.upload, methods=["PUT"])
-            self._routes.add_route(f"{self.path}/files/{{token}}", files.show, methods=["GET"])
+            FileRoutes(uploads, self.path).add_to(self._routes)
         mentions = MentionRoutes(snapshot)
         self._routes.add_route(f"{self.path}/entities", mentions.search, methods=["GET"])
         self._routes.add_route(f"{self.path}/entities/{{id}}", mentions.read, methods=["GET"])
@@ -218,53 +215,63 @@ class FileRoutes:
     def __init__(self, uploads: Uploads, path: str) -> None:
         self.uploads, self.path = uploads, path
 
-    async def upload(self, request: Request) -> Response:
-        """Store the body of an upload to a signed URL: 204."""
-        try:
-            self._refuse_large(request, 0)
-            await self.uploads.receive(request.path_params["token"], request.stream())
-        except (RequestError, NotFoundError) as error:
-            return _refused(request, error)
+    def add_to(self, app: FastAPI) -> None:
+        """Add the routes to an app."""
+        for method, path, handler in (
+            ("POST", f"{self.path}/files", self._take_form),
+            ("PUT", f"{self.path}/files/{{token}}", self._receive),
+            ("GET", f"{self.path}/files/{{token}}", self._show),
+        ):
+            app.add_route(path, _refusing(handler), methods=[method])
+
+    async def _receive(self, request: Request) -> Response:
+        self._refuse_large(request, 0)
+        await self.uploads.receive(request.path_params["token"], request.stream())
         return Response(status_code=204)
 
-    async def show(self, request: Request) -> Response:
-        """Return the file of a signed URL. Browsers display images and download everything else."""
-        try:
-            content, mime_type = await self.uploads.read_granted(request.path_params["token"])
-        except (RequestError, NotFoundError) as error:
-            return _refused(request, error)
+    async def _show(self, request: Request) -> Response:
+        content, mime_type = await self.uploads.read_granted(request.path_params["token"])
         headers = {
             "cache-control": "private, max-age=3600",
             "x-content-type-options": "nosniff",
             "content-security-policy": "default-src 'none'; sandbox",
         }
+        # Browsers display images and download everything else.
         if not mime_type.startswith("image/") or mime_type == "image/svg+xml":
             headers["content-disposition"] = "attachment"
         return Response(content, media_type=mime_type, headers=headers)
 
-    async def direct(self, request: Request) -> Response:
-        """Store the file of a form, and return its attachment as JSON."""
-        try:
-            owner = user_of(request).id
-            self._refuse_large(request, _MAX_FORM_OVERHEAD)
-            async with request.form(max_files=1, max_fields=5) as form:
-                file = form.get("file")
-                if not isinstance(file, UploadFile):
-                    raise RequestError(400, "no_file", "the form has no file in its field 'file'")
-                base_url = base_url_of(request, self.path)
-                mime_type = file.content_type or "application/octet-stream"
-                name = file.filename or "file"
-                attachment = await self.uploads.take(owner, name, mime_type, _chunks(file), base_url)
-        except (RequestError, NotFoundError) as error:
-            return _refused(request, error)
+    async def _take_form(self, request: Request) -> Response:
+        owner = user_of(request).id
+        self._refuse_large(request, _MAX_FORM_OVERHEAD)
+        async with request.form(max_files=1, max_fields=5) as form:
+            file = form.get("file")
+            if not isinstance(file, UploadFile):
+                raise RequestError(400, "no_file", "the form has no file in its field 'file'")
+            base_url = base_url_of(request, self.path)
+            mime_type = file.content_type or "application/octet-stream"
+            name = file.filename or "file"
+            attachment = await self.uploads.take(owner, name, mime_type, _chunks(file), base_url)
         body = attachment.model_dump_json(exclude_none=True, context={"exclude_metadata": True})
         return Response(body, media_type="application/json")
 
     def _refuse_large(self, request: Request, overhead: int) -> None:
+        most = self.uploads.declared.max_size
         announced = request.headers.get("content-length", "")
-        if announced.isdigit() and int(announced) > self.uploads.declared.max_size + overhead:
-            most = self.uploads.declared.max_size
+        if announced.isdigit() and int(announced) > most + overhead:
             raise RequestError(413, "file_too_large", f"the file is too large; at most {most} bytes are allowed")
+
+
+def _refusing(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    async def handle(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except RequestError as error:
+            return error_response(request, error.status, error.code, error.message)
+        except NotFoundError:
+            return error_response(request, 404, "not_found", "file not found")
+
+    return handle
 
 
 def base_url_of(request: Request, path: str) -> str:
@@ -277,13 +284,7 @@ async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _refused(request: Request, error: RequestError | NotFoundError) -> Response:
-    if isinstance(error, RequestError):
-        return error_response(request, error.status, error.code, error.message)
-    return error_response(request, 404, "not_found", "file not found")
-
-
-_HEADERS = {
+EVENT_STREAM_HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
     "x-accel-buffering": "no",
@@ -320,7 +321,7 @@ class EventStreamResponse(Response):
     """Sends the chunks of a turn until it ends or the client disconnects; a comment where it is silent."""
 
     def __init__(self, turn: Turn) -> None:
-        super().__init__(headers=_HEADERS)
+        super().__init__(headers=EVENT_STREAM_HEADERS)
         # The base class declares the length of its empty body.
         self.raw_headers = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
         self._turn = turn

@@ -93,16 +93,12 @@ class PendingRun:
 
     def outputs(self, thread_id: str) -> ModelItem:
         """Return the item that gives every call the output of a declined one; the run is not resumed."""
-        return _calls_item([item for call in self.calls for item in call.declined], thread_id)
+        return new_model_item(thread_id, {"model_items": [item for call in self.calls for item in call.declined]})
 
     def denials(self, thread_id: str) -> list[ModelItem]:
         """Return items for denied hosted calls, which the resumed run does not report itself."""
         denied = [call for call in self.calls if call.hosted is not None and not call.allowed]
-        return [_calls_item(call.declined, thread_id) for call in denied]
-
-
-def _calls_item(items: list[dict[str, Any]], thread_id: str) -> ModelItem:
-    return new_model_item(thread_id, {"model_items": items})
+        return [new_model_item(thread_id, {"model_items": call.declined}) for call in denied]
 
 
 def find_pending(items: Sequence[ThreadItem]) -> tuple[ThreadItem, PendingRun] | None:

@@ -14,34 +14,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
-from chatkit.actions import Action
+from chatkit import types
 from chatkit.server import ChatKitServer, NonStreamingResult, StreamingResult
 from chatkit.store import NotFoundError
-from chatkit.types import (
-    AttachmentsCreateReq,
-    AttachmentsDeleteReq,
-    AudioInput,
-    ChatKitReq,
-    InputTranscribeParams,
-    InputTranscribeReq,
-    ItemsFeedbackReq,
-    ItemsListReq,
-    Page,
-    StreamOptions,
-    SyncCustomActionResponse,
-    ThreadItemDoneEvent,
-    ThreadMetadata,
-    ThreadsDeleteReq,
-    ThreadsGetByIdReq,
-    ThreadsListReq,
-    ThreadsSyncCustomActionReq,
-    ThreadStreamEvent,
-    ThreadsUpdateReq,
-    TranscriptionResult,
-    UserMessageItem,
-    WidgetItem,
-    is_streaming_req,
-)
 from pydantic import BaseModel
 
 from runtime.assemble.actions import replacement
@@ -50,9 +25,9 @@ from runtime.errors import RequestError
 from runtime.resources.lease import Lease, Live
 from runtime.server.attachments import Uploads
 from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
-from runtime.server.turns.clicks import find_action, resolve_click
+from runtime.server.turns.clicks import resolve_click
 from runtime.server.turns.execution import Execution, SendNews
-from runtime.server.turns.preparation import Planner, message_item
+from runtime.server.turns.preparation import Planner
 from runtime.server.turns.recorder import thread_response
 from runtime.server.turns.request import DEFAULT_PER_PAGE, RequestInfo, page_limit, parse_request
 from runtime.server.turns.sse import TextDelta, to_bytes
@@ -134,7 +109,7 @@ class RuntimeServer(ChatKitServer[Any]):
         own_lease = self._live().lease() if lease is None else lease.again()
         generation: ServedGeneration = own_lease.value
         snapshot, limit = generation.snapshot, generation.snapshot.config.limits.body
-        if len(body) > limit and not isinstance(request, InputTranscribeReq):
+        if len(body) > limit and not isinstance(request, types.InputTranscribeReq):
             own_lease.release()
             raise RequestError(413, "body_too_large", f"the request's body is larger than {limit} bytes")
         async with AsyncExitStack() as resources:
@@ -142,7 +117,7 @@ class RuntimeServer(ChatKitServer[Any]):
             info = await identify(snapshot)
             threads = self._threads(generation, info, resources)
             try:
-                if not is_streaming_req(request):
+                if not types.is_streaming_req(request):
                     return to_bytes(await self._reply(request, generation, info, threads))
                 plan = await Planner(snapshot, info, threads, generation.uploads).plan(request)
             except NotFoundError as error:
@@ -186,19 +161,19 @@ class RuntimeServer(ChatKitServer[Any]):
             await asyncio.wait(set(tasks), timeout=self._settings.storing_s)
 
     async def _reply(
-        self, request: ChatKitReq, generation: ServedGeneration, info: RequestInfo, threads: ThreadAccess
+        self, request: types.ChatKitReq, generation: ServedGeneration, info: RequestInfo, threads: ThreadAccess
     ) -> BaseModel:
         store = threads.store
         match request:
-            case ThreadsGetByIdReq(params=params):
+            case types.ThreadsGetByIdReq(params=params):
                 thread = await store.load_thread(params.thread_id)
                 items = await store.backend.load_items(store.owner, thread.id, limit=DEFAULT_PER_PAGE, order="asc")
                 return thread_response(thread, items)
-            case ThreadsListReq(params=params):
+            case types.ThreadsListReq(params=params):
                 page = await store.load_threads(page_limit(params.limit), params.after, params.order)
                 listed = [thread_response(thread) for thread in page.data]
-                return Page(data=listed, has_more=page.has_more, after=page.after)
-            case ItemsListReq(params=params):
+                return types.Page(data=listed, has_more=page.has_more, after=page.after)
+            case types.ItemsListReq(params=params):
                 return await store.backend.load_items(
                     store.owner,
                     params.thread_id,
@@ -206,23 +181,23 @@ class RuntimeServer(ChatKitServer[Any]):
                     after=params.after,
                     order=params.order,
                 )
-            case ThreadsUpdateReq(params=params):
+            case types.ThreadsUpdateReq(params=params):
                 return thread_response(
                     await store.backend.update_thread(store.owner, params.thread_id, title=params.title)
                 )
-            case ThreadsDeleteReq(params=params):
+            case types.ThreadsDeleteReq(params=params):
                 await store.delete_thread(params.thread_id)
                 return _Empty()
-            case ItemsFeedbackReq(params=params):
+            case types.ItemsFeedbackReq(params=params):
                 await store.backend.save_feedback(store.owner, params.thread_id, params.item_ids, params.kind)
                 return _Empty()
-            case ThreadsSyncCustomActionReq():
+            case types.ThreadsSyncCustomActionReq():
                 return await self._sync_action(request, generation, info, threads)
-            case InputTranscribeReq(params=params):
+            case types.InputTranscribeReq(params=params):
                 return await _transcribe(generation.snapshot, info, params)
-            case AttachmentsCreateReq(params=params):
+            case types.AttachmentsCreateReq(params=params):
                 return await _uploads_of(generation).announce(info.user.id, params, info.base_url)
-            case AttachmentsDeleteReq(params=params):
+            case types.AttachmentsDeleteReq(params=params):
                 await _uploads_of(generation).delete(info.user.id, params.attachment_id)
                 return _Empty()
             case _:
@@ -230,11 +205,11 @@ class RuntimeServer(ChatKitServer[Any]):
 
     async def _sync_action(
         self,
-        request: ThreadsSyncCustomActionReq,
+        request: types.ThreadsSyncCustomActionReq,
         generation: ServedGeneration,
         info: RequestInfo,
         threads: ThreadAccess,
-    ) -> SyncCustomActionResponse:
+    ) -> types.SyncCustomActionResponse:
         params, snapshot = request.params, generation.snapshot
         thread, sender, action = await resolve_click(snapshot, threads, params.thread_id, params.item_id, params.action)
         if action.sync is None:
@@ -247,48 +222,29 @@ class RuntimeServer(ChatKitServer[Any]):
             raise RequestError(501, "not_supported", message)
         while state.queue.events:
             await recorder.record(state.queue.events.popleft())
-        response = SyncCustomActionResponse(updated_item=replacement(answer, sender))
+        response = types.SyncCustomActionResponse(updated_item=replacement(answer, sender))
         if response.updated_item is not None:
             # Stored, so that a page that is loaded again shows it.
             await recorder.write(response.updated_item)
         await recorder.thread_changes()
         return response
 
-    def get_stream_options(self, thread: ThreadMetadata, context: Any) -> StreamOptions:
+    def get_stream_options(self, thread: types.ThreadMetadata, context: Any) -> types.StreamOptions:
         """Return whether the user may stop an answer."""
         snapshot: Snapshot = self._live().current.snapshot
-        return StreamOptions(allow_cancel=snapshot.config.chat.allow_cancel)
+        return types.StreamOptions(allow_cancel=snapshot.config.chat.allow_cancel)
 
     async def respond(
-        self, thread: ThreadMetadata, input_user_message: UserMessageItem | None, context: Any
-    ) -> AsyncIterator[ThreadStreamEvent]:
+        self, thread: types.ThreadMetadata, input_user_message: types.UserMessageItem | None, context: Any
+    ) -> AsyncIterator[types.ThreadStreamEvent]:
         """Answer a thread as it is stored; the events are not stored: `process` does that."""
         with self._live().lease() as generation:
-            execution = self._own_execution(generation, thread, context)
+            info = RequestInfo(request_context=context)
+            threads = self._threads(generation, info, AsyncExitStack())
+            plan = SendNews(thread=thread)
+            execution = Execution(generation.snapshot, info, threads, plan, generation.uploads)
             async for event in execution.answer(await execution.threads.history(thread.id)):
                 yield event.event() if isinstance(event, TextDelta) else event
-
-    async def action(
-        self, thread: ThreadMetadata, action: Action[str, Any], sender: WidgetItem | None, context: Any
-    ) -> AsyncIterator[ThreadStreamEvent]:
-        """Run a declared action; the events are not stored: `process` does that."""
-        with self._live().lease() as generation:
-            built = find_action(generation.snapshot, action)
-            execution = self._own_execution(generation, thread, context)
-            if built.message is not None:
-                item = message_item(built.message(execution.context, action), thread)
-                yield ThreadItemDoneEvent(item=item)
-                events = execution.answer([*await execution.threads.history(thread.id), item])
-            else:
-                events = execution.handle(built, action, sender)
-            async with execution.threads.resources:
-                async for event in events:
-                    yield event.event() if isinstance(event, TextDelta) else event
-
-    def _own_execution(self, generation: ServedGeneration, thread: ThreadMetadata, context: Any) -> Execution:
-        info = RequestInfo(request_context=context)
-        threads = self._threads(generation, info, AsyncExitStack())
-        return Execution(generation.snapshot, info, threads, SendNews(thread=thread), generation.uploads)
 
     def _threads(self, generation: ServedGeneration, info: RequestInfo, resources: AsyncExitStack) -> ThreadAccess:
         def check() -> None:
@@ -314,7 +270,9 @@ def largest_body(snapshot: Snapshot) -> int:
     return max(limits.body, limits.audio * 4 // 3 + 4096) if snapshot.transcribe is not None else limits.body
 
 
-async def _transcribe(snapshot: Snapshot, info: RequestInfo, params: InputTranscribeParams) -> TranscriptionResult:
+async def _transcribe(
+    snapshot: Snapshot, info: RequestInfo, params: types.InputTranscribeParams
+) -> types.TranscriptionResult:
     """Turn dictated audio into text; the audio is not stored. Raise RequestError."""
     try:
         data = base64.b64decode(params.audio_base64, validate=True)
@@ -322,7 +280,7 @@ async def _transcribe(snapshot: Snapshot, info: RequestInfo, params: InputTransc
         raise RequestError(400, "invalid_audio", "params.audio_base64 is not valid base64") from None
     if snapshot.transcribe is None:
         raise RequestError(501, "not_supported", "dictation is not offered here")
-    audio, limit = AudioInput(data=data, mime_type=params.mime_type), snapshot.config.limits.audio
+    audio, limit = types.AudioInput(data=data, mime_type=params.mime_type), snapshot.config.limits.audio
     if not audio.media_type.startswith(_AUDIO_TYPES):
         raise RequestError(415, "unsupported_type", f"{params.mime_type!r} is not a type of audio")
     if not data:
@@ -330,7 +288,7 @@ async def _transcribe(snapshot: Snapshot, info: RequestInfo, params: InputTransc
     if len(data) > limit:
         raise RequestError(413, "audio_too_large", f"the recording has {len(data)} bytes; at most {limit} are allowed")
     try:
-        return TranscriptionResult(text=await snapshot.transcribe(audio, info.request_context))
+        return types.TranscriptionResult(text=await snapshot.transcribe(audio, info.request_context))
     except Exception as error:
         logger.error("dictation failed [%s]: %s: %s", info.request_id, type(error).__name__, error)
         message = f"the recording could not be transcribed (reference {info.request_id})"

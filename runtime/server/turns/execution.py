@@ -193,7 +193,6 @@ class Execution:
                 await asyncio.gather(parallel, return_exceptions=True)
 
     async def _resume(self, pending: PendingRun, items: Sequence[ThreadItem]) -> AsyncGenerator[Event, None]:
-        """Continue a run after the user's decisions."""
         await self._check_budget()
         self._active_agent = active_agent(items)
         start = self.snapshot.routing.entry_agent(pending.starter, last_inference_options(items), first=False)

@@ -7,31 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from chatkit import types
 from chatkit.actions import Action
-from chatkit.types import (
-    ClientToolCallItem,
-    InferenceOptions,
-    NoticeEvent,
-    StreamingReq,
-    StructuredInputAnswer,
-    StructuredInputItem,
-    StructuredInputMultipleChoice,
-    StructuredInputSubmission,
-    ThreadCreatedEvent,
-    ThreadItem,
-    ThreadItemDoneEvent,
-    ThreadItemReplacedEvent,
-    ThreadMetadata,
-    ThreadsAddClientToolOutputReq,
-    ThreadsAddStructuredInputReq,
-    ThreadsAddUserMessageReq,
-    ThreadsCreateReq,
-    ThreadsCustomActionReq,
-    ThreadsRetryAfterItemReq,
-    UserMessageInput,
-    UserMessageItem,
-    UserMessageTextContent,
-)
 
 from runtime.assemble.project import Snapshot
 from runtime.errors import RequestError
@@ -78,42 +55,49 @@ class Planner:
         self._snapshot, self._request, self._threads, self._uploads = snapshot, request, threads, uploads
         self._store = threads.store
 
-    async def plan(self, request: StreamingReq) -> Plan:
+    async def plan(self, request: types.StreamingReq) -> Plan:
         """Check the request and make its plan. Raise RequestError, NotFoundError."""
         self._threads.check()
         match request:
-            case ThreadsCreateReq(params=params):
+            case types.ThreadsCreateReq(params=params):
                 return await self._create_thread(params.input)
-            case ThreadsAddUserMessageReq(params=params):
+            case types.ThreadsAddUserMessageReq(params=params):
                 return await self._add_message(params.thread_id, params.input)
-            case ThreadsAddClientToolOutputReq(params=params):
+            case types.ThreadsAddClientToolOutputReq(params=params):
                 return await self._add_client_result(params.thread_id, params.result)
-            case ThreadsAddStructuredInputReq(params=params):
+            case types.ThreadsAddStructuredInputReq(params=params):
                 return await self._add_answers(params.thread_id, params.item_id, params.input)
-            case ThreadsRetryAfterItemReq(params=params):
+            case types.ThreadsRetryAfterItemReq(params=params):
                 return await self._retry(params.thread_id, params.item_id)
-            case ThreadsCustomActionReq(params=params):
+            case types.ThreadsCustomActionReq(params=params):
                 if params.action.type == APPROVAL_ACTION:
                     return await self._decide_approval(params.thread_id, params.action)
                 return await self._run_action(params.thread_id, params.item_id, params.action)
 
-    async def _create_thread(self, message: UserMessageInput) -> Plan:
+    async def _create_thread(self, message: types.UserMessageInput) -> Plan:
         check_message(message, self._snapshot.config)
-        thread = ThreadMetadata(id=new_id("thread"), created_at=datetime.now(UTC))
+        thread = types.ThreadMetadata(id=new_id("thread"), created_at=datetime.now(UTC))
         item = await self._make_item(message, thread)
         await self._threads.lock(thread.id)
         await self._store.backend.create_thread(self._store.owner, thread, [item], generation=self._threads.mark)
-        opening: list[Event] = [ThreadCreatedEvent(thread=thread_response(thread)), ThreadItemDoneEvent(item=item)]
+        opening: list[Event] = [
+            types.ThreadCreatedEvent(thread=thread_response(thread)),
+            types.ThreadItemDoneEvent(item=item),
+        ]
         return AnswerThread(thread=thread, items=[item], opening=opening, title_from=_text_of(item))
 
-    async def _add_message(self, thread_id: str, message: UserMessageInput) -> Plan:
+    async def _add_message(self, thread_id: str, message: types.UserMessageInput) -> Plan:
         check_message(message, self._snapshot.config)
         thread = await self._threads.open_for_turn(thread_id)
         item = await self._make_item(message, thread)
-        return await self._continue(thread, item, opening=[ThreadItemDoneEvent(item=item)])
+        return await self._continue(thread, item, opening=[types.ThreadItemDoneEvent(item=item)])
 
     async def _continue(
-        self, thread: ThreadMetadata, item: UserMessageItem, opening: Sequence[Event] = (), news: Sequence[Event] = ()
+        self,
+        thread: types.ThreadMetadata,
+        item: types.UserMessageItem,
+        opening: Sequence[Event] = (),
+        news: Sequence[Event] = (),
     ) -> Plan:
         """Store a user message, and decline the calls that the thread still waits for."""
         history, changed, deleted = skip_open_calls(await self._threads.history(thread.id))
@@ -149,8 +133,8 @@ class Planner:
             next_call = dequeue_call(next_queued)
             deleted = [*deleted, next_queued.id]
             await write_items(self._store.owner, thread.id, [*changed, next_call], delete=deleted)
-            notices = [NoticeEvent(level="info", message=REMOVED_TOOL)] if call_is_removed else []
-            return SendNews(thread=thread, news=[*notices, ThreadItemDoneEvent(item=next_call)])
+            notices = [types.NoticeEvent(level="info", message=REMOVED_TOOL)] if call_is_removed else []
+            return SendNews(thread=thread, news=[*notices, types.ThreadItemDoneEvent(item=next_call)])
         if call_is_removed:
             # The agents could not continue with the result of a tool that they do not have: the user decides.
             await write_items(self._store.owner, thread.id, changed, delete=deleted)
@@ -158,28 +142,28 @@ class Planner:
         await self._threads.write(thread, changed, delete=deleted)
         return AnswerThread(thread=thread, items=history)
 
-    def _is_removed(self, call: ClientToolCallItem, history: Sequence[ThreadItem]) -> bool:
+    def _is_removed(self, call: types.ClientToolCallItem, history: Sequence[types.ThreadItem]) -> bool:
         name = removed_tool(self._snapshot, call.call_id, history)
         if name is not None:
             logger.info("tool %r, which called the client in thread %s, is no longer declared", name, call.thread_id)
         return name is not None
 
-    async def _add_answers(self, thread_id: str, item_id: str, answers: StructuredInputSubmission) -> Plan:
+    async def _add_answers(self, thread_id: str, item_id: str, answers: types.StructuredInputSubmission) -> Plan:
         thread = await self._threads.open_for_turn(thread_id)
         item = await self._store.backend.load_item(self._store.owner, thread.id, item_id)
-        if not isinstance(item, StructuredInputItem):
+        if not isinstance(item, types.StructuredInputItem):
             raise RequestError(400, "wrong_item", f"item {item_id!r} asks no questions")
         if item.status != "pending":
             raise RequestError(409, "already_answered", f"item {item_id!r} has been {item.status} already")
         answered = _apply_answers(item, answers)
         await self._threads.write(thread, [answered])
         history = await self._threads.history(thread.id)
-        return AnswerThread(thread=thread, items=history, news=[ThreadItemReplacedEvent(item=answered)])
+        return AnswerThread(thread=thread, items=history, news=[types.ThreadItemReplacedEvent(item=answered)])
 
     async def _retry(self, thread_id: str, item_id: str) -> Plan:
         thread = await self._threads.open_for_turn(thread_id)
         item = await self._store.backend.load_item(self._store.owner, thread.id, item_id)
-        if not isinstance(item, UserMessageItem):
+        if not isinstance(item, types.UserMessageItem):
             raise RequestError(400, "wrong_item", f"item {item_id!r} is not a user message; only those can be retried")
         stale = await self._store.backend.item_ids_after(self._store.owner, thread.id, item_id)
         history, stale = cut_after(await self._threads.history(thread.id, more=len(stale)), stale, item_id)
@@ -204,9 +188,11 @@ class Planner:
             if await is_stale(self._threads, thread, sender, action, message):
                 return _notice(thread, StaleWidget.notice)
             raise RequestError(400, "invalid_payload", message) from None
-        message_input = UserMessageInput(content=item.content, attachments=[], inference_options=item.inference_options)
+        message_input = types.UserMessageInput(
+            content=item.content, attachments=[], inference_options=item.inference_options
+        )
         check_message(message_input, self._snapshot.config)
-        return await self._continue(thread, item, news=[ThreadItemDoneEvent(item=item)])
+        return await self._continue(thread, item, news=[types.ThreadItemDoneEvent(item=item)])
 
     async def _decide_approval(self, thread_id: str, action: Action[str, Any]) -> Plan:
         """Store the user's decision about a call; the run continues once every call of it is decided."""
@@ -222,10 +208,12 @@ class Planner:
         if is_expired(self._snapshot, pending):
             changed, replaced = decline(history, pending, "outdated")
             await self._threads.write(thread, changed, delete=[run_item.id])
-            return SendNews(thread=thread, news=[*replaced, NoticeEvent(level="info", message=f"{EXPIRED} {CONTINUE}")])
+            return SendNews(
+                thread=thread, news=[*replaced, types.NoticeEvent(level="info", message=f"{EXPIRED} {CONTINUE}")]
+            )
         pending = pending.decide(call_id, approved)
         card = answered_card(history, call, "approved" if approved else "denied")
-        news = [ThreadItemReplacedEvent(item=card)]
+        news = [types.ThreadItemReplacedEvent(item=card)]
         if any(waiting.allowed is None for waiting in pending.calls):
             await self._threads.write(thread, [card, pending.to_item(run_item.id, thread.id)])
             return SendNews(thread=thread, news=news)
@@ -234,12 +222,12 @@ class Planner:
         items = [old for old in history if old.id != run_item.id]
         return ResumeRun(thread=thread, pending=pending, items=items, news=news)
 
-    async def _make_item(self, message: UserMessageInput, thread: ThreadMetadata) -> UserMessageItem:
+    async def _make_item(self, message: types.UserMessageInput, thread: types.ThreadMetadata) -> types.UserMessageItem:
         attachments = [await self._store.load_attachment(attachment_id) for attachment_id in message.attachments]
         if attachments and self._uploads is not None:
             await self._uploads.check_sent(self._store.owner, message.attachments)
             await self._uploads.mark_sent(self._store.owner, attachments, thread.id)
-        return UserMessageItem(
+        return types.UserMessageItem(
             id=new_id("message"),
             thread_id=thread.id,
             created_at=datetime.now(UTC),
@@ -250,26 +238,28 @@ class Planner:
         )
 
 
-def message_item(text: str, thread: ThreadMetadata) -> UserMessageItem:
+def message_item(text: str, thread: types.ThreadMetadata) -> types.UserMessageItem:
     """Make a user message of a text."""
-    return UserMessageItem(
+    return types.UserMessageItem(
         id=new_id("message"),
         thread_id=thread.id,
         created_at=datetime.now(UTC),
-        content=[UserMessageTextContent(text=text)],
-        inference_options=InferenceOptions(),
+        content=[types.UserMessageTextContent(text=text)],
+        inference_options=types.InferenceOptions(),
     )
 
 
-def _notice(thread: ThreadMetadata, message: str) -> SendNews:
-    return SendNews(thread=thread, news=[NoticeEvent(level="info", message=message)])
+def _notice(thread: types.ThreadMetadata, message: str) -> SendNews:
+    return SendNews(thread=thread, news=[types.NoticeEvent(level="info", message=message)])
 
 
-def _text_of(item: UserMessageItem) -> str:
+def _text_of(item: types.UserMessageItem) -> str:
     return "".join(part.text for part in item.content).strip()
 
 
-def _apply_answers(item: StructuredInputItem, submission: StructuredInputSubmission) -> StructuredInputItem:
+def _apply_answers(
+    item: types.StructuredInputItem, submission: types.StructuredInputSubmission
+) -> types.StructuredInputItem:
     answered = item.model_copy(deep=True)
     unknown = sorted(set(submission.answers) - {question.id for question in answered.inputs})
     if unknown:
@@ -277,9 +267,9 @@ def _apply_answers(item: StructuredInputItem, submission: StructuredInputSubmiss
     for question in answered.inputs:
         given = submission.answers.get(question.id)
         if submission.status == "skipped" or given is None or given.skipped or not given.values:
-            question.answer = StructuredInputAnswer(skipped=True)
+            question.answer = types.StructuredInputAnswer(skipped=True)
             continue
-        single = isinstance(question, StructuredInputMultipleChoice) and not question.multiple
-        question.answer = StructuredInputAnswer(values=given.values[:1] if single else given.values)
+        single = isinstance(question, types.StructuredInputMultipleChoice) and not question.multiple
+        question.answer = types.StructuredInputAnswer(values=given.values[:1] if single else given.values)
     answered.status = submission.status
     return answered

@@ -13,32 +13,8 @@ from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from chatkit import types
 from chatkit.store import NotFoundError
-from chatkit.types import (
-    ActiveStatus,
-    Annotation,
-    AssistantMessageContent,
-    AssistantMessageContentPartAdded,
-    AssistantMessageContentPartAnnotationAdded,
-    AssistantMessageContentPartDone,
-    AssistantMessageItem,
-    HiddenContextItem,
-    Page,
-    SDKHiddenContextItem,
-    Thread,
-    ThreadItem,
-    ThreadItemAddedEvent,
-    ThreadItemDoneEvent,
-    ThreadItemRemovedEvent,
-    ThreadItemReplacedEvent,
-    ThreadItemUpdatedEvent,
-    ThreadMetadata,
-    ThreadStreamEvent,
-    ThreadUpdatedEvent,
-    WidgetItem,
-    WidgetRootUpdated,
-    WorkflowItem,
-)
 
 from runtime.server.turns.sse import Event, TextDelta
 from runtime.stores.ids import new_id
@@ -55,32 +31,32 @@ class _Partial:
 
     __slots__ = ("annotations", "item", "parts")
 
-    def __init__(self, item: AssistantMessageItem) -> None:
+    def __init__(self, item: types.AssistantMessageItem) -> None:
         self.item = item
         self.parts: list[list[str]] = [[part.text] for part in item.content]
-        self.annotations: defaultdict[int, list[Annotation]] = defaultdict(list)
+        self.annotations: defaultdict[int, list[types.Annotation]] = defaultdict(list)
 
     def part(self, index: int) -> list[str]:
         while len(self.parts) <= index:
             self.parts.append([])
         return self.parts[index]
 
-    def item_so_far(self) -> AssistantMessageItem | None:
+    def item_so_far(self) -> types.AssistantMessageItem | None:
         texts = ["".join(part) for part in self.parts]
         if not any(text.strip() for text in texts):
             return None
-        content = [AssistantMessageContent(text=t, annotations=self.annotations[i]) for i, t in enumerate(texts)]
+        content = [types.AssistantMessageContent(text=t, annotations=self.annotations[i]) for i, t in enumerate(texts)]
         return self.item.model_copy(update={"content": content})
 
 
 class Recorder:
     """Stores one turn's events; `stale` are the ids of items to delete with the first item that is written."""
 
-    def __init__(self, store: OwnerStore, thread: ThreadMetadata, stale: Sequence[str] = ()) -> None:
+    def __init__(self, store: OwnerStore, thread: types.ThreadMetadata, stale: Sequence[str] = ()) -> None:
         self._backend, self._owner = store.backend, store.owner
         self._thread, self._stale = thread, list(stale)
         self._partial: dict[str, _Partial] = {}
-        self._workflows: dict[str, WorkflowItem] = {}
+        self._workflows: dict[str, types.WorkflowItem] = {}
         self._calls: list[ModelItem] = []
         self._known = _copied(_fields_of(thread))
 
@@ -95,68 +71,72 @@ class Recorder:
         self._calls += calls
         calls.clear()
 
-    def keep_workflow(self, item: WorkflowItem) -> None:
+    def keep_workflow(self, item: types.WorkflowItem) -> None:
         """Write a workflow at the end of the turn: one of an earlier turn has no `added` event in this one."""
         self._workflows[item.id] = item
 
-    async def record(self, event: ThreadStreamEvent) -> list[Event]:
+    async def record(self, event: types.ThreadStreamEvent) -> list[Event]:
         """Store an event and return the events for the client."""
         visible: list[Event] = [event]
         match event:
-            case ThreadItemAddedEvent(item=item):
+            case types.ThreadItemAddedEvent(item=item):
                 self._begin(item)
-            case ThreadItemDoneEvent(item=item) | ThreadItemReplacedEvent(item=item):
+            case types.ThreadItemDoneEvent(item=item) | types.ThreadItemReplacedEvent(item=item):
                 await self.write(item)
-            case ThreadItemRemovedEvent(item_id=item_id):
+            case types.ThreadItemRemovedEvent(item_id=item_id):
                 self._forget(item_id)
                 await delete_item(self._backend, self._owner, self._thread.id, item_id)
-            case ThreadItemUpdatedEvent():
+            case types.ThreadItemUpdatedEvent():
                 visible = [await self._update(event)]
-        if isinstance(getattr(event, "item", None), HiddenContextItem | SDKHiddenContextItem):
+        if isinstance(getattr(event, "item", None), types.HiddenContextItem | types.SDKHiddenContextItem):
             visible = []
         return visible + await self.thread_changes()
 
-    def _begin(self, item: ThreadItem) -> None:
-        if isinstance(item, AssistantMessageItem):
+    def _begin(self, item: types.ThreadItem) -> None:
+        if isinstance(item, types.AssistantMessageItem):
             self._partial[item.id] = _Partial(item)
-        elif isinstance(item, WorkflowItem):
+        elif isinstance(item, types.WorkflowItem):
             self._workflows[item.id] = item
 
     def _forget(self, item_id: str) -> None:
         self._partial.pop(item_id, None)
         self._workflows.pop(item_id, None)
 
-    async def _update(self, event: ThreadItemUpdatedEvent) -> Event:
+    async def _update(self, event: types.ThreadItemUpdatedEvent) -> Event:
         partial = self._partial.get(event.item_id)
         match event.update:
-            case AssistantMessageContentPartAdded(content_index=index, content=content) if partial:
+            case types.AssistantMessageContentPartAdded(content_index=index, content=content) if partial:
                 partial.part(index)[:] = [content.text]
-            case AssistantMessageContentPartAnnotationAdded(content_index=index, annotation=annotation) if partial:
+            case types.AssistantMessageContentPartAnnotationAdded(content_index=index, annotation=annotation) if (
+                partial
+            ):
                 partial.annotations[index].append(annotation)
-            case AssistantMessageContentPartDone(content_index=index, content=content) if partial:
+            case types.AssistantMessageContentPartDone(content_index=index, content=content) if partial:
                 partial.part(index)[:] = [content.text]
-            case WidgetRootUpdated(widget=widget):
+            case types.WidgetRootUpdated(widget=widget):
                 return await self._replace_widget(event, widget)
         return event
 
-    async def _replace_widget(self, event: ThreadItemUpdatedEvent, widget: Any) -> Event:
+    async def _replace_widget(self, event: types.ThreadItemUpdatedEvent, widget: Any) -> Event:
         """Store the update of a widget that is stored already, which would be lost when the page is loaded again."""
         try:
             stored = await self._backend.load_item(self._owner, self._thread.id, event.item_id)
         except NotFoundError:
             return event  # it is being streamed, and is stored when it is done
-        if not isinstance(stored, WidgetItem):
+        if not isinstance(stored, types.WidgetItem):
             return event
         item = stored.model_copy(update={"widget": widget})
         await self.write(item)
-        return ThreadItemReplacedEvent(item=item)
+        return types.ThreadItemReplacedEvent(item=item)
 
-    async def write(self, *items: ThreadItem, done: bool = False) -> None:
+    async def write(self, *items: types.ThreadItem, done: bool = False) -> None:
         """Write items and the calls before them, and delete those of an earlier answer, in one transaction."""
         for item in items:
-            if isinstance(item, WidgetItem):
+            if isinstance(item, types.WidgetItem):
                 check_item(item)  # a handler of the project may have made it
-        visible = done or any(not isinstance(item, HiddenContextItem | SDKHiddenContextItem) for item in items)
+        visible = done or any(
+            not isinstance(item, types.HiddenContextItem | types.SDKHiddenContextItem) for item in items
+        )
         calls, self._calls = self._calls, []
         stale, self._stale = (self._stale, []) if visible else ([], self._stale)
         try:
@@ -168,7 +148,7 @@ class Recorder:
         for item in items:
             self._forget(item.id)
 
-    def reload(self, thread: ThreadMetadata) -> None:
+    def reload(self, thread: types.ThreadMetadata) -> None:
         """Replace the thread's fields by the stored ones."""
         for name, value in _fields_of(thread).items():
             setattr(self._thread, name, value)
@@ -189,7 +169,7 @@ class Recorder:
             if name not in sent and value != self._known[name]:
                 setattr(self._thread, name, value)
                 self._known[name] = copy.deepcopy(value)
-        return [ThreadUpdatedEvent(thread=thread_response(self._thread))]
+        return [types.ThreadUpdatedEvent(thread=thread_response(self._thread))]
 
     async def store_title(self, title: str) -> list[Event]:
         """Store an automatic title, unless the user has set one meanwhile."""
@@ -197,7 +177,7 @@ class Recorder:
         if stored.title != title or self._thread.title is not None:
             return []
         self._thread.title = self._known["title"] = title
-        return [ThreadUpdatedEvent(thread=thread_response(self._thread))]
+        return [types.ThreadUpdatedEvent(thread=thread_response(self._thread))]
 
     async def finish(self) -> None:
         """Write the calls after the last item, and the workflows that the next turn continues."""
@@ -206,9 +186,11 @@ class Recorder:
 
     async def cut_off(self) -> None:
         """Write what a turn that ended early has produced, and a note for the model that it is incomplete."""
-        partial: list[ThreadItem] = [item for partial in self._partial.values() if (item := partial.item_so_far())]
+        partial: list[types.ThreadItem] = [
+            item for partial in self._partial.values() if (item := partial.item_so_far())
+        ]
         if partial:
-            note = SDKHiddenContextItem(
+            note = types.SDKHiddenContextItem(
                 id=new_id("sdk_hidden_context"),
                 thread_id=self._thread.id,
                 created_at=datetime.now(UTC),
@@ -232,25 +214,25 @@ async def to_the_end(write: Coroutine[Any, Any, None]) -> None:
         raise asyncio.CancelledError
 
 
-def _fields_of(thread: ThreadMetadata) -> dict[str, Any]:
+def _fields_of(thread: types.ThreadMetadata) -> dict[str, Any]:
     return {name: getattr(thread, name) for name in _FIELDS}
 
 
 def _copied(fields: dict[str, Any]) -> dict[str, Any]:
     # Nearly every thread has this status; it is flat, and a deep copy is slow.
     return {
-        name: value.model_copy() if isinstance(value, ActiveStatus) else copy.deepcopy(value)
+        name: value.model_copy() if isinstance(value, types.ActiveStatus) else copy.deepcopy(value)
         for name, value in fields.items()
     }
 
 
-_NO_ITEMS: Page[ThreadItem] = Page[ThreadItem](data=[])
+_NO_ITEMS: types.Page[types.ThreadItem] = types.Page[types.ThreadItem](data=[])
 
 
-def thread_response(thread: ThreadMetadata, items: Page[ThreadItem] | None = None) -> Thread:
+def thread_response(thread: types.ThreadMetadata, items: types.Page[types.ThreadItem] | None = None) -> types.Thread:
     """Return a thread as clients get it: without its metadata, which is private to the server."""
     # Without validation, because the parts are valid: a list of threads has a hundred of them.
-    return Thread.model_construct(
+    return types.Thread.model_construct(
         id=thread.id,
         title=thread.title,
         created_at=thread.created_at,

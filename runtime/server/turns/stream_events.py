@@ -14,30 +14,8 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from agents import Agent, RunResultStreaming
+from chatkit import types
 from chatkit.agents import ResponseStreamConverter
-from chatkit.types import (
-    Annotation,
-    AssistantMessageContent,
-    AssistantMessageContentPartAdded,
-    AssistantMessageContentPartAnnotationAdded,
-    AssistantMessageContentPartDone,
-    AssistantMessageItem,
-    DurationSummary,
-    GeneratedImage,
-    GeneratedImageItem,
-    GeneratedImageUpdated,
-    ThoughtTask,
-    ThreadItem,
-    ThreadItemAddedEvent,
-    ThreadItemDoneEvent,
-    ThreadItemUpdate,
-    ThreadItemUpdatedEvent,
-    ThreadStreamEvent,
-    Workflow,
-    WorkflowItem,
-    WorkflowTaskAdded,
-    WorkflowTaskUpdated,
-)
 
 from runtime.assemble.context import RuntimeContext
 from runtime.sdk_internals import convert_annotation, convert_content, put_in_run
@@ -60,7 +38,7 @@ class RunEvents:
         self,
         context: RuntimeContext,
         converter: ResponseStreamConverter,
-        last_items: Sequence[ThreadItem],
+        last_items: Sequence[types.ThreadItem],
         agent: Agent[Any],
     ) -> None:
         self.context = context
@@ -69,7 +47,7 @@ class RunEvents:
         self.calls: list[ModelItem] = []
         self._ids: dict[str, str] = {}
         self._annotations: defaultdict[tuple[str, int], int] = defaultdict(int)
-        self._thought: tuple[str, int, ThoughtTask] | None = None
+        self._thought: tuple[str, int, types.ThoughtTask] | None = None
         context.workflow_item = _open_workflow(last_items)
 
     async def events(self, result: RunResultStreaming) -> AsyncGenerator[Event, None]:
@@ -108,29 +86,29 @@ class RunEvents:
             self._keep_call(event.item)
         return ()
 
-    def _from_tool(self, event: ThreadStreamEvent) -> list[Event]:
+    def _from_tool(self, event: types.ThreadStreamEvent) -> list[Event]:
         events: list[Event] = []
-        if isinstance(event, ThreadItemAddedEvent | ThreadItemDoneEvent):
+        if isinstance(event, types.ThreadItemAddedEvent | types.ThreadItemDoneEvent):
             item, workflow = event.item, self.context.workflow_item
             if workflow and workflow.id != item.id and item.type not in ("client_tool_call", "hidden_context_item"):
                 events.append(self._end_workflow(workflow))
-            if event.type == "thread.item.added" and isinstance(item, WorkflowItem) and not self._is_ended(item):
+            if event.type == "thread.item.added" and isinstance(item, types.WorkflowItem) and not self._is_ended(item):
                 self.context.workflow_item = item
         events.append(event)
         return events
 
-    def _is_ended(self, workflow: WorkflowItem) -> bool:
+    def _is_ended(self, workflow: types.WorkflowItem) -> bool:
         """Return whether the tool has ended its workflow already; that event is still in the queue."""
         waiting = self.context._turn_state.queue.events
-        return any(isinstance(event, ThreadItemDoneEvent) and event.item.id == workflow.id for event in waiting)
+        return any(isinstance(event, types.ThreadItemDoneEvent) and event.item.id == workflow.id for event in waiting)
 
-    def _end_workflow(self, item: WorkflowItem) -> ThreadItemDoneEvent:
+    def _end_workflow(self, item: types.WorkflowItem) -> types.ThreadItemDoneEvent:
         self.context.workflow_item = None
         if item.workflow.summary is None:
             since = item.created_at if item.created_at.tzinfo else item.created_at.astimezone(UTC)
-            item.workflow.summary = DurationSummary(duration=int((datetime.now(UTC) - since).total_seconds()))
+            item.workflow.summary = types.DurationSummary(duration=int((datetime.now(UTC) - since).total_seconds()))
         item.workflow.expanded = False
-        return ThreadItemDoneEvent(item=item)
+        return types.ThreadItemDoneEvent(item=item)
 
     def _keep_call(self, item: Any) -> None:
         raw = item.raw_item
@@ -147,8 +125,8 @@ class RunEvents:
     def _add_call(self, *items: dict[str, Any]) -> None:
         self.calls.append(new_model_item(self.thread_id, {"model_items": [*items]}))
 
-    def _updated(self, item_id: str, update: ThreadItemUpdate) -> list[Event]:
-        return [ThreadItemUpdatedEvent(item_id=item_id, update=update)]
+    def _updated(self, item_id: str, update: types.ThreadItemUpdate) -> list[Event]:
+        return [types.ThreadItemUpdatedEvent(item_id=item_id, update=update)]
 
     async def _delta(self, data: Any) -> Sequence[Event]:
         item_id = self._ids.get(data.item_id)
@@ -160,16 +138,16 @@ class RunEvents:
             return []
         content = await convert_content(data.part, self.converter)
         return self._updated(
-            item_id, AssistantMessageContentPartAdded(content_index=data.content_index, content=content)
+            item_id, types.AssistantMessageContentPartAdded(content_index=data.content_index, content=content)
         )
 
     async def _text_done(self, data: Any) -> list[Event]:
         item_id = self._ids.get(data.item_id)
         if item_id is None:
             return []
-        content = AssistantMessageContent(text=data.text, annotations=[])
+        content = types.AssistantMessageContent(text=data.text, annotations=[])
         return self._updated(
-            item_id, AssistantMessageContentPartDone(content_index=data.content_index, content=content)
+            item_id, types.AssistantMessageContentPartDone(content_index=data.content_index, content=content)
         )
 
     async def _annotation(self, data: Any) -> list[Event]:
@@ -185,7 +163,7 @@ class RunEvents:
         self._annotations[item_id, data.content_index] += 1
         return self._updated(
             item_id,
-            AssistantMessageContentPartAnnotationAdded(
+            types.AssistantMessageContentPartAnnotationAdded(
                 content_index=data.content_index, annotation_index=index, annotation=annotation
             ),
         )
@@ -193,27 +171,27 @@ class RunEvents:
     async def _item_added(self, data: Any) -> list[Event]:
         item, context = data.item, self.context
         if item.type == "reasoning" and not context.workflow_item:
-            context.workflow_item = WorkflowItem(
+            context.workflow_item = types.WorkflowItem(
                 id=context.generate_id("workflow"),
                 created_at=datetime.now(UTC),
-                workflow=Workflow(type="reasoning", tasks=[]),
+                workflow=types.Workflow(type="reasoning", tasks=[]),
                 thread_id=self.thread_id,
             )
-            return [ThreadItemAddedEvent(item=context.workflow_item)]
+            return [types.ThreadItemAddedEvent(item=context.workflow_item)]
         if item.type == "message":
             ended: list[Event] = [self._end_workflow(context.workflow_item)] if context.workflow_item else []
             # Not the model's id: Chat Completions models give every message the same one.
             self._ids[item.id] = new_id("message")
-            return [*ended, ThreadItemAddedEvent(item=await self._message(item))]
+            return [*ended, types.ThreadItemAddedEvent(item=await self._message(item))]
         if item.type == "image_generation_call":
-            context.generated_image_item = GeneratedImageItem(
+            context.generated_image_item = types.GeneratedImageItem(
                 id=context.generate_id("message"), thread_id=self.thread_id, created_at=datetime.now(UTC), image=None
             )
-            return [ThreadItemAddedEvent(item=context.generated_image_item)]
+            return [types.ThreadItemAddedEvent(item=context.generated_image_item)]
         return []
 
-    async def _message(self, item: Any) -> AssistantMessageItem:
-        return AssistantMessageItem(
+    async def _message(self, item: Any) -> types.AssistantMessageItem:
+        return types.AssistantMessageItem(
             id=self._ids[item.id],
             thread_id=self.thread_id,
             content=[await convert_content(part, self.converter) for part in item.content],
@@ -228,7 +206,7 @@ class RunEvents:
             cited = self._cite(done)
             # The next message may have the same id, and no `added` event.
             del self._ids[item.id]
-            return [*cited, ThreadItemDoneEvent(item=done)]
+            return [*cited, types.ThreadItemDoneEvent(item=done)]
         if item.type == "mcp_call":
             # Not from the run's items, which come after the whole response, behind its text.
             self._add_call(*hosted_call_items(item.id, item.model_dump(), output_of(item)))
@@ -236,12 +214,12 @@ class RunEvents:
         image = self.context.generated_image_item
         if item.type == "image_generation_call" and item.result and image is not None:
             url = await self.converter.base64_image_to_url(image_id=item.id, base64_image=item.result)
-            image.image = GeneratedImage(id=item.id, url=url)
+            image.image = types.GeneratedImage(id=item.id, url=url)
             self.context.generated_image_item = None
-            return [ThreadItemDoneEvent(item=image)]
+            return [types.ThreadItemDoneEvent(item=image)]
         return []
 
-    def _cite(self, item: AssistantMessageItem) -> list[Event]:
+    def _cite(self, item: types.AssistantMessageItem) -> list[Event]:
         """Cite, at the end of a message's text, the sources that tools have named since the last message."""
         citations = self.context._turn_state.citations
         if not citations or not item.content:
@@ -249,8 +227,8 @@ class RunEvents:
         part, at = item.content[-1], len(item.content) - 1
         events: list[Event] = []
         for source in citations:
-            annotation = Annotation(source=source, index=len(part.text))
-            added = AssistantMessageContentPartAnnotationAdded(
+            annotation = types.Annotation(source=source, index=len(part.text))
+            added = types.AssistantMessageContentPartAnnotationAdded(
                 content_index=at, annotation_index=len(part.annotations), annotation=annotation
             )
             part.annotations.append(annotation)
@@ -265,9 +243,9 @@ class RunEvents:
         url = await self.converter.base64_image_to_url(
             image_id=data.item_id, base64_image=data.partial_image_b64, partial_image_index=data.partial_image_index
         )
-        item.image = GeneratedImage(id=data.item_id, url=url)
+        item.image = types.GeneratedImage(id=data.item_id, url=url)
         progress = self.converter.partial_image_index_to_progress(data.partial_image_index)
-        return self._updated(item.id, GeneratedImageUpdated(image=item.image, progress=progress))
+        return self._updated(item.id, types.GeneratedImageUpdated(image=item.image, progress=progress))
 
     async def _thought_delta(self, data: Any) -> list[Event]:
         workflow = self.context.workflow_item
@@ -276,15 +254,15 @@ class RunEvents:
         tasks = workflow.workflow.tasks
         if workflow.workflow.type == "reasoning" and not tasks:
             # The first thought is streamed; later ones are shown when they are complete.
-            task = ThoughtTask(content=data.delta)
+            task = types.ThoughtTask(content=data.delta)
             self._thought = (data.item_id, data.summary_index, task)
             tasks.append(task)
-            return self._updated(workflow.id, WorkflowTaskAdded(task=task, task_index=0))
+            return self._updated(workflow.id, types.WorkflowTaskAdded(task=task, task_index=0))
         task_of = self._streaming_thought(data, tasks)
         if task_of is None:
             return []
         task_of.content += data.delta
-        return self._updated(workflow.id, WorkflowTaskUpdated(task=task_of, task_index=tasks.index(task_of)))
+        return self._updated(workflow.id, types.WorkflowTaskUpdated(task=task_of, task_index=tasks.index(task_of)))
 
     async def _thought_done(self, data: Any) -> list[Event]:
         workflow = self.context.workflow_item
@@ -294,12 +272,12 @@ class RunEvents:
         task = self._streaming_thought(data, tasks)
         if task is not None:
             task.content, self._thought = data.text, None
-            return self._updated(workflow.id, WorkflowTaskUpdated(task=task, task_index=tasks.index(task)))
-        task = ThoughtTask(content=data.text)
+            return self._updated(workflow.id, types.WorkflowTaskUpdated(task=task, task_index=tasks.index(task)))
+        task = types.ThoughtTask(content=data.text)
         tasks.append(task)
-        return self._updated(workflow.id, WorkflowTaskAdded(task=task, task_index=tasks.index(task)))
+        return self._updated(workflow.id, types.WorkflowTaskAdded(task=task, task_index=tasks.index(task)))
 
-    def _streaming_thought(self, data: Any, tasks: Sequence[Any]) -> ThoughtTask | None:
+    def _streaming_thought(self, data: Any, tasks: Sequence[Any]) -> types.ThoughtTask | None:
         if self._thought is None:
             return None
         item_id, index, task = self._thought
@@ -319,10 +297,10 @@ _HANDLERS: dict[str, Any] = {
 }
 
 
-def _open_workflow(items: Sequence[ThreadItem]) -> WorkflowItem | None:
+def _open_workflow(items: Sequence[types.ThreadItem]) -> types.WorkflowItem | None:
     """Return the workflow to continue: a thread's last item, or the one before a client tool's call."""
-    if items and isinstance(items[-1], WorkflowItem):
+    if items and isinstance(items[-1], types.WorkflowItem):
         return items[-1]
-    if len(items) > 1 and items[-1].type == "client_tool_call" and isinstance(items[-2], WorkflowItem):
+    if len(items) > 1 and items[-1].type == "client_tool_call" and isinstance(items[-2], types.WorkflowItem):
         return items[-2]
     return None

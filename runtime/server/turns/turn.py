@@ -186,7 +186,6 @@ class Turn:
                         await self._send(event)
 
     async def _send(self, event: Event) -> None:
-        """Store an event and send what the client may see of it."""
         if isinstance(event, TextDelta):
             return
         if event.type in _STORED:
