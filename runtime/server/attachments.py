@@ -57,11 +57,7 @@ class Uploads:
     """
 
     def __init__(
-        self,
-        declared: Attachments,
-        backend: ThreadStore,
-        files: FileStore,
-        clock: Callable[[], float] = time.time,
+        self, declared: Attachments, backend: ThreadStore, files: FileStore, clock: Callable[[], float] = time.time
     ) -> None:
         self.clock = clock
         self.declared, self.backend, self.files = declared, backend, files
@@ -76,10 +72,8 @@ class Uploads:
         grant = {"owner": owner, "id": attachment_id, "size": params.size, "type": mime_type}
         upload = await self._url(base_url, {**grant, "until": self.clock() + UPLOAD_S})
         descriptor = AttachmentUploadDescriptor(url=AnyUrl(upload), method="PUT", headers={"content-type": mime_type})
-        attachment = await self._make(owner, attachment_id, params.name, mime_type, base_url, descriptor)
-        await self.backend.save_attachment(owner, attachment)
-        self._collect_soon()
-        return attachment
+        fields = {"id": attachment_id, "name": params.name, "mime_type": mime_type, "upload_descriptor": descriptor}
+        return await self._save_new(owner, base_url, fields)
 
     async def take(
         self, owner: str, name: str, mime_type: str, chunks: AsyncIterator[bytes], base_url: str
@@ -88,10 +82,7 @@ class Uploads:
         mime_type = self._check(mime_type, 1)
         attachment_id = new_id("attachment")
         await self._write(owner, attachment_id, mime_type, self.declared.max_size, chunks)
-        attachment = await self._make(owner, attachment_id, name, mime_type, base_url, None)
-        await self.backend.save_attachment(owner, attachment)
-        self._collect_soon()
-        return attachment
+        return await self._save_new(owner, base_url, {"id": attachment_id, "name": name, "mime_type": mime_type})
 
     async def receive(self, token: str, chunks: AsyncIterator[bytes]) -> None:
         """Store the file that is uploaded to a signed URL. Raise RequestError, NotFoundError."""
@@ -208,25 +199,17 @@ class Uploads:
         finally:
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
-    async def _make(
-        self,
-        owner: str,
-        attachment_id: str,
-        name: str,
-        mime_type: str,
-        base_url: str,
-        descriptor: AttachmentUploadDescriptor | None,
-    ) -> Attachment:
-        fields: dict[str, Any] = {
-            "id": attachment_id,
-            "name": clean_name(name),
-            "mime_type": mime_type,
-            "upload_descriptor": descriptor,
-        }
-        if not mime_type.startswith("image/"):
-            return FileAttachment(**fields)
-        preview = await self._url(base_url, {"owner": owner, "id": attachment_id})
-        return ImageAttachment(preview_url=AnyUrl(preview), **fields)
+    async def _save_new(self, owner: str, base_url: str, fields: dict[str, Any]) -> Attachment:
+        fields["name"] = clean_name(fields["name"])
+        attachment: Attachment
+        if fields["mime_type"].startswith("image/"):
+            preview = await self._url(base_url, {"owner": owner, "id": fields["id"]})
+            attachment = ImageAttachment(preview_url=AnyUrl(preview), **fields)
+        else:
+            attachment = FileAttachment(**fields)
+        await self.backend.save_attachment(owner, attachment)
+        self._collect_soon()
+        return attachment
 
     async def _url(self, base_url: str, grant: dict[str, Any]) -> str:
         if not base_url:

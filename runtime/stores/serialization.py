@@ -12,17 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Union, get_args
 
+from chatkit import types
 from chatkit.store import NotFoundError
-from chatkit.types import (
-    ActiveStatus,
-    Attachment,
-    HiddenContextItem,
-    Page,
-    ThreadItem,
-    ThreadMetadata,
-    ThreadStatus,
-    WidgetItem,
-)
 from chatkit.widgets import DynamicWidgetRoot
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
@@ -42,16 +33,16 @@ _ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _ZERO = timedelta(0)
 
 
-class _StoredWidgetItem(WidgetItem):
+class _StoredWidgetItem(types.WidgetItem):
     # The strict widget classes are deprecated and warn at each load; this one keeps every stored field.
     widget: DynamicWidgetRoot
 
 
-def _as_widget_item(item: _StoredWidgetItem) -> WidgetItem:
-    return WidgetItem.model_construct(item.model_fields_set, **item.__dict__)
+def _as_widget_item(item: _StoredWidgetItem) -> types.WidgetItem:
+    return types.WidgetItem.model_construct(item.model_fields_set, **item.__dict__)
 
 
-def _as_model_item(item: HiddenContextItem) -> HiddenContextItem:
+def _as_model_item(item: types.HiddenContextItem) -> types.HiddenContextItem:
     if is_model_content(item.content):
         return ModelItem.model_construct(item.model_fields_set, **item.__dict__)
     return item
@@ -59,26 +50,26 @@ def _as_model_item(item: HiddenContextItem) -> HiddenContextItem:
 
 def _stored_union() -> Any:
     ours: dict[Any, Any] = {
-        WidgetItem: Annotated[_StoredWidgetItem, AfterValidator(_as_widget_item)],
-        HiddenContextItem: Annotated[HiddenContextItem, AfterValidator(_as_model_item)],
+        types.WidgetItem: Annotated[_StoredWidgetItem, AfterValidator(_as_widget_item)],
+        types.HiddenContextItem: Annotated[types.HiddenContextItem, AfterValidator(_as_model_item)],
     }
-    members = get_args(get_args(ThreadItem)[0])
+    members = get_args(get_args(types.ThreadItem)[0])
     return Annotated[Union[tuple(ours.get(member, member) for member in members)], Field(discriminator="type")]  # noqa: UP007
 
 
 _STORED_ITEM: Any = _stored_union()
-_ITEM: TypeAdapter[ThreadItem] = TypeAdapter(_STORED_ITEM)
-_ITEMS: TypeAdapter[list[ThreadItem]] = TypeAdapter(list[_STORED_ITEM])
-_ATTACHMENT: TypeAdapter[Attachment] = TypeAdapter(Attachment)
-_STATUS: TypeAdapter[ThreadStatus] = TypeAdapter(ThreadStatus)
+_ITEM: TypeAdapter[types.ThreadItem] = TypeAdapter(_STORED_ITEM)
+_ITEMS: TypeAdapter[list[types.ThreadItem]] = TypeAdapter(list[_STORED_ITEM])
+_ATTACHMENT: TypeAdapter[types.Attachment] = TypeAdapter(types.Attachment)
+_STATUS: TypeAdapter[types.ThreadStatus] = TypeAdapter(types.ThreadStatus)
 _DOMAINS: TypeAdapter[list[str] | None] = TypeAdapter(list[str] | None)
 _METADATA: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 _GENERATION: TypeAdapter[GenerationMark] = TypeAdapter(GenerationMark)
-_ITEM_PAGE = Page[ThreadItem]
-_THREAD_PAGE = Page[ThreadMetadata]
+_ITEM_PAGE = types.Page[types.ThreadItem]
+_THREAD_PAGE = types.Page[types.ThreadMetadata]
 
 
-def check_item(item: ThreadItem) -> None:
+def check_item(item: types.ThreadItem) -> None:
     """Raise ValueError for an item that can be written but not read again, which would make its thread unreadable."""
     _ITEM.validate_json(item.model_dump_json())
 
@@ -101,7 +92,7 @@ def to_utc(moment: datetime) -> datetime:
     return moment if moment.utcoffset() == _ZERO else moment.astimezone(UTC)
 
 
-def dump_item(item: ThreadItem) -> str:
+def dump_item(item: types.ThreadItem) -> str:
     """Return the item as JSON, its time in UTC, without U+0000. Raise ValueError for content that JSON can't hold."""
     moment = to_utc(item.created_at)
     if moment is not item.created_at:
@@ -109,19 +100,19 @@ def dump_item(item: ThreadItem) -> str:
     return _dump(item)
 
 
-def load_item(payload: str) -> ThreadItem:
+def load_item(payload: str) -> types.ThreadItem:
     """Return the item that `dump_item` wrote."""
     return _ITEM.validate_json(payload)
 
 
-def load_items(payloads: Sequence[str]) -> list[ThreadItem]:
+def load_items(payloads: Sequence[str]) -> list[types.ThreadItem]:
     """Return the items that `dump_item` wrote; faster than `load_item` for each."""
     return _ITEMS.validate_json("[" + ",".join(payloads) + "]")
 
 
-def metadata_only(thread: ThreadMetadata) -> ThreadMetadata:
+def metadata_only(thread: types.ThreadMetadata) -> types.ThreadMetadata:
     """Return the metadata of a thread, without the items of a chatkit `Thread`; its time in UTC, without U+0000."""
-    return ThreadMetadata.model_construct(
+    return types.ThreadMetadata.model_construct(
         title=None if thread.title is None else clean(thread.title),
         id=clean(thread.id),
         created_at=to_utc(thread.created_at),
@@ -131,22 +122,22 @@ def metadata_only(thread: ThreadMetadata) -> ThreadMetadata:
     )
 
 
-def dump_thread(thread: ThreadMetadata) -> str:
+def dump_thread(thread: types.ThreadMetadata) -> str:
     """Return the thread's metadata as JSON, without items."""
     return _dump(metadata_only(thread))
 
 
-def load_thread(payload: str) -> ThreadMetadata:
+def load_thread(payload: str) -> types.ThreadMetadata:
     """Return the metadata that `dump_thread` wrote."""
-    return ThreadMetadata.model_validate_json(payload)
+    return types.ThreadMetadata.model_validate_json(payload)
 
 
-def dump_attachment(attachment: Attachment) -> str:
+def dump_attachment(attachment: types.Attachment) -> str:
     """Return the attachment's metadata as JSON."""
     return _dump(attachment)
 
 
-def load_attachment(payload: str) -> Attachment:
+def load_attachment(payload: str) -> types.Attachment:
     """Return the attachment that `dump_attachment` wrote."""
     return _ATTACHMENT.validate_json(payload)
 
@@ -178,9 +169,9 @@ ACTIVE_STATUS = '{"type":"active"}'
 """The status of nearly every thread, which `load_status` recognises without a parser."""
 
 
-def load_status(payload: str) -> ThreadStatus:
+def load_status(payload: str) -> types.ThreadStatus:
     """Return a thread's status."""
-    return ActiveStatus() if payload == ACTIVE_STATUS else _STATUS.validate_json(payload)
+    return types.ActiveStatus() if payload == ACTIVE_STATUS else _STATUS.validate_json(payload)
 
 
 def load_domains(payload: str) -> list[str] | None:
@@ -193,14 +184,14 @@ def load_metadata(payload: str) -> dict[str, Any]:
     return {} if payload == "{}" else _METADATA.validate_json(payload)
 
 
-def item_page(items: list[ThreadItem], limit: int) -> Page[ThreadItem]:
+def item_page(items: list[types.ThreadItem], limit: int) -> types.Page[types.ThreadItem]:
     """Return a page of the first `limit` items; `items` has one more if there is a further page."""
     data = items[:limit]
     more = len(items) > limit
     return _ITEM_PAGE.model_construct(data=data, has_more=more, after=data[-1].id if more else None)
 
 
-def thread_page(threads: list[ThreadMetadata], limit: int) -> Page[ThreadMetadata]:
+def thread_page(threads: list[types.ThreadMetadata], limit: int) -> types.Page[types.ThreadMetadata]:
     """Return a page of the first `limit` threads; `threads` has one more if there is a further page."""
     data = threads[:limit]
     more = len(threads) > limit
@@ -241,13 +232,13 @@ class Summary:
     until: str
 
 
-def summary_in(item: ThreadItem) -> Summary | None:
+def summary_in(item: types.ThreadItem) -> Summary | None:
     """Return the summary that an item contains, or None."""
     content = item.content.get("summary") if isinstance(item, ModelItem) else None
     return None if content is None else Summary(item.id, content["text"], content["until"])
 
 
-def summaries_in(items: Iterable[ThreadItem]) -> list[Summary]:
+def summaries_in(items: Iterable[types.ThreadItem]) -> list[Summary]:
     """Return the summaries among the items, in order."""
     return [summary for item in items if (summary := summary_in(item)) is not None]
 
@@ -280,7 +271,9 @@ async def _summaries_after(
         after = page.data[-1].id
 
 
-def cut_after(items: Sequence[ThreadItem], stale: Sequence[str], item_id: str) -> tuple[list[ThreadItem], list[str]]:
+def cut_after(
+    items: Sequence[types.ThreadItem], stale: Sequence[str], item_id: str
+) -> tuple[list[types.ThreadItem], list[str]]:
     """Cut a thread after an item, which the `stale` ones follow; return the remaining items and the ids to delete.
 
     A summary remains if it ends before the item, wherever it was written. One that covers the item is deleted, because

@@ -12,13 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chatkit.store import NotFoundError
-from chatkit.types import (
-    AssistantMessageItem,
-    ClientToolCallItem,
-    GeneratedImageItem,
-    ThreadItem,
-    UserMessageItem,
-)
+from chatkit.types import AssistantMessageItem, ClientToolCallItem, GeneratedImageItem, ThreadItem, UserMessageItem
 
 from runtime.config.model.chat import History
 from runtime.stores.owner_store import OwnerStore

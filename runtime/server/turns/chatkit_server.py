@@ -163,33 +163,27 @@ class RuntimeServer(ChatKitServer[Any]):
     async def _reply(
         self, request: types.ChatKitReq, generation: ServedGeneration, info: RequestInfo, threads: ThreadAccess
     ) -> BaseModel:
-        store = threads.store
+        store, backend, owner = threads.store, threads.store.backend, threads.store.owner
         match request:
             case types.ThreadsGetByIdReq(params=params):
                 thread = await store.load_thread(params.thread_id)
-                items = await store.backend.load_items(store.owner, thread.id, limit=DEFAULT_PER_PAGE, order="asc")
+                items = await backend.load_items(owner, thread.id, limit=DEFAULT_PER_PAGE, order="asc")
                 return thread_response(thread, items)
             case types.ThreadsListReq(params=params):
                 page = await store.load_threads(page_limit(params.limit), params.after, params.order)
                 listed = [thread_response(thread) for thread in page.data]
                 return types.Page(data=listed, has_more=page.has_more, after=page.after)
             case types.ItemsListReq(params=params):
-                return await store.backend.load_items(
-                    store.owner,
-                    params.thread_id,
-                    limit=page_limit(params.limit),
-                    after=params.after,
-                    order=params.order,
+                return await backend.load_items(
+                    owner, params.thread_id, limit=page_limit(params.limit), after=params.after, order=params.order
                 )
             case types.ThreadsUpdateReq(params=params):
-                return thread_response(
-                    await store.backend.update_thread(store.owner, params.thread_id, title=params.title)
-                )
+                return thread_response(await backend.update_thread(owner, params.thread_id, title=params.title))
             case types.ThreadsDeleteReq(params=params):
                 await store.delete_thread(params.thread_id)
                 return _Empty()
             case types.ItemsFeedbackReq(params=params):
-                await store.backend.save_feedback(store.owner, params.thread_id, params.item_ids, params.kind)
+                await backend.save_feedback(owner, params.thread_id, params.item_ids, params.kind)
                 return _Empty()
             case types.ThreadsSyncCustomActionReq():
                 return await self._sync_action(request, generation, info, threads)
@@ -214,7 +208,7 @@ class RuntimeServer(ChatKitServer[Any]):
         thread, sender, action = await resolve_click(snapshot, threads, params.thread_id, params.item_id, params.action)
         if action.sync is None:
             raise RequestError(501, "not_supported", f"action {action.type!r} is not declared with `sync: true`")
-        execution = Execution(snapshot, info, threads, SendNews(thread=thread))
+        execution = Execution(snapshot, info, threads, SendNews(thread=thread), generation.uploads)
         recorder, state = execution.recorder, execution.state
         answer = await action.sync(execution.context, params.action, sender)
         if state.client_calls or state.answer_requested:

@@ -15,19 +15,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agents import OpenAIResponsesModel, Runner, RunResultStreaming
+from chatkit import types
 from chatkit.actions import Action
 from chatkit.agents import ResponseStreamConverter
-from chatkit.types import (
-    AssistantMessageContent,
-    AssistantMessageItem,
-    ThreadItem,
-    ThreadItemDoneEvent,
-    ThreadItemRemovedEvent,
-    ThreadMetadata,
-    ThreadStreamEvent,
-    UserMessageItem,
-    WidgetItem,
-)
 
 from runtime.assemble.actions import BuiltAction
 from runtime.assemble.context import EventQueue, TurnState, new_context, scope_of
@@ -57,7 +47,7 @@ logger = logging.getLogger("runtime.server")
 class _Common:
     """The fields of every plan; all checks of the request have passed."""
 
-    thread: ThreadMetadata
+    thread: types.ThreadMetadata
     opening: Sequence[Event] = ()
     """Events to send before the stream's options; they are stored already."""
     news: Sequence[Event] = ()
@@ -77,7 +67,7 @@ class SendNews(_Common):
 class AnswerThread(_Common):
     """Let the agents answer a thread that holds `items`, oldest first."""
 
-    items: Sequence[ThreadItem]
+    items: Sequence[types.ThreadItem]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +75,7 @@ class ResumeRun(_Common):
     """Continue a run for which the user has decided every call; `items` is the thread without the stored run."""
 
     pending: PendingRun
-    items: Sequence[ThreadItem]
+    items: Sequence[types.ThreadItem]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +84,7 @@ class HandleAction(_Common):
 
     built: BuiltAction
     action: Action[str, Any]
-    sender: WidgetItem | None
+    sender: types.WidgetItem | None
 
 
 Plan = SendNews | AnswerThread | ResumeRun | HandleAction
@@ -107,12 +97,7 @@ class Execution:
     """The execution of one plan; `buffer` takes the few events that `events` does not yield: those stored already."""
 
     def __init__(
-        self,
-        snapshot: Snapshot,
-        request: RequestInfo,
-        threads: ThreadAccess,
-        plan: Plan,
-        uploads: Uploads | None = None,
+        self, snapshot: Snapshot, request: RequestInfo, threads: ThreadAccess, plan: Plan, uploads: Uploads | None
     ) -> None:
         self.snapshot, self.request, self.threads, self.plan = snapshot, request, threads, plan
         self._uploads = uploads
@@ -149,7 +134,7 @@ class Execution:
             case SendNews():
                 return _no_events()
 
-    async def answer(self, items: Sequence[ThreadItem]) -> AsyncGenerator[Event, None]:
+    async def answer(self, items: Sequence[types.ThreadItem]) -> AsyncGenerator[Event, None]:
         """Let the agents answer a thread that holds these items, oldest first."""
         config = self.snapshot.config
         await self._check_budget()
@@ -192,7 +177,7 @@ class Execution:
                 parallel.cancel()
                 await asyncio.gather(parallel, return_exceptions=True)
 
-    async def _resume(self, pending: PendingRun, items: Sequence[ThreadItem]) -> AsyncGenerator[Event, None]:
+    async def _resume(self, pending: PendingRun, items: Sequence[types.ThreadItem]) -> AsyncGenerator[Event, None]:
         await self._check_budget()
         self._active_agent = active_agent(items)
         start = self.snapshot.routing.entry_agent(pending.starter, last_inference_options(items), first=False)
@@ -210,7 +195,7 @@ class Execution:
             yield event
 
     async def handle(
-        self, built: BuiltAction, action: Action[str, Any], sender: WidgetItem | None
+        self, built: BuiltAction, action: Action[str, Any], sender: types.WidgetItem | None
     ) -> AsyncGenerator[Event, None]:
         """Run the handler of an action, and let the agents answer where the handler asks for it."""
         assert built.handle is not None
@@ -225,7 +210,7 @@ class Execution:
             async for event in self.answer(await self.threads.history(thread_id)):
                 yield event
 
-    async def _handler_events(self, events: AsyncIterator[ThreadStreamEvent]) -> AsyncGenerator[Event, None]:
+    async def _handler_events(self, events: AsyncIterator[types.ThreadStreamEvent]) -> AsyncGenerator[Event, None]:
         """Yield the events that a handler yields, and those that it emits through its context, in order."""
         queue, wake = self.state.queue, asyncio.Event()
         queue.wake = wake.set
@@ -269,18 +254,18 @@ class Execution:
             # In one transaction with the calls: a card without its stored run could never be answered.
             await to_the_end(self.recorder.write(*cards, pending))
             for card in cards:
-                self.buffer.put(frame(ThreadItemDoneEvent(item=card)))
+                self.buffer.put(frame(types.ThreadItemDoneEvent(item=card)))
 
     async def _check_budget(self) -> None:
         budgets = self.snapshot.config.limits.budgets
         await budget.check_budgets(self.meter, budgets, self.threads.store, self.plan.thread.id)
 
-    async def _entry_agent(self, items: Sequence[ThreadItem]) -> EntryAgent:
+    async def _entry_agent(self, items: Sequence[types.ThreadItem]) -> EntryAgent:
         """Choose the agent that answers, with the user's choices for the last message, which may be some calls ago."""
         options = last_inference_options(items)
         self._active_agent = active_agent(items)
         key = await self.snapshot.routing.choose_agent(self.context, options, self._active_agent)
-        is_first = bool(items) and isinstance(items[-1], UserMessageItem)
+        is_first = bool(items) and isinstance(items[-1], types.UserMessageItem)
         return self.snapshot.routing.entry_agent(key, options, first=is_first)
 
     async def _check_input(self, entry: EntryAgent) -> asyncio.Task[None] | None:
@@ -309,13 +294,13 @@ class Execution:
         if self.title is not None:
             self.title.cancel()
         for item_id in shown:
-            yield ThreadItemRemovedEvent(item_id=item_id)
+            yield types.ThreadItemRemovedEvent(item_id=item_id)
         thread_id = self.plan.thread.id
         hidden = new_model_item(thread_id, {"left_out": {"guardrail": tripped.guardrail}})
         await to_the_end(self.recorder.write(hidden))
-        content = [AssistantMessageContent(text=tripped.message)]
-        yield ThreadItemDoneEvent(
-            item=AssistantMessageItem(
+        content = [types.AssistantMessageContent(text=tripped.message)]
+        yield types.ThreadItemDoneEvent(
+            item=types.AssistantMessageItem(
                 id=new_id("message"), thread_id=thread_id, created_at=datetime.now(UTC), content=content
             )
         )
@@ -329,6 +314,6 @@ async def _no_events() -> AsyncGenerator[Event, None]:
     yield
 
 
-async def _put_all(events: AsyncIterator[ThreadStreamEvent], queue: EventQueue) -> None:
+async def _put_all(events: AsyncIterator[types.ThreadStreamEvent], queue: EventQueue) -> None:
     async for event in events:
         queue.put(event)

@@ -7,15 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 
-from chatkit.types import (
-    AssistantMessageContent,
-    AssistantMessageItem,
-    ThreadItem,
-    ThreadItemAddedEvent,
-    ThreadItemDoneEvent,
-    UserMessageItem,
-    WidgetItem,
-)
+from chatkit import types
 
 from runtime.assemble.agents import BuiltOutput
 from runtime.assemble.context import scope_of
@@ -27,9 +19,9 @@ from runtime.server.turns.stream_events import RunEvents
 _MESSAGE_EVENTS = frozenset({"thread.item.added", "thread.item.updated"})
 
 
-def text_of_new_message(items: Sequence[ThreadItem]) -> str | None:
+def text_of_new_message(items: Sequence[types.ThreadItem]) -> str | None:
     """Return the text of the user's new message; None if the turn continues without one."""
-    if not items or not isinstance(items[-1], UserMessageItem):
+    if not items or not isinstance(items[-1], types.UserMessageItem):
         return None
     return "".join(part.text for part in items[-1].content)
 
@@ -65,12 +57,12 @@ class OutputGuardrails:
     async def _filter_event(self, event: Event, held: dict[str, list[Event]]) -> AsyncIterator[Event]:
         item = getattr(event, "item", None)
         item_id = item.id if item is not None else getattr(event, "item_id", "")
-        if isinstance(event, ThreadItemAddedEvent) and isinstance(item, AssistantMessageItem):
+        if isinstance(event, types.ThreadItemAddedEvent) and isinstance(item, types.AssistantMessageItem):
             if any(guardrail.hold for guardrail in self._current()):
                 held[item_id] = []
             else:
                 self._note_shown(item_id)
-        if isinstance(event, ThreadItemDoneEvent) and isinstance(item, AssistantMessageItem):
+        if isinstance(event, types.ThreadItemDoneEvent) and isinstance(item, types.AssistantMessageItem):
             text = "".join(part.text for part in item.content)
             if self._current():
                 await enforce(self._current(), self._run.context, self._run.agent, text)
@@ -111,24 +103,28 @@ class StructuredOutput:
                     continue
                 item = getattr(event, "item", None)
                 output = self._by_agent.get(self._run.agent.name)
-                if isinstance(item, AssistantMessageItem) and (output is not None or item.id in hidden):
-                    if isinstance(event, ThreadItemAddedEvent):
+                if isinstance(item, types.AssistantMessageItem) and (output is not None or item.id in hidden):
+                    if isinstance(event, types.ThreadItemAddedEvent):
                         hidden.add(item.id)
                         continue
-                    if isinstance(event, ThreadItemDoneEvent) and output is not None and item.id in hidden:
-                        yield ThreadItemDoneEvent(item=await self._render(item, output))
+                    if isinstance(event, types.ThreadItemDoneEvent) and output is not None and item.id in hidden:
+                        yield types.ThreadItemDoneEvent(item=await self._render(item, output))
                         continue
                 yield event
 
-    async def _render(self, item: AssistantMessageItem, output: BuiltOutput) -> AssistantMessageItem | WidgetItem:
+    async def _render(
+        self, item: types.AssistantMessageItem, output: BuiltOutput
+    ) -> types.AssistantMessageItem | types.WidgetItem:
         fields = output.read("".join(part.text for part in item.content))
         now = datetime.now(UTC)
         if output.widget is not None:
             widget = await output.widget.arender(fields)
             copy_text = output.widget.copy_text(fields)
-            return WidgetItem(id=item.id, thread_id=item.thread_id, created_at=now, widget=widget, copy_text=copy_text)
+            return types.WidgetItem(
+                id=item.id, thread_id=item.thread_id, created_at=now, widget=widget, copy_text=copy_text
+            )
         assert output.text is not None
         text = str(output.text.render({**scope_of(self._run.context), "output": fields, **fields}))
         annotations = [annotation for part in item.content for annotation in part.annotations]
-        content = [AssistantMessageContent(text=text, annotations=annotations)]
-        return AssistantMessageItem(id=item.id, thread_id=item.thread_id, created_at=now, content=content)
+        content = [types.AssistantMessageContent(text=text, annotations=annotations)]
+        return types.AssistantMessageItem(id=item.id, thread_id=item.thread_id, created_at=now, content=content)

@@ -50,7 +50,7 @@ class Planner:
     """Makes the plan of one request. The locks that the turn needs are held by `threads` afterwards."""
 
     def __init__(
-        self, snapshot: Snapshot, request: RequestInfo, threads: ThreadAccess, uploads: Uploads | None = None
+        self, snapshot: Snapshot, request: RequestInfo, threads: ThreadAccess, uploads: Uploads | None
     ) -> None:
         self._snapshot, self._request, self._threads, self._uploads = snapshot, request, threads, uploads
         self._store = threads.store

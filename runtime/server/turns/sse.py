@@ -6,11 +6,7 @@ import asyncio
 from collections import deque
 from typing import NamedTuple
 
-from chatkit.types import (
-    AssistantMessageContentPartTextDelta,
-    ThreadItemUpdatedEvent,
-    ThreadStreamEvent,
-)
+from chatkit.types import AssistantMessageContentPartTextDelta, ThreadItemUpdatedEvent, ThreadStreamEvent
 from pydantic import BaseModel
 from pydantic_core import to_json
 
