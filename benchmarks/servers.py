@@ -34,7 +34,7 @@ PRELOADED = (
     "runtime.__main__",
     "runtime.autoreload.autoreload",
     "runtime.cli.commands.serve",
-    "runtime.server.http.app",
+    "runtime.server.app",
     "runtime.stores.sql",
     "uvicorn.main",
     "uvicorn.protocols.http.httptools_impl",
