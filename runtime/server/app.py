@@ -35,6 +35,9 @@ from runtime.stores.ids import new_id
 
 logger = logging.getLogger("runtime.server")
 _VALID_REQUEST_ID = re.compile(r"[\w.:-]{1,128}")
+# A proxy on this machine connects from loopback, too; these headers show that it forwards another client's request.
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 def create_app(path: str | Path = "agents.yaml", *, environ: Mapping[str, str] | None = None) -> FastAPI:
@@ -121,12 +124,6 @@ class RequestIdMiddleware:
             await send(message)
 
         await self._app(scope, receive, send_with_id)
-
-
-# A proxy on this machine connects from loopback, too; these headers show that it forwards another client's request.
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 def add_routes(app: Starlette) -> None:

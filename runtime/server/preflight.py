@@ -31,6 +31,34 @@ _CLOSING_S = 1.0
 _UNREACHABLE_HINT = "is it running, and is its address right?"
 
 
+def try_build(source: ProjectSource) -> tuple[Sequence[Diagnostic], Runtime | None]:
+    """Build a project; return its diagnostics, and the runtime, or None where it can't be built."""
+    diagnostics = source.loaded.diagnostics
+    if source.loaded.config is None:
+        return diagnostics, None
+    try:
+        runtime = build_runtime(source)
+        build_app(runtime)
+    except ConfigError as error:
+        return [*diagnostics, *error.diagnostics], None
+    except BaseException as error:
+        # Not only Exception: a SystemExit, for example, would end `serve` as well.
+        path: KeyPath = ("store",) if isinstance(error, StoreError) else ()
+        return [*diagnostics, explain_failure("the project can't be built", error, source, path)], None
+    return diagnostics, runtime
+
+
+def explain_failure(what: str, error: BaseException, source: ProjectSource, path: KeyPath) -> Diagnostic:
+    """Return the diagnostic of an exception: at the line of the project that raised it, else at `path`."""
+    text = str(error) if isinstance(error, RuntimeFault) else f"{type(error).__name__}: {error}"
+    place, length = raised_at(error, source.code)
+    if not place.file:
+        places = source.loaded.places
+        path = places.written(path)
+        place, length = (places.value(path), places.length(path)) if path else (Place(places.file), 1)
+    return Diagnostic("A610", f"{what}: {text}", place, path=path_text(path), length=length)
+
+
 async def try_connections(runtime: Runtime, *, answer_s: float = ANSWER_S) -> list[Diagnostic]:
     """Open what serving opens, call what it needs, and close everything; return the diagnostics.
 
@@ -222,31 +250,3 @@ def _unavailable(runtime: Runtime, name: str, error: McpUnavailable) -> Diagnost
         return _diagnostic(runtime, "A631", ("mcp", name, "url"), str(error), hint, "warning")
     key = next(key for key in ("url", "command", "python") if hasattr(entry, key))
     return _diagnostic(runtime, "A631", ("mcp", name, key), str(error), "is it running, and is the key right?")
-
-
-def try_build(source: ProjectSource) -> tuple[Sequence[Diagnostic], Runtime | None]:
-    """Build a project; return its diagnostics, and the runtime, or None where it can't be built."""
-    diagnostics = source.loaded.diagnostics
-    if source.loaded.config is None:
-        return diagnostics, None
-    try:
-        runtime = build_runtime(source)
-        build_app(runtime)
-    except ConfigError as error:
-        return [*diagnostics, *error.diagnostics], None
-    except BaseException as error:
-        # Not only Exception: a SystemExit, for example, would end `serve` as well.
-        path: KeyPath = ("store",) if isinstance(error, StoreError) else ()
-        return [*diagnostics, explain_failure("the project can't be built", error, source, path)], None
-    return diagnostics, runtime
-
-
-def explain_failure(what: str, error: BaseException, source: ProjectSource, path: KeyPath) -> Diagnostic:
-    """Return the diagnostic of an exception: at the line of the project that raised it, else at `path`."""
-    text = str(error) if isinstance(error, RuntimeFault) else f"{type(error).__name__}: {error}"
-    place, length = raised_at(error, source.code)
-    if not place.file:
-        places = source.loaded.places
-        path = places.written(path)
-        place, length = (places.value(path), places.length(path)) if path else (Place(places.file), 1)
-    return Diagnostic("A610", f"{what}: {text}", place, path=path_text(path), length=length)

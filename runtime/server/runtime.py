@@ -34,6 +34,7 @@ from runtime.server.turns.sse import frame
 from runtime.stores.store import ThreadStore
 
 logger = logging.getLogger("runtime.server")
+_warm = False
 
 
 class Runtime:
@@ -132,7 +133,7 @@ class Runtime:
         self.draining = False
         self.reloader.bind_to_loop()
         await self.generation.open()
-        await warm_up()
+        await _warm_up()
 
     async def reload(self, *, explicit: bool = True) -> ReloadOutcome:
         """Read the files again, and serve them to new requests. Errors in the files are in the outcome, never raised.
@@ -228,15 +229,12 @@ async def _close(generation: Generation) -> None:
         logger.error("closing generation %s raised %s: %s", generation.number, type(error).__name__, error)
 
 
-_done = False
-
-
-async def warm_up() -> None:
-    """Run the turn, once in a process."""
-    global _done
-    if _done:
+async def _warm_up() -> None:
+    """Run one offline turn in a process, so that the first user does not wait for the SDKs' lazy initialisation."""
+    global _warm
+    if _warm:
         return
-    _done = True
+    _warm = True
     model = ScriptedConversation.from_data({"otherwise": "ready"})
     result = Runner.run_streamed(Agent(name="warm-up", model=model), "ready?", run_config=run_config())
     async for _ in result.stream_events():

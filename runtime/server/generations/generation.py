@@ -36,6 +36,10 @@ _LIFESPAN_OPEN_S = 30.0
 """Seconds that the lifespans of the project's routes may take to start."""
 _LAST_BYTES_S = 1.0
 """Seconds that a request may take to send its last bytes after its turn was ended."""
+_RELATIVE_SQLITE = "sqlite:///"
+# These codes are about an import path rather than about the entry that contains it.
+_IMPORT_PATH_CODES = {"A320", "A321", "A324"}
+_IMPORT_PATH_KEYS = ("python", "factory")
 
 
 class GenerationApp(Protocol):
@@ -202,12 +206,6 @@ class Generation:
         if problems.recorded:
             raise ProjectBuildError(problems.recorded)
         self.lost_state = tuple(lost)
-
-
-_RELATIVE_SQLITE = "sqlite:///"
-# These codes are about an import path rather than about the entry that contains it.
-_IMPORT_PATH_CODES = {"A320", "A321", "A324"}
-_IMPORT_PATH_KEYS = ("python", "factory")
 
 
 def build_generation(source: ProjectSource, share: Share, before: Generation | None, make_app: MakeApp) -> Generation:

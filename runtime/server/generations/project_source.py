@@ -14,6 +14,8 @@ from runtime.project_code.sources import Sources, read_sources
 
 Fingerprint = tuple[str, bytes]
 """A file's path from the project folder, and the SHA-256 digest of its content."""
+_NAMED_SECTIONS = ("agents", "tools", "widgets", "models", "actions")
+_MOST_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +96,6 @@ def read_project(path: Path, environ: Mapping[str, str] | None) -> ProjectSource
 
 def _fingerprint(name: str, content: bytes) -> Fingerprint:
     return name, hashlib.sha256(content).digest()
-
-
-_NAMED_SECTIONS = ("agents", "tools", "widgets", "models", "actions")
-_MOST_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ _FEWEST_TURNS = 2
 """The fewest turns that a summary covers, unless they are very long."""
 _WAITING_ITEMS = 8
 """The fewest items that may wait for a summary, even in a small window."""
+_MORE_ITEMS = 100
+_MOST_PAGES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,10 +195,6 @@ def _size(item: ThreadItem) -> int:
     if isinstance(item, GeneratedImageItem):
         return _IMAGE_TOKENS * _CHARACTERS_PER_TOKEN  # the length of a data: URL is not what an image costs
     return len(item.model_dump_json(exclude={"id", "thread_id", "created_at"}))
-
-
-_MORE_ITEMS = 100
-_MOST_PAGES = 10
 
 
 async def load_history(

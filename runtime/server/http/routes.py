@@ -36,6 +36,15 @@ logger = logging.getLogger("runtime.server")
 
 LEASE = "chatkit.lease"
 """The key of the ASGI scope that holds the request's lease of its generation."""
+MAX_QUERY_LENGTH = 200
+_CHUNK = 64 * 1024
+_MAX_FORM_OVERHEAD = 64 * 1024
+"""Bytes that a form may have in addition to the file."""
+EVENT_STREAM_HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",
+}
 
 
 class ProjectApp:
@@ -156,9 +165,6 @@ async def http_error(request: Request, error: Any) -> Response:
     return error_response(request, error.status_code, code, str(error.detail).lower())
 
 
-MAX_QUERY_LENGTH = 200
-
-
 class MentionRoutes:
     """`GET /chatkit/entities?q=…`, `GET /chatkit/entities/{id}` and `GET /chatkit/entities/{id}/preview`."""
 
@@ -202,11 +208,6 @@ def _entity_data(entity: MentionEntity) -> dict[str, Any]:
     """Return the entity as the web component takes it: its `data` may contain only strings."""
     data = {name: value for name, value in entity.data.items() if isinstance(value, str)}
     return {**entity.model_dump(exclude_none=True), "data": data}
-
-
-_CHUNK = 64 * 1024
-_MAX_FORM_OVERHEAD = 64 * 1024
-"""Bytes that a form may have in addition to the file."""
 
 
 class FileRoutes:
@@ -282,13 +283,6 @@ def base_url_of(request: Request, path: str) -> str:
 async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:
     while chunk := await file.read(_CHUNK):
         yield chunk
-
-
-EVENT_STREAM_HEADERS = {
-    "content-type": "text/event-stream; charset=utf-8",
-    "cache-control": "no-cache",
-    "x-accel-buffering": "no",
-}
 
 
 def check_media_type(request: Request) -> None:

@@ -34,6 +34,8 @@ MOST_CHARACTERS = 8_000
 """The most characters of a summary."""
 _WINDOWS = 4
 """The most windows that a thread's first summary covers."""
+_MESSAGE_CHARACTERS = 8_000
+_RESULT_CHARACTERS = 500
 
 
 async def renew_summary(snapshot: Snapshot, context: RuntimeContext, store: OwnerStore) -> None:
@@ -84,10 +86,6 @@ async def _store(store: OwnerStore, item: ModelItem, uncovered: Uncovered) -> No
     if not covered <= existing:
         logger.info("no summary for thread %s: an item that it covers was deleted meanwhile", item.thread_id)
         await write(owner, item.thread_id, (), delete=[item.id])
-
-
-_MESSAGE_CHARACTERS = 8_000
-_RESULT_CHARACTERS = 500
 
 
 async def to_transcript(converter: ThreadItemConverter, items: Sequence[ThreadItem], most: int) -> str:
