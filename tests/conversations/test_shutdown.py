@@ -159,8 +159,8 @@ async def test_an_ended_answer_can_be_retried_and_is_then_replaced(chat: MakeCha
 async def test_a_turn_that_is_ended_before_its_first_step_still_says_what_was_stored(chat: MakeChat) -> None:
     client = await chat({"chat": {"title": {"python": "acts:title"}}}, acts_py="def title(text):\n    return text\n")
     turn = await _begun(client, "threads.create", input=user_input("count"))
-    turn.turn.end("Not now.")
-    turn.turn.end("Not now either.")
+    turn.end("Not now.")
+    turn.end("Not now either.")
     events = await _rest(turn)
     assert [event["type"] for event in events] == ["thread.created", "thread.item.done", "stream_options", "error"]
     assert events[-1] == {**ENDED, "message": "Not now."}
@@ -180,7 +180,7 @@ async def test_a_turn_that_its_client_has_cancelled_stays_cancelled(
     storing = _slow_writes(monkeypatch)
     turn.client_left()
     await storing.reached.wait()
-    turn.turn.end("Not now.")
+    turn.end("Not now.")
     storing.open.set()
     await client.runtime.server.close()
     events = await _rest(turn)
@@ -198,7 +198,7 @@ async def test_a_turn_that_has_failed_keeps_its_own_error(chat: MakeChat, monkey
     storing = _slow_writes(monkeypatch)
     model.open.set()
     await storing.reached.wait()
-    turn.turn.end("Not now.")
+    turn.end("Not now.")
     storing.open.set()
     events = await _rest(turn)
     assert [event["message"] for event in events if event["type"] == "error"] == [
@@ -227,7 +227,7 @@ async def test_an_answer_that_has_been_given_is_no_error_because_its_title_is_la
     turn = await _begun(client, "threads.create", input=user_input("hi"))
     await gate.reached.wait()
     await given.wait()
-    turn.turn.end("Not now.")
+    turn.end("Not now.")
     events = await _rest(turn)
     assert [event["type"] for event in events][-1] == "thread.item.done"
     await client.runtime.server.close(grace_s=0)
