@@ -163,7 +163,8 @@ async def test_the_project_says_it_in_its_own_words(chat: MakeChat) -> None:
 
 
 async def test_an_answer_that_takes_too_long_ends_and_may_be_tried_again(chat: MakeChat) -> None:
-    client = await chat({"limits": {"turn": 0.05}, "chat": {"errors": {"turn": "Too long."}}})
+    # Long enough for a busy machine to get to the gate.
+    client = await chat({"limits": {"turn": "2s"}, "chat": {"errors": {"turn": "Too long."}}})
     client.player.replies = ["one two three"]
     gate = client.player.gate("three")
     answer = await client.say("go")
