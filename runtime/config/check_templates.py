@@ -15,6 +15,7 @@ from runtime.config.references import find_names, find_values, is_widget_file
 from runtime.diagnostics.diagnostic import Diagnostic, Place
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import suggest
+from runtime.documents.json_text import line_and_column
 from runtime.documents.variables import Interpolation
 from runtime.templates.template import Template, TemplateError, always_read
 
@@ -185,5 +186,5 @@ def name_position(text: str, name: str) -> tuple[int, int]:
     for block in re.finditer(r"\{[{%].*?[%}]\}", text, re.DOTALL):
         if match := re.search(rf"(?<![\w.]){re.escape(name)}\b", block.group()):
             index = block.start() + match.start()
-            return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
+            return line_and_column(text, index)
     return 1, 1

@@ -1,8 +1,8 @@
-"""The path of a value in a document, as keys and indexes, and its two text forms."""
+"""The path of a value in a document, as keys and indexes, its two text forms, and the values at paths."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 KeyPath: TypeAlias = tuple[str | int, ...]
@@ -38,3 +38,11 @@ def show_path(path: Iterable[str | int], start: str = "") -> str:
         else:
             text += f".{step}" if text else step
     return text
+
+
+def iter_values(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """Yield a JSON value and every value inside it, each with its path; an object or list comes before its items."""
+    yield path, value
+    if isinstance(value, Mapping | list):
+        for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from iter_values(item, (*path, key))

@@ -63,9 +63,10 @@ class JsonText:
                 return offset
         return span.end - 1
 
-    def line_and_column(self, offset: int) -> tuple[int, int]:
-        """Return the line and column of an offset, both from 1."""
-        return self.text.count("\n", 0, offset) + 1, offset - self.text.rfind("\n", 0, offset)
+
+def line_and_column(text: str, offset: int) -> tuple[int, int]:
+    """Return the line and column of an offset in a text, both from 1."""
+    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
 
 
 def _characters(text: str, start: int, end: int) -> Iterator[int]:

@@ -219,11 +219,11 @@ _LISTS = {"list", "List", "set", "Set", "frozenset", "Sequence", "Iterable", "Op
 
 def takes_context(resolver: Resolver, module: Module, parameter: Parameter) -> bool | None:
     """Return whether the SDK passes the run's context as this parameter; None if unknown."""
-    hint = _unquoted(parameter.node.annotation)
+    hint = unquoted(parameter.node.annotation)
     if hint is None:
         return False
     if isinstance(hint, ast.Subscript):
-        if _plain_name(resolver, module, hint.value) == "Annotated":
+        if type_name(resolver, module, hint.value) == "Annotated":
             return None
         hint = hint.value
     symbol = resolver.value(module, hint)
@@ -248,12 +248,12 @@ def free_form(resolver: Resolver, module: Module, parameter: Parameter) -> str:
 
 
 def _free_form(resolver: Resolver, module: Module, written: ast.expr | None) -> str:
-    hint = _unquoted(written)
+    hint = unquoted(written)
     match hint:
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             return _worst(_free_form(resolver, module, part) for part in (left, right))
         case ast.Subscript(value=outer, slice=inner):
-            name = _plain_name(resolver, module, outer)
+            name = type_name(resolver, module, outer)
             parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
             if name == "Annotated":
                 # A call or a name in the annotations may change the schema.
@@ -263,7 +263,7 @@ def _free_form(resolver: Resolver, module: Module, written: ast.expr | None) -> 
                 return _worst(_free_form(resolver, module, part) for part in parts)
             return "dict" if name in _DICTS else ""
         case ast.Name() | ast.Attribute():
-            name = _plain_name(resolver, module, hint)
+            name = type_name(resolver, module, hint)
             return "dict" if name in _DICTS - {"defaultdict", "DefaultDict"} else "Any" if name in _ANY else ""
     return ""
 
@@ -275,7 +275,7 @@ def _worst(parts: Iterable[str]) -> str:
 
 def may_rename(resolver: Resolver, module: Module, parameter: Parameter) -> bool:
     """Return whether the schema may have another name for a parameter: a Field() has an `alias`."""
-    hint = _unquoted(parameter.node.annotation)
+    hint = unquoted(parameter.node.annotation)
     nodes = [node for root in (hint, parameter.default) if root is not None for node in ast.walk(root)]
     if any(isinstance(node, ast.Call) for node in nodes):
         return True
@@ -284,7 +284,7 @@ def may_rename(resolver: Resolver, module: Module, parameter: Parameter) -> bool
     return any(resolver.value(module, name).kind not in known for name in names)
 
 
-def _plain_name(resolver: Resolver, module: Module, node: ast.expr) -> str:
+def type_name(resolver: Resolver, module: Module, node: ast.expr) -> str:
     """Return the name of a type of the standard library, however it is imported; empty for anything else."""
     symbol = resolver.value(module, node) if isinstance(node, ast.Name | ast.Attribute) else None
     if symbol is None or symbol.kind != "external":
@@ -293,7 +293,8 @@ def _plain_name(resolver: Resolver, module: Module, node: ast.expr) -> str:
     return name if f"{prefix}." in _TYPING else ""
 
 
-def _unquoted(hint: ast.expr | None) -> ast.expr | None:
+def unquoted(hint: ast.expr | None) -> ast.expr | None:
+    """Return a type hint without quotes; None for none, or for quotes around something else."""
     if isinstance(hint, ast.Constant) and isinstance(hint.value, str):
         try:
             return ast.parse(hint.value.strip(), mode="eval").body

@@ -1,12 +1,10 @@
-"""Breaking changes: `validate --base` compares agents.yaml with an earlier version.
-
-Stored threads outlive the file that they began with: buttons of old cards, pending calls in a browser, open pages.
-"""
+"""`validate --base` compares agents.yaml with an earlier version, with which stored threads and open pages began."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +18,17 @@ from runtime.config.secrets.mask import mask, mask_diagnostics
 from runtime.diagnostics.diagnostic import Diagnostic, Place, Severity, has_errors, sort_diagnostics
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import nearest
-from runtime.json_schema.checks import Narrowing, narrowings
+from runtime.json_schema.checks import narrowings
 
 _LIKE_ITS_OLD_NAME = 0.6
 _LIKE_THE_ONLY_ONE = 0.4
 _OLD_PAGES = "open pages have the old code"
+_OLD_CARDS = "cards in old threads stay as they are"
 _OLD_BUTTONS = "buttons of stored cards will say that they do nothing any more"
 
 
 def check_changes(loaded: LoadedProject, base: Path) -> list[Diagnostic]:
-    """Return how the changes since `base`, the earlier agents.yaml or its folder, affect stored threads.
-
-    Empty if the project itself has errors.
-    """
+    """Return how changes since `base`, a file or folder, affect stored threads; empty if the project has errors."""
     if loaded.config is None or loaded.filled is None:
         return []
     before = load_config(base, environ=loaded.environ)
@@ -41,7 +37,7 @@ def check_changes(loaded: LoadedProject, base: Path) -> list[Diagnostic]:
     comparison = _Comparison(
         before, loaded, before.config, loaded.config, DiagnosticCollector(loaded.filled), str(base)
     )
-    for compare in (_agents, _browser_tools, _widgets, _actions, _store, _entry, _models, _limits):
+    for compare in (_removed, _browser_tools, _schemas, _store, _entry, _models, _limits):
         compare(comparison)
     diagnostics = sort_diagnostics(comparison.collector.diagnostics)
     return mask_diagnostics(diagnostics, loaded.secrets | before.secrets)
@@ -75,12 +71,15 @@ class _Comparison:
         place = None if written else Place(self.now.file.name)
         self.collector.report(code, path, message, hint, severity=severity, at_key=at_key, place=place)
 
-    def gone(self, code: str, section: str, noun: str, consequence: str, severity: Severity = "warning") -> None:
-        """Report the removed entries of a section."""
-        was, now = getattr(self.old, section), getattr(self.new, section)
-        for name in (name for name in was if name not in now):
-            message = f"the {noun} {name!r} is gone"
-            self.lost(code, (section, name), message, consequence, severity, _renamed(name, was, now))
+    def narrowed(
+        self, code: str, path: KeyPath, noun: str, before: Any, now: Any, hint: str, severity: Severity = "warning"
+    ) -> None:
+        """Report the first certain narrowing of a schema, or else the first one."""
+        changes = sorted(narrowings(before, now), key=lambda narrowing: not narrowing.certain)
+        if changes and changes[0].certain:
+            self.report(code, path, f"{noun} refuses what it took before: {changes[0]}", hint, severity=severity)
+        elif changes:
+            self.report(code, path, f"{noun} may refuse what it took before: {changes[0]}", hint, severity="note")
 
     def lost(
         self, code: str, path: KeyPath, message: str, consequence: str, severity: Severity, became: str | None
@@ -110,9 +109,21 @@ def _renamed(name: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> str |
     return near if near is not None and nearest(near, lost, _LIKE_ITS_OLD_NAME) == name else None
 
 
-def _agents(change: _Comparison) -> None:
+# The code of a removed entry by its section, the noun for the entry, and the consequence.
+_REMOVED: Mapping[str, tuple[str, str, str, Severity]] = {
     # The entry agent answers next, with the whole history.
-    change.gone("A701", "agents", "agent", "its threads go on with the agent that answers first", "note")
+    "agents": ("A701", "agent", "its threads go on with the agent that answers first", "note"),
+    "widgets": ("A703", "widget", _OLD_CARDS, "note"),
+    "actions": ("A704", "action", _OLD_BUTTONS, "warning"),
+}
+
+
+def _removed(change: _Comparison) -> None:
+    for section, (code, noun, consequence, severity) in _REMOVED.items():
+        was, now = getattr(change.old, section), getattr(change.new, section)
+        for name in (name for name in was if name not in now):
+            message = f"the {noun} {name!r} is gone"
+            change.lost(code, (section, name), message, consequence, severity, _renamed(name, was, now))
 
 
 def _browser_tools(change: _Comparison) -> None:
@@ -129,75 +140,43 @@ def _browser_tools(change: _Comparison) -> None:
         before = old.get(name)
         if before is None:
             continue
-        key, called, called_before = _browser_name(tool), *map(_called, (tool, before))
+        key = _browser_key(tool)
+        called, called_before = getattr(tool, key), getattr(before, _browser_key(before))
         if called != called_before:
             message = f"the tool {name!r} calls {called!r} in the browser, and no longer {called_before!r}"
             change.report("A702", ("tools", name, key), message, f"{_OLD_PAGES}, which has no {called!r}")
-        elif narrowed := _first(narrowings(before.parameters, tool.parameters)):
-            _narrowed(change, "A702", ("tools", name, "parameters"), f"the tool {name!r}", narrowed, _OLD_PAGES)
+        else:
+            path: KeyPath = ("tools", name, "parameters")
+            change.narrowed("A702", path, f"the tool {name!r}", before.parameters, tool.parameters, _OLD_PAGES)
 
 
 def _offered(config: Config) -> dict[str, ClientTool | EffectTool]:
-    """Return the browser tools of the agents, by name."""
     used = {name for agent in config.agents.values() for name in agent.tools}
     return {
         name: tool for name, tool in config.tools.items() if isinstance(tool, ClientTool | EffectTool) and name in used
     }
 
 
-def _browser_name(tool: ClientTool | EffectTool) -> str:
+def _browser_key(tool: ClientTool | EffectTool) -> str:
     return "client" if isinstance(tool, ClientTool) else "effect"
 
 
-def _called(tool: ClientTool | EffectTool) -> str:
-    return str(getattr(tool, _browser_name(tool)))
-
-
-def _widgets(change: _Comparison) -> None:
-    change.gone("A703", "widgets", "widget", "cards in old threads stay as they are", "note")
-    renders = {action.widget: name for name, action in change.new.actions.items() if isinstance(action, WidgetAction)}
+def _schemas(change: _Comparison) -> None:
+    rendered = {action.widget for action in change.new.actions.values() if isinstance(action, WidgetAction)}
     for name, widget in change.new.widgets.items():
-        before = change.old.widgets.get(name)
-        if before is None or not (narrowed := _first(narrowings(before.data, widget.data))):
-            continue
-        # The payload of an old button becomes the data of the new widget.
-        by_action = name in renders
-        hint = _OLD_BUTTONS if by_action else "cards in old threads stay as they are"
-        severity: Severity = "warning" if by_action else "note"
-        _narrowed(change, "A703", ("widgets", name, "data"), f"the widget {name!r}", narrowed, hint, severity)
-
-
-def _actions(change: _Comparison) -> None:
-    change.gone("A704", "actions", "action", _OLD_BUTTONS)
+        if before := change.old.widgets.get(name):
+            # The payload of an old button becomes the data of the new widget.
+            severity: Severity = "warning" if name in rendered else "note"
+            hint = _OLD_BUTTONS if name in rendered else _OLD_CARDS
+            path: KeyPath = ("widgets", name, "data")
+            change.narrowed("A703", path, f"the widget {name!r}", before.data, widget.data, hint, severity)
     for name, action in change.new.actions.items():
-        before = change.old.actions.get(name)
-        if before is not None and (narrowed := _first(narrowings(before.payload, action.payload))):
-            _narrowed(change, "A704", ("actions", name, "payload"), f"the action {name!r}", narrowed, _OLD_BUTTONS)
-
-
-def _narrowed(
-    change: _Comparison,
-    code: str,
-    path: KeyPath,
-    noun: str,
-    narrowed: Narrowing,
-    hint: str,
-    severity: Severity = "warning",
-) -> None:
-    if narrowed.certain:
-        change.report(code, path, f"{noun} refuses what it took before: {narrowed}", hint, severity=severity)
-    else:
-        change.report(code, path, f"{noun} may refuse what it took before: {narrowed}", hint, severity="note")
-
-
-def _first(changes: Iterator[Narrowing]) -> Narrowing | None:
-    """Return the first certain narrowing, or else the first."""
-    every = list(changes)
-    return next((one for one in every if one.certain), every[0] if every else None)
+        if was := change.old.actions.get(name):
+            path = ("actions", name, "payload")
+            change.narrowed("A704", path, f"the action {name!r}", was.payload, action.payload, _OLD_BUTTONS)
 
 
 def _store(change: _Comparison) -> None:
-    """Report another store, or another path of the ChatKit endpoint."""
     was, now = _address_of(change.old), _address_of(change.new)
     if was != now:
         message = f"the threads are kept in {now!r}, and no longer in {was!r}"
@@ -240,7 +219,6 @@ def _models(change: _Comparison) -> None:
 
 
 def _model_of(config: Config, name: str) -> str:
-    """Return the model that a name means, and its endpoint."""
     model = config.models.get(name)
     if model is None:
         return name
@@ -250,31 +228,30 @@ def _model_of(config: Config, name: str) -> str:
     return next(str(value) for key in keys if (value := getattr(model, key, None)))
 
 
+_LIMITS: Mapping[KeyPath, tuple[str, Severity]] = {
+    ("chat", "history", "items"): ("the model sees less of long threads", "note"),
+    ("chat", "history", "tokens"): ("the model sees less of long threads", "note"),
+    ("limits", "body"): ("requests that were fine are refused", "warning"),
+    ("limits", "message"): ("messages that were fine are refused", "warning"),
+}
+_HISTORY = {
+    "tool_results": (
+        "the results of tools are no longer in view",
+        "the model forgets what tools have told in threads that are open",
+    ),
+    "summary": (
+        "what falls out of the history is no longer summed up",
+        "the model forgets the beginning of long threads that are open",
+    ),
+}
+
+
 def _limits(change: _Comparison) -> None:
-    """Report lower limits of the history and of requests."""
-    seen: Mapping[KeyPath, str] = {
-        ("chat", "history", "items"): "the model sees less of long threads",
-        ("chat", "history", "tokens"): "the model sees less of long threads",
-        ("limits", "body"): "requests that were fine are refused",
-        ("limits", "message"): "messages that were fine are refused",
-    }
-    for path, consequence in seen.items():
-        was, now = _value(change.old, path), _value(change.new, path)
+    for path, (consequence, severity) in _LIMITS.items():
+        read = attrgetter(".".join(map(str, path)))
+        was, now = int(read(change.old)), int(read(change.new))
         if now < was:
-            severity: Severity = "note" if path[0] == "chat" else "warning"
             change.report("A708", path, f"{path[-1]!r} is {now}, and was {was}", consequence, severity=severity)
-    if change.old.chat.history.tool_results and not change.new.chat.history.tool_results:
-        message = "the results of tools are no longer in view"
-        hint = "the model forgets what tools have told in threads that are open"
-        change.report("A708", ("chat", "history", "tool_results"), message, hint, severity="note")
-    if change.old.chat.history.summary is not None and change.new.chat.history.summary is None:
-        message = "what falls out of the history is no longer summed up"
-        hint = "the model forgets the beginning of long threads that are open"
-        change.report("A708", ("chat", "history", "summary"), message, hint, severity="note")
-
-
-def _value(config: Config, path: KeyPath) -> int:
-    value: Any = config
-    for step in path:
-        value = getattr(value, str(step))
-    return int(value)
+    for key, (message, hint) in _HISTORY.items():
+        if getattr(change.old.chat.history, key) and not getattr(change.new.chat.history, key):
+            change.report("A708", ("chat", "history", key), message, hint, severity="note")

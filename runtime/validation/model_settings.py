@@ -1,22 +1,17 @@
-"""Checks of the merged settings of an agent and its model: those that OpenAI rejects or never receives.
-
-Only families of models with known rules are checked; a newer model may accept other settings.
-"""
+"""Checks of the merged settings of an agent and its model: those that known models of OpenAI reject or ignore."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from runtime.config.model.agents import Agent
-from runtime.config.model.models import AnyLLMModel, LiteLLMModel, OpenAIModel, Reasoning, Settings
+from runtime.config.model.models import AnyLLMModel, LiteLLMModel, Model, OpenAIModel, Reasoning, Settings
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import suggest
-from runtime.validation.agent_tools import agent_tools
 from runtime.validation.checked_project import CheckedProject
-from runtime.validation.models import UsedModel, is_at_openai, used_models
+from runtime.validation.models import agent_tools, is_at_openai, used_models
 
 _DATED = r"(-\d{4}-\d{2}-\d{2})?"
 _O_SERIES = re.compile(r"o[134](-(?!deep).*)?")
@@ -26,18 +21,12 @@ _CHAT_5 = re.compile(r"gpt-5(\.\d)?-chat-latest")
 _CLASSIC = re.compile(r"(gpt-4|gpt-3\.5|chatgpt-4o)[\w.-]*")
 _SAMPLING = ("temperature", "top_p", "top_logprobs", "frequency_penalty", "presence_penalty")
 # The settings that one of the two APIs lacks: the SDK omits them.
-_UNSENT = {
-    "responses": ("frequency_penalty", "presence_penalty", "include_usage"),
-    "chat_completions": ("truncation",),
-}
+_UNSENT = {"responses": ("frequency_penalty", "presence_penalty", "include_usage"), "chat_completions": ("truncation",)}
 _FEWEST_TOKENS = 16
 _METADATA = (16, 64, 512)
 
 
-@dataclass(frozen=True, slots=True)
-class _Setting:
-    """A value, and where it is written."""
-
+class _Setting(NamedTuple):
     value: Any
     path: KeyPath
 
@@ -50,25 +39,24 @@ _Problem = tuple[str, str, str]
 def check_settings(project: CheckedProject) -> None:
     """Report settings that have no effect or that make every call fail, each once (A621)."""
     reported: set[tuple[KeyPath, str]] = set()
-    used = {model.name: model for model in used_models(project)}
+    for _, _, model, settings in _merged_settings(project):
+        if not isinstance(model, OpenAIModel):
+            continue
+        for name, message, hint in _problems(model, settings, is_at_openai(model, project)):
+            path = settings[name].path
+            if (path, message) not in reported:
+                reported.add((path, message))
+                project.collector.report("A621", path, message, hint, severity="warning")
+
+
+def _merged_settings(project: CheckedProject) -> Iterator[tuple[str, Agent, Model, _Merged]]:
+    """Yield each agent with its model and the settings of its calls; its own override those of its model."""
+    used_by_name = {used.name: used for used in used_models(project)}
     for key, agent in project.config.agents.items():
-        model = used.get(agent.model)
-        if model is not None and isinstance(model.model, OpenAIModel):
-            settings = merged_settings(model, agent, key)
-            for name, message, hint in _problems(model.model, settings, is_at_openai(model.model, project)):
-                path = settings[name].path
-                if (path, message) not in reported:
-                    reported.add((path, message))
-                    project.collector.report("A621", path, message, hint, severity="warning")
-
-
-def merged_settings(used: UsedModel, agent: Agent, key: str) -> _Merged:
-    """Return the settings of an agent's calls by name; its own override those of its model."""
-    declared = getattr(used.model, "settings", None) if used.is_declared else None
-    return {
-        **(_written(declared, (*used.path, "settings")) if declared is not None else {}),
-        **_written(agent.settings, ("agents", key, "settings")),
-    }
+        if used := used_by_name.get(agent.model):
+            declared = getattr(used.model, "settings", None) if used.is_declared else None
+            merged = _written(declared, (*used.path, "settings")) if declared is not None else {}
+            yield key, agent, used.model, merged | _written(agent.settings, ("agents", key, "settings"))
 
 
 def _written(settings: Settings, path: KeyPath) -> _Merged:
@@ -154,12 +142,8 @@ def _limits(model: OpenAIModel, settings: _Merged) -> Iterator[_Problem]:
     metadata = settings.get("metadata")
     if metadata is not None:
         most, longest_key, longest = _METADATA
-        is_over = (
-            len(metadata.value) > most
-            or any(len(key) > longest_key for key in metadata.value)
-            or any(len(text) > longest for text in metadata.value.values())
-        )
-        if is_over:
+        is_long = any(len(key) > longest_key or len(text) > longest for key, text in metadata.value.items())
+        if is_long or len(metadata.value) > most:
             hint = f"at most {most} keys of {longest_key} characters, with values of {longest}"
             yield "metadata", "OpenAI refuses this metadata", hint
 
@@ -176,13 +160,11 @@ _WORDS = ("auto", "required", "none")
 
 def check_tool_choices(project: CheckedProject) -> None:
     """Report each `tool_choice` that names no tool of the agent (A622); scripted models ignore the setting."""
-    used = {model.name: model for model in used_models(project)}
-    for key, agent in project.config.agents.items():
-        model = used.get(agent.model)
-        if model is not None and isinstance(model.model, (OpenAIModel, AnyLLMModel, LiteLLMModel)):
-            choice = merged_settings(model, agent, key).get("tool_choice")
-            if choice is not None and choice.value not in ("auto", "none"):
-                _check(str(choice.value), choice.path, agent, key, project)
+    for key, agent, model, settings in _merged_settings(project):
+        choice = settings.get("tool_choice")
+        ignores = not isinstance(model, OpenAIModel | AnyLLMModel | LiteLLMModel)
+        if choice is not None and choice.value not in ("auto", "none") and not ignores:
+            _check(str(choice.value), choice.path, agent, key, project)
 
 
 def _check(choice: str, path: KeyPath, agent: Agent, key: str, project: CheckedProject) -> None:

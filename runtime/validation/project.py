@@ -1,7 +1,4 @@
-"""Every check of a project that does not run its code: Python, widgets, schemas, models, scripts and secrets.
-
-The checks also run on the recovered part of an invalid file, so that one run reports every mistake.
-"""
+"""Every check of a project that does not run its code; each also runs on the recovered part of an invalid file."""
 
 from __future__ import annotations
 
@@ -14,9 +11,8 @@ from runtime.diagnostics.diagnostic import Diagnostic, join_causes, sort_diagnos
 from runtime.validation.checked_project import CheckedProject
 from runtime.validation.model_settings import check_settings, check_tool_choices
 from runtime.validation.models import check_models
-from runtime.validation.openapi import check_openapi
 from runtime.validation.python.code import check_code
-from runtime.validation.schemas import check_schemas
+from runtime.validation.schemas import check_openapi, check_schemas
 from runtime.validation.scripts.scripts import check_scripts
 from runtime.validation.secrets import check_secrets
 from runtime.validation.widgets.checks import check_icons, check_widgets

@@ -1,7 +1,4 @@
-"""Finds secrets in plain text in the files of a project, where the next commit would publish them.
-
-Only likely secrets are reported: the key of a local endpoint, or a header that identifies no user, is not.
-"""
+"""Finds likely secrets in plain text in the files of a project, where the next commit would publish them."""
 
 from __future__ import annotations
 
@@ -18,6 +15,8 @@ from runtime.config.secrets.detect import (
     written_secrets,
 )
 from runtime.diagnostics.diagnostic import Diagnostic, Place
+from runtime.diagnostics.key_path import value_at
+from runtime.documents.json_text import line_and_column
 from runtime.validation.checked_project import CheckedProject
 
 _CODE = "A503"
@@ -50,10 +49,9 @@ def check_secrets(project: CheckedProject) -> None:
 
 
 def _in_file(file: str, text: str, match: SecretMatch) -> Diagnostic:
-    line, column = text.count("\n", 0, match.start) + 1, match.start - text.rfind("\n", 0, match.start)
+    place = Place(file, *line_and_column(text, match.start))
     width = 1 if "\n" in text[match.start : match.end] else match.end - match.start
-    message = f"{match.noun} is in plain text"
-    return Diagnostic(_CODE, message, Place(file, line, column), "warning", _REMOVE, length=width)
+    return Diagnostic(_CODE, f"{match.noun} is in plain text", place, "warning", _REMOVE, length=width)
 
 
 def _is_plain(project: CheckedProject, written: WrittenSecret, raw: str) -> bool:
@@ -65,7 +63,8 @@ def _is_plain(project: CheckedProject, written: WrittenSecret, raw: str) -> bool
         case "field":
             return bool(written.text) and _identifies_user(project, written)
         case "key":
-            return bool(_DATA.intersection(written.path)) and _looks_random(written.text)
+            is_long_word = len(written.text) >= _SHORTEST and not re.search(r"\s", written.text)
+            return bool(_DATA.intersection(written.path)) and is_long_word and not _IMPORT.fullmatch(written.text)
         case "address":
             return not _is_for_development(filled.source.data, written)
         case "pattern":
@@ -82,17 +81,11 @@ def _identifies_user(project: CheckedProject, written: WrittenSecret) -> bool:
     return not (host and _LOCAL.fullmatch(host) and _WORD.fullmatch(written.text))
 
 
-def _looks_random(text: str) -> bool:
-    return len(text) >= _SHORTEST and not re.search(r"\s", text) and not _IMPORT.fullmatch(text)
-
-
 def _is_for_development(data: object, written: WrittenSecret) -> bool:
     """Return whether an address is a local database whose password equals its user."""
-    value: object = data
-    for step in written.path:
-        value = value[step]  # type: ignore[index]  # the path leads through the data
-    user = re.search(r"://([^:@/]*):", str(value))
-    return user is not None and user[1] == written.text and bool(_LOCAL.fullmatch(_host(str(value))))
+    value = str(value_at(data, written.path))
+    user = re.search(r"://([^:@/]*):", value)
+    return user is not None and user[1] == written.text and bool(_LOCAL.fullmatch(_host(value)))
 
 
 def _host(address: str) -> str:

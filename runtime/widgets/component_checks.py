@@ -53,15 +53,12 @@ class ComponentFault:
 
 
 def check_components(tree: Any, *, templated: bool = False) -> list[str]:
-    """Return the faults of a tree as texts, each with its path.
-
-    In a `templated` tree, strings with templates and the directives `$for` and `$if` match any schema.
-    """
+    """Return the faults of a tree as texts, each with its path; see `component_faults`."""
     return [str(fault) for fault in component_faults(tree, templated=templated)]
 
 
 def component_faults(tree: Any, *, templated: bool = False) -> Iterator[ComponentFault]:
-    """Yield the faults of a tree; see `check_components` for `templated`."""
+    """Yield the faults of a tree; in a `templated` one, templates, `$for` and `$if` match any schema."""
     return _check(tree, (), templated)
 
 
@@ -114,22 +111,14 @@ def _shape(node: Any, path: KeyPath, *, templated: bool = False) -> Iterator[tup
         if not isinstance(node.get(key), str) and (key == "type" or node.get(key) is not None):
             message = f"expected a string, got {show_value(node[key])}" if key in node else "is missing"
             yield (*path, key), message
-    for child, where in _children(node, path):
+    for child, where in _items(node, "children", path):
         yield from _shape(child, where, templated=templated)
-
-
-def _children(node: Mapping[str, Any], path: KeyPath) -> Iterator[tuple[Any, KeyPath]]:
-    children = node.get("children")
-    if isinstance(children, list):
-        yield from ((child, (*path, "children", index)) for index, child in enumerate(children))
-    elif children is not None:
-        yield children, (*path, "children")
 
 
 def _check(tree: Any, path: KeyPath, templated: bool) -> Iterator[ComponentFault]:
     if templated and is_directive(tree):
         for branch in _BRANCHES:
-            for node, where in _branch(tree.get(branch), (*path, branch)):
+            for node, where in _items(tree, branch, path):
                 yield from _check(node, where, templated)
         return
     if templated and (tree is None or is_template(tree)):
@@ -140,11 +129,13 @@ def _check(tree: Any, path: KeyPath, templated: bool) -> Iterator[ComponentFault
     yield from _check_node(tree, path, templated)
 
 
-def _branch(nodes: Any, path: KeyPath) -> Iterator[tuple[Any, KeyPath]]:
+def _items(node: Mapping[str, Any], key: str, path: KeyPath) -> Iterator[tuple[Any, KeyPath]]:
+    """Yield the nodes at a key, which has one or a list of them, each with its path."""
+    nodes = node.get(key)
     if isinstance(nodes, list):
-        yield from ((node, (*path, index)) for index, node in enumerate(nodes))
+        yield from ((item, (*path, key, index)) for index, item in enumerate(nodes))
     elif nodes is not None:
-        yield nodes, path
+        yield nodes, (*path, key)
 
 
 def _check_node(node: Any, path: KeyPath, templated: bool) -> Iterator[ComponentFault]:
@@ -159,16 +150,15 @@ def _check_node(node: Any, path: KeyPath, templated: bool) -> Iterator[Component
         return
     check = component_checks().get(kind)
     if check is None:
-        known = component_checks()
-        message = f"unknown component {kind!r}"
-        yield ComponentFault((*path, "type"), message, "component", kind, nearest(kind, known))
+        meant = nearest(kind, component_checks())
+        yield ComponentFault((*path, "type"), f"unknown component {kind!r}", "component", kind, meant)
     else:
         written = {key: value for key, value in node.items() if value is not None or key == "children"}
         for fault in check.faults(written):
             if not (templated and is_open(node, fault)):
                 what: Any = {"unknown": "property"}.get(fault.kind, fault.kind)
                 yield ComponentFault((*path, *fault.path), fault.message, what, kind, fault.meant, fault.path)
-    for child, where in _children(node, path):
+    for child, where in _items(node, "children", path):
         yield from _check_child(kind, child, where, templated)
 
 
@@ -176,9 +166,8 @@ def _check_child(parent: str, child: Any, path: KeyPath, templated: bool) -> Ite
     only = _ITEMS_ONLY.get(parent)
     kind = _type_of(child)
     if only and isinstance(kind, str) and kind != only and not (templated and is_template(kind)):
-        yield ComponentFault(
-            path, f"the children of a {parent} must be {only} components, got {kind!r}", "value", parent
-        )
+        message = f"the children of a {parent} must be {only} components, got {kind!r}"
+        yield ComponentFault(path, message, "value", parent)
         return
     yield from _check(child, path, templated)
 

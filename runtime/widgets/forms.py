@@ -91,9 +91,8 @@ def split_template(root: Any) -> TemplateParts:
     inner = root["widget"]
     extras = {key: value for key, value in root.items() if key not in ("type", "widget")}
     if not isinstance(inner, dict):
-        return TemplateParts(
-            "tree", {}, errors=(TreeError(("widget",), f"expected an object, got {show_value(inner)}"),)
-        )
+        fault = TreeError(("widget",), f"expected an object, got {show_value(inner)}")
+        return TemplateParts("tree", {}, errors=(fault,))
     return TemplateParts(_kind(inner), inner, ("widget",), extras, tuple(_wrong_extras(extras)))
 
 

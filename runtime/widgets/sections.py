@@ -1,7 +1,4 @@
-"""The `sections` shorthand: tables, facts, pictures and text, compiled to the components of a ChatKit card.
-
-The content of a section is written in the file, with templates, or comes from the data as a whole.
-"""
+"""The `sections` shorthand: tables, facts, pictures and text, compiled to the components of a ChatKit card."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The component tree in the text of a `.widget` file, as far as it is certain before the template is rendered.
-
-A block of the template makes one value, or any number of items in a list. Each becomes a string of the same length, so
-that the rest of the text keeps its place.
-"""
+"""The certain part of the component tree of a `.widget` file: each block becomes a string of the same length."""
 
 from __future__ import annotations
 
@@ -30,10 +26,7 @@ _EXISTENCE_TESTS = {"defined", "undefined"}
 
 @dataclass(frozen=True, slots=True)
 class TextStructure:
-    """The `tree` of a text in which every template is a value, given as its own text, and the `places` in the text.
-
-    `open` are the spans of the text whose content depends on the data, so that the tree does not have it.
-    """
+    """The `tree` of a text, with templates as values, its `places`, and the spans that are `open` until rendered."""
 
     tree: Any
     places: JsonText

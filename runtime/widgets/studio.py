@@ -15,7 +15,7 @@ import copy
 import functools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,8 @@ from jinja2 import Environment, StrictUndefined, TemplateSyntaxError, nodes
 from jinja2 import Template as Compiled
 from jinja2.sandbox import SandboxedEnvironment
 
-from runtime.diagnostics.key_path import KeyPath, show_path
+from runtime.diagnostics.key_path import KeyPath, iter_values, show_path, value_at
+from runtime.documents.json_text import line_and_column
 from runtime.json_schema.data import TreeError, show_value
 from runtime.sdk_internals import editing_environment
 from runtime.templates.reads import prefer_fields
@@ -74,7 +75,7 @@ class StudioTemplate:
         broken: list[str] = []
         for path, _ in () if self.is_robust else _strings(sample):
             quoted = copy.deepcopy(dict(sample))
-            _append_quote(quoted, path)
+            value_at(quoted, path[:-1])[path[-1]] += '"\\'
             try:
                 self._render(quoted)
             except TreeError:
@@ -163,7 +164,7 @@ def _locate(text: str, error: TemplateSyntaxError) -> tuple[int, int]:
             parse_studio(block[0])
         except TemplateSyntaxError as block_error:
             if block_error.message == error.message:
-                return text.count("\n", 0, block.start()) + 1, block.start() - text.rfind("\n", 0, block.start())
+                return line_and_column(text, block.start())
         except (RecursionError, MemoryError, ValueError):
             continue
     return error.lineno, 1
@@ -242,21 +243,8 @@ def _fill_string(text: _Text, string: str, where: KeyPath, scope: Scope) -> str:
         raise TreeError(where, error.message, hint=error.hint, kind=error.kind, got=error.got) from error
 
 
-def _strings(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _strings(item, (*path, str(key)))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _strings(item, (*path, index))
-
-
-def _append_quote(data: Any, path: KeyPath) -> None:
-    for step in path[:-1]:
-        data = data[step]
-    data[path[-1]] += '"\\'
+def _strings(value: Any) -> list[tuple[KeyPath, str]]:
+    return [(path, text) for path, text in iter_values(value) if isinstance(text, str)]
 
 
 def _explain_broken(text: str, error: json.JSONDecodeError, scope: Scope) -> TreeError:

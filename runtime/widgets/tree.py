@@ -36,11 +36,8 @@ _MISSING_NAME = re.compile(r"'(.+)' is undefined")
 _MISSING_FIELD = re.compile(r"(?:has no attribute|has no element) '?(.+?)'?$")
 
 
-class _Omitted:
-    """The value of an `$if` without `$else`: the key or the list item that has it is left out."""
-
-
-_OMITTED = _Omitted()
+_OMITTED = object()
+"""The value of an `$if` without `$else`: the key or the list item that has it is left out."""
 _Value = Callable[[Scope], Any]
 _Values = Callable[[Scope], Iterable[Any]]
 
@@ -281,9 +278,8 @@ def explain_failure(error: BaseException, where: KeyPath, template: str, scope: 
     if isinstance(error, UndefinedError):
         said = str(error)
         if name := _MISSING_NAME.search(said):
-            return TreeError(
-                where, f"{name[1]!r} is not in the data", hint=suggest(name[1], scope), kind="name", got=name[1]
-            )
+            message, hint = f"{name[1]!r} is not in the data", suggest(name[1], scope)
+            return TreeError(where, message, hint=hint, kind="name", got=name[1])
         if field := _MISSING_FIELD.search(said):
             message = f"{template} reads {field[1]!r}, which is not in the data"
             return TreeError(where, message, kind="name", got=field[1])

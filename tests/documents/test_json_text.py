@@ -4,7 +4,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.documents.json_text import JsonText
+from runtime.documents.json_text import JsonText, line_and_column
 
 TEXTS = st.text(st.characters(blacklist_categories=["Cs"]), max_size=8)
 VALUES = st.recursive(
@@ -57,4 +57,4 @@ def test_of_a_key_that_stands_twice_the_last_counts_as_it_does_in_json() -> None
 
 
 def test_lines_and_columns_count_from_one() -> None:
-    assert JsonText('{\n  "a": 1}').line_and_column(4) == (2, 3)
+    assert line_and_column('{\n  "a": 1}', 4) == (2, 3)

@@ -15,7 +15,7 @@ from runtime.config.load import load_config
 from runtime.static_analysis.module import Modules
 from runtime.static_analysis.resolver import Resolver
 from runtime.validation.project import check_project
-from runtime.validation.scripts.arguments import expected_instead
+from runtime.validation.scripts.steps import expected_instead
 
 PROJECT = """version: 1
 entry: a

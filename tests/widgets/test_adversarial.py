@@ -1,7 +1,7 @@
 """Adversarial data matches the schema, and changes one thing at a time."""
 
 from runtime.json_schema.data import DataCheck
-from runtime.widgets.adversarial import PROBES, edge_cases, replace_texts, text_fields
+from runtime.widgets.trial import PROBES, edge_cases, replace_texts, text_fields
 
 LINE = {
     "type": "object",

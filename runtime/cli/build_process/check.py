@@ -1,7 +1,4 @@
-"""Build a project in a child process, as `serve` does, and return what is wrong with it: `validate --import`.
-
-The project's code may hang, crash or end the process: each is a diagnostic at the line that was running.
-"""
+"""`validate --import`: build a project in a child process, in which its code may hang, crash or end the process."""
 
 from __future__ import annotations
 
@@ -34,6 +31,8 @@ _WALL_FACTOR = 3
 """How many times its CPU time a build may last, so that one that waits ends and one on a busy machine does not."""
 _FRAME = re.compile(r'^  File "(?P<file>.*)", line (?P<line>\d+)', re.MULTILINE)
 _LAST_LINES = 3
+_FIELDS = {"diagnostics": "diagnostics", "started": "wall_s", "activity": "activity", "exited": "exited"}
+"""The field of a result for each kind of message of the child."""
 
 
 def check_build(
@@ -63,17 +62,15 @@ def check_build(
     if result.diagnostics is None:
         return [_explain_end(result, loaded)]
     known = {_identity(diagnostic) for diagnostic in loaded.diagnostics}
-    diagnostics = [_from_json(values) for values in result.diagnostics]
+    diagnostics: list[Diagnostic] = []
+    for values in result.diagnostics:
+        place = Place(values.pop("file"), values.pop("line"), values.pop("column"))
+        diagnostics.append(Diagnostic(place=place, **values))
     return [diagnostic for diagnostic in diagnostics if _identity(diagnostic) not in known]
 
 
 def _identity(diagnostic: Diagnostic) -> tuple[object, ...]:
     return diagnostic.code, diagnostic.place, diagnostic.path, diagnostic.severity
-
-
-def _from_json(values: dict[str, object]) -> Diagnostic:
-    place = Place(values.pop("file"), values.pop("line"), values.pop("column"))  # type: ignore[arg-type]  # as_json's
-    return Diagnostic(place=place, **values)  # type: ignore[arg-type]  # as_json's
 
 
 @dataclass(slots=True)
@@ -104,15 +101,7 @@ class _BuildResult:
             # faulthandler ends the child after this line and the frames.
             self.is_late = self.is_late or text.startswith("Timeout (")
             return ""
-        match kind:
-            case "diagnostics":
-                self.diagnostics = value
-            case "started":
-                self.wall_s = value
-            case "activity":
-                self.activity = value
-            case "exited":
-                self.exited = value
+        setattr(self, _FIELDS[kind], value)
         return str(kind)
 
 

@@ -8,7 +8,7 @@ from runtime.diagnostics.diagnostic import Severity
 from runtime.static_analysis.resolver import CONTEXTS, CONVERTERS, MCP_SERVERS, MODELS, ROUTERS, STORES, Symbol
 from runtime.static_analysis.signatures import call_problem, count_words, derives, is_callable, parameters_of
 from runtime.validation.checked_project import CheckedProject
-from runtime.validation.python.import_paths import ImportPath, Role, import_paths
+from runtime.validation.python.import_paths import ImportPath, PythonDiagnostics, import_paths
 from runtime.validation.python.imports import (
     check_computed_imports,
     check_import,
@@ -18,7 +18,6 @@ from runtime.validation.python.imports import (
     follow,
     reached,
 )
-from runtime.validation.python.report import PythonDiagnostics
 from runtime.validation.python.tools import check_factory, check_maker, check_tool
 
 
@@ -44,7 +43,7 @@ def check_code(project: CheckedProject) -> None:
 
 # How the function of a role is called: what is expected, the number of arguments, the call, and the severity.
 # A warning is for a failure that leaves the rest of the turn working.
-_CALLS: Mapping[Role, tuple[str, int, str, Severity]] = {
+_CALLS: Mapping[str, tuple[str, int, str, Severity]] = {
     "action": ("a function", 3, "an action's handler is called as `handler(ctx, action, sender)`", "error"),
     "widget": ("a function", 1, "a widget's renderer is called as `render(data)`", "warning"),
     "shell": ("a function of the request", 1, "it is called as `run(request)`", "error"),
@@ -65,9 +64,28 @@ _CALLS: Mapping[Role, tuple[str, int, str, Severity]] = {
 }
 
 
+# Roles of a class or an object of it: what is expected, the hint, and the base classes, None for any type.
+_CLASSES: Mapping[str, tuple[str, str, frozenset[str] | None]] = {
+    "output": ("a type", "give a pydantic model, a dataclass or a TypedDict", None),
+    "hooks": ("an AgentHooks", "derive it from agents.AgentHooks", None),
+    "context_class": ("a subclass of AgentContext", "derive it from runtime.RuntimeContext", CONTEXTS),
+    "converter": ("a ThreadItemConverter", "derive it from chatkit.agents.ThreadItemConverter", CONVERTERS),
+}
+# Roles of an object, or of what makes one with the arguments of `with`: what is expected, and its base classes.
+_MADE: Mapping[str, tuple[str, frozenset[str]]] = {
+    "store": ("a ChatKit Store", STORES),
+    "model": ("an agents.Model", MODELS),
+    "mcp": ("an agents.mcp.MCPServer", MCP_SERVERS),
+}
+
+
 def _check_object(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
     if path.role in _CALLS:
         _check_called(diagnostics, path, symbol, *_CALLS[path.role])
+    elif path.role in _CLASSES:
+        _check_class(diagnostics, path, symbol, *_CLASSES[path.role])
+    elif path.role in _MADE:
+        _check_made(diagnostics, path, symbol, *_MADE[path.role])
     else:
         _CHECKS[path.role](diagnostics, path, symbol)
 
@@ -81,7 +99,6 @@ def _check_called(
     called: str,
     severity: Severity = "error",
 ) -> None:
-    """Report what is no function, or can't be called with `given` arguments."""
     if is_callable(diagnostics.resolver, symbol) is False:
         diagnostics.wrong_kind(path, symbol, wanted, called)
     elif (parameters := parameters_of(diagnostics.resolver, symbol)) is not None and (
@@ -90,27 +107,43 @@ def _check_called(
         diagnostics.uncallable(path, symbol, reason, called, severity)
 
 
+def _check_class(
+    diagnostics: PythonDiagnostics,
+    path: ImportPath,
+    symbol: Symbol,
+    wanted: str,
+    hint: str,
+    roots: frozenset[str] | None,
+) -> None:
+    is_none = symbol.kind in ("function", "literal", "module", "tool")
+    if is_none or (roots is not None and derives(diagnostics.resolver, symbol, roots) is False):
+        diagnostics.wrong_kind(path, symbol, wanted, hint)
+
+
+def _check_made(
+    diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol, wanted: str, roots: frozenset[str]
+) -> None:
+    is_one, can_call = derives(diagnostics.resolver, symbol, roots), is_callable(diagnostics.resolver, symbol)
+    if symbol.kind == "instance":
+        wrong = is_one is False and can_call is False
+    else:
+        wrong = can_call is False or (symbol.kind == "class" and is_one is False)
+    if wrong:
+        diagnostics.wrong_kind(path, symbol, f"{wanted}, nor a function that makes one")
+    else:
+        check_maker(diagnostics, path, symbol, wanted)
+
+
 def _check_tags(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
-    what = {"python": "resolve(tag, context)", "search": "search(query, context)"}.get(
-        str(path.key_path[-1]), "lookup(id, context)"
-    )
-    _check_called(diagnostics, path, symbol, "a function of two arguments", 2, f"it is called as `{what}`")
+    calls = {"python": "resolve(tag, context)", "search": "search(query, context)", "lookup": "lookup(id, context)"}
+    called = f"it is called as `{calls[str(path.key_path[-1])]}`"
+    _check_called(diagnostics, path, symbol, "a function of two arguments", 2, called)
 
 
 def _check_guardrail(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
     # A guardrail of the SDK is an object that a decorator made.
     if symbol.kind == "function":
         _check_called(diagnostics, path, symbol, "a function", 2, "it is called as `guardrail(ctx, text)`")
-
-
-def _check_output(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
-    if symbol.kind in ("function", "literal", "module", "tool"):
-        diagnostics.wrong_kind(path, symbol, "a type", "give a pydantic model, a dataclass or a TypedDict")
-
-
-def _check_hooks(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
-    if symbol.kind in ("function", "literal", "module", "tool"):
-        diagnostics.wrong_kind(path, symbol, "an AgentHooks", "derive it from agents.AgentHooks")
 
 
 def _check_instructions(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
@@ -129,20 +162,6 @@ def _check_instructions(diagnostics: PythonDiagnostics, path: ImportPath, symbol
             diagnostics.uncallable(path, symbol, reason, called, "error" if is_entry else "warning")
 
 
-def _check_context_class(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
-    is_none = symbol.kind in ("function", "literal", "module", "tool")
-    if is_none or derives(diagnostics.resolver, symbol, CONTEXTS) is False:
-        diagnostics.wrong_kind(path, symbol, "a subclass of AgentContext", "derive it from runtime.RuntimeContext")
-
-
-def _check_converter(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
-    is_none = symbol.kind in ("function", "literal", "module", "tool")
-    if is_none or derives(diagnostics.resolver, symbol, CONVERTERS) is False:
-        diagnostics.wrong_kind(
-            path, symbol, "a ThreadItemConverter", "derive it from chatkit.agents.ThreadItemConverter"
-        )
-
-
 def _check_route(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
     is_none = symbol.kind in ("function", "class", "literal", "module", "tool")
     is_app = symbol.kind == "result" and symbol.name == "fastapi.FastAPI"
@@ -158,52 +177,18 @@ def _check_state(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbo
         diagnostics.uncallable(path, symbol, reason, "an object of `state` is made without arguments")
 
 
-def _check_store(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
-    _check_made(diagnostics, path, symbol, "a ChatKit Store", STORES)
-
-
-def _check_model(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
-    _check_made(diagnostics, path, symbol, "an agents.Model", MODELS)
-
-
 def _check_editor(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
     if symbol.kind == "function":
         diagnostics.wrong_kind(path, symbol, "an agents.ApplyPatchEditor, nor its class")
 
 
-def _check_mcp(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
-    _check_made(diagnostics, path, symbol, "an agents.mcp.MCPServer", MCP_SERVERS)
-
-
-def _check_made(
-    diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol, wanted: str, roots: frozenset[str]
-) -> None:
-    """Report what is neither an object of the classes `roots` nor returns one for the arguments of `with`."""
-    is_one, can_call = derives(diagnostics.resolver, symbol, roots), is_callable(diagnostics.resolver, symbol)
-    if symbol.kind == "instance":
-        wrong = is_one is False and can_call is False
-    else:
-        wrong = can_call is False or (symbol.kind == "class" and is_one is False)
-    if wrong:
-        diagnostics.wrong_kind(path, symbol, f"{wanted}, nor a function that makes one")
-    else:
-        check_maker(diagnostics, path, symbol, wanted)
-
-
-_CHECKS: Mapping[Role, Callable[[PythonDiagnostics, ImportPath, Symbol], None]] = {
+_CHECKS: Mapping[str, Callable[[PythonDiagnostics, ImportPath, Symbol], None]] = {
     "tool": check_tool,
     "factory": check_factory,
-    "mcp": _check_mcp,
     "editor": _check_editor,
     "tags": _check_tags,
     "guardrail": _check_guardrail,
-    "output": _check_output,
-    "hooks": _check_hooks,
     "instructions": _check_instructions,
-    "context_class": _check_context_class,
-    "converter": _check_converter,
     "route": _check_route,
     "state": _check_state,
-    "store": _check_store,
-    "model": _check_model,
 }

@@ -1,70 +1,69 @@
-"""The import paths in agents.yaml, each with its role."""
+"""The import paths in agents.yaml, each with its role, and diagnostics about the Python that they name."""
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from runtime.config.model import Config
-from runtime.config.model.agents import HistoryFilter, PythonEntry, PythonInstructions
-from runtime.config.model.chat import PythonSummary, PythonTitle
-from runtime.config.model.guardrails import PythonGuardrail
-from runtime.config.model.mcp import PythonMcpServer
-from runtime.config.model.models import PythonModel
-from runtime.config.model.server import PythonStore
-from runtime.config.model.tools import Approval, EnabledBy, FactoryTool, PatchTool, PythonTool, ShellTool
 from runtime.config.model.types import IMPORT_PATTERN
-from runtime.config.model.widgets import PythonAction, PythonWidget
 from runtime.config.references import GUARDRAILS, find_names, model_references
-from runtime.diagnostics.diagnostic import Severity
+from runtime.diagnostics.diagnostic import Place, Severity
 from runtime.diagnostics.key_path import KeyPath
+from runtime.static_analysis.module import Module
+from runtime.static_analysis.resolver import Resolver, Symbol
 from runtime.validation.checked_project import CheckedProject
 
-Role = Literal[
-    "tool",
-    "factory",
-    "instructions",
-    "widget",
-    "action",
-    "model",
-    "mcp",
-    "shell",
-    "editor",
-    "title",
-    "summary",
-    "context",
-    "entry",
-    "tags",
-    "approval",
-    "guardrail",
-    "output",
-    "dictation",
-    "enabled",
-    "on_handoff",
-    "filter",
-    "hooks",
-    "context_class",
-    "converter",
-    "route",
-    "state",
-    "store",
-]
+_IMPORT_PATH = re.compile(IMPORT_PATTERN.removesuffix("$") + r"\Z")
+# Where an import path may be written, and its role; `*` is every key or index.
+_ROLES: Mapping[str, str] = {
+    "tools.*.python": "tool",
+    "tools.*.factory": "factory",
+    "tools.*.shell": "shell",
+    "tools.*.apply_patch": "editor",
+    "tools.*.enabled_if.python": "enabled",
+    "tools.*.needs_approval.python": "approval",
+    "models.*.python": "model",
+    "mcp.*.python": "mcp",
+    "widgets.*.python": "widget",
+    "actions.*.python": "action",
+    "agents.*.instructions.python": "instructions",
+    "agents.*.handoffs.*.on_handoff": "on_handoff",
+    "agents.*.handoffs.*.history.python": "filter",
+    "agents.*.hooks": "hooks",
+    "agents.*.output.python": "output",
+    "guardrails.*.python": "guardrail",
+    "chat.title.python": "title",
+    "chat.history.summary.python": "summary",
+    "chat.tags.python": "tags",
+    "chat.tags.search": "tags",
+    "chat.tags.lookup": "tags",
+    "chat.dictation.python": "dictation",
+    "entry.python": "entry",
+    "context": "context",
+    "context_class": "context_class",
+    "converter": "converter",
+    "routes.*": "route",
+    "state.*": "state",
+    "store.python": "store",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class ImportPath:
     """An import path: its `text`, its `key_path` in agents.yaml, and the role of the object that it names.
 
-    `arguments` are those of `with`, at `arguments_at`; `declared` is the name of the tool, if `tools` declares it.
-    `severity` is the severity of a path that can't be used: a warning for an unused model.
+    `arguments` are those of `with`; `declared` is the name of the tool, if `tools` declares it. `severity` is the
+    severity of a path that can't be used: a warning for an unused model.
     """
 
     text: str
     key_path: KeyPath
-    role: Role
+    role: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    arguments_at: KeyPath = ()
     declared: str | None = None
     severity: Severity = "error"
 
@@ -88,97 +87,118 @@ def import_paths(project: CheckedProject) -> list[ImportPath]:
 
 
 def _all(config: Config) -> Iterator[ImportPath]:
-    yield from _tools(config)
-    yield from _models(config)
-    for name, server in config.mcp.items():
-        if isinstance(server, PythonMcpServer):
-            at: KeyPath = ("mcp", name)
-            yield ImportPath(server.python, (*at, "python"), "mcp", server.with_, (*at, "with"))
-    for name, widget in config.widgets.items():
-        if isinstance(widget, PythonWidget):
-            yield ImportPath(widget.python, ("widgets", name, "python"), "widget")
-    for name, action in config.actions.items():
-        if isinstance(action, PythonAction):
-            yield ImportPath(action.python, ("actions", name, "python"), "action")
+    used_models = {name for name, _ in model_references(config)}
+    for pattern, role in _ROLES.items():
+        for path, text, parent in _values(config, pattern.split("."), ()):
+            declared = str(path[1]) if role in ("tool", "factory") else None
+            severity: Severity = "warning" if role == "model" and path[1] not in used_models else "error"
+            yield ImportPath(text, path, role, getattr(parent, "with_", {}), declared, severity)
     for key, agent in config.agents.items():
-        if isinstance(agent.instructions, PythonInstructions):
-            yield ImportPath(agent.instructions.python, ("agents", key, "instructions", "python"), "instructions")
-    for key, agent in config.agents.items():
-        for index, handoff in enumerate(agent.handoffs):
-            at_handoff: KeyPath = ("agents", key, "handoffs", index)
-            if handoff.on_handoff is not None:
-                yield ImportPath(handoff.on_handoff, (*at_handoff, "on_handoff"), "on_handoff")
-            if isinstance(handoff.history, HistoryFilter):
-                yield ImportPath(handoff.history.python, (*at_handoff, "history", "python"), "filter")
-        if agent.hooks is not None:
-            yield ImportPath(agent.hooks, ("agents", key, "hooks"), "hooks")
-        if agent.output is not None and agent.output.python is not None:
-            yield ImportPath(agent.output.python, ("agents", key, "output", "python"), "output")
-    for name, guardrail in config.guardrails.items():
-        if isinstance(guardrail, PythonGuardrail):
-            yield ImportPath(guardrail.python, ("guardrails", name, "python"), "guardrail")
+        for index, reference in enumerate(agent.tools):
+            if reference not in config.tools and _IMPORT_PATH.match(reference):
+                yield ImportPath(reference, ("agents", key, "tools", index), "tool")
     for name, path in find_names(config, *GUARDRAILS):
         if name not in config.guardrails and ":" in name:
             yield ImportPath(name, path, "guardrail")
-    yield from _objects(config)
 
 
-def _tools(config: Config) -> Iterator[ImportPath]:
-    import re
-
-    is_path = re.compile(IMPORT_PATTERN.removesuffix("$") + r"\Z")
-    for name, tool in config.tools.items():
-        at: KeyPath = ("tools", name)
-        if isinstance(tool, PythonTool):
-            yield ImportPath(tool.python, (*at, "python"), "tool", tool.with_, (*at, "with"), name)
-        elif isinstance(tool, FactoryTool):
-            yield ImportPath(tool.factory, (*at, "factory"), "factory", tool.with_, (*at, "with"), name)
-        elif isinstance(tool, ShellTool):
-            yield ImportPath(tool.shell, (*at, "shell"), "shell")
-        elif isinstance(tool, PatchTool):
-            yield ImportPath(tool.apply_patch, (*at, "apply_patch"), "editor")
-        enabled = getattr(tool, "enabled_if", None)
-        if isinstance(enabled, EnabledBy):
-            yield ImportPath(enabled.python, (*at, "enabled_if", "python"), "enabled")
-        approval = getattr(tool, "needs_approval", False)
-        if isinstance(approval, Approval) and approval.python is not None:
-            yield ImportPath(approval.python, (*at, "needs_approval", "python"), "approval")
-    for key, agent in config.agents.items():
-        for index, reference in enumerate(agent.tools):
-            if reference not in config.tools and is_path.match(reference):
-                yield ImportPath(reference, ("agents", key, "tools", index), "tool")
+def _values(parent: Any, steps: list[str], path: KeyPath) -> Iterator[tuple[KeyPath, str, Any]]:
+    """Yield each text that a pattern leads to, with its path and the object that has it."""
+    step, *rest = steps
+    items: list[tuple[str | int, Any]]
+    if step != "*":
+        items = [(step, getattr(parent, step, None))]
+    else:
+        items = list(parent.items() if isinstance(parent, Mapping) else enumerate(parent))
+    for key, value in items:
+        if rest:
+            yield from _values(value, rest, (*path, key))
+        elif isinstance(value, str):
+            yield (*path, key), value, parent
 
 
-def _models(config: Config) -> Iterator[ImportPath]:
-    wanted = {name for name, _ in model_references(config)}
-    for name, model in config.models.items():
-        if isinstance(model, PythonModel):
-            at: KeyPath = ("models", name)
-            severity: Severity = "error" if name in wanted else "warning"
-            yield ImportPath(model.python, (*at, "python"), "model", model.with_, (*at, "with"), severity=severity)
+@dataclass(frozen=True, slots=True)
+class PythonDiagnostics:
+    """Reports diagnostics about the import paths of one project; `failing` are modules that can't be imported."""
+
+    project: CheckedProject
+    failing: set[str] = field(default_factory=set)
+    _doubted: set[str] = field(default_factory=set)
+
+    @property
+    def resolver(self) -> Resolver:
+        """The resolver of the project's Python."""
+        return self.project.resolver
+
+    def at_path(self, path: ImportPath, code: str, message: str, hint: str = "", severity: Severity = "error") -> None:
+        """Report a mistake at the import path in agents.yaml."""
+        self.project.collector.report(code, path.key_path, message, hint, severity=self._at_most(path, severity))
+
+    def at_argument(self, path: ImportPath, name: str, message: str, hint: str) -> None:
+        """Report a mistake at an argument of `with`."""
+        at: KeyPath = (*path.key_path[:-1], "with", name)
+        self.project.collector.report("A325", at, message, hint, severity=self._at_most(path, "error"), at_key=True)
+
+    def at_node(
+        self,
+        path: ImportPath,
+        code: str,
+        module: Module,
+        node: ast.AST | Place,
+        message: str,
+        hint: str = "",
+        severity: Severity = "error",
+    ) -> None:
+        """Report a mistake at a node or place of the project's source; at the import path for another package's."""
+        if not module.ours:
+            self.at_path(path, code, message, hint, severity)
+            return
+        file = module.location.path
+        # A link may lead to a file outside of the project, which must not be shown.
+        if module.shown and file is not None and file.resolve().is_relative_to(self.project.root):
+            self.project.files.texts.setdefault(module.file, module.shown)
+        place = node if isinstance(node, Place) else module.place(node)
+        severity = self._at_most(path, severity)
+        self.project.collector.report(code, path.key_path, message, hint, severity=severity, place=place)
+
+    def doubt(self, path: ImportPath, module: str, reason: str) -> None:
+        """Note once for each reason that an import path can't be resolved, unless its module fails anyway (A339)."""
+        parts = module.split(".")
+        fails = any(".".join(parts[: count + 1]) in self.failing for count in range(len(parts)))
+        if not fails and reason not in self._doubted:
+            self._doubted.add(reason)
+            message = f"{path.text!r} can't be resolved without running Python: {reason}"
+            self.at_path(path, "A339", message, "'validate --import' builds it", "note")
+
+    def wrong_kind(self, path: ImportPath, symbol: Symbol, wanted: str, hint: str = "") -> None:
+        """Report that an import path names another kind of object than `wanted` (A324)."""
+        self.at_path(path, "A324", f"{path.text!r} is {describe(symbol)}, not {wanted}", hint)
+
+    def uncallable(
+        self, path: ImportPath, symbol: Symbol, reason: str, called: str, severity: Severity = "error"
+    ) -> None:
+        """Report a function that does not accept the arguments it is called with (A331)."""
+        message = f"{path.text!r} does not match its call: {reason}"
+        if symbol.module is not None and symbol.node is not None:
+            self.at_node(path, "A331", symbol.module, symbol.node, message, called, severity)
+
+    @staticmethod
+    def _at_most(path: ImportPath, severity: Severity) -> Severity:
+        return path.severity if severity == "error" else severity
 
 
-def _objects(config: Config) -> Iterator[ImportPath]:
-    if isinstance(config.chat.title, PythonTitle):
-        yield ImportPath(config.chat.title.python, ("chat", "title", "python"), "title")
-    if isinstance(config.chat.history.summary, PythonSummary):
-        yield ImportPath(config.chat.history.summary.python, ("chat", "history", "summary", "python"), "summary")
-    if isinstance(config.entry, PythonEntry):
-        yield ImportPath(config.entry.python, ("entry", "python"), "entry")
-    for key in ("python", "search", "lookup"):
-        if config.chat.tags is not None and (path := getattr(config.chat.tags, key)) is not None:
-            yield ImportPath(path, ("chat", "tags", key), "tags")
-    if config.chat.dictation is not None and config.chat.dictation.python is not None:
-        yield ImportPath(config.chat.dictation.python, ("chat", "dictation", "python"), "dictation")
-    if config.context is not None:
-        yield ImportPath(config.context, ("context",), "context")
-    if config.context_class is not None:
-        yield ImportPath(config.context_class, ("context_class",), "context_class")
-    if config.converter is not None:
-        yield ImportPath(config.converter, ("converter",), "converter")
-    for index, route in enumerate(config.routes):
-        yield ImportPath(route, ("routes", index), "route")
-    for name, path in config.state.items():
-        yield ImportPath(path, ("state", name), "state")
-    if isinstance(config.store, PythonStore):
-        yield ImportPath(config.store.python, ("store", "python"), "store", config.store.with_, ("store", "with"))
+def describe(symbol: Symbol) -> str:
+    """Describe a symbol, with an article."""
+    match symbol.kind:
+        case "literal":
+            article = "an" if symbol.name[0] in "aeiou" else "a"
+            return "None" if symbol.name == "NoneType" else f"{article} {symbol.name}"
+        case "tool":
+            return "a tool of the Agents SDK"
+        case "instance":
+            return f"an object of the class {getattr(symbol.node, 'name', '')!r}"
+        case "result":
+            return f"an object of {symbol.name}"
+        case "external":
+            return repr(symbol.name)
+    return f"a {symbol.kind}"

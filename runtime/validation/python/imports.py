@@ -1,7 +1,4 @@
-"""Whether the modules of import paths exist and can be imported, and what an import starts (A320 to A322, A330).
-
-What static analysis cannot decide is a note (A329, A339).
-"""
+"""Whether the modules of import paths exist and can be imported, and what an import starts."""
 
 from __future__ import annotations
 
@@ -14,8 +11,7 @@ from runtime.static_analysis.bindings import absolute_name, iter_expressions, it
 from runtime.static_analysis.module import Module, ModuleFinder
 from runtime.static_analysis.resolver import Missing, Symbol, Undecided
 from runtime.static_analysis.signatures import derives, free_form, own_parameters, parameters_of
-from runtime.validation.python.import_paths import ImportPath
-from runtime.validation.python.report import PythonDiagnostics
+from runtime.validation.python.import_paths import ImportPath, PythonDiagnostics
 from runtime.validation.python.tools import check_context_first, options_of
 
 _NOT_FOUND = "install the project's packages where 'validate' runs, or correct the name"
@@ -32,7 +28,7 @@ def prefixes(name: str) -> list[str]:
 def follow(diagnostics: PythonDiagnostics, path: ImportPath) -> Symbol | None:
     """Return the symbol that an import path names; report why there is none (A321, A339)."""
     module = diagnostics.resolver.modules.get(path.module)
-    if module is None or not _is_there(diagnostics, path):
+    if module is None or _missing(diagnostics, path.module) is not None:
         return None
     match diagnostics.resolver.follow(module, path.attributes):
         case Symbol() as symbol:
@@ -45,8 +41,10 @@ def follow(diagnostics: PythonDiagnostics, path: ImportPath) -> Symbol | None:
     return None
 
 
-def _is_there(diagnostics: PythonDiagnostics, path: ImportPath) -> bool:
-    return all(diagnostics.resolver.modules.finder.find(name) is not None for name in prefixes(path.module))
+def _missing(diagnostics: PythonDiagnostics, name: str) -> str | None:
+    """Return the outermost package, or the module itself, that does not exist."""
+    finder = diagnostics.resolver.modules.finder
+    return next((prefix for prefix in prefixes(name) if finder.find(prefix) is None), None)
 
 
 def _imported_elsewhere(module: Module, name: str) -> str:
@@ -59,7 +57,7 @@ def _imported_elsewhere(module: Module, name: str) -> str:
 def check_module(diagnostics: PythonDiagnostics, path: ImportPath) -> None:
     """Report a module that does not exist (A320)."""
     finder = diagnostics.resolver.modules.finder
-    missing = next((name for name in prefixes(path.module) if finder.find(name) is None), None)
+    missing = _missing(diagnostics, path.module)
     if missing is None:
         return
     message = f"no module named {missing!r}"
@@ -139,7 +137,6 @@ def _imported(diagnostics: PythonDiagnostics, module: Module) -> list[str]:
 
 
 def _certain(module: Module) -> Iterator[ast.stmt]:
-    """Yield the statements that certainly run, up to the first `raise`."""
     for statement, certain in iter_statements(module.body):
         if certain:
             yield statement
@@ -150,11 +147,11 @@ def _certain(module: Module) -> Iterator[ast.stmt]:
 def check_import(diagnostics: PythonDiagnostics, module: Module, path: ImportPath) -> None:
     """Report an import that certainly fails (A322)."""
     if module.broken is not None:
-        place = Place(module.file, module.broken.line, module.broken.column)
         message = f"importing {module.name!r} raises {module.broken.message}"
         diagnostics.failing.add(module.name)
         if module.broken.line:
-            diagnostics.at_line(path, "A322", module, place, message)
+            place = Place(module.file, module.broken.line, module.broken.column)
+            diagnostics.at_node(path, "A322", module, place, message)
         else:
             diagnostics.at_path(path, "A322", message)
         return
@@ -187,13 +184,10 @@ def _failures(diagnostics: PythonDiagnostics, module: Module, statement: ast.stm
 def _no_module(diagnostics: PythonDiagnostics, name: str) -> Iterator[tuple[str, str]]:
     """Yield a missing module of the project; other packages may be installed only where it runs."""
     finder = diagnostics.resolver.modules.finder
-    if not finder.knows(name):
-        return
-    missing = next((prefix for prefix in prefixes(name) if finder.find(prefix) is None), None)
+    missing = _missing(diagnostics, name) if finder.knows(name) else None
     if missing is not None:
         near = _nearest(finder, missing)
-        hint = f"did you mean {near!r}?" if near else ""
-        yield f"ModuleNotFoundError: no module named {missing!r}", hint
+        yield f"ModuleNotFoundError: no module named {missing!r}", f"did you mean {near!r}?" if near else ""
 
 
 def _no_name(diagnostics: PythonDiagnostics, source: str, name: str) -> Iterator[tuple[str, str]]:
@@ -268,7 +262,8 @@ def _started(diagnostics: PythonDiagnostics, module: Module, call: ast.Call) -> 
     if isinstance(call.func, ast.Attribute) and call.func.attr in _STARTING_METHODS:
         value = resolver.value(module, call.func.value)
         for classes, what in _STARTING_METHODS[call.func.attr]:
-            if value.name in classes if value.kind == "result" else _is_one(diagnostics, value, classes):
+            is_one = value.kind == "instance" and derives(resolver, value, classes) is True
+            if value.name in classes if value.kind == "result" else is_one:
                 return what
     if isinstance(call.func, ast.Name | ast.Attribute):
         symbol = resolver.value(module, call.func)
@@ -276,24 +271,14 @@ def _started(diagnostics: PythonDiagnostics, module: Module, call: ast.Call) -> 
     return ""
 
 
-def _is_one(diagnostics: PythonDiagnostics, value: Symbol, classes: frozenset[str]) -> bool:
-    """Return whether the class of an instance derives from one of these."""
-    return value.kind == "instance" and derives(diagnostics.resolver, value, classes) is True
-
-
 def check_computed_imports(diagnostics: PythonDiagnostics, module: Module, path: ImportPath) -> None:
     """Note imports whose module name is computed at run time (A329)."""
     if b"import_module" not in module.text and b"__import__" not in module.text:
         return
-    for call in _computed(diagnostics, module):
-        message = f"{module.name!r} imports a module by a computed name, which is not checked"
-        diagnostics.at_node(path, "A329", module, call, message, "", "note")
-
-
-def _computed(diagnostics: PythonDiagnostics, module: Module) -> Iterator[ast.Call]:
     for node in ast.walk(ast.Module(module.body, [])):
         if not isinstance(node, ast.Call) or not node.args or isinstance(node.args[0], ast.Constant):
             continue
         is_builtin = isinstance(node.func, ast.Name) and node.func.id == "__import__"
         if is_builtin or diagnostics.resolver.value(module, node.func).name == "importlib.import_module":
-            yield node
+            message = f"{module.name!r} imports a module by a computed name, which is not checked"
+            diagnostics.at_node(path, "A329", module, node, message, "", "note")

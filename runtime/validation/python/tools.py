@@ -20,8 +20,7 @@ from runtime.static_analysis.signatures import (
     takes_context,
     unknown_names,
 )
-from runtime.validation.python.import_paths import ImportPath
-from runtime.validation.python.report import PythonDiagnostics
+from runtime.validation.python.import_paths import ImportPath, PythonDiagnostics
 
 _NAME = re.compile(TOOL_NAME_PATTERN.removesuffix("$") + r"\Z")
 _A_TOOL = "give a @function_tool, a function with type hints, or any Tool of the Agents SDK"
@@ -52,7 +51,6 @@ def _is_no_tool(diagnostics: PythonDiagnostics, symbol: Symbol) -> bool:
 
 
 def _check_function(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
-    """Check a plain function, which the build turns into a tool."""
     parameters = parameters_of(diagnostics.resolver, symbol)
     module = symbol.module
     if parameters is None or module is None:
@@ -99,7 +97,6 @@ def _check_schema(
 
 
 def _check_name(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
-    """Check the name of a tool; one that `tools` declares is named by its key."""
     name = own_name(symbol)
     if path.declared is None and name and not _NAME.match(name):
         hint = "declare it in 'tools': the key becomes its name; 1 to 64 letters, digits, '_' and '-'"
@@ -128,7 +125,6 @@ def options_of(symbol: Symbol) -> dict[str, ast.expr] | None:
 def _check_bound(
     diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol, parameters: list[Parameter] | None
 ) -> None:
-    """Check the arguments of `with` against the parameters of the tool."""
     module = symbol.module
     if not path.arguments or parameters is None or module is None:
         return
@@ -168,10 +164,8 @@ def check_maker(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol
     missing = missing_names(parameters, path.arguments)
     if missing and not unknown:
         message = f"{path.text!r} does not match its call: missing argument {missing[0]!r}"
-        diagnostics.at_path(path, "A331", message, f"add it to 'with', which has {_given(path)}")
+        given = ", ".join(quote(path.arguments)) or "nothing"
+        diagnostics.at_path(path, "A331", message, f"add it to 'with', which has {given}")
     if symbol.kind == "function" and symbol.node is not None and (what := describe_return(symbol.node)):
-        diagnostics.wrong_result(path, what, wanted, "return one from a plain function")
-
-
-def _given(path: ImportPath) -> str:
-    return ", ".join(quote(path.arguments)) or "nothing"
+        message = f"{path.text!r} returns {what}, not {wanted}"
+        diagnostics.at_path(path, "A324", message, "return one from a plain function")

@@ -1,7 +1,4 @@
-"""Scripts of offline and scripted models: each parses, and names only agents, tools and arguments that exist.
-
-The parser is the one that plays them. No regular expression and no template of a script runs here.
-"""
+"""Scripts of offline and scripted models: each parses, and names only agents, tools and arguments that exist."""
 
 from __future__ import annotations
 

@@ -1,25 +1,55 @@
-"""What the turns of a script name: agents, tools, their arguments, and groups of regular expressions."""
+"""What the turns of a script name: agents, tools, their arguments, and groups of regular expressions.
+
+Only a call that certainly fails is an error. A template in the arguments is a function, whose value is not known.
+"""
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runtime.config.model.tools import AgentTool, ClientTool, EffectTool, PythonTool, WidgetTool
-from runtime.diagnostics.key_path import KeyPath
-from runtime.diagnostics.wording import quote, suggest
+from runtime.diagnostics.diagnostic import Severity
+from runtime.diagnostics.key_path import KeyPath, iter_values
+from runtime.diagnostics.wording import join_or, quote, suggest
 from runtime.scripts.player import Script, ScriptTurn, WrittenStep, plain_name
+from runtime.static_analysis.module import Module
+from runtime.static_analysis.resolver import Resolver, Symbol
+from runtime.static_analysis.signatures import (
+    may_rename,
+    missing_names,
+    own_parameters,
+    parameters_of,
+    type_name,
+    unquoted,
+)
 from runtime.templates.template import always_read
-from runtime.validation.agent_tools import AgentTools, agent_name, agent_tools, find_symbol
 from runtime.validation.checked_project import CheckedProject
-from runtime.validation.scripts.arguments import ScriptProblem, call_problems, schema_problems
+from runtime.validation.models import AgentTools, agent_name, agent_tools, find_symbol
 
 Agents = Mapping[str, AgentTools]
 """Agents by name, and what each can call."""
 
 # An agent that is called without input answers all the same.
 _AGENT_INPUT = {"type": "object", "properties": {"input": {"type": "string"}}}
+# Keywords under which a fault of a part is not yet a fault of the whole, or decides whether others apply.
+_CONDITIONAL = frozenset(
+    {"if", "not", "anyOf", "oneOf", "contains", "dependentSchemas", "unevaluatedProperties", "unevaluatedItems"}
+)
+_MAX_REFERENCES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptProblem:
+    """A mistake at `path` of a script, or of a call's arguments; `at_key` says that the key is wrong."""
+
+    path: KeyPath
+    message: str
+    hint: str = ""
+    severity: Severity = "error"
+    at_key: bool = False
 
 
 def script_problems(project: CheckedProject, keys: Iterable[str], script: Script, data: Any) -> Iterator[ScriptProblem]:
@@ -68,7 +98,9 @@ def _group_problems(turn: ScriptTurn, data: Any) -> Iterator[ScriptProblem]:
     groups = {name for matcher in turn.matchers for pattern in matcher.patterns for name in pattern.groupindex}
     known = f"known are {', '.join(quote(sorted(groups)))}" if groups else "a group is written (?P<name>…)"
     for step in (step for response in turn.responses for step in response):
-        for text, path in _texts(_value(data, step.path), step.path):
+        for path, text in iter_values(_written(data, step.path), step.path):
+            if not isinstance(text, str):
+                continue
             # A dict has its methods, whatever its keys are.
             fields = {field for name, field in always_read(text) if name == "match" and not hasattr(dict, field)}
             for name in sorted(fields - groups):
@@ -79,7 +111,7 @@ def _group_problems(turn: ScriptTurn, data: Any) -> Iterator[ScriptProblem]:
 def _call_problems(
     project: CheckedProject, step: WrittenStep, data: Any, candidates: Agents
 ) -> Iterator[ScriptProblem]:
-    paths = _call_paths(_value(data, step.path), step.path)
+    paths = _call_paths(_written(data, step.path), step.path)
     for (name, arguments), path in zip(step.value, paths, strict=True):
         is_key = path[-1] == name
         references = {tools.tools.get(name) for tools in candidates.values() if name in tools.names}
@@ -102,13 +134,13 @@ def _argument_problems(
     match project.config.tools.get(reference) or PythonTool.model_construct(python=reference):
         case PythonTool(python=import_path, with_=bound):
             symbol = find_symbol(project, import_path)
-            return [] if symbol is None else call_problems(project.resolver, symbol, arguments, bound)
+            return [] if symbol is None else _parameter_problems(project.resolver, symbol, arguments, bound)
         case ClientTool(parameters=schema) | EffectTool(parameters=schema):
-            return schema_problems(schema, arguments)
+            return _schema_problems(schema, arguments)
         case WidgetTool(widget=widget):
-            return schema_problems(project.widget_schemas.get(widget, {}), arguments)
+            return _schema_problems(project.widget_schemas.get(widget, {}), arguments)
         case AgentTool():
-            return schema_problems(_AGENT_INPUT, arguments)
+            return _schema_problems(_AGENT_INPUT, arguments)
     return []
 
 
@@ -121,8 +153,8 @@ def _handoff_problems(step: WrittenStep, candidates: Agents) -> Iterator[ScriptP
         yield ScriptProblem(step.path, message, suggest(step.value, handoffs.values()) or f"known are {known}")
 
 
-def _value(data: Any, path: KeyPath) -> Any:
-    """Return the value at a path of the script; a bare text is short for a `say`."""
+def _written(data: Any, path: KeyPath) -> Any:
+    """Return what is written at a path of the script; a bare text is short for a `say`."""
     for step in path:
         if isinstance(data, list | Mapping):
             data = data[step]  # type: ignore[index]  # the step into a list is an index
@@ -141,13 +173,160 @@ def _call_paths(value: Any, path: KeyPath) -> Iterator[KeyPath]:
             yield path
 
 
-def _texts(value: Any, path: KeyPath) -> Iterator[tuple[str, KeyPath]]:
+def _schema_problems(schema: dict[str, Any], arguments: Mapping[str, Any]) -> list[ScriptProblem]:
+    """Return where arguments certainly do not match a JSON Schema."""
+    keywords = [str(key) for _, part in iter_values(schema) if isinstance(part, Mapping) for key in part]
+    templates = [path for path, value in iter_values(arguments) if callable(value)]
+    is_conditional = not _CONDITIONAL.isdisjoint(keywords)
+    # A project's regular expressions are not run in this process, and references could multiply.
+    if "patternProperties" in keywords or keywords.count("$ref") + keywords.count("$dynamicRef") > _MAX_REFERENCES:
+        return []
+    if is_conditional and (templates or "pattern" in keywords):
+        return []
+    # jsonschema takes a tenth of a second to import.
+    from runtime.json_schema.data import DataCheck, TreeError
+
+    try:
+        faults = DataCheck(schema, ignored=frozenset({"pattern"})).faults(_known(arguments))
+    except (TreeError, RecursionError):
+        return []  # reported where the schema is checked
+    properties = schema.get("properties", {})
+    problems: list[ScriptProblem] = []
+    for fault in faults:
+        if fault.kind == "missing":
+            problems.append(_missing(fault.path))
+        elif fault.kind == "unknown":
+            known = properties if len(fault.path) == 1 and isinstance(properties, Mapping) else {}
+            problems.append(_unknown(fault.path, known))
+        elif not any(path[: len(fault.path)] == fault.path for path in templates):
+            problems.append(ScriptProblem(fault.path, fault.message))
+    return problems
+
+
+def _parameter_problems(
+    resolver: Resolver, symbol: Symbol, arguments: Mapping[str, Any], bound: Iterable[str]
+) -> Iterator[ScriptProblem]:
+    """Yield what is wrong with the arguments of a Python tool; agents.yaml gives those in `bound`."""
+    parameters = parameters_of(resolver, symbol)
+    module = symbol.module
+    if symbol.kind not in ("function", "tool") or symbol.decorated or parameters is None or module is None:
+        return
+    own, is_certain = own_parameters(resolver, symbol, parameters)
+    if not is_certain or any(each.kind in ("*", "**") or may_rename(resolver, module, each) for each in own):
+        return
+    known = [parameter.name for parameter in own if parameter.name not in bound]
+    unknown = [name for name in arguments if name not in known and name not in bound]
+    missing = missing_names(own, [*arguments, *bound])
+    yield from (_missing((name,)) for name in missing)
+    # The SDK drops unknown arguments.
+    yield from (_unknown((name,), known, "warning") for name in unknown)
+    for parameter in own:
+        if parameter.name in arguments and parameter.name not in bound:
+            value = arguments[parameter.name]
+            expected = expected_instead(resolver, module, parameter.node.annotation, value)
+            if expected:
+                yield ScriptProblem((parameter.name,), f"expected {expected}, got {_show(value)}")
+
+
+def _missing(path: KeyPath) -> ScriptProblem:
+    return ScriptProblem(path[:-1], f"missing argument {path[-1]!r}", at_key=True)
+
+
+def _unknown(path: KeyPath, known: Iterable[str], severity: Severity = "error") -> ScriptProblem:
+    known = list(known)
+    hint = suggest(str(path[-1]), known) or (f"known are {', '.join(quote(known))}" if known else "")
+    return ScriptProblem(path, f"unknown argument {path[-1]!r}", hint, severity, at_key=True)
+
+
+def _known(value: Any) -> Any:
+    """Return arguments with a text in the place of each template."""
     match value:
-        case str():
-            yield value, path
-        case list():
-            for index, item in enumerate(value):
-                yield from _texts(item, (*path, index))
         case Mapping():
-            for key, item in value.items():
-                yield from _texts(item, (*path, key))
+            return {key: _known(inner) for key, inner in value.items()}
+        case list():
+            return [_known(item) for item in value]
+    return "" if callable(value) else value
+
+
+def _show(value: Any) -> str:
+    match value:
+        case Mapping():
+            return "a mapping"
+        case list():
+            return "a list"
+        case None:
+            return "nothing"
+        case bool():
+            return "true" if value else "false"
+    return repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}…"
+
+
+# Which values the SDK certainly refuses for a parameter, by its type hint: pydantic converts between some types.
+
+_EXPECTED = {
+    "str": "a string",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "List": "a list",
+    "dict": "a mapping",
+    "Dict": "a mapping",
+}
+_NUMBER_WORDS = frozenset({"nan", "inf", "infinity"})
+_BOOLEAN_WORDS = frozenset({"1", "0", "true", "false", "t", "f", "yes", "no", "y", "n", "on", "off"})
+
+
+def expected_instead(resolver: Resolver, module: Module, hint: ast.expr | None, value: Any) -> str:
+    """Return what a type hint expects where the SDK certainly refuses `value`, else an empty string."""
+    hint = unquoted(hint)
+    if hint is None or callable(value):
+        return ""
+    branches: list[ast.expr] = []
+    match hint:
+        case ast.Constant(value=None):
+            return "" if value is None else "nothing"
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            branches = [left, right]
+        case ast.Subscript(value=outer, slice=inner):
+            branches = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            match type_name(resolver, module, outer):
+                case "Optional":
+                    branches = [*branches, ast.Constant(None)]
+                case "Literal":
+                    return _expected_literal(branches, value)
+                case name if name != "Union":
+                    return _expected_type(name, value)
+        case _:
+            return _expected_type(type_name(resolver, module, hint), value)
+    expected = [expected_instead(resolver, module, branch, value) for branch in branches]
+    return join_or(expected) if all(expected) else ""
+
+
+def _expected_literal(items: list[ast.expr], value: Any) -> str:
+    words = [item.value for item in items if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+    # Only a list of strings is certain: pydantic compares numbers in ways of its own.
+    return f"one of {', '.join(quote(words))}" if len(words) == len(items) and value not in words else ""
+
+
+def _expected_type(name: str, value: Any) -> str:
+    expected = _EXPECTED.get(name, "")
+    return "" if _is_accepted(expected, value) else expected
+
+
+def _is_accepted(expected: str, value: Any) -> bool:
+    match expected:
+        case "a string":
+            return isinstance(value, str)
+        case "a list":
+            return isinstance(value, list)
+        case "a mapping":
+            return isinstance(value, Mapping)
+        case "true or false":
+            return str(value).strip().casefold() in _BOOLEAN_WORDS or (isinstance(value, float) and value in (0, 1))
+        case "a whole number" if isinstance(value, float):
+            return value.is_integer()
+    if isinstance(value, str):
+        word = value.strip().casefold().lstrip("+-")
+        return any(sign.isdigit() for sign in word) or (expected == "a number" and word in _NUMBER_WORDS)
+    return isinstance(value, int | float)

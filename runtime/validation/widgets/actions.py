@@ -2,20 +2,81 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from runtime.config.model.tools import WidgetTool
 from runtime.config.model.widgets import EffectAction, MessageAction, WidgetAction
 from runtime.diagnostics.diagnostic import Severity
-from runtime.diagnostics.key_path import KeyPath
+from runtime.diagnostics.key_path import KeyPath, iter_values
 from runtime.diagnostics.wording import suggest
 from runtime.templates.template import Template, TemplateError
 from runtime.validation.checked_project import CheckedProject
-from runtime.validation.identifier_search import IdentifierSearch
 from runtime.validation.widgets.checked_widget import CheckedWidget, SourceRange
 from runtime.validation.widgets.triggers import Trigger, find_triggers, is_open
+
+_PYTHON = (".py",)
+_SUFFIXES = (".py", ".widget", ".json", ".js", ".jsx", ".ts", ".tsx", ".mjs", ".vue", ".svelte", ".html", ".htm")
+_SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages", "dist", "build"})
+_MAX_FILES = 2_000
+_MAX_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class IdentifierSearch:
+    """A text search for identifiers in the project's files: code may use an action or a widget that nothing declares.
+
+    The files are read one after the other until one contains the identifier.
+    """
+
+    project: CheckedProject
+    _texts: dict[str, str] = field(default_factory=dict)
+    _rest: Iterator[tuple[str, str]] | None = None
+    _is_too_large: bool = False
+
+    def in_files(self, name: str) -> bool:
+        """Return whether a file contains the name; also True if there are too many files to search."""
+        return any(name in text for _, text in self._all()) or self._is_too_large
+
+    def in_python(self, word: str) -> bool:
+        """Return whether a Python file contains the word; also True if there are too many files to search."""
+        matches = (file.endswith(_PYTHON) and word in text for file, text in self._all())
+        return any(matches) or self._is_too_large
+
+    def _all(self) -> Iterator[tuple[str, str]]:
+        yield from list(self._texts.items())
+        if self._rest is None:
+            self._rest = self._read()
+        for file, text in self._rest:
+            self._texts[file] = text
+            yield file, text
+
+    def _read(self) -> Iterator[tuple[str, str]]:
+        left, own = _MAX_BYTES, set(self.project.files.contents)
+        for count, file in enumerate(self._files()):
+            if file.as_posix() in own and not file.name.endswith(_PYTHON):
+                continue  # agents.yaml and the files that it names declare rather than use
+            try:
+                text = (self.project.root / file).read_text(encoding="utf-8", errors="replace")
+            except OSError:
+                continue
+            left -= len(text)
+            if left < 0 or count >= _MAX_FILES:
+                self._is_too_large = True
+                return
+            yield file.as_posix(), text
+
+    def _files(self) -> Iterator[Path]:
+        for folder, folders, names in os.walk(self.project.root):
+            folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _SKIPPED_FOLDERS)
+            folders[:] = [name for name in folders if not Path(folder, name, "pyvenv.cfg").exists()]
+            for name in sorted(names):
+                if name.endswith(_SUFFIXES):
+                    yield Path(folder, name).relative_to(self.project.root)
 
 
 def check_actions(project: CheckedProject, widgets: Sequence[CheckedWidget], identifiers: IdentifierSearch) -> None:
@@ -43,15 +104,14 @@ def _report(
     source_range: SourceRange | None = None,
     path: KeyPath = (),
 ) -> None:
-    widget = trigger.widget
-    inside = widget.path_in_config(trigger.part, (*trigger.path, *path)) if trigger.part else ()
+    widget, path = trigger.widget, (*trigger.path, *path)
     is_certain = trigger.is_unconditional and _is_shown(widget, identifiers)
     severity: Severity = "error" if is_certain else "warning"
-    widget.report(code, source_range or trigger.source_range, message, hint, severity=severity, path=inside)
+    source_range = source_range or trigger.source_range
+    widget.report(code, source_range, message, hint, severity=severity, part=trigger.part, path=path)
 
 
 def _is_shown(widget: CheckedWidget, identifiers: IdentifierSearch) -> bool:
-    """Return whether a tool, an action or Python names a widget."""
     config = widget.project.config
     entries = [*config.tools.values(), *config.actions.values()]
     if any(isinstance(entry, WidgetTool | WidgetAction) and entry.widget == widget.name for entry in entries):
@@ -122,7 +182,9 @@ def _payload_problems(trigger: Trigger, action: object, schema: Any) -> Iterator
     fields = _fields_of_forms(trigger)
     if not isinstance(payload, Mapping):
         if fields is not None and not fields and _needs_an_object(action, schema, payload):
-            yield f"rejects this payload: expected an object, got {_show(payload)}", "", ()
+            from runtime.json_schema.data import show_value  # imports jsonschema
+
+            yield f"rejects this payload: expected an object, got {show_value(payload)}", "", ()
         return
     problems: list[_Problem] = []
     if isinstance(schema, Mapping) and not schema.keys() & _UNIONS:
@@ -193,7 +255,7 @@ def _read_of_payload(action: object) -> set[str]:
         case MessageAction():
             texts = [action.message]
         case EffectAction():
-            texts = list(_texts(action.data))
+            texts = [text for _, text in iter_values(action.data) if isinstance(text, str)]
         case _:
             texts = []
     return {name for text in texts if "payload" in text for name in _strict_fields(text)}
@@ -210,20 +272,6 @@ def _strict_fields(text: str) -> Iterator[str]:
     yield from (read[1] for read in reads if len(read) > 1 and read[0] == "payload")
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping | list):
-        for inner in value.values() if isinstance(value, Mapping) else value:
-            yield from _texts(inner)
-
-
-def _show(value: Any) -> str:
-    from runtime.json_schema.data import show_value
-
-    return show_value(value)
-
-
 def _fields_of_forms(trigger: Trigger) -> set[str] | None:
     """Return the keys that the widget's inputs add to a payload; None if a name is not known before rendering."""
     from runtime.widgets.components import input_types
@@ -231,18 +279,13 @@ def _fields_of_forms(trigger: Trigger) -> set[str] | None:
     if _has_hidden_inputs(trigger):
         return None
     names: set[str] = set()
-    waiting = [part.value for part in trigger.widget.trees]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, list):
-            waiting += node
-        elif isinstance(node, Mapping):
-            waiting += node.values()
-            kind, name = node.get("type"), node.get("name")
-            if isinstance(kind, str) and (kind in input_types() or is_open(kind)):
-                if not isinstance(name, str) or is_open(name):
-                    return None
-                names.add(name.partition(".")[0])
+    for _, node in iter_values([part.value for part in trigger.widget.trees]):
+        kind = node.get("type") if isinstance(node, Mapping) else None
+        if isinstance(kind, str) and (kind in input_types() or is_open(kind)):
+            name = node.get("name")
+            if not isinstance(name, str) or is_open(name):
+                return None
+            names.add(name.partition(".")[0])
     return names
 
 

@@ -1,22 +1,19 @@
-"""A widget as its checks see it: its template, data and sample, and where each is written.
-
-A part of a widget is in agents.yaml, in a JSON file, or in a text inside of a JSON file: `Document` has one interface
-for all of them.
-"""
+"""A widget as its checks see it: its template, data and sample, and where each is written."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Literal
 
 from runtime.config.model.tools import WidgetTool
 from runtime.config.model.widgets import PythonWidget, SectionsWidget, TemplateWidget, Widget, WidgetAction
 from runtime.config.references import WIDGET_SUFFIXES
 from runtime.diagnostics.diagnostic import Diagnostic, Place, Severity
 from runtime.diagnostics.key_path import KeyPath, path_text
-from runtime.documents.json_text import JsonText, TextSpan
+from runtime.documents.json_text import JsonText, TextSpan, line_and_column
 from runtime.documents.variables import Interpolation
 from runtime.json_schema.data import TreeError
 from runtime.validation.checked_project import CheckedProject
@@ -24,19 +21,6 @@ from runtime.widgets.forms import split_template
 
 SourceRange = tuple[Place, int]
 """A place, and the number of characters from there."""
-
-
-class Document(Protocol):
-    """A JSON value whose positions are known."""
-
-    def value(self, path: KeyPath) -> SourceRange:
-        """Return the range of the value at `path`, or of its nearest parent."""
-
-    def key(self, path: KeyPath) -> SourceRange:
-        """Return the range of the key at `path`, or of the value if there is no key."""
-
-    def inside(self, path: KeyPath, line: int, column: int) -> Place:
-        """Return the place of a line and column (from 1) within the text at `path`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,74 +51,38 @@ class ConfigDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class FileDocument:
-    """The value at `at` in a JSON file."""
+class JsonDocument:
+    """The value at `at` in a JSON text, a file or a string in one; `place` is called with a line and column of it."""
 
-    file: str
     text: JsonText
+    place: Callable[[int, int], Place]
     at: KeyPath = ()
 
     def value(self, path: KeyPath) -> SourceRange:
         """Return the range of the value at `path`, or of its nearest parent."""
-        return self._spot(self.text.span((*self.at, *path)))
+        return self._range(self.text.span((*self.at, *path)))
 
     def key(self, path: KeyPath) -> SourceRange:
         """Return the range of the key at `path`, or of the value if there is no key."""
-        return self._spot(self.text.key((*self.at, *path)))
+        return self._range(self.text.key((*self.at, *path)))
 
     def inside(self, path: KeyPath, line: int, column: int) -> Place:
         """Return the place of a line and column (from 1) within the text at `path`."""
         whole = (*self.at, *path)
-        index = _index(self.text.string(whole), line, column)
-        return Place(self.file, *self.text.line_and_column(self.text.inside(whole, index)))
+        before = self.text.string(whole).split("\n")[: max(line - 1, 0)]
+        index = sum(len(part) + 1 for part in before) + max(column - 1, 0)
+        return self._place(self.text.inside(whole, index))
 
-    def _spot(self, span: TextSpan) -> SourceRange:
-        return Place(self.file, *self.text.line_and_column(span.start)), _width(self.text.text, span)
+    def _range(self, span: TextSpan) -> SourceRange:
+        written = self.text.text[span.start : span.end]
+        width = 1 if "\n" in written or written[:1] in "{[" else max(1, len(written))
+        return self._place(span.start), width
 
-
-@dataclass(frozen=True, slots=True)
-class TextDocument:
-    """A string that is JSON itself, such as the template of a `.widget` file, at `at` of the `outer` document."""
-
-    outer: Document
-    at: KeyPath
-    text: JsonText
-
-    def value(self, path: KeyPath) -> SourceRange:
-        """Return the range of the value at `path`, or of its nearest parent."""
-        return self._spot(self.text.span(path))
-
-    def key(self, path: KeyPath) -> SourceRange:
-        """Return the range of the key at `path`, or of the value if there is no key."""
-        return self._spot(self.text.key(path))
-
-    def inside(self, path: KeyPath, line: int, column: int) -> Place:
-        """Return the place of a line and column (from 1) within the text at `path`."""
-        index = self.text.inside(path, _index(self.text.string(path), line, column))
-        return self.outer.inside(self.at, *self.text.line_and_column(index))
-
-    def _spot(self, span: TextSpan) -> SourceRange:
-        place = self.outer.inside(self.at, *self.text.line_and_column(span.start))
-        return place, _width(self.text.text, span)
+    def _place(self, offset: int) -> Place:
+        return self.place(*line_and_column(self.text.text, offset))
 
 
-def part_at(document: Document, at: KeyPath) -> Document:
-    """Return the document of the value at `at`."""
-    if isinstance(document, ConfigDocument):
-        return ConfigDocument(document.filled, (*document.at, *at))
-    if isinstance(document, FileDocument):
-        return FileDocument(document.file, document.text, (*document.at, *at))
-    return document
-
-
-def _width(text: str, span: TextSpan) -> int:
-    written = text[span.start : span.end]
-    return 1 if "\n" in written or written[:1] in "{[" else max(1, len(written))
-
-
-def _index(text: str, line: int, column: int) -> int:
-    before = text.split("\n")[: max(line - 1, 0)]
-    return sum(len(part) + 1 for part in before) + max(column - 1, 0)
+Document = ConfigDocument | JsonDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +91,10 @@ class Part:
 
     value: Any
     document: Document
+
+    def at(self, key: str, value: Any) -> Part:
+        """Return the part that is `value`, at a key of this one."""
+        return Part(value, replace(self.document, at=(*self.document.at, key)))
 
 
 @dataclass(slots=True)
@@ -179,19 +131,17 @@ class CheckedWidget:
         hint: str = "",
         *,
         severity: Severity = "error",
+        part: Part | None = None,
         path: KeyPath = (),
     ) -> None:
-        """Report a mistake at a range; `path` is the path below `at`, where agents.yaml has such a value."""
+        """Report a mistake at a range, which is that of `path` in a `part`, if agents.yaml contains the part."""
         collector = self.project.collector
-        at = collector.filled.source.places.written((*self.at, *path))
+        in_config = part is not None and isinstance(part.document, ConfigDocument)
+        whole = (*part.document.at, *path) if part is not None and in_config else self.at
+        at = collector.filled.source.places.written(whole)
         if not collector.filled.is_unresolved(at):
             place, length = source_range
             collector.diagnostics.append(Diagnostic(code, message, place, severity, hint, path_text(at), length))
-
-    def path_in_config(self, part: Part, path: KeyPath) -> KeyPath:
-        """Return the path below `at` of a value in a part that agents.yaml contains, else `()`."""
-        document = part.document
-        return (*document.at, *path)[len(self.at) :] if isinstance(document, ConfigDocument) else ()
 
 
 def read_widgets(project: CheckedProject) -> Iterator[CheckedWidget]:
@@ -208,17 +158,17 @@ def read_widgets(project: CheckedProject) -> Iterator[CheckedWidget]:
 
 
 def _read(project: CheckedProject, name: str, at: KeyPath, declared: Widget) -> Iterator[CheckedWidget]:
-    document = ConfigDocument(project.collector.filled, at)
+    entry = Part(None, ConfigDocument(project.collector.filled, at))
     widget = CheckedWidget(
         project=project,
         name=name,
         at=at,
         kind="python",
         root=None,
-        inner=Part(None, document),
-        data=Part(declared.data, part_at(document, ("data",))),
-        sample=Part(declared.sample, part_at(document, ("sample",))),
-        copy_text=Part(declared.copy_text, part_at(document, ("copy_text",))),
+        inner=entry,
+        data=entry.at("data", declared.data),
+        sample=entry.at("sample", declared.sample),
+        copy_text=entry.at("copy_text", declared.copy_text),
         has_own_sample=declared.sample is not None,
     )
     match declared:
@@ -226,24 +176,24 @@ def _read(project: CheckedProject, name: str, at: KeyPath, declared: Widget) -> 
             yield widget
         case SectionsWidget():
             root = declared.model_dump(include={"type", "title", "sections"}, exclude_none=True)
-            widget.kind, widget.root, widget.inner = "sections", root, Part(root, document)
+            widget.kind, widget.root, widget.inner = "sections", root, Part(root, entry.document)
             yield widget
         case TemplateWidget():
-            written = _template(project, declared.template, part_at(document, ("template",)))
+            written = _template(project, declared.template, entry)
             if written is not None:
                 _split(widget, written)
                 yield widget
 
 
-def _template(project: CheckedProject, template: str | dict[str, Any], document: Document) -> Part | None:
+def _template(project: CheckedProject, template: str | dict[str, Any], entry: Part) -> Part | None:
     """Return the JSON of a template; None if loading the config has reported its file."""
     if not isinstance(template, str):
-        return Part(template, document)
+        return entry.at("template", template)
     text = project.files.read(template)
     if isinstance(text, Diagnostic):
         return None
     try:
-        return Part(json.loads(text), FileDocument(template, JsonText(text)))
+        return Part(json.loads(text), JsonDocument(JsonText(text), partial(Place, template)))
     except (ValueError, RecursionError):
         return None
 
@@ -255,20 +205,18 @@ def _split(widget: CheckedWidget, written: Part) -> None:
         report_shape(widget, written, fault)
     widget.is_broken = bool(parts.errors)
     widget.kind = parts.kind
-    widget.inner = Part(parts.inner, part_at(written.document, parts.inner_path))
+    widget.inner = written.at("widget", parts.inner) if parts.inner_path else Part(parts.inner, written.document)
     beside = {**parts.extras, **(parts.inner if parts.kind == "sections" else {})}
-    own = written.document if parts.extras else widget.inner.document
     for name in ("data", "sample", "copy_text"):
         if getattr(widget, name).value is None and beside.get(name) is not None:
-            inside = parts.kind == "sections" and name in parts.inner
-            document = part_at(widget.inner.document if inside else own, (name,))
-            setattr(widget, name, Part(beside[name], document))
+            is_inside = parts.kind == "sections" and name in parts.inner
+            setattr(widget, name, (widget.inner if is_inside else written).at(name, beside[name]))
             widget.has_own_sample |= name == "sample"
     if parts.kind == "studio" and not widget.data.value and isinstance(parts.inner.get("jsonSchema"), dict):
-        widget.data = Part(parts.inner["jsonSchema"] or None, part_at(widget.inner.document, ("jsonSchema",)))
+        widget.data = widget.inner.at("jsonSchema", parts.inner["jsonSchema"] or None)
 
 
 def report_shape(widget: CheckedWidget, part: Part, error: TreeError) -> None:
     """Report that a file, or the shorthand in it, is malformed (A411)."""
     source_range = part.document.key(error.path) if error.kind == "unknown" else part.document.value(error.path)
-    widget.report("A411", source_range, error.message, error.hint, path=widget.path_in_config(part, error.path))
+    widget.report("A411", source_range, error.message, error.hint, part=part, path=error.path)

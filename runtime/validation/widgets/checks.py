@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from runtime.config.model.tools import WidgetTool
 from runtime.config.model.widgets import WidgetAction
 from runtime.config.references import WIDGET_SUFFIXES
+from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.wording import suggest
 from runtime.validation.checked_project import CheckedProject
 from runtime.widgets.components import icons
 
 if TYPE_CHECKING:
-    from runtime.validation.identifier_search import IdentifierSearch
-    from runtime.validation.widgets.checked_widget import CheckedWidget
+    from runtime.validation.widgets.actions import IdentifierSearch
 
 
 def check_widgets(project: CheckedProject) -> None:
@@ -23,30 +23,24 @@ def check_widgets(project: CheckedProject) -> None:
     if not config.widgets and not _named([*config.tools.values(), *config.actions.values()]):
         return  # then no declared widget triggers its actions
     # A project without widgets imports none of this.
-    from runtime.validation.identifier_search import IdentifierSearch
-    from runtime.validation.widgets.actions import check_actions
+    from runtime.validation.widgets.actions import IdentifierSearch, check_actions
     from runtime.validation.widgets.checked_widget import read_widgets
     from runtime.validation.widgets.rendering import check_rendering
+    from runtime.validation.widgets.templates import check_template
 
     widgets = list(read_widgets(project))
     for widget in widgets:
-        _check_template(widget)
+        try:
+            check_template(widget)
+        except RecursionError:
+            widget.is_broken = True
+            widget.report("A411", widget.inner.document.value(()), "the widget is nested too deep")
         if isinstance(widget.data.value, dict) and not widget.is_broken:
             project.widget_schemas[widget.name] = widget.data.value
     identifiers = IdentifierSearch(project)
     check_actions(project, widgets, identifiers)
     _check_shown(project, identifiers)
     check_rendering(widgets)
-
-
-def _check_template(widget: CheckedWidget) -> None:
-    from runtime.validation.widgets.templates import check_template
-
-    try:
-        check_template(widget)
-    except RecursionError:
-        widget.is_broken = True
-        widget.report("A411", widget.inner.document.value(()), "the widget is nested too deep")
 
 
 def _check_shown(project: CheckedProject, identifiers: IdentifierSearch) -> None:
@@ -60,16 +54,10 @@ def _check_shown(project: CheckedProject, identifiers: IdentifierSearch) -> None
     for name in config.widgets.keys() - used:
         if not identifiers.in_python(name):
             # Code that shows widgets may compute a name.
-            is_certain = not identifiers.in_python("widget")
-            project.collector.report(
-                "A424",
-                ("widgets", name),
-                f"nothing shows the widget {name!r}",
-                "name it in a tool, an action or Python",
-                severity="warning" if is_certain else "note",
-                at_key=True,
-                unused=name,
-            )
+            severity: Severity = "note" if identifiers.in_python("widget") else "warning"
+            path, message = ("widgets", name), f"nothing shows the widget {name!r}"
+            hint = "name it in a tool, an action or Python"
+            project.collector.report("A424", path, message, hint, severity=severity, at_key=True, unused=name)
 
 
 def _named(entries: Sequence[object]) -> set[str]:

@@ -1,19 +1,16 @@
-"""The trial of the widgets: their schemas, their samples, and data that breaks them (A412 to A418, A420, A421).
-
-Templates and schemas of the project run in a child process with limits.
-"""
+"""The trial of the widgets, in a child process with limits: their schemas, their samples, and data that breaks them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from runtime.config.check_templates import name_position
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath, show_path
+from runtime.documents.json_text import line_and_column
 from runtime.validation.widgets.checked_widget import CheckedWidget, Part, SourceRange
-from runtime.validation.widgets.templates import COMPONENT_CODES, describe_component, value_at
+from runtime.validation.widgets.templates import COMPONENT_CODES, describe_component, text_at
 from runtime.widgets.component_checks import ComponentFault
 from runtime.widgets.sandbox import TrialResult, try_widgets
 from runtime.widgets.trial import TrialFault, TrialInput
@@ -62,7 +59,8 @@ def _has_its_variables(widget: CheckedWidget) -> bool:
 
 
 def _report(widget: CheckedWidget, result: TrialResult) -> None:
-    broken: dict[tuple[str, str], _Broken] = {}
+    # Each way in which data breaks the widget, with the fields that have that effect.
+    broken: dict[tuple[str, str], tuple[TrialFault, list[KeyPath]]] = {}
     for fault in result.faults:
         match fault["code"]:
             case "A416":
@@ -75,33 +73,26 @@ def _report(widget: CheckedWidget, result: TrialResult) -> None:
                 _report_component(widget, fault)
             case "A420":
                 key = fault["what"], fault.get("hint", "") or fault["message"]
-                broken.setdefault(key, _Broken(fault)).fields.append(tuple(fault["field"]))
-    for each in broken.values():
-        _report_broken(widget, each)
+                broken.setdefault(key, (fault, []))[1].append(tuple(fault["field"]))
+    for fault, fields in broken.values():
+        _report_broken(widget, fault, fields)
     if result.reason:
         _report_too_much(widget, result)
 
 
 def _report_schema(widget: CheckedWidget, fault: TrialFault) -> None:
     path = tuple(fault["path"])
-    source_range = widget.data.document.value(path)
-    what = fault.get("what")
-    if what == "keyword":
-        source_range = widget.data.document.key(path)
+    document = widget.data.document
+    severity: Severity = "warning" if fault.get("what") else "error"
+    source_range = document.value(path)
+    message, hint = fault.get("message", ""), fault.get("hint", "")
+    if fault.get("what") == "keyword":
+        source_range = document.key(path)
         message = f"{path[-1]!r} is no keyword of JSON Schema, so it has no effect"
         hint = "declare fields of the data under 'properties'"
-        widget.report(
-            "A416", source_range, message, hint, severity="warning", path=widget.path_in_config(widget.data, path)
-        )
-    elif what == "kind":
+    elif fault.get("what") == "kind":
         message, hint = "a widget's data is an object, which this schema rejects", "write 'type: object'"
-        widget.report(
-            "A416", source_range, message, hint, severity="warning", path=widget.path_in_config(widget.data, path)
-        )
-    else:
-        widget.report(
-            "A416", source_range, fault["message"], fault.get("hint", ""), path=widget.path_in_config(widget.data, path)
-        )
+    widget.report("A416", source_range, message, hint, severity=severity, part=widget.data, path=path)
 
 
 def _sample_severity(widget: CheckedWidget) -> Severity:
@@ -121,35 +112,27 @@ def _report_sample(widget: CheckedWidget, fault: TrialFault) -> None:
     where = show_path(path) or "sample"
     message = f"{where!r}: {fault['message']}"
     if kind == "missing":
-        message, source_range = (
-            f"the sample lacks {where!r}, which the schema requires",
-            _sample_spot(widget, path[:-1]),
-        )
+        message = f"the sample lacks {where!r}, which the schema requires"
+        source_range = _sample_spot(widget, path[:-1])
     elif kind == "unknown":
         message = f"the data has no {where!r}"
         source_range = _sample_spot(widget, path, at_key=True)
     else:
         source_range = _sample_spot(widget, path)
-    at = widget.path_in_config(widget.sample, path) if widget.has_own_sample else ()
-    widget.report("A417", source_range, message, fault.get("hint", ""), severity=_sample_severity(widget), path=at)
+    hint, severity = fault.get("hint", ""), _sample_severity(widget)
+    part = widget.sample if widget.has_own_sample else None
+    widget.report("A417", source_range, message, hint, severity=severity, part=part, path=path)
 
 
 def _report_failed(widget: CheckedWidget, fault: TrialFault) -> None:
     part, path = _part_of(widget, fault)
     message = f"the sample does not work: {fault['message']}"
     source_range = _name_spot(part, path, fault.get("name", "")) or _template_spot(widget, part, path)
-    widget.report(
-        "A418",
-        source_range,
-        message,
-        fault.get("hint", ""),
-        severity=_sample_severity(widget),
-        path=widget.path_in_config(part, path),
-    )
+    hint, severity = fault.get("hint", ""), _sample_severity(widget)
+    widget.report("A418", source_range, message, hint, severity=severity, part=part, path=path)
 
 
 def _part_of(widget: CheckedWidget, fault: TrialFault) -> tuple[Part, KeyPath]:
-    """Return the part of the widget, and the path in it, of a fault."""
     if fault["part"] == "copy_text":
         return widget.copy_text, ()
     path = tuple(fault["path"])
@@ -167,41 +150,27 @@ def _template_spot(widget: CheckedWidget, part: Part, path: KeyPath) -> SourceRa
 
 def _name_spot(part: Part, path: KeyPath, name: str) -> SourceRange | None:
     """Return where a template reads the name that is not in the data."""
-    text = value_at(part.value, path)
-    if not name or not isinstance(text, str):
-        return None
-    match = re.search(rf"\b{re.escape(name)}\b", text)
+    text = text_at(part, path)
+    match = re.search(rf"\b{re.escape(name)}\b", text) if name else None
     if match is None:
         return None
-    line, column = text.count("\n", 0, match.start()) + 1, match.start() - text.rfind("\n", 0, match.start())
-    return part.document.inside(path, line, column), len(name)
+    return part.document.inside(path, *line_and_column(text, match.start())), len(name)
 
 
 def _report_component(widget: CheckedWidget, fault: TrialFault) -> None:
     """Report a component fault of the rendered widget that its template does not have."""
-    kind = fault["kind"]
-    component_fault = ComponentFault(
-        tuple(fault["path"]),
-        fault["message"],
-        kind,  # type: ignore[arg-type]  # the same Literal, as JSON
-        fault["component"],
-        fault["meant"],
-        tuple(fault["field"]),
-    )
+    values = fault["component"]
+    # JSON has lists in place of tuples.
+    component_fault = ComponentFault(**{**values, "path": tuple(values["path"]), "part": tuple(values["part"])})
+    code = COMPONENT_CODES[component_fault.kind]
     message, hint = describe_component(component_fault)
-    if any(
-        known.message == message
-        for known in widget.project.collector.diagnostics
-        if known.code == COMPONENT_CODES[kind]
-    ):
+    if any(known.code == code and known.message == message for known in widget.project.collector.diagnostics):
         return
-    source_range = _literal(widget, component_fault) or (
-        _sample_spot(widget, ())
-        if widget.kind != "studio" or widget.has_own_sample
-        else widget.inner.document.key(("template",))
-    )
+    source_range = _literal(widget, component_fault)
+    if source_range is None and widget.kind == "studio" and not widget.has_own_sample:
+        source_range = widget.inner.document.key(("template",))
     message = f"with the sample, {message}" if widget.has_own_sample else message
-    widget.report(COMPONENT_CODES[kind], source_range, message, hint, severity=_sample_severity(widget))
+    widget.report(code, source_range or _sample_spot(widget, ()), message, hint, severity=_sample_severity(widget))
 
 
 def _literal(widget: CheckedWidget, fault: ComponentFault) -> SourceRange | None:
@@ -211,27 +180,17 @@ def _literal(widget: CheckedWidget, fault: ComponentFault) -> SourceRange | None
     literal = f'"{word}"'
     if not isinstance(text, str) or not word or text.count(literal) != 1:
         return None
-    index = text.index(literal)
-    line, column = text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
-    return widget.inner.document.inside(("template",), line, column), len(literal)
+    position = line_and_column(text, text.index(literal))
+    return widget.inner.document.inside(("template",), *position), len(literal)
 
 
-@dataclass(slots=True)
-class _Broken:
-    """One way in which data breaks a widget, and the fields with that effect."""
-
-    fault: TrialFault
-    fields: list[KeyPath] = field(default_factory=list)
-
-
-def _report_broken(widget: CheckedWidget, broken: _Broken) -> None:
-    fault = broken.fault
+def _report_broken(widget: CheckedWidget, fault: TrialFault, fields: Sequence[KeyPath]) -> None:
     part, path = _part_of(widget, fault)
     source_range = _template_spot(widget, part, path)
-    if widget.kind == "studio" and (named := _named_in_text(widget, broken.fields[0])):
+    if widget.kind == "studio" and (named := _named_in_text(widget, fields[0])):
         source_range = named
-    message, hint = _broken_message(fault, broken.fields)
-    widget.report("A420", source_range, message, hint, severity="warning", path=widget.path_in_config(part, path))
+    message, hint = _broken_message(fault, fields)
+    widget.report("A420", source_range, message, hint, severity="warning", part=part, path=path)
 
 
 def _broken_message(fault: TrialFault, fields: Sequence[KeyPath]) -> tuple[str, str]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from runtime.config.check_templates import name_position
 from runtime.diagnostics.diagnostic import Severity
-from runtime.diagnostics.key_path import KeyPath, show_path
+from runtime.diagnostics.key_path import KeyPath, show_path, value_at
 from runtime.diagnostics.wording import suggest
 from runtime.json_schema.checks import find_unsatisfiable
 from runtime.json_schema.data import TreeError
 from runtime.templates.template import TemplateError
-from runtime.validation.widgets.checked_widget import CheckedWidget, ConfigDocument, Part, TextDocument, report_shape
+from runtime.validation.widgets.checked_widget import CheckedWidget, ConfigDocument, JsonDocument, Part, report_shape
 from runtime.validation.widgets.triggers import is_for_server
 from runtime.widgets.component_checks import ComponentFault, certain_faults, component_faults
-from runtime.widgets.forms import COPY_TEXT, is_closed, undeclared_names
+from runtime.widgets.forms import is_closed, undeclared_names
 from runtime.widgets.sections import SectionsTemplate, read_sections, sections_faults
 from runtime.widgets.tree import TreeTemplate, parse_text
 
@@ -27,26 +28,20 @@ def check_template(widget: CheckedWidget) -> None:
     """Report faults of a widget's template (A410 to A416, A419); most of them set `is_broken`."""
     names: Names = {}
     _check_data(widget)
-    if widget.is_broken or widget.kind == "python":
-        check_copy(widget, names)
-        return
-    match widget.kind:
-        case "tree":
-            _check_tree(widget, names)
-        case "sections":
-            _check_sections(widget, names)
-        case "studio":
-            _check_studio(widget)
-    check_copy(widget, names)
-    _check_names(widget, names)
+    is_checked = not widget.is_broken and widget.kind != "python"
+    if is_checked:
+        _CHECKS[widget.kind](widget, names)
+    _check_copy(widget, names)
+    if is_checked:
+        _check_names(widget, names)
 
 
 def _check_data(widget: CheckedWidget) -> None:
     """Report a schema that no data matches: it requires what it forbids (A416)."""
     for problem in find_unsatisfiable(widget.data.value):
         source_range = widget.data.document.value(problem.path)
-        at = widget.path_in_config(widget.data, problem.path)
-        widget.report("A416", source_range, problem.message, problem.hint, severity=problem.severity, path=at)
+        message, hint, path = problem.message, problem.hint, problem.path
+        widget.report("A416", source_range, message, hint, severity=problem.severity, part=widget.data, path=path)
         widget.is_unsatisfiable |= problem.is_certain
 
 
@@ -54,9 +49,9 @@ def _check_tree(widget: CheckedWidget, names: Names) -> None:
     faults: list[TreeError] = []
     template = TreeTemplate(widget.inner.value, (), faults)
     for fault in faults:
-        report_fault(widget, widget.inner, fault)
+        _report_fault(widget, widget.inner, fault)
     for wrong in component_faults(widget.inner.value, templated=True):
-        report_component(widget, widget.inner, wrong, "error")
+        _report_component(widget, widget.inner, wrong, "error")
         widget.is_broken = True
     names |= {name: (widget.inner, path) for name, path in template.names.items()}
     widget.loop_names = frozenset(template.bound)
@@ -76,11 +71,11 @@ def _check_sections(widget: CheckedWidget, names: Names) -> None:
     faults: list[TreeError] = []
     template = SectionsTemplate(read_sections(widget.inner.value), faults)
     for fault in faults:
-        report_fault(widget, widget.inner, fault)
+        _report_fault(widget, widget.inner, fault)
     names |= {name: (widget.inner, path) for name, path in template.names.items()}
 
 
-def _check_studio(widget: CheckedWidget) -> None:
+def _check_studio(widget: CheckedWidget, _: Names) -> None:
     # These import Jinja2.
     from runtime.widgets.structure import read_structure
     from runtime.widgets.studio import read_studio
@@ -98,11 +93,19 @@ def _check_studio(widget: CheckedWidget) -> None:
     text = widget.inner.value["template"]
     structure = read_structure(text)
     if structure is not None:
-        part = Part(structure.tree, TextDocument(widget.inner.document, ("template",), structure.places))
+        to_place = partial(widget.inner.document.inside, ("template",))
+        part = Part(structure.tree, JsonDocument(structure.places, to_place))
         widget.trees.append(part)
         widget.open_ranges = structure.open
         _check_structure(widget, part)
     _check_studio_names(widget, text)
+
+
+_CHECKS: Mapping[str, Callable[[CheckedWidget, Names], None]] = {
+    "tree": _check_tree,
+    "sections": _check_sections,
+    "studio": _check_studio,
+}
 
 
 def _check_structure(widget: CheckedWidget, part: Part) -> None:
@@ -111,34 +114,29 @@ def _check_structure(widget: CheckedWidget, part: Part) -> None:
     for key, wrong in (refused | faults).items():
         # ChatKit Studio may know newer components: only a sample of the project's own must render.
         is_certain = widget.has_own_sample or key in refused or _lacks_action_type(part.value, wrong.path)
-        report_component(widget, part, wrong, "error" if is_certain else "warning")
+        _report_component(widget, part, wrong, "error" if is_certain else "warning")
     widget.is_broken |= bool(refused)
 
 
 def _lacks_action_type(tree: Any, path: KeyPath) -> bool:
     """Return whether the fault is a missing action type, which the server rejects."""
     at = path[:-1] if path[-1:] == ("type",) else path
-    action = value_at(tree, at)
+    action = _value_or_none(tree, at)
     return is_for_server(at, action) and not isinstance(action.get("type"), str)
 
 
 def _check_studio_names(widget: CheckedWidget, text: str) -> None:
+    from runtime.templates.reads import strict_reads
     from runtime.widgets.structure import required_names
 
     unknown = _undeclared(required_names(text), widget)
-    needed = _always_read(text) if unknown and is_closed(widget.data.value) else frozenset()
+    needed = {read[0] for read in strict_reads(text)} if unknown and is_closed(widget.data.value) else set()
     for name in unknown:
         severity: Severity = "error" if name in needed else "warning"
         place = widget.inner.document.inside(("template",), *name_position(text, name))
         widget.report("A419", (place, len(name)), *_unknown(name, widget.data.value), severity=severity)
         # With a sample, the trial reports other faults.
         widget.is_broken |= severity == "error" or widget.sample.value is None
-
-
-def _always_read(text: str) -> frozenset[str]:
-    from runtime.templates.reads import strict_reads
-
-    return frozenset(read[0] for read in strict_reads(text))
 
 
 def _undeclared(names: Iterable[str], widget: CheckedWidget) -> list[str]:
@@ -148,25 +146,23 @@ def _undeclared(names: Iterable[str], widget: CheckedWidget) -> list[str]:
     return [name for name in undeclared_names(names, schema) if name not in required]
 
 
-def check_copy(widget: CheckedWidget, names: Names) -> None:
-    """Report a `copy_text` that is no template (A410), and add its names."""
+def _check_copy(widget: CheckedWidget, names: Names) -> None:
     text = widget.copy_text.value
     if not isinstance(text, str):
         return
     try:
-        template = parse_text(text, COPY_TEXT)
+        template = parse_text(text, ())
     except TreeError as error:
-        report_fault(widget, widget.copy_text, TreeError((), error.message, error.line, error.column), error)
+        _report_fault(widget, widget.copy_text, error)
         return
     for name in template.names:
         names.setdefault(name, (widget.copy_text, ()))
 
 
-def report_fault(widget: CheckedWidget, part: Part, fault: TreeError, origin: TreeError | None = None) -> None:
-    """Report a template that can't be parsed, at the position in its text (A410)."""
+def _report_fault(widget: CheckedWidget, part: Part, fault: TreeError) -> None:
     widget.is_broken = True
     document, path, message = part.document, fault.path, fault.message
-    cause = (origin or fault).__cause__
+    cause = fault.__cause__
     if fault.line and isinstance(cause, TemplateError):
         source_range = document.inside(path, fault.line, fault.column), 1
         message = f"the template can't be read: {cause.message}"
@@ -174,24 +170,21 @@ def report_fault(widget: CheckedWidget, part: Part, fault: TreeError, origin: Tr
         source_range = document.value(path[:-1])
     else:
         source_range = document.key(path) if fault.kind == "unknown" else document.value(path)
-    widget.report("A410", source_range, message, fault.hint, path=widget.path_in_config(part, path))
+    widget.report("A410", source_range, message, fault.hint, part=part, path=path)
 
 
 COMPONENT_CODES = {"component": "A412", "property": "A413", "value": "A414", "missing": "A415"}
 
 
-def report_component(widget: CheckedWidget, part: Part, fault: ComponentFault, severity: Severity) -> None:
-    """Report a fault of a component at its key or value (A412 to A415)."""
+def _report_component(widget: CheckedWidget, part: Part, fault: ComponentFault, severity: Severity) -> None:
     document, path = part.document, fault.path
     source_range = document.value(path)
     if fault.kind == "property":
         source_range = document.key(path)
     elif fault.kind == "missing" and fault.part:
         source_range = document.value(path[:-1])
-    message = describe_component(fault)
-    widget.report(
-        COMPONENT_CODES[fault.kind], source_range, *message, severity=severity, path=widget.path_in_config(part, path)
-    )
+    message, hint = describe_component(fault)
+    widget.report(COMPONENT_CODES[fault.kind], source_range, message, hint, severity=severity, part=part, path=path)
 
 
 def describe_component(fault: ComponentFault) -> tuple[str, str]:
@@ -217,11 +210,11 @@ def _check_names(widget: CheckedWidget, names: Names) -> None:
     severity: Severity = "error" if is_closed(widget.data.value) else "warning"
     for name in _undeclared(names, widget):
         part, path = names[name]
-        text = value_at(part.value, path)
-        place = part.document.inside(path, *_position(text, name)) if isinstance(text, str) else None
+        text = text_at(part, path)
+        place = part.document.inside(path, *_position(text, name)) if text else None
         source_range = (place, len(name)) if place else part.document.value(path)
         message = _unknown(name, widget.data.value, widget.loop_names)
-        widget.report("A419", source_range, *message, severity=severity, path=widget.path_in_config(part, path))
+        widget.report("A419", source_range, *message, severity=severity, part=part, path=path)
         # With a sample, the trial reports other faults.
         widget.is_broken |= severity == "error" or widget.sample.value is None
 
@@ -241,11 +234,14 @@ def _position(text: str, name: str) -> tuple[int, int]:
     return 1, match.start() + 1 if match else 1
 
 
-def value_at(value: Any, path: KeyPath) -> Any:
-    """Return the value at a path; None if there is none."""
-    for step in path:
-        try:
-            value = value[step]
-        except (LookupError, TypeError):
-            return None
-    return value
+def text_at(part: Part, path: KeyPath) -> str:
+    """Return the text at a path; empty if there is none."""
+    text = _value_or_none(part.value, path)
+    return text if isinstance(text, str) else ""
+
+
+def _value_or_none(value: Any, path: KeyPath) -> Any:
+    try:
+        return value_at(value, path)
+    except (LookupError, TypeError):
+        return None

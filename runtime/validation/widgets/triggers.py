@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runtime.diagnostics.key_path import KeyPath
+from runtime.diagnostics.key_path import KeyPath, iter_values
+from runtime.documents.json_text import line_and_column
 from runtime.validation.widgets.checked_widget import CheckedWidget, Part, SourceRange
 
 _TRIGGER = re.compile(r"on[A-Z]\w*Action\Z")
@@ -39,8 +40,10 @@ def is_open(value: Any) -> bool:
 def find_triggers(widget: CheckedWidget) -> Iterator[Trigger]:
     """Yield the actions that clicks in a widget send to the server, if its template contains them."""
     for part in widget.trees:
-        for path, action in _actions(part.value, ()):
-            if isinstance(action.get("type"), str):
+        for path, action in iter_values(part.value):
+            # The payload of an action is data, with any keys.
+            is_action = is_for_server(path, action) and "payload" not in path
+            if is_action and isinstance(action.get("type"), str):
                 source_range = part.document.value((*path, "type"))
                 is_unconditional = "$if" not in _directives(part.value, path)
                 yield Trigger(widget, action["type"], source_range, part, path, action, is_unconditional)
@@ -50,29 +53,12 @@ def find_triggers(widget: CheckedWidget) -> Iterator[Trigger]:
 
 def is_for_server(path: KeyPath, value: Any) -> bool:
     """Return whether the value at the path is an action that a click sends to the server."""
-    is_click = bool(path) and isinstance(path[-1], str) and _is_action(path[-1], path[:-1])
+    key = str(path[-1]) if path else ""
+    is_click = bool(_TRIGGER.match(key)) or path[-2:] in (("confirm", "action"), ("cancel", "action"))
     return is_click and isinstance(value, Mapping) and value.get("handler", "server") == "server"
 
 
-def _is_action(key: str, path: Sequence[str | int]) -> bool:
-    return bool(_TRIGGER.match(key)) or (key == "action" and path[-1:] in (("confirm",), ("cancel",)))
-
-
-def _actions(node: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
-    """Yield every action for the server in a tree of components, with its path."""
-    if isinstance(node, list):
-        for index, item in enumerate(node):
-            yield from _actions(item, (*path, index))
-    elif isinstance(node, Mapping):
-        for key, value in node.items():
-            if not _is_action(key, path):
-                yield from _actions(value, (*path, key))
-            elif is_for_server((*path, key), value):
-                yield (*path, key), value
-
-
 def _directives(tree: Any, path: KeyPath) -> set[str]:
-    """Return the directives on a path."""
     directives: set[str] = set()
     for step in path:
         if isinstance(tree, Mapping):
@@ -89,9 +75,7 @@ def _triggers_in_text(widget: CheckedWidget) -> Iterator[Trigger]:
             continue
         if _CLIENT.search(text, match.start(), _closing(text, match.start())):
             continue
-        start = match.start(1)
-        line, column = text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start)
-        place = widget.inner.document.inside(("template",), line, column)
+        place = widget.inner.document.inside(("template",), *line_and_column(text, match.start(1)))
         yield Trigger(widget, match[1], (place, len(match[1])))
 
 
