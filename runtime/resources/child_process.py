@@ -95,9 +95,8 @@ class ChildProcess:
             finally:
                 os._exit(0)
         os.close(writable)
-        return cls(
-            pid, lambda: os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), os.fdopen(readable, "rb"), None, False
-        )
+        lines = os.fdopen(readable, "rb")
+        return cls(pid, lambda: os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), lines, None, False)
 
     def __enter__(self) -> Self:
         return self

@@ -34,13 +34,11 @@ def check_changes(loaded: LoadedProject, base: Path) -> list[Diagnostic]:
     before = load_config(base, environ=loaded.environ)
     if before.config is None:
         return mask_diagnostics([_unreadable(loaded, before, base)], loaded.secrets | before.secrets)
-    comparison = _Comparison(
-        before, loaded, before.config, loaded.config, DiagnosticCollector(loaded.filled), str(base)
-    )
+    collector = DiagnosticCollector(loaded.filled)
+    comparison = _Comparison(before, loaded, before.config, loaded.config, collector, str(base))
     for compare in (_removed, _browser_tools, _schemas, _store, _entry, _models, _limits):
         compare(comparison)
-    diagnostics = sort_diagnostics(comparison.collector.diagnostics)
-    return mask_diagnostics(diagnostics, loaded.secrets | before.secrets)
+    return mask_diagnostics(sort_diagnostics(collector.diagnostics), loaded.secrets | before.secrets)
 
 
 def _unreadable(loaded: LoadedProject, before: LoadedProject, base: Path) -> Diagnostic:
@@ -152,9 +150,8 @@ def _browser_tools(change: _Comparison) -> None:
 
 def _offered(config: Config) -> dict[str, ClientTool | EffectTool]:
     used = {name for agent in config.agents.values() for name in agent.tools}
-    return {
-        name: tool for name, tool in config.tools.items() if isinstance(tool, ClientTool | EffectTool) and name in used
-    }
+    tools = ((name, tool) for name, tool in config.tools.items() if name in used)
+    return {name: tool for name, tool in tools if isinstance(tool, ClientTool | EffectTool)}
 
 
 def _browser_key(tool: ClientTool | EffectTool) -> str:

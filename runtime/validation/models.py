@@ -80,9 +80,8 @@ def check_models(project: CheckedProject) -> None:
         first, more = keyless[0], len(keyless) - 1
         others = f", nor has {more} other{'s' if more > 1 else ''}" if more else ""
         # A CI run that checks a change usually has no key, and needs none: only a note.
-        project.collector.report(
-            "A625", first.path, f"the model {first.name!r} has no key{others}", _WAYS_OUT, severity="note"
-        )
+        message = f"the model {first.name!r} has no key{others}"
+        project.collector.report("A625", first.path, message, _WAYS_OUT, severity="note")
 
 
 def _check_name(used: UsedModel, model: OpenAIModel, project: CheckedProject) -> None:
@@ -93,9 +92,8 @@ def _check_name(used: UsedModel, model: OpenAIModel, project: CheckedProject) ->
     near = nearest(model.name, known_models(), _LIKE_A_MODEL)
     hint = f"did you mean {near!r}?" if near else "it may be newer than this release"
     path = (*used.path, "name") if used.is_declared else used.path
-    project.collector.report(
-        "A620", path, f"{model.name!r} is none of the OpenAI models that this release knows", hint, severity="note"
-    )
+    message = f"{model.name!r} is none of the OpenAI models that this release knows"
+    project.collector.report("A620", path, message, hint, severity="note")
 
 
 def _is_known(name: str) -> bool:

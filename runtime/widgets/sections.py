@@ -31,9 +31,8 @@ class SectionsTemplate:
     def __init__(self, widget: SectionsWidget, faults: list[TreeError] | None = None) -> None:
         """Parse the templates; raises TreeError with the path of a mistake, or appends every mistake to `faults`."""
         self._title = TreeTemplate(widget.title, ("title",), faults)
-        self._sections = [
-            _Section(section, ("sections", index), faults) for index, section in enumerate(widget.sections)
-        ]
+        sections = enumerate(widget.sections)
+        self._sections = [_Section(section, ("sections", index), faults) for index, section in sections]
         self._parts = parts = [self._title, *(template for section in self._sections for template in section.templates)]
         self.names = {name: where for part in reversed(parts) for name, where in part.names.items()}
 

@@ -31,8 +31,6 @@ _WALL_FACTOR = 3
 """How many times its CPU time a build may last, so that one that waits ends and one on a busy machine does not."""
 _FRAME = re.compile(r'^  File "(?P<file>.*)", line (?P<line>\d+)', re.MULTILINE)
 _LAST_LINES = 3
-_FIELDS = {"diagnostics": "diagnostics", "started": "wall_s", "activity": "activity", "exited": "exited"}
-"""The field of a result for each kind of message of the child."""
 
 
 def check_build(
@@ -101,7 +99,15 @@ class _BuildResult:
             # faulthandler ends the child after this line and the frames.
             self.is_late = self.is_late or text.startswith("Timeout (")
             return ""
-        setattr(self, _FIELDS[kind], value)
+        match kind:
+            case "diagnostics":
+                self.diagnostics = value
+            case "started":
+                self.wall_s = value
+            case "activity":
+                self.activity = value
+            case "exited":
+                self.exited = value
         return str(kind)
 
 

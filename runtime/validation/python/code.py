@@ -101,9 +101,9 @@ def _check_called(
 ) -> None:
     if is_callable(diagnostics.resolver, symbol) is False:
         diagnostics.wrong_kind(path, symbol, wanted, called)
-    elif (parameters := parameters_of(diagnostics.resolver, symbol)) is not None and (
-        reason := call_problem(parameters, given)
-    ):
+        return
+    parameters = parameters_of(diagnostics.resolver, symbol)
+    if parameters is not None and (reason := call_problem(parameters, given)):
         diagnostics.uncallable(path, symbol, reason, called, severity)
 
 
@@ -154,9 +154,8 @@ def _check_instructions(diagnostics: PythonDiagnostics, path: ImportPath, symbol
         diagnostics.wrong_kind(path, symbol, wanted, called)
     elif symbol.kind == "function" and (parameters := parameters_of(diagnostics.resolver, symbol)) is not None:
         # The SDK counts the parameters, also those with a default.
-        reason = (
-            call_problem(parameters, 2) if len(parameters) == 2 else f"it takes {count_words(len(parameters))}, not 2"
-        )
+        count = len(parameters)
+        reason = call_problem(parameters, 2) if count == 2 else f"it takes {count_words(count)}, not 2"
         if reason:
             is_entry = path.key_path[1] in diagnostics.project.config.entry_agents
             diagnostics.uncallable(path, symbol, reason, called, "error" if is_entry else "warning")

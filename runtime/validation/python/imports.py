@@ -102,9 +102,8 @@ def _nearest(finder: ModuleFinder, missing: str) -> str | None:
 
 def _makes_modules(diagnostics: PythonDiagnostics, package: str) -> bool:
     modules = [diagnostics.resolver.modules.get(name) for name in prefixes(package)]
-    return any(
-        module is None or module.opaque or any(word in module.text for word in _MAKES_MODULES) for module in modules
-    )
+    known = [module for module in modules if module is not None and not module.opaque]
+    return len(known) < len(modules) or any(word in module.text for module in known for word in _MAKES_MODULES)
 
 
 def reached(diagnostics: PythonDiagnostics, paths: Sequence[ImportPath]) -> Iterator[tuple[Module, ImportPath]]:
@@ -119,9 +118,8 @@ def reached(diagnostics: PythonDiagnostics, paths: Sequence[ImportPath]) -> Iter
         module = diagnostics.resolver.modules.get(name)
         if module is not None:
             yield module, path
-            waiting += [
-                (inner, path) for imported in _imported(diagnostics, module) for inner in reversed(prefixes(imported))
-            ]
+            for imported in _imported(diagnostics, module):
+                waiting += [(inner, path) for inner in reversed(prefixes(imported))]
 
 
 def _imported(diagnostics: PythonDiagnostics, module: Module) -> list[str]:

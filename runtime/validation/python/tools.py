@@ -75,9 +75,8 @@ def check_context_first(
     for parameter in parameters[1:]:
         if takes_context(diagnostics.resolver, symbol.module, parameter):
             message = f"the context {parameter.name!r} is not the first parameter"
-            diagnostics.at_node(
-                path, "A331", symbol.module, parameter.node, message, "the SDK passes it as the first argument only"
-            )
+            hint = "the SDK passes it as the first argument only"
+            diagnostics.at_node(path, "A331", symbol.module, parameter.node, message, hint)
 
 
 def _check_schema(

@@ -217,9 +217,7 @@ def _named_in_text(widget: CheckedWidget, path: KeyPath) -> SourceRange | None:
 
 
 def _report_too_much(widget: CheckedWidget, result: TrialResult) -> None:
-    source_range = (
-        widget.inner.document.key(("template",)) if widget.kind == "studio" else widget.inner.document.key(())
-    )
+    source_range = widget.inner.document.key(("template",) if widget.kind == "studio" else ())
     severity: Severity = "error"
     message = _TOO_MUCH[result.reason]
     hint = "look for nested loops and large numbers" if result.reason in ("time", "memory", "output") else ""
