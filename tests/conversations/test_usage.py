@@ -75,11 +75,14 @@ async def test_every_model_that_a_turn_asks_is_counted(chat: MakeChat) -> None:
         assert line["output_tokens"] > 0
 
 
-async def test_where_another_model_answers_it_is_the_one_that_counts(chat: MakeChat) -> None:
+async def test_where_another_model_answers_it_is_the_one_that_counts(
+    chat: MakeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = Player("no"), Player("From the second.")
     first.replies = [ScriptedFailure("busy", 503)]
     first.model, second.model = "first-1", "second-2"  # type: ignore[attr-defined]  # as the SDK's models have it
-    on_stage.update(first=first, second=second)
+    for name, player in {"first": first, "second": second}.items():
+        monkeypatch.setitem(on_stage, name, player)
     find: dict[str, Any] = {"python": "tests.conversations.playing:find"}
     models = {name: {**find, "with": {"name": name}} for name in ("first", "second")}
     models["first"]["fallback"] = ["second"]
