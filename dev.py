@@ -3,7 +3,7 @@
 
     python3 dev.py serve     serve the sample project, offline (further arguments go to `chatkit-runtime serve`)
     python3 dev.py test      run the tests on every core (with arguments: pytest with exactly these)
-    python3 dev.py check     check format, lints, types and the layers of the architecture
+    python3 dev.py check     check format, lints, types, layers and the rules of the architecture
     python3 dev.py lock      resolve the requirements and write the hashed requirement files (needs uv)
     python3 dev.py COMMAND   any command of `chatkit-runtime`: chat, validate, show, …
 
@@ -34,6 +34,7 @@ CHECKS = (
     ["ruff", "check", "."],
     ["mypy"],
     ["lint-imports"],
+    ["pytest", "-q", "tests/architecture"],
 )
 LOCK = ["uv", "pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "-q"]
 

@@ -29,7 +29,7 @@ from runtime.server.http.identity import error_response, shutting_down
 from runtime.server.http.loopback import is_loopback, refusal
 from runtime.server.http.routes import EVENT_STREAM_HEADERS, LEASE, http_error, path_within, unexpected
 from runtime.server.runtime import Runtime, load
-from runtime.server.turns.request import LOCAL_USER
+from runtime.server.turns.request_parsing import LOCAL_USER
 from runtime.server.turns.sse import PING
 from runtime.stores.ids import new_id
 

@@ -13,9 +13,8 @@ from jinja2 import nodes
 from runtime.diagnostics.key_path import KeyPath
 from runtime.documents.json_text import JsonText
 from runtime.errors import RuntimeFault
-from runtime.widgets.studio import parse_studio
+from runtime.widgets.studio import OPENING, parse_studio
 
-_OPEN = re.compile(r"\{\{|\{%|\{#")
 _CLOSE = {"{{": "}}", "{%": "%}", "{#": "#}"}
 _WORD = re.compile(r"[-+]?\s*(\w*)")
 _ASSIGNMENT = re.compile(r"[-+]?\s*set\b[^=]*=")
@@ -78,7 +77,7 @@ class _Reader:
 
     def read(self) -> None:
         position = 0
-        while opening := _OPEN.search(self.text, position):
+        while opening := OPENING.search(self.text, position):
             self._read_text(position, opening.start())
             position = self.text.find(_CLOSE[opening[0]], opening.end()) + 2
             if position < opening.end():

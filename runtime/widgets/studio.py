@@ -33,7 +33,7 @@ from runtime.widgets.tree import Scope, explain_failure
 
 _VERSION = "1.0"
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
-_MARKS = re.compile(r"\{\{|\{%|\{#")
+OPENING = re.compile(r"\{\{|\{%|\{#")
 _BLOCK = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _SLOT = "\0"
 _NEAR = 20
@@ -201,7 +201,7 @@ def _parse_tree(text: str) -> Callable[[Scope], Any] | None:
     strings: list[str] = []
 
     def replace(match: re.Match[str]) -> str:
-        if not _MARKS.search(match[0]):
+        if not OPENING.search(match[0]):
             return match[0]
         strings.append(match[0][1:-1])
         return json.dumps(f"{_SLOT}{len(strings) - 1}")

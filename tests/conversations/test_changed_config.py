@@ -12,7 +12,7 @@ import pytest
 from runtime.server.history.converter import UNANSWERED
 from runtime.server.turns.clicks import StaleWidget
 from runtime.server.turns.client_tools import REMOVED_TOOL
-from runtime.server.turns.preparation import CONTINUE
+from runtime.server.turns.request_types import CONTINUE
 from tests.conversations.conftest import Chat, MakeChat
 from tests.conversations.playing import call
 

@@ -15,7 +15,7 @@ from runtime.cli.uvicorn_server import app_in_background
 from runtime.server.app import create_app
 from runtime.server.settings import ServerSettings
 from runtime.server.turns.recorder import CUT_OFF
-from runtime.server.turns.request import RequestInfo
+from runtime.server.turns.request_parsing import RequestInfo
 from runtime.server.turns.turn import Turn
 from runtime.stores.memory import MemoryStore
 from tests.conversations.conftest import Chat, MakeBare, MakeChat, write_project

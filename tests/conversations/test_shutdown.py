@@ -13,7 +13,7 @@ import pytest
 from runtime.server.settings import ServerSettings
 from runtime.server.turns.chatkit_server import RESTARTING
 from runtime.server.turns.recorder import CUT_OFF, Recorder
-from runtime.server.turns.request import RequestInfo
+from runtime.server.turns.request_parsing import RequestInfo
 from runtime.server.turns.turn import Turn
 from runtime.stores.memory import MemoryStore
 from runtime.testing import parse_events

@@ -9,7 +9,7 @@ from runtime.assemble.context import User
 from runtime.config.model import Config
 from runtime.config.model.mcp import HttpMcpServer
 from runtime.errors import RequestError
-from runtime.server.turns.request import LOCAL_USER
+from runtime.server.turns.request_parsing import LOCAL_USER
 from runtime.stores.ids import new_id
 
 

@@ -29,7 +29,7 @@ from runtime.server.generations.generation import Generation
 from runtime.server.http.identity import error_response, forwarded_headers, locale_of, request_id_of, user_of
 from runtime.server.http.options import component_options
 from runtime.server.turns.chatkit_server import RuntimeServer, largest_body
-from runtime.server.turns.request import RequestInfo
+from runtime.server.turns.request_parsing import RequestInfo
 from runtime.server.turns.turn import Turn
 
 logger = logging.getLogger("runtime.server")

@@ -27,9 +27,9 @@ from runtime.server.attachments import Uploads
 from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
 from runtime.server.turns.clicks import resolve_click
 from runtime.server.turns.execution import Execution, SendNews
-from runtime.server.turns.preparation import Planner
 from runtime.server.turns.recorder import thread_response
-from runtime.server.turns.request import DEFAULT_PER_PAGE, RequestInfo, page_limit, parse_request
+from runtime.server.turns.request_parsing import DEFAULT_PER_PAGE, RequestInfo, page_limit, parse_request
+from runtime.server.turns.request_types import Planner
 from runtime.server.turns.sse import TextDelta, to_bytes
 from runtime.server.turns.thread_access import ThreadAccess, ThreadLocks
 from runtime.server.turns.turn import Tasks, Turn

@@ -33,7 +33,7 @@ from runtime.server.turns.approvals import PendingRun, load_state, stop_for_appr
 from runtime.server.turns.model_items import active_agent, last_inference_options, new_model_item
 from runtime.server.turns.output_filters import OutputGuardrails, StructuredOutput, text_of_new_message
 from runtime.server.turns.recorder import Recorder, to_the_end
-from runtime.server.turns.request import RequestInfo
+from runtime.server.turns.request_parsing import RequestInfo
 from runtime.server.turns.sse import Event, StreamBuffer, frame
 from runtime.server.turns.stream_events import RunEvents
 from runtime.server.turns.thread_access import ThreadAccess

@@ -1,4 +1,4 @@
-"""Make a plan of each streaming request: check it, and store what has to be stored before the turn begins."""
+"""Every request type that starts a turn: check it, store what the turn needs, and return its plan."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from runtime.server.turns.client_tools import (
 )
 from runtime.server.turns.execution import AnswerThread, Execution, HandleAction, Plan, ResumeRun, SendNews
 from runtime.server.turns.recorder import thread_response
-from runtime.server.turns.request import RequestInfo, check_message
+from runtime.server.turns.request_parsing import RequestInfo, check_message
 from runtime.server.turns.sse import Event
 from runtime.server.turns.thread_access import ThreadAccess
 from runtime.stores.ids import new_id
