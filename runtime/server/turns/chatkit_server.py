@@ -26,7 +26,7 @@ from runtime.resources.lease import Lease, Live
 from runtime.server.attachments import Uploads
 from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
 from runtime.server.turns.clicks import resolve_click
-from runtime.server.turns.execution import Execution, SendNews
+from runtime.server.turns.plan_execution import Execution, SendNews
 from runtime.server.turns.recorder import thread_response
 from runtime.server.turns.request_parsing import DEFAULT_PER_PAGE, RequestInfo, page_limit, parse_request
 from runtime.server.turns.request_types import Planner

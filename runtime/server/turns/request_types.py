@@ -32,7 +32,7 @@ from runtime.server.turns.client_tools import (
     removed_tool,
     skip_open_calls,
 )
-from runtime.server.turns.execution import AnswerThread, Execution, HandleAction, Plan, ResumeRun, SendNews
+from runtime.server.turns.plan_execution import AnswerThread, Execution, HandleAction, Plan, ResumeRun, SendNews
 from runtime.server.turns.recorder import thread_response
 from runtime.server.turns.request_parsing import RequestInfo, check_message
 from runtime.server.turns.sse import Event

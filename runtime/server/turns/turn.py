@@ -23,7 +23,7 @@ from runtime.server.settings import ServerSettings
 from runtime.server.turns import token_budget as budget
 from runtime.server.turns.client_tools import make_call_item, queue_call
 from runtime.server.turns.errors import error_event, own_text
-from runtime.server.turns.execution import Execution
+from runtime.server.turns.plan_execution import Execution
 from runtime.server.turns.recorder import to_the_end
 from runtime.server.turns.sse import Event, TextDelta, frame
 from runtime.server.turns.summary import renew_summary
