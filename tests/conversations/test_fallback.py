@@ -107,7 +107,7 @@ async def test_an_endpoint_that_is_down_gives_way_to_one_that_is_there(chat: Mak
         assert (await client.say("hello")).said == ["I am here."]
 
 
-def test_connection_errors_is_retryable_and_mistakes_may_not() -> None:
+def test_connection_errors_are_retryable_and_mistakes_are_not() -> None:
     from httpx import Request
 
     from runtime.assemble.models import is_retryable
