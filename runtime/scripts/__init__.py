@@ -1,1 +1,1 @@
-"""The scripts of the offline model: their grammar, and what they answer to what is said."""
+"""Offline scripts: their grammar, and the replies that a script gives to a conversation."""

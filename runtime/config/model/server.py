@@ -97,7 +97,7 @@ class Server(Section):
     cors: list[str] = Field([], examples=[["https://app.example.com"]])
     """Origins whose pages may call the server from a browser; `*` for any."""
     grace: Duration = Field(10.0, examples=["30s"])
-    """How long running answers may continue after the server is told to stop. After that they end with an error that
+    """How long running answers may continue after the server was asked to stop. After that they end with an error that
     offers a retry, and the output so far is kept."""
 
 
