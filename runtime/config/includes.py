@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from runtime.config.model.root import MAIN_ONLY
 from runtime.config.project_files import ProjectFiles, is_pattern
+from runtime.config.schema import MAIN_ONLY
 from runtime.diagnostics.diagnostic import Diagnostic, Place, has_errors
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import nearest

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from runtime.config.cross_checks import check_config
 from runtime.config.includes import PROFILE_VARIABLE, add_included, apply_profile
 from runtime.config.model import Config
-from runtime.config.model.root import MAIN_ONLY
 from runtime.config.project_files import ProjectFiles
+from runtime.config.schema import MAIN_ONLY
 from runtime.config.secrets.detect import WrittenSecret, find_secrets, written_secrets
 from runtime.config.secrets.mask import (
     STARS,

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from runtime.config.model.root import MAIN_ONLY
-
+MAIN_ONLY = ("include", "profiles")
+"""The sections that neither an included file nor a profile may have."""
 SCHEMA_FILE = Path(__file__).with_name("agents.schema.json")
 SCHEMA_ID = "chatkit-runtime/agents.schema.json"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

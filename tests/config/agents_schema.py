@@ -15,9 +15,8 @@ from typing import Any
 import yaml
 
 from runtime.config.model import Config
-from runtime.config.model.root import MAIN_ONLY
 from runtime.config.model.types import Section
-from runtime.config.schema import DIALECT, SCHEMA_ID, resolve
+from runtime.config.schema import DIALECT, MAIN_ONLY, SCHEMA_ID, resolve
 
 EXAMPLES: dict[str, dict[str, list[Any]]] = yaml.safe_load(Path(__file__).with_name("examples.yaml").read_text("utf-8"))
 """Values of each key for the completion of editors, by the section's class and field."""

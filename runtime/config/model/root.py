@@ -15,10 +15,9 @@ from runtime.config.model.server import Admin, Limits, Reload, Server, Store, Ur
 from runtime.config.model.tools import Tool
 from runtime.config.model.types import ImportPath, Section
 from runtime.config.model.widgets import Action, Widget
+from runtime.config.schema import MAIN_ONLY
 
 DEFAULT_STORE = "sqlite:///.chatkit/threads.db"
-MAIN_ONLY = ("include", "profiles")
-"""The sections that neither an included file nor a profile may have."""
 NAMED_SECTIONS = frozenset({"models", "tools", "mcp", "widgets", "guardrails", "agents", "actions", "state"})
 """The sections whose keys are names that the user chooses."""
 
