@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from runtime.config.model import Config
@@ -25,19 +25,44 @@ GUARDRAILS = (
 
 
 def find_values(config: Any, field: str) -> list[tuple[Any, KeyPath]]:
-    """Return each value of a field such as `tools.*.progress`, with its key path: `*` is any name or index."""
+    """Return each value of a field such as `tools.*.progress`, with its key path; `*` is any name or index.
+
+    A value that is null or missing is left out.
+    """
     values: list[tuple[Any, KeyPath]] = [(config, ())]
-    for step in field.split("."):
-        above, values = values, []
-        for value, path in above:
-            if step != "*":
-                parts = value if isinstance(value, dict) else getattr(value, "__dict__", {})
-                values += [(parts[step], (*path, step))] if step in parts else []
-            elif isinstance(value, dict):
-                values += [(part, (*path, key)) for key, part in value.items()]
-            elif isinstance(value, list):
-                values += [(part, (*path, index)) for index, part in enumerate(value)]
+    steps = field.split(".")
+    while steps:
+        step = steps.pop(0)
+        if step != "*":
+            values = [(part, (*path, step)) for value, path in values if (part := _fields(value).get(step)) is not None]
+        elif steps and steps[0] != "*":
+            # Both steps at once: of a thousand entries, few have the field.
+            name = steps.pop(0)
+            values = [
+                (part, (*path, key, name))
+                for value, path in values
+                for key, entry in _entries(value)
+                if (part := _fields(entry).get(name)) is not None
+            ]
+        else:
+            values = [(entry, (*path, key)) for value, path in values for key, entry in _entries(value)]
     return values
+
+
+def value_at(config: Any, path: KeyPath) -> Any:
+    """Return the value at a key path of the config, which must exist."""
+    keys: tuple[Any, ...] = path
+    for key in keys:
+        config = config[key] if isinstance(config, dict | list) else getattr(config, key)
+    return config
+
+
+def _fields(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else getattr(value, "__dict__", {})
+
+
+def _entries(value: Any) -> Iterable[tuple[str | int, Any]]:
+    return value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
 
 
 def find_names(config: Config, *fields: str) -> Iterator[tuple[str, KeyPath]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from runtime.config.model import Config
 from runtime.config.model.types import IMPORT_PATTERN
-from runtime.config.references import GUARDRAILS, find_names, model_references
+from runtime.config.references import GUARDRAILS, find_names, find_values, model_references, value_at
 from runtime.diagnostics.diagnostic import Place, Severity
 from runtime.diagnostics.key_path import KeyPath
 from runtime.static_analysis.module import Module
@@ -89,10 +89,13 @@ def import_paths(project: CheckedProject) -> list[ImportPath]:
 def _all(config: Config) -> Iterator[ImportPath]:
     used_models = {name for name, _ in model_references(config)}
     for pattern, role in _ROLES.items():
-        for path, text, parent in _values(config, pattern.split("."), ()):
+        for text, path in find_values(config, pattern):
+            if not isinstance(text, str):
+                continue
+            arguments = getattr(value_at(config, path[:-1]), "with_", {})
             declared = str(path[1]) if role in ("tool", "factory") else None
             severity: Severity = "warning" if role == "model" and path[1] not in used_models else "error"
-            yield ImportPath(text, path, role, getattr(parent, "with_", {}), declared, severity)
+            yield ImportPath(text, path, role, arguments, declared, severity)
     for key, agent in config.agents.items():
         for index, reference in enumerate(agent.tools):
             if reference not in config.tools and _IMPORT_PATH.match(reference):
@@ -100,21 +103,6 @@ def _all(config: Config) -> Iterator[ImportPath]:
     for name, path in find_names(config, *GUARDRAILS):
         if name not in config.guardrails and ":" in name:
             yield ImportPath(name, path, "guardrail")
-
-
-def _values(parent: Any, steps: list[str], path: KeyPath) -> Iterator[tuple[KeyPath, str, Any]]:
-    """Yield each text that a pattern leads to, with its path and the object that has it."""
-    step, *rest = steps
-    items: list[tuple[str | int, Any]]
-    if step != "*":
-        items = [(step, getattr(parent, step, None))]
-    else:
-        items = list(parent.items() if isinstance(parent, Mapping) else enumerate(parent))
-    for key, value in items:
-        if rest:
-            yield from _values(value, rest, (*path, key))
-        elif isinstance(value, str):
-            yield (*path, key), value, parent
 
 
 @dataclass(frozen=True, slots=True)
