@@ -43,6 +43,11 @@ FIRST_PAUSE_S = 1.0
 MAX_PAUSE_S = 60.0
 """The pause before another attempt to connect, in seconds; it doubles with each failure."""
 
+_CLOSING_S = 8.0
+"""How long a connection may take to close, in seconds. The SDK needs up to 6.5 s to end a program that ignores the end of
+its input; cancelled before that, it would leave the program running."""
+_CANCELLED_S = 2.0
+
 
 class McpUnavailable(RuntimeFault):
     """The server can't be reached; `reason` contains no secrets."""
@@ -160,10 +165,10 @@ class ServerConnection:
         owner, self._owner, self._server, self._tools = self._owner, None, None, None
         self._stop.set()
         if owner is not None:
-            done, _ = await asyncio.wait({owner}, timeout=2.0)
+            done, _ = await asyncio.wait({owner}, timeout=_CLOSING_S)
             if not done:
                 owner.cancel()
-                await asyncio.wait({owner}, timeout=2.0)
+                await asyncio.wait({owner}, timeout=_CANCELLED_S)
 
 
 def _reason(error: BaseException) -> str:
