@@ -44,8 +44,8 @@ MAX_PAUSE_S = 60.0
 """The pause before another attempt to connect, in seconds; it doubles with each failure."""
 
 _CLOSING_S = 8.0
-"""How long a connection may take to close, in seconds. The SDK needs up to 6.5 s to end a program that ignores the end of
-its input; cancelled before that, it would leave the program running."""
+"""How long a connection may take to close, in seconds. The SDK needs up to 6.5 s to end a program that ignores the end
+of its input; cancelled before that, it would leave the program running."""
 _CANCELLED_S = 2.0
 
 

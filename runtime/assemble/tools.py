@@ -167,7 +167,7 @@ def _from_function(function: Callable[..., Any], name: str | None) -> FunctionTo
         if parameter.annotation is parameter.empty:
             raise BuildError(
                 f"parameter {parameter.name!r} of {function.__name__!r} has no type hint",
-                "write one: the model is told of it",
+                "write one: it becomes part of the tool's schema for the model",
                 code="A323",
                 about=function,
             )

@@ -83,7 +83,7 @@ def _unsent(model: OpenAIModel, settings: _Merged) -> Iterator[_Problem]:
             yield name, f"{name!r} has no effect: the {api} has no such setting", f"it is one of 'api: {other}'"
     reasoning = settings.get("reasoning")
     if reasoning is not None and reasoning.value.summary is not None and model.api == "chat_completions":
-        message = "'reasoning.summary' has no effect: the Chat Completions API tells no thoughts"
+        message = "'reasoning.summary' has no effect: the Chat Completions API returns no thoughts"
         yield "reasoning", message, "it is one of 'api: responses'"
 
 

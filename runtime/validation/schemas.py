@@ -54,7 +54,7 @@ def _mistakes(data: Any) -> Iterator[tuple[KeyPath, str]]:
             yield tuple(error.absolute_path), str(error.message)
     except Unresolvable as error:
         if not external:
-            yield (), f"the reference {error.ref!r} leads nowhere"
+            yield (), f"the reference {error.ref!r} has no target"
     except Exception as error:
         # The library fails on documents of an unexpected shape.
         yield (), f"the rest can't be checked: {type(error).__name__}"

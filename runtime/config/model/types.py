@@ -95,7 +95,7 @@ class Section(BaseModel):
 
 
 class ShortFormSection(Section):
-    """A mapping with a short form: a string stands for a mapping with the key `short_key`."""
+    """A mapping with a short form: a string is short for a mapping with the key `short_key`."""
 
     short_key: ClassVar[str]
     short_needed: ClassVar[bool]

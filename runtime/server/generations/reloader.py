@@ -116,7 +116,7 @@ class Reloader:
 
     `live` returns the current generation's holder, `read` reads the project, `build` builds and opens a generation
     beside the current one or returns the errors, `end_turns` ends the turns of a generation with a message for users,
-    `is_draining` tells whether the server shuts down.
+    `is_draining` returns whether the server shuts down.
     """
 
     def __init__(
