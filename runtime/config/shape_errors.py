@@ -23,6 +23,7 @@ from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath, value_at
 from runtime.diagnostics.wording import CLOSE, join_or, join_words, nearest, quote, suggest
 from runtime.documents.parser import parse_bool, parse_number
+from runtime.documents.syntax_errors import glued_key
 from runtime.documents.variables import Interpolation
 
 if TYPE_CHECKING:
@@ -179,6 +180,10 @@ class _Explainer:
         key = str(path[-1])
         if key in (_UNSUPPORTED if len(path) == 1 else _UNSUPPORTED_INSIDE.get(str(path[0]), ())):
             self._report("A101", path, f"{key!r} is not supported in this version", at_key=True)
+            return
+        if key.partition(":")[0] in known and (written := glued_key(key)):
+            hint = f"a space is missing after the ':'; write {written!r}"
+            self._report("A101", path, f"unknown key {key!r}", hint, at_key=True)
             return
         names = sorted(known)
         likely = near is not None and (near == translate(path, known) or nearest(key, [near], CLOSE) is not None)

@@ -17,6 +17,7 @@ from runtime.config.model.types import (
 from runtime.config.secrets.mask import mask
 from runtime.diagnostics.key_path import KeyPath
 from runtime.documents.parser import parse_bool, parse_number
+from runtime.documents.syntax_errors import glued_key
 
 _TYPES = {
     "string": "a string",
@@ -111,6 +112,10 @@ def hint_type(path: KeyPath, value: Any, expected: Sequence[str]) -> str:
         return "write the number without quotes"
     if value is None and {"a list", "a mapping"} & {*expected}:
         return "indent the content below the key, or remove the key"
+    if isinstance(value, str) and "a mapping" in expected and (written := glued_key(value)):
+        return f"a space is missing after the ':'; write {written!r}"
+    if expected == ["a list"] and isinstance(value, str) and value.startswith("-"):
+        return "a space is missing after the '-' of each item"
     if expected == ["a list"] and isinstance(value, (str, dict)):
         return "write a list as [one, two], or each item on a line after '- '"
     if expected == ["a string"] and isinstance(value, dict):

@@ -14,6 +14,7 @@ import yaml
 
 from runtime.diagnostics.diagnostic import Diagnostic, Place, Severity
 from runtime.diagnostics.key_path import KeyPath, path_text
+from runtime.diagnostics.wording import suggest
 from runtime.documents.parser import parse_events, resolve_plain
 from runtime.resources.gc_policy import collector_paused
 
@@ -28,6 +29,13 @@ _CORE_TYPES: dict[str, Any] = {
     "seq": list,
 }
 _CORE_TAGS = {f"tag:yaml.org,2002:{name}": types for name, types in _CORE_TYPES.items()}
+_VARIABLE_HINT = 'a variable is written "${NAME}"'
+# What the tags of other tools are in this language.
+_TAG_HINTS = {
+    "!include": "name more files in 'include'; a prompt is {file: …}",
+    **dict.fromkeys(("!env", "!envvar", "!env_var", "!secret", "!var"), _VARIABLE_HINT),
+    **dict.fromkeys(("!python", "!import"), "a Python object is {python: package.module:name}"),
+}
 _MERGE = "<<"
 QUOTE_KEY = "put the key in quotes"
 """The hint for a key that is a number or a keyword of YAML; it is read as it is written."""
@@ -264,7 +272,9 @@ class _Builder:
     def _tagged(self, event: Any, data: Any) -> Any:
         wanted = _CORE_TAGS.get(event.tag)
         if wanted is None:
-            self._report("A014", event, f"custom YAML tags are not part of the language: {_short_tag(event.tag)!r}")
+            message = f"custom YAML tags are not part of the language: {_short_tag(event.tag)!r}"
+            hint = _TAG_HINTS.get(event.tag.lower(), "put a text that begins with '!' in quotes")
+            self._report("A014", event, message, hint)
         elif not isinstance(data, wanted):
             self._report("A014", event, f"the value does not match its tag {_short_tag(event.tag)!r}")
         return data
@@ -287,7 +297,8 @@ class _Builder:
     def _alias(self, event: Any) -> None:
         name = event.anchor
         if name not in self.anchors:
-            self._report("A015", event, f"this file has no anchor '&{name}'")
+            hint = suggest(name, self.anchors) or "put a text that begins with '*' in quotes"
+            self._report("A015", event, f"this file has no anchor '&{name}'", hint)
         target = self.anchors.get(name)
         if target is None:
             if name in self.anchors:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -22,53 +21,7 @@ _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufeff\uff00-\
 
 # Line breaks in YAML 1.1 and libyaml, but not in YAML 1.2, ruamel.yaml and editors; and a byte order mark in the text.
 _DISPUTED = re.compile("[\x85\u2028\u2029\ufeff]")
-_FLOW_VARIABLE = re.compile(r"[\[{,:]\s*\$\{")
-_GLUED = re.compile(r"\s*[\w-]+:[^\s/:]\S*$")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-@dataclass(frozen=True, slots=True)
-class _ErrorText:
-    pattern: str
-    message: str
-    hint: str = ""
-    # The place is the start of the construct, not the position of the parser.
-    at_context: bool = False
-    at_colon: bool = False
-
-
-_ERROR_TEXTS = (
-    _ErrorText(r"found character '\\t'", "a tab can't be used for indentation", "indent with spaces"),
-    _ErrorText(r"found character (?P<what>'.+') that", "a text can't start with {what}", "put the text in quotes"),
-    _ErrorText(
-        r"mapping values are not allowed",
-        "a ':' after something that can't be a key",
-        "put a text that contains ': ' in quotes, or check the indentation",
-        at_colon=True,
-    ),
-    _ErrorText(r"sequence entries are not allowed", "a list can't start here", "put each '- ' on a line of its own"),
-    _ErrorText(r"unexpected end of stream", "the quote that opens here is not closed", at_context=True),
-    _ErrorText(
-        r"expected ',' or '(?P<what>.)'",
-        "expected ',' or {what!r} here",
-        "the bracket that opens in line {line} is not closed",
-    ),
-    _ErrorText(
-        r"expected <block end>",
-        "this doesn't fit the lines above it",
-        "the keys of one mapping, and the items of one list, start in the same column",
-    ),
-    _ErrorText(r"could not find expected ':'", "expected ':' after the key that starts here", at_context=True),
-    _ErrorText(
-        r"unknown escape character",
-        "a double-quoted text contains an unknown escape",
-        "use single quotes, or write the backslash twice",
-    ),
-    _ErrorText(r"expected the node content", "expected a value here"),
-    _ErrorText(
-        r"expected '<document start>'", "the document ends above this line", "look for an extra closing bracket"
-    ),
-)
 
 
 def parse_events(text: str, file: str) -> list[yaml.Event] | Diagnostic:
@@ -122,7 +75,10 @@ def _ruamel_events(text: str, file: str) -> list[yaml.Event] | Diagnostic:
     try:
         events = list(_limit_depth(map(_translate, YAML(typ="safe", pure=True).parse(text))))
     except YAMLError as error:
-        return _explain(error, text, file)
+        # Imported here: a correct file needs no explanation.
+        from runtime.documents.syntax_errors import explain_error
+
+        return explain_error(error, text, file)
     except (ValueError, RecursionError, UnicodeError) as error:
         return Diagnostic("A010", f"can't read this as YAML: {error}", Place(file))
     return _join_surrogates(events, file) or events
@@ -146,31 +102,6 @@ def _unprintable(text: str, index: int, file: str) -> Diagnostic:
     column = index - text.rfind("\n", 0, index)
     message = f"the character U+{ord(text[index]):04X} is not allowed in a YAML file"
     return Diagnostic("A010", message, Place(file, line, column), hint="write it as an escape in double quotes")
-
-
-def _explain(error: Any, text: str, file: str) -> Diagnostic:
-    problem = str(getattr(error, "problem", None) or "can't read this as YAML")
-    mark = getattr(error, "problem_mark", None)
-    context = getattr(error, "context_mark", None) or mark
-    message, hint, at_colon = f"YAML syntax error: {problem}", "", False
-    for known in _ERROR_TEXTS:
-        if match := re.search(known.pattern, problem):
-            message = known.message.format(**match.groupdict())
-            hint = known.hint.format(line=context.line + 1 if context else 1)
-            mark = context if known.at_context else mark
-            at_colon = known.at_colon
-            break
-    if mark is None:
-        return Diagnostic("A010", message, Place(file), hint=hint)
-    lines = [*text.split("\n"), ""]
-    line = lines[mark.line]
-    if line.startswith(("<<<<<<<", "=======", ">>>>>>>")):
-        message, hint = "an unresolved merge conflict", "keep one side, and remove the three marker lines"
-    elif at_colon and _GLUED.match(lines[mark.line - 1]):
-        hint = "the ':' in the line above needs a space after it"
-    if _FLOW_VARIABLE.search(line[: mark.column + 1]):
-        hint = 'write a variable between brackets in quotes: "${NAME}"'
-    return Diagnostic("A010", message, Place(file, mark.line + 1, mark.column + 1), hint=hint)
 
 
 def _translate(event: Any) -> yaml.Event:
