@@ -10,14 +10,13 @@ from typing import Any, cast
 from agents import RunContextWrapper
 from chatkit import types as chat
 from chatkit.actions import Action
-from chatkit.widgets import DynamicWidgetRoot
 from pydantic import BaseModel
 
 from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.functions import call_function, resolve_function
 from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.schemas import compile_schema, mismatches
-from runtime.assemble.widgets import BuiltWidget
+from runtime.assemble.widgets import BuiltWidget, draw_tree, redrawn, with_drawn_widget
 from runtime.config.model import Config
 from runtime.config.model import widgets as declared
 from runtime.project_code.loader import ProjectCode
@@ -105,19 +104,18 @@ def _call(function: Callable[..., Any]) -> Handler:
 
 
 def replacement(answer: Any, sender: Sender) -> chat.ThreadItem | None:
-    """Return the item that replaces the sender, from what a handler returned: a widget, its JSON, an item, or None.
+    """Return the item that replaces the sender, from what a handler returned: a widget, its tree, an item, or None.
 
-    Raise ValueError for anything else.
+    Raise WidgetError for anything else.
     """
     if answer is None:
         return None
     if isinstance(answer, chat.SyncCustomActionResponse):
-        return answer.updated_item
+        return None if answer.updated_item is None else with_drawn_widget(answer.updated_item)
     if isinstance(answer, BaseModel) and hasattr(answer, "thread_id"):
-        return cast(chat.ThreadItem, answer)
-    data = answer.model_dump(mode="json", exclude_none=True) if isinstance(answer, BaseModel) else answer
-    widget = DynamicWidgetRoot.model_validate(data)
-    return None if sender is None else sender.model_copy(update={"widget": widget})
+        return with_drawn_widget(cast(chat.ThreadItem, answer))
+    drawn = draw_tree(answer)
+    return None if sender is None else redrawn(sender, drawn)
 
 
 def _call_sync(function: Callable[..., Any]) -> SyncHandler:
@@ -155,8 +153,8 @@ def _rerender(widget: BuiltWidget) -> Handler:
     async def handle(context: RuntimeContext, action: ClickAction, sender: Sender) -> Events:
         if sender is None:
             return
-        data = dict(action.payload or {})
-        update = {"widget": await widget.arender(data), "copy_text": widget.copy_text(data)}
+        drawn = await widget.draw(dict(action.payload or {}))
+        update = {"widget": drawn.root, "copy_text": drawn.copy_text}
         yield chat.ThreadItemReplacedEvent(item=sender.model_copy(update=update))
 
     return handle

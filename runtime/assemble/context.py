@@ -8,7 +8,7 @@ import warnings
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -17,10 +17,11 @@ from agents.run_config import ToolErrorFormatterArgs
 from chatkit import types as chat
 from chatkit.agents import AgentContext, ClientToolCall
 from chatkit.server import stream_widget
+from chatkit.store import NotFoundError
 from chatkit.widgets import WidgetRoot
 from pydantic import ConfigDict, PrivateAttr
 
-from runtime.assemble.widgets import BuiltWidget
+from runtime.assemble.widgets import BuiltWidget, DrawnStates, Tree, draw_tree, redrawn
 from runtime.config.model import Config
 from runtime.errors import RuntimeFault
 from runtime.templates.template import Template, TemplateError
@@ -113,20 +114,48 @@ class RuntimeContext(AgentContext[Any]):
         self._turn_state.queue.put(event)
 
     async def stream_widget(
-        self, widget: WidgetRoot | AsyncGenerator[WidgetRoot, None], copy_text: str | None = None
+        self, widget: WidgetRoot | Tree | AsyncGenerator[WidgetRoot | Tree, None], copy_text: str | None = None
     ) -> None:
-        """Show a widget, or, from an async generator of its states, one that is updated as it streams."""
-        async for event in stream_widget(self.thread, widget, copy_text, self.generate_id):
-            await self.stream(_with_time_zone(event))
+        """Show a widget, or, from an async generator of its states, one that is updated as it streams.
+
+        A widget is a class of `chatkit.widgets`, or a component tree as a dict, in which `sections` may be used. Raise
+        WidgetError that names each wrong node of a tree.
+        """
+        states = DrawnStates(widget, copy_text)
+        async for event in stream_widget(self.thread, states.source, states.copy_text, self.generate_id):
+            await self.stream(_with_time_zone(states.complete(event)))
+
+    async def update_widget(
+        self, item: chat.WidgetItem | str, widget: WidgetRoot | Tree, copy_text: str | None = None
+    ) -> None:
+        """Replace the content of a widget that was shown before; `item` is it, or its id.
+
+        `widget` is as in `stream_widget`. Raise LookupError if the thread has no such widget, and WidgetError.
+        """
+        drawn = draw_tree(widget)
+        shown = await self._shown_widget(item) if isinstance(item, str) else item
+        drawn = drawn if copy_text is None else replace(drawn, copy_text=copy_text)
+        await self.stream(chat.ThreadItemReplacedEvent(item=redrawn(shown, drawn)))
+
+    async def _shown_widget(self, item_id: str) -> chat.WidgetItem:
+        try:
+            item = await self.store.load_item(self.thread.id, item_id, self.request_context)
+        except NotFoundError:
+            item = None
+        if not isinstance(item, chat.WidgetItem):
+            raise LookupError(f"the thread has no widget with the id {item_id!r}")
+        return item
 
     async def show_widget(self, name: str, data: Mapping[str, Any] | None = None) -> None:
         """Render a declared widget and show it. Raise WidgetError if the data does not match its schema."""
-        values = dict(data or {})
-        await self.stream_widget(await self.render(name, values), self._widget(name).copy_text(values))
+        drawn = await self._widget(name).draw(dict(data or {}))
+        await self.stream_widget(drawn.root, drawn.copy_text)
 
-    async def render(self, name: str, data: Mapping[str, Any] | None = None) -> WidgetRoot:
-        """Render a declared widget without showing it, for example to replace another one."""
-        return await self._widget(name).arender(dict(data or {}))
+    async def render(self, widget: str | Tree, data: Mapping[str, Any] | None = None) -> WidgetRoot:
+        """Return a declared widget by its name, or a component tree, without showing it. Raise WidgetError."""
+        if not isinstance(widget, str):
+            return draw_tree(widget).root
+        return await self._widget(widget).arender(dict(data or {}))
 
     def _widget(self, name: str) -> BuiltWidget:
         if name not in self._turn_state.widgets:

@@ -38,7 +38,8 @@ def widget_tool(name: str, entry: declared.WidgetTool, widget: BuiltWidget) -> a
     async def run(context: RuntimeContext, arguments: str) -> str:
         try:
             data = json.loads(arguments or "{}")
-            await context.stream_widget(await widget.arender(data), widget.copy_text(data))
+            drawn = await widget.draw(data)
+            await context.stream_widget(drawn.root, drawn.copy_text)
         except (json.JSONDecodeError, WidgetError) as error:
             raise ToolFailure(f"The widget could not be shown: {error}") from error
         return "The widget was shown to the user."

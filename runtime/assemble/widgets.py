@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from chatkit.types import ThreadItem, ThreadItemAddedEvent, ThreadItemDoneEvent, ThreadStreamEvent, WidgetItem
 from chatkit.widgets import DynamicWidgetRoot, WidgetComponentBase, WidgetRoot
 from pydantic import BaseModel, ValidationError
 
@@ -24,6 +25,7 @@ from runtime.project_code.loader import ProjectCode
 from runtime.templates.template import Template
 from runtime.widgets.component_checks import check_components, root_problem, shape_problem
 from runtime.widgets.components import roots
+from runtime.widgets.final_tree import read_tree
 from runtime.widgets.forms import (
     COPY_TEXT,
     Form,
@@ -38,7 +40,83 @@ from runtime.widgets.studio import TOJSON_HINT, StudioTemplate
 from runtime.widgets.tree import as_json, parse_text, render_text
 
 Data = Mapping[str, Any] | BaseModel | None
+Tree = BaseModel | Mapping[str, Any]
+"""A widget that Python made: a root of the SDK, a model, or a component tree as a dict."""
 Resolve = Callable[[str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedWidget:
+    """A widget for the client, and the text of its copy button."""
+
+    root: WidgetRoot
+    copy_text: str | None = None
+
+
+def draw_tree(written: Any, name: str = "") -> FinishedWidget:
+    """Return the widget that Python made, as a root of the SDK. Raise WidgetError that names each wrong node.
+
+    `name` is that of the declared widget whose renderer made it.
+    """
+    if isinstance(written, WidgetComponentBase) and written.type in roots():
+        # A root of the SDK is returned unchanged: its class is the renderer's choice.
+        return FinishedWidget(written)  # type: ignore[arg-type]  # only the root classes have these types
+    try:
+        tree = read_tree(written)
+    except TreeError as error:
+        expected = f"expected a widget, got {error.got}" if error.got else str(error)
+        raise WidgetError(name, expected) from error
+    return FinishedWidget(_root_of(tree.components, name), tree.copy_text)
+
+
+class DrawnStates:
+    """One widget, or the states of one that is updated as it streams, as the SDK expects them.
+
+    `source` is what the SDK streams. `copy_text` is that of the caller, or else of the widget itself.
+    """
+
+    def __init__(self, widget: Any, copy_text: str | None) -> None:
+        self.copy_text = copy_text
+        self._is_given = copy_text is not None
+        self.source: Any = self._states(widget) if isinstance(widget, AsyncGenerator) else self._root(widget)
+
+    def complete(self, event: ThreadStreamEvent) -> ThreadStreamEvent:
+        """Set the copy text of a streamed item, which is not known before its first state."""
+        if isinstance(event, ThreadItemAddedEvent | ThreadItemDoneEvent) and isinstance(event.item, WidgetItem):
+            event.item.copy_text = self.copy_text
+        return event
+
+    async def _states(self, widgets: AsyncGenerator[Any, None]) -> AsyncGenerator[WidgetRoot, None]:
+        async for widget in widgets:
+            yield self._root(widget)
+
+    def _root(self, widget: Any) -> WidgetRoot:
+        drawn = draw_tree(widget)
+        if not self._is_given and drawn.copy_text is not None:
+            self.copy_text = drawn.copy_text
+        return drawn.root
+
+
+def with_drawn_widget(item: ThreadItem) -> ThreadItem:
+    """Return an item whose widget is a root of the SDK: `model_copy` does not check a tree. Raise WidgetError."""
+    if isinstance(item, WidgetItem) and isinstance(item.widget, Mapping):
+        return redrawn(item, draw_tree(item.widget))
+    return item
+
+
+def redrawn(item: WidgetItem, drawn: FinishedWidget) -> WidgetItem:
+    """Return the item with another widget; it keeps its copy text where the widget has none."""
+    copy_text = item.copy_text if drawn.copy_text is None else drawn.copy_text
+    return item.model_copy(update={"widget": drawn.root, "copy_text": copy_text})
+
+
+def _root_of(tree: Any, name: str) -> WidgetRoot:
+    if problem := root_problem(tree):
+        raise WidgetError(name, problem)
+    try:
+        return DynamicWidgetRoot.model_validate(tree)
+    except ValidationError as error:
+        raise WidgetError(name, shape_problem(tree) or "the widget is malformed") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +140,18 @@ class BuiltWidget:
             if inspect.iscoroutine(drawn):
                 drawn.close()
             raise WidgetError(self.name, "its renderer is async (await arender() instead)")
-        return self._finish(drawn)
+        return self._finish(drawn).root
 
     async def arender(self, data: Data = None) -> WidgetRoot:
         """Return the widget for this data. Raise WidgetError."""
+        return (await self._draw(data)).root
+
+    async def draw(self, data: Data = None) -> FinishedWidget:
+        """Return the widget for this data with the text of its copy button. Raise WidgetError."""
+        drawn = await self._draw(data)
+        return drawn if self._copy_text is None else replace(drawn, copy_text=self.copy_text(data))
+
+    async def _draw(self, data: Data) -> FinishedWidget:
         drawn = self._call(data)
         if inspect.isawaitable(drawn):
             try:
@@ -99,20 +185,8 @@ class BuiltWidget:
         except Exception as error:
             raise self._raised(error) from error
 
-    def _finish(self, drawn: Any) -> WidgetRoot:
-        if isinstance(drawn, WidgetComponentBase) and drawn.type in roots():
-            # A root of the SDK is returned unchanged: its class is the renderer's choice.
-            return drawn  # type: ignore[return-value]  # only the root classes have these types
-        try:
-            tree = drawn if self._returns_json else as_json(drawn, ())
-        except TreeError as error:
-            raise WidgetError(self.name, f"expected a widget, got {error.got}") from error
-        if problem := root_problem(tree):
-            raise WidgetError(self.name, problem)
-        try:
-            return DynamicWidgetRoot.model_validate(tree)
-        except ValidationError as error:
-            raise WidgetError(self.name, shape_problem(tree) or "the widget is malformed") from error
+    def _finish(self, drawn: Any) -> FinishedWidget:
+        return FinishedWidget(_root_of(drawn, self.name)) if self._returns_json else draw_tree(drawn, self.name)
 
     def _raised(self, error: Exception) -> WidgetError:
         return WidgetError(self.name, f"its renderer raised {type(error).__name__}: {error}")
@@ -240,11 +314,15 @@ def _mapping(data: Data) -> dict[str, Any]:
 
 
 class WidgetError(BuildError):
-    """A widget can't be built or rendered: `widget` is its name; `message` includes the path within the widget."""
+    """A widget can't be built or rendered: `widget` is its name, empty for a tree that Python made for one call.
+
+    `message` includes the path within the widget.
+    """
 
     def __init__(self, widget: str, message: str, hint: str = "", *, code: str = "") -> None:
         super().__init__(message, hint, code=code)
         self.widget = widget
 
     def __str__(self) -> str:
-        return f"widget {self.widget!r}: {super().__str__()}"
+        name = f"widget {self.widget!r}" if self.widget else "the widget"
+        return f"{name}: {super().__str__()}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from runtime.config.model.widgets import (
@@ -15,7 +15,7 @@ from runtime.config.model.widgets import (
     TableSection,
     TextSection,
 )
-from runtime.diagnostics.key_path import KeyPath
+from runtime.diagnostics.key_path import KeyPath, show_path
 from runtime.diagnostics.wording import suggest
 from runtime.json_schema.data import DataCheck, Fault, TreeError, show_value
 from runtime.widgets.tree import Scope, TreeTemplate
@@ -43,15 +43,7 @@ class SectionsTemplate:
 
     def render(self, scope: Scope) -> Node:
         """Return the card as a component tree; raises TreeError with the path of what fails."""
-        children: list[Node] = []
-        if title := _text(self._title.render(scope)):
-            children.append({"type": "Title", "value": title, "size": "sm"})
-        for section in self._sections:
-            shown = section.render(scope)
-            if shown and children:
-                children.append({"type": "Divider"})
-            children += [{"type": "Col", "gap": 2, "children": shown}] if shown else []
-        return {"type": "Card", "size": "md", "children": children}
+        return _card(self._title.render(scope), (section.render(scope) for section in self._sections))
 
 
 class _Section:
@@ -60,26 +52,75 @@ class _Section:
     def __init__(self, section: CardSection, path: KeyPath, faults: list[TreeError] | None) -> None:
         self._title = TreeTemplate(section.title, (*path, "title"), faults)
         self._path = path
-        self._lay_out: Callable[[Any, KeyPath], list[Node]]
-        match section:
-            case TableSection():
-                self._content, self._lay_out = _pairs_template(section.rows, (*path, "rows"), faults), _table
-            case MetadataSection():
-                self._content, self._lay_out = _pairs_template(section.items, (*path, "items"), faults), _metadata
-            case ImageSection():
-                shown = {"src": section.src, "alt": section.alt}
-                self._content, self._lay_out = TreeTemplate(shown, path, faults), _image
-            case TextSection():
-                self._content, self._lay_out = TreeTemplate(section.text, (*path, "text"), faults), _markdown
+        content, inside, self._lay_out = _content_of(section)
+        parse = _pairs_template if isinstance(section, TableSection | MetadataSection) else TreeTemplate
+        self._content: TreeTemplate = parse(content, (*path, *inside), faults)
         self.templates = (self._title, self._content)
 
     def render(self, scope: Scope) -> list[Node]:
         """Return the heading and the content, or nothing where there is no content."""
-        content = self._lay_out(self._content.render(scope), self._path)
-        title = _text(self._title.render(scope))
-        if not content or not title:
-            return content
-        return [{"type": "Text", "value": title, "size": "sm", "weight": "semibold"}, *content]
+        return _with_heading(self._title.render(scope), self._lay_out(self._content.render(scope), self._path))
+
+
+def lay_out_sections(written: Mapping[str, Any], start: KeyPath = ()) -> Node:
+    """Return the card of a shorthand whose texts are final, so that no template in them is rendered.
+
+    Raise TreeError with the path of a mistake, below `start`. Rows and facts may also be an object, as those that a
+    template returns.
+    """
+    sections = written.get("sections")
+    listed = {"sections": [_with_pairs(each) for each in sections]} if isinstance(sections, list) else {}
+    widget = read_sections({**written, **listed}, start)
+
+    def shown() -> Iterator[list[Node]]:
+        for index, section in enumerate(widget.sections):
+            content, _, lay_out = _content_of(section)
+            yield _with_heading(section.title, lay_out(content, (*start, "sections", index)))
+
+    return _card(widget.title, shown())
+
+
+def _with_pairs(section: Any) -> Any:
+    """Return a section whose rows or facts are a list, also if they were an object."""
+    name = {"table": "rows", "metadata": "items"}.get(str(section.get("type"))) if isinstance(section, dict) else None
+    if name is None or not isinstance(section.get(name), dict):
+        return section
+    return {**section, name: [{"key": key, "value": value} for key, value in section[name].items()]}
+
+
+_LayOut = Callable[[Any, KeyPath], list[Node]]
+
+
+def _content_of(section: CardSection) -> tuple[Any, KeyPath, _LayOut]:
+    """Return the content of a section, its path in the section, and the function that lays it out."""
+    match section:
+        case TableSection():
+            return section.rows, ("rows",), _table
+        case MetadataSection():
+            return section.items, ("items",), _metadata
+        case ImageSection():
+            return {"src": section.src, "alt": section.alt}, (), _image
+        case TextSection():
+            return section.text, ("text",), _markdown
+
+
+def _card(title: Any, sections: Iterable[list[Node]]) -> Node:
+    """Return the card; a section without nodes is omitted."""
+    children: list[Node] = []
+    if text := _text(title):
+        children.append({"type": "Title", "value": text, "size": "sm"})
+    for shown in sections:
+        if shown and children:
+            children.append({"type": "Divider"})
+        children += [{"type": "Col", "gap": 2, "children": shown}] if shown else []
+    return {"type": "Card", "size": "md", "children": children}
+
+
+def _with_heading(title: Any, content: list[Node]) -> list[Node]:
+    heading = _text(title)
+    if not content or not heading:
+        return content
+    return [{"type": "Text", "value": heading, "size": "sm", "weight": "semibold"}, *content]
 
 
 def _pairs_template(written: str | list[dict[str, Any]], path: KeyPath, faults: list[TreeError] | None) -> TreeTemplate:
@@ -168,10 +209,10 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def read_sections(written: Mapping[str, Any]) -> SectionsWidget:
-    """Read the shorthand from the root of a template file; raises TreeError with the path of a mistake."""
+def read_sections(written: Mapping[str, Any], start: KeyPath = ()) -> SectionsWidget:
+    """Read the shorthand from a mapping; raises TreeError with the path of a mistake, below `start`."""
     value = {"type": "sections", **written}
-    if problem := _shape().problem(value, start=""):
+    if problem := _shape().problem(value, start=show_path(start)):
         raise TreeError((), problem)
     return SectionsWidget.model_validate(value)
 

@@ -16,6 +16,7 @@ import pytest
 from agents import Agent, RunConfig, Runner
 
 from runtime.assemble.scripted_model import load_script
+from runtime.assemble.widgets import draw_tree
 from tests.stores.test_conformance import ShelfStore
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +52,14 @@ def test_the_tests_of_a_project_run_as_they_are_written(tmp_path: Path) -> None:
     (tmp_path / "tests" / "test_agent.py").write_text(snippet("guide/testing.md", "httpx.ASGITransport"))
     assert "2 passed" in pytest_in(tmp_path)
     assert not (tmp_path / ".chatkit").exists()
+
+
+def test_the_component_tree_of_python_is_drawn() -> None:
+    names: dict[str, Any] = {}
+    exec(snippet("guide/widgets.md", "build_report"), names)
+    drawn = draw_tree(names["build_report"]("Oslo", [21.5, 19]))
+    assert drawn.copy_text == "Oslo"
+    assert [child.type for child in drawn.root.children][:2] == ["Title", "Divider"]
 
 
 def test_a_store_of_ones_own_is_held_against_the_suite(tmp_path: Path) -> None:

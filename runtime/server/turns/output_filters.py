@@ -118,10 +118,9 @@ class StructuredOutput:
         fields = output.read("".join(part.text for part in item.content))
         now = datetime.now(UTC)
         if output.widget is not None:
-            widget = await output.widget.arender(fields)
-            copy_text = output.widget.copy_text(fields)
+            drawn = await output.widget.draw(fields)
             return types.WidgetItem(
-                id=item.id, thread_id=item.thread_id, created_at=now, widget=widget, copy_text=copy_text
+                id=item.id, thread_id=item.thread_id, created_at=now, widget=drawn.root, copy_text=drawn.copy_text
             )
         assert output.text is not None
         text = str(output.text.render({**scope_of(self._run.context), "output": fields, **fields}))

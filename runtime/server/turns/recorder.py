@@ -16,6 +16,7 @@ from typing import Any
 from chatkit import types
 from chatkit.store import NotFoundError
 
+from runtime.assemble.widgets import with_drawn_widget
 from runtime.server.turns.sse import Event, TextDelta
 from runtime.stores.ids import new_id
 from runtime.stores.owner_store import OwnerStore
@@ -82,6 +83,7 @@ class Recorder:
             case types.ThreadItemAddedEvent(item=item):
                 self._begin(item)
             case types.ThreadItemDoneEvent(item=item) | types.ThreadItemReplacedEvent(item=item):
+                event.item = item = with_drawn_widget(item)
                 await self.write(item)
             case types.ThreadItemRemovedEvent(item_id=item_id):
                 self._forget(item_id)
