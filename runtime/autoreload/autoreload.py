@@ -82,6 +82,7 @@ def _reload_at_sighup(runtime: Runtime) -> Iterator[None]:
         task.add_done_callback(tasks.discard)
 
     try:
+        before = signal.getsignal(signal.SIGHUP)
         loop.add_signal_handler(signal.SIGHUP, reload)
     except (AttributeError, NotImplementedError, RuntimeError, ValueError):
         yield  # the platform has no SIGHUP, or this is not the main thread
@@ -90,3 +91,5 @@ def _reload_at_sighup(runtime: Runtime) -> Iterator[None]:
         yield
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
+        # The event loop restores the default, which ends a process that `nohup` started.
+        signal.signal(signal.SIGHUP, before)

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from runtime.autoreload.autoreload import enable_autoreload
+from runtime.autoreload.autoreload import autoreloading, enable_autoreload
 from runtime.server.app import create_app
 from runtime.server.generations.last_good import FILE
 from runtime.server.generations.reloader import ReloadOutcome
@@ -106,6 +106,18 @@ async def test_a_broken_file_before_the_app_was_open_does_not_stop_it(folder: Pa
         assert app.state.runtime.reloader.last_error.status == "refused"
         _greet(folder, "two")
         await _until(told, "reloaded")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGHUP")
+async def test_the_end_of_autoreload_restores_the_handler_of_sighup(folder: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        app = create_app(folder, environ={})
+        async with app.router.lifespan_context(app), autoreloading(app.state.runtime, watch=False):
+            assert signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGHUP")
