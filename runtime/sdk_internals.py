@@ -6,6 +6,7 @@ this module costs nothing. The versions are the ones that the names were last re
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
 from collections.abc import Awaitable, Callable
@@ -42,6 +43,28 @@ def point_to(handoff: Handoff[Any, Any], agent: Agent[Any]) -> None:
     import weakref
 
     handoff._agent_ref = weakref.ref(agent)
+
+
+def run_sync_tools_with(run: Callable[..., Awaitable[Any]]) -> None:
+    """Let sync function tools run by `await run(function, *args, **kwargs)`, in this whole process.
+
+    The SDK runs them by `asyncio.to_thread`, in the event loop's one pool, in which a tool that hangs holds up all file
+    work and every look-up of a host name. It has no option for it, and a tool that is decorated with `@function_tool`
+    is built before the runtime sees it.
+    """
+    from agents import tool
+
+    tool.asyncio = _AsyncioForTools(run)  # type: ignore[attr-defined]  # the module that it imports
+
+
+class _AsyncioForTools:
+    """The module asyncio with another `to_thread`."""
+
+    def __init__(self, run: Callable[..., Awaitable[Any]]) -> None:
+        self.to_thread = run
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
 
 
 # chatkit 1.6

@@ -30,6 +30,7 @@ from runtime.config.project_files import ProjectFiles
 from runtime.errors import RuntimeFault
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.pool import Share
+from runtime.resources.threads import ToolThreads
 from runtime.templates.template import Template
 
 
@@ -105,7 +106,9 @@ def build(
     models = build_models(config, files, code, environ, share, problems)
     agents = AgentBuilder(config)
     guardrails = build_guardrails(config, code, models, problems)
-    tools = Tools(code, widgets.get, agents.as_tool, lambda entry: build_operations(entry, files, share))
+    size = config.limits.tool_threads
+    threads = share.get(("tool threads", size), lambda: ToolThreads(size), ToolThreads.close)
+    tools = Tools(code, widgets.get, agents.as_tool, lambda entry: build_operations(entry, files, share), threads)
     build_tools(config, tools, guardrails, problems)
     outputs = build_outputs(config, code, widgets.get, problems)
     for key, output in outputs.items():

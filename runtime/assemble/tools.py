@@ -29,10 +29,13 @@ from runtime.config.model import tools as declared
 from runtime.config.openapi_documents import split_operation
 from runtime.config.references import ALL, split_reference
 from runtime.project_code.loader import ProjectCode
+from runtime.resources.threads import ToolThreads, in_tool_thread, tool_threads
+from runtime.sdk_internals import run_sync_tools_with
 from runtime.templates.template import Template, TemplateError
 
 logger = logging.getLogger("runtime.assemble")
 _TOOL_TYPES = tuple(get_origin(kind) or kind for kind in get_args(Tool))
+run_sync_tools_with(in_tool_thread)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Tools:
     widgets: Callable[[str], BuiltWidget]
     as_tool: Callable[[str, declared.AgentTool], FunctionTool]
     operations: Callable[[declared.OpenApiTool], dict[str, FunctionTool]]
+    threads: ToolThreads
     built: dict[str, BuiltTool] = field(default_factory=dict)
     operation_names: dict[str, list[str]] = field(default_factory=dict)
     """The names in `built` of an OpenAPI entry's operations, by the entry's name."""
@@ -93,7 +97,7 @@ class Tools:
         client = isinstance(entry, declared.ClientTool)
         if not isinstance(tool, FunctionTool):
             return BuiltTool(tool, stop, client)
-        tool = _announce(tool, name, entry)
+        tool = _announce(tool, name, entry, self.threads)
         tool = _enable(tool, getattr(entry, "enabled_if", None), self.code)
         if approval is not None:
             tool = _with(tool, needs_approval=approval.needed)
@@ -193,14 +197,14 @@ def _say_output(tool: FunctionTool) -> FunctionTool:
 # Announce: name, description and schema for the model; progress for the user.
 
 
-def _announce(tool: FunctionTool, name: str | None, entry: Any) -> FunctionTool:
+def _announce(tool: FunctionTool, name: str | None, entry: Any, threads: ToolThreads) -> FunctionTool:
     timeout = None
     if isinstance(entry, declared.PythonTool | declared.FactoryTool):
         description = tool.description if entry.description is None else entry.description
         tool = _with(tool, name=name or tool.name, description=description)
         tool = _fix_arguments(tool, entry.with_ if isinstance(entry, declared.PythonTool) else {})
         timeout = entry.timeout
-    tool = _show_progress(tool, entry.progress, entry.steps)
+    tool = _show_progress(tool, entry.progress, entry.steps, threads)
     return tool if timeout is None else _with(tool, timeout_seconds=timeout)
 
 
@@ -241,8 +245,10 @@ def _fix_arguments(tool: FunctionTool, fixed: Mapping[str, Any]) -> FunctionTool
     return _with(tool, params_json_schema=schema, on_invoke_tool=invoke)
 
 
-def _show_progress(tool: FunctionTool, progress: str | None, steps: Sequence[str]) -> FunctionTool:
-    """Show the `progress` text and the `steps` of each call, and bind its client tool calls to the call's id."""
+def _show_progress(
+    tool: FunctionTool, progress: str | None, steps: Sequence[str], threads: ToolThreads
+) -> FunctionTool:
+    """Show the `progress` text and the `steps` of each call, bind its client tool calls to its id, and give it threads."""
     progress_texts = [Template.parse(progress)] if progress else []
     step_texts = [Template.parse(step) for step in steps]
 
@@ -250,7 +256,7 @@ def _show_progress(tool: FunctionTool, progress: str | None, steps: Sequence[str
         context = ctx.context
         for text in _render(progress_texts, "progress", context, arguments):
             await context.progress(text)
-        token = current_call_id.set(ctx.tool_call_id)
+        token, threads_token = current_call_id.set(ctx.tool_call_id), tool_threads.set(threads)
         titles = _render(step_texts, "steps", context, arguments)
         if titles:
             await _begin_steps(context, titles)
@@ -259,6 +265,7 @@ def _show_progress(tool: FunctionTool, progress: str | None, steps: Sequence[str
         finally:
             if titles:
                 await _end_steps(context)
+            tool_threads.reset(threads_token)
             current_call_id.reset(token)
 
     return _with(tool, on_invoke_tool=invoke)

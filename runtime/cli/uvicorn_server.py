@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import functools
 import logging
 import math
 import os
@@ -13,13 +12,13 @@ import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from runtime.errors import RuntimeFault, UsageError
+from runtime.resources.threads import DetachableExecutor, wait_for_running
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -85,11 +84,11 @@ def run_app(
     except SystemExit:
         raise recorder.failure() from recorder.error
     except KeyboardInterrupt:
-        _exit_if_running(executor.wait_for_running(0 if server.force_exit else _PATIENCE_S), _INTERRUPTED)
+        _exit_if_running(wait_for_running(0 if server.force_exit else _PATIENCE_S), _INTERRUPTED)
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
-    _exit_if_running(executor.wait_for_running(_PATIENCE_S), 0)
+    _exit_if_running(wait_for_running(_PATIENCE_S), 0)
 
 
 def _exit_if_running(functions: list[str], code: int) -> None:
@@ -217,36 +216,3 @@ class _StartupRecorder:
     def failure(self) -> BaseException:
         """Return the exception to raise for a failed start-up."""
         return self.error or RuntimeFault("the server did not start")
-
-
-class DetachableExecutor(ThreadPoolExecutor):
-    """The event loop's default executor. It does not wait at shutdown: a thread can't be stopped, and may hang."""
-
-    def __init__(self) -> None:
-        super().__init__(thread_name_prefix="worker")
-        self._running: dict[Future[Any], str] = {}
-
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run a function in a thread, and store its name until it returns."""
-        future = super().submit(function, *args, **kwargs)
-        self._running[future] = _function_name(function)
-        future.add_done_callback(self._running.pop)
-        return future
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Start no further function; does not wait for running ones, even if `wait` is set."""
-        super().shutdown(wait=False, cancel_futures=True)
-
-    def wait_for_running(self, timeout_s: float) -> list[str]:
-        """Wait up to `timeout_s` seconds for running functions; return the names of those that have not returned."""
-        wait(list(self._running), timeout=timeout_s)
-        return sorted(name for future, name in list(self._running.items()) if not future.done())
-
-
-def _function_name(function: Callable[..., Any]) -> str:
-    """Return the import path of a function; `asyncio.to_thread` wraps it in partials."""
-    while isinstance(function, functools.partial):
-        to_thread = getattr(function.func, "__name__", "") == "run" and function.args
-        function = function.args[0] if to_thread else function.func
-    module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", repr(function))
-    return f"{module}:{name}" if module else name

@@ -35,6 +35,7 @@ from pydantic import AnyUrl
 
 from runtime.config.model.chat import Attachments
 from runtime.errors import RequestError
+from runtime.resources.threads import in_file_thread
 from runtime.stores.blobs import FileStore
 from runtime.stores.ids import new_id
 from runtime.stores.store import ThreadStore
@@ -197,7 +198,7 @@ class Uploads:
                 raise RequestError(415, "wrong_type", f"the content of the file does not match its type {mime_type!r}")
             await self.files.put(_path(owner, attachment_id), path)
         finally:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            await in_file_thread(path.unlink, missing_ok=True)
 
     async def _save_new(self, owner: str, base_url: str, fields: dict[str, Any]) -> Attachment:
         fields["name"] = clean_name(fields["name"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import tempfile
@@ -14,6 +13,7 @@ from typing import Any
 
 from chatkit.store import NotFoundError
 
+from runtime.resources.threads import in_file_thread
 from runtime.stores.store import StoreError
 
 
@@ -52,25 +52,25 @@ class FolderStore(FileStore):
         self.folder = folder
 
     async def put(self, key: str, content: Path) -> None:
-        await asyncio.to_thread(self._put, self.folder / key, content)
+        await in_file_thread(self._put, self.folder / key, content)
 
     async def create(self, key: str, content: bytes) -> bytes:
-        return await asyncio.to_thread(self._create, self.folder / key, content)
+        return await in_file_thread(self._create, self.folder / key, content)
 
     async def read(self, key: str) -> bytes:
         try:
-            return await asyncio.to_thread((self.folder / key).read_bytes)
+            return await in_file_thread((self.folder / key).read_bytes)
         except FileNotFoundError:
             raise NotFoundError(f"file {key!r} not found") from None
 
     async def exists(self, key: str) -> bool:
-        return await asyncio.to_thread((self.folder / key).is_file)
+        return await in_file_thread((self.folder / key).is_file)
 
     async def delete(self, key: str) -> None:
-        await asyncio.to_thread((self.folder / key).unlink, missing_ok=True)
+        await in_file_thread((self.folder / key).unlink, missing_ok=True)
 
     async def list_before(self, prefix: str, moment: datetime) -> AsyncIterator[str]:
-        for key in await asyncio.to_thread(self._old, prefix, moment.timestamp()):
+        for key in await in_file_thread(self._old, prefix, moment.timestamp()):
             yield key
 
     def _put(self, path: Path, content: Path) -> None:

@@ -27,6 +27,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from sqlalchemy.types import TypeEngine
 
+from runtime.resources.threads import in_file_thread
 from runtime.stores.store import StoreError
 
 Statement = Select[Any] | Insert | Update | Delete
@@ -201,14 +202,14 @@ class SqliteDatabase(Database):
         if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
             raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old (3.35 or newer is needed)")
         try:
-            await asyncio.to_thread(self._connect)
+            await in_file_thread(self._connect)
         except (OSError, SQLAlchemyError) as error:
             await self.close()
             reason = getattr(error, "orig", None) or error
             raise StoreError(f"can't open the store {str(self._path)!r}: {reason}") from error
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._disconnect)
+        await in_file_thread(self._disconnect)
 
     async def read(self, work: Work[T]) -> T:
         if self._near_lock.acquire(blocking=False):

@@ -262,3 +262,20 @@ def _private_names(tree: ast.AST, own: set[str]) -> typing.Iterator[tuple[int, s
 
 def _is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
+
+
+async def test_sync_tools_run_by_a_function_of_ours() -> None:
+    import asyncio
+    import threading
+
+    from agents import function_tool
+    from agents.tool_context import ToolContext
+
+    from runtime.resources.threads import ToolThreads, in_tool_thread, tool_threads
+
+    sdk_internals.run_sync_tools_with(in_tool_thread)
+    tool = function_tool(lambda: threading.current_thread().name, name_override="where")
+    context = ToolContext(context=None, tool_name="where", tool_call_id="1", tool_arguments="{}")
+    tool_threads.set(ToolThreads(1))
+    assert str(await tool.on_invoke_tool(context, "{}")).startswith("tool_")
+    assert asyncio.to_thread.__module__ == "asyncio.threads"

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runtime.cli.uvicorn_server import DetachableExecutor, app_in_background, bind, url_of
+from runtime.cli.uvicorn_server import app_in_background, bind, url_of
 from runtime.errors import ConfigError, RuntimeFault, UsageError
 
 
@@ -154,23 +154,6 @@ def test_a_function_that_hangs_is_named_and_does_not_hold_up_the_end(number: int
         out, err = process.communicate("go on\n", timeout=20)
         assert (process.returncode, out) == (code, "closed\n")
         assert "__main__:hang is still running in a thread: the server exits without waiting for it" in err
-
-
-async def test_the_executor_names_the_running_functions_and_waits_for_no_thread_at_shutdown() -> None:
-    executor, begun, go_on = DetachableExecutor(), threading.Event(), threading.Event()
-    asyncio.get_running_loop().set_default_executor(executor)
-
-    def wait() -> bool:
-        begun.set()
-        return go_on.wait(20)
-
-    slow = asyncio.create_task(asyncio.to_thread(wait))
-    assert await asyncio.to_thread(begun.wait, 20)
-    assert executor.wait_for_running(0) == [f"{__name__}:{wait.__qualname__}"]
-    executor.shutdown(wait=True)
-    go_on.set()
-    assert await slow is True
-    assert executor.wait_for_running(20) == []
 
 
 def _at(url: str) -> tuple[str, int]:

@@ -22,6 +22,7 @@ from runtime.config.load import ENV_FILE, load_config
 from runtime.config.project_files import ProjectFiles
 from runtime.errors import RuntimeFault
 from runtime.project_code.sources import sources_from
+from runtime.resources.threads import in_file_thread
 from runtime.server.generations.project_source import ProjectSource
 from runtime.server.generations.reloader import Listener, ReloadOutcome
 
@@ -156,7 +157,7 @@ class LastGoodSaver:
             if source.is_last_good:
                 continue
             try:
-                await asyncio.to_thread(save_last_good, source)
+                await in_file_thread(save_last_good, source)
             except OSError as error:
                 if not self._warned:
                     logger.warning("the project can't be saved in %r: %s", str(FILE), error)
