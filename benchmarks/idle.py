@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 async def _main(options: argparse.Namespace) -> int:
-    _allow_files(max(options.streams) * 5 // 4 + _SPARE_FILES)
+    allow_files(max(options.streams) * 5 // 4)
     session, servers = Session(options.servers), {name: name for name in options.servers}
     for streams in options.streams:
         take = partial(_measure_new_server, streams, options)
@@ -76,8 +76,10 @@ async def _hold(connections: Iterable[Connection]) -> None:
         await connection.text()
 
 
-def _allow_files(wanted: int) -> None:
+def allow_files(streams: int) -> None:
+    """Let this process, and the servers that it starts, open a file for each stream, and some more."""
     # A stream is an open file on both sides; the servers inherit this limit.
+    wanted = streams + _SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < allowed:

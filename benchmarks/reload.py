@@ -19,7 +19,7 @@ from statistics import median
 
 from benchmarks.client import Client, Tally, has_text
 from benchmarks.harness import HANDWRITTEN, BenchmarkError, Figure, Options, Sample, Session, count_noun, run
-from benchmarks.project.instant_model import PACE_S, TEXT
+from benchmarks.project.instant_model import PACES_S, TEXT
 from benchmarks.projects import RUNTIME, Edited, EditedProject, Save, write_project
 from benchmarks.servers import Server, run_server
 
@@ -135,7 +135,7 @@ async def measure_save(case: str, reloading: Reloading) -> Sample:
 async def measure_load(case: str, streams: int, saves: int, reloading: Reloading) -> Sample:
     """Save several times while clients take one turn after another."""
     streamed, asked, done, took_s = Tally(), Tally(), asyncio.Event(), []
-    port, began, turn_s = reloading.server.port, time.perf_counter(), len(TEXT.split()) * PACE_S
+    port, began, turn_s = reloading.server.port, time.perf_counter(), len(TEXT.split()) * PACES_S["paced"]
     # Spread over a turn, so that a save coincides with answers that have just begun and answers that are nearly over.
     starts_s = [turn_s * number / streams for number in range(streams)]
     clients = [asyncio.create_task(stream(port, streamed, done, start_s)) for start_s in starts_s]

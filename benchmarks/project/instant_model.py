@@ -8,7 +8,8 @@ The last message of the user selects the answer:
 - `short`: one text delta;
 - `hold`: one text delta, and the rest after a message `release`;
 - `stamp`: one text delta, the stamp in the agent's instructions, which identifies the version of a project;
-- `paced`: the stamp, then 50 text deltas, one every 20 ms.
+- `paced`: the stamp, then 50 text deltas, one every 20 ms;
+- `slow`: 50 text deltas, one every 200 ms.
 
 The event loop runs other tasks before each delta, as it does when a delta comes from a socket.
 """
@@ -44,7 +45,8 @@ from openai.types.responses import (
 DELTAS = tuple(f"word{n:02d} " for n in range(50))
 TEXT = "".join(DELTAS)
 STAMP = re.compile(r"stamp-[0-9]{6}")
-PACE_S = 0.02
+PACES_S = {"paced": 0.02, "slow": 0.2}
+"""The time after each text delta, in seconds."""
 _CALLS = {"tool": "show_card", "archive": "archive"}
 
 
@@ -80,8 +82,8 @@ class InstantModel(Model):
             yield event
             if command == "hold" and event.type == "response.output_text.delta":
                 await released.wait()
-            if command == "paced" and event.type == "response.output_text.delta":
-                await asyncio.sleep(PACE_S)
+            if command in PACES_S and event.type == "response.output_text.delta":
+                await asyncio.sleep(PACES_S[command])
 
 
 def _deltas_of(command: str, instructions: str) -> tuple[str, ...]:
