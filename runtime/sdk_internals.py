@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from importlib.machinery import ModuleSpec
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from chatkit.types import Annotation, AssistantMessageContent, ThreadItem
     from jinja2 import Environment, nodes
     from jinja2.meta import TrackingCodeGenerator
+    from starlette.routing import BaseRoute
     from watchfiles._rust_notify import RustNotify
 
 # agents 0.24
@@ -90,6 +91,16 @@ def convert_item(converter: ThreadItemConverter, item: ThreadItem, is_last: bool
 
 
 # fastapi 0.165
+
+
+def flat_routes(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
+    """Yield routes and those of included routers, which FastAPI has as one route each."""
+    for route in routes:
+        router = getattr(route, "original_router", None)
+        if router is None:
+            yield route
+        else:
+            yield from flat_routes(router.routes)
 
 
 def forget_endpoints(is_ours: Callable[[str], bool], folder: str) -> None:

@@ -40,14 +40,17 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-p
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def create_app(path: str | Path = "agents.yaml", *, environ: Mapping[str, str] | None = None) -> FastAPI:
+def create_app(
+    path: str | Path = "agents.yaml", *, environ: Mapping[str, str] | None = None, profile: str | None = None
+) -> FastAPI:
     """Create the ASGI app of the project in a folder, or of its agents.yaml. Raise ConfigError with all errors.
 
     The app can be served alone or mounted in another one: `app.mount("/assistant", create_app("agents.yaml"))`. A user
     whom the surrounding app authenticated (Starlette's AuthenticationMiddleware) owns their threads. `environ` replaces
-    the environment of the process.
+    the environment of the process. `profile` selects one of the file's `profiles`, as `--profile` does; an empty text
+    selects none, whatever CHATKIT_PROFILE says.
     """
-    return build_app(load(path, environ=environ))
+    return build_app(load(path, environ=environ, profile=profile))
 
 
 def build_app(runtime: Runtime) -> FastAPI:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,7 @@ from runtime.assemble.project import ProjectBuildError, Snapshot
 from runtime.assemble.scripted_model import ScriptedConversation
 from runtime.assemble.tools import BuiltTool
 from runtime.assemble.widgets import BuiltWidget
+from runtime.config.includes import PROFILE_VARIABLE
 from runtime.config.model import Config
 from runtime.diagnostics.diagnostic import Diagnostic, Place, has_errors
 from runtime.errors import ConfigError
@@ -205,11 +208,17 @@ class Runtime:
         return build_generation(source, share, before, make_app)
 
 
-def load(path: str | Path = "agents.yaml", *, environ: Mapping[str, str] | None = None) -> Runtime:
+def load(
+    path: str | Path = "agents.yaml", *, environ: Mapping[str, str] | None = None, profile: str | None = None
+) -> Runtime:
     """Load the project in a folder, or of its agents.yaml, and run its Python, without serving it.
 
-    `environ` replaces the environment of the process. Raise ConfigError with all errors.
+    `environ` replaces the environment of the process. `profile` selects one of the file's `profiles`, as `--profile`
+    does; an empty text selects none, whatever CHATKIT_PROFILE says. Raise ConfigError with all errors.
     """
+    if profile is not None:
+        # A reload reads the environment again, so the profile is laid over it rather than copied into it.
+        environ = ChainMap({PROFILE_VARIABLE: profile}, dict(environ) if environ is not None else os.environ)
     return build_runtime(read_project(Path(path).absolute(), environ), environ)
 
 

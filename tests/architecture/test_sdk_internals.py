@@ -48,6 +48,20 @@ def test_a_stopped_run_knows_its_agent() -> None:
     assert sdk_internals.current_agent_of(state) is agent
 
 
+def test_routes_of_included_routers_are_found_at_any_depth() -> None:
+    inner, outer, app = (
+        APIRouter(prefix="/inner"),
+        APIRouter(),
+        FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
+    )
+    inner.add_api_route("/x", lambda: None, methods=["PATCH"])
+    outer.include_router(inner)
+    outer.add_api_route("/y", lambda: None, methods=["DELETE"])
+    app.include_router(outer)
+    methods = [getattr(route, "methods", None) for route in sdk_internals.flat_routes(app.routes)]
+    assert methods == [{"PATCH"}, {"DELETE"}]
+
+
 def test_a_handoff_refers_to_its_agent() -> None:
     agent: Agent[Any] = Agent(name="helper")
     handoff: Handoff[Any, Any] = Handoff(

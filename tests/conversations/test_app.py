@@ -16,7 +16,9 @@ from starlette.requests import HTTPConnection, Request
 from starlette.routing import Mount
 
 import runtime
+from runtime.errors import ConfigError
 from runtime.server.app import create_app
+from runtime.server.runtime import load
 from runtime.stores.memory import MemoryStore
 from tests.conversations.conftest import Bare, Chat, MakeBare, MakeChat, write_project
 from tests.conversations.playing import Player
@@ -122,6 +124,38 @@ async def test_without_cors_no_page_of_another_origin_may_read(chat: MakeChat) -
     assert "access-control-allow-origin" not in answer.headers
 
 
+API = """
+from fastapi import APIRouter
+
+inner = APIRouter(prefix="/inner")
+
+@inner.patch("/{name}")
+async def patch(name: str) -> str:
+    return name
+
+router = APIRouter()
+router.include_router(inner)
+
+@router.delete("/cats/{name}")
+async def delete(name: str) -> str:
+    return name
+"""
+
+
+async def test_pages_of_declared_origins_may_use_the_methods_of_the_projects_routes(chat: MakeChat) -> None:
+    async def allowed(client: Chat, path: str, method: str) -> int:
+        headers = {"origin": "https://app.example.com", "access-control-request-method": method}
+        return (await client.request("OPTIONS", path, headers=headers).end()).status
+
+    cors = {"server": {"cors": ["https://app.example.com"]}}
+    client = await chat({"routes": ["api:router"], **cors}, api_py=API)
+    assert await allowed(client, "/cats/tom", "DELETE") == 200
+    assert await allowed(client, "/inner/tom", "PATCH") == 200
+    deleted = await client.request("DELETE", "/cats/tom", headers={"origin": "https://app.example.com"}).end()
+    assert (deleted.json, deleted.headers["access-control-allow-origin"]) == ("tom", "https://app.example.com")
+    assert await allowed(await chat(cors, name="without"), "/chatkit", "DELETE") == 400
+
+
 async def test_any_origin_never_gets_credentials(chat: MakeChat) -> None:
     client = await chat({"server": {"cors": ["*"]}})
     answer = await client.start(b"{}", {"origin": "https://app.example.com"}).end()
@@ -192,6 +226,50 @@ async def test_the_app_can_be_mounted_in_fastapi_at_the_root(chat: MakeChat) -> 
     outer.mount("/", app)
     assert (await Client(outer).say("hi")).said == ["Fine."]
     await app.state.runtime.close()
+
+
+@pytest.mark.parametrize("upload", ["two_phase", "direct"])
+async def test_the_urls_for_files_begin_where_the_app_is_mounted(chat: MakeChat, upload: str) -> None:
+    client = await chat({"chat": {"attachments": {"upload": upload}}})
+    inner = Starlette(routes=[Mount("/assistant", create_app(client.folder, environ={}))])
+    outer = Starlette(
+        routes=[Mount("/sites/one", inner)], middleware=[Middleware(AuthenticationMiddleware, backend=_Headers())]
+    )
+    mounted = Client(outer, {"x-user": "alice"}, "/sites/one/assistant/chatkit")
+    base = "http://test/sites/one/assistant/chatkit"
+    png = b"\x89PNG\r\n\x1a\n" + b"pixels"
+    offered = (await mounted.get("/sites/one/assistant/chatkit/options.json")).json
+    if upload == "direct":
+        url = offered["api"]["uploadStrategy"]["uploadUrl"]
+        assert url == f"{base}/files"
+        form = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n'
+        form += b"Content-Type: image/png\r\n\r\n" + png + b"\r\n--x--\r\n"
+        sent = mounted.start(form, {"content-type": "multipart/form-data; boundary=x"}, url.removeprefix("http://test"))
+        made = (await sent.end()).json
+    else:
+        made = (await mounted.call("attachments.create", name="a.png", mime_type="image/png", size=len(png))).json
+        url = made["upload_descriptor"]["url"]
+        assert url.startswith(f"{base}/files/")
+        assert (await mounted.request("PUT", url.removeprefix("http://test"), png).end()).status == 204
+    assert made["preview_url"].startswith(f"{base}/files/")
+    assert (await mounted.get(made["preview_url"].removeprefix("http://test"))).body == png
+    await inner.routes[0].app.state.runtime.close()  # type: ignore[attr-defined]
+
+
+async def test_an_app_uses_the_profile_that_it_is_given_also_after_a_reload(chat: MakeChat) -> None:
+    folder = (await chat({"profiles": {"loud": {"chat": {"greeting": "HELLO"}}}, "chat": {"greeting": "hello"}})).folder
+    app = create_app(folder, environ={}, profile="loud")
+    project = app.state.runtime
+    async with app.router.lifespan_context(app):
+        screen = (await Client(app).get("/chatkit/options.json")).json["startScreen"]
+        assert screen["greeting"] == "HELLO"
+        edited = (folder / "agents.yaml").read_text().replace("HELLO", "HI THERE")
+        (folder / "agents.yaml").write_text(edited)
+        assert (await project.reload()).status == "reloaded"
+        assert project.config.chat.greeting == "HI THERE"
+    assert load(folder, environ={"CHATKIT_PROFILE": "loud"}, profile="").config.chat.greeting == "hello"
+    with pytest.raises(ConfigError, match="there is no profile 'lod'"):
+        load(folder, environ={}, profile="lod")
 
 
 class _Headers(AuthenticationBackend):

@@ -22,7 +22,7 @@ TEXTS = [
     ("'It's what you don't do.'", "It's what you don't do.", 4),
     ("'It''s what you don't do.'", "It's what you don't do.", 20),
     ("'Don't be rude.", "Don't be rude.", 5),
-    ("'Don't say \"no\".'", "Don't say \"no\".", 5),
+    ("'Don't say \"no\".'", 'Don\'t say "no".', 5),
     ("'Don't'  # polite", "Don't", 5),
     ('"Say "hello""', 'Say "hello"', 6),
     ('"Say "hello" first."', 'Say "hello" first.', 6),
@@ -72,7 +72,7 @@ def test_the_way_to_write_a_line_is_shown_although_the_next_line_has_the_same_mi
     ("line", "hint"),
     [
         ("chat: {start_prompts: [{label: 'Don't', prompt: 'Hi'}]}", 'write "Don\'t"'),
-        ("chat: {greeting: \"Say \"hi\"\", title: off}", "write 'Say \"hi\"'"),
+        ('chat: {greeting: "Say "hi"", title: off}', "write 'Say \"hi\"'"),
     ],
 )
 def test_between_brackets_only_the_text_itself_is_quoted(line: str, hint: str) -> None:

@@ -98,7 +98,7 @@ class Server(Section):
     path: str = Field("/chatkit", pattern=r"^/([A-Za-z0-9_.~-]+(/[A-Za-z0-9_.~-]+)*)?$")
     """The path of ChatKit requests."""
     cors: list[str] = Field([], examples=[["https://app.example.com"]])
-    """Origins whose pages may call the server from a browser; `*` for any."""
+    """Origins whose pages may call the server from a browser, the project's own `routes` included; `*` for any."""
     grace: Duration = Field(10.0, examples=["30s"])
     """How long running answers may continue after the server was asked to stop. After that they end with an error that
     offers a retry, and the output so far is kept."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,13 +17,14 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtime.assemble.project import Snapshot
 from runtime.config.model.chat import MentionEntity
 from runtime.errors import RequestError
 from runtime.resources.lease import Lease
-from runtime.sdk_internals import forget_endpoints
+from runtime.sdk_internals import flat_routes, forget_endpoints
 from runtime.server.attachments import Uploads
 from runtime.server.generations.generation import Generation
 from runtime.server.http.identity import error_response, forwarded_headers, locale_of, request_id_of, user_of
@@ -72,7 +73,7 @@ class ProjectApp:
             self._app = CORSMiddleware(
                 self._dispatch,
                 allow_origins=config.server.cors,
-                allow_methods=["GET", "POST", "PUT", "OPTIONS"],
+                allow_methods=_methods_of(self._routes.routes),
                 allow_headers=["*"],
                 allow_credentials="*" not in config.server.cors,
                 expose_headers=["x-request-id"],
@@ -142,6 +143,16 @@ class ProjectApp:
     async def _options(self, request: Request) -> Response:
         url = f"{str(request.scope.get('root_path', '')).rstrip('/')}{self.path}"
         return JSONResponse(component_options(self._snapshot.config, url, base_url_of(request, self.path)))
+
+
+def _methods_of(routes: Iterable[BaseRoute]) -> list[str]:
+    """Return every method that a route answers, for pages of other origins; any method where a whole app is mounted."""
+    methods = {"GET", "POST", "PUT", "OPTIONS"}
+    for route in flat_routes(routes):
+        if isinstance(route, Mount):
+            return ["*"]
+        methods |= getattr(route, "methods", None) or set()
+    return sorted(methods)
 
 
 def path_within(scope: Scope) -> str:
@@ -276,8 +287,10 @@ def _refusing(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Re
 
 
 def base_url_of(request: Request, path: str) -> str:
-    """Return the absolute URL of the ChatKit endpoint, with the origin of this request."""
-    return f"{str(request.base_url).rstrip('/')}{path.rstrip('/')}"
+    """Return the absolute URL of the ChatKit endpoint, with the origin of this request, below the app's mounts."""
+    # Not `request.base_url`, which is that of the outermost app.
+    root = str(request.scope.get("root_path", "")).rstrip("/")
+    return str(request.url.replace(path=f"{root}{path.rstrip('/')}", query="", fragment=""))
 
 
 async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:
