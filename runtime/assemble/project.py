@@ -96,7 +96,8 @@ def build(
     """Build everything that the configuration declares. Raise ProjectBuildError with all problems.
 
     `files` are those that the configuration was loaded from: only their contents of that time are used. `share` gives
-    the objects that generations share. `mix_converter` makes the converter from the project's own, or from None.
+    the objects that generations share. `mix_converter` makes the converter from the project's own, with its arguments,
+    or from None.
     """
     problems = Problems(code.sources)
     root = files.root.resolve()

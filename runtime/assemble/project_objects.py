@@ -22,11 +22,12 @@ from runtime.assemble.functions import refuse_coroutine, resolve_function
 from runtime.assemble.problems import BuildError, Problems
 from runtime.config.model import Config
 from runtime.config.model.server import PythonStore
+from runtime.config.model.types import MadeObject
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.pool import Share
 
 OwnConverter = type[ThreadItemConverter] | ThreadItemConverter | None
-MixConverter = Callable[[OwnConverter], ThreadItemConverter]
+MixConverter = Callable[[OwnConverter, Mapping[str, Any]], ThreadItemConverter]
 
 
 def build_context(config: Config, code: ProjectCode, problems: Problems) -> Callable[..., Any] | None:
@@ -49,15 +50,27 @@ def build_context_class(config: Config, code: ProjectCode, problems: Problems) -
 
 
 def build_converter(config: Config, code: ProjectCode, mix: MixConverter, problems: Problems) -> ThreadItemConverter:
-    """Return the converter that `mix` makes of the project's own, or of none."""
+    """Return the converter that `mix` makes of the project's own and its arguments, or of none."""
     if config.converter is not None:
         with problems.record("A312", "converter"):
-            value = code.resolve(config.converter)
-            is_class = isinstance(value, type) and issubclass(value, ThreadItemConverter)
-            if not is_class and not isinstance(value, ThreadItemConverter):
-                raise BuildError(f"{config.converter!r} is no chatkit.agents.ThreadItemConverter", code="A324")
-            return mix(value)
-    return mix(None)
+            return _own_converter(config.converter, code, mix)
+    return mix(None, {})
+
+
+def _own_converter(entry: MadeObject, code: ProjectCode, mix: MixConverter) -> ThreadItemConverter:
+    value, arguments = code.resolve(entry.python), entry.with_
+    if isinstance(value, type) and issubclass(value, ThreadItemConverter):
+        return mix(value, arguments)
+    if not isinstance(value, ThreadItemConverter):
+        raise BuildError(f"{entry.python!r} is no chatkit.agents.ThreadItemConverter", code="A324")
+    if arguments:
+        raise _takes_no_arguments(entry)
+    return mix(value, {})
+
+
+def _takes_no_arguments(entry: MadeObject) -> BuildError:
+    hint = "name its class, or remove 'with'"
+    return BuildError(f"{entry.python!r} is an object and takes no arguments", hint, code="A325", inside=("with",))
 
 
 def build_routers(config: Config, code: ProjectCode, problems: Problems) -> tuple[APIRouter, ...]:
@@ -74,21 +87,24 @@ def build_routers(config: Config, code: ProjectCode, problems: Problems) -> tupl
 
 @dataclass(slots=True)
 class SharedObjects:
-    """The objects of `state` by name, and the store of `store.python`; `paths` are the import paths of `state`."""
+    """The objects of `state` by name, and the store of `store.python`; `declared` are the entries of `state`."""
 
     code: ProjectCode
     share: Share
-    paths: Mapping[str, str]
+    declared: Mapping[str, MadeObject]
     state: dict[str, Any] = field(default_factory=dict)
     store: Store[Any] | None = None
 
     def get(self, name: str) -> Any:
-        """Return the object of that name in `state`: a class or function is called once, an object taken as it is."""
-        path = self.paths[name]
-        value = self.code.resolve(path)
-        makes = isinstance(value, type) or inspect.isfunction(value)
+        """Return the object of that name in `state`, or what its class or function makes once with its arguments."""
+        entry = self.declared[name]
+        value = self.code.resolve(entry.python)
+        if isinstance(value, type) or inspect.isfunction(value):
+            return self.share.get(self._key(name), lambda: value(**entry.with_), close_object)
+        if entry.with_:
+            raise _takes_no_arguments(entry)
         # An object that a module holds belongs to the module, so it is not closed with the generation.
-        return self.share.get(self._key(name), lambda: value() if makes else value, close_object if makes else None)
+        return self.share.get(self._key(name), lambda: value, None)
 
     def replace(self, name: str, value: Any) -> None:
         """Use another object under that name from now on."""
@@ -96,7 +112,8 @@ class SharedObjects:
         self.share.replace(self._key(name), value)
 
     def _key(self, name: str) -> tuple[Any, ...]:
-        return ("state", name, self.paths[name], self.code)
+        entry = self.declared[name]
+        return ("state", name, entry.python, json.dumps(entry.with_, sort_keys=True, default=str), self.code)
 
 
 def build_shared_objects(config: Config, code: ProjectCode, share: Share, problems: Problems) -> SharedObjects:
@@ -152,7 +169,7 @@ def take_over(old: SharedObjects, new: SharedObjects, problems: Problems) -> lis
     empty: list[str] = []
     for name, made in new.state.items():
         before = old.state.get(name)
-        if before is not None and before is not made and old.paths[name] == new.paths[name]:
+        if before is not None and before is not made and old.declared[name] == new.declared[name]:
             with problems.record("A316", "state", name):
                 filled = _carry_over(before, made)
                 if filled is None:

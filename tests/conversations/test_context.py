@@ -321,6 +321,31 @@ class Converter(ThreadItemConverter):
     assert {"role": "assistant", "content": "Fine."} in told
 
 
+async def test_a_converter_gets_the_arguments_of_with(chat: MakeChat) -> None:
+    code = """
+from chatkit.agents import ThreadItemConverter
+from openai.types.responses import ResponseInputTextParam
+
+class Converter(ThreadItemConverter):
+    def __init__(self, word, mark="!"):
+        self.said = word + mark
+
+    async def tag_to_message_content(self, tag):
+        return ResponseInputTextParam(type="input_text", text=f"{self.said} {tag.id}")
+
+made = Converter("made")
+"""
+    client = await chat({"converter": {"python": "own:Converter", "with": {"word": "MINE"}}}, own_py=code)
+    tag = {"type": "input_tag", "id": "doc_7", "text": "Plan", "data": {}}
+    message = {"content": [tag], "attachments": [], "inference_options": {}}
+    await client.call("threads.create", input=message)
+    told = client.player.asked[-1].input
+    assert "MINE! doc_7" in json.dumps(told)
+    with pytest.raises(ConfigError, match="'own:made' is an object and takes no arguments") as caught:
+        await chat({"converter": {"python": "own:made", "with": {"word": "MINE"}}}, name="object", own_py=code)
+    assert caught.value.diagnostics[0].path == "converter.with"
+
+
 @pytest.mark.parametrize("name", ["thread", "store", "stream", "user", "say", "model_dump"])
 async def test_an_object_of_state_must_not_hide_what_tools_need(chat: MakeChat, name: str) -> None:
     with pytest.raises(ConfigError, match=f"'{name}' would hide what ctx.context.{name} is already"):

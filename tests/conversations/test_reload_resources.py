@@ -64,6 +64,31 @@ async def test_state_survives_an_edit_of_the_yaml(chat: MakeChat) -> None:
     assert (kept.closed, len(type(kept).made)) == (0, 1)
 
 
+SIZED = """
+class Shelf:
+    def __init__(self, size, room="hall"):
+        self.size, self.room = size, room
+
+def build(size):
+    return Shelf(size, "attic")
+"""
+
+
+async def test_state_is_made_with_the_arguments_of_with_and_anew_where_they_change(chat: MakeChat) -> None:
+    def declared(size: int) -> dict[str, Any]:
+        shelf = {"python": "app.state:Shelf", "with": {"size": size}}
+        return {"state": {"shelf": shelf, "other": {"python": "app.state:build", "with": {"size": 1}}}}
+
+    client = await chat(declared(3), app__state_py=SIZED)
+    first = dict(client.runtime.state)
+    assert [(shelf.size, shelf.room) for shelf in first.values()] == [(3, "hall"), (1, "attic")]
+    await reloaded(client, {"chat": {"greeting": "Hi"}})
+    assert dict(client.runtime.state) == first
+    await reloaded(client, declared(4))
+    assert client.runtime.state["shelf"].size == 4
+    assert client.runtime.state["other"] is first["other"]
+
+
 async def test_state_crosses_an_edit_of_the_code_as_json(chat: MakeChat) -> None:
     client = await chat(CONFIG, app__tools_py=TOOLS, app__state_py=DUMPED)
     old = client.runtime.state["counter"]

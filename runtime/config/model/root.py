@@ -13,7 +13,7 @@ from runtime.config.model.mcp import McpServer
 from runtime.config.model.models import Model
 from runtime.config.model.server import Admin, Limits, Reload, Server, Store, UrlStore
 from runtime.config.model.tools import Tool
-from runtime.config.model.types import ImportPath, Section
+from runtime.config.model.types import ImportPath, MadeObject, Section
 from runtime.config.model.widgets import Action, Widget
 from runtime.config.schema import MAIN_ONLY
 
@@ -73,12 +73,14 @@ class Config(Section):
     """A function of the request; tools read its result as `ctx.context.request_context`."""
     context_class: ImportPath | None = None
     """An AgentContext subclass with methods and attributes of your own; tools read it as `ctx.context`."""
-    converter: ImportPath | None = None
-    """A ThreadItemConverter subclass, which converts thread items to the model's input."""
+    converter: MadeObject | None = None
+    """A ThreadItemConverter subclass, which converts thread items to the model's input; `{python: …, with: …}` gives
+    it arguments."""
     routes: list[ImportPath] = []
     """FastAPI routers of your own, mounted beside ChatKit's path."""
-    state: dict[str, ImportPath] = {}
-    """Objects of your own, by name: tools read them as `ctx.context.<name>`."""
+    state: dict[str, MadeObject] = {}
+    """Objects of your own, by name: tools read them as `ctx.context.<name>`; `{python: …, with: …}` makes one with
+    arguments."""
     store: Store = Field(default_factory=lambda: UrlStore(url=DEFAULT_STORE))
     """Where threads are stored."""
     limits: Limits = Field(default_factory=Limits)

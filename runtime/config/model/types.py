@@ -126,6 +126,15 @@ class ShortFormSection(Section):
         return long_form
 
 
+class MadeObject(ShortFormSection, short_key="python"):
+    """An object of your own, or the class that makes it once."""
+
+    python: ImportPath
+    """The import path of the object, or of its class; for `state` also of a function that returns it."""
+    with_: dict[str, Any] = Field({}, alias="with")
+    """Keyword arguments for the class or function."""
+
+
 def by_key(*keys: str, short: str | None = None) -> Discriminator:
     """Return a discriminator that selects the kind of an entry by the key that is present; a string is `short`."""
 

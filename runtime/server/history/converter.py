@@ -125,14 +125,14 @@ class RuntimeConverter(ThreadItemConverter):
         return model_input
 
 
-def build_converter(own: OwnConverter) -> ThreadItemConverter:
-    """Combine the project's converter with ours: its overrides win."""
+def build_converter(own: OwnConverter, arguments: Mapping[str, Any]) -> ThreadItemConverter:
+    """Combine the project's converter with ours: its overrides win. A class is called with `arguments`."""
     if own is None:
         return RuntimeConverter()
     kind = own if isinstance(own, type) else type(own)
     mixed = kind if issubclass(kind, RuntimeConverter) else type(kind.__name__, (kind, RuntimeConverter), {})
     if isinstance(own, type):
-        return cast(ThreadItemConverter, mixed())
+        return cast(ThreadItemConverter, mixed(**arguments))
     converter = copy.copy(own)
     converter.__class__ = mixed
     return converter

@@ -18,7 +18,13 @@ from runtime.validation.python.imports import (
     follow,
     reached,
 )
-from runtime.validation.python.tools import check_factory, check_maker, check_tool
+from runtime.validation.python.tools import (
+    check_arguments,
+    check_factory,
+    check_maker,
+    check_no_arguments,
+    check_tool,
+)
 
 
 def check_code(project: CheckedProject) -> None:
@@ -69,7 +75,6 @@ _CLASSES: Mapping[str, tuple[str, str, frozenset[str] | None]] = {
     "output": ("a type", "give a pydantic model, a dataclass or a TypedDict", None),
     "hooks": ("an AgentHooks", "derive it from agents.AgentHooks", None),
     "context_class": ("a subclass of AgentContext", "derive it from runtime.RuntimeContext", CONTEXTS),
-    "converter": ("a ThreadItemConverter", "derive it from chatkit.agents.ThreadItemConverter", CONVERTERS),
 }
 # Roles of an object, or of what makes one with the arguments of `with`: what is expected, and its base classes.
 _MADE: Mapping[str, tuple[str, frozenset[str]]] = {
@@ -170,10 +175,17 @@ def _check_route(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbo
 
 def _check_state(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
     # A bound method is stored as it is; functions and classes are called.
-    if symbol.bound or symbol.kind not in ("function", "class"):
-        return
-    if (parameters := parameters_of(diagnostics.resolver, symbol)) is not None and (reason := call_problem(parameters)):
-        diagnostics.uncallable(path, symbol, reason, "an object of `state` is made without arguments")
+    if symbol.bound or symbol.kind in ("literal", "instance", "module", "tool"):
+        check_no_arguments(diagnostics, path, symbol)
+    elif symbol.kind in ("function", "class"):
+        check_arguments(diagnostics, path, symbol)
+
+
+def _check_converter(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    hint = "derive it from chatkit.agents.ThreadItemConverter"
+    _check_class(diagnostics, path, symbol, "a ThreadItemConverter", hint, CONVERTERS)
+    if derives(diagnostics.resolver, symbol, CONVERTERS) is True:
+        (check_arguments if symbol.kind == "class" else check_no_arguments)(diagnostics, path, symbol)
 
 
 def _check_editor(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
@@ -190,4 +202,5 @@ _CHECKS: Mapping[str, Callable[[PythonDiagnostics, ImportPath, Symbol], None]] =
     "instructions": _check_instructions,
     "route": _check_route,
     "state": _check_state,
+    "converter": _check_converter,
 }

@@ -45,9 +45,9 @@ _ROLES: Mapping[str, str] = {
     "entry.python": "entry",
     "context": "context",
     "context_class": "context_class",
-    "converter": "converter",
+    "converter.python": "converter",
     "routes.*": "route",
-    "state.*": "state",
+    "state.*.python": "state",
     "store.python": "store",
 }
 

@@ -20,7 +20,7 @@ from runtime.static_analysis.signatures import (
     takes_context,
     unknown_names,
 )
-from runtime.validation.python.import_paths import ImportPath, PythonDiagnostics
+from runtime.validation.python.import_paths import ImportPath, PythonDiagnostics, describe
 
 _NAME = re.compile(TOOL_NAME_PATTERN.removesuffix("$") + r"\Z")
 _A_TOOL = "give a @function_tool, a function with type hints, or any Tool of the Agents SDK"
@@ -155,16 +155,41 @@ def check_maker(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol
     parameters = parameters_of(diagnostics.resolver, symbol)
     if parameters is None:
         return
+    unknown = _check_unknown(diagnostics, path, parameters)
+    missing = missing_names(parameters, path.arguments)
+    if missing and not unknown:
+        message = f"{path.text!r} does not match its call: missing argument {missing[0]!r}"
+        diagnostics.at_path(path, "A331", message, _add_to_with(path))
+    if symbol.kind == "function" and symbol.node is not None and (what := describe_return(symbol.node)):
+        message = f"{path.text!r} returns {what}, not {wanted}"
+        diagnostics.at_path(path, "A324", message, "return one from a plain function")
+
+
+def check_arguments(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    """Report a class or function that does not accept the arguments of `with`; the object that it makes is not held."""
+    parameters = parameters_of(diagnostics.resolver, symbol)
+    if parameters is None or _check_unknown(diagnostics, path, parameters):
+        return
+    if missing := missing_names(parameters, path.arguments):
+        diagnostics.uncallable(path, symbol, f"nothing is given for {missing[0]!r}", _add_to_with(path))
+
+
+def check_no_arguments(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    """Report `with` for an object, which is not called."""
+    if path.arguments:
+        message = f"{path.text!r} is {describe(symbol)} and takes no arguments"
+        diagnostics.at_argument(path, next(iter(path.arguments)), message, "name its class, or remove 'with'")
+
+
+def _check_unknown(diagnostics: PythonDiagnostics, path: ImportPath, parameters: list[Parameter]) -> list[str]:
+    """Report the arguments of `with` that a call does not accept; return their names."""
     known = [parameter.name for parameter in parameters if parameter.kind in ("either", "named")]
     unknown = unknown_names(parameters, path.arguments)
     for name in unknown:
         message = f"{path.text!r} has no argument {name!r}"
         diagnostics.at_argument(path, name, message, suggest(name, known) or _has(known))
-    missing = missing_names(parameters, path.arguments)
-    if missing and not unknown:
-        message = f"{path.text!r} does not match its call: missing argument {missing[0]!r}"
-        given = ", ".join(quote(path.arguments)) or "nothing"
-        diagnostics.at_path(path, "A331", message, f"add it to 'with', which has {given}")
-    if symbol.kind == "function" and symbol.node is not None and (what := describe_return(symbol.node)):
-        message = f"{path.text!r} returns {what}, not {wanted}"
-        diagnostics.at_path(path, "A324", message, "return one from a plain function")
+    return unknown
+
+
+def _add_to_with(path: ImportPath) -> str:
+    return f"add it to 'with', which has {', '.join(quote(path.arguments)) or 'nothing'}"
