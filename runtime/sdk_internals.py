@@ -55,7 +55,7 @@ def run_sync_tools_with(run: Callable[..., Awaitable[Any]]) -> None:
     """
     from agents import tool
 
-    tool.asyncio = _AsyncioForTools(run)  # type: ignore[attr-defined]  # the module that it imports
+    tool.asyncio = _AsyncioForTools(run)  # type: ignore[attr-defined,assignment]  # only its `to_thread` is another
 
 
 class _AsyncioForTools:

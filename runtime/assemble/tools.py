@@ -248,7 +248,7 @@ def _fix_arguments(tool: FunctionTool, fixed: Mapping[str, Any]) -> FunctionTool
 def _show_progress(
     tool: FunctionTool, progress: str | None, steps: Sequence[str], threads: ToolThreads
 ) -> FunctionTool:
-    """Show the `progress` text and the `steps` of each call, bind its client tool calls to its id, and give it threads."""
+    """Show the `progress` text and the `steps` of each call, bind its client tool calls to its id, give it threads."""
     progress_texts = [Template.parse(progress)] if progress else []
     step_texts = [Template.parse(step) for step in steps]
 

@@ -72,8 +72,8 @@ class Limits(Section):
     parallel_tools: int | None = Field(None, ge=1, examples=[4])
     """How many of the tools that a model calls at once run in parallel; all of them by default."""
     tool_threads: int = Field(40, ge=1, le=1000, examples=[100])
-    """How many sync tools run at once, each in a thread. Further calls wait up to 30 seconds for a free thread, and then
-    fail. Async tools need none."""
+    """How many sync tools run at once, each in a thread. Further calls wait up to 30 seconds for a free thread, and
+    then fail. Async tools need none."""
     tokens: Annotated[str, Field(pattern=BUDGET_PATTERN)] | TokenBudgets | None = Field(
         None, examples=["200000/day", {"turn": 50_000, "day": 200_000}]
     )
