@@ -15,6 +15,12 @@ class ServerSettings:
     """How long a finished answer keeps its stream open for a title that is still being written."""
     busy_wait_s: float = 60.0
     """How long a message waits for the turn before it, where `chat.when_busy` is `wait`."""
+    lease_s: float = 10.0
+    """How long the lease of a turn lasts without being renewed: the threads of a process that has died wait for it."""
+    renew_s: float = 1.0
+    """How often the leases of running turns are renewed; a turn that was stopped at another process ends as late."""
+    poll_s: float = 0.25
+    """How often a request that waits for a turn of another process looks; PostgreSQL tells it earlier."""
     storing_s: float = 3.0
     """How long turns that the server ends may take to store what they have produced."""
     files_stable_s: float = 0.1

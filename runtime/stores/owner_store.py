@@ -6,26 +6,30 @@ not identify the user. The owner is set when the request is authenticated.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Unpack
 
 from chatkit.store import Store, StoreItemType
 from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata
 
 from runtime.stores.ids import new_id
-from runtime.stores.serialization import delete_item
-from runtime.stores.store import VISIBLE_AND_HIDDEN, Order, ThreadStore
+from runtime.stores.serialization import clean, deleted_with
+from runtime.stores.store import VISIBLE_AND_HIDDEN, Order, ThreadChanges, ThreadStore
+from runtime.stores.turns import TurnLease, TurnStore
 
 
 class OwnerStore(Store[Any]):
     """The part of a `ThreadStore` that belongs to one owner; every `context` is optional and ignored.
 
     Pages omit items that only the model sees. Adding an item that exists replaces it, and deleting a missing one does
-    nothing. Errors are those of `ThreadStore`.
+    nothing. Errors are those of `ThreadStore`. While it has a `lease`, writes to the thread of that lease belong to its
+    turn: they raise TurnLost once a later turn has begun.
     """
 
     def __init__(self, backend: ThreadStore, owner: str) -> None:
         self.backend = backend
         self.owner = owner
+        self.lease: TurnLease | None = None
 
     def generate_thread_id(self, context: Any = None) -> str:
         """Return a new id for a thread."""
@@ -43,7 +47,33 @@ class OwnerStore(Store[Any]):
 
     async def save_thread(self, thread: ThreadMetadata, context: Any = None) -> None:
         """Insert or replace a thread's metadata."""
-        await self.backend.save_thread(self.owner, thread)
+        if self._turns(thread.id) is None:
+            await self.backend.save_thread(self.owner, thread)
+        else:
+            fields = {name: getattr(thread, name) for name in ThreadChanges.__annotations__}
+            await self.update_thread(thread.id, **fields)
+
+    async def update_thread(self, thread_id: str, **changes: Unpack[ThreadChanges]) -> ThreadMetadata:
+        """Change the given fields of a thread and return it."""
+        turns = self._turns(thread_id)
+        if turns is None:
+            return await self.backend.update_thread(self.owner, thread_id, **changes)
+        return await turns[0].update_thread_in_turn(turns[1], **changes)
+
+    async def write_items(self, thread_id: str, items: Sequence[ThreadItem], *, delete: Sequence[str] = ()) -> None:
+        """Delete items, then insert or replace items, in one transaction."""
+        turns = self._turns(thread_id)
+        if turns is None:
+            await self.backend.write_items(self.owner, thread_id, items, delete=delete)
+        else:
+            await turns[0].write_in_turn(turns[1], items, delete=delete)
+
+    def _turns(self, thread_id: str) -> tuple[TurnStore, TurnLease] | None:
+        """Return the store and the lease, if a turn holds the lease of this thread."""
+        lease, backend = self.lease, self.backend
+        if lease is None or not isinstance(backend, TurnStore) or lease.thread_id != clean(thread_id):
+            return None
+        return backend, lease
 
     async def load_threads(
         self, limit: int, after: str | None, order: str, context: Any = None
@@ -65,11 +95,11 @@ class OwnerStore(Store[Any]):
 
     async def add_thread_item(self, thread_id: str, item: ThreadItem, context: Any = None) -> None:
         """Insert or replace an item."""
-        await self.backend.write_items(self.owner, thread_id, [item])
+        await self.write_items(thread_id, [item])
 
     async def save_item(self, thread_id: str, item: ThreadItem, context: Any = None) -> None:
         """Insert or replace an item."""
-        await self.backend.write_items(self.owner, thread_id, [item])
+        await self.write_items(thread_id, [item])
 
     async def load_item(self, thread_id: str, item_id: str, context: Any = None) -> ThreadItem:
         """Return an item. Raise NotFoundError."""
@@ -77,7 +107,8 @@ class OwnerStore(Store[Any]):
 
     async def delete_thread_item(self, thread_id: str, item_id: str, context: Any = None) -> None:
         """Delete an item, if it exists, and the summaries that cover it."""
-        await delete_item(self.backend, self.owner, thread_id, item_id)
+        deleted = await deleted_with(self.backend, self.owner, thread_id, item_id)
+        await self.write_items(thread_id, (), delete=deleted)
 
     async def save_attachment(self, attachment: Attachment, context: Any = None) -> None:
         """Insert or replace an attachment's metadata."""

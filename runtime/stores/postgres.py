@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from sqlalchemy import URL
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
-from runtime.stores.sqlite import Database, SqlAlchemySession, T, Work
+from sqlalchemy import URL, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from runtime.stores.sqlite import Database, SqlAlchemySession, SqlSession, T, Work
 from runtime.stores.store import StoreError
+
+logger = logging.getLogger("runtime.stores")
+
+_CHANNEL = "chatkit_turns"
 
 
 class PostgresDatabase(Database):
@@ -18,6 +30,7 @@ class PostgresDatabase(Database):
         self._engine = _postgres_engine(url, pool_size)
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self.dialect = self._engine.dialect
+        self._listener = Listener(create_async_engine(self._engine.url, poolclass=NullPool))
 
     async def open(self) -> None:
         try:
@@ -29,6 +42,7 @@ class PostgresDatabase(Database):
             raise StoreError(f"can't open the store {where!r}: {reason}") from error
 
     async def close(self) -> None:
+        await self._listener.close()
         await self._engine.dispose()
 
     async def read(self, work: Work[T]) -> T:
@@ -38,6 +52,73 @@ class PostgresDatabase(Database):
     async def write(self, work: Work[T]) -> T:
         async with self._engine.begin() as connection:
             return await connection.run_sync(lambda core: work(SqlAlchemySession(core)))
+
+    @asynccontextmanager
+    async def watch(self, key: str) -> AsyncIterator[Callable[[float], Awaitable[None]]]:
+        async with self._listener.watch(key) as notified:
+
+            async def wait(timeout_s: float) -> None:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(notified.wait(), timeout_s)
+                notified.clear()
+
+            yield wait
+
+    def notify(self, session: SqlSession, key: str) -> None:
+        session.connection.execute(text("SELECT pg_notify(:channel, :key)"), {"channel": _CHANNEL, "key": key})
+
+
+class Listener:
+    """Hears notifications, on a connection of its own, which the first watcher makes.
+
+    Notifications are hints: some are lost when the connection is, so whoever waits also looks from time to time.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._watchers: defaultdict[str, list[asyncio.Event]] = defaultdict(list)
+        self._connection: AsyncConnection | None = None
+        self._lock = asyncio.Lock()
+
+    @asynccontextmanager
+    async def watch(self, key: str) -> AsyncIterator[asyncio.Event]:
+        """Yield an event that notifications with this key set."""
+        notified = asyncio.Event()
+        self._watchers[key].append(notified)
+        try:
+            await self._listen()
+            yield notified
+        finally:
+            self._watchers[key].remove(notified)
+            if not self._watchers[key]:
+                del self._watchers[key]
+
+    async def close(self) -> None:
+        """Return the connection."""
+        async with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                with suppress(Exception):
+                    await connection.close()
+
+    async def _listen(self) -> None:
+        async with self._lock:
+            if self._connection is not None and not (await _driver_of(self._connection)).is_closed():
+                return
+            try:
+                self._connection = await self._engine.connect()
+                driver = await _driver_of(self._connection)
+                await driver.add_listener(_CHANNEL, self._notified)
+            except (OSError, SQLAlchemyError) as error:
+                logger.warning("can't listen to the database, which is polled instead: %s", error)
+
+    def _notified(self, connection: Any, pid: int, channel: str, key: str) -> None:
+        for watcher in self._watchers.get(key, ()):
+            watcher.set()
+
+
+async def _driver_of(connection: AsyncConnection) -> Any:
+    return (await connection.get_raw_connection()).driver_connection
 
 
 def _postgres_engine(url: URL, pool_size: int) -> AsyncEngine:

@@ -243,8 +243,8 @@ def summaries_in(items: Iterable[types.ThreadItem]) -> list[Summary]:
     return [summary for item in items if (summary := summary_in(item)) is not None]
 
 
-async def delete_item(backend: ThreadStore, owner: str, thread_id: str, item_id: str) -> None:
-    """Delete an item, if it exists, and the summaries that cover it. Raise NotFoundError for the thread."""
+async def deleted_with(backend: ThreadStore, owner: str, thread_id: str, item_id: str) -> list[str]:
+    """Return the ids to delete in order to delete an item: its own, and those of the summaries that cover it."""
     deleted = [item_id]
     try:
         async with aclosing(_summaries_after(backend, owner, thread_id, item_id)) as later:
@@ -254,7 +254,7 @@ async def delete_item(backend: ThreadStore, owner: str, thread_id: str, item_id:
             deleted += [summary.item_id for summary in summaries if summary.until in covering]
     except (InvalidCursor, NotFoundError):
         pass  # the item does not exist
-    await backend.write_items(owner, thread_id, (), delete=deleted)
+    return deleted
 
 
 async def _summaries_after(

@@ -15,9 +15,9 @@ import sqlite3
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
@@ -175,6 +175,14 @@ class Database(ABC):
     @abstractmethod
     async def write(self, work: Work[T]) -> T:
         """Run work in one transaction: committed when it returns, rolled back when it raises."""
+
+    @asynccontextmanager
+    async def watch(self, key: str) -> AsyncIterator[Callable[[float], Awaitable[None]]]:
+        """Yield a function that waits for so many seconds, or until a `notify` where the database can tell of it."""
+        yield asyncio.sleep
+
+    def notify(self, session: SqlSession, key: str) -> None:  # noqa: B027
+        """Wake those that `watch` this key in any process, once the transaction is committed."""
 
 
 class SqliteDatabase(Database):

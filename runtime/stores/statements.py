@@ -34,10 +34,17 @@ THREADS = sa.Table(
     sa.Column("metadata", sa.Text, nullable=False),
     sa.Column("next_seq", sa.BigInteger, nullable=False),
     sa.Column("generation", sa.Text),
+    # The lease of the turn that runs. Not indexed, so that PostgreSQL can update it in place.
+    sa.Column("turn", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("turn_holder", sa.Text),
+    sa.Column("turn_until", sa.Double),
+    sa.Column("turn_signals", sa.SmallInteger, nullable=False, server_default=sa.text("0")),
     sa.PrimaryKeyConstraint("seq", name="chatkit_threads_pk"),
     sa.UniqueConstraint("id", name="chatkit_threads_id"),
     sa.Index("chatkit_threads_owner", "owner", "seq"),
 )
+
+TURN_COLUMNS = ("turn", "turn_holder", "turn_until", "turn_signals")
 
 # `kind` is last in the index, so that items of other kinds are skipped without being read.
 ITEMS = sa.Table(
@@ -53,6 +60,19 @@ ITEMS = sa.Table(
     sa.PrimaryKeyConstraint("thread_id", "id", name="chatkit_items_pk"),
     sa.ForeignKeyConstraint(["thread_id"], [THREADS.c.id], name="chatkit_items_thread", ondelete="CASCADE"),
     sa.Index("chatkit_items_page", "thread_id", "seq", "kind"),
+)
+
+# The events of running turns, in parts: those of one that has died show what it had produced.
+TURN_EVENTS = sa.Table(
+    "chatkit_turn_events",
+    METADATA,
+    sa.Column("thread_id", sa.Text, nullable=False),
+    sa.Column("turn", sa.BigInteger, nullable=False),
+    sa.Column("first", sa.BigInteger, nullable=False),
+    sa.Column("events", sa.Text, nullable=False),
+    sa.Column("kept_until", sa.Double),
+    sa.PrimaryKeyConstraint("thread_id", "turn", "first", name="chatkit_turn_events_pk"),
+    sa.ForeignKeyConstraint(["thread_id"], [THREADS.c.id], name="chatkit_turn_events_thread", ondelete="CASCADE"),
 )
 
 # No foreign key to the thread: an attachment is uploaded before the first message creates the thread.
@@ -104,9 +124,10 @@ FEEDBACK = sa.Table(
 _OWNER: sa.BindParameter[str] = sa.bindparam("by_owner")
 _THREAD: sa.BindParameter[str] = sa.bindparam("thread")
 _ITEM: sa.BindParameter[str] = sa.bindparam("item")
-_OF_OWNER = (THREADS.c.id == _THREAD, THREADS.c.owner == _OWNER)
-_OWNED_THREAD = sa.select(THREADS.c.id).where(*_OF_OWNER).scalar_subquery()
-_THREAD_COLUMNS = (
+OF_OWNER = (THREADS.c.id == _THREAD, THREADS.c.owner == _OWNER)
+OF_TURN = THREADS.c.turn == sa.bindparam("of_turn")
+_OWNED_THREAD = sa.select(THREADS.c.id).where(*OF_OWNER).scalar_subquery()
+THREAD_COLUMNS = (
     THREADS.c.id,
     THREADS.c.created_at,
     THREADS.c.title,
@@ -115,22 +136,22 @@ _THREAD_COLUMNS = (
     THREADS.c.metadata,
 )
 
-LOAD_THREAD: sa.Select[Any] = sa.select(*_THREAD_COLUMNS).where(*_OF_OWNER)
-LOAD_GENERATION: sa.Select[Any] = sa.select(THREADS.c.generation).where(*_OF_OWNER)
-FIND_THREAD: sa.Select[Any] = sa.select(THREADS.c.id).where(*_OF_OWNER)
-FIND_THREAD_SEQ: sa.Select[Any] = sa.select(THREADS.c.seq).where(*_OF_OWNER)
+LOAD_THREAD: sa.Select[Any] = sa.select(*THREAD_COLUMNS).where(*OF_OWNER)
+LOAD_GENERATION: sa.Select[Any] = sa.select(THREADS.c.generation).where(*OF_OWNER)
+FIND_THREAD: sa.Select[Any] = sa.select(THREADS.c.id).where(*OF_OWNER)
+FIND_THREAD_SEQ: sa.Select[Any] = sa.select(THREADS.c.seq).where(*OF_OWNER)
 LOCK_THREAD: sa.Select[Any] = FIND_THREAD.with_for_update()
-DELETE_THREAD: sa.Delete = sa.delete(THREADS).where(*_OF_OWNER)
+DELETE_THREAD: sa.Delete = sa.delete(THREADS).where(*OF_OWNER)
 # Locks the row of the thread, so that concurrent writers get different numbers for their items.
-TAKE_NUMBERS: sa.Update = (
+TAKE: sa.Update = (
     sa.update(THREADS)
-    .where(*_OF_OWNER)
+    .where(*OF_OWNER)
     .values(
         next_seq=THREADS.c.next_seq + sa.bindparam("count"),
         generation=sa.func.coalesce(sa.bindparam("new_generation", type_=sa.Text), THREADS.c.generation),
     )
-    .returning(THREADS.c.next_seq)
 )
+TAKE_NUMBERS: sa.Update = TAKE.returning(THREADS.c.next_seq)
 
 LOAD_ITEM: sa.Select[Any] = sa.select(ITEMS.c.payload).where(ITEMS.c.thread_id == _OWNED_THREAD, ITEMS.c.id == _ITEM)
 FIND_ITEM: sa.Select[Any] = sa.select(ITEMS.c.seq).where(ITEMS.c.thread_id == _OWNED_THREAD, ITEMS.c.id == _ITEM)
@@ -180,7 +201,9 @@ class Upserts:
     """The statements that insert or update, which SQLAlchemy builds per dialect."""
 
     def __init__(self, dialect: sa.Dialect) -> None:
-        thread = _upsert(dialect, THREADS, "id", keep=("seq", "owner", "next_seq"), keep_for_null=("generation",))
+        thread = _upsert(
+            dialect, THREADS, "id", keep=("seq", "owner", "next_seq", *TURN_COLUMNS), keep_for_null=("generation",)
+        )
         self.thread: sa.Insert = thread.returning(THREADS.c.id)
         attachment = _upsert(dialect, ATTACHMENTS, "id", keep=("owner", "created_at"))
         self.attachment: sa.Insert = attachment.returning(ATTACHMENTS.c.id)
@@ -219,7 +242,7 @@ def _upsert(
 @cache
 def threads_page(order: Order, from_cursor: bool) -> sa.Select[Any]:
     """Return the statement for a page of threads; parameters `by_owner`, `size` and, from a cursor, its `seq`."""
-    page = sa.select(*_THREAD_COLUMNS).where(THREADS.c.owner == _OWNER).limit(sa.bindparam("size"))
+    page = sa.select(*THREAD_COLUMNS).where(THREADS.c.owner == _OWNER).limit(sa.bindparam("size"))
     if from_cursor:
         page = page.where(
             THREADS.c.seq > sa.bindparam("seq") if order == "asc" else THREADS.c.seq < sa.bindparam("seq")
@@ -240,9 +263,13 @@ def items_page(kinds: frozenset[ItemKind], order: Order, from_cursor: bool) -> s
 
 
 @cache
-def update_thread(columns: tuple[str, ...], only_if_untitled: bool) -> sa.Update:
-    """Return the statement that changes these columns, each a parameter `new_<name>`, and returns the thread."""
+def update_thread(columns: tuple[str, ...], only_if_untitled: bool = False, of_turn: bool = False) -> sa.Update:
+    """Return the statement that changes these columns, each a parameter `new_<name>`, and returns the thread.
+
+    With `of_turn` it changes nothing if the thread's last turn is not the parameter `of_turn`.
+    """
     values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in columns}
     if only_if_untitled and "title" in values:
         values["title"] = sa.func.coalesce(THREADS.c.title, values["title"])
-    return sa.update(THREADS).where(*_OF_OWNER).values(values).returning(*_THREAD_COLUMNS)
+    wanted = (*OF_OWNER, OF_TURN) if of_turn else OF_OWNER
+    return sa.update(THREADS).where(*wanted).values(values).returning(*THREAD_COLUMNS)

@@ -45,10 +45,11 @@ from runtime.testing.store_samples import (
     now,
     unstorable,
 )
+from runtime.testing.store_turns import TurnPromises
 
 
 @pytest.mark.asyncio
-class StoreSuite(ItemPromises):
+class StoreSuite(ItemPromises, TurnPromises):
     """The conformance tests of a `ThreadStore`; override the fixture `store`."""
 
     @pytest.fixture

@@ -195,4 +195,5 @@ async def test_a_turn_reads_its_history_with_one_query_and_writes_each_item_with
         *write,  # what was said before the tool was called
         *write,  # the call, its result and what was said of them
         ("INSERT", "chatkit_usage"),
+        ("UPDATE", "chatkit_threads"),  # the end of the lease, in the transaction of the usage
     ]

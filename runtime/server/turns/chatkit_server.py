@@ -26,6 +26,7 @@ from runtime.resources.lease import Lease, Live
 from runtime.server.attachments import Uploads
 from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
 from runtime.server.turns.clicks import resolve_click
+from runtime.server.turns.leases import LeaseKeeper
 from runtime.server.turns.plan_execution import Execution, SendNews
 from runtime.server.turns.recorder import thread_response
 from runtime.server.turns.request_parsing import DEFAULT_PER_PAGE, RequestInfo, page_limit, parse_request
@@ -76,6 +77,7 @@ class RuntimeServer(ChatKitServer[Any]):
         self.attachment_store = None
         self._live, self._is_draining, self._settings = live, is_draining, settings
         self.locks = ThreadLocks()
+        self.leases = LeaseKeeper(settings)
         self.tasks: Tasks = {}
 
     @property
@@ -166,7 +168,7 @@ class RuntimeServer(ChatKitServer[Any]):
         store, backend, owner = threads.store, threads.store.backend, threads.store.owner
         match request:
             case types.ThreadsGetByIdReq(params=params):
-                thread = await store.load_thread(params.thread_id)
+                thread = await threads.load(params.thread_id)
                 items = await backend.load_items(owner, thread.id, limit=DEFAULT_PER_PAGE, order="asc")
                 return thread_response(thread, items)
             case types.ThreadsListReq(params=params):
@@ -251,6 +253,7 @@ class RuntimeServer(ChatKitServer[Any]):
             generation.snapshot.config,
             OwnerStore(generation.store, info.user.id),
             self.locks,
+            self.leases,
             resources,
             mark=generation.mark,
             check=check,

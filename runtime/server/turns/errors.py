@@ -20,6 +20,7 @@ from chatkit.types import ErrorEvent
 
 from runtime.assemble.scripted_model import ScriptedFailure, ScriptError
 from runtime.errors import RequestError
+from runtime.stores.turns import TurnLost
 from runtime.templates.template import Template, TemplateError
 
 logger = logging.getLogger("runtime.server")
@@ -35,6 +36,8 @@ class _Failure:
     retry: bool
     kind: str = ""
 
+
+LOST = "This answer was interrupted. Please try again."
 
 _UNEXPECTED = _Failure("Something went wrong while answering.", True, "unexpected")
 
@@ -89,6 +92,8 @@ def _describe(error: Exception) -> _Failure:
             return _Failure("The model can't be reached. Please try again.", True, "model")
         case ModelBehaviorError():
             return _Failure("The model returned an invalid answer. Please try again.", True, "model")
+        case TurnLost():
+            return _Failure(LOST, True)
         case ScriptError():
             return _Failure(f"The script has no answer: {error.detail}.", False)
         case _:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -39,6 +39,7 @@ from runtime.server.turns.stream_events import RunEvents
 from runtime.server.turns.thread_access import ThreadAccess
 from runtime.stores.ids import new_id
 from runtime.stores.store import ModelItem
+from runtime.stores.turns import TurnConflict
 
 logger = logging.getLogger("runtime.server")
 
@@ -205,10 +206,17 @@ class Execution:
             # A handler runs while another turn may be in progress; an answer does not.
             thread_id = self.plan.thread.id
             await self.threads.hold(thread_id)
-            self.recorder.reload(await self.threads.open(thread_id))
-            await self.threads.write_mark(self.plan.thread)
-            async for event in self.answer(await self.threads.history(thread_id)):
+            async for event in self.answer(await self._begin_answer(thread_id)):
                 yield event
+
+    async def _begin_answer(self, thread_id: str) -> list[types.ThreadItem]:
+        """Begin a turn in a thread whose lock is held; return the thread's items."""
+        while True:
+            self.recorder.reload(await self.threads.open_idle(thread_id))
+            history = await self.threads.history(thread_id)
+            with suppress(TurnConflict):
+                await self.threads.write_mark(self.plan.thread)
+                return history
 
     async def _handler_events(self, events: AsyncIterator[types.ThreadStreamEvent]) -> AsyncGenerator[Event, None]:
         """Yield the events that a handler yields, and those that it emits through its context, in order."""

@@ -20,7 +20,7 @@ from runtime.assemble.widgets import with_drawn_widget
 from runtime.server.turns.sse import Event, TextDelta
 from runtime.stores.ids import new_id
 from runtime.stores.owner_store import OwnerStore
-from runtime.stores.serialization import check_item, delete_item
+from runtime.stores.serialization import check_item
 from runtime.stores.store import ModelItem
 
 _FIELDS = ("title", "status", "allowed_image_domains", "metadata")
@@ -54,7 +54,7 @@ class Recorder:
     """Stores one turn's events; `stale` are the ids of items to delete with the first item that is written."""
 
     def __init__(self, store: OwnerStore, thread: types.ThreadMetadata, stale: Sequence[str] = ()) -> None:
-        self._backend, self._owner = store.backend, store.owner
+        self._store = store
         self._thread, self._stale = thread, list(stale)
         self._partial: dict[str, _Partial] = {}
         self._workflows: dict[str, types.WorkflowItem] = {}
@@ -87,7 +87,7 @@ class Recorder:
                 await self.write(item)
             case types.ThreadItemRemovedEvent(item_id=item_id):
                 self._forget(item_id)
-                await delete_item(self._backend, self._owner, self._thread.id, item_id)
+                await self._store.delete_thread_item(self._thread.id, item_id)
             case types.ThreadItemUpdatedEvent():
                 visible = [await self._update(event)]
         if isinstance(getattr(event, "item", None), types.HiddenContextItem | types.SDKHiddenContextItem):
@@ -122,7 +122,7 @@ class Recorder:
     async def _replace_widget(self, event: types.ThreadItemUpdatedEvent, widget: Any) -> Event:
         """Store the update of a widget that is stored already, which would be lost when the page is loaded again."""
         try:
-            stored = await self._backend.load_item(self._owner, self._thread.id, event.item_id)
+            stored = await self._store.load_item(self._thread.id, event.item_id)
         except NotFoundError:
             return event  # it is being streamed, and is stored when it is done
         if not isinstance(stored, types.WidgetItem):
@@ -142,7 +142,7 @@ class Recorder:
         calls, self._calls = self._calls, []
         stale, self._stale = (self._stale, []) if visible else ([], self._stale)
         try:
-            await to_the_end(self._backend.write_items(self._owner, self._thread.id, [*calls, *items], delete=stale))
+            await to_the_end(self._store.write_items(self._thread.id, [*calls, *items], delete=stale))
         except Exception:
             # Nothing was written: keep both for the next attempt.
             self._calls, self._stale = [*calls, *self._calls], [*stale, *self._stale]
@@ -163,7 +163,7 @@ class Recorder:
         if not changed:
             return []
         sent = _copied(changed)
-        stored = await self._backend.update_thread(self._owner, self._thread.id, **sent)
+        stored = await self._store.update_thread(self._thread.id, **sent)
         self._known.update(sent)
         for name, value in _fields_of(stored).items():
             # Changes by others, such as a new title from the user, are taken over. The metadata of the thread stays
@@ -175,7 +175,9 @@ class Recorder:
 
     async def store_title(self, title: str) -> list[Event]:
         """Store an automatic title, unless the user has set one meanwhile."""
-        stored = await self._backend.update_thread(self._owner, self._thread.id, title=title, only_if_untitled=True)
+        backend, owner = self._store.backend, self._store.owner
+        # Also after the turn: the condition is enough.
+        stored = await backend.update_thread(owner, self._thread.id, title=title, only_if_untitled=True)
         if stored.title != title or self._thread.title is not None:
             return []
         self._thread.title = self._known["title"] = title

@@ -39,6 +39,7 @@ from runtime.server.turns.sse import Event
 from runtime.server.turns.thread_access import ThreadAccess
 from runtime.stores.ids import new_id
 from runtime.stores.serialization import cut_after
+from runtime.stores.turns import TurnConflict
 from runtime.templates.template import TemplateError
 
 logger = logging.getLogger("runtime.server")
@@ -54,10 +55,19 @@ class Planner:
     ) -> None:
         self._snapshot, self._request, self._threads, self._uploads = snapshot, request, threads, uploads
         self._store = threads.store
+        self._seen: list[str] | None = None
 
     async def plan(self, request: types.StreamingReq) -> Plan:
         """Check the request and make its plan. Raise RequestError, NotFoundError."""
         self._threads.check()
+        while True:
+            try:
+                return await self._plan(request)
+            except TurnConflict:
+                # What the other turn has stored decides anew, such as whether a call still waits for its result.
+                self._threads.waited = True
+
+    async def _plan(self, request: types.StreamingReq) -> Plan:
         match request:
             case types.ThreadsCreateReq(params=params):
                 return await self._create_thread(params.input)
@@ -79,7 +89,7 @@ class Planner:
         thread = types.ThreadMetadata(id=new_id("thread"), created_at=datetime.now(UTC))
         item = await self._make_item(message, thread)
         await self._threads.lock(thread.id)
-        await self._store.backend.create_thread(self._store.owner, thread, [item], generation=self._threads.mark)
+        await self._threads.create(thread, [item])
         opening: list[Event] = [
             types.ThreadCreatedEvent(thread=thread_response(thread)),
             types.ThreadItemDoneEvent(item=item),
@@ -128,16 +138,15 @@ class Planner:
         history, declined = decline_queued(history, removed)
         changed, deleted = [call, *declined], [item.id for item in removed]
         call_is_removed = self._is_removed(call, history)
-        write_items = self._store.backend.write_items
         if next_queued is not None:
             next_call = dequeue_call(next_queued)
             deleted = [*deleted, next_queued.id]
-            await write_items(self._store.owner, thread.id, [*changed, next_call], delete=deleted)
+            await self._threads.write(thread, [*changed, next_call], delete=deleted)
             notices = [types.NoticeEvent(level="info", message=REMOVED_TOOL)] if call_is_removed else []
             return SendNews(thread=thread, news=[*notices, types.ThreadItemDoneEvent(item=next_call)])
         if call_is_removed:
             # The agents could not continue with the result of a tool that they do not have: the user decides.
-            await write_items(self._store.owner, thread.id, changed, delete=deleted)
+            await self._threads.write(thread, changed, delete=deleted)
             return _notice(thread, f"{REMOVED_TOOL} {CONTINUE}")
         await self._threads.write(thread, changed, delete=deleted)
         return AnswerThread(thread=thread, items=history)
@@ -161,11 +170,16 @@ class Planner:
         return AnswerThread(thread=thread, items=history, news=[types.ThreadItemReplacedEvent(item=answered)])
 
     async def _retry(self, thread_id: str, item_id: str) -> Plan:
+        if self._seen is None:
+            self._seen = await self._store.backend.item_ids_after(self._store.owner, thread_id, item_id)
         thread = await self._threads.open_for_turn(thread_id)
         item = await self._store.backend.load_item(self._store.owner, thread.id, item_id)
         if not isinstance(item, types.UserMessageItem):
             raise RequestError(400, "wrong_item", f"item {item_id!r} is not a user message; only those can be retried")
         stale = await self._store.backend.item_ids_after(self._store.owner, thread.id, item_id)
+        if self._threads.waited and stale != self._seen:
+            # Clicked twice: the user has not seen the answer that this would delete.
+            return _notice(thread, "This message has been answered again already.")
         history, stale = cut_after(await self._threads.history(thread.id, more=len(stale)), stale, item_id)
         await self._threads.write_mark(thread)
         return AnswerThread(thread=thread, items=history, stale=stale)

@@ -11,6 +11,7 @@ from chatkit.types import NoticeEvent
 
 from runtime.assemble.token_meter import Budget, TokenBudgetExceeded, TokenMeter
 from runtime.config.model.server import TokenBudgets
+from runtime.resources.token_usage import TokenUsage
 from runtime.server.turns.errors import own_text
 from runtime.stores.owner_store import OwnerStore
 from runtime.templates.template import Template
@@ -48,16 +49,22 @@ async def check_budgets(meter: TokenMeter, budgets: TokenBudgets | None, store: 
 
 async def store_usage(meter: TokenMeter, store: OwnerStore, thread_id: str) -> None:
     """Store the tokens used; a failure is only logged, because the answer is complete."""
-    if not meter.used:
+    taken = take_usage(meter, thread_id)
+    if taken is None:
         return
+    try:
+        await store.backend.add_usage(store.owner, thread_id, *taken)
+    except Exception:
+        logger.exception("the token usage of thread %s could not be stored", thread_id)
+
+
+def take_usage(meter: TokenMeter, thread_id: str) -> tuple[date, Mapping[str, TokenUsage]] | None:
+    """Take the tokens used off the meter, and log them; return them with the day, or None if there are none."""
     used, meter.used = meter.used, {}
     for model, usage in used.items():
         sides = usage.input_tokens, usage.output_tokens
         logger.info("thread %s used %d tokens of %s (%d in, %d out)", thread_id, usage.total, model, *sides)
-    try:
-        await store.backend.add_usage(store.owner, thread_id, today(), used)
-    except Exception:
-        logger.exception("the token usage of thread %s could not be stored", thread_id)
+    return (today(), used) if used else None
 
 
 def budget_notice(

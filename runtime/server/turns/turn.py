@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from chatkit.server import agents_sdk_user_agent_override
@@ -22,11 +23,12 @@ from runtime.resources.lease import Lease
 from runtime.server.settings import ServerSettings
 from runtime.server.turns import token_budget as budget
 from runtime.server.turns.client_tools import make_call_item, queue_call
-from runtime.server.turns.errors import error_event, own_text
+from runtime.server.turns.errors import LOST, error_event, own_text
 from runtime.server.turns.plan_execution import Execution
 from runtime.server.turns.recorder import to_the_end
 from runtime.server.turns.sse import Event, TextDelta, frame
 from runtime.server.turns.summary import renew_summary
+from runtime.stores.turns import TurnLost
 
 logger = logging.getLogger("runtime.server")
 
@@ -59,7 +61,13 @@ class Turn:
     def start(self, tasks: Tasks) -> None:
         """Run in a new task, which is in `tasks` while it runs."""
         self._tasks = tasks
+        self._hear_of_lease()
         self._task = self._create_task(self._run(), "turn")
+
+    def _hear_of_lease(self) -> None:
+        lease = self._execution.threads.lease
+        if lease is not None:
+            lease.on_lost, lease.on_stop = partial(self.end, LOST), self._cancel
 
     async def take(self) -> bytes | None:
         """Return the next bytes of the response, or None at its end."""
@@ -146,16 +154,19 @@ class Turn:
             if timer is not None:
                 timer.cancel()
             try:
-                if execution.meter.used and self.snapshot.config.limits.budgets is not None:
-                    # Before the stream ends: the check of the next message depends on it.
-                    await to_the_end(self._store_usage(execution.meter))
+                # Before the stream ends: the next message may come at once, at another process.
+                await to_the_end(self._release())
             finally:
                 self.buffer.close()
-                await asyncio.shield(self._release())
 
     async def _release(self) -> None:
-        await self._store_usage(self._execution.meter)
-        await self._execution.threads.resources.aclose()
+        threads, meter = self._execution.threads, self._execution.meter
+        if threads.lease is None:
+            await self._store_usage(meter)
+        else:
+            # In one transaction with the end of the lease.
+            threads.lease.usage = budget.take_usage(meter, self._thread_id)
+        await threads.resources.aclose()
 
     def _end_too_long(self) -> None:
         self.end(own_text("turn", self.snapshot.errors, self._scope(), self._request_id) or TOO_LONG)
@@ -228,6 +239,8 @@ class Turn:
             while queue.events:
                 await self._send(queue.events.popleft())
             await self._recorder.cut_off()
+        except TurnLost as error:
+            logger.warning("the partial answer of turn %s is dropped: %s", self._request_id, error)
         except Exception:
             logger.exception("the partial answer of turn %s could not be stored", self._request_id)
 

@@ -1,0 +1,194 @@
+"""The conformance tests for the leases of turns; a store that only one process uses has none, and skips them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from chatkit.types import ThreadMetadata
+
+from runtime.resources.token_usage import TokenUsage
+from runtime.stores.ids import new_id
+from runtime.stores.store import ThreadStore
+from runtime.stores.turns import EventChunk, Signals, TurnConflict, TurnLease, TurnLost, TurnStatus, TurnStore
+from runtime.testing.store_samples import (
+    all_ids,
+    assert_not_found,
+    new_mark,
+    new_message,
+    new_metadata,
+    new_thread,
+    now,
+)
+
+LONG_S = 600.0
+ENDED_S = -1.0
+"""The duration of a lease that has run out when it is taken."""
+
+
+async def _begin(
+    store: TurnStore, owner: str, thread: ThreadMetadata, after: int, lease_s: float = LONG_S
+) -> TurnLease:
+    return await store.begin_turn(owner, thread.id, [new_message(thread.id, "hi")], after=after, lease_s=lease_s)
+
+
+@pytest.mark.asyncio
+class TurnPromises:
+    """Tests for the leases and the events of turns; `StoreSuite` has the fixtures."""
+
+    @pytest.fixture
+    def turns(self, store: ThreadStore) -> TurnStore:
+        """Return the store under test, if it has leases."""
+        if not isinstance(store, TurnStore):
+            pytest.skip("the store has no leases")
+        return store
+
+    async def test_a_thread_that_is_created_by_a_turn_is_held_by_it(self, turns: TurnStore, owner: str) -> None:
+        """The thread, its items, its generation and the lease are there after one call."""
+        thread, mark = new_metadata(), new_mark(1)
+        message = new_message(thread.id, "hi")
+        lease = await turns.create_thread_in_turn(owner, thread, [message], generation=mark, lease_s=LONG_S)
+        with pytest.raises(TurnConflict):
+            await _begin(turns, owner, thread, after=lease.number)
+        assert await all_ids(turns, owner, thread.id) == [message.id]
+        assert await turns.load_generation(owner, thread.id) == mark
+
+    async def test_a_turn_begins_where_the_last_one_has_ended(self, turns: TurnStore, owner: str) -> None:
+        """Each turn has a higher number than the one before."""
+        thread = await new_thread(turns, owner)
+        first = await _begin(turns, owner, thread, after=0)
+        await turns.end_turn(first)
+        loaded, status = await turns.load_turn(owner, thread.id)
+        assert (loaded, status) == (thread, TurnStatus(first.number, "ended"))
+        second = await _begin(turns, owner, thread, after=first.number)
+        assert second.number > first.number
+        assert len(await all_ids(turns, owner, thread.id)) == 2
+
+    async def test_only_one_of_many_turns_begins(self, turns: TurnStore, owner: str) -> None:
+        """Those that read the same status and are too late write nothing."""
+        thread = await new_thread(turns, owner)
+        begun = await asyncio.gather(*(_begin(turns, owner, thread, 0) for _ in range(5)), return_exceptions=True)
+        assert sum(isinstance(result, TurnLease) for result in begun) == 1
+        assert sum(isinstance(result, TurnConflict) for result in begun) == 4
+        assert len(await all_ids(turns, owner, thread.id)) == 1
+
+    async def test_a_turn_that_knows_an_old_status_does_not_begin(self, turns: TurnStore, owner: str) -> None:
+        """Also if no turn runs any more: what the other turn wrote has not been read."""
+        thread = await new_thread(turns, owner)
+        await turns.end_turn(await _begin(turns, owner, thread, after=0))
+        with pytest.raises(TurnConflict):
+            await _begin(turns, owner, thread, after=0)
+
+    async def test_a_lease_that_has_run_out_can_be_taken_once_the_turn_is_closed(
+        self, turns: TurnStore, owner: str
+    ) -> None:
+        """Closing writes what ends the turn, and its own writes are refused from then on."""
+        thread = await new_thread(turns, owner)
+        dead = await _begin(turns, owner, thread, after=0, lease_s=ENDED_S)
+        assert (await turns.load_turn(owner, thread.id))[1].state == "expired"
+        end = new_message(thread.id, "interrupted")
+        await turns.close_turn(owner, thread.id, dead.number, [end])
+        with pytest.raises(TurnConflict):
+            await turns.close_turn(owner, thread.id, dead.number, [new_message(thread.id, "twice")])
+        with pytest.raises(TurnLost):
+            await turns.write_in_turn(dead, [new_message(thread.id, "late")])
+        with pytest.raises(TurnLost):
+            await turns.update_thread_in_turn(dead, title="Late")
+        await turns.end_turn(dead)
+        status = (await turns.load_turn(owner, thread.id))[1]
+        assert status.state == "ended"
+        assert (await all_ids(turns, owner, thread.id))[1:] == [end.id]
+        assert (await turns.load_thread(owner, thread.id)).title is None
+        assert (await _begin(turns, owner, thread, after=status.number)).number > dead.number
+
+    async def test_a_turn_that_runs_writes(self, turns: TurnStore, owner: str) -> None:
+        """Writes of the turn are those of the store."""
+        thread = await new_thread(turns, owner)
+        lease = await _begin(turns, owner, thread, after=0)
+        old, item = await all_ids(turns, owner, thread.id), new_message(thread.id, "two")
+        mark = new_mark(2)
+        assert await turns.write_in_turn(lease, [item], delete=old, generation=mark) == Signals.NONE
+        assert await all_ids(turns, owner, thread.id) == [item.id]
+        assert await turns.load_generation(owner, thread.id) == mark
+        changed = await turns.update_thread_in_turn(lease, title="New", metadata={"n": 1})
+        assert (changed.title, changed.metadata) == ("New", {"n": 1})
+        assert await turns.load_thread(owner, thread.id) == changed
+
+    async def test_leases_are_renewed_together_and_lost_ones_are_missing(self, turns: TurnStore, owner: str) -> None:
+        """A lease that has run out lives on if nobody has taken it."""
+        threads = [await new_thread(turns, owner) for _ in range(3)]
+        lost, late, held = [await _begin(turns, owner, thread, 0, lease_s=ENDED_S) for thread in threads]
+        await turns.close_turn(owner, lost.thread_id, lost.number, ())
+        assert await turns.renew_turns([lost, late, held], LONG_S) == {late: Signals.NONE, held: Signals.NONE}
+        assert await turns.write_in_turn(late, ()) == Signals.NONE
+
+    async def test_a_turn_hears_signals(self, turns: TurnStore, owner: str) -> None:
+        """They add up, reach the turn with its next write and renewal, and end with it."""
+        thread = await new_thread(turns, owner)
+        assert await turns.signal_turn(owner, thread.id, Signals.STOP) is None
+        lease = await _begin(turns, owner, thread, after=0)
+        assert await turns.signal_turn(new_id("user"), thread.id, Signals.STOP) is None
+        assert await turns.signal_turn(owner, thread.id, Signals.WATCHED) == lease.number
+        assert await turns.write_in_turn(lease, ()) == Signals.WATCHED
+        await turns.signal_turn(owner, thread.id, Signals.STOP)
+        assert await turns.renew_turns([lease], LONG_S) == {lease: Signals.WATCHED | Signals.STOP}
+        await turns.end_turn(lease)
+        assert await turns.write_in_turn(await _begin(turns, owner, thread, after=lease.number), ()) == Signals.NONE
+
+    async def test_who_watches_a_turn_need_not_wait_for_long(self, turns: TurnStore, owner: str) -> None:
+        """The wait ends with the turn, or is over after the given time."""
+        thread = await new_thread(turns, owner)
+        lease = await _begin(turns, owner, thread, after=0)
+        async with turns.watch_turn(thread.id) as wait:
+            await turns.signal_turn(owner, thread.id, Signals.WATCHED)
+            await turns.end_turn(lease)
+            await wait(0.01)
+
+    async def test_the_end_of_a_turn_stores_its_usage(self, turns: TurnStore, owner: str) -> None:
+        """Usage and the end are one transaction."""
+        thread, day = await new_thread(turns, owner), now().date()
+        lease = await _begin(turns, owner, thread, after=0)
+        await turns.end_turn(lease, usage=(day, {"m": TokenUsage(requests=1, input_tokens=2)}))
+        assert (await turns.sum_usage(owner, thread_id=thread.id)).input_tokens == 2
+
+    async def test_the_events_of_a_turn_are_read_from_any_place(self, turns: TurnStore, owner: str) -> None:
+        """Chunks come in order; those of another owner, another turn or a deleted thread are not there."""
+        thread = await new_thread(turns, owner)
+        lease = await _begin(turns, owner, thread, after=0)
+        chunks = [EventChunk(1, "[1,2]"), EventChunk(3, "[3]"), EventChunk(4, "[4]")]
+        for chunk in chunks:
+            await turns.write_in_turn(lease, (), events=chunk)
+        load = turns.load_events
+        assert await load(owner, thread.id, lease.number) == chunks
+        assert await load(owner, thread.id, lease.number, after=3) == chunks[2:]
+        assert await load(new_id("user"), thread.id, lease.number) == []
+        assert await load(owner, thread.id, lease.number + 1) == []
+        await turns.delete_thread(owner, thread.id)
+        assert await load(owner, thread.id, lease.number) == []
+
+    async def test_events_are_kept_after_the_turn_for_as_long_as_it_says(self, turns: TurnStore, owner: str) -> None:
+        """Those of turns that run are never forgotten."""
+        left: list[bool] = []
+        for keep_s in (None, 0.0, LONG_S, ENDED_S):
+            thread = await new_thread(turns, owner)
+            lease = await _begin(turns, owner, thread, after=0)
+            await turns.write_in_turn(lease, (), events=EventChunk(1, "[]"))
+            if keep_s is not None:
+                await turns.end_turn(lease, keep_events_s=keep_s)
+            await turns.forget_events()
+            left.append(bool(await turns.load_events(owner, thread.id, lease.number)))
+        assert left == [True, False, True, False]
+
+    async def test_turns_of_what_is_unknown_are_not_found(self, turns: TurnStore, owner: str) -> None:
+        """A thread of another owner can be neither read nor held."""
+        thread, thief = await new_thread(turns, owner), new_id("user")
+        await assert_not_found(
+            turns.load_turn(owner, new_id("thread")),
+            turns.load_turn(thief, thread.id),
+            _begin(turns, thief, thread, after=0),
+            turns.close_turn(thief, thread.id, 0, ()),
+            turns.write_in_turn(TurnLease(thief, thread.id, 0), ()),
+            turns.update_thread_in_turn(TurnLease(thief, thread.id, 0), title="x"),
+            turns.create_thread_in_turn(thief, thread, (), generation=None, lease_s=LONG_S),
+        )
+        assert (await turns.load_turn(owner, thread.id))[1] == TurnStatus(0)

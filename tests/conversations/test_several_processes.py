@@ -1,0 +1,260 @@
+"""Several processes on one store: one turn at a time in each thread, and nothing that may happen once happens twice.
+
+Each server here has a store of its own, as in a process of its own; `tests/conversations/test_killed.py` has processes.
+CHATKIT_TEST_RACES is the number of races of each kind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime.server.settings import ServerSettings
+from runtime.stores.sql import SqlStore
+from tests.conversations.conftest import Chat, MakeChat
+from tests.conversations.playing import Asked, call
+from tests.conversations.talking import Exchange
+
+POSTGRES = os.environ.get("CHATKIT_TEST_POSTGRES")
+RACES = int(os.environ.get("CHATKIT_TEST_RACES", "10"))
+SOON = ServerSettings(files_stable_s=0.01, renew_s=0.05, poll_s=0.01)
+ACTS = """
+done = []
+
+async def refund(order: str) -> str:
+    "Refund an order."
+    done.append(order)
+    return f"refunded {order}"
+"""
+DESK = {
+    "tools": {"refund": {"python": "acts:refund", "needs_approval": True}},
+    "agents": {"desk": {"tools": ["refund"]}},
+}
+PICK = {"tools": {"pick": {"client": "pick"}}, "agents": {"helper": {"tools": ["pick"]}}}
+ASKING = {
+    "tools": {
+        "ask": {
+            "ask": [{"id": "size", "question": "Which size?", "options": ["S", "M"]}],
+            "description": "Ask for a size.",
+        }
+    },
+    "agents": {"helper": {"tools": ["ask"]}},
+}
+
+Pair = Callable[..., Awaitable[tuple[Chat, Chat]]]
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgres", marks=pytest.mark.skipif(not POSTGRES, reason="no database"))]
+)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/threads.db" if request.param == "sqlite" else str(POSTGRES)
+
+
+@pytest.fixture
+def pair(chat: MakeChat, url: str) -> Pair:
+    """Make two servers of one project, with one store."""
+
+    async def make(
+        config: dict[str, Any] | None = None, settings: ServerSettings = SOON, **files: str
+    ) -> tuple[Chat, Chat]:
+        declared = {**(config or {}), "store": url}
+        first = await chat(declared, name="first", settings=settings, **files)
+        return first, await chat(declared, name="second", settings=settings, **files)
+
+    return make
+
+
+def _echo(asked: Asked) -> str:
+    return f"you said {asked.of('message')[-1]['content']}"
+
+
+def _texts(items: list[dict[str, Any]]) -> list[str]:
+    return [item["content"][0]["text"] for item in items if item["type"] in ("user_message", "assistant_message")]
+
+
+def _done(*clients: Chat) -> list[str]:
+    return [order for client in clients for order in client.runtime.generation.snapshot.code.resolve("acts:done")]
+
+
+def _notices(*answers: Exchange) -> list[str]:
+    return [event["message"] for answer in answers for event in answer.of("notice")]
+
+
+async def test_messages_to_two_processes_are_answered_one_after_the_other(pair: Pair) -> None:
+    first, second = await pair()
+    first.player.replies = [_echo]
+    for _ in range(RACES):
+        thread = (await first.say("hi")).thread_id
+        answers = [first.begin("one", thread), second.begin("two", thread), first.begin("three", thread)]
+        for answer in answers:
+            await answer.end()
+            assert answer.said, answer.body
+        spoken = _texts(await second.items(thread))[2:]
+        pairs = list(zip(spoken[::2], spoken[1::2], strict=True))
+        assert sorted(pairs) == [(word, f"you said {word}") for word in ("one", "three", "two")]
+
+
+async def test_a_thread_that_is_busy_in_another_process_refuses_where_it_shall_not_wait(pair: Pair) -> None:
+    first, second = await pair({"chat": {"when_busy": "reject"}})
+    thread = (await first.say("hi")).thread_id
+    gate = first.player.gate("Fine.")
+    answer = first.begin("one", thread)
+    await gate.reached.wait()
+    refused = await second.say("two", thread)
+    assert (refused.status, refused.error["code"]) == (409, "thread_busy")
+    gate.open.set()
+    await answer.end()
+    assert (await second.say("three", thread)).said == ["Fine."]
+    assert _texts(await first.items(thread)) == ["hi", "Fine.", "one", "Fine.", "three", "Fine."]
+
+
+async def test_waiting_for_another_process_comes_to_an_end(pair: Pair) -> None:
+    first, second = await pair(settings=ServerSettings(files_stable_s=0.01, busy_wait_s=0.05, poll_s=0.01))
+    thread = (await first.say("hi")).thread_id
+    gate = first.player.gate("Fine.")
+    answer = first.begin("one", thread)
+    await gate.reached.wait()
+    assert (await second.say("two", thread)).error["code"] == "thread_busy"
+    gate.open.set()
+    await answer.end()
+
+
+async def test_who_waits_is_told_of_the_end_of_the_turn_by_postgresql(pair: Pair, url: str) -> None:
+    if url.startswith("sqlite"):
+        pytest.skip("SQLite is polled")
+    # The poll alone would make this test time out.
+    first, second = await pair(settings=ServerSettings(files_stable_s=0.01, poll_s=50.0))
+    thread = (await first.say("hi")).thread_id
+    gate = first.player.gate("Fine.")
+    answer = first.begin("one", thread)
+    await gate.reached.wait()
+    store = first.runtime.store
+    assert isinstance(store, SqlStore)
+    waiting = second.begin("two", thread)
+    async with asyncio.timeout(20):
+        while not (await store.load_turn("local", thread))[1].signals:
+            continue
+    gate.open.set()
+    await answer.end()
+    assert (await waiting.end()).said == ["Fine."]
+
+
+async def test_an_approval_that_is_clicked_at_two_processes_runs_its_call_once(pair: Pair) -> None:
+    first, second = await pair(DESK, acts_py=ACTS)
+    for race in range(RACES):
+        first.player.replies = [[call("refund", order=f"A{race}")], "It is done."]
+        asked = await first.say("refund")
+        [card] = [item for item in asked.done("widget") if "confirm" in item["widget"]]
+        action = card["widget"]["confirm"]["action"]
+        clicks = [
+            client.act(asked.thread_id, action["type"], action["payload"], card["id"]) for client in (first, second)
+        ]
+        answers = await asyncio.gather(*clicks)
+        assert _notices(*answers) == ["This request has already been answered."]
+        assert [text for answer in answers for text in answer.said] == ["It is done."]
+    assert sorted(_done(first, second)) == sorted(f"A{race}" for race in range(RACES))
+
+
+async def test_a_client_result_that_is_sent_to_two_processes_counts_once(pair: Pair) -> None:
+    first, second = await pair(PICK)
+    for _ in range(RACES):
+        first.player.replies = [[call("pick")], "Thanks."]
+        thread = (await first.say("pick")).thread_id
+        answers = await asyncio.gather(*(client.result(thread, {"picked": 1}) for client in (first, second)))
+        assert _notices(*answers) == ["This result is no longer needed."]
+        assert [item["type"] for item in await second.items(thread)] == [
+            "user_message", "client_tool_call", "assistant_message",
+        ]  # fmt: skip
+
+
+async def test_answers_that_are_sent_to_two_processes_count_once(pair: Pair) -> None:
+    first, second = await pair(ASKING)
+    for _ in range(RACES):
+        first.player.replies = [[call("ask")], "Thanks."]
+        asked = await first.say("a shirt")
+        [item] = asked.done("structured_input")
+        given = {"answers": {item["inputs"][0]["id"]: {"values": ["S"]}}}
+
+        async def answer(
+            client: Chat, thread: str = asked.thread_id, item_id: str = item["id"], given: Any = given
+        ) -> Any:
+            return await client.call("threads.add_structured_input", thread_id=thread, item_id=item_id, input=given)
+
+        answers = await asyncio.gather(answer(first), answer(second))
+        assert sorted(answer.status for answer in answers) == [200, 409]
+        assert [answer.error["code"] for answer in answers if answer.status == 409] == ["already_answered"]
+        assert _texts(await second.items(asked.thread_id)) == ["a shirt", "Thanks."]
+
+
+async def test_a_retry_that_is_clicked_at_two_processes_replaces_the_answer_once(pair: Pair) -> None:
+    first, second = await pair()
+    for _ in range(RACES):
+        first.player.replies = ["Old answer.", "New answer.", "Newest answer."]
+        asked = await first.say("hi")
+        message = asked.done("user_message")[0]["id"]
+        retries = [
+            client.call("threads.retry_after_item", thread_id=asked.thread_id, item_id=message)
+            for client in (first, second)
+        ]
+        answers = await asyncio.gather(*retries)
+        assert _notices(*answers) == ["This message has been answered again already."]
+        assert _texts(await second.items(asked.thread_id)) == ["hi", "New answer."]
+
+
+async def test_a_retry_that_is_clicked_twice_at_one_process_replaces_the_answer_once(chat: MakeChat) -> None:
+    client = await chat()
+    client.player.replies = ["Old answer.", "New answer.", "Newest answer."]
+    asked = await client.say("hi")
+    message = asked.done("user_message")[0]["id"]
+    retries = [client.call("threads.retry_after_item", thread_id=asked.thread_id, item_id=message) for _ in range(2)]
+    assert _notices(*await asyncio.gather(*retries)) == ["This message has been answered again already."]
+    assert _texts(await client.items(asked.thread_id)) == ["hi", "New answer."]
+    assert (await client.call("threads.retry_after_item", thread_id=asked.thread_id, item_id=message)).said
+
+
+async def test_a_turn_whose_lease_was_taken_over_ends_and_writes_nothing_more(pair: Pair) -> None:
+    settings = ServerSettings(files_stable_s=0.01, lease_s=0.01, renew_s=30.0, poll_s=0.01)
+    first, second = await pair(settings=settings)
+    first.player.replies = ["one two", "Back."]
+    gate = first.player.gate("two")
+    answer = first.begin("hi")
+    await gate.reached.wait()
+    await answer.until(lambda so_far: "thread.created" in so_far.types)
+    taken_over = await second.say("go on", answer.thread_id)
+    assert taken_over.said == ["Back."]
+    gate.open.set()
+    await answer.end()
+    assert [event["allow_retry"] for event in answer.of("error")] == [True]
+    assert answer.said == []
+    assert "one two" not in str(await first.hidden(answer.thread_id))
+
+
+async def test_a_turn_hears_that_its_lease_was_taken_over_when_it_is_to_be_renewed(pair: Pair) -> None:
+    settings = ServerSettings(files_stable_s=0.01, lease_s=0.01, renew_s=0.2, poll_s=0.01)
+    first, second = await pair(settings=settings)
+    first.player.replies = ["one two", "Back."]
+    gate = first.player.gate("two")
+    answer = first.begin("hi")
+    await gate.reached.wait()
+    await answer.until(lambda so_far: "thread.created" in so_far.types)
+    assert (await second.say("go on", answer.thread_id)).said == ["Back."]
+    # The model never goes on: nothing but the renewal can end the turn.
+    await answer.end()
+    assert [event["allow_retry"] for event in answer.of("error")] == [True]
+
+
+async def test_a_lease_lasts_as_long_as_it_is_renewed(pair: Pair) -> None:
+    first, second = await pair(settings=ServerSettings(files_stable_s=0.01, lease_s=0.5, renew_s=0.02, busy_wait_s=1.0))
+    gate = first.player.gate("Fine.")
+    answer = first.begin("hi")
+    await gate.reached.wait()
+    await answer.until(lambda so_far: "thread.created" in so_far.types)
+    assert (await second.say("two", answer.thread_id)).error["code"] == "thread_busy"
+    gate.open.set()
+    assert (await answer.end()).said == ["Fine."]
