@@ -30,6 +30,7 @@ class DiagnosticCollector:
         place: Place | None = None,
         unused: str = "",
         meant: str = "",
+        wanted: str = "",
     ) -> None:
         """Add a diagnostic about the value at `path`; do nothing if that value contains an unset variable."""
         places = self.filled.source.places
@@ -39,7 +40,7 @@ class DiagnosticCollector:
         diagnostic = places.diagnostic(code, path, message, hint, severity, at_key=at_key)
         if place is not None:
             diagnostic = replace(diagnostic, place=place, length=1)
-        self.diagnostics.append(replace(diagnostic, unused=unused, meant=meant))
+        self.diagnostics.append(replace(diagnostic, unused=unused, meant=meant, wanted=wanted))
 
     def report_unknown(
         self, code: str, path: KeyPath, message: str, name: str, known: Iterable[str], hint: str = ""

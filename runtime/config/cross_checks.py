@@ -16,8 +16,9 @@ from runtime.config.model import Config
 from runtime.config.model.agents import Agent
 from runtime.config.model.guardrails import LengthGuardrail, RegexGuardrail
 from runtime.config.model.models import LiteLLMModel, OpenAIModel
-from runtime.config.model.tools import PatchTool, ShellTool
+from runtime.config.model.tools import HOSTED_TOOLS, PatchTool, ShellTool
 from runtime.config.model.types import IMPORT_PATTERN, TOOL_NAME_PATTERN
+from runtime.config.normal_forms import import_path
 from runtime.config.openapi_documents import check_openapi, split_operation
 from runtime.config.project_files import ProjectFiles
 from runtime.config.references import (
@@ -158,17 +159,34 @@ def _check_tools(config: Config, agent: Agent, key: str, collector: DiagnosticCo
 
 
 def _check_inline_tool(config: Config, reference: str, path: KeyPath, collector: DiagnosticCollector) -> bool:
-    if ":" not in reference:
-        near = nearest(reference, [*config.tools, *(f"{name}.{ALL}" for name in config.mcp)]) or ""
-        hint = f"did you mean {near!r}?" if near else ""
-        if not hint and "." in reference:
-            hint = "a Python path needs a colon, as in package.module:name"
-        collector.report("A203", path, f"there is no tool {reference!r}", hint, meant=near)
+    if _IMPORT.fullmatch(reference):
+        return True
+    if ":" in reference:
+        meant = import_path(reference)
+        hint = f"did you mean {meant!r}?" if meant else "such as package.module:name"
+        collector.report("A213", path, f"{reference!r} is not an import path", hint, wanted=reference)
         return False
-    if not _IMPORT.fullmatch(reference):
-        collector.report("A213", path, f"{reference!r} is not an import path", "such as package.module:name")
-        return False
-    return True
+    near = nearest(reference, [*config.tools, *(f"{name}.{ALL}" for name in config.mcp)]) or ""
+    hint = _hint_tool(config, reference) or (f"did you mean {near!r}?" if near else "")
+    wanted = reference if not hint else ""
+    if not hint and "." in reference:
+        hint = "a Python path needs a colon, as in package.module:name"
+    collector.report("A203", path, f"there is no tool {reference!r}", hint, meant=near, wanted=wanted)
+    return False
+
+
+def _hint_tool(config: Config, reference: str) -> str:
+    """Return how to use something that is declared elsewhere, or that OpenAI hosts, as a tool; empty for the rest."""
+    if reference in config.agents:
+        return f"an agent: name it in 'handoffs', or declare a tool '{{agent: {reference}}}' in 'tools'"
+    if reference in config.widgets:
+        return f"a widget: declare a tool '{{widget: {reference}, description: …}}' in 'tools'"
+    if reference in config.mcp:
+        return f"did you mean '{reference}.{ALL}'?"
+    if reference in HOSTED_TOOLS:
+        return f"declare it in 'tools': '{reference}: {{hosted: {reference}}}'"
+    called = reference.removesuffix("()")
+    return f"did you mean {called!r}?" if called in config.tools else ""
 
 
 def _check_handoffs(config: Config, agent: Agent, key: str, collector: DiagnosticCollector) -> None:

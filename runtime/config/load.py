@@ -12,12 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from runtime.config.cross_checks import check_config
 from runtime.config.includes import PROFILE_VARIABLE, add_included, apply_profile
 from runtime.config.model import Config
 from runtime.config.project_files import ProjectFiles
+from runtime.config.recovery import RecoveredConfig, recover_config
 from runtime.config.schema import MAIN_ONLY
 from runtime.config.secrets.detect import WrittenSecret, find_secrets, written_secrets
 from runtime.config.secrets.mask import (
@@ -32,43 +31,12 @@ from runtime.config.secrets.mask import (
 from runtime.config.shape_errors import build_config
 from runtime.diagnostics.diagnostic import Diagnostic, Place, has_errors, join_causes
 from runtime.diagnostics.key_path import KeyPath, path_text, value_at
-from runtime.diagnostics.wording import nearest
 from runtime.documents.document import Places, Source, decode_text, read_yaml
 from runtime.documents.variables import Interpolation, interpolate
 from runtime.resources.gc_policy import collector_paused
 
 CONFIG_FILE = "agents.yaml"
 ENV_FILE = ".env"
-_MAX_ROUNDS = 3
-# Other entries refer to these by name: the name must stay declared.
-_REPLACEMENTS: dict[str, Any] = {
-    "models": "x",
-    "tools": {"python": "x:x"},
-    "widgets": {"template": {}},
-    "actions": {"message": "x"},
-}
-_REFERENCED = (*_REPLACEMENTS, "agents", "entry")
-# Reported only because something was dropped.
-_CONSEQUENCES = {"A202", "A212"}
-
-
-@dataclass(frozen=True, slots=True)
-class RecoveredConfig:
-    """A config without its invalid parts, at the key paths `dropped`; `config` is None if too little is left."""
-
-    config: Config | None = None
-    dropped: frozenset[KeyPath] = frozenset()
-
-    def applies(self, diagnostic: Diagnostic) -> bool:
-        """Return whether a diagnostic about this config is also true of the file."""
-        if not self.dropped:
-            return True
-        if diagnostic.severity != "error" or diagnostic.code in _CONSEQUENCES:
-            return False
-        return not any(
-            diagnostic.path == text or diagnostic.path.startswith((f"{text}.", f"{text}["))
-            for text in map(path_text, self.dropped)
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +124,7 @@ def _check(
     diagnostics = list(source.diagnostics)
     if not has_errors(diagnostics):
         filled = interpolate(source, variables, unset)
-        recovered, problems = _build_and_check(filled, files)
+        filled, recovered, problems = _build_and_check(filled, files)
         diagnostics += [*env_problems, *filled.diagnostics, *problems]
     written = written_secrets(filled or read)
     secrets = find_secrets(filled or read, variables, written)
@@ -234,60 +202,19 @@ def _read_env(text: str) -> tuple[dict[str, str], list[Diagnostic]]:
     return declared, problems
 
 
-def _build_and_check(filled: Interpolation, files: ProjectFiles) -> tuple[RecoveredConfig, list[Diagnostic]]:
-    config, shape_errors = build_config(filled)
-    if config is not None:
-        return RecoveredConfig(config), check_config(config, filled, files)
-    recovered, diagnostics = _recover_config(filled, files)
-    return recovered, [*shape_errors, *diagnostics]
-
-
-def _recover_config(filled: Interpolation, files: ProjectFiles) -> tuple[RecoveredConfig, list[Diagnostic]]:
-    """Drop what fails the schema; return the remaining config, and the errors of its cross-checks about the rest.
-
-    An entry that others refer to by name is replaced by a valid one, so that its name stays declared.
-    """
-    data, dropped = filled.source.data, set[KeyPath]()
-    for _ in range(_MAX_ROUNDS):
-        try:
-            config = Config.model_validate(data)
-        except ValidationError as error:
-            paths = {_droppable(problem["loc"]) for problem in error.errors(include_url=False, include_context=False)}
-            if None in paths:
-                return RecoveredConfig(), []
-            for path in sorted(filter(None, paths), key=len):
-                data = _without(data, path)
-                dropped.add(path)
-        else:
-            recovered = RecoveredConfig(config, frozenset(dropped))
-            return recovered, [each for each in check_config(config, filled, files) if recovered.applies(each)]
-    return RecoveredConfig(), []
-
-
-def _droppable(location: tuple[str | int, ...]) -> KeyPath | None:
-    """Return the key path of the smallest part that can be dropped; None if too much would go with it."""
-    section = location[0] if location else None
-    if section in _REPLACEMENTS:
-        return location[:2] if len(location) > 1 else None
-    if section == "agents":
-        return location[:3] if len(location) > 1 else None
-    # A section with a misspelt name declares the names that others refer to.
-    return None if section is None or nearest(str(section), _REFERENCED) else (str(section),)
-
-
-def _without(data: Any, path: KeyPath) -> Any:
-    if not isinstance(data, dict):
-        return data
-    if len(path) == 1:
-        return {**data, "version": 1} if path == ("version",) else {k: v for k, v in data.items() if k != path[0]}
-    section, name = path[0], path[1]
-    entries = data.get(section)
-    if not isinstance(entries, dict) or name not in entries:
-        return data
-    entry = _REPLACEMENTS.get(str(section), {})
-    if section == "agents" and len(path) > 2 and isinstance(entries[name], dict):
-        entry = {key: value for key, value in entries[name].items() if key != path[2]}
-    return {**data, section: {**entries, name: entry}}
+def _build_and_check(
+    filled: Interpolation, files: ProjectFiles
+) -> tuple[Interpolation, RecoveredConfig, list[Diagnostic]]:
+    """Return the data with misspelt keys renamed, the config of what is right in it, and all diagnostics."""
+    built = build_config(filled)
+    if built.config is not None:
+        return filled, RecoveredConfig(built.config), check_config(built.config, filled, files)
+    recovered = recover_config(built.mended.source.data)
+    diagnostics = built.diagnostics
+    if recovered.config is not None:
+        found = check_config(recovered.config, built.mended, files)
+        diagnostics = [*diagnostics, *(each for each in found if recovered.applies(each))]
+    return built.mended, recovered, diagnostics
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,10 +124,21 @@ class ProjectFiles:
         return _absent(name) if _is_below(name) else _outside(name)
 
     def _near(self, name: str) -> str:
-        folder = PurePath(name).parent
-        names = [PurePath(match).name for match in self._matches(f"{glob.escape(folder.as_posix())}/*")]
-        near = nearest(PurePath(name).name, names, CLOSE)
-        return f"did you mean {(folder / near).as_posix()!r}?" if near else ""
+        """Return a hint at the file that a name of a missing file probably means: `\\` for `/`, the case, a letter."""
+        *folders, leaf = PurePath(name.replace("\\", "/")).parts
+        folder = PurePath()
+        for part in folders:
+            folder /= self._nearest_in(folder, part, is_folder=True) or part
+        near = self._nearest_in(folder, leaf)
+        meant = (folder / near).as_posix() if near else name
+        return f"did you mean {meant!r}?" if meant != name else ""
+
+    def _nearest_in(self, folder: PurePath, name: str, *, is_folder: bool = False) -> str | None:
+        """Return the file or folder whose name is nearest to `name` in a folder of the project."""
+        depth, pattern = len(folder.parts), f"{glob.escape(folder.as_posix())}/*" if folder.parts else "*"
+        matches = self._matches(f"{pattern}/*" if is_folder else pattern)
+        names = {PurePath(match).parts[depth] for match in matches}
+        return name if name in names else nearest(name, sorted(names), CLOSE)
 
 
 def is_pattern(name: str) -> bool:

@@ -3,42 +3,55 @@
 from __future__ import annotations
 
 import functools
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from runtime.config.model.root import NAMED_SECTIONS
 from runtime.config.schema import config_schema, resolve
 from runtime.diagnostics.key_path import KeyPath
 from runtime.documents.document import read_yaml
 
+_SHORT = 40
+_PLAIN = re.compile(r"[\w$./@*-](?:[\w$ ./@*-]|:(?=\S))*")
+
+
+class _Tables(NamedTuple):
+    """The tables of unknown_keys.yaml, by kind of mapping and by unknown key; `values` by path and by type."""
+
+    synonyms: dict[str, dict[str, str]]
+    advice: dict[str, dict[str, str]]
+    values: dict[str, dict[str, str]]
+
 
 @functools.cache
-def _known_elsewhere() -> tuple[dict[str, dict[str, str]], dict[str, dict[str, str]]]:
-    """Return the tables of unknown_keys.yaml: the synonyms, and the advice, by kind of mapping and by unknown key."""
+def _known_elsewhere() -> _Tables:
     file = Path(__file__).with_suffix(".yaml")
     tables = read_yaml(file.read_text(encoding="utf-8"), file.name).data
     synonyms: dict[str, dict[str, str]] = {}
     for kind, keys in tables["synonyms"].items():
         synonyms[kind] = {word: key for key, words in keys.items() for word in words}
-    return synonyms, tables["advice"]
+    return _Tables(synonyms, tables["advice"], tables["values"])
 
 
 def translate(path: KeyPath, known: Iterable[str]) -> str | None:
     """Return the key among `known` that corresponds to a key of another framework, the last step of `path`."""
-    word = _known_elsewhere()[0].get(_kind(path), {}).get(str(path[-1]))
+    word = _known_elsewhere().synonyms.get(_kind(path), {}).get(str(path[-1]))
     return word if word in set(known) else None
 
 
 def has_advice(path: KeyPath) -> bool:
     """Return whether there is advice of its own for the unknown key at `path`."""
-    return str(path[-1]) in _known_elsewhere()[1].get(_kind(path), {})
+    return str(path[-1]) in _known_elsewhere().advice.get(_kind(path), {})
 
 
 def advise(path: KeyPath, known: Mapping[str, Any]) -> str:
     """Return where an unknown key of a mapping with the `known` properties belongs, what to write instead, or ''."""
     kind, key = _kind(path), str(path[-1])
-    synonyms, advice = _known_elsewhere()
+    synonyms, advice, _ = _known_elsewhere()
     if text := advice.get(kind, {}).get(key):
         return text
     word = synonyms.get(kind, {}).get(key, key)
@@ -46,7 +59,70 @@ def advise(path: KeyPath, known: Mapping[str, Any]) -> str:
     if len(inner) == 1:
         place = f"an entry of {inner[0]!r}" if not kind and inner[0] in NAMED_SECTIONS else repr(inner[0])
         return f"it belongs in {place}" if word == key else f"did you mean {word!r} in {inner[0]!r}?"
+    if word != key:
+        return f"it is {word!r} here" if word in known else f"entries of another kind have {word!r}"
     return _higher(path, key)
+
+
+def advise_value(path: KeyPath, value: Any) -> str:
+    """Return how to write a value whose type is wrong at `path`, with the value itself where it is short; or ''."""
+    steps = [step if isinstance(step, str) else "*" for step in path]
+    if len(steps) > 1 and steps[0] in NAMED_SECTIONS:
+        steps[1] = "*"
+    types = _known_elsewhere().values.get(".".join(steps), {})
+    text = types.get("any") or types.get(_type_name(value), "")
+    return text.replace("VALUE", as_yaml(value) or "…")
+
+
+def as_yaml(value: Any) -> str:
+    """Return a number or a short text as it is written between brackets; empty for anything else."""
+    if isinstance(value, (int, float)):
+        return str(value)
+    if not isinstance(value, str) or "\n" in value or len(value) > _SHORT:
+        return ""
+    return value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
+
+
+def _type_name(value: Any) -> str:
+    names = {bool: "boolean", int: "number", float: "number", str: "string", list: "list", dict: "mapping"}
+    return names.get(type(value), "nothing")
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignModel:
+    """A model of another provider: its `name` for the key `kind`, and the `keys` that it is made of."""
+
+    kind: str
+    name: str
+    keys: tuple[str, ...]
+
+
+_PROVIDER_KEYS = ("provider", "api_type", "vendor", "backend", "type")
+# Providers that any-llm calls by another name.
+_PROVIDERS = {
+    **dict.fromkeys(("google", "google_genai", "google-genai", "google_ai"), "gemini"),
+    **dict.fromkeys(("amazon_bedrock", "amazon-bedrock", "aws"), "bedrock"),
+    **dict.fromkeys(("vertex_ai", "vertex", "google_vertexai"), "vertexai"),
+    "mistralai": "mistral",
+}
+_MODEL_KEYS = ("model", "model_name", "model_id", "name", "id", "deployment")
+
+
+def model_of_another_provider(path: KeyPath, value: Mapping[str, Any]) -> ForeignModel | None:
+    """Return the model that an entry such as `{provider: anthropic, model: …}` of `models` means; None for others."""
+    if len(path) != 2 or path[0] != "models":
+        return None
+    texts = {key for key, item in value.items() if isinstance(item, str)}
+    of = next((key for key in _PROVIDER_KEYS if key in texts), None)
+    named = next((key for key in _MODEL_KEYS if key in texts), None)
+    if of is None or named is None or not texts.isdisjoint(("any_llm", "litellm", "scripted", "python")):
+        return None
+    keys, provider, model = (of, named), value[of].lower(), value[named]
+    if provider.startswith(("openai", "azure")):
+        return ForeignModel("name", model, tuple(key for key in keys if key != "name"))
+    provider = _PROVIDERS.get(provider, provider)
+    name = model if model.startswith(f"{provider}/") else f"{provider}/{model}"
+    return ForeignModel("any_llm", name, keys)
 
 
 def _higher(path: KeyPath, key: str) -> str:

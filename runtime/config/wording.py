@@ -15,6 +15,7 @@ from runtime.config.model.types import (
     TOOL_NAME_PATTERN,
 )
 from runtime.config.secrets.mask import mask
+from runtime.config.unknown_keys import advise_value, as_yaml
 from runtime.diagnostics.key_path import KeyPath
 from runtime.documents.parser import parse_bool, parse_number
 from runtime.documents.syntax_errors import glued_key
@@ -102,6 +103,10 @@ def hint_type(path: KeyPath, value: Any, expected: Sequence[str]) -> str:
     """Return how to write the expected type, if the value shows what the user meant."""
     if path == ("version",):
         return "this release reads version 1"
+    if isinstance(value, str) and "a mapping" in expected and (written := glued_key(value)):
+        return f"a space is missing after the ':'; write {written!r}"
+    if advice := advise_value(path, value):
+        return advice
     if expected == ["true or false"]:
         text = value if isinstance(value, str) else ""
         hint = f"write {text} without quotes" if parse_bool(text) is not None else ""
@@ -112,10 +117,10 @@ def hint_type(path: KeyPath, value: Any, expected: Sequence[str]) -> str:
         return "write the number without quotes"
     if value is None and {"a list", "a mapping"} & {*expected}:
         return "indent the content below the key, or remove the key"
-    if isinstance(value, str) and "a mapping" in expected and (written := glued_key(value)):
-        return f"a space is missing after the ':'; write {written!r}"
     if expected == ["a list"] and isinstance(value, str) and value.startswith("-"):
         return "a space is missing after the '-' of each item"
+    if expected == ["a list"] and isinstance(value, str) and (item := as_yaml(value)):
+        return f"write '[{item}]'"
     if expected == ["a list"] and isinstance(value, (str, dict)):
         return "write a list as [one, two], or each item on a line after '- '"
     if expected == ["a string"] and isinstance(value, dict):

@@ -55,6 +55,9 @@ class Diagnostic:
     meant: str = field(default="", compare=False, repr=False)
     """The declared name that an unknown name probably means, for `join_causes`."""
 
+    wanted: str = field(default="", compare=False, repr=False)
+    """The text in place of a tool's name or an import path, for which `validation` searches the project's Python."""
+
     def __str__(self) -> str:
         hint = f" ({self.hint})" if self.hint else ""
         where = f" [{self.path}]" if self.path else ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import yaml
@@ -120,6 +120,22 @@ class Places:
     def written(self, path: KeyPath) -> KeyPath:
         """Return the longest part of `path` that exists in the file: a short form has no keys of its own."""
         return path[: self._find(path).known]
+
+    def renamed(self, path: KeyPath, name: str | None) -> Places:
+        """Return the places with another name for the key at `path`; None: its entries take its place."""
+        root = node = self.root.copy()
+        for step in path[:-1]:
+            node.children[step] = node.children[step].copy()
+            node = node.children[step]
+        inner = node.children[path[-1]]
+        for kind in ("keys", "children", "files"):
+            known = getattr(node, kind)
+            if name is None:
+                known.pop(path[-1], None)
+                known |= getattr(inner, kind)
+            elif path[-1] in known:
+                known[name] = known.pop(path[-1])
+        return replace(self, root=root)
 
     def inside(self, path: KeyPath, line: int, column: int) -> Place:
         """Return the place of a line and column (from 1) in the string at `path`, as exactly as its style allows."""

@@ -40,6 +40,32 @@ class Interpolation:
         string = self.strings.get(path)
         return string is not None and not string.resolved
 
+    def renamed(self, path: KeyPath, name: str | None) -> Interpolation:
+        """Return this with another name for the key at `path`, whose place stays the same.
+
+        Without a name, the entries of the mapping at `path` take its place.
+        """
+        steps = () if name is None else (name,)
+        strings = {
+            (*path[:-1], *steps, *key[len(path) :]) if key[: len(path)] == path else key: value
+            for key, value in self.strings.items()
+        }
+        data, places = rename_key(self.source.data, path, name), self.source.places.renamed(path, name)
+        return replace(self, source=replace(self.source, data=data, places=places), strings=strings)
+
+
+def rename_key(data: Any, path: KeyPath, name: str | None) -> Any:
+    """Return data with another name for the key at `path`, as `renamed` does; `data` is not changed."""
+    first, *rest = path
+    if not rest and name is None:
+        return {**{key: item for key, item in data.items() if key != first}, **data[first]}
+    if not rest:
+        return {name if key == first else key: item for key, item in data.items()}
+    renamed = rename_key(data[first], tuple(rest), name)
+    if isinstance(data, list):
+        return [renamed if index == first else item for index, item in enumerate(data)]
+    return {key: renamed if key == first else item for key, item in data.items()}
+
 
 def interpolate(source: Source, environ: Mapping[str, str], unset: Severity = "warning") -> Interpolation:
     """Interpolate every string; `unset` is the severity of a variable without value and default.

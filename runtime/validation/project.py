@@ -12,6 +12,7 @@ from runtime.validation.checked_project import CheckedProject
 from runtime.validation.model_settings import check_settings, check_tool_choices
 from runtime.validation.models import check_models
 from runtime.validation.python.code import check_code
+from runtime.validation.python.search import hint_import_paths
 from runtime.validation.schemas import check_openapi, check_schemas
 from runtime.validation.scripts.scripts import check_scripts
 from runtime.validation.secrets import check_secrets
@@ -54,4 +55,5 @@ def _check(loaded: LoadedProject) -> list[Diagnostic]:
     for check in checks:
         check(project)
     more = [each for each in project.collector.diagnostics if loaded.recovered.applies(each)]
-    return mask_diagnostics(join_causes([*loaded.diagnostics, *more]), loaded.secrets)
+    diagnostics = hint_import_paths([*loaded.diagnostics, *more], project.resolver.modules)
+    return mask_diagnostics(join_causes(diagnostics), loaded.secrets)

@@ -134,7 +134,7 @@ def key_paths(value: Any, base: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...
 
 def unknown_key(text: str, place: Place) -> Diagnostic | None:
     """Return the diagnostic of an unknown key at a place, if there is one."""
-    _, diagnostics = build_config(interpolate(read_yaml(text, place.file), ENVIRON))
+    diagnostics = build_config(interpolate(read_yaml(text, place.file), ENVIRON)).diagnostics
     return next((each for each in diagnostics if each.code == "A101" and each.place == place), None)
 
 

@@ -259,7 +259,7 @@ def test_every_refusal_is_explained(path: tuple[Any, ...], value: Any) -> None:
         target = target[step]
     target[path[-1]] = value
     filled = interpolate(read_yaml(json.dumps(data), "a.yaml"), {})
-    config, diagnostics = build_config(filled)
+    config, diagnostics, _ = build_config(filled)
     assert (config is None) == bool(diagnostics)
     assert all(diagnostic.place.line for diagnostic in diagnostics)
     assert "A199" not in {diagnostic.code for diagnostic in diagnostics}
@@ -273,7 +273,7 @@ def test_every_refusal_is_explained(path: tuple[Any, ...], value: Any) -> None:
 @pytest.mark.parametrize(("written", "token"), [("", None), ('""', None), ("s3cret", "s3cret"), ("007", "007")])
 def test_an_empty_admin_token_counts_as_none(written: str, token: str | None) -> None:
     text = f"version: 1\nagents: {{a: {{model: m}}}}\nadmin: {{token: {written}}}\n"
-    config, diagnostics = build_config(interpolate(read_yaml(text, "a.yaml"), {}))
+    config, diagnostics, _ = build_config(interpolate(read_yaml(text, "a.yaml"), {}))
     assert diagnostics == []
     assert config is not None
     assert config.admin.token == token
@@ -283,7 +283,7 @@ def test_an_admin_token_that_is_not_set_or_set_to_nothing_counts_as_none() -> No
     text = 'version: 1\nagents: {a: {model: m}}\nadmin: {token: "${ADMIN_TOKEN:-}"}\n'
     tokens = []
     for environ in ({}, {"ADMIN_TOKEN": ""}, {"ADMIN_TOKEN": "12"}):
-        config, diagnostics = build_config(interpolate(read_yaml(text, "a.yaml"), environ))
+        config, diagnostics, _ = build_config(interpolate(read_yaml(text, "a.yaml"), environ))
         assert diagnostics == []
         assert config is not None
         tokens.append(config.admin.token)
@@ -305,14 +305,14 @@ def test_a_mistake_that_the_schema_does_not_see_is_still_reported(monkeypatch: p
     accepts_all = jsonschema.Draft202012Validator({})
     monkeypatch.setattr(shape_errors, "config_validator", lambda: accepts_all)
     filled = interpolate(read_yaml("version: 3\n", "a.yaml"), {})
-    config, diagnostics = build_config(filled)
+    config, diagnostics, _ = build_config(filled)
     assert config is None
     assert {diagnostic.code for diagnostic in diagnostics} == {"A199"}
 
 
 def test_one_misspelt_key_among_many_entries_is_reported_alone() -> None:
     agents = "".join(f"  a{index}: {{model: m}}\n" for index in range(50)) + "  b: {modle: m}\n"
-    _, diagnostics = build_config(interpolate(read_yaml(f"version: 1\nagents:\n{agents}", "a.yaml"), {}))
+    _, diagnostics, _ = build_config(interpolate(read_yaml(f"version: 1\nagents:\n{agents}", "a.yaml"), {}))
     assert [str(diagnostic) for diagnostic in diagnostics] == [
         "a.yaml:53:7: error A101: unknown key 'modle' (did you mean 'model'?) [agents.b.modle]"
     ]

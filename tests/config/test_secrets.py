@@ -266,7 +266,7 @@ def test_a_word_of_ones_own_is_no_placeholder(word: str) -> None:
 
 
 def config(text: str, environ: dict[str, str]) -> Config:
-    built, mistakes = build_config(interpolate(read_yaml(HEAD + text, "a.yaml"), environ))
+    built, mistakes, _ = build_config(interpolate(read_yaml(HEAD + text, "a.yaml"), environ))
     assert mistakes == []
     assert built is not None
     return built

@@ -91,7 +91,7 @@ def test_a_path_is_written_as_people_do(path: tuple[str | int, ...], text: str) 
 
 
 def config(text: str, environ: dict[str, str]) -> Config:
-    built, mistakes = build_config(
+    built, mistakes, _ = build_config(
         interpolate(read_yaml("version: 1\nagents: {a: {model: m}}\n" + text, "a.yaml"), environ)
     )
     assert mistakes == []

@@ -317,6 +317,9 @@ class HostedMcp(_Hosted):
     """Whether the user must approve a call: true for all tools, or the names of some of `tools`."""
 
 
+HOSTED_TOOLS = ("web_search", "file_search", "code_interpreter", "image_generation", "mcp")
+"""The names of OpenAI's tools."""
+
 HostedTool = Annotated[
     WebSearch | FileSearch | CodeInterpreter | ImageGeneration | HostedMcp, Field(discriminator="hosted")
 ]

@@ -118,9 +118,19 @@ class PythonDiagnostics:
         """The resolver of the project's Python."""
         return self.project.resolver
 
-    def at_path(self, path: ImportPath, code: str, message: str, hint: str = "", severity: Severity = "error") -> None:
+    def at_path(
+        self,
+        path: ImportPath,
+        code: str,
+        message: str,
+        hint: str = "",
+        severity: Severity = "error",
+        *,
+        wanted: str = "",
+    ) -> None:
         """Report a mistake at the import path in agents.yaml."""
-        self.project.collector.report(code, path.key_path, message, hint, severity=self._at_most(path, severity))
+        severity = self._at_most(path, severity)
+        self.project.collector.report(code, path.key_path, message, hint, severity=severity, wanted=wanted)
 
     def at_argument(self, path: ImportPath, name: str, message: str, hint: str) -> None:
         """Report a mistake at an argument of `with`."""

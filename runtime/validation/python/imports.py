@@ -64,7 +64,8 @@ def check_module(diagnostics: PythonDiagnostics, path: ImportPath) -> None:
     parent = missing.rpartition(".")[0]
     top = path.module.partition(".")[0]
     if finder.knows(top):
-        diagnostics.at_path(path, "A320", message, _near(diagnostics, path, missing))
+        near = _near(diagnostics, path, missing)
+        diagnostics.at_path(path, "A320", message, near, wanted="" if near else path.text)
     elif parent and _makes_modules(diagnostics, parent):
         diagnostics.doubt(path, parent, f"{parent!r} may define modules at run time")
     elif parent:
@@ -73,7 +74,7 @@ def check_module(diagnostics: PythonDiagnostics, path: ImportPath) -> None:
     elif near := _near(diagnostics, path, missing):
         diagnostics.at_path(path, "A320", message, near)
     else:
-        diagnostics.at_path(path, "A320", message, _NOT_FOUND, "warning")
+        diagnostics.at_path(path, "A320", message, _NOT_FOUND, "warning", wanted=path.text)
 
 
 def _near(diagnostics: PythonDiagnostics, path: ImportPath, missing: str) -> str:
