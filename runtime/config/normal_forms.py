@@ -30,7 +30,8 @@ _CALL = re.compile(r"\(.*\)\s*$")
 _IMPORTED = re.compile(r"\s*from\s+(?P<module>[\w.]+)\s+import\s+(?P<name>\w+)\s*")
 _FILE = re.compile(r"(?:\./)?(?P<module>[\w/.-]+?)(?:\.py)?\s*(?:::?|#)\s*(?P<name>\w+(?:\.\w+)*)")
 _DOTTED = re.compile(r"(?P<module>\w+(?:\.\w+)*)\.(?P<name>\w+)")
-_IMPORT = re.compile(IMPORT_PATTERN.removesuffix("$") + r"\Z")
+IMPORT_PATH = re.compile(IMPORT_PATTERN.removesuffix("$") + r"\Z")
+"""An import path, and nothing behind it."""
 
 
 def normal_form(value: str, pattern: str) -> str:
@@ -45,7 +46,7 @@ def import_path(text: str) -> str:
     for form in (_IMPORTED, _FILE, _DOTTED):
         if match := form.fullmatch(called):
             path = f"{match['module'].strip('./').replace('/', '.')}:{match['name']}"
-            return path if _IMPORT.match(path) else ""
+            return path if IMPORT_PATH.match(path) else ""
     return ""
 
 

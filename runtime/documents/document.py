@@ -16,6 +16,7 @@ from runtime.diagnostics.diagnostic import Diagnostic, Place, Severity
 from runtime.diagnostics.key_path import KeyPath, path_text
 from runtime.diagnostics.wording import suggest
 from runtime.documents.parser import parse_events, resolve_plain
+from runtime.documents.syntax_errors import hint_tag
 from runtime.resources.gc_policy import collector_paused
 
 MAX_ALIASED = 200_000
@@ -29,13 +30,6 @@ _CORE_TYPES: dict[str, Any] = {
     "seq": list,
 }
 _CORE_TAGS = {f"tag:yaml.org,2002:{name}": types for name, types in _CORE_TYPES.items()}
-_VARIABLE_HINT = 'a variable is written "${NAME}"'
-# What the tags of other tools are in this language.
-_TAG_HINTS = {
-    "!include": "name more files in 'include'; a prompt is {file: …}",
-    **dict.fromkeys(("!env", "!envvar", "!env_var", "!secret", "!var"), _VARIABLE_HINT),
-    **dict.fromkeys(("!python", "!import"), "a Python object is {python: package.module:name}"),
-}
 _MERGE = "<<"
 QUOTE_KEY = "put the key in quotes"
 """The hint for a key that is a number or a keyword of YAML; it is read as it is written."""
@@ -289,8 +283,7 @@ class _Builder:
         wanted = _CORE_TAGS.get(event.tag)
         if wanted is None:
             message = f"custom YAML tags are not part of the language: {_short_tag(event.tag)!r}"
-            hint = _TAG_HINTS.get(event.tag.lower(), "put a text that begins with '!' in quotes")
-            self._report("A014", event, message, hint)
+            self._report("A014", event, message, hint_tag(event.tag))
         elif not isinstance(data, wanted):
             self._report("A014", event, f"the value does not match its tag {_short_tag(event.tag)!r}")
         return data

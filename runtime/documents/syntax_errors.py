@@ -24,6 +24,14 @@ _INDICATORS = frozenset("[]{}*&!@`%")
 _COMMENT = re.compile(r"\s#.*")
 _MAX_SHOWN = 100
 
+_VARIABLE_HINT = 'a variable is written "${NAME}"'
+# What the tags of other tools are in this language.
+_TAG_HINTS = {
+    "!include": "name more files in 'include'; a prompt is {file: …}",
+    **dict.fromkeys(("!env", "!envvar", "!env_var", "!secret", "!var"), _VARIABLE_HINT),
+    **dict.fromkeys(("!python", "!import"), "a Python object is {python: package.module:name}"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class _ErrorText:
@@ -90,6 +98,11 @@ def explain_error(error: Any, text: str, file: str) -> Diagnostic:
             place = context if known.at_context else mark
             break
     return Diagnostic("A010", message, Place(file, place.line + 1, place.column + 1), hint=hint)
+
+
+def hint_tag(tag: str) -> str:
+    """Return what to write instead of a custom tag."""
+    return _TAG_HINTS.get(tag.lower(), "put a text that begins with '!' in quotes")
 
 
 def glued_key(text: str) -> str:

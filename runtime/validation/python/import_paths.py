@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from runtime.config.model import Config
-from runtime.config.model.types import IMPORT_PATTERN
+from runtime.config.normal_forms import IMPORT_PATH
 from runtime.config.references import GUARDRAILS, find_names, find_values, model_references, value_at
 from runtime.diagnostics.diagnostic import Place, Severity
 from runtime.diagnostics.key_path import KeyPath
@@ -17,7 +16,6 @@ from runtime.static_analysis.module import Module
 from runtime.static_analysis.resolver import Resolver, Symbol
 from runtime.validation.checked_project import CheckedProject
 
-_IMPORT_PATH = re.compile(IMPORT_PATTERN.removesuffix("$") + r"\Z")
 # Where an import path may be written, and its role; `*` is every key or index.
 _ROLES: Mapping[str, str] = {
     "tools.*.python": "tool",
@@ -98,7 +96,7 @@ def _all(config: Config) -> Iterator[ImportPath]:
             yield ImportPath(text, path, role, arguments, declared, severity)
     for key, agent in config.agents.items():
         for index, reference in enumerate(agent.tools):
-            if reference not in config.tools and _IMPORT_PATH.match(reference):
+            if reference not in config.tools and IMPORT_PATH.match(reference):
                 yield ImportPath(reference, ("agents", key, "tools", index), "tool")
     for name, path in find_names(config, *GUARDRAILS):
         if name not in config.guardrails and ":" in name:
