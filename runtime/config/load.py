@@ -212,7 +212,8 @@ def _build_and_check(
     recovered = recover_config(built.mended.source.data)
     diagnostics = built.diagnostics
     if recovered.config is not None:
-        found = check_config(recovered.config, built.mended, files)
+        rest = replace(built.mended, source=replace(built.mended.source, data=recovered.data))
+        found = check_config(recovered.config, rest, files)
         diagnostics = [*diagnostics, *(each for each in found if recovered.applies(each))]
     return built.mended, recovered, diagnostics
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -37,10 +37,14 @@ _UNKNOWN_KEY = "extra_forbidden"
 
 @dataclass(frozen=True, slots=True)
 class RecoveredConfig:
-    """A config without its invalid parts, at the key paths `dropped`; `config` is None if too little is left."""
+    """A config without its invalid parts, at the key paths `dropped`; `config` is None if too little is left.
+
+    `data` is what it was made from: checks that compare the two must not find in one what the other lacks.
+    """
 
     config: Config | None = None
     dropped: frozenset[KeyPath] = frozenset()
+    data: Any = field(default=None, repr=False, compare=False)
 
     def applies(self, diagnostic: Diagnostic) -> bool:
         """Return whether a diagnostic about this config is also true of the file."""
@@ -71,7 +75,7 @@ def recover_config(data: Any) -> RecoveredConfig:
                 data = _without(data, path)
                 dropped.add(path)
         else:
-            return RecoveredConfig(config, frozenset(dropped))
+            return RecoveredConfig(config, frozenset(dropped), data)
     return RecoveredConfig()
 
 
