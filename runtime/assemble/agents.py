@@ -244,12 +244,15 @@ def _build_handoff(
         on_invoke_handoff=take,
         agent_name=agent.name,
         input_filter=_filter(entry.history, code),
-        is_enabled=True if entry.enabled_if is None else _enabled(Template.parse(entry.enabled_if), agent.name),
+        is_enabled=_enabled(entry.enabled_if, agent.name),
     )
 
 
-def _enabled(condition: Template, agent: str) -> Any:
-    return lambda ctx, _: holds(condition, scope_of(ctx.context), f"`enabled_if` of the handoff to {agent!r}")
+def _enabled(condition: bool | str | None, agent: str) -> Any:
+    if not isinstance(condition, str):
+        return condition is not False
+    when, name = Template.parse(condition), f"`enabled_if` of the handoff to {agent!r}"
+    return lambda ctx, _: holds(when, scope_of(ctx.context), name)
 
 
 def _filter(history: str | declared.HistoryFilter, code: ProjectCode) -> Any:

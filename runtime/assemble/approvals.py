@@ -35,8 +35,8 @@ DEFAULT_APPROVAL = BuiltApproval(Approval(), True)
 """For tools that set `needs_approval` in Python."""
 
 
-def build_approval(declared: NeedsApproval, code: ProjectCode) -> BuiltApproval | None:
-    """Build the approval of a tool; None where none is needed. Raise BuildError or ResolveError."""
+def build_approval(declared: NeedsApproval, code: ProjectCode, tool: str) -> BuiltApproval | None:
+    """Build the approval of a tool of this name; None where none is needed. Raise BuildError or ResolveError."""
     entry = approval_of(declared)
     if entry is None:
         return None
@@ -44,7 +44,7 @@ def build_approval(declared: NeedsApproval, code: ProjectCode) -> BuiltApproval 
     if entry.python is not None:
         needed = _by_python(entry.python, code)
     elif isinstance(entry.when, str):
-        needed = _by_template(Template.parse(entry.when))
+        needed = _by_template(Template.parse(entry.when), tool)
     else:
         needed = entry.when
     title, text = (Template.parse(text) if text else None for text in (entry.title, entry.text))
@@ -57,9 +57,11 @@ def tool_signature(tool: FunctionTool) -> str:
     return hashlib.sha256(shape.encode()).hexdigest()[:16]
 
 
-def _by_template(when: Template) -> Decide:
+def _by_template(when: Template, tool: str) -> Decide:
+    name = f"`needs_approval` of the tool {tool!r}"
+
     async def decide(ctx: RunContextWrapper[RuntimeContext], arguments: Mapping[str, Any], call_id: str) -> bool:
-        return holds(when, {**scope_of(ctx.context), "args": arguments}, "`needs_approval`", otherwise=True)
+        return holds(when, {**scope_of(ctx.context), "args": arguments}, name, otherwise=True)
 
     return decide
 

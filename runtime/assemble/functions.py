@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from runtime.assemble.problems import BuildError
 from runtime.project_code.loader import ProjectCode
-from runtime.templates.template import Template, TemplateError
+from runtime.templates.template import Template, TemplateError, truth_of
 
 logger = logging.getLogger("runtime.assemble")
 T = TypeVar("T")
@@ -48,9 +48,14 @@ def refuse_coroutine(value: object, path: str) -> None:
 
 
 def holds(condition: Template, variables: Mapping[str, Any], name: str, *, otherwise: bool = False) -> bool:
-    """Evaluate a condition; one that fails is logged under its `name`, and counts as `otherwise`."""
+    """Evaluate a condition; one that fails is logged under its `name`, and counts as `otherwise`.
+
+    A text is false if it is empty, or a word such as `no` or `false`.
+    """
     try:
-        return bool(condition.render(variables))
+        value = condition.render(variables)
     except TemplateError as error:
         logger.warning("%s can't be evaluated and counts as %s: %s", name, str(otherwise).lower(), error)
         return otherwise
+    # A template with blocks renders a text, such as "false".
+    return truth_of(value) if isinstance(value, str) else bool(value)

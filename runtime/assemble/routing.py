@@ -65,6 +65,9 @@ class Routing:
             if isinstance(route.when, ChosenTool):
                 if route.when.tool == tool:
                     return route.agent
+            elif isinstance(route.when, bool):
+                if route.when and not stays:
+                    return route.agent
             elif not stays:
                 scope = scope or {**scope_of(context), "tool": tool, "model": chosen.model if chosen else None}
                 if holds(Template.parse(route.when), scope, f"the condition of the route to {route.agent!r}"):

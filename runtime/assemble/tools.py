@@ -92,7 +92,7 @@ class Tools:
     ) -> BuiltTool:
         """Build one tool, in the five steps; `tool` is given where it is bound already."""
         tool = tool or self._bind(name, entry)
-        approval = build_approval(needs_approval, self.code)
+        approval = build_approval(needs_approval, self.code, str(name or tool.name))
         stop = isinstance(entry, declared.AskTool) or getattr(entry, "stop", False)
         client = isinstance(entry, declared.ClientTool)
         if not isinstance(tool, FunctionTool):
@@ -254,10 +254,10 @@ def _show_progress(
 
     async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> Any:
         context = ctx.context
-        for text in _render(progress_texts, "progress", context, arguments):
+        for text in _render(progress_texts, tool.name, "progress", context, arguments):
             await context.progress(text)
         token, threads_token = current_call_id.set(ctx.tool_call_id), tool_threads.set(threads)
-        titles = _render(step_texts, "steps", context, arguments)
+        titles = _render(step_texts, tool.name, "steps", context, arguments)
         if titles:
             await _begin_steps(context, titles)
         try:
@@ -271,7 +271,7 @@ def _show_progress(
     return _with(tool, on_invoke_tool=invoke)
 
 
-def _render(templates: Sequence[Template], key: str, context: RuntimeContext, arguments: str) -> list[str]:
+def _render(templates: Sequence[Template], tool: str, key: str, context: RuntimeContext, arguments: str) -> list[str]:
     if not templates:
         return []
     try:
@@ -279,7 +279,7 @@ def _render(templates: Sequence[Template], key: str, context: RuntimeContext, ar
         return [str(template.render(scope)) for template in templates]
     except (json.JSONDecodeError, TemplateError) as error:
         # The tool runs all the same, and reports faulty arguments itself.
-        logger.warning("the `%s` of a tool can't be rendered: %s", key, error)
+        logger.warning("`%s` of the tool %r can't be rendered: %s", key, tool, error)
         return []
 
 
@@ -300,9 +300,9 @@ async def _end_steps(context: RuntimeContext) -> None:
 # Enable: `enabled_if`, evaluated before each request to the model. Guard: the guardrails of the tool.
 
 
-def _enable(tool: FunctionTool, condition: str | declared.EnabledBy | None, code: ProjectCode) -> FunctionTool:
-    if condition is None:
-        return tool
+def _enable(tool: FunctionTool, condition: bool | str | declared.EnabledBy | None, code: ProjectCode) -> FunctionTool:
+    if condition is None or isinstance(condition, bool):
+        return tool if condition is not False else _with(tool, is_enabled=False)
     if isinstance(condition, declared.EnabledBy):
         function = resolve_function(code, condition.python, "a function of the turn's context")
 

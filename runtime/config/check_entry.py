@@ -10,6 +10,7 @@ from runtime.config.model.agents import ChosenTool, PythonEntry, Route
 from runtime.config.model.tools import AgentTool
 from runtime.config.openapi_documents import has_tool, means_several, split_operation
 from runtime.config.references import model_references
+from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import join_words
 
@@ -26,9 +27,14 @@ def check_entry(config: Config, collector: DiagnosticCollector) -> None:
 def _check_routes(config: Config, routes: Sequence[Route | str], collector: DiagnosticCollector) -> None:
     choices = {tool.id for tool in config.chat.composer.tools}
     for index, route in enumerate(routes):
-        if isinstance(route, str) and index < len(routes) - 1:
-            message = f"unreachable: the route {route!r} has no condition, so later routes are never tried"
-            collector.report("A223", ("entry", index), message, "move it to the end of the list")
+        answers_all = isinstance(route, str) or route.when is True
+        if answers_all and index < len(routes) - 1:
+            agent = route if isinstance(route, str) else route.agent
+            message = f"unreachable: the route to {agent!r} has no condition, so later routes are never tried"
+            # `when: true` may be a switch that is on for the moment.
+            severity: Severity = "error" if isinstance(route, str) else "warning"
+            hint = "move it to the end of the list"
+            collector.report("A223", ("entry", index), message, hint, severity=severity)
             return
         if isinstance(route, Route) and isinstance(route.when, ChosenTool) and route.when.tool not in choices:
             message = f"the composer has no tool {route.when.tool!r}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from runtime.config.collector import DiagnosticCollector
@@ -87,11 +89,50 @@ def _fields(config: Config) -> dict[str, frozenset[str]]:
     return fields
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenTemplate:
+    """The text of a template at `path`, or in the file `prompt` that is named there."""
+
+    text: str
+    path: KeyPath
+    prompt: str = ""
+
+    def place(self, filled: Interpolation, line: int, column: int) -> Place:
+        """Return the place of a line and column (from 1) of the text, as exactly as the file allows."""
+        if self.prompt:
+            return Place(self.prompt, line, column)
+        places = filled.source.places
+        path = places.written(self.path)
+        # With a variable substituted, positions in the text are not those in the file.
+        return places.value(path) if path in filled.strings else places.inside(path, line, column)
+
+
+def find_templates(value: Any, path: KeyPath, read: Callable[[str, KeyPath], str | None]) -> Iterator[WrittenTemplate]:
+    """Yield the templates in the value of a template field; `read` returns the text of a file that is named there."""
+    match value:
+        case str():
+            if "{" in value:
+                yield WrittenTemplate(value, path)
+        case dict():
+            for key, item in value.items():
+                yield from find_templates(item, (*path, key), read)
+        case list():
+            for index, item in enumerate(value):
+                yield from find_templates(item, (*path, index), read)
+        case Approval() | Question():
+            yield from find_templates(value.model_dump(include=_TEMPLATES), path, read)
+        case InlineInstructions(raw=False):
+            yield from find_templates(value.text, (*path, "text"), read)
+        case FileInstructions():
+            text = read(value.file, (*path, "file"))
+            if text is not None and not value.raw:
+                yield WrittenTemplate(text, (*path, "file"), value.file)
+
+
 class _TemplateChecker:
     def __init__(
         self, config: Config, filled: Interpolation, files: ProjectFiles, collector: DiagnosticCollector
     ) -> None:
-        self.config = config
         self.filled = filled
         self.files = files
         self.collector = collector
@@ -126,42 +167,27 @@ class _TemplateChecker:
 
     def value(self, value: Any, path: KeyPath, scope: frozenset[str] | None) -> None:
         """Check every template of a field; `scope` is None if the names in scope are unknown."""
-        match value:
-            case str():
-                if "{" in value:
-                    self._template(value, path, scope)
-            case dict():
-                for key, item in value.items():
-                    self.value(item, (*path, key), scope)
-            case list():
-                for index, item in enumerate(value):
-                    self.value(item, (*path, index), scope)
-            case Approval() | Question():
-                self.value(value.model_dump(include=_TEMPLATES), path, scope)
-            case InlineInstructions(raw=False):
-                self.value(value.text, (*path, "text"), scope)
-            case FileInstructions():
-                text = self.file(value.file, (*path, "file"))
-                if text is not None and not value.raw:
-                    self._template(text, (*path, "file"), scope, prompt=value.file)
+        for template in find_templates(value, path, self.file):
+            self._template(template, scope)
 
-    def _template(self, text: str, path: KeyPath, scope: frozenset[str] | None, prompt: str = "") -> None:
+    def _template(self, written: WrittenTemplate, scope: frozenset[str] | None) -> None:
+        text, path = written.text, written.path
         try:
             template = Template.parse(text)
         except TemplateError as error:
             hint = "" if "{#" not in text else "'{#' begins a comment; 'raw: true' turns templates off"
-            place = self._place(path, prompt, error.line, error.column)
+            place = written.place(self.filled, error.line, error.column)
             self.collector.report("A240", path, f"the template can't be parsed: {error.message}", hint, place=place)
             return
         for name in sorted(template.names - scope) if scope is not None else ():
-            place = self._place(path, prompt, *name_position(text, name))
+            place = written.place(self.filled, *name_position(text, name))
             hint = suggest(name, scope or ()) or f"defined here: {', '.join(sorted(scope or ())) or 'nothing'}"
             self.collector.report("A241", path, f"{name!r} is not defined in this template", hint, place=place)
         if any(f"{name}." in text or f"{name}[" in text for name in self.fields):
-            self._check_fields(text, path, prompt)
+            self._check_fields(written)
 
-    def _check_fields(self, text: str, path: KeyPath, prompt: str) -> None:
-        for name, field in sorted(always_read(text)):
+    def _check_fields(self, written: WrittenTemplate) -> None:
+        for name, field in sorted(always_read(written.text)):
             known = self.fields.get(name)
             if known is None or field in known:
                 continue
@@ -169,16 +195,9 @@ class _TemplateChecker:
                 hint = "without a 'context' function it contains only 'request'"
             else:
                 hint = suggest(field, known) or f"defined here: {', '.join(sorted(known)) or 'nothing'}"
-            place = self._place(path, prompt, *name_position(text, f"{name}.{field}"))
-            self.collector.report("A241", path, f"'{name}.{field}' is not defined in this template", hint, place=place)
-
-    def _place(self, path: KeyPath, prompt: str, line: int, column: int) -> Place:
-        if prompt:
-            return Place(prompt, line, column)
-        places = self.filled.source.places
-        path = places.written(path)
-        # With a variable substituted, positions in the text are not those in the file.
-        return places.value(path) if path in self.filled.strings else places.inside(path, line, column)
+            place = written.place(self.filled, *name_position(written.text, f"{name}.{field}"))
+            message = f"'{name}.{field}' is not defined in this template"
+            self.collector.report("A241", written.path, message, hint, place=place)
 
 
 def name_position(text: str, name: str) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from runtime.config.check_conditions import check_conditions
 from runtime.config.check_entry import check_entry, check_unused
 from runtime.config.check_mcp import check_hosted_mcp, check_mcp_servers
 from runtime.config.check_templates import check_templates
@@ -66,6 +67,7 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
     _check_empty_keys(config, filled.source.data, collector)
     check_openapi(config, files, collector)
     check_unused(config, collector)
+    check_conditions(config, collector)
     check_templates(config, filled, files, collector)
     return collector.diagnostics
 

@@ -93,7 +93,7 @@ def describe_return(node: ast.AST) -> str:
     """Return what a function returns, in words, where that is clear: `a coroutine`, `nothing`, `str`; else empty."""
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         return ""
-    inside = list(_own_nodes(node))
+    inside = list(own_nodes(node))
     yields = any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in inside)
     if isinstance(node, ast.AsyncFunctionDef):
         return "an async generator" if yields else "a coroutine"
@@ -106,7 +106,8 @@ def describe_return(node: ast.AST) -> str:
     return "" if "" in kinds else " or ".join(sorted(kinds))
 
 
-def _own_nodes(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterable[ast.AST]:
+def own_nodes(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterable[ast.AST]:
+    """Yield the nodes of a function's body, without those of functions and classes inside it."""
     waiting: list[ast.AST] = list(node.body)
     while waiting:
         inner = waiting.pop()

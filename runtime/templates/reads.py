@@ -60,9 +60,31 @@ def find_reads(tree: nodes.Template) -> frozenset[Field]:
     return frozenset((read[0], read[1]) for read in _find(tree) if len(read) > 1)
 
 
+def fixed_text(tree: nodes.Template) -> str | None:
+    """Return a text that is part of every rendering, which makes it true as a condition; None if there may be none.
+
+    An expression that is not alone counts as text: `{{ a }}{{ b }}` renders `FalseFalse`.
+    """
+    if not all(isinstance(node, nodes.Output) for node in tree.body):
+        return None  # a block may render nothing
+    parts = [part for node in tree.body if isinstance(node, nodes.Output) for part in node.nodes]
+    texts = [part.data for part in parts if isinstance(part, nodes.TemplateData) and part.data.strip()]
+    if len(parts) == 1 and isinstance(parts[0], nodes.Const):
+        return parts[0].value if isinstance(parts[0].value, str) else None
+    if len(parts) == 1 and not texts:
+        return None
+    return "".join(texts) or ("…" if parts else "")
+
+
 def strict_reads(text: str) -> frozenset[Read]:
     """Return each name, and each field as `(name, field, …)`, without which a text that parses can't be rendered."""
     return frozenset(read for read in _find(Environment().parse(text)) if read[-1] != _CALL)
+
+
+def strict_paths(text: str) -> frozenset[Read]:
+    """Return what `strict_reads` returns, and each method that is called, as if it were a field."""
+    reads = _find(Environment().parse(text))
+    return frozenset(read[:-1] if read[-1] == _CALL else read for read in reads)
 
 
 def _find(tree: nodes.Template) -> Iterator[Read]:

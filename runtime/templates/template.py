@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _MARKS = ("{{", "{%", "{#")
 _NAME = "[A-Za-z_][A-Za-z0-9_]*"
 _PLAIN_FIELD = re.compile(rf"(?<!\{{)\{{\{{-?\s+(?P<name>{_NAME})(?:\.(?P<field>{_NAME}))?(?:\.{_NAME})*\s+-?\}}\}}")
+# One expression without a text in it, as most conditions are.
+_LONE_EXPRESSION = re.compile(r"\{\{(?:(?![{}]{2})[^'\"])*\}\}")
 # Keywords of the grammar, and the names that every template has.
 _NO_NAMES = {"true", "false", "none", "True", "False", "None", "not", "and", "or", "in", "is", "if", "else"}
 _NO_NAMES |= {"self", "super", "caller", "varargs", "kwargs", "dict", "namespace", "range"}
@@ -126,6 +128,30 @@ def parsed_names(text: str) -> frozenset[str]:
         raise TemplateError("a number in the template has too many digits") from error
 
 
+_FALSE = frozenset({"", "false", "no", "off", "none"})
+
+
+def truth_of(text: str) -> bool:
+    """Return whether a rendered text is true as a condition: `{% if … %}yes{% endif %}` renders one."""
+    return text.strip().casefold() not in _FALSE
+
+
+def constant_truth(text: str) -> bool | None:
+    """Return the value of a condition that nothing can change, such as a text without a template; else None.
+
+    Raise TemplateError if the text can't be parsed.
+    """
+    text = text.strip()
+    if Template.parse(text).is_constant:
+        return truth_of(text)
+    if _LONE_EXPRESSION.fullmatch(text):
+        return None
+    from runtime.templates.reads import fixed_text
+
+    fixed = fixed_text(_environment().parse(text))
+    return None if fixed is None else truth_of(fixed)
+
+
 def always_read(text: str) -> frozenset[tuple[str, str]]:
     """Return the fields that every rendering of a valid text reads: `(user, id)` for `{{ user.id }}`."""
     if plain_names(text) is not None:
@@ -133,6 +159,15 @@ def always_read(text: str) -> frozenset[tuple[str, str]]:
     from runtime.templates.reads import find_reads
 
     return find_reads(_environment().parse(text))
+
+
+def paths_read(text: str) -> frozenset[tuple[str, ...]]:
+    """Return the fields, as `(args, order, id)`, and methods that every rendering of a valid text reads."""
+    if plain_names(text) is not None:
+        return frozenset(tuple(match[0].strip("{}- \t\r\n").split(".")) for match in _PLAIN_FIELD.finditer(text))
+    from runtime.templates.reads import strict_paths
+
+    return strict_paths(text)
 
 
 def refuse_unknown(tree: nodes.Template, environment: Environment) -> None:

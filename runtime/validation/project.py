@@ -16,6 +16,7 @@ from runtime.validation.python.search import hint_import_paths
 from runtime.validation.schemas import check_openapi, check_schemas
 from runtime.validation.scripts.scripts import check_scripts
 from runtime.validation.secrets import check_secrets
+from runtime.validation.template_fields import check_template_fields
 from runtime.validation.widgets.checks import check_icons, check_widgets
 
 
@@ -43,6 +44,7 @@ def _check(loaded: LoadedProject) -> list[Diagnostic]:
     checks: tuple[Callable[[CheckedProject], None], ...] = (
         check_code,
         check_widgets,
+        check_template_fields,
         check_schemas,
         check_icons,
         check_openapi,

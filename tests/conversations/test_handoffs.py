@@ -121,6 +121,12 @@ async def test_a_handoff_is_offered_on_a_condition(chat: MakeChat) -> None:
     assert [asked.handoffs for asked in client.player.asked] == [[], ["transfer_to_billing"]]
 
 
+async def test_a_handoff_can_be_turned_off(chat: MakeChat) -> None:
+    client = await chat(_desks({"agent": "billing", "enabled_if": "off"}), acts_py=ACTS)
+    await client.say("hello")
+    assert client.player.asked[0].handoffs == []
+
+
 async def test_defaults_hold_for_every_agent_that_does_not_say_otherwise(chat: MakeChat) -> None:
     config = {
         "defaults": {

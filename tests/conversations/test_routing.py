@@ -91,6 +91,13 @@ async def test_a_condition_that_can_not_be_told_does_not_hold(
     assert "can't be evaluated" in caplog.text
 
 
+async def test_a_route_can_be_turned_off(chat: MakeChat, players: dict[str, Player]) -> None:
+    client = await chat(_two_desks(entry=[{"when": "no", "agent": "norsk"}, "guide"]), acts_py=ACTS)
+    assert (await client.say("hello")).said == ["From the first."]
+    client = await chat(_two_desks(entry=[{"when": True, "agent": "norsk"}, "guide"]), acts_py=ACTS)
+    assert (await client.say("hello")).said == ["From the second."]
+
+
 async def test_the_projects_own_function_decides(chat: MakeChat, players: dict[str, Player]) -> None:
     client = await chat(_two_desks(entry={"python": "acts:choose"}), acts_py=ACTS)
     assert (await client.say("hello")).said == ["From the first."]

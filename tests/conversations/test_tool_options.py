@@ -115,6 +115,20 @@ async def test_a_tool_is_offered_on_a_condition(chat: MakeChat, condition: Any) 
     assert [asked.tools for asked in client.player.asked] == [[], ["it"]]
 
 
+CONSTANT = {
+    **{"no": [], "off": [], "False": [], "yes": ["it"], "on": ["it"], "{% if user.id %}no{% endif %}": []},
+    **{"{% if user.id %}sure{% endif %}": ["it"], " {{ not user.id }}": []},
+}
+
+
+@pytest.mark.parametrize("condition", [*CONSTANT, False, True])
+async def test_yes_and_no_mean_what_they_say_in_a_condition(chat: MakeChat, condition: bool | str) -> None:
+    client = await chat(_desk({"python": "acts:weigh", "enabled_if": condition}), acts_py=ACTS)
+    await client.say("hello")
+    expected = (["it"] if condition else []) if isinstance(condition, bool) else CONSTANT[condition]
+    assert client.player.asked[0].tools == expected
+
+
 async def test_a_condition_that_can_not_be_told_offers_nothing(chat: MakeChat) -> None:
     client = await chat(_desk({"python": "acts:weigh", "enabled_if": "{{ thread.metadata.open > 1 }}"}), acts_py=ACTS)
     assert (await client.say("hello")).said == ["Fine."]

@@ -8,7 +8,15 @@ from pydantic import Discriminator, Field, Tag
 
 from runtime.config.model.guardrails import AgentGuardrails
 from runtime.config.model.models import Settings
-from runtime.config.model.types import TOOL_NAME_PATTERN, ImportPath, JsonSchema, Section, ShortFormSection, by_key
+from runtime.config.model.types import (
+    TOOL_NAME_PATTERN,
+    Condition,
+    ImportPath,
+    JsonSchema,
+    Section,
+    ShortFormSection,
+    by_key,
+)
 
 
 class InlineInstructions(ShortFormSection, short_key="text"):
@@ -74,8 +82,8 @@ class Handoff(ShortFormSection, short_key="agent"):
     history: Literal["full", "messages", "last_turn"] | HistoryFilter = "full"
     """The history that the other agent sees: all of it, the messages without tool calls, the user's last message and
     the items after it, or the result of `{python: …}`."""
-    enabled_if: str | None = Field(None, min_length=1)
-    """Whether the handoff is available to the model: a template of one expression."""
+    enabled_if: Condition | None = None
+    """Whether the handoff is available to the model: true, false, or a template of one expression."""
     input: JsonSchema | None = None
     """The JSON Schema of the data that the model passes with the handoff, for `on_handoff`."""
     on_handoff: ImportPath | None = None
@@ -172,8 +180,8 @@ class ChosenTool(Section):
 class Route(Section):
     """An agent that answers if a condition is true."""
 
-    when: ChosenTool | str
-    """A template of one expression, such as `"{{ user.name == 'Ida' }}"`, or `{tool: …}`."""
+    when: ChosenTool | Condition
+    """A template of one expression, such as `"{{ user.name == 'Ida' }}"`, or `{tool: …}`; false turns the route off."""
     agent: str
     """The agent's name."""
 

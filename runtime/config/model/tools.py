@@ -9,6 +9,7 @@ from pydantic import Field, Tag
 from runtime.config.model.guardrails import ToolGuardrails
 from runtime.config.model.types import (
     TOOL_NAME_PATTERN,
+    Condition,
     ImportPath,
     JsonSchema,
     PositiveDuration,
@@ -23,7 +24,7 @@ from runtime.config.model.types import (
 class Approval(Section):
     """When the user must approve a call, and the texts of the question, which are templates over `args`."""
 
-    when: bool | str = True
+    when: Condition = True
     """Whether to ask: true, or a template of one expression over `args`. If the template fails, the user is asked."""
     python: ImportPath | None = None
     """A function `(ctx, args)`, sync or async, that returns whether to ask, instead of `when`."""
@@ -39,7 +40,7 @@ class Approval(Section):
     """The message to the model about a call that the user denied or ignored."""
 
 
-NeedsApproval = bool | str | Approval
+NeedsApproval = Condition | Approval
 
 
 def approval_of(declared: NeedsApproval | list[str]) -> Approval | None:
@@ -70,8 +71,8 @@ class _Tool(Section):
     `ctx.context.next_step()`."""
     error: str | None = Field(None, min_length=1)
     """The message to the model when the tool raises; a template over `error`, the exception's text."""
-    enabled_if: str | EnabledBy | None = None
-    """Whether the tool is available to the model: a template of one expression, or `{python: …}`."""
+    enabled_if: Condition | EnabledBy | None = None
+    """Whether the tool is available to the model: true, false, a template of one expression, or `{python: …}`."""
     guardrails: ToolGuardrails = Field(default_factory=ToolGuardrails)
     """The guardrails of the tool's arguments and result."""
     stop: bool = False

@@ -79,6 +79,17 @@ class SecretMark:
     """Marks a field whose value is never printed, logged or served."""
 
 
+_CONDITION_WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+def parse_condition(value: Any) -> Any:
+    """Convert `yes`, `no`, `on` and `off`, which are texts in YAML 1.2, to booleans; return other values unchanged."""
+    return _CONDITION_WORDS.get(value.strip().lower(), value) if isinstance(value, str) else value
+
+
+Condition = Annotated[bool | Annotated[str, Field(min_length=1)], BeforeValidator(parse_condition)]
+"""True, false, or a template of one expression, such as `"{{ user.name == 'Ida' }}"`."""
+
 Secret = Annotated[str, SecretMark(), Field(json_schema_extra={"writeOnly": True})]
 """A string that is secret; usually written `${NAME}`."""
 

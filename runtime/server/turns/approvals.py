@@ -7,6 +7,7 @@ retry.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -26,6 +27,8 @@ from runtime.server.turns.model_items import new_model_item
 from runtime.stores.ids import new_id
 from runtime.stores.store import ModelItem
 from runtime.templates.template import Template, TemplateError
+
+logger = logging.getLogger("runtime.server")
 
 APPROVAL_ACTION = "runtime.approval"
 """The action type of an approval's buttons; the runtime handles it."""
@@ -287,16 +290,17 @@ def _texts(approval: BuiltApproval, context: RuntimeContext, name: str, argument
     except json.JSONDecodeError:
         values = {}
     scope = {**scope_of(context), "args": values}
-    title = _render(approval.title, scope) or f"Allow {name}?"
-    return title, _render(approval.text, scope) or "\n".join(
+    title = _render(approval.title, scope, name, "title") or f"Allow {name}?"
+    return title, _render(approval.text, scope, name, "text") or "\n".join(
         f"- {key}: {_escape(value)}" for key, value in values.items()
     )
 
 
-def _render(template: Template | None, scope: Mapping[str, Any]) -> str:
+def _render(template: Template | None, scope: Mapping[str, Any], tool: str, key: str) -> str:
     try:
         return "" if template is None else str(template.render(scope))
-    except TemplateError:
+    except TemplateError as error:
+        logger.warning("`needs_approval.%s` of the tool %r can't be rendered: %s", key, tool, error)
         return ""  # our own text replaces it
 
 
