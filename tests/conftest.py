@@ -1,6 +1,7 @@
 """In CI nothing may be skipped: what a test needs is installed there, so a skip would hide that it is not."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,11 @@ from hypothesis import HealthCheck, settings
 # A slow machine is no failure.
 settings.register_profile("any-speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-speed")
+
+# `nohup` and background jobs ignore these signals, and child processes would inherit that; tests send them.
+for _signal in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_signal) is signal.SIG_IGN:
+        signal.signal(_signal, signal.default_int_handler if _signal is signal.SIGINT else signal.SIG_DFL)
 
 # Set before anything imports them: failures inside the public suite then say what differed.
 pytest.register_assert_rewrite("runtime.testing.store_suite", "runtime.testing.store_items")
