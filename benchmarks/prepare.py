@@ -47,7 +47,7 @@ def prepare_handwritten(project: str) -> Any:
 
 def prepare_runtime(app: Any, project: str) -> None:
     """Fill the store of the runtime's app before the app opens it."""
-    from runtime.server.turns.request_parsing import LOCAL_USER
+    from runtime.auth.user import LOCAL_USER
     from runtime.stores import open_store
 
     plan = _read_plan(project)

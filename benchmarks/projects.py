@@ -59,7 +59,8 @@ def agents_yaml(agents: int, instructions: str = INSTRUCTIONS, *, with_approval:
     tools = {"show_card": "cards:show_card"}
     if with_approval:
         tools["archive"] = '{python: "cards:archive", needs_approval: true}'
-    lines = ["version: 1", "entry: assistant", 'models: {instant: {python: "instant_model:build"}}', "tools:"]
+    head = ["version: 1", "auth: none", "entry: assistant"]
+    lines = [*head, 'models: {instant: {python: "instant_model:build"}}', "tools:"]
     lines += [f"  {name}: {tool}" for name, tool in tools.items()]
     lines.append("agents:")
     for number in range(agents):

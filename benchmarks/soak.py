@@ -45,6 +45,7 @@ _VERSIONS = re.compile(
 )
 _YAML = """\
 version: 1
+auth: none
 models: {default: {python: "desk.model:build"}}
 agents:
   helper:

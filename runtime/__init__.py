@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runtime.assemble.context import RuntimeContext, User
+    from runtime.assemble.context import RuntimeContext
     from runtime.assemble.token_meter import METERED
+    from runtime.auth.user import User, current_user
     from runtime.autoreload.autoreload import autoreloading, enable_autoreload
     from runtime.errors import ConfigError, RequestError, RuntimeFault
     from runtime.server.app import create_app
@@ -27,6 +28,7 @@ __all__ = [
     "__version__",
     "autoreloading",
     "create_app",
+    "current_user",
     "enable_autoreload",
     "load",
 ]
@@ -39,9 +41,10 @@ _HOMES = {
     "Runtime": "runtime.server.runtime",
     "RuntimeContext": "runtime.assemble.context",
     "RuntimeFault": "runtime.errors",
-    "User": "runtime.assemble.context",
+    "User": "runtime.auth.user",
     "autoreloading": "runtime.autoreload.autoreload",
     "create_app": "runtime.server.app",
+    "current_user": "runtime.auth.user",
     "enable_autoreload": "runtime.autoreload.autoreload",
     "load": "runtime.server.runtime",
 }

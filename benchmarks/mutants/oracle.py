@@ -60,7 +60,7 @@ async def _try_out(folder: Path) -> None:
     try:
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
                 browser = _Browser(http, app.state.runtime.config.server.path, warnings)
                 for messages in CONVERSATIONS:
                     await browser.talk(messages)

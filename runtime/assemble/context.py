@@ -22,6 +22,7 @@ from chatkit.widgets import WidgetRoot
 from pydantic import ConfigDict, PrivateAttr
 
 from runtime.assemble.widgets import BuiltWidget, DrawnStates, Tree, draw_tree, redrawn
+from runtime.auth.user import User
 from runtime.config.model import Config
 from runtime.errors import RuntimeFault
 from runtime.templates.template import Template, TemplateError
@@ -30,14 +31,6 @@ tool_logger = logging.getLogger("runtime.tools")
 
 current_call_id: ContextVar[str | None] = ContextVar("current_call_id", default=None)
 """The id of the running tool call. A client tool call is bound to the function call that made it."""
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """The user of a request; `id` is the owner of its threads."""
-
-    id: str
-    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from runtime.assemble import chat, project_objects
 from runtime.assemble.actions import BuiltAction, build_actions
 from runtime.assemble.agents import AgentBuilder, BuiltOutput, build_outputs
 from runtime.assemble.approvals import BuiltApproval
+from runtime.assemble.authentication import build_authenticator
 from runtime.assemble.context import RuntimeContext
 from runtime.assemble.functions import call_function
 from runtime.assemble.guardrails import GuardrailSet, build_guardrails
@@ -25,6 +26,7 @@ from runtime.assemble.problems import Problem, Problems
 from runtime.assemble.routing import Routing, build_routing
 from runtime.assemble.tools import BuiltTool, Tools, build_tools
 from runtime.assemble.widgets import BuiltWidget, Widgets
+from runtime.auth.authenticator import Authenticator
 from runtime.config.model import Config
 from runtime.config.project_files import ProjectFiles
 from runtime.errors import RuntimeFault
@@ -73,6 +75,8 @@ class Snapshot:
     """By the agent's key, as are `outputs`."""
     servers: McpServers
     outputs: Mapping[str, BuiltOutput]
+    authenticator: Authenticator | None
+    """None without `auth`, and for `auth: none`."""
     transcribe: chat.Transcribe | None
     tool_errors: Mapping[str, Template]
     run_config: RunConfig
@@ -147,6 +151,7 @@ def build(
             for each in tools.expand(name)
             if each in tools.built
         },
+        authenticator=build_authenticator(config, code, problems),
         transcribe=chat.build_dictation(config, models, code, problems),
         run_config=run_config(config.limits.parallel_tools),
         partial_images=_partial_images(tools.built),

@@ -134,14 +134,12 @@ def init(
     return init_project(folder, force=force)
 
 
-@app.command(epilog=_examples("serve", "serve my-chat --port 0", "serve --host 0.0.0.0 --allow-unauthenticated"))
+@app.command(epilog=_examples("serve", "serve my-chat --port 0", "serve --host 0.0.0.0"))
 def serve(
     path: Project = Path(),
     host: Annotated[str | None, Option(help="The address to listen on. Default: server.host.")] = None,
     port: Port = None,
-    allow_unauthenticated: Annotated[
-        bool, Option("--allow-unauthenticated", help="Serve other machines although there is no login.")
-    ] = False,
+    allow_unauthenticated: Annotated[bool, Option("--allow-unauthenticated", hidden=True)] = False,
     access_log: Annotated[bool, Option("--access-log", help="Log each request.")] = False,
     watch: Annotated[bool, Option("--watch/--no-watch", help="Reload when a file of the project changes.")] = True,
     last_good: LastGood = False,
@@ -150,21 +148,25 @@ def serve(
     """Serve a project over HTTP until Ctrl-C, and reload it when its files change.
 
     Once the server accepts requests, it prints "serving http://HOST:PORT/chatkit" on standard output. It does not start
-    (exit code 1) if agents.yaml has errors, or if the host is not loopback: this version has no login, so everyone who
-    reaches the port can chat. Put an authenticating proxy in front and pass --allow-unauthenticated. If the port is in
-    use, the exit code is 2. After SIGTERM running answers have `server.grace` seconds to end, and the exit code is 0.
+    (exit code 1) if agents.yaml has errors, or if the host is not loopback and `auth` declares no login. If the port is
+    in use, the exit code is 2. After SIGTERM running answers have `server.grace` seconds to end; the exit code is 0.
 
     An edit of agents.yaml, of a file that it names, of the project's Python or of .env takes effect with the next
     message; running answers finish on the version that they started with. If an edit has errors, they are printed and
     the previous version stays in use. SIGHUP and POST /-/reload also start a reload.
     """
     from runtime.cli.commands.serve import serve_project
+    from runtime.errors import UsageError
 
+    if allow_unauthenticated:
+        raise UsageError(
+            "--allow-unauthenticated no longer exists (declare the users with `auth:` in agents.yaml; behind a proxy "
+            "that logs users in: `auth: {header: {user: X-Forwarded-User, proxies: [10.0.0.0/8]}}`)"
+        )
     return serve_project(
         path,
         host=host,
         port=port,
-        allow_unauthenticated=allow_unauthenticated,
         access_log=access_log,
         watch=watch,
         last_good=last_good,

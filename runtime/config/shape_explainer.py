@@ -57,7 +57,7 @@ class _Kind:
 
 _MANY = 9
 _OWN_KEYS = "your own keys begin with 'x-'; keys of a section are indented"
-_UNSUPPORTED = frozenset({"auth", "telemetry"})
+_UNSUPPORTED = frozenset({"telemetry"})
 _UNSUPPORTED_INSIDE = {
     "limits": frozenset({"requests", "concurrent_turns"}),
     "server": frozenset({"workers", "playground"}),

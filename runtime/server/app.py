@@ -21,22 +21,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from runtime.auth.user import LOCAL_USER
 from runtime.errors import RequestError
 from runtime.resources.token_usage import UsageEntry
 from runtime.server.generations.generation import Generation
 from runtime.server.generations.reloader import ReloadOutcome
-from runtime.server.http.identity import error_response, shutting_down
-from runtime.server.http.loopback import is_loopback, refusal
-from runtime.server.http.routes import EVENT_STREAM_HEADERS, LEASE, http_error, path_within, unexpected
+from runtime.server.http.identity import not_from_this_machine
+from runtime.server.http.responses import error_response, shutting_down, unexpected
+from runtime.server.http.routes import EVENT_STREAM_HEADERS, LEASE, http_error, path_within
 from runtime.server.runtime import Runtime, load
-from runtime.server.turns.request_parsing import LOCAL_USER
 from runtime.server.turns.sse import PING
 from runtime.stores.ids import new_id
 
 logger = logging.getLogger("runtime.server")
 _VALID_REQUEST_ID = re.compile(r"[\w.:-]{1,128}")
-# A proxy on this machine connects from loopback, too; these headers show that it forwards another client's request.
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -145,7 +143,7 @@ def _guarded(handler: Handler) -> Handler:
 
     async def guard(request: Request) -> Response:
         token = _runtime(request).config.admin.token
-        if _has_token(request, token) or _is_from_loopback(request):
+        if _has_token(request, token) or not not_from_this_machine(request):
             return await handler(request)
         if token:
             response = error_response(request, 401, "unauthenticated", "send the admin token as a bearer token")
@@ -319,11 +317,3 @@ def _has_token(request: Request, token: str | None) -> bool:
         return False
     # Starlette decodes headers as Latin-1; the bytes on the wire are UTF-8.
     return hmac.compare_digest(given.strip().encode("latin-1"), token.encode())
-
-
-def _is_from_loopback(request: Request) -> bool:
-    """Return whether this machine sent the request: neither a page of another site nor a proxy for another client."""
-    client = request.client
-    if client is None or not is_loopback(client.host) or any(name in request.headers for name in _FORWARDED):
-        return False
-    return refusal(request.scope["headers"]) is None

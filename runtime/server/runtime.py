@@ -203,7 +203,7 @@ class Runtime:
     def _build(self, source: ProjectSource, share: Share, before: Generation | None) -> Generation:
         def make_app(snapshot: Snapshot, uploads: Uploads | None) -> ProjectApp:
             # Each generation has its own `request.app.state`.
-            return ProjectApp(snapshot, self.server, State({"runtime": self}), uploads)
+            return ProjectApp(snapshot, self.server, State({"runtime": self}), uploads, self.settings)
 
         return build_generation(source, share, before, make_app)
 

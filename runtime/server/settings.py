@@ -1,8 +1,11 @@
-"""Times and sizes of the server that no configuration declares: constants in production, shorter in tests."""
+"""Settings of the server that no configuration declares: times and sizes, and what a command or the caller decides."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+from runtime.config.model import Config
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +28,17 @@ class ServerSettings:
     """How long turns that the server ends may take to store what they have produced."""
     files_stable_s: float = 0.1
     """How long the project's files must not change before a reload uses them: half a YAML file is usually valid."""
+    local_user: Literal["declared", "default", "always"] = "declared"
+    """Which projects serve everybody on this machine as one user: those with `auth: none`; also those without `auth`;
+    or all, also those whose users log in."""
     max_unread_events: int = 100
     """Reload events that are queued for one reader of `/-/events`; the oldest is dropped beyond that."""
+
+    def has_local_user(self, config: Config) -> bool:
+        """Return whether the one local user sends all requests, and nobody logs in."""
+        if config.auth is None:
+            return self.local_user != "declared"
+        return config.auth == "none" or self.local_user == "always"
 
 
 DEFAULT_SETTINGS = ServerSettings()

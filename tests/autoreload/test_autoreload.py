@@ -22,7 +22,7 @@ from runtime.server.generations.reloader import ReloadOutcome
 from runtime.server.runtime import Runtime
 
 PATIENCE_S = 20.0
-CONFIG = "version: 1\nmodels: {default: {scripted: script.yaml}}\nagents: {helper: {}}\nstore: memory\n"
+CONFIG = "version: 1\nmodels: {default: {scripted: script.yaml}}\nagents: {helper: {}}\nstore: memory\nauth: none\n"
 
 
 @pytest.fixture

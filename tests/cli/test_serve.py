@@ -126,18 +126,44 @@ def test_what_only_building_finds_is_shown_in_its_file(project: Path, cli: Calla
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.com"])
-def test_a_host_that_others_can_reach_needs_a_promise(project: Path, cli: Callable[..., Any], host: str) -> None:
+@pytest.mark.parametrize(
+    ("auth", "said"),
+    [("", "agents.yaml has no `auth:`"), ("auth: none\n", "`auth: none` serves this machine only")],
+)
+def test_a_host_that_others_can_reach_needs_a_login(
+    project: Path, cli: Callable[..., Any], host: str, auth: str, said: str
+) -> None:
+    with (project / "agents.yaml").open("a") as file:
+        file.write(auth)
     ran = cli("serve", "small", "--host", host)
     assert ran.code == 1
-    assert "this version has no login" in ran.err
-    assert "--allow-unauthenticated" in ran.err
+    assert said in ran.err
+    assert "docs/guide/login.md" in ran.err
 
 
-def test_with_the_promise_it_serves_until_ctrl_c_without_a_traceback(project: Path) -> None:
-    with serving(project, "serve", "--host", "0.0.0.0", "--allow-unauthenticated") as server:
+def test_the_flag_of_old_says_what_to_do_instead(project: Path, cli: Callable[..., Any]) -> None:
+    ran = cli("serve", "small", "--host", "0.0.0.0", "--allow-unauthenticated")
+    assert ran.code == 2
+    assert "--allow-unauthenticated no longer exists" in ran.err
+    assert "auth: {header: {user: X-Forwarded-User, proxies: [10.0.0.0/8]}}" in ran.err
+
+
+def test_with_a_login_it_serves_others_until_ctrl_c_without_a_traceback(project: Path) -> None:
+    with (project / "agents.yaml").open("a") as file:
+        file.write("auth: {python: login:user}\n")
+    (project / "login.py").write_text("def user(request):\n    return request.headers.get('x-key')\n")
+    with serving(project, "serve", "--host", "0.0.0.0") as server:
         url = server.url.replace("0.0.0.0", "127.0.0.1")
-        assert post(url, host="chat.example.com").status_code == 200
+        assert post(url, host="chat.example.com").status_code == 401
+        assert post(url, host="chat.example.com", **{"x-key": "ada"}).status_code == 200
         assert server.stop(signal.SIGINT) == (130, "")
+
+
+def test_without_a_login_serve_answers_this_machine_alone(project: Path) -> None:
+    with serving(project, "serve") as server:
+        assert post(server.url).status_code == 200
+        assert post(server.url, host="evil.example").status_code == 403
+        assert post(server.url, **{"x-forwarded-for": "203.0.113.7"}).status_code == 403
 
 
 def test_dev_answers_this_machine_alone_and_logs_each_request(project: Path) -> None:

@@ -56,7 +56,10 @@ QUICK = ServerSettings(files_stable_s=0.01)
 
 def write_project(folder: Path, config: Mapping[str, Any], files: Mapping[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "agents.yaml").write_text(json.dumps({"version": 1, "store": "memory", **config}))
+    declared = {"version": 1, "store": "memory", "auth": "none", **config}
+    (folder / "agents.yaml").write_text(
+        json.dumps({key: value for key, value in declared.items() if value is not None})
+    )
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -146,7 +146,7 @@ class Client:
 
     def request(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Exchange:
         path, _, query = path.partition("?")
-        named = {"host": "test", "content-type": "application/json", **self.headers, **(headers or {})}
+        named = {"host": "localhost", "content-type": "application/json", **self.headers, **(headers or {})}
         scope = {
             "type": "http",
             "asgi": {"version": "3.0"},
@@ -159,7 +159,7 @@ class Client:
             "query_string": query.encode(),
             "headers": [(name.lower().encode(), value.encode()) for name, value in named.items()],
             "client": ("127.0.0.1", 50000),
-            "server": ("test", 80),
+            "server": ("localhost", 80),
             "state": {},
         }
         exchange = Exchange(body)

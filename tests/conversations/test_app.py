@@ -285,7 +285,7 @@ async def act(ctx, action, sender):
 
 
 async def test_a_user_whom_the_surrounding_app_knows_owns_their_threads(chat: MakeChat) -> None:
-    config = {"actions": {"act": {"python": "acts:act", "sync": True}}}
+    config = {"auth": None, "actions": {"act": {"python": "acts:act", "sync": True}}}
     client = await chat(config, acts_py=CODE)
     mounted = await _mounted(client, middleware=[Middleware(AuthenticationMiddleware, backend=_Headers())])
     alice, bob = {"x-user": "alice"}, {"x-user": "bob"}

@@ -27,7 +27,7 @@ async def _announce(client: Chat, name: str = "a.png", mime_type: str = "image/p
 
 
 def _path(url: str) -> str:
-    return url.removeprefix("http://test")
+    return url.removeprefix("http://localhost")
 
 
 async def _put(client: Chat, url: str, content: bytes) -> Any:
@@ -214,7 +214,7 @@ def _form(content: bytes, name: str = "a.png", mime_type: str = "image/png", fie
 async def test_a_form_uploads_at_once(chat: MakeChat) -> None:
     client = await chat({"chat": {"attachments": {"upload": "direct", "max_size": 1000, "accept": ["image/png"]}}})
     options = (await client.get("/chatkit/options.json")).json
-    assert options["api"]["uploadStrategy"] == {"type": "direct", "uploadUrl": "http://test/chatkit/files"}
+    assert options["api"]["uploadStrategy"] == {"type": "direct", "uploadUrl": "http://localhost/chatkit/files"}
     assert options["composer"]["attachments"] == {
         "enabled": True,
         "maxSize": 1000,

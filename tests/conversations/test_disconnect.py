@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from runtime.auth.user import LOCAL_USER
 from runtime.cli.uvicorn_server import app_in_background
 from runtime.server.app import create_app
 from runtime.server.settings import ServerSettings
@@ -76,7 +77,7 @@ async def test_a_client_that_is_seen_to_leave_twice_does_not_cut_off_the_storing
     monkeypatch.setattr(MemoryStore, "write_items", slow_write)
 
     async def local(snapshot: Any) -> RequestInfo:
-        return RequestInfo()
+        return RequestInfo(user=LOCAL_USER)
 
     body = json.dumps({"type": "threads.create", "params": {"input": user_input("count")}})
     turn = await client.runtime.server.handle(body, local)
@@ -278,7 +279,7 @@ def test_over_a_real_socket_a_large_body_is_refused_and_the_connection_lives_on(
         host, port = url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=20) as raw:
             raw.sendall(
-                b"POST /chatkit HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+                b"POST /chatkit HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
                 b"content-length: 2000000\r\n\r\n"
             )
             # Refused by what was announced: not one byte of the body was needed.

@@ -8,6 +8,7 @@ from runtime.testing import parse_events
 FILES = {
     "agents.yaml": """
 version: 1
+auth: none
 models: {default: {scripted: script.yaml}}
 agents: {assistant: {tools: [show]}}
 tools: {show: {widget: card, stop: true}}
@@ -33,7 +34,7 @@ async def test_an_action_lets_the_agents_answer_what_happened(tmp_path: Path) ->
         (tmp_path / name).write_text(text)
     app = create_app(tmp_path, environ={})
     message = {"content": [{"type": "input_text", "text": "Hi"}], "attachments": [], "inference_options": {}}
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         created = await client.post("/chatkit", json={"type": "threads.create", "params": {"input": message}})
         widget = parse_events(created.content)[-1]["item"]
         action = {"type": "line.select", "payload": {"line": "green"}}

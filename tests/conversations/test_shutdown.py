@@ -10,6 +10,7 @@ from typing import Any
 import openai
 import pytest
 
+from runtime.auth.user import LOCAL_USER
 from runtime.server.settings import ServerSettings
 from runtime.server.turns.chatkit_server import RESTARTING
 from runtime.server.turns.recorder import CUT_OFF, Recorder
@@ -88,7 +89,7 @@ async def _begun(client: Chat, kind: str, **params: Any) -> Turn:
     """A turn that has been started and has not run its first step."""
 
     async def local(snapshot: Any) -> RequestInfo:
-        return RequestInfo()
+        return RequestInfo(user=LOCAL_USER)
 
     turn = await client.runtime.server.handle(json.dumps({"type": kind, "params": params}), local)
     assert isinstance(turn, Turn)

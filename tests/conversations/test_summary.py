@@ -360,7 +360,7 @@ async def test_what_the_user_attached_and_mentioned_is_told_by_name(chat: MakeCh
     config = {"chat": {"history": history, "attachments": {"accept": ["text/plain"]}}}
     client = await chat(config, acts_py=SUMS_UP.replace('f"Summary {len(seen)}"', "items"))
     file = (await client.call("attachments.create", name="a.txt", mime_type="text/plain", size=4)).json
-    await client.request("PUT", file["upload_descriptor"]["url"].removeprefix("http://test"), b"long").end()
+    await client.request("PUT", file["upload_descriptor"]["url"].removeprefix("http://localhost"), b"long").end()
     mention = {"type": "input_tag", "id": "x", "text": "Old Town", "data": {}}
     content = [{"type": "input_text", "text": "Where is "}, mention]
     answer = await client.say("", content=content, attachments=[file["id"]])

@@ -37,12 +37,13 @@ async def test_two_turns_with_a_tool_call_each_through_an_extra(kind: str, tmp_p
         (tmp_path / "weather_tools.py").write_text(TOOLS)
         (tmp_path / "agents.yaml").write_text(
             "version: 1\n"
+            "auth: none\n"
             f"models: {{default: {{{kind}: openai/gpt-4.1-mini, base_url: '{stub.base_url}', api_key: test}}}}\n"
             "agents: {assistant: {tools: ['weather_tools:get_weather']}}\n"
             "store: memory\n"
         )
         app = create_app(tmp_path, environ={})
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
             message = {"content": [{"type": "input_text", "text": "The weather?"}]}
             params: dict[str, Any] = {"input": {**message, "attachments": [], "inference_options": {}}}
             for request in ("threads.create", "threads.add_user_message"):

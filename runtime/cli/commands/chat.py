@@ -59,11 +59,17 @@ def _serve(path: Path) -> Iterator[str]:
         print_problems(loaded)
         raise ConfigError(())
     from runtime.cli.uvicorn_server import app_in_background
-    from runtime.server.app import create_app
+    from runtime.server.app import build_app
+    from runtime.server.generations.project_source import read_project
     from runtime.server.http.loopback import LoopbackOnly
+    from runtime.server.runtime import build_runtime
+    from runtime.server.settings import ServerSettings
 
-    with building(loaded), app_in_background(LoopbackOnly(create_app(loaded.file))) as base:
-        yield base + loaded.config.server.path
+    settings = ServerSettings(local_user="always")
+    with building(loaded):
+        app = build_app(build_runtime(read_project(loaded.file.absolute(), None), None, settings))
+        with app_in_background(LoopbackOnly(app)) as base:
+            yield base + loaded.config.server.path
 
 
 def _parse_headers(headers: Sequence[str]) -> dict[str, str]:

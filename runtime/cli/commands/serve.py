@@ -43,27 +43,33 @@ def serve_project(
     *,
     host: str | None,
     port: int | None,
-    allow_unauthenticated: bool,
     access_log: bool,
     watch: bool,
     last_good: bool,
 ) -> int:
     """Serve the project at `path`.
 
-    Return 1 if the config has errors, or if other machines could reach the port and `allow_unauthenticated` is not set.
+    Return 1 if the config has errors, or if other machines could reach the port and nobody has to log in.
     """
 
     def check(config: Config) -> str:
         from runtime.server.http.loopback import is_loopback
 
         address = host or config.server.host
-        if allow_unauthenticated or is_loopback(address):
+        if is_loopback(address):
             return ""
-        return (
-            f"{address!r} is reachable from other machines, and this version has no login: everyone who reaches the "
-            "port can chat and read every thread (listen on 127.0.0.1, or put an authenticating proxy in front and "
-            "pass --allow-unauthenticated)"
-        )
+        if config.auth is None:
+            return (
+                f"{address!r} is reachable from other machines, and agents.yaml has no `auth:`: everyone who reaches "
+                "the port could chat and read every thread (declare the users with `auth:`, see docs/guide/login.md; "
+                "or listen on 127.0.0.1)"
+            )
+        if config.auth == "none":
+            return (
+                f"{address!r} is reachable from other machines, and `auth: none` serves this machine only (declare the "
+                "users with `auth:`, see docs/guide/login.md; or listen on 127.0.0.1)"
+            )
+        return ""
 
     runtime = start_project(path, check, last_good=last_good)
     if runtime is None:
@@ -196,6 +202,8 @@ def offline_models(loaded: LoadedProject, config: Config) -> dict[str, str]:
 def start_project(path: Path, check: Check, *, last_good: bool = False) -> Runtime | None:
     """Build the project in the folder or file `path`; print the reason to standard error and return None if it fails.
 
+    Without `auth`, everybody on this machine is one user; `check` refuses that where others could reach the server.
+
     `last_good` builds the last version that was served if the files have errors.
     """
     from runtime.server.generations.last_good import FILE, load_last_good
@@ -233,9 +241,10 @@ def _build(source: ProjectSource, check: Check) -> tuple[Runtime | None, tuple[D
         print(f"error: {reason}", file=sys.stderr)
         return None, ()
     from runtime.server.runtime import build_runtime
+    from runtime.server.settings import ServerSettings
 
     try:
-        return build_runtime(source), ()
+        return build_runtime(source, None, ServerSettings(local_user="default")), ()
     except ConfigError as error:
         print_problems(from_here(replace(source.loaded, diagnostics=tuple(error.diagnostics))))
         return None, tuple(error.diagnostics)

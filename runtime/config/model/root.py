@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from runtime.config.model.agents import Agent, Defaults, EntryRouting, PythonEntry
+from runtime.config.model.auth import Auth
 from runtime.config.model.chat import Chat
 from runtime.config.model.guardrails import Guardrail
 from runtime.config.model.mcp import McpServer
@@ -83,6 +84,9 @@ class Config(Section):
     arguments."""
     store: Store = Field(default_factory=lambda: UrlStore(url=DEFAULT_STORE))
     """Where threads are stored."""
+    auth: Auth | None = None
+    """Who the users are, and how they log in. `none` serves everybody on this machine as one user, and nobody else.
+    Without this section, the application around this one authenticates its users, and all others are refused."""
     limits: Limits = Field(default_factory=Limits)
     """Limits of requests and answers."""
     server: Server = Field(default_factory=Server)

@@ -200,7 +200,9 @@ class _Search:
             at = path[2:] if path[:1] == ("profiles",) else path
             rest, keys_matter = known.get("*"), not (len(at) == 1 and at[0] in NAMED_SECTIONS) and not _is_user_data(at)
             for key, item in value.items():
-                inner = below or known.get(key, rest) or (_kind_of_key(key) if keys_matter else None)
+                # The section `auth` is named like a secret.
+                matters = keys_matter and (at or key not in Config.model_fields)
+                inner = below or known.get(key, rest) or (_kind_of_key(key) if matters else None)
                 if isinstance(item, (dict, list)):
                     self.value(item, (*path, key), None if inner == "key" and is_schema(item) else inner)
                 elif inner or self.has_patterns:

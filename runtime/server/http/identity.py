@@ -1,68 +1,181 @@
-"""Who sent a request, its language, headers and id, and the shape of error responses."""
+"""Who sent a request: the user is known before a byte of the body is read, and stands in the ASGI scope."""
 
 from __future__ import annotations
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from runtime.assemble.context import User
-from runtime.config.model import Config
-from runtime.config.model.mcp import HttpMcpServer
+from fastapi.exception_handlers import http_exception_handler
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from runtime.assemble.project import Snapshot
+from runtime.auth.authenticator import Authenticator
+from runtime.auth.user import LOCAL_USER, USER, Unauthenticated, User, authenticated
 from runtime.errors import RequestError
-from runtime.server.turns.request_parsing import LOCAL_USER
-from runtime.stores.ids import new_id
+from runtime.server.http.loopback import is_loopback, refusal
+from runtime.server.http.responses import error_response, request_id_of, unexpected
+from runtime.server.settings import ServerSettings
+
+logger = logging.getLogger("runtime.server")
+
+# A proxy on this machine connects from loopback, too; these headers show that it forwards another client's request.
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+_NO_LOGIN = (
+    "requests are refused, because nobody authenticates them: agents.yaml has no `auth:`, and the application around "
+    "this one has no AuthenticationMiddleware. Declare who the users are (docs/guide/login.md)%s; "
+    "`auth: none` serves this machine alone"
+)
+_OWN_MIDDLEWARE = (
+    ". The application sets `request.state.user`, which this function passes on:\n"
+    "    auth: {python: app.login:user}\n"
+    "    # app/login.py\n"
+    "    def user(request):\n"
+    "        return str(request.state.user.id)\n"
+    "Besides"
+)
 
 
-def user_of(request: Request) -> User:
-    """Return the user whom the surrounding app authenticated, or the local user if no app does.
+class LocalMachine:
+    """`auth: none`: everybody on this machine is the local user, and nobody else is answered."""
 
-    Raise RequestError: 401 for a request that is not authenticated, 403 for the id of the local user, 500 for a user
-    without an identity.
-    """
-    user = request.scope.get("user")
-    if user is None:
+    async def identify(self, connection: HTTPConnection) -> User:
+        """See `Authenticator`. Raise RequestError (403) for a request from elsewhere."""
+        reason = not_from_this_machine(connection)
+        if reason:
+            message = f"without a login, this server answers its own machine only: {reason}"
+            raise RequestError(403, "forbidden", message)
         return LOCAL_USER
-    if not getattr(user, "is_authenticated", False):
-        raise RequestError(401, "unauthenticated", "log in first")
-    name = getattr(user, "display_name", None)
-    try:
-        identity = user.identity
-    except (AttributeError, NotImplementedError):
-        identity = name
-    if identity in (None, ""):
-        raise RequestError(500, "no_identity", "the authenticated user has neither an identity nor a name")
-    if str(identity) == LOCAL_USER.id:
-        message = f"the identity {LOCAL_USER.id!r} is reserved for requests without a login"
-        raise RequestError(403, "reserved_identity", message)
-    return User(str(identity), name)
 
 
-def locale_of(request: Request) -> str:
-    """Return the first language of the Accept-Language header, or `en`."""
-    first = request.headers.get("accept-language", "").split(",")[0].split(";")[0].strip()
-    return first if first and first != "*" else "en"
+class SurroundingApp:
+    """No `auth`: the user whom Starlette's AuthenticationMiddleware around the app authenticated, or nobody."""
+
+    def __init__(self) -> None:
+        self._warned = False
+
+    async def identify(self, connection: HTTPConnection) -> User:
+        """See `Authenticator`. Raise RequestError: 500 for a user without an identity."""
+        user = connection.scope.get("user")
+        if user is None:
+            if not self._warned:
+                self._warned = True
+                own = _OWN_MIDDLEWARE if "user" in connection.scope.get("state", {}) else ""
+                logger.warning(_NO_LOGIN, own)
+            message = "this server has no login, and refuses everybody (its log says what to declare)"
+            raise Unauthenticated("nobody authenticates requests", message=message)
+        if not getattr(user, "is_authenticated", False):
+            raise Unauthenticated("the application around this one did not authenticate the request")
+        name = getattr(user, "display_name", None)
+        try:
+            identity = user.identity
+        except (AttributeError, NotImplementedError):
+            identity = name
+        if identity in (None, ""):
+            raise RequestError(500, "no_identity", "the authenticated user has neither an identity nor a name")
+        roles = getattr(connection.scope.get("auth"), "scopes", ())
+        return User(str(identity), name, tuple(str(role) for role in roles))
 
 
-def forwarded_headers(request: Request, config: Config) -> dict[str, str]:
-    """Return the headers that some MCP server declares in `forward_headers`, by their lower-case names."""
-    servers = (server for server in config.mcp.values() if isinstance(server, HttpMcpServer))
-    names = {name.lower() for server in servers for name in server.forward_headers}
-    # Repeated headers are joined: only the receiving server knows which one counts.
-    return {name: ", ".join(request.headers.getlist(name)) for name in names if name in request.headers}
+def authenticator_of(snapshot: Snapshot, settings: ServerSettings) -> Authenticator:
+    """Return what finds the users of a project's requests."""
+    if settings.has_local_user(snapshot.config):
+        return LocalMachine()
+    return snapshot.authenticator or SurroundingApp()
 
 
-def request_id_of(request: Request) -> str:
-    """Return the id that `RequestIdMiddleware` set."""
-    return str(request.scope.get("state", {}).get("request_id") or new_id("req"))
+async def identify(authenticator: Authenticator, connection: HTTPConnection) -> User:
+    """Return the user of a request. Raise RequestError: 401 without a valid login, 403, or 500."""
+    user = await authenticator.identify(connection)
+    return user if user is LOCAL_USER else authenticated(user)
 
 
-def shutting_down(request: Request) -> JSONResponse:
-    """Return the response (503) of a server that drains."""
-    return error_response(request, 503, "shutting_down", "the server is shutting down")
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may use a route: everybody if it is `public`, else every user, or those with one of the `roles`."""
+
+    public: bool = False
+    roles: Sequence[str] = ()
 
 
-def error_response(request: Request, status: int, code: str, message: str, /, **more: object) -> JSONResponse:
-    """Return `{"error": {"code", "message", "request_id"}, **more}` with this HTTP status."""
-    error = {"code": code, "message": message, "request_id": request_id_of(request)}
-    headers = {"retry-after": "1"} if status == 503 else None
-    return JSONResponse({"error": error, **more}, status_code=status, headers=headers)
+USERS, PUBLIC = Access(), Access(public=True)
+
+
+class IdentityMiddleware:
+    """ASGI middleware: put the user of each request into its scope, or refuse the request before its body is read.
+
+    `access` returns who may use the route of a request. A public route gets no user.
+    """
+
+    def __init__(self, app: ASGIApp, authenticator: Authenticator, access: Callable[[Scope], Access]) -> None:
+        self._app, self._authenticator, self._access = app, authenticator, access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Forward or refuse the request."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        access = self._access(scope)
+        # An application that mounts two projects may pass on the scope of the other one's request.
+        scope.pop(USER, None)
+        if not access.public:
+            refused = await self._enter(scope, access)
+            if refused is not None:
+                await _refuse(refused, scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    async def _enter(self, scope: Scope, access: Access) -> Response | None:
+        """Set the user; return the response to a request that is refused."""
+        # Without `receive`: a login that needs the body would let everybody send one.
+        connection = Request(scope) if scope["type"] == "http" else HTTPConnection(scope)
+        try:
+            user = await identify(self._authenticator, connection)
+            require_role(user, access.roles, "route")
+            scope[USER] = user
+        except RequestError as error:
+            return refusal_response(connection, error)
+        except HTTPException as error:
+            # Raised by the project's function.
+            return await http_exception_handler(Request(scope), error)
+        except Exception as error:
+            return await unexpected(connection, error)
+        return None
+
+
+def require_role(user: User, roles: Sequence[str], what: str) -> None:
+    """Raise RequestError (403) unless the user has one of the roles that something requires."""
+    if not user.may_use(roles):
+        raise RequestError(403, "forbidden", f"your roles don't include this {what}")
+
+
+def refusal_response(connection: HTTPConnection, error: RequestError) -> Response:
+    """Return the response to a request that is refused; the log has the reason that a client is not told."""
+    if isinstance(error, Unauthenticated):
+        client = connection.client.host if connection.client else "an unknown address"
+        logger.info("request [%s] from %s is not authenticated: %s", request_id_of(connection), client, error.reason)
+    response = error_response(connection, error.status, error.code, error.message)
+    if isinstance(error, Unauthenticated) and error.challenge:
+        response.headers["www-authenticate"] = error.challenge
+    return response
+
+
+async def _refuse(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        # Closing before accepting makes the server answer the handshake with 403.
+        await send({"type": "websocket.close", "code": 1008, "reason": "log in first"})
+    else:
+        await response(scope, receive, send)
+
+
+def not_from_this_machine(connection: HTTPConnection) -> str:
+    """Return why a request is not this machine's own, or an empty string: not a proxy's, nor of another site's page."""
+    client = connection.client
+    if client is None or not is_loopback(client.host):
+        return "the request comes from another address"
+    if forwarded := [name for name in _FORWARDED if name in connection.headers]:
+        return f"a proxy has forwarded the request (header {forwarded[0]!r})"
+    return refusal(connection.scope["headers"]) or ""

@@ -17,18 +17,23 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Match, Mount, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtime.assemble.project import Snapshot
+from runtime.auth.user import USER, current_user
+from runtime.config.model import Config
 from runtime.config.model.chat import MentionEntity
+from runtime.config.model.mcp import HttpMcpServer
 from runtime.errors import RequestError
 from runtime.resources.lease import Lease
 from runtime.sdk_internals import flat_routes, forget_endpoints
 from runtime.server.attachments import Uploads
 from runtime.server.generations.generation import Generation
-from runtime.server.http.identity import error_response, forwarded_headers, locale_of, request_id_of, user_of
+from runtime.server.http.identity import PUBLIC, USERS, Access, IdentityMiddleware, authenticator_of
 from runtime.server.http.options import component_options
+from runtime.server.http.responses import error_response, request_id_of, unexpected
+from runtime.server.settings import ServerSettings
 from runtime.server.turns.chatkit_server import RuntimeServer, largest_body
 from runtime.server.turns.request_parsing import RequestInfo
 from runtime.server.turns.turn import Turn
@@ -51,15 +56,18 @@ EVENT_STREAM_HEADERS = {
 class ProjectApp:
     """The ASGI app of one generation, see `GenerationApp`; `state` becomes `request.app.state`."""
 
-    def __init__(self, snapshot: Snapshot, server: RuntimeServer, state: Any, uploads: Uploads | None) -> None:
+    def __init__(
+        self, snapshot: Snapshot, server: RuntimeServer, state: Any, uploads: Uploads | None, settings: ServerSettings
+    ) -> None:
         self._snapshot, self._server = snapshot, server
         config = snapshot.config
         self.path = config.server.path
         self._routes = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         self._routes.state = state
         self._routes.add_route(f"{self.path}/options.json", self._options, methods=["GET"])
+        self._open_routes = Router()
         if uploads is not None:
-            FileRoutes(uploads, self.path).add_to(self._routes)
+            FileRoutes(uploads, self.path).add_to(self._routes.router, self._open_routes)
         mentions = MentionRoutes(snapshot)
         self._routes.add_route(f"{self.path}/entities", mentions.search, methods=["GET"])
         self._routes.add_route(f"{self.path}/entities/{{id}}", mentions.read, methods=["GET"])
@@ -68,12 +76,13 @@ class ProjectApp:
             self._routes.include_router(router)
         self._routes.add_exception_handler(HTTPException, http_error)
         self._routes.add_exception_handler(Exception, unexpected)
-        self._app: ASGIApp = self._dispatch
+        self._app: ASGIApp = IdentityMiddleware(self._dispatch, authenticator_of(snapshot, settings), self._access)
         if config.server.cors:
+            # Around the login: the response to a request without one is for its page as well.
             self._app = CORSMiddleware(
-                self._dispatch,
+                self._app,
                 allow_origins=config.server.cors,
-                allow_methods=_methods_of(self._routes.routes),
+                allow_methods=_methods_of([*self._routes.routes, *self._open_routes.routes]),
                 allow_headers=["*"],
                 allow_credentials="*" not in config.server.cors,
                 expose_headers=["x-request-id"],
@@ -94,10 +103,16 @@ class ProjectApp:
         """Answer a request."""
         await self._app(scope, receive, send)
 
+    def _access(self, scope: Scope) -> Access:
+        if scope["type"] == "http" and path_within(scope) == self.path:
+            return USERS
+        return PUBLIC if _matches(self._open_routes, scope) else USERS
+
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         # ChatKit's requests bypass FastAPI, whose layers would wrap every chunk of every stream.
         if scope["type"] != "http" or path_within(scope) != self.path:
-            await self._routes(scope, receive, send)
+            # Routes without a login are in an app of their own, so that no other one can be reached this way.
+            await (self._open_routes if USER not in scope else self._routes)(scope, receive, send)
             return
         request = Request(scope, receive, send)
         if scope["method"] != "POST":
@@ -116,7 +131,7 @@ class ProjectApp:
 
         async def identify(snapshot: Snapshot) -> RequestInfo:
             return RequestInfo(
-                user=user_of(request),
+                user=current_user(request),
                 locale=locale_of(request),
                 request_id=request_id_of(request),
                 request_context=await snapshot.request_context(request),
@@ -161,11 +176,8 @@ def path_within(scope: Scope) -> str:
     return path.removeprefix(root) if path.startswith(f"{root}/") else path
 
 
-async def unexpected(request: Request, error: Exception) -> JSONResponse:
-    """Log an unexpected error; respond 500 with the request id as the reference."""
-    request_id = request_id_of(request)
-    logger.error("request failed [%s]: %s: %s", request_id, type(error).__name__, error, exc_info=error)
-    return error_response(request, 500, "internal_error", f"something went wrong (reference {request_id})")
+def _matches(routes: Router, scope: Scope) -> bool:
+    return any(route.matches(scope)[0] is Match.FULL for route in routes.routes)
 
 
 async def http_error(request: Request, error: Any) -> Response:
@@ -174,6 +186,20 @@ async def http_error(request: Request, error: Any) -> Response:
         return await http_exception_handler(request, error)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
     return error_response(request, error.status_code, code, str(error.detail).lower())
+
+
+def locale_of(request: Request) -> str:
+    """Return the first language of the Accept-Language header, or `en`."""
+    first = request.headers.get("accept-language", "").split(",")[0].split(";")[0].strip()
+    return first if first and first != "*" else "en"
+
+
+def forwarded_headers(request: Request, config: Config) -> dict[str, str]:
+    """Return the headers that some MCP server declares in `forward_headers`, by their lower-case names."""
+    servers = (server for server in config.mcp.values() if isinstance(server, HttpMcpServer))
+    names = {name.lower() for server in servers for name in server.forward_headers}
+    # Repeated headers are joined: only the receiving server knows which one counts.
+    return {name: ", ".join(request.headers.getlist(name)) for name in names if name in request.headers}
 
 
 class MentionRoutes:
@@ -227,14 +253,11 @@ class FileRoutes:
     def __init__(self, uploads: Uploads, path: str) -> None:
         self.uploads, self.path = uploads, path
 
-    def add_to(self, app: FastAPI) -> None:
-        """Add the routes to an app."""
-        for method, path, handler in (
-            ("POST", f"{self.path}/files", self._take_form),
-            ("PUT", f"{self.path}/files/{{token}}", self._receive),
-            ("GET", f"{self.path}/files/{{token}}", self._show),
-        ):
-            app.add_route(path, _refusing(handler), methods=[method])
+    def add_to(self, app: Router, open_routes: Router) -> None:
+        """Add the routes: those with a token in their address, which is the permission, to `open_routes`."""
+        app.add_route(f"{self.path}/files", _refusing(self._take_form), methods=["POST"])
+        open_routes.add_route(f"{self.path}/files/{{token}}", _refusing(self._receive), methods=["PUT"])
+        open_routes.add_route(f"{self.path}/files/{{token}}", _refusing(self._show), methods=["GET"])
 
     async def _receive(self, request: Request) -> Response:
         self._refuse_large(request, 0)
@@ -254,7 +277,7 @@ class FileRoutes:
         return Response(content, media_type=mime_type, headers=headers)
 
     async def _take_form(self, request: Request) -> Response:
-        owner = user_of(request).id
+        owner = current_user(request).id
         self._refuse_large(request, _MAX_FORM_OVERHEAD)
         async with request.form(max_files=1, max_fields=5) as form:
             file = form.get("file")

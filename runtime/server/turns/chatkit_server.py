@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from runtime.assemble.actions import replacement
 from runtime.assemble.project import Snapshot
+from runtime.auth.user import LOCAL_USER, Unauthenticated, User, authenticated
 from runtime.errors import RequestError
 from runtime.resources.lease import Lease, Live
 from runtime.server.attachments import Uploads
@@ -83,18 +84,19 @@ class RuntimeServer(ChatKitServer[Any]):
     @property
     def store(self) -> OwnerStore:  # type: ignore[override]  # the base class has an attribute
         """The threads of the one local user, in the live store."""
-        return OwnerStore(self._live().current.store, RequestInfo().user.id)
+        return OwnerStore(self._live().current.store, LOCAL_USER.id)
 
     async def process(
-        self, request: str | bytes | bytearray, context: Any = None
+        self, request: str | bytes | bytearray, context: Any = None, *, user: User | str | None = None
     ) -> StreamingResult | NonStreamingResult:
-        """Handle a request from an endpoint of your own; tools get `context` as `request_context`.
+        """Handle a request that `user`, or the user with that id, sent to an endpoint of your own.
 
-        Raise RequestError for a refused request; its `status`, `code` and `message` are for the response.
+        Tools get `context` as `request_context`. Raise RequestError for a refused request, 401 for one without a user
+        unless `auth` is `none`; its `status`, `code` and `message` are for the response.
         """
 
         async def identify(snapshot: Snapshot) -> RequestInfo:
-            return RequestInfo(request_context=context)
+            return RequestInfo(user=self._user(snapshot, user), request_context=context)
 
         result = await self.handle(request, identify)
         return NonStreamingResult(result) if isinstance(result, bytes) else StreamingResult(result.chunks())
@@ -231,16 +233,31 @@ class RuntimeServer(ChatKitServer[Any]):
         return types.StreamOptions(allow_cancel=snapshot.config.chat.allow_cancel)
 
     async def respond(
-        self, thread: types.ThreadMetadata, input_user_message: types.UserMessageItem | None, context: Any
+        self,
+        thread: types.ThreadMetadata,
+        input_user_message: types.UserMessageItem | None,
+        context: Any,
+        *,
+        user: User | str | None = None,
     ) -> AsyncIterator[types.ThreadStreamEvent]:
-        """Answer a thread as it is stored; the events are not stored: `process` does that."""
+        """Answer a user's thread as it is stored; the events are not stored: `process` does that.
+
+        Raise RequestError (401) as `process` does.
+        """
         with self._live().lease() as generation:
-            info = RequestInfo(request_context=context)
+            info = RequestInfo(user=self._user(generation.snapshot, user), request_context=context)
             threads = self._threads(generation, info, AsyncExitStack())
             plan = SendNews(thread=thread)
             execution = Execution(generation.snapshot, info, threads, plan, generation.uploads)
             async for event in execution.answer(await execution.threads.history(thread.id)):
                 yield event.event() if isinstance(event, TextDelta) else event
+
+    def _user(self, snapshot: Snapshot, user: User | str | None) -> User:
+        if self._settings.has_local_user(snapshot.config) and user in (None, LOCAL_USER, LOCAL_USER.id):
+            return LOCAL_USER
+        if user is None:
+            raise Unauthenticated("no user is given", message="the request has no user (call `process(…, user=…)`)")
+        return authenticated(User(user) if isinstance(user, str) else user)
 
     def _threads(self, generation: ServedGeneration, info: RequestInfo, resources: AsyncExitStack) -> ThreadAccess:
         def check() -> None:

@@ -9,12 +9,10 @@ from typing import Any
 from chatkit.types import ChatKitReq, UserMessageInput, UserMessageTextContent
 from pydantic import TypeAdapter, ValidationError
 
-from runtime.assemble.context import User
+from runtime.auth.user import User
 from runtime.config.model import Config
 from runtime.errors import RequestError
 
-LOCAL_USER = User("local")
-"""The only user where no surrounding app authenticates users."""
 MOST_PER_PAGE = 100
 DEFAULT_PER_PAGE = 20
 
@@ -26,7 +24,7 @@ _REQUESTS: TypeAdapter[ChatKitReq] = TypeAdapter(ChatKitReq)
 class RequestInfo:
     """The user of a request, and what the project's own code may read of the request."""
 
-    user: User = LOCAL_USER
+    user: User
     locale: str = "en"
     request_id: str = ""
     request_context: Any = field(default_factory=dict)

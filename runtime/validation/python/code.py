@@ -61,6 +61,7 @@ _CALLS: Mapping[str, tuple[str, int, str, Severity]] = {
         "warning",
     ),
     "context": ("a function of the request", 1, "it is called as `build(request)`", "error"),
+    "auth": ("a function of the request", 1, "it is called as `user(request)`", "error"),
     "entry": ("a function of the turn's context", 1, "it is called as `choose(context)`", "error"),
     "approval": ("a function", 2, "it is called as `needs_approval(ctx, args)`", "error"),
     "dictation": ("a function of two arguments", 2, "it is called as `transcribe(audio, context)`", "error"),

@@ -47,6 +47,7 @@ _ROLES: Mapping[str, str] = {
     "routes.*": "route",
     "state.*.python": "state",
     "store.python": "store",
+    "auth.python": "auth",
 }
 
 

@@ -1,0 +1,89 @@
+"""The `auth` section -> the authenticator that finds the user of each request."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from starlette.requests import HTTPConnection
+
+from runtime.assemble.functions import resolve_function
+from runtime.assemble.problems import Problems
+from runtime.auth.authenticator import Authenticator
+from runtime.auth.user import Unauthenticated, User, fault_of_id, read_only
+from runtime.config.model import Config
+from runtime.config.model.auth import PythonAuth
+from runtime.errors import RuntimeFault
+from runtime.project_code.loader import ProjectCode
+
+_EXPECTED = "a function of the request"
+_FIELDS = ("id", "name", "roles", "claims")
+
+
+class InvalidUser(RuntimeFault):
+    """The project's function returned something that is no user."""
+
+
+class PythonAuthenticator:
+    """The user by a function of the project; one that is not async runs in a thread."""
+
+    def __init__(self, path: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+        self._path = path
+        self._is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+            getattr(function, "__call__", None)  # noqa: B004  # an object with an async `__call__`
+        )
+        self._function = partial(function, **arguments) if arguments else function
+
+    async def identify(self, connection: HTTPConnection) -> User:
+        """See `Authenticator`. Raise InvalidUser for a result that is no user, and what the function raises."""
+        if self._is_async:
+            value = await self._function(connection)
+        else:
+            value = await asyncio.to_thread(self._function, connection)
+            value = await value if inspect.isawaitable(value) else value
+        return self._user(value)
+
+    def _user(self, value: Any) -> User:
+        match value:
+            case None:
+                raise Unauthenticated(f"{self._path!r} returned None")
+            case str():
+                return self._checked({"id": value})
+            case User():
+                return self._checked({name: getattr(value, name) for name in _FIELDS})
+            case Mapping():
+                if unknown := sorted(str(key) for key in value if key not in _FIELDS):
+                    raise self._invalid(f"{unknown[0]!r}, which is none of {', '.join(_FIELDS)}")
+                return self._checked(value)
+        raise self._invalid(f"{type(value).__name__}, not a User, a mapping with an id, a text, or None")
+
+    def _checked(self, fields: Mapping[str, Any]) -> User:
+        name, roles, claims = fields.get("name"), fields.get("roles") or (), fields.get("claims") or {}
+        if fault := fault_of_id(fields.get("id", "")):
+            raise self._invalid(f"a user whose id {fault}")
+        # A text is a sequence of letters: `roles="admin"` would give five roles.
+        if (
+            isinstance(roles, str)
+            or not isinstance(roles, Iterable)
+            or not all(isinstance(role, str) for role in roles)
+        ):
+            raise self._invalid("a user whose roles are no list of texts")
+        if not isinstance(claims, Mapping):
+            raise self._invalid("a user whose claims are no mapping")
+        ordered = tuple(roles) if isinstance(roles, list | tuple) else tuple(sorted(roles))
+        return User(fields["id"], None if name is None else str(name), ordered, read_only(claims))
+
+    def _invalid(self, what: str) -> InvalidUser:
+        return InvalidUser(f"{self._path!r} returned {what}")
+
+
+def build_authenticator(config: Config, code: ProjectCode, problems: Problems) -> Authenticator | None:
+    """Return the authenticator that `auth` declares; None without one, and for `auth: none`."""
+    match config.auth:
+        case PythonAuth(python=path, with_=arguments):
+            with problems.record("A317", "auth", "python"):
+                return PythonAuthenticator(path, resolve_function(code, path, _EXPECTED), arguments)
+    return None

@@ -1,0 +1,36 @@
+"""The shape of error responses, and the id of a request, which is their reference to the log."""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse
+
+from runtime.stores.ids import new_id
+
+logger = logging.getLogger("runtime.server")
+
+
+def request_id_of(connection: HTTPConnection) -> str:
+    """Return the id that `RequestIdMiddleware` set."""
+    return str(connection.scope.get("state", {}).get("request_id") or new_id("req"))
+
+
+def error_response(connection: HTTPConnection, status: int, code: str, message: str, /, **more: object) -> JSONResponse:
+    """Return `{"error": {"code", "message", "request_id"}, **more}` with this HTTP status."""
+    error = {"code": code, "message": message, "request_id": request_id_of(connection)}
+    headers = {"retry-after": "1"} if status == 503 else None
+    return JSONResponse({"error": error, **more}, status_code=status, headers=headers)
+
+
+def shutting_down(connection: HTTPConnection) -> JSONResponse:
+    """Return the response (503) of a server that drains."""
+    return error_response(connection, 503, "shutting_down", "the server is shutting down")
+
+
+async def unexpected(connection: HTTPConnection, error: Exception) -> JSONResponse:
+    """Log an unexpected error; respond 500 with the request id as the reference."""
+    request_id = request_id_of(connection)
+    logger.error("request failed [%s]: %s: %s", request_id, type(error).__name__, error, exc_info=error)
+    return error_response(connection, 500, "internal_error", f"something went wrong (reference {request_id})")
