@@ -293,7 +293,7 @@ async def test_many_reloads_leave_nothing_behind(chat: MakeChat) -> None:
             ).status == "refused"
         config = {**STAMPED, **sections, "chat": {"greeting": f"Hello {number}"}}
         config["version"] = 1
-        write(client, agents_yaml=json.dumps({"store": "memory", **config, "models": _models(client)}))
+        write(client, agents_yaml=json.dumps({"store": "memory", "auth": "none", **config, "models": _models(client)}))
         outcome = await edit(client, **(_code(str(number)) if number % 2 else {}))
         assert outcome.status == "reloaded", outcome
         assert (await client.get("/word")).json == 1
