@@ -36,7 +36,19 @@ WHOLE_IN = {
     "agents": "an agent with a model and instructions is whole before it has its tools; so is the last of them",
     "actions": "each action is whole by itself; that no widget sends one that the cut took away is checked",
     **dict.fromkeys(
-        ("chat", "context", "context_class", "converter", "routes", "state", "store", "limits", "server", "reload"),
+        (
+            "chat",
+            "context",
+            "context_class",
+            "converter",
+            "routes",
+            "state",
+            "store",
+            "auth",
+            "limits",
+            "server",
+            "reload",
+        ),
         "each of these has a default, and nothing above it refers to it",
     ),
 }
@@ -133,6 +145,7 @@ CUTS = [
             "routes": 1,
             "state": 2,
             "store": 1,
+            "auth": 1,
             "limits": 1,
         },
         {"agents": 1},
@@ -141,7 +154,7 @@ CUTS = [
     pytest.param(
         SAMPLE,
         range(0, SAMPLE.stat().st_size, EVERY_BYTES),
-        {"context": 1, "converter": 1, "routes": 1, "state": 1},
+        {"context": 1, "converter": 1, "routes": 1, "state": 1, "auth": 1},
         {},
         id="sample-bytes",
     ),
