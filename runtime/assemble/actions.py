@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.functions import call_function, resolve_function
 from runtime.assemble.problems import BuildError, Problems
+from runtime.assemble.project_objects import SharedObjects
 from runtime.assemble.schemas import compile_schema, mismatches
 from runtime.assemble.widgets import BuiltWidget, draw_tree, redrawn, with_drawn_widget
 from runtime.config.model import Config
@@ -45,21 +46,23 @@ class BuiltAction:
 
 
 def build_actions(
-    config: Config, code: ProjectCode, widgets: Callable[[str], BuiltWidget], problems: Problems
+    config: Config, shared: SharedObjects, widgets: Callable[[str], BuiltWidget], problems: Problems
 ) -> dict[str, BuiltAction]:
-    """Return the declared actions by type; failures are recorded in `problems`."""
+    """Return the declared actions by type; failures are recorded in `problems`. `shared` has the objects of methods."""
     built: dict[str, BuiltAction] = {}
     for name, entry in config.actions.items():
         with problems.record("A303", "actions", name):
-            built[name] = _build(name, entry, code, widgets)
+            built[name] = _build(name, entry, shared, widgets)
     return built
 
 
-def _build(name: str, entry: declared.Action, code: ProjectCode, widgets: Callable[[str], BuiltWidget]) -> BuiltAction:
+def _build(
+    name: str, entry: declared.Action, shared: SharedObjects, widgets: Callable[[str], BuiltWidget]
+) -> BuiltAction:
     check = _checker(entry.payload)
     match entry:
         case declared.PythonAction():
-            function = _handler(code, entry.python)
+            function = _handler(shared, entry.python)
             sync = _call_sync(function) if entry.sync else None
             return BuiltAction(name, check, handle=_call(function), sync=sync)
         case declared.MessageAction():
@@ -77,16 +80,31 @@ def _checker(schema: Mapping[str, Any] | None) -> Callable[[Any], str]:
     return lambda payload: mismatches(validator, {} if payload is None else payload)
 
 
-def _handler(code: ProjectCode, path: str) -> Callable[..., Any]:
-    function = resolve_function(code, path, "`async def handler(ctx, action, sender)`")
+def _handler(shared: SharedObjects, path: str) -> Callable[..., Any]:
+    function = resolve_function(shared.code, path, "`async def handler(ctx, action, sender)`")
+    owner = _class_of_method(shared.code, path)
     try:
-        inspect.signature(function).bind(None, None, None)
+        inspect.signature(function).bind(*([None] * (3 if owner is None else 4)))
     except TypeError as error:
         hint = "an action's handler is called as `handler(ctx, action, sender)`"
         raise BuildError(
             f"{path!r} can't be called with three arguments: {error}", hint, code="A331", about=function
         ) from None
-    return function
+    if owner is None:
+        return function
+    owner_of = shared.maker_of_owner(owner)
+    name = path.rpartition(".")[2]
+    return lambda ctx, action, sender: getattr(owner_of(), name)(ctx, action, sender)
+
+
+def _class_of_method(code: ProjectCode, path: str) -> str | None:
+    """Return the import path of the class whose method `path` names; None for anything that needs no object."""
+    owner, _, name = path.rpartition(".")
+    if ":" not in owner:
+        return None
+    kind = code.resolve(owner)
+    is_method = isinstance(kind, type) and inspect.isfunction(inspect.getattr_static(kind, name, None))
+    return owner if is_method else None
 
 
 def _call(function: Callable[..., Any]) -> Handler:

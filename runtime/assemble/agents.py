@@ -31,6 +31,7 @@ from pydantic import TypeAdapter
 from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.functions import call_function, holds, resolve_function, resolve_object
 from runtime.assemble.guardrails import NO_GUARDRAILS, GuardrailSet, enforce
+from runtime.assemble.instructions import build_instructions
 from runtime.assemble.mcp import McpServers
 from runtime.assemble.models import Models, build_settings
 from runtime.assemble.problems import AlreadyReported, BuildError, Problems
@@ -43,9 +44,8 @@ from runtime.config.model import agents as declared
 from runtime.config.model import models as declared_models
 from runtime.config.model import tools as declared_tools
 from runtime.config.project_files import ProjectFiles
-from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.project_code.loader import ProjectCode
-from runtime.templates.template import Template, TemplateError
+from runtime.templates.template import Template
 
 Agents = dict[str, Agent[RuntimeContext]]
 
@@ -165,54 +165,6 @@ def _call_id(result: FunctionToolResult) -> str | None:
     raw = result.run_item.raw_item if result.run_item is not None else None
     call_id = raw.get("call_id") if isinstance(raw, dict) else getattr(raw, "call_id", None)
     return None if call_id is None else str(call_id)
-
-
-Instructions = str | Callable[..., Any] | None
-
-
-def build_instructions(entry: declared.Instructions | None, files: ProjectFiles, code: ProjectCode) -> Instructions:
-    """Return the Agent's instructions: a string, or a function for templates and Python. Raise BuildError."""
-    match entry:
-        case None:
-            return None
-        case declared.PythonInstructions():
-            return _from_python(entry.python, code)
-        case declared.FileInstructions():
-            text, raw = _read(files, entry.file), entry.raw
-        case declared.InlineInstructions():
-            text, raw = entry.text, entry.raw
-    return text if raw else _from_template(text)
-
-
-def _read(files: ProjectFiles, name: str) -> str:
-    text = files.read(name)
-    if isinstance(text, Diagnostic):
-        raise BuildError(text.message, text.hint)
-    # The text for the model must not depend on the editor's line ends.
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _from_python(path: str, code: ProjectCode) -> str | Callable[..., Any]:
-    value = code.resolve(path)
-    if not isinstance(value, str) and not callable(value):
-        raise BuildError(
-            f"{path!r} is {type(value).__name__}", "give a string or a function of (context, agent)", code="A324"
-        )
-    return value  # type: ignore[no-any-return]  # str or callable: checked above
-
-
-def _from_template(text: str) -> Instructions:
-    try:
-        template = Template.parse(text)
-    except TemplateError as error:
-        raise BuildError(f"the instructions are no valid template: {error}") from error
-    if template.is_constant:
-        return str(template.render({}))
-
-    def render(context: RunContextWrapper[RuntimeContext], agent: Agent[Any]) -> str:
-        return str(template.render(scope_of(context.context)))
-
-    return render
 
 
 # Handoffs.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -29,6 +30,19 @@ class BuiltApproval:
     needed: bool | Decide
     title: Template | None = None
     text: Template | None = None
+
+    @property
+    def needed_for_object(self) -> Any:
+        """The same for tools whose calls are dataclasses of the SDK, such as a list of commands or a patch."""
+        decide = self.needed
+        if isinstance(decide, bool):
+            return decide
+
+        async def decide_for_object(ctx: RunContextWrapper[Any], action: Any, call_id: str) -> bool:
+            fields = {field.name: getattr(action, field.name) for field in dataclasses.fields(action)}
+            return await decide(ctx, {name: value for name, value in fields.items() if name != "ctx_wrapper"}, call_id)
+
+        return decide_for_object
 
 
 DEFAULT_APPROVAL = BuiltApproval(Approval(), True)

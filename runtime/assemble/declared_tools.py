@@ -13,6 +13,7 @@ from agents.tool_context import ToolContext
 from chatkit import types as chat
 from jsonschema import Draft202012Validator
 
+from runtime.assemble.approvals import BuiltApproval
 from runtime.assemble.context import RuntimeContext, ToolFailure, record_failure, scope_of
 from runtime.assemble.functions import resolve_function, resolve_object
 from runtime.assemble.schemas import compile_schema, read_json, strict_form
@@ -177,14 +178,17 @@ def build_hosted(entry: HostedEntry) -> agents.Tool:
             return _mcp(entry)
 
 
-def build_local(entry: declared.ShellTool | declared.PatchTool, code: ProjectCode) -> agents.Tool:
+def build_local(
+    entry: declared.ShellTool | declared.PatchTool, code: ProjectCode, approval: BuiltApproval | None
+) -> agents.Tool:
     """Make a tool whose commands or file changes the project's own code executes. Raise BuildError or ResolveError."""
+    needed = False if approval is None else approval.needed_for_object
     if isinstance(entry, declared.ShellTool):
         execute = resolve_function(code, entry.shell, "a function of the request")
-        return agents.ShellTool(executor=execute, needs_approval=entry.needs_approval)
+        return agents.ShellTool(executor=execute, needs_approval=needed)
     hint = "it needs create_file, update_file and delete_file"
     editor = resolve_object(code, entry.apply_patch, ApplyPatchEditor, "agents.ApplyPatchEditor", hint)  # type: ignore[type-abstract]
-    return agents.ApplyPatchTool(editor=editor, needs_approval=entry.needs_approval)
+    return agents.ApplyPatchTool(editor=editor, needs_approval=needed)
 
 
 def _web_search(entry: declared.WebSearch) -> agents.WebSearchTool:

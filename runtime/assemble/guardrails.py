@@ -25,11 +25,13 @@ from agents.tool_guardrails import (
 
 from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.functions import call_function
+from runtime.assemble.instructions import Instructions, build_instructions
 from runtime.assemble.models import Models
 from runtime.assemble.problems import AlreadyReported, BuildError, Problems
 from runtime.config.model import Config
 from runtime.config.model import guardrails as declared
 from runtime.config.model.tools import AgentTool, Tool
+from runtime.config.project_files import ProjectFiles
 from runtime.diagnostics.key_path import KeyPath
 from runtime.errors import RuntimeFault
 from runtime.project_code.loader import ProjectCode
@@ -105,6 +107,7 @@ class GuardrailRegistry:
     """The guardrails by name, and the sets of the agents that have some; import paths are built on demand."""
 
     config: Config
+    files: ProjectFiles
     code: ProjectCode
     models: Models
     agents: dict[str, GuardrailSet] = field(default_factory=dict)
@@ -148,23 +151,38 @@ class GuardrailRegistry:
                 return _by_python(self.code.resolve(entry.python), entry.python)
 
     def _by_judge(self, entry: declared.JudgeGuardrail) -> Check:
-        ask = self.models.get(entry.judge).asker("judge", _JUDGE.format(question=entry.instructions))
+        question = build_instructions(entry.instructions, self.files, self.code)
+        ask = self.models.get(entry.judge).asker("judge", _judge(question))
+        asked = f": {question}" if isinstance(question, str) else ""
 
         async def check(context: RuntimeContext, agent: Agent[Any], text: str) -> str | None:
-            answer = await ask(text or "(nothing)")
+            answer = await ask(context, text or "(nothing)")
             words = re.findall(r"[a-z]+", answer.lower())
             if words[:1] == ["yes"]:
                 return None
             if words[:1] != ["no"]:
                 logger.warning("a judge answered neither yes nor no, which counts as no: %.80r", answer)
-            return f"the judge answered no to: {entry.instructions}"
+            return f"the judge answered no{asked and f' to{asked}'}"
 
         return check
 
 
-def build_guardrails(config: Config, code: ProjectCode, models: Models, problems: Problems) -> GuardrailRegistry:
+def _judge(question: Instructions) -> Instructions:
+    """Return the instructions of a judge that answers the question, which may be a function."""
+    if not callable(question):
+        return _JUDGE.format(question=question)
+
+    async def instructions(context: RunContextWrapper[Any], agent: Agent[Any]) -> str:
+        return _JUDGE.format(question=await call_function(question, context, agent))
+
+    return instructions
+
+
+def build_guardrails(
+    config: Config, files: ProjectFiles, code: ProjectCode, models: Models, problems: Problems
+) -> GuardrailRegistry:
     """Build the declared guardrails and the sets of the agents; failures are recorded in `problems`."""
-    registry = GuardrailRegistry(config, code, models)
+    registry = GuardrailRegistry(config, files, code, models)
     for name, entry in config.guardrails.items():
         with problems.record("A305", "guardrails", name):
             registry.add(name, entry)

@@ -20,6 +20,7 @@ from openai.types.shared import Reasoning
 
 from runtime.assemble.context import format_tool_error
 from runtime.assemble.functions import refuse_coroutine
+from runtime.assemble.instructions import Instructions
 from runtime.assemble.problems import AlreadyReported, BuildError, Problems
 from runtime.assemble.scripted_model import ScriptedConversation, ScriptError
 from runtime.assemble.token_meter import ANSWERING_MODEL, METERED
@@ -40,6 +41,10 @@ _RETRYABLE = retry_policies.any(
 )
 
 
+Ask = Callable[[Any, str], Awaitable[str]]
+"""Takes the turn's context, for the instructions, and a text; returns the model's answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class BuiltModel:
     """A model and its default settings; `client` is that of its endpoint, if the endpoint has OpenAI's API."""
@@ -54,12 +59,12 @@ class BuiltModel:
             return self.model.for_agent(name)
         return self.model
 
-    def asker(self, name: str, instructions: str) -> Callable[[str], Awaitable[str]]:
-        """Return a function from a text to the model's answer, whose tokens count for the turn that calls it."""
+    def asker(self, name: str, instructions: Instructions) -> Ask:
+        """Return a function that asks the model, whose tokens count for the turn that calls it."""
         agent: Agent[Any] = Agent(name=name, instructions=instructions, model=self.model, model_settings=self.settings)
 
-        async def ask(text: str) -> str:
-            result = await Runner.run(agent, text, hooks=METERED, run_config=run_config())
+        async def ask(context: Any, text: str) -> str:
+            result = await Runner.run(agent, text, context=context, hooks=METERED, run_config=run_config())
             return str(result.final_output)
 
         return ask

@@ -110,7 +110,7 @@ def build(
     widgets = Widgets(config, files, code, problems)
     models = build_models(config, files, code, environ, share, problems)
     agents = AgentBuilder(config)
-    guardrails = build_guardrails(config, code, models, problems)
+    guardrails = build_guardrails(config, files, code, models, problems)
     size = config.limits.tool_threads
     threads = share.get(("tool threads", size), lambda: ToolThreads(size), ToolThreads.close)
     tools = Tools(code, widgets.get, agents.as_tool, lambda entry: build_operations(entry, files, share), threads)
@@ -120,6 +120,7 @@ def build(
         agents.agents[key].output_type = output.type
     servers = build_servers(config, root, environ, share, code, problems)
     agents.complete(files, code, models, tools, guardrails.agents, servers, problems)
+    shared = project_objects.build_shared_objects(config, code, share, problems)
     snapshot = Snapshot(
         config=config,
         root=root,
@@ -128,14 +129,14 @@ def build(
         tools=tools.built,
         widgets=widgets.built,
         agents=agents.agents,
-        actions=build_actions(config, code, widgets.get, problems),
-        shared=project_objects.build_shared_objects(config, code, share, problems),
+        actions=build_actions(config, shared, widgets.get, problems),
+        shared=shared,
         context_type=project_objects.build_context_class(config, code, problems),
         build_context=project_objects.build_context(config, code, problems),
         converter=project_objects.build_converter(config, code, mix_converter, problems),
         routers=project_objects.build_routers(config, code, problems),
-        write_title=chat.build_title(config, models, code, problems),
-        summarise=chat.build_summary(config, models, code, problems),
+        write_title=chat.build_title(config, files, models, code, problems),
+        summarise=chat.build_summary(config, files, models, code, problems),
         routing=build_routing(config, agents.agents, models, tools.built, code, problems),
         prefaces={key: Template.parse(agent.preface) for key, agent in config.agents.items() if agent.preface},
         errors={kind: Template.parse(text) for kind, text in config.chat.errors if text},

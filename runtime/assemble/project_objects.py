@@ -106,6 +106,19 @@ class SharedObjects:
         # An object that a module holds belongs to the module, so it is not closed with the generation.
         return self.share.get(self._key(name), lambda: value, None)
 
+    def maker_of_owner(self, path: str) -> Callable[[], Any]:
+        """Return a function that returns the object of the class at `path`: that of `state`, or one made now.
+
+        Raise what the class raises.
+        """
+        named = next((name for name, entry in self.declared.items() if entry.python == path), None)
+        if named is not None:
+            # Read for each call: a reload may replace the object by one that `load()` made.
+            return lambda: self.state[named]
+        kind: Callable[[], Any] = self.code.resolve(path)
+        made = self.share.get(("owner", path, self.code), kind, close_object)
+        return lambda: made
+
     def replace(self, name: str, value: Any) -> None:
         """Use another object under that name from now on."""
         self.state[name] = value

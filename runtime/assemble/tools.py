@@ -91,19 +91,20 @@ class Tools:
         self, name: str | None, entry: declared.Tool, needs_approval: Any, guards: ToolGuards, tool: Tool | None = None
     ) -> BuiltTool:
         """Build one tool, in the five steps; `tool` is given where it is bound already."""
-        tool = tool or self._bind(name, entry)
-        approval = build_approval(needs_approval, self.code, str(name or tool.name))
+        # Only declared tools need approval here, and each of them has a name.
+        approval = build_approval(needs_approval, self.code, name or "")
+        tool = tool or self._bind(name, entry, approval)
         stop = isinstance(entry, declared.AskTool) or getattr(entry, "stop", False)
         client = isinstance(entry, declared.ClientTool)
         if not isinstance(tool, FunctionTool):
-            return BuiltTool(tool, stop, client)
+            return BuiltTool(tool, stop, client, approval)
         tool = _announce(tool, name, entry, self.threads)
         tool = _enable(tool, getattr(entry, "enabled_if", None), self.code)
         if approval is not None:
             tool = _with(tool, needs_approval=approval.needed)
         return BuiltTool(_guard(tool, guards), stop, client, approval)
 
-    def _bind(self, name: str | None, entry: declared.Tool) -> Tool:
+    def _bind(self, name: str | None, entry: declared.Tool, approval: BuiltApproval | None) -> Tool:
         """Return the tool that the entry declares, or that its import path leads to."""
         key = name or ""
         match entry:
@@ -124,7 +125,7 @@ class Tools:
             case declared.ThreadTool():
                 return declared_tools.thread_tool(key, entry)
             case declared.ShellTool() | declared.PatchTool():
-                return declared_tools.build_local(entry, self.code)
+                return declared_tools.build_local(entry, self.code, approval)
             case declared.AgentTool():
                 tool = self.as_tool(key, entry)
                 return _say_output(tool) if entry.stop else tool

@@ -10,7 +10,8 @@ from typing import Any
 
 from runtime.config.collector import DiagnosticCollector
 from runtime.config.model import Config
-from runtime.config.model.agents import FileInstructions, InlineInstructions, Output
+from runtime.config.model.agents import Output
+from runtime.config.model.instructions import FileInstructions, InlineInstructions
 from runtime.config.model.tools import Approval, Question
 from runtime.config.project_files import ProjectFiles
 from runtime.config.references import find_names, find_values, is_widget_file
@@ -25,6 +26,9 @@ _TURN = frozenset({"user", "locale", "thread", "context", "state", "now"})
 SCOPES: dict[str, frozenset[str]] = {
     "agents.*.instructions": _TURN,
     "agents.*.preface": _TURN,
+    "chat.title.instructions": _TURN,
+    "chat.history.summary.instructions": _TURN,
+    "guardrails.*.instructions": _TURN,
     "entry.*.when": _TURN | {"tool", "model"},
     "chat.tags.text": _TURN | {"id", "title", "group", "icon", "data"},
     "chat.errors.*": _TURN | {"reference"},

@@ -15,6 +15,7 @@ from runtime.config.check_templates import check_templates
 from runtime.config.collector import DiagnosticCollector
 from runtime.config.model import Config
 from runtime.config.model.agents import Agent
+from runtime.config.model.chat import PromptMention
 from runtime.config.model.guardrails import LengthGuardrail, RegexGuardrail
 from runtime.config.model.models import LiteLLMModel, OpenAIModel
 from runtime.config.model.tools import HOSTED_TOOLS, PatchTool, ShellTool
@@ -272,9 +273,13 @@ def _check_output(config: Config, agent: Agent, key: str, collector: DiagnosticC
 
 def _check_mentions(config: Config, collector: DiagnosticCollector) -> None:
     mentions = config.chat.tags
-    if mentions is None:
-        return
-    ids = [entity.id for entity in mentions.entities]
+    ids = [] if mentions is None else [entity.id for entity in mentions.entities]
+    for index, start in enumerate(config.chat.start_prompts):
+        for position, part in enumerate(start.prompt if isinstance(start.prompt, list) else ()):
+            if isinstance(part, PromptMention) and part.text is None and part.tag not in ids:
+                message = f"the mention {part.tag!r} has no 'text', and no entity of 'chat.tags' has that id"
+                path: KeyPath = ("chat", "start_prompts", index, "prompt", position, "tag")
+                collector.report_unknown("A106", path, message, part.tag, ids, "add a 'text', or the entity")
     for index, name in enumerate(ids):
         if name in ids[:index]:
             collector.report("A209", ("chat", "tags", "entities", index, "id"), f"two entities have the id {name!r}")

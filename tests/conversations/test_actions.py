@@ -6,9 +6,11 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 from chatkit.types import ThreadItemUpdatedEvent, ThreadStreamEvent, WidgetItem, WidgetRootUpdated
 from chatkit.widgets import DynamicWidgetRoot
 
+from runtime.errors import ConfigError
 from tests.conversations.conftest import Chat, MakeBare, MakeChat
 
 CARD = {
@@ -227,3 +229,64 @@ async def test_a_widget_that_was_clicked_belongs_to_its_thread(chat: MakeChat) -
     other = (await client.say("hello")).thread_id
     assert (await client.act(other, "plain", None, item)).status == 404
     assert (await client.act_now(other, "sync_dict", None, item)).status == 404
+
+
+DESK = """
+class Base:
+    async def inherited(self, ctx, action, sender):
+        self.count += 10
+        await ctx.context.say(f"{self.name} {self.count}")
+
+class Desk(Base):
+    def __init__(self, name="own"):
+        self.name, self.count = name, 0
+
+    async def count_up(self, ctx, action, sender):
+        self.count += 1
+        await ctx.context.say(f"{self.name} {self.count}")
+
+    @staticmethod
+    async def static(ctx, action, sender):
+        await ctx.context.say("static")
+
+    @classmethod
+    async def of_class(cls, ctx, action, sender):
+        await ctx.context.say(cls.__name__)
+
+class Picky:
+    def __init__(self, size): ...
+    async def act(self, ctx, action, sender): ...
+
+desk = Desk("held")
+"""
+METHODS = ("count_up", "inherited", "static", "of_class")
+
+
+async def test_a_handler_may_be_a_method_of_a_class(chat: MakeChat) -> None:
+    actions = {name: f"desk:Desk.{name}" for name in METHODS} | {"held": "desk:desk.count_up"}
+    client = await chat({"actions": actions}, desk_py=DESK)
+    thread = (await client.say("hi")).thread_id
+
+    async def said(kind: str) -> list[str]:
+        return (await client.act(thread, kind)).said
+
+    # One object for all actions of the class, made without arguments.
+    assert [await said("count_up"), await said("inherited"), await said("count_up")] == [
+        ["own 1"],
+        ["own 11"],
+        ["own 12"],
+    ]
+    assert [await said("static"), await said("of_class"), await said("held")] == [["static"], ["Desk"], ["held 1"]]
+
+
+async def test_a_method_is_called_on_the_object_of_state_that_has_its_class(chat: MakeChat) -> None:
+    state = {"office": {"python": "desk:Desk", "with": {"name": "state"}}}
+    client = await chat({"actions": {"up": "desk:Desk.count_up"}, "state": state}, desk_py=DESK)
+    thread = (await client.say("hi")).thread_id
+    assert (await client.act(thread, "up")).said == ["state 1"]
+    assert client.runtime.state["office"].count == 1
+
+
+async def test_a_class_that_needs_arguments_is_an_error_with_the_way_out(chat: MakeChat) -> None:
+    with pytest.raises(ConfigError, match="missing 1 required positional argument: 'size'"):
+        await chat({"actions": {"act": "desk:Picky.act"}}, desk_py=DESK)

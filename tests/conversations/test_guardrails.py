@@ -193,6 +193,31 @@ async def test_a_judge_decides_and_is_not_told_what_to_do_by_the_text(
     assert (await client.say("hm")).said == ["I can't help with that."]
 
 
+@pytest.mark.parametrize(
+    ("instructions", "files"),
+    [
+        ("Is this in {{ locale }}?", {}),
+        ({"file": "topic.md"}, {"topic_md": "Is this in {{ locale }}?"}),
+        ({"python": "own:ask"}, {"own_py": "async def ask(ctx, agent): return f'Is this in {ctx.context.locale}?'"}),
+    ],
+)
+async def test_the_question_for_a_judge_is_written_as_an_agents_instructions(
+    chat: MakeChat, judge: Player, player: Player, instructions: Any, files: dict[str, str]
+) -> None:
+    config = _guarded({"on_topic": {"judge": "judge", "instructions": instructions}}, input=["on_topic"])
+    found = "tests.conversations.playing:find"
+    config["models"] = {
+        "default": {"python": found, "with": {"name": player.stage_name}},
+        "judge": {"python": found, "with": {"name": "judge"}},
+    }
+    client = await chat(config, acts_py=ACTS, **files)
+    judge.replies = ["Yes.", "No."]
+    assert (await client.say("trains to Oslo")).said == ["Fine."]
+    assert "Is this in en?" in str(judge.asked[0].instructions)
+    assert "one word, yes or no" in str(judge.asked[0].instructions)
+    assert (await client.say("trains to Oslo")).said == ["I can't help with that."]
+
+
 async def test_a_guardrail_that_fails_lets_nothing_pass(chat: MakeChat, caplog: pytest.LogCaptureFixture) -> None:
     client = await chat(_guarded({"rule": "acts:broken"}, input=["rule"]), acts_py=ACTS)
     answer = await client.say("hello")

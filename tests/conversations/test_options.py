@@ -118,3 +118,29 @@ async def test_the_whole_surface_is_told_under_the_components_own_names(chat: Ma
 async def test_a_theme_may_be_one_word(chat: MakeChat) -> None:
     client = await chat({"chat": {"theme": "dark"}})
     assert (await client.get("/chatkit/options.json")).json["theme"] == {"colorScheme": "dark"}
+
+
+async def test_a_start_prompt_may_have_texts_and_mentions(chat: MakeChat) -> None:
+    entities = [{"id": "p1", "title": "Parcel 1", "group": "Parcels", "data": {"place": "shed", "weight": 3}}]
+    parts = ["Where is ", {"tag": "p1"}, {"text": " and "}, {"tag": "x", "text": "the other", "data": {"n": 1}}]
+    prompts = [{"label": "Find", "prompt": [*parts, "?"], "icon": "cube"}]
+    client = await chat({"chat": {"tags": {"entities": entities}, "start_prompts": prompts}})
+    [prompt] = (await client.get("/chatkit/options.json")).json["startScreen"]["prompts"]
+    known = {"group": "Parcels", "data": {"place": "shed"}, "interactive": True}
+    assert prompt == {
+        "label": "Find",
+        "icon": "cube",
+        "prompt": [
+            {"type": "input_text", "text": "Where is "},
+            {"type": "input_tag", "id": "p1", "text": "Parcel 1", **known},
+            {"type": "input_text", "text": " and "},
+            {"type": "input_tag", "id": "x", "text": "the other", "data": {"n": 1}, "interactive": False},
+            {"type": "input_text", "text": "?"},
+        ],
+    }
+    # The component sends these parts back as a user's message.
+    sent = await client.call(
+        "threads.create", input={"content": prompt["prompt"], "attachments": [], "inference_options": {}}
+    )
+    assert sent.said == ["Fine."]
+    assert "Parcel 1" in str(client.player.asked[0].input)

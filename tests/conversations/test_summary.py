@@ -133,6 +133,16 @@ async def again(client: Chat) -> AsyncIterator[Chat]:
         yield Chat(app=app, runtime=app.state.runtime, player=client.player, folder=client.folder)
 
 
+async def test_the_instructions_for_summaries_are_written_as_an_agents(
+    chat: MakeChat, player: Player, writer: Player
+) -> None:
+    config = by_model(player)
+    config["chat"]["history"]["summary"] = {"model": "small", "instructions": {"file": "sum.md"}}
+    client = await chat(config, sum_md="Sum it up in {{ locale }}.")
+    await talk(client, "one", "two", "three", "four", "five", "six")
+    assert writer.asked[0].instructions == "Sum it up in en."
+
+
 async def test_a_summary_survives_a_restart(chat: MakeChat, player: Player) -> None:
     client = await chat({**BY_PYTHON, "store": "sqlite:///threads.db"}, acts_py=SUMS_UP)
     thread = await talk(client, *numbers(1, 4))

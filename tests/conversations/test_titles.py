@@ -49,6 +49,28 @@ async def test_a_title_from_python_is_sent_and_stored(chat: MakeChat) -> None:
     assert await _title(client, first.thread_id) == "About Oslo"
 
 
+@pytest.mark.parametrize(
+    ("instructions", "files"),
+    [
+        ("Name it for {{ user.id }}.", {}),
+        ({"file": "title.md"}, {"title_md": "Name it for {{ user.id }}."}),
+        (
+            {"python": "acts:name_it"},
+            {"acts_py": "def name_it(ctx, agent): return f'Name it for {ctx.context.user.id}.'"},
+        ),
+        ({"python": "acts:NAME_IT"}, {"acts_py": "NAME_IT = 'Name it for local.'"}),
+    ],
+)
+async def test_the_instructions_for_titles_are_written_as_an_agents(
+    chat: MakeChat, titler: Player, player: Player, instructions: Any, files: dict[str, str]
+) -> None:
+    config = _by_model(player)
+    config["chat"]["title"]["instructions"] = instructions
+    client = await chat(config, **files)
+    assert await _title(client, (await client.say("Oslo")).thread_id) == "A title"
+    assert titler.asked[0].instructions == "Name it for local."
+
+
 async def test_a_title_from_a_model_is_one_short_line_without_quotes(chat: MakeChat, titler: Player) -> None:
     client = await chat(_by_model(_player_of(titler)))
     titler.replies = ['"Parks of\nOslo, ' + "and so on " * 20 + '"']

@@ -12,6 +12,9 @@ from runtime.scripts.player import Item
 from tests.conversations.conftest import Chat, MakeChat
 
 CODE = """
+def is_risky(ctx, args):
+    return any(not command.startswith("ls") for command in args["commands"])
+
 ran = []
 
 async def run(request):
@@ -84,6 +87,38 @@ async def test_without_the_question_they_run_at_once(chat: MakeChat) -> None:
     client = await project(chat, shell="app.own:run", needs_approval=False)
     client.player.replies = [[commands("ls")], "It is done."]
     assert (await client.say("go")).said == ["It is done."]
+
+
+LISTS_ONLY = "{{ args.commands | join(' ') != 'ls -l' }}"
+
+
+async def asked_about(client: Chat, step: Item) -> list[Any]:
+    client.player.replies = [[step], "It is done."]
+    return list((await client.say("go")).done("widget"))
+
+
+@pytest.mark.parametrize("needs", [LISTS_ONLY, {"when": LISTS_ONLY}, {"python": "app.own:is_risky"}])
+async def test_a_condition_decides_which_commands_need_approval(chat: MakeChat, needs: Any) -> None:
+    client = await project(chat, shell="app.own:run", needs_approval=needs)
+    assert await asked_about(client, commands("ls -l")) == []
+    [card] = await asked_about(client, commands("ls -l", "rm notes.txt"))
+    assert "rm notes.txt" in json.dumps(card)
+
+
+async def test_a_condition_that_fails_asks_and_the_card_has_the_declared_texts(chat: MakeChat) -> None:
+    texts = {"when": "{{ args.nothing.at_all }}", "title": "Run {{ args.commands | join(' and ') }}?", "approve": "Run"}
+    client = await project(chat, shell="app.own:run", needs_approval=texts)
+    [card] = await asked_about(client, commands("ls -l"))
+    assert "Run ls -l?" in json.dumps(card)
+    assert card["widget"]["confirm"]["label"] == "Run"
+
+
+async def test_a_condition_decides_which_patches_need_approval(chat: MakeChat) -> None:
+    needs = {"when": "{{ not args.path.startswith('drafts/') }}", "title": "Change {{ args.path }}?"}
+    client = await project(chat, apply_patch="app.own:Editor", needs_approval=needs)
+    assert await asked_about(client, patch("drafts/a.txt")) == []
+    [card] = await asked_about(client, patch("notes.txt"))
+    assert "Change notes.txt?" in json.dumps(card)
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,10 @@ ROLES = {
     "class": "context_class: app:it",
     "converter": "converter: app:it",
     "routes": "routes: ['app:it']",
+    "method": "actions: {it: 'app:C.m'}",
+    "method_of_state": "actions: {it: 'app:C.m'}\nstate: {c: {python: app:C, with: {size: 1}}}",
+    "judge": "agents: {guide: {model: gpt-4.1-mini, guardrails: {input: [it]}}}\n"
+    "guardrails: {it: {judge: gpt-4.1-mini, instructions: {python: 'app:ASK'}}}",
     "state": "state: {it: app:it}",
     "state_with": "state: {it: {python: app:it, with: {size: 1}}}",
     "converter_with": "converter: {python: app:it, with: {size: 1}}",
@@ -103,6 +107,14 @@ RIGHT = {
     "async def it(context, earlier, items): ...": "summary",
     "def it(*all): ...": "action widget title summary context state",
     "it = lambda data: {}": "widget title context",
+    "class C:\n  def m(self, ctx, action, sender): ...": "method",
+    "class B:\n  def m(self, *all): ...\nclass C(B):\n  def __init__(self, size=1): ...": "method",
+    "class C:\n  @staticmethod\n  def m(ctx, action, sender): ...": "method",
+    "class C:\n  @classmethod\n  def m(cls, ctx, action, sender): ...": "method",
+    "class C:\n  def __init__(self, size): ...\n  def m(self, ctx, action, sender): ...": "method_of_state",
+    "class C(Unknown):\n  def m(self, ctx, action, sender): ...": "method",
+    "ASK = 'Is this about travel?'": "judge",
+    "def ASK(context, agent): return 'Is this?'": "judge",
 }
 WRONG = {
     "it = 'text'": (
@@ -134,6 +146,12 @@ WRONG = {
     "def it(x) -> str: ...": ("A323", "tool inline"),
     "def it(*x): ...": ("A323", "tool"),
     "it = lambda x: 1": ("A323", "tool"),
+    "class C:\n  def m(self, ctx, action): ...": ("A331", "method"),
+    "class C:\n  def m(ctx, action, sender): ...": ("A331", "method"),
+    "class C:\n  def __init__(self, size): ...\n  def m(self, ctx, action, sender): ...": ("A331", "method"),
+    "class C:\n  @staticmethod\n  def m(self, ctx, action, sender): ...": ("A331", "method"),
+    "def ASK(text): ...": ("A331", "judge"),
+    "ASK = 3": ("A324", "judge"),
     "def it(n: int): return Any": ("A325", "factory_with with state_with"),
     "class it(ThreadItemConverter):\n  def __init__(self, n): ...": ("A325", "converter_with"),
     "class C(ThreadItemConverter): ...\nit = C()": ("A325", "converter_with state_with"),

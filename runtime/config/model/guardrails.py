@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, Tag
 
+from runtime.config.model.instructions import Instructions
 from runtime.config.model.types import ImportPath, Section, ShortFormSection, by_key
 
 
@@ -47,8 +48,9 @@ class JudgeGuardrail(_Guardrail):
 
     judge: str = Field(min_length=1)
     """A name of the `models` section, or a model's name at OpenAI."""
-    instructions: str = Field(min_length=1)
-    """The question, such as `Is this about travel?`; a text is stopped if the answer is no."""
+    instructions: Instructions
+    """The question, such as `Is this about travel?`; a text is stopped if the answer is no. Or `{file: …}` or
+    `{python: …}`, as an agent's."""
 
 
 Guardrail = Annotated[

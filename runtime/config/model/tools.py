@@ -172,8 +172,8 @@ class ShellTool(Section):
 
     shell: ImportPath
     """An `agents.ShellExecutor`: a function of the request, sync or async, that runs the commands."""
-    needs_approval: bool = True
-    """Whether the user must approve commands before they run."""
+    needs_approval: NeedsApproval = True
+    """Whether the user must approve commands before they run, as of other tools; `args.commands` are the commands."""
 
 
 class PatchTool(Section):
@@ -181,8 +181,8 @@ class PatchTool(Section):
 
     apply_patch: ImportPath
     """An `agents.ApplyPatchEditor`, or its class."""
-    needs_approval: bool = True
-    """Whether the user must approve a change."""
+    needs_approval: NeedsApproval = True
+    """Whether the user must approve a change, as of other tools; `args` has the `type`, `path` and `diff` of it."""
 
 
 class OpenApiTool(_Tool):

@@ -6,12 +6,13 @@ The names are those of ChatKitOptions in `@openai/chatkit` 1.9, without its func
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
 from runtime.config.model import Config
-from runtime.config.model.chat import Attachments
+from runtime.config.model.chat import Attachments, MentionEntity, Prompt, PromptMention, PromptText
 from runtime.config.model.component import Composer, ComposerModel, ComposerTool, Header, HistoryPanel
 
 
@@ -54,8 +55,35 @@ def _attachments(declared: Attachments) -> dict[str, Any]:
 
 
 def _start_screen(config: Config) -> dict[str, Any]:
-    screen: dict[str, Any] = {"prompts": [_camel(prompt) for prompt in config.chat.start_prompts]}
+    entities = {entity.id: entity for entity in config.chat.tags.entities} if config.chat.tags is not None else {}
+    prompts = [{**_camel(each), "prompt": _prompt(each.prompt, entities)} for each in config.chat.start_prompts]
+    screen: dict[str, Any] = {"prompts": prompts}
     return screen if config.chat.greeting is None else {"greeting": config.chat.greeting, **screen}
+
+
+def _prompt(prompt: Prompt, entities: Mapping[str, MentionEntity]) -> Any:
+    """Return the text, or the content of a user's message: texts and tags."""
+    if isinstance(prompt, str):
+        return prompt
+    return [
+        {"type": "input_text", "text": part.text} if isinstance(part, PromptText) else _mention(part, entities)
+        for part in prompt
+    ]
+
+
+def _mention(part: PromptMention, entities: Mapping[str, MentionEntity]) -> dict[str, Any]:
+    entity = entities.get(part.tag)
+    data = {} if entity is None else {key: value for key, value in entity.data.items() if isinstance(value, str)}
+    interactive = part.interactive if part.interactive is not None else entity is not None and entity.interactive
+    tag = {
+        "type": "input_tag",
+        "id": part.tag,
+        "text": part.text or (part.tag if entity is None else entity.title),
+        "group": part.group or (None if entity is None else entity.group),
+        "data": {**data, **part.data},
+        "interactive": interactive,
+    }
+    return {name: value for name, value in tag.items() if value is not None}
 
 
 def _composer(composer: Composer, config: Config) -> dict[str, Any]:

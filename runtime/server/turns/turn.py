@@ -249,7 +249,7 @@ class Turn:
         meter = TokenMeter()
         TOKEN_METER.set(meter)
         try:
-            title = await self.snapshot.write_title(text)
+            title = await self.snapshot.write_title(self._execution.context, text)
             if title:
                 for event in await self._recorder.store_title(title):
                     self.buffer.put(frame(event))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from runtime.diagnostics.diagnostic import Severity
 from runtime.static_analysis.resolver import CONTEXTS, CONVERTERS, MCP_SERVERS, MODELS, ROUTERS, STORES, Symbol
@@ -50,7 +51,6 @@ def check_code(project: CheckedProject) -> None:
 # How the function of a role is called: what is expected, the number of arguments, the call, and the severity.
 # A warning is for a failure that leaves the rest of the turn working.
 _CALLS: Mapping[str, tuple[str, int, str, Severity]] = {
-    "action": ("a function", 3, "an action's handler is called as `handler(ctx, action, sender)`", "error"),
     "widget": ("a function", 1, "a widget's renderer is called as `render(data)`", "warning"),
     "shell": ("a function of the request", 1, "it is called as `run(request)`", "error"),
     "title": ("a function", 1, "it is called as `write_title(text)`", "warning"),
@@ -140,6 +140,28 @@ def _check_made(
         check_maker(diagnostics, path, symbol, wanted)
 
 
+def _check_action(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    owner = _class_of_method(diagnostics, path, symbol)
+    called = "an action's handler is called as `handler(ctx, action, sender)`"
+    _check_called(diagnostics, path, replace(symbol, bound=True) if owner else symbol, "a function", 3, called)
+    class_path = path.text.rpartition(".")[0]
+    if owner is None or any(entry.python == class_path for entry in diagnostics.project.config.state.values()):
+        return
+    parameters = parameters_of(diagnostics.resolver, owner)
+    if parameters is not None and (reason := call_problem(parameters)):
+        hint = f"declare it under 'state' with its arguments: {{python: {class_path!r}, with: {{…}}}}"
+        diagnostics.uncallable(path, owner, reason, hint)
+
+
+def _class_of_method(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> Symbol | None:
+    """Return the class whose method a path names; None where the function needs no object, or if that is unknown."""
+    module = diagnostics.resolver.modules.get(path.module)
+    if symbol.kind != "function" or symbol.bound or symbol.name == "static" or module is None:
+        return None
+    owner = diagnostics.resolver.follow(module, path.attributes[:-1]) if len(path.attributes) > 1 else None
+    return owner if isinstance(owner, Symbol) and owner.kind == "class" else None
+
+
 def _check_tags(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
     calls = {"python": "resolve(tag, context)", "search": "search(query, context)", "lookup": "lookup(id, context)"}
     called = f"it is called as `{calls[str(path.key_path[-1])]}`"
@@ -163,8 +185,9 @@ def _check_instructions(diagnostics: PythonDiagnostics, path: ImportPath, symbol
         count = len(parameters)
         reason = call_problem(parameters, 2) if count == 2 else f"it takes {count_words(count)}, not 2"
         if reason:
-            is_entry = path.key_path[1] in diagnostics.project.config.entry_agents
-            diagnostics.uncallable(path, symbol, reason, called, "error" if is_entry else "warning")
+            section, name = path.key_path[:2]
+            is_needed = section == "guardrails" or name in diagnostics.project.config.entry_agents
+            diagnostics.uncallable(path, symbol, reason, called, "error" if is_needed else "warning")
 
 
 def _check_route(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
@@ -200,6 +223,7 @@ _CHECKS: Mapping[str, Callable[[PythonDiagnostics, ImportPath, Symbol], None]] =
     "editor": _check_editor,
     "tags": _check_tags,
     "guardrail": _check_guardrail,
+    "action": _check_action,
     "instructions": _check_instructions,
     "route": _check_route,
     "state": _check_state,
