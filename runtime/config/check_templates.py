@@ -18,6 +18,7 @@ from runtime.config.references import find_names, find_values, is_widget_file
 from runtime.diagnostics.diagnostic import Diagnostic, Place
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import suggest
+from runtime.documents.foreign_variables import as_variable
 from runtime.documents.json_text import line_and_column
 from runtime.documents.variables import Interpolation
 from runtime.templates.template import Template, TemplateError, always_read
@@ -185,7 +186,11 @@ class _TemplateChecker:
             return
         for name in sorted(template.names - scope) if scope is not None else ():
             place = written.place(self.filled, *name_position(text, name))
-            hint = suggest(name, scope or ()) or f"defined here: {', '.join(sorted(scope or ())) or 'nothing'}"
+            hint = (
+                _foreign(text, name)
+                or suggest(name, scope or ())
+                or f"defined here: {', '.join(sorted(scope or ())) or 'nothing'}"
+            )
             self.collector.report("A241", path, f"{name!r} is not defined in this template", hint, place=place)
         if any(f"{name}." in text or f"{name}[" in text for name in self.fields):
             self._check_fields(written)
@@ -202,6 +207,14 @@ class _TemplateChecker:
             place = written.place(self.filled, *name_position(written.text, f"{name}.{field}"))
             message = f"'{name}.{field}' is not defined in this template"
             self.collector.report("A241", written.path, message, hint, place=place)
+
+
+def _foreign(text: str, name: str) -> str:
+    """Return how a variable of another system, such as `{{ env.NAME }}`, is written here; else an empty text."""
+    for match in re.finditer(r"\$?\{\{[^{}]*\}\}", text):
+        if re.search(rf"\b{re.escape(name)}\b", match[0]) and (instead := as_variable(match[0])):
+            return f'write "{instead}" for a variable of the environment'
+    return ""
 
 
 def name_position(text: str, name: str) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from runtime.config.wording import hint_type, name_limit, name_pattern, name_typ
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import CLOSE, join_or, join_words, nearest, quote, suggest
+from runtime.documents.foreign_variables import as_variable
 from runtime.documents.parser import parse_bool, parse_number
 from runtime.documents.syntax_errors import glued_key
 from runtime.documents.variables import Interpolation
@@ -270,6 +271,8 @@ class Explainer:
             self._enum(path, value, limit if error.validator == "enum" else [limit])
         elif error.validator == "pattern":
             noun, hint = name_pattern(limit)
+            if isinstance(value, str) and (instead := as_variable(value)):
+                hint = f'write "{instead}"'
             text = str(value)
             hides = path in self.filled.strings or (isinstance(schema, dict) and schema.get("writeOnly"))
             right = "" if hides else normal_form(text, limit)

@@ -16,7 +16,7 @@ from runtime.static_analysis.resolver import BUILTINS, Resolver, Symbol
 from runtime.static_analysis.signatures import own_nodes, unquoted
 
 _TYPED_DICTS = {"typing.TypedDict", "typing_extensions.TypedDict"}
-_BASES: Mapping[str, frozenset[str]] = {
+BASES: Mapping[str, frozenset[str]] = {
     **dict.fromkeys((BUILTINS + "object", "abc.ABC", "typing.Generic", "typing.Protocol"), frozenset(dir(object))),
     "pydantic.BaseModel": frozenset(dir(BaseModel)),
     "typing.NamedTuple": frozenset(dir(tuple)) | {"_asdict", "_replace", "_fields", "_make"},
@@ -27,7 +27,7 @@ _MAX_DEPTH = 20
 
 
 def attributes_of(
-    resolver: Resolver, symbol: Symbol, bases: Mapping[str, frozenset[str]] = _BASES
+    resolver: Resolver, symbol: Symbol, bases: Mapping[str, frozenset[str]] = BASES
 ) -> frozenset[str] | None:
     """Return the names of all attributes that an instance may have; None where others are possible.
 

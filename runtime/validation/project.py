@@ -9,6 +9,7 @@ from runtime.config.load import LoadedProject, other_profiles, with_profile
 from runtime.config.secrets.mask import mask_diagnostics
 from runtime.diagnostics.diagnostic import Diagnostic, join_causes, sort_diagnostics
 from runtime.validation.checked_project import CheckedProject
+from runtime.validation.foreign_variables import check_foreign_variables
 from runtime.validation.model_settings import check_settings, check_tool_choices
 from runtime.validation.models import check_models
 from runtime.validation.python.code import check_code
@@ -52,6 +53,7 @@ def _check(loaded: LoadedProject) -> list[Diagnostic]:
         check_settings,
         check_tool_choices,
         check_scripts,
+        check_foreign_variables,
         check_secrets,  # last: it searches every file that was read
     )
     for check in checks:

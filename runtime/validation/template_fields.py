@@ -6,6 +6,7 @@ may exist, is a warning if a declared one is almost the same.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from runtime.config.references import find_names, find_values, is_widget_file
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import CLOSE, nearest, suggest
+from runtime.documents.json_text import line_and_column
 from runtime.templates.template import Template, TemplateError, paths_read
 from runtime.validation.checked_project import CheckedProject
 from runtime.validation.shapes import (
@@ -29,6 +31,12 @@ from runtime.validation.shapes import (
 Shapes = Mapping[str, Shape]
 """What is known of the names in scope of a template."""
 _MANY = 12
+_EVERYWHERE = SCOPES["agents.*.preface"]
+# Parts of a text in which single braces are meant: code, blocks of the template itself.
+_LITERAL = re.compile(
+    r"\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\}|\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|```.*?```|`[^`\n]*`", re.DOTALL
+)
+_SINGLE_BRACES = re.compile(r"(?<![\w{}$/=\\])\{(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:![rsa])?\}(?!\})")
 
 
 def check_template_fields(project: CheckedProject) -> None:
@@ -98,6 +106,7 @@ def _written(
 
 def _check(project: CheckedProject, written: WrittenTemplate, shapes: Shapes) -> None:
     text = written.text
+    _check_single_braces(project, written, shapes)
     names = [name for name, shape in shapes.items() if shape != UNKNOWN and name in text]
     if not names:
         return
@@ -114,6 +123,24 @@ def _check(project: CheckedProject, written: WrittenTemplate, shapes: Shapes) ->
         index, shape = lack
         reported.add(read[: index + 2])
         _report(project, written, read[: index + 2], shape)
+
+
+def _check_single_braces(project: CheckedProject, written: WrittenTemplate, shapes: Shapes) -> None:
+    """Report `{name}`, which other systems replace, and which is sent as it is here (A505)."""
+    text = _LITERAL.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), written.text)
+    reported: set[str] = set()
+    for match in _SINGLE_BRACES.finditer(text):
+        name = match["name"]
+        if name not in reported:
+            reported.add(name)
+            read = next((f"{root}.{name}" for root, shape in shapes.items() if name in shape.fields), "")
+            if not read and name.partition(".")[0] in {*shapes, *_EVERYWHERE}:
+                read = name
+            way_out = f"write {{{{ {read} }}}}" if read else "a template has two braces, as in {{ user.name }}"
+            place = written.place(project.collector.filled, *line_and_column(text, match.start()))
+            message = f"{match[0]!r} is no template: the text is used as it is"
+            hint = f"{way_out}; put the braces between backticks if they are meant"
+            project.collector.report("A505", written.path, message, hint, severity="warning", place=place)
 
 
 def _report(project: CheckedProject, written: WrittenTemplate, read: tuple[str, ...], shape: Shape) -> None:

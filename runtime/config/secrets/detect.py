@@ -18,6 +18,7 @@ from runtime.config.model import Config
 from runtime.config.model.root import NAMED_SECTIONS
 from runtime.config.model.types import SecretMark, ShortFormSection
 from runtime.diagnostics.key_path import KeyPath, value_at
+from runtime.documents.foreign_variables import as_variable, bare_name
 from runtime.documents.variables import VARIABLE, Interpolation
 
 _SECRET_KEY = re.compile(
@@ -173,6 +174,13 @@ def _literals(filled: Interpolation, path: KeyPath) -> Iterator[str]:
     yield from (part.strip() for part in VARIABLE.sub("\n", raw).split("\n") if len(part) >= LONG_SECRET)
 
 
+def names_of_secrets(filled: Interpolation) -> list[WrittenSecret]:
+    """Return the texts in the place of secrets that are the name of a variable, as other systems write one."""
+    search = _Search(filled)
+    search.value(filled.source.data, (), _marks())
+    return search.names
+
+
 def written_secrets(filled: Interpolation) -> list[WrittenSecret]:
     """Return the secrets in a file's data, after substitution of variables; placeholders are not secrets."""
     search = _Search(filled)
@@ -187,6 +195,7 @@ class _Search:
     def __init__(self, filled: Interpolation) -> None:
         self.filled = filled
         self.secrets: list[WrittenSecret] = []
+        self.names: list[WrittenSecret] = []
         self.has_patterns = any(
             any(find_secret_patterns(text)) or any(find_passwords(text)) or "\\" in text
             for text in filled.source.texts.values()
@@ -219,6 +228,9 @@ class _Search:
         kind = mark.get("") if isinstance(mark, dict) else mark
         if kind in ("field", "key") and not isinstance(value, bool):
             text = value if isinstance(value, str) else self.filled.source.places.text(path) or ""
+            if value is not None and path not in self.filled.strings and (as_variable(text) or bare_name(text)):
+                self.names.append(WrittenSecret(path, text, kind))
+                return
             # A null value may have an anchor, so it is recorded as well.
             if value is None or not is_placeholder(text):
                 self.secrets.append(WrittenSecret(path, text, kind))
@@ -236,7 +248,7 @@ class _Search:
         for start, end, noun in find_secret_patterns(value):
             self.secrets.append(WrittenSecret(path, value[start:end], "pattern", noun))
         for start, end, noun in find_passwords(value, loose=is_address):
-            if not is_placeholder(value[start:end]):
+            if not is_placeholder(value[start:end]) and not as_variable(value[start:end]):
                 self.secrets.append(WrittenSecret(path, value[start:end], "address", noun))
 
 

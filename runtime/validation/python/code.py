@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from runtime.diagnostics.diagnostic import Severity
 from runtime.static_analysis.resolver import CONTEXTS, CONVERTERS, MCP_SERVERS, MODELS, ROUTERS, STORES, Symbol
 from runtime.static_analysis.signatures import call_problem, count_words, derives, is_callable, parameters_of
 from runtime.validation.checked_project import CheckedProject
+from runtime.validation.python.context_reads import check_context_reads
 from runtime.validation.python.import_paths import ImportPath, PythonDiagnostics, import_paths
 from runtime.validation.python.imports import (
     check_computed_imports,
@@ -34,18 +36,23 @@ def check_code(project: CheckedProject) -> None:
     diagnostics = PythonDiagnostics(project)
     for path in paths:
         check_module(diagnostics, path)
-    named = {path.module for path in paths}
+    modules_named = {path.module for path in paths}
     # The module of an unused model is not imported: the other paths come first.
-    for module, path in list(reached(diagnostics, sorted(paths, key=lambda path: path.severity))):
+    modules = list(reached(diagnostics, sorted(paths, key=lambda path: path.severity)))
+    for module, path in modules:
         check_import(diagnostics, module, path)
         check_tools_made(diagnostics, module, path)
         check_starts(diagnostics, module, path)
-        if module.name in named:
+        if module.name in modules_named:
             check_computed_imports(diagnostics, module, path)
+    named: set[ast.AST] = set()
     for path in paths:
         symbol = follow(diagnostics, path)
         if symbol is not None:
             _check_object(diagnostics, path, symbol)
+            named |= {symbol.node} if symbol.node is not None else set()
+    for module, path in modules:
+        check_context_reads(diagnostics, module, path, frozenset(named))
 
 
 # How the function of a role is called: what is expected, the number of arguments, the call, and the severity.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from runtime.config.model.tools import WidgetTool
-from runtime.config.model.widgets import EffectAction, MessageAction, WidgetAction
+from runtime.config.model.widgets import EffectAction, MessageAction, PythonAction, WidgetAction
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath, iter_values
 from runtime.diagnostics.wording import suggest
+from runtime.static_analysis.receivers import payload_keys
+from runtime.static_analysis.signatures import parameters_of
 from runtime.templates.template import Template, TemplateError
 from runtime.validation.checked_project import CheckedProject
+from runtime.validation.models import find_symbol
 from runtime.validation.widgets.checked_widget import CheckedWidget, SourceRange
 from runtime.validation.widgets.triggers import Trigger, find_triggers, is_open
 
@@ -192,6 +196,7 @@ def _payload_problems(trigger: Trigger, action: object, schema: Any) -> Iterator
     yield from problems
     if not problems and fields is not None:
         yield from _text_problems(action, payload, fields)
+        yield from _handler_problems(trigger.widget.project, action, payload, fields)
 
 
 def _needs_an_object(action: object, schema: Any, payload: Any) -> bool:
@@ -248,6 +253,23 @@ def _text_problems(action: object, payload: Mapping[str, Any], fields: set[str])
     for name in sorted(_read_of_payload(action) - known):
         if not hasattr(dict, name):
             yield f"reads 'payload.{name}', which this payload lacks", suggest(name, known), ()
+
+
+def _handler_problems(
+    project: CheckedProject, action: object, payload: Mapping[str, Any], fields: set[str]
+) -> Iterator[_Problem]:
+    """Yield keys that every call of a Python handler reads and the payload lacks."""
+    known = {*payload, *fields}
+    if not isinstance(action, PythonAction) or any(map(is_open, known)):
+        return
+    symbol = find_symbol(project, action.python)
+    parameters = parameters_of(project.resolver, symbol) if symbol is not None else None
+    if symbol is None or not isinstance(symbol.node, ast.FunctionDef | ast.AsyncFunctionDef) or not parameters:
+        return
+    if len(parameters) > 1:
+        for name in sorted(payload_keys(symbol.node, parameters[1].name) - known):
+            message = f"reads action.payload[{name!r}] in {action.python!r}, which this payload lacks"
+            yield message, suggest(name, known), ()
 
 
 def _read_of_payload(action: object) -> set[str]:

@@ -1,0 +1,80 @@
+"""What tools and handlers read of `ctx.context`: attributes that it does not have, and widgets that do not exist."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+
+from runtime.diagnostics.wording import quote, suggest
+from runtime.static_analysis.bindings import Function
+from runtime.static_analysis.instances import BASES, attributes_of
+from runtime.static_analysis.module import Module
+from runtime.static_analysis.receivers import CONTEXT_ATTRIBUTES, AttributeRead, context_reads, guarded_names
+from runtime.static_analysis.resolver import CONTEXTS, Symbol
+from runtime.validation.models import find_symbol
+from runtime.validation.python.import_paths import ImportPath, PythonDiagnostics
+
+_WIDGET_METHODS = frozenset({"show_widget", "render"})
+_STATE = "declare it in 'state', or as an attribute of 'context_class'"
+
+
+def check_context_reads(
+    diagnostics: PythonDiagnostics, module: Module, path: ImportPath, named: frozenset[ast.AST]
+) -> None:
+    """Report attributes of the context that certainly do not exist (A332), and widgets (A333).
+
+    `named` are the functions that agents.yaml names.
+    """
+    if module.tree is None or not module.ours:
+        return
+    attributes = _attributes(diagnostics)
+    for function in _functions(module.tree):
+        reads = context_reads(diagnostics.resolver, module, function, is_named=function in named)
+        guarded = guarded_names(function) if reads else set()
+        for read in reads:
+            if attributes is not None and read.name not in attributes | guarded and not _is_private(read.name):
+                hint = suggest(read.name, sorted(attributes - set(dir(BaseModel)))) or _STATE
+                message = f"the context has no {read.name!r}"
+                diagnostics.at_node(path, "A332", module, read.node, message, hint)
+            _check_widget(diagnostics, module, path, read)
+
+
+def _functions(tree: ast.Module) -> Iterator[Function]:
+    yield from (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_")
+
+
+def _attributes(diagnostics: PythonDiagnostics) -> frozenset[str] | None:
+    """Return all attributes of the context of a turn; None if its class may have others."""
+    config = diagnostics.project.config
+    modules = [module for module in diagnostics.resolver.modules.read.values() if module is not None and module.ours]
+    own = CONTEXT_ATTRIBUTES | frozenset(dir(BaseModel)) | frozenset(config.state)
+    own |= frozenset().union(*(module.implicit.attributes for module in modules))
+    if any(module.implicit.sets_any for module in modules):
+        return None
+    if config.context_class is None:
+        return own
+    symbol = find_symbol(diagnostics.project, config.context_class)
+    if symbol is None or symbol.kind != "class":
+        return None
+    made = Symbol("instance", symbol.module, symbol.node)
+    names = attributes_of(diagnostics.resolver, made, {**BASES, **dict.fromkeys(CONTEXTS, own)})
+    return None if names is None else names | own
+
+
+def _check_widget(diagnostics: PythonDiagnostics, module: Module, path: ImportPath, read: AttributeRead) -> None:
+    if read.name not in _WIDGET_METHODS or read.call is None or not read.call.args:
+        return
+    name = read.call.args[0]
+    declared = diagnostics.project.config.widgets
+    if isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value not in declared:
+        hint = suggest(name.value, declared)
+        if not hint:
+            hint = f"declared are {', '.join(quote(sorted(declared)))}" if declared else "declare it in 'widgets'"
+        message = f"there is no widget {name.value!r}, so this call fails"
+        diagnostics.at_node(path, "A333", module, name, message, hint)
