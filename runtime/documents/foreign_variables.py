@@ -7,9 +7,10 @@ import re
 _NAME = "[A-Z_][A-Z0-9_]*"
 _ANY = "[A-Za-z_][A-Za-z0-9_]*"
 _FORMS = (
-    # GitHub, GitLab and Azure; Ansible, dbt, n8n and Helm; LiteLLM; Python; Node; PowerShell; make and Kubernetes; Windows.
+    # GitHub and GitLab; Ansible, dbt, n8n and Helm; LiteLLM; Python; Node; PowerShell; make and Kubernetes; Windows.
     rf"\$\{{\{{\s*(?:\w+\.)?({_ANY})\s*\}}\}}",
-    rf"\{{\{{\s*\$?\.?(?:env|ENV|[eE]nviron|secrets?|vars?|os\.environ|process\.env)(?:\.|\[['\"]|\(['\"])({_ANY})\b[^{{}}]*\}}\}}",
+    rf"\{{\{{\s*\$?\.?(?:env|ENV|[eE]nviron|secrets?|vars?|os\.environ|process\.env)"
+    rf"(?:\.|\[['\"]|\(['\"])({_ANY})\b[^{{}}]*\}}\}}",
     rf"\{{\{{\s*(?:env_var|lookup\(\s*['\"]env['\"]\s*,\s*|get_env|getenv)\(?\s*['\"]({_ANY})['\"][^{{}}]*\}}\}}",
     rf"\{{\{{\s*({_NAME})\s*\}}\}}",
     rf"os\.environ/({_ANY})",

@@ -13,7 +13,7 @@ from runtime.config.load import LoadedProject
 from runtime.config.model import Config
 from runtime.config.project_files import ProjectFiles
 from runtime.static_analysis.module import Modules
-from runtime.static_analysis.resolver import Resolver
+from runtime.static_analysis.resolver import Resolver, Symbol
 
 
 @dataclass(frozen=True)
@@ -42,3 +42,11 @@ class CheckedProject:
     def resolver(self) -> Resolver:
         """The names in the project's Python; each module is read once for all checks."""
         return Resolver(Modules.of(self.root))
+
+    def find_symbol(self, import_path: str) -> Symbol | None:
+        """Return what an import path leads to; None where that is not certain."""
+        module_name, _, attributes = import_path.partition(":")
+        modules = self.resolver.modules
+        module = modules.get(module_name) if modules.finder.knows(module_name) else None
+        symbol = None if module is None else self.resolver.follow(module, attributes.split("."))
+        return symbol if isinstance(symbol, Symbol) else None

@@ -17,7 +17,6 @@ from runtime.config.openapi_documents import operation_names
 from runtime.config.references import model_references
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import nearest
-from runtime.static_analysis.resolver import Symbol
 from runtime.validation.checked_project import CheckedProject
 from runtime.validation.python.tools import own_name
 
@@ -154,7 +153,7 @@ def agent_tools(project: CheckedProject, agent: Agent) -> AgentTools:
         elif entry is not None:
             tools[getattr(entry, "hosted", None) or reference] = reference
         elif ":" in reference:
-            symbol = find_symbol(project, reference)
+            symbol = project.find_symbol(reference)
             name = own_name(symbol) if symbol is not None and symbol.kind in ("function", "tool") else ""
             is_certain = is_certain and bool(name)
             tools[name or reference.rpartition(":")[2].rpartition(".")[2]] = reference
@@ -163,12 +162,3 @@ def agent_tools(project: CheckedProject, agent: Agent) -> AgentTools:
         is_complete = is_complete and "${" not in reference
     names = [agent_name(project, handoff.agent) for handoff in agent.handoffs if handoff.agent in project.config.agents]
     return AgentTools(tools, {transfer_name(name): name for name in names}, is_complete, is_certain and is_complete)
-
-
-def find_symbol(project: CheckedProject, import_path: str) -> Symbol | None:
-    """Return what an import path leads to; None where that is not certain."""
-    module_name, _, attributes = import_path.partition(":")
-    modules = project.resolver.modules
-    module = modules.get(module_name) if modules.finder.knows(module_name) else None
-    symbol = None if module is None else project.resolver.follow(module, attributes.split("."))
-    return symbol if isinstance(symbol, Symbol) else None

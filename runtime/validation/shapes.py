@@ -12,7 +12,6 @@ from runtime.static_analysis.instances import attributes_of, returned_by
 from runtime.static_analysis.resolver import Symbol
 from runtime.static_analysis.signatures import may_rename, own_parameters, parameters_of
 from runtime.validation.checked_project import CheckedProject
-from runtime.validation.models import find_symbol
 
 _METHODS = frozenset(dir(dict))
 # Keywords by which a schema may have more properties than `properties` lists.
@@ -80,7 +79,7 @@ def shape_of_arguments(project: CheckedProject, tool: Any) -> Shape:
 
 
 def _of_parameters(project: CheckedProject, path: str, bound: Mapping[str, Any]) -> Shape:
-    symbol = find_symbol(project, path)
+    symbol = project.find_symbol(path)
     if symbol is None or symbol.kind not in ("function", "tool") or symbol.decorated or symbol.module is None:
         return UNKNOWN
     parameters = parameters_of(project.resolver, symbol)
@@ -97,7 +96,7 @@ def _of_parameters(project: CheckedProject, path: str, bound: Mapping[str, Any])
 
 def shape_of_result(project: CheckedProject, import_path: str) -> Shape:
     """Return the shape of what a function, or a class, of the project makes."""
-    symbol = find_symbol(project, import_path)
+    symbol = project.find_symbol(import_path)
     if symbol is None:
         return UNKNOWN
     made: Symbol | ast.Dict | None = symbol

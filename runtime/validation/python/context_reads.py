@@ -13,7 +13,6 @@ from runtime.static_analysis.instances import BASES, attributes_of
 from runtime.static_analysis.module import Module
 from runtime.static_analysis.receivers import CONTEXT_ATTRIBUTES, AttributeRead, context_reads, guarded_names
 from runtime.static_analysis.resolver import CONTEXTS, Symbol
-from runtime.validation.models import find_symbol
 from runtime.validation.python.import_paths import ImportPath, PythonDiagnostics
 
 _WIDGET_METHODS = frozenset({"show_widget", "render"})
@@ -59,7 +58,7 @@ def _attributes(diagnostics: PythonDiagnostics) -> frozenset[str] | None:
         return None
     if config.context_class is None:
         return own
-    symbol = find_symbol(diagnostics.project, config.context_class)
+    symbol = diagnostics.project.find_symbol(config.context_class)
     if symbol is None or symbol.kind != "class":
         return None
     made = Symbol("instance", symbol.module, symbol.node)

@@ -27,7 +27,7 @@ from runtime.static_analysis.signatures import (
 )
 from runtime.templates.template import always_read
 from runtime.validation.checked_project import CheckedProject
-from runtime.validation.models import AgentTools, agent_name, agent_tools, find_symbol
+from runtime.validation.models import AgentTools, agent_name, agent_tools
 
 Agents = Mapping[str, AgentTools]
 """Agents by name, and what each can call."""
@@ -133,7 +133,7 @@ def _argument_problems(
 ) -> Iterable[ScriptProblem]:
     match project.config.tools.get(reference) or PythonTool.model_construct(python=reference):
         case PythonTool(python=import_path, with_=bound):
-            symbol = find_symbol(project, import_path)
+            symbol = project.find_symbol(import_path)
             return [] if symbol is None else _parameter_problems(project.resolver, symbol, arguments, bound)
         case ClientTool(parameters=schema) | EffectTool(parameters=schema):
             return _schema_problems(schema, arguments)

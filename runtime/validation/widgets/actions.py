@@ -19,7 +19,6 @@ from runtime.static_analysis.receivers import payload_keys
 from runtime.static_analysis.signatures import parameters_of
 from runtime.templates.template import Template, TemplateError
 from runtime.validation.checked_project import CheckedProject
-from runtime.validation.models import find_symbol
 from runtime.validation.widgets.checked_widget import CheckedWidget, SourceRange
 from runtime.validation.widgets.triggers import Trigger, find_triggers, is_open
 
@@ -262,7 +261,7 @@ def _handler_problems(
     known = {*payload, *fields}
     if not isinstance(action, PythonAction) or any(map(is_open, known)):
         return
-    symbol = find_symbol(project, action.python)
+    symbol = project.find_symbol(action.python)
     parameters = parameters_of(project.resolver, symbol) if symbol is not None else None
     if symbol is None or not isinstance(symbol.node, ast.FunctionDef | ast.AsyncFunctionDef) or not parameters:
         return
