@@ -142,22 +142,27 @@ async def in_tool_thread(function: Callable[P, R], /, *args: P.args, **kwargs: P
     return await threads.run(function, *args, **kwargs)
 
 
-class _FileThreads:
-    """The process's threads for file work; a fork of the process gets new ones."""
+class WorkThreads:
+    """Threads of this process for one kind of the runtime's own work; a fork of the process gets new ones."""
 
-    def __init__(self) -> None:
-        self.renew()
+    def __init__(self, size: int, name: str) -> None:
+        self._size, self._name = size, name
+        self._renew()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self.renew)
+            os.register_at_fork(after_in_child=self._renew)
 
-    def renew(self) -> None:
-        self.executor = DetachableExecutor(_FILE_THREADS, "files")
+    async def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a function in a thread."""
+        call = functools.partial(function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, call)
+
+    def _renew(self) -> None:
+        self._executor = DetachableExecutor(self._size, self._name)
 
 
-_file_threads = _FileThreads()
+_file_threads = WorkThreads(_FILE_THREADS, "files")
 
 
 async def in_file_thread(function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     """Run file work of the runtime in a thread; no code of the project runs in these threads."""
-    call = functools.partial(function, *args, **kwargs)
-    return await asyncio.get_running_loop().run_in_executor(_file_threads.executor, call)
+    return await _file_threads.run(function, *args, **kwargs)

@@ -26,7 +26,7 @@ from runtime.diagnostics.diagnostic import Diagnostic, Place, has_errors
 from runtime.errors import ConfigError
 from runtime.resources.lease import Live
 from runtime.resources.pool import Pool, Share
-from runtime.server.attachments import Uploads
+from runtime.server.attachments.uploads import Uploads
 from runtime.server.generations.generation import Generation, build_generation, to_diagnostics
 from runtime.server.generations.project_source import ProjectSource, read_project
 from runtime.server.generations.reloader import Listener, Reloader, ReloadOutcome

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from runtime.resources.token_usage import TokenUsage, UsageEntry
 from runtime.stores.chatkit_adapter import ChatKitStoreAdapter
-from runtime.stores.store import Feedback, GenerationMark, InvalidCursor, StoreError, ThreadStore
+from runtime.stores.store import AttachmentBound, Feedback, GenerationMark, InvalidCursor, StoreError, ThreadStore
 
 __all__ = [
+    "AttachmentBound",
     "ChatKitStoreAdapter",
     "Feedback",
     "GenerationMark",

@@ -6,23 +6,50 @@ import contextlib
 import os
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from chatkit.store import NotFoundError
 
+from runtime.errors import RuntimeFault
 from runtime.resources.threads import in_file_thread
 from runtime.stores.store import StoreError
 
+CHUNK = 256 * 1024
+"""Bytes of a file that are read at once."""
+
+
+class FileStoreError(RuntimeFault):
+    """The storage of files can't be reached, is full, or refuses the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that has been opened: its size in bytes, and its content, which is read once and closed at its end."""
+
+    size: int
+    chunks: AsyncGenerator[bytes, None]
+
 
 class FileStore(ABC):
-    """Files by key, which has letters, digits, `-`, `_`, `.` and `/`. Writes are atomic."""
+    """Files by key, which has letters, digits, `-`, `_`, `.` and `/`. A file appears as a whole, and never changes.
+
+    Methods raise OSError or FileStoreError where the storage fails.
+    """
 
     @abstractmethod
-    async def put(self, key: str, content: Path) -> None:
-        """Write the content of the local file `content`; replace an existing file."""
+    def new_file(self) -> IO[bytes]:
+        """Return an empty temporary file for `add`, which is deleted when it is closed. Call it in a thread."""
+
+    @abstractmethod
+    async def add(self, key: str, content: IO[bytes]) -> bool:
+        """Write the content of a file that `new_file` returned, unless the key exists; return whether it did not.
+
+        Of several concurrent calls, also in several processes, one writes.
+        """
 
     @abstractmethod
     async def create(self, key: str, content: bytes) -> bytes:
@@ -31,6 +58,14 @@ class FileStore(ABC):
     @abstractmethod
     async def read(self, key: str) -> bytes:
         """Return the content. Raise NotFoundError."""
+
+    @abstractmethod
+    async def open(self, key: str) -> StoredFile:
+        """Open a file. Raise NotFoundError."""
+
+    @abstractmethod
+    async def used(self, prefix: str) -> int:
+        """Return the bytes of all files below a prefix."""
 
     @abstractmethod
     async def exists(self, key: str) -> bool:
@@ -51,8 +86,13 @@ class FolderStore(FileStore):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    async def put(self, key: str, content: Path) -> None:
-        await in_file_thread(self._put, self.folder / key, content)
+    def new_file(self) -> IO[bytes]:
+        incoming = self.folder / "incoming"
+        incoming.mkdir(parents=True, exist_ok=True)
+        return tempfile.NamedTemporaryFile(dir=incoming)
+
+    async def add(self, key: str, content: IO[bytes]) -> bool:
+        return await in_file_thread(self._add, self.folder / key, content)
 
     async def create(self, key: str, content: bytes) -> bytes:
         return await in_file_thread(self._create, self.folder / key, content)
@@ -62,6 +102,16 @@ class FolderStore(FileStore):
             return await in_file_thread((self.folder / key).read_bytes)
         except FileNotFoundError:
             raise NotFoundError(f"file {key!r} not found") from None
+
+    async def open(self, key: str) -> StoredFile:
+        try:
+            file = await in_file_thread((self.folder / key).open, "rb")
+        except FileNotFoundError:
+            raise NotFoundError(f"file {key!r} not found") from None
+        return StoredFile(os.fstat(file.fileno()).st_size, _chunks(file))
+
+    async def used(self, prefix: str) -> int:
+        return await in_file_thread(_used, self.folder / prefix)
 
     async def exists(self, key: str) -> bool:
         return await in_file_thread((self.folder / key).is_file)
@@ -73,8 +123,17 @@ class FolderStore(FileStore):
         for key in await in_file_thread(self._old, prefix, moment.timestamp()):
             yield key
 
-    def _put(self, path: Path, content: Path) -> None:
-        os.replace(_write_beside(path, content.read_bytes()), path)
+    def _add(self, path: Path, content: IO[bytes]) -> bool:
+        content.flush()
+        os.fsync(content.fileno())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # A link fails if the name exists, so that one of several uploads wins, with complete content.
+            os.link(content.name, path)
+        except FileExistsError:
+            return False
+        _sync_folder(path.parent)
+        return True
 
     def _create(self, path: Path, content: bytes) -> bytes:
         written = _write_beside(path, content)
@@ -93,6 +152,30 @@ class FolderStore(FileStore):
                 if path.is_file() and path.stat().st_mtime < before:
                     keys.append(path.relative_to(self.folder).as_posix())
         return keys
+
+
+async def _chunks(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
+    with file:
+        while chunk := await in_file_thread(file.read, CHUNK):
+            yield chunk
+
+
+def _used(folder: Path) -> int:
+    size = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            size += path.stat().st_size
+    return size
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name survive a power cut; some systems can't."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _write_beside(path: Path, content: bytes) -> str:
@@ -121,38 +204,79 @@ class BucketStore(FileStore):
         except Exception as error:
             raise StoreError(f"{url} can't be used: {error}") from error
 
-    async def put(self, key: str, content: Path) -> None:
-        await self._obstore.put_async(self._store, key, content)
+    def new_file(self) -> IO[bytes]:
+        return tempfile.TemporaryFile()
+
+    async def add(self, key: str, content: IO[bytes]) -> bool:
+        await in_file_thread(content.seek, 0)
+        return await self._create(key, content)
 
     async def create(self, key: str, content: bytes) -> bytes:
         if not await self.exists(key):
-            with contextlib.suppress(self._obstore.exceptions.AlreadyExistsError):
-                await self._obstore.put_async(self._store, key, content, mode="create")
+            await self._create(key, content)
         return await self.read(key)
 
     async def read(self, key: str) -> bytes:
-        try:
+        with self._errors(key):
             result = await self._obstore.get_async(self._store, key)
-        except FileNotFoundError:
-            raise NotFoundError(f"file {key!r} not found") from None
-        return bytes(await result.bytes_async())
+            return bytes(await result.bytes_async())
+
+    async def open(self, key: str) -> StoredFile:
+        with self._errors(key):
+            result = await self._obstore.get_async(self._store, key)
+        return StoredFile(int(result.meta["size"]), _parts(result.stream(min_chunk_size=CHUNK)))
+
+    async def used(self, prefix: str) -> int:
+        with self._errors(prefix):
+            return sum([entry["size"] async for page in self._list(prefix) for entry in page])
 
     async def exists(self, key: str) -> bool:
         try:
-            await self._obstore.head_async(self._store, key)
-        except FileNotFoundError:
+            with self._errors(key):
+                await self._obstore.head_async(self._store, key)
+        except NotFoundError:
             return False
         return True
 
     async def delete(self, key: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(NotFoundError), self._errors(key):
             await self._obstore.delete_async(self._store, key)
 
     async def list_before(self, prefix: str, moment: datetime) -> AsyncIterator[str]:
-        async for page in self._obstore.list(self._store, prefix=prefix):
-            for entry in page:
-                if entry["last_modified"].astimezone(UTC) < moment:
-                    yield str(entry["path"])
+        with self._errors(prefix):
+            async for page in self._list(prefix):
+                for entry in page:
+                    if entry["last_modified"].astimezone(UTC) < moment:
+                        yield str(entry["path"])
+
+    async def _create(self, key: str, content: bytes | IO[bytes]) -> bool:
+        try:
+            with self._errors(key):
+                # A multipart upload would replace an existing object.
+                await self._obstore.put_async(self._store, key, content, mode="create", use_multipart=False)
+        except FileExistsError:
+            return False
+        return True
+
+    def _list(self, prefix: str) -> AsyncIterator[Any]:
+        return self._obstore.list(self._store, prefix=prefix)
+
+    @contextlib.contextmanager
+    def _errors(self, key: str) -> Iterator[None]:
+        failures = self._obstore.exceptions
+        try:
+            yield
+        except (FileNotFoundError, failures.NotFoundError):
+            raise NotFoundError(f"file {key!r} not found") from None
+        except (failures.AlreadyExistsError, failures.PreconditionError) as error:
+            raise FileExistsError(key) from error
+        except failures.BaseError as error:
+            raise FileStoreError(f"the bucket failed: {type(error).__name__}") from error
+
+
+async def _parts(stream: Any) -> AsyncGenerator[bytes, None]:
+    async for part in stream:
+        yield bytes(part)
 
 
 def open_file_store(url: str, root: Path, options: Mapping[str, str]) -> FileStore:

@@ -10,7 +10,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Unpack
 from weakref import WeakValueDictionary
 
@@ -23,6 +23,7 @@ from runtime.stores import serialization as codec
 from runtime.stores.store import (
     PAGE_SIZE,
     VISIBLE,
+    AttachmentBound,
     Feedback,
     FeedbackKind,
     GenerationMark,
@@ -72,9 +73,11 @@ class ChatKitStoreAdapter(ThreadStore):
         items: Sequence[ThreadItem] = (),
         *,
         generation: GenerationMark | None = None,
+        attachments: Sequence[Attachment] = (),
     ) -> None:
         """If an item can't be stored, the thread is deleted again."""
         context = self._context(owner)
+        await self._bind(owner, thread.id, attachments)
         rows = list(map(_normal, items))
         if generation is None:
             await self.save_thread(owner, thread)
@@ -135,9 +138,11 @@ class ChatKitStoreAdapter(ThreadStore):
         *,
         delete: Sequence[str] = (),
         generation: GenerationMark | None = None,
+        attachments: Sequence[Attachment] = (),
     ) -> None:
-        """Not atomic: a failure leaves earlier items written."""
+        """Not atomic: a failure leaves earlier items written. Attachments are bound within this process only."""
         thread_id, context = codec.clean(thread_id), self._context(owner)
+        await self._bind(owner, thread_id, attachments)
         rows = list(map(_normal, items))
         known = _generation(await self.store.load_thread(thread_id, context))
         for item_id in map(codec.clean, delete):
@@ -191,6 +196,17 @@ class ChatKitStoreAdapter(ThreadStore):
         return [item.id async for item in walk]
 
     async def save_attachment(self, owner: str, attachment: Attachment) -> None:
+        """Binds are kept within this process only."""
+        async with self._lock(owner, attachment.id):
+            try:
+                bound_to = (await self.load_attachment(owner, attachment.id)).thread_id
+            except NotFoundError:
+                bound_to = None
+            if bound_to is not None:
+                attachment = attachment.model_copy(update={"thread_id": bound_to})
+            await self._save_attachment(owner, attachment)
+
+    async def _save_attachment(self, owner: str, attachment: Attachment) -> None:
         await self.store.save_attachment(codec.load_attachment(codec.dump_attachment(attachment)), self._context(owner))
 
     async def load_attachment(self, owner: str, attachment_id: str) -> Attachment:
@@ -201,6 +217,25 @@ class ChatKitStoreAdapter(ThreadStore):
             await self.store.delete_attachment(codec.clean(attachment_id), self._context(owner))
         except NotFoundError:
             return
+
+    async def delete_unsent_attachment(self, owner: str, attachment_id: str) -> bool:
+        """Atomic within this process only."""
+        async with self._lock(owner, attachment_id):
+            try:
+                stored = await self.load_attachment(owner, attachment_id)
+            except NotFoundError:
+                return True
+            if stored.thread_id is None:
+                await self.delete_attachment(owner, attachment_id)
+            return stored.thread_id is None
+
+    async def delete_unsent_attachments(self, before: datetime) -> list[tuple[str, str]]:
+        """A chatkit store can't list attachments: nothing is deleted."""
+        return []
+
+    async def count_unsent_attachments(self, owner: str) -> int:
+        """A chatkit store can't list attachments: 0."""
+        return 0
 
     async def save_feedback(self, owner: str, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind) -> None:
         """Raise RequestError (501) if the store has no `save_feedback`."""
@@ -241,6 +276,15 @@ class ChatKitStoreAdapter(ThreadStore):
 
     def _lock(self, owner: str, thread_id: str) -> asyncio.Lock:
         return self._locks.setdefault((owner, codec.clean(thread_id)), asyncio.Lock())
+
+    async def _bind(self, owner: str, thread_id: str, attachments: Sequence[Attachment]) -> None:
+        for attachment in attachments:
+            async with self._lock(owner, attachment.id):
+                stored = await self.load_attachment(owner, attachment.id)
+                if stored.thread_id not in (None, codec.clean(thread_id)):
+                    raise AttachmentBound(attachment.id)
+                bound = attachment.model_copy(update={"thread_id": codec.clean(thread_id)})
+                await self._save_attachment(owner, bound)
 
     def _feedback_method(self, name: str) -> Any:
         method = getattr(self.store, name, None)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from itertools import islice
 from typing import Generic, TypeVar, Unpack
 
@@ -33,6 +33,7 @@ from runtime.stores.serialization import (
 )
 from runtime.stores.store import (
     VISIBLE,
+    AttachmentBound,
     Feedback,
     FeedbackKind,
     GenerationMark,
@@ -118,6 +119,7 @@ class _Thread:
 class _StoredAttachment:
     owner: str
     thread_id: str | None
+    created_at: datetime
     payload: str
 
 
@@ -140,10 +142,13 @@ class MemoryStore(ThreadStore):
         items: Sequence[ThreadItem] = (),
         *,
         generation: GenerationMark | None = None,
+        attachments: Sequence[Attachment] = (),
     ) -> None:
         rows, mark = _encode(items), dump_generation(generation)
+        bound = self._bound(owner, thread.id, attachments)
         await self.save_thread(owner, thread)
         self._find(owner, thread.id).put(rows, mark)
+        self._attachments |= bound
 
     async def save_thread(self, owner: str, thread: ThreadMetadata) -> None:
         thread_id, payload = clean(thread.id), dump_thread(thread)
@@ -189,9 +194,11 @@ class MemoryStore(ThreadStore):
         *,
         delete: Sequence[str] = (),
         generation: GenerationMark | None = None,
+        attachments: Sequence[Attachment] = (),
     ) -> None:
         thread = self._find(owner, thread_id)
         rows, mark = _encode(items), dump_generation(generation)
+        self._attachments |= self._bound(owner, thread_id, attachments)
         for item_id in map(clean, delete):
             thread.items.remove(item_id)
             thread.feedback.pop(item_id, None)
@@ -232,19 +239,43 @@ class MemoryStore(ThreadStore):
         stored = self._attachments.get(attachment_id)
         if stored is not None and stored.owner != owner:
             raise not_found("attachment", attachment_id)
-        row = _StoredAttachment(check_owner(owner), thread_id, dump_attachment(attachment))
+        created_at = datetime.now(UTC)
+        if stored is not None:
+            thread_id, created_at = stored.thread_id or thread_id, stored.created_at
+        row = _StoredAttachment(check_owner(owner), thread_id, created_at, dump_attachment(attachment))
         self._attachments[attachment_id] = row
 
     async def load_attachment(self, owner: str, attachment_id: str) -> Attachment:
         stored = self._attachments.get(clean(attachment_id))
         if stored is None or stored.owner != check_owner(owner):
             raise not_found("attachment", attachment_id)
-        return load_attachment(stored.payload)
+        return load_attachment(stored.payload).model_copy(update={"thread_id": stored.thread_id})
 
     async def delete_attachment(self, owner: str, attachment_id: str) -> None:
         stored = self._attachments.get(clean(attachment_id))
         if stored is not None and stored.owner == check_owner(owner):
             del self._attachments[clean(attachment_id)]
+
+    async def delete_unsent_attachment(self, owner: str, attachment_id: str) -> bool:
+        stored = self._attachments.get(clean(attachment_id))
+        if stored is not None and stored.owner == check_owner(owner):
+            if stored.thread_id is not None:
+                return False
+            del self._attachments[clean(attachment_id)]
+        return True
+
+    async def delete_unsent_attachments(self, before: datetime) -> list[tuple[str, str]]:
+        unsent = {
+            (row.owner, attachment_id)
+            for attachment_id, row in self._attachments.items()
+            if row.thread_id is None and row.created_at < before
+        }
+        for _, attachment_id in unsent:
+            del self._attachments[attachment_id]
+        return sorted(unsent)
+
+    async def count_unsent_attachments(self, owner: str) -> int:
+        return sum(row.owner == check_owner(owner) and row.thread_id is None for row in self._attachments.values())
 
     async def save_feedback(self, owner: str, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind) -> None:
         thread = self._find(owner, thread_id)
@@ -277,6 +308,18 @@ class MemoryStore(ThreadStore):
 
     async def list_usage(self, since: date) -> list[UsageEntry]:
         return self._usage.entries(since)
+
+    def _bound(self, owner: str, thread_id: str, attachments: Sequence[Attachment]) -> dict[str, _StoredAttachment]:
+        """Return the rows of the attachments, bound to the thread."""
+        bound = {}
+        for attachment in attachments:
+            attachment_id, stored = clean(attachment.id), self._attachments.get(clean(attachment.id))
+            if stored is None or stored.owner != check_owner(owner):
+                raise not_found("attachment", attachment.id)
+            if stored.thread_id not in (None, clean(thread_id)):
+                raise AttachmentBound(attachment.id)
+            bound[attachment_id] = replace(stored, thread_id=clean(thread_id), payload=dump_attachment(attachment))
+        return bound
 
     def _find(self, owner: str, thread_id: str) -> _Thread:
         threads = self._threads.get(check_owner(owner))

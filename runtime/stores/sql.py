@@ -27,6 +27,7 @@ from runtime.stores.rows import (
     thread_row,
     write_rows,
 )
+from runtime.stores.sql_attachments import SqlAttachments, bind_attachments
 from runtime.stores.sql_turns import SqlTurns, usage_rows
 from runtime.stores.sqlite import Database, Row, SqliteDatabase, SqlSession, first
 from runtime.stores.store import (
@@ -44,7 +45,7 @@ from runtime.stores.store import (
 )
 
 
-class SqlStore(SqlTurns):
+class SqlStore(SqlTurns, SqlAttachments):
     """A `ThreadStore` in `sqlite:///path` or `postgresql://…`.
 
     `pool_size` is the number of PostgreSQL connections. `open` migrates the schema, and raises StoreError for a schema
@@ -79,6 +80,7 @@ class SqlStore(SqlTurns):
         items: Sequence[ThreadItem] = (),
         *,
         generation: GenerationMark | None = None,
+        attachments: Sequence[Attachment] = (),
     ) -> None:
         row, rows = thread_row(owner, thread, generation), item_rows(thread.id, items)
         keys = thread_keys(owner, thread.id)
@@ -87,6 +89,7 @@ class SqlStore(SqlTurns):
             self._put_thread(session, row)
             if rows:
                 self._put_items(session, keys, rows)
+            bind_attachments(session, keys, attachments)
 
         await self._database.write(work)
 
@@ -134,11 +137,17 @@ class SqlStore(SqlTurns):
         *,
         delete: Sequence[str] = (),
         generation: GenerationMark | None = None,
+        attachments: Sequence[Attachment] = (),
     ) -> None:
         keys, rows = thread_keys(owner, thread_id), item_rows(thread_id, items)
         gone = deleted_rows(keys, delete)
         mark = codec.dump_generation(generation)
-        await self._database.write(lambda session: self._put_items(session, keys, rows, gone, mark))
+
+        def work(session: SqlSession) -> None:
+            self._put_items(session, keys, rows, gone, mark)
+            bind_attachments(session, keys, attachments)
+
+        await self._database.write(work)
 
     async def load_generation(self, owner: str, thread_id: str) -> GenerationMark | None:
         work = read_one(sql.LOAD_GENERATION, thread_keys(owner, thread_id), not_found("thread", thread_id))
@@ -192,25 +201,6 @@ class SqlStore(SqlTurns):
             return [row[0] for row in session.all(sql.ITEM_IDS_AFTER, keys | {"seq": item[0]})]
 
         return await self._database.read(work)
-
-    async def save_attachment(self, owner: str, attachment: Attachment) -> None:
-        row = {
-            "id": codec.clean(attachment.id),
-            "owner": codec.check_owner(owner),
-            "thread_id": None if attachment.thread_id is None else codec.clean(attachment.thread_id),
-            "created_at": datetime.now(UTC),
-            "payload": codec.dump_attachment(attachment),
-        }
-        await self._database.write(read_one(self._upserts.attachment, row, not_found("attachment", attachment.id)))
-
-    async def load_attachment(self, owner: str, attachment_id: str) -> Attachment:
-        keys = {"by_owner": codec.check_owner(owner), "item": codec.clean(attachment_id)}
-        work = read_one(sql.LOAD_ATTACHMENT, keys, not_found("attachment", attachment_id))
-        return codec.load_attachment((await self._database.read(work))[0])
-
-    async def delete_attachment(self, owner: str, attachment_id: str) -> None:
-        keys = {"by_owner": codec.check_owner(owner), "item": codec.clean(attachment_id)}
-        await self._database.write(lambda session: session.run(sql.DELETE_ATTACHMENT, keys))
 
     async def save_feedback(self, owner: str, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind) -> None:
         keys, wanted = thread_keys(owner, thread_id), sorted({codec.clean(item_id) for item_id in item_ids})

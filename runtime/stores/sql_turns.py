@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any, Unpack
 from uuid import uuid4
 
-from chatkit.types import ThreadItem, ThreadMetadata
+from chatkit.types import Attachment, ThreadItem, ThreadMetadata
 
 from runtime.resources.token_usage import TokenUsage
 from runtime.stores import serialization as codec
@@ -27,6 +27,7 @@ from runtime.stores.rows import (
     thread_row,
     write_rows,
 )
+from runtime.stores.sql_attachments import bind_attachments
 from runtime.stores.sqlite import Database, SqlSession, Statement, first
 from runtime.stores.store import GenerationMark, ThreadChanges, not_found
 from runtime.stores.turns import (
@@ -65,6 +66,7 @@ class SqlTurns(TurnStore, ABC):
         items: Sequence[ThreadItem],
         *,
         generation: GenerationMark | None,
+        attachments: Sequence[Attachment] = (),
         lease_s: float,
     ) -> TurnLease:
         row, rows = thread_row(owner, thread, generation), item_rows(thread.id, items)
@@ -76,6 +78,7 @@ class SqlTurns(TurnStore, ABC):
             taken = {**values, "by_holder": self._holder, "lease_s": lease_s}
             next_seq, number = read_one(turns.START_FIRST_TURN, taken, missing)(session)
             write_rows(session, self._upserts, next_seq, rows)
+            bind_attachments(session, values, attachments)
             return TurnLease(owner, row["id"], number)
 
         return await self._database.write(work)
@@ -89,6 +92,7 @@ class SqlTurns(TurnStore, ABC):
         after: int,
         delete: Sequence[str] = (),
         generation: GenerationMark | None = None,
+        attachments: Sequence[Attachment] = (),
         lease_s: float,
     ) -> TurnLease:
         write = _Write(owner, thread_id, after, items, delete, generation)
@@ -96,6 +100,7 @@ class SqlTurns(TurnStore, ABC):
         def work(session: SqlSession) -> TurnLease:
             taken = {"by_holder": self._holder, "lease_s": lease_s}
             row = write.run(session, self._upserts, turns.BEGIN_TURN, taken, TurnConflict)
+            bind_attachments(session, write.keys, attachments)
             return TurnLease(owner, write.keys["thread"], row[1])
 
         return await self._database.write(work)

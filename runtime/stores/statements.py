@@ -162,13 +162,26 @@ ITEM_IDS_AFTER: sa.Select[Any] = (
 )
 DELETE_ITEM: sa.Delete = sa.delete(ITEMS).where(ITEMS.c.thread_id == _THREAD, ITEMS.c.id == _ITEM)
 
-LOAD_ATTACHMENT: sa.Select[Any] = sa.select(ATTACHMENTS.c.payload).where(
+LOAD_ATTACHMENT: sa.Select[Any] = sa.select(ATTACHMENTS.c.payload, ATTACHMENTS.c.thread_id).where(
     ATTACHMENTS.c.id == _ITEM, ATTACHMENTS.c.owner == _OWNER
 )
 DELETE_ATTACHMENT: sa.Delete = sa.delete(ATTACHMENTS).where(ATTACHMENTS.c.id == _ITEM, ATTACHMENTS.c.owner == _OWNER)
 DELETE_THREAD_ATTACHMENTS: sa.Delete = sa.delete(ATTACHMENTS).where(
     ATTACHMENTS.c.thread_id == _THREAD, ATTACHMENTS.c.owner == _OWNER
 )
+
+_UNSENT = ATTACHMENTS.c.thread_id.is_(None)
+BIND_ATTACHMENT: sa.Update = (
+    sa.update(ATTACHMENTS)
+    .where(
+        ATTACHMENTS.c.id == _ITEM, ATTACHMENTS.c.owner == _OWNER, sa.or_(_UNSENT, ATTACHMENTS.c.thread_id == _THREAD)
+    )
+    .values(thread_id=_THREAD, payload=sa.bindparam("new_payload"))
+)
+DELETE_UNSENT_ATTACHMENT: sa.Delete = DELETE_ATTACHMENT.where(_UNSENT)
+_OLD_UNSENT: sa.Delete = sa.delete(ATTACHMENTS).where(_UNSENT, ATTACHMENTS.c.created_at < sa.bindparam("before"))
+DELETE_UNSENT_ATTACHMENTS = _OLD_UNSENT.returning(ATTACHMENTS.c.owner, ATTACHMENTS.c.id)
+COUNT_UNSENT_ATTACHMENTS: sa.Select[Any] = sa.select(sa.func.count()).where(_UNSENT, ATTACHMENTS.c.owner == _OWNER)
 
 LOAD_FEEDBACK: sa.Select[Any] = sa.select(FEEDBACK.c.item_id, FEEDBACK.c.kind).where(
     FEEDBACK.c.thread_id == _OWNED_THREAD
@@ -205,7 +218,7 @@ class Upserts:
             dialect, THREADS, "id", keep=("seq", "owner", "next_seq", *TURN_COLUMNS), keep_for_null=("generation",)
         )
         self.thread: sa.Insert = thread.returning(THREADS.c.id)
-        attachment = _upsert(dialect, ATTACHMENTS, "id", keep=("owner", "created_at"))
+        attachment = _upsert(dialect, ATTACHMENTS, "id", keep=("owner", "created_at"), keep_stored=("thread_id",))
         self.attachment: sa.Insert = attachment.returning(ATTACHMENTS.c.id)
         self.item: sa.Insert = _upsert(dialect, ITEMS, "thread_id", "id", keep=("seq",))
         self.feedback: sa.Insert = _upsert(dialect, FEEDBACK, "thread_id", "item_id")
@@ -228,12 +241,19 @@ def _insert(dialect: sa.Dialect, table: sa.Table) -> postgresql.Insert | sqlite.
 
 
 def _upsert(
-    dialect: sa.Dialect, table: sa.Table, *key: str, keep: tuple[str, ...] = (), keep_for_null: tuple[str, ...] = ()
+    dialect: sa.Dialect,
+    table: sa.Table,
+    *key: str,
+    keep: tuple[str, ...] = (),
+    keep_for_null: tuple[str, ...] = (),
+    keep_stored: tuple[str, ...] = (),
 ) -> postgresql.Insert | sqlite.Insert:
+    """`keep_for_null`: None leaves the stored value. `keep_stored`: a value replaces only NULL."""
     insert = _insert(dialect, table)
     changes: dict[str, Any]
     changes = {column.name: insert.excluded[column.name] for column in table.c if column.name not in (*key, *keep)}
     changes |= {name: sa.func.coalesce(changes[name], table.c[name]) for name in keep_for_null}
+    changes |= {name: sa.func.coalesce(table.c[name], changes[name]) for name in keep_stored}
     # A row of another owner is not updated, and RETURNING then gives no row.
     mine = table.c.owner == insert.excluded.owner if "owner" in table.c else None
     return insert.on_conflict_do_update(index_elements=list(key), set_=changes, where=mine)

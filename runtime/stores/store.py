@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final, Literal, TypedDict, Unpack
 
 from chatkit.store import NotFoundError
@@ -54,6 +54,14 @@ class ThreadChanges(TypedDict, total=False):
 
 class InvalidCursor(RuntimeFault, ValueError):
     """The cursor `after` of a page is not the id of an entry of the list."""
+
+
+class AttachmentBound(RuntimeFault):
+    """An attachment was sent in another thread already; `attachment_id` says which one."""
+
+    def __init__(self, attachment_id: str) -> None:
+        self.attachment_id = attachment_id
+        super().__init__(f"attachment {attachment_id!r} was sent in another thread")
 
 
 class StoreError(RuntimeFault):
@@ -159,8 +167,12 @@ class ThreadStore(ABC):
         items: Sequence[ThreadItem] = (),
         *,
         generation: GenerationMark | None = None,
+        attachments: Sequence[Attachment] = (),
     ) -> None:
-        """Store a new thread with its first items and its generation, in one transaction."""
+        """Store a new thread with its first items, generation and attachments, in one transaction.
+
+        The attachments are bound as by `write_items`. Raise AttachmentBound, NotFoundError.
+        """
 
     @abstractmethod
     async def save_thread(self, owner: str, thread: ThreadMetadata) -> None:
@@ -195,11 +207,13 @@ class ThreadStore(ABC):
         *,
         delete: Sequence[str] = (),
         generation: GenerationMark | None = None,
+        attachments: Sequence[Attachment] = (),
     ) -> None:
         """Delete items, then insert or replace items in order, in one transaction. Raise NotFoundError.
 
         A new id is appended to the thread, an existing one keeps its position; ids to delete may be missing.
-        `generation` is stored with the thread; None leaves the stored one.
+        `generation` is stored with the thread; None leaves the stored one. `attachments` are bound to the thread: they
+        exist as long as it does. Raise AttachmentBound if another thread has one, NotFoundError if one was deleted.
         """
 
     @abstractmethod
@@ -235,7 +249,10 @@ class ThreadStore(ABC):
 
     @abstractmethod
     async def save_attachment(self, owner: str, attachment: Attachment) -> None:
-        """Insert or replace an attachment's metadata. Raise NotFoundError if the id has another owner."""
+        """Insert or replace an attachment's metadata. Raise NotFoundError if the id has another owner.
+
+        An attachment that is bound to a thread stays bound to it.
+        """
 
     @abstractmethod
     async def load_attachment(self, owner: str, attachment_id: str) -> Attachment:
@@ -244,6 +261,24 @@ class ThreadStore(ABC):
     @abstractmethod
     async def delete_attachment(self, owner: str, attachment_id: str) -> None:
         """Delete an attachment's metadata, if it exists."""
+
+    @abstractmethod
+    async def delete_unsent_attachment(self, owner: str, attachment_id: str) -> bool:
+        """Delete an attachment's metadata if it is bound to no thread; return whether it does not exist now.
+
+        Of this and a concurrent `write_items` that binds it, one fails.
+        """
+
+    @abstractmethod
+    async def delete_unsent_attachments(self, before: datetime) -> list[tuple[str, str]]:
+        """Delete the metadata of all attachments that are bound to no thread and older than `before` (aware).
+
+        Return the owner and the id of each.
+        """
+
+    @abstractmethod
+    async def count_unsent_attachments(self, owner: str) -> int:
+        """Return the number of the owner's attachments that are bound to no thread."""
 
     @abstractmethod
     async def save_feedback(self, owner: str, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind) -> None:

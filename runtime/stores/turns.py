@@ -15,7 +15,7 @@ from datetime import date
 from enum import IntFlag
 from typing import Literal, Unpack
 
-from chatkit.types import ThreadItem, ThreadMetadata
+from chatkit.types import Attachment, ThreadItem, ThreadMetadata
 
 from runtime.errors import RuntimeFault
 from runtime.resources.token_usage import TokenUsage
@@ -84,6 +84,7 @@ class TurnStore(ThreadStore):
         items: Sequence[ThreadItem],
         *,
         generation: GenerationMark | None,
+        attachments: Sequence[Attachment] = (),
         lease_s: float,
     ) -> TurnLease:
         """Create a thread as `create_thread` does, with a lease of `lease_s` seconds for its first turn."""
@@ -98,6 +99,7 @@ class TurnStore(ThreadStore):
         after: int,
         delete: Sequence[str] = (),
         generation: GenerationMark | None = None,
+        attachments: Sequence[Attachment] = (),
         lease_s: float,
     ) -> TurnLease:
         """Write items as `write_items` does, and take the lease, in one transaction.

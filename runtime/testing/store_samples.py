@@ -93,8 +93,8 @@ def new_mark(number: int) -> GenerationMark:
     return GenerationMark(number, config, code)
 
 
-def new_file(thread_id: str) -> FileAttachment:
-    """Return the metadata of a file of this thread."""
+def new_file(thread_id: str | None) -> FileAttachment:
+    """Return the metadata of a file of this thread, or of one that was not sent."""
     return FileAttachment(id=new_id("attachment"), name="a.pdf", mime_type="application/pdf", thread_id=thread_id)
 
 

@@ -22,14 +22,14 @@ from functools import partial
 from itertools import product
 
 import pytest
-from chatkit.types import ImageAttachment, LockedStatus, Page, Thread, ThreadMetadata
-from pydantic import AnyUrl
+from chatkit.types import LockedStatus, Page, Thread, ThreadMetadata
 
 from runtime.errors import RequestError
 from runtime.resources.token_usage import TokenUsage, UsageEntry
 from runtime.stores.ids import new_id
 from runtime.stores.owner_store import OwnerStore
 from runtime.stores.store import InvalidCursor, ThreadStore
+from runtime.testing.store_attachments import AttachmentPromises
 from runtime.testing.store_items import ItemPromises
 from runtime.testing.store_samples import (
     ORDERS,
@@ -49,7 +49,7 @@ from runtime.testing.store_turns import TurnPromises
 
 
 @pytest.mark.asyncio
-class StoreSuite(ItemPromises, TurnPromises):
+class StoreSuite(ItemPromises, TurnPromises, AttachmentPromises):
     """The conformance tests of a `ThreadStore`; override the fixture `store`."""
 
     @pytest.fixture
@@ -267,19 +267,6 @@ class StoreSuite(ItemPromises, TurnPromises):
         await store.create_thread(owner, thread)
         assert await all_ids(store, owner, thread.id) == []
         assert await store.load_generation(owner, thread.id) is None
-
-    async def test_attachments_are_kept_and_replaced(self, store: ThreadStore, owner: str) -> None:
-        """Saving again replaces the metadata; a second delete does nothing."""
-        image = ImageAttachment(
-            id=new_id("attachment"), name="a.png", mime_type="image/png", preview_url=AnyUrl("https://a.example/p")
-        )
-        await store.save_attachment(owner, image)
-        changed = image.model_copy(update={"thread_id": "thr_1", "metadata": {"sha": "00"}})
-        await store.save_attachment(owner, changed)
-        assert await store.load_attachment(owner, image.id) == changed
-        for _ in range(2):
-            await store.delete_attachment(owner, image.id)
-        await assert_not_found(store.load_attachment(owner, image.id))
 
     async def test_feedback_is_listed_with_its_owner(self, store: ThreadStore, owner: str) -> None:
         """The list has the ratings of all owners, without those of deleted items."""

@@ -14,9 +14,11 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pypdf import PdfWriter
 
+from runtime.server.attachments.uploads import Uploads
 from tests.conversations.conftest import Chat, MakeChat
+from tests.server.attachments.pictures import png
 
-PNG = b"\x89PNG\r\n\x1a\n" + b"pixels"
+PNG = png()
 OFFER: dict[str, Any] = {
     "chat": {"attachments": {"accept": ["image/*", "text/plain", "application/pdf"], "max_size": 1000}}
 }
@@ -24,6 +26,12 @@ OFFER: dict[str, Any] = {
 
 async def _announce(client: Chat, name: str = "a.png", mime_type: str = "image/png", size: int = len(PNG)) -> Any:
     return await client.call("attachments.create", name=name, mime_type=mime_type, size=size)
+
+
+def _uploads(client: Chat) -> Uploads:
+    uploads = client.runtime.generation.uploads
+    assert uploads is not None
+    return uploads
 
 
 def _path(url: str) -> str:
@@ -100,8 +108,9 @@ async def test_what_is_not_taken_is_refused_before_it_is_uploaded(
     ("content", "status", "code"),
     [
         (PNG + b"more than was announced", 413, "file_too_large"),
+        (PNG[:-1], 400, "incomplete"),
         (b"", 400, "empty_file"),
-        (b"#!/bin/sh", 415, "wrong_type"),
+        (b"#!/bin/sh".ljust(len(PNG)), 415, "wrong_type"),
     ],
 )
 async def test_an_upload_is_held_to_what_was_announced(chat: MakeChat, content: bytes, status: int, code: str) -> None:
@@ -124,9 +133,7 @@ async def test_a_url_is_good_for_what_it_was_made_for(chat: MakeChat) -> None:
     for token in (f"{forged}.{signature}", payload, f"{payload}.", "x.y"):
         assert (await _put(client, f"/chatkit/files/{token}", PNG)).error["code"] == "invalid_url"
     assert (await _put(client, made["preview_url"], PNG)).error["code"] == "invalid_url"
-    uploads = client.runtime.generation.uploads
-    assert uploads is not None
-    uploads.clock = lambda: 10.0**11
+    _uploads(client).clock = lambda: 10.0**11
     assert (await _put(client, url, PNG)).error["code"] == "expired"
 
 
@@ -169,18 +176,18 @@ async def test_what_was_never_sent_is_collected_and_what_was_sent_stays(chat: Ma
     client = await chat({"chat": {"attachments": {"keep_unsent": "1h"}}})
     sent, unsent = await _attach(client), await _attach(client)
     answer = await client.say("look", attachments=[sent])
-    old = time.time() - 7200
-    for path in _files(client):
-        os.utime(path, (old, old))
-    young = await _attach(client)
-    made = client.runtime.generation.uploads
-    assert made is not None
-    assert await made.collect() == 1
-    assert {path.name for path in _files(client)} == {sent, young}
+    uploads = _uploads(client)
+    assert await uploads.collect() == 0
+    uploads.clock = lambda: time.time() + 7200
+    assert await uploads.collect() == 1
+    assert await uploads.sweep() == 0
+    assert {path.name for path in _files(client)} == {sent}
     assert (await client.say("look", attachments=[unsent])).status == 404
     await client.call("threads.delete", thread_id=answer.thread_id)
-    os.utime(next(path for path in _files(client) if path.name == sent), (old, old))
-    assert await made.collect() == 1
+    uploads.clock = time.time
+    young = await _attach(client)
+    os.utime(next(path for path in _files(client) if path.name == sent), (0, 0))
+    assert await uploads.sweep() == 1
     assert {path.name for path in _files(client)} == {young}
 
 
@@ -264,8 +271,10 @@ async def test_files_may_be_kept_in_a_bucket(chat: MakeChat, bucket: str) -> Non
     assert (await _put(client, made["upload_descriptor"]["url"], PNG)).status == 204
     assert (await client.get(_path(made["preview_url"]))).body == PNG
     assert (await client.say("look", attachments=[made["id"]])).said == ["Fine."]
-    uploads_of = client.runtime.generation.uploads
-    assert uploads_of is not None
-    assert await uploads_of.collect() == 0
-    assert (await client.call("attachments.delete", attachment_id=made["id"])).json == {}
-    assert (await client.get(_path(made["preview_url"]))).status == 404
+    again = await _put(client, made["upload_descriptor"]["url"], PNG)
+    assert (again.status, again.error["code"]) == (409, "already_uploaded")
+    assert await _uploads(client).collect() == 0
+    unsent = (await _announce(client)).json
+    await _put(client, unsent["upload_descriptor"]["url"], PNG)
+    assert (await client.call("attachments.delete", attachment_id=unsent["id"])).json == {}
+    assert (await client.get(_path(unsent["preview_url"]))).status == 404

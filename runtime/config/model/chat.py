@@ -178,6 +178,10 @@ class Attachments(Section):
     """The key that signs the URLs; by default it is generated once and stored beside the files."""
     keep_unsent: PositiveDuration = 86400.0
     """How long a file is kept that no message contains."""
+    max_unsent: int = Field(50, ge=1, le=10_000, examples=[20])
+    """The most files of one user that no message contains."""
+    quota: Size | None = Field(None, examples=["1GiB"])
+    """The most bytes of all files of one user; no limit by default."""
 
 
 class MentionEntity(Section):

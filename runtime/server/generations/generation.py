@@ -24,7 +24,7 @@ from runtime.errors import ConfigError, RuntimeFault
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.pool import Share
 from runtime.resources.token_usage import UsageTable
-from runtime.server.attachments import Uploads
+from runtime.server.attachments.uploads import Uploads
 from runtime.server.generations.project_source import Hashes, ProjectSource
 from runtime.server.history.converter import build_converter
 from runtime.stores import open_store

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import copy
 import io
@@ -36,8 +35,11 @@ from runtime.assemble.chat import BuiltMentions
 from runtime.assemble.context import RuntimeContext
 from runtime.assemble.project_objects import OwnConverter
 from runtime.config.model.chat import History
+from runtime.resources.threads import in_file_thread
 from runtime.sdk_internals import convert_item
-from runtime.server.attachments import Uploads
+from runtime.server.attachments.content import MODEL_IMAGES, SVG, decode_text, read_picture
+from runtime.server.attachments.pdf_text import PdfText, PdfTexts
+from runtime.server.attachments.uploads import Uploads
 from runtime.server.history.window import window
 from runtime.stores.serialization import Summary
 from runtime.stores.store import ModelItem
@@ -103,7 +105,7 @@ class RuntimeConverter(ThreadItemConverter):
             content = await turn.uploads.read(turn.owner, attachment.id)
         except NotFoundError:
             return missing_file_part(attachment)
-        return await file_part(attachment, content, turn.reads_files)
+        return await file_part(attachment, content, turn.reads_files, turn.uploads.pdf_texts)
 
     async def hidden_context_to_input(
         self, item: HiddenContextItem
@@ -199,25 +201,45 @@ def _answered(calls: list[dict[str, Any]], outputs: Mapping[str, deque[dict[str,
     return calls + [queue.popleft() if queue else {**unanswered, "call_id": call_id} for call_id, queue in queues]
 
 
-async def file_part(attachment: Attachment, content: bytes, reads_files: bool) -> ResponseInputContentParam:
-    """Return an attachment as a part of a message: a picture, its text, or, if `reads_files`, the file itself."""
+async def file_part(
+    attachment: Attachment, content: bytes, reads_files: bool, pdf_texts: PdfTexts
+) -> ResponseInputContentParam:
+    """Return an attachment as a part of a message: a picture, its text, or, if `reads_files`, the file itself.
+
+    An endpoint rejects an image that it can't read, and so every later message of the thread.
+    """
     mime_type = attachment.mime_type
-    if mime_type.startswith("image/"):
-        return ResponseInputImageParam(type="input_image", detail="auto", image_url=_data_url(mime_type, content))
-    if mime_type.startswith("text/") or mime_type in ("application/json", "application/xml"):
-        return _text(attachment, content.decode("utf-8", "replace"))
+    if mime_type.startswith("image/") and mime_type != SVG:
+        picture = read_picture(io.BytesIO(content))
+        if picture is None or picture.mime_type not in MODEL_IMAGES:
+            return _unread(attachment)
+        url = await _data_url(picture.mime_type, content)
+        return ResponseInputImageParam(type="input_image", detail="auto", image_url=url)
+    if mime_type.startswith("text/") or mime_type in ("application/json", "application/xml", SVG):
+        return _text(attachment, decode_text(content, MOST_CHARACTERS))
     if reads_files:
-        return ResponseInputFileParam(
-            type="input_file", filename=attachment.name, file_data=_data_url(mime_type, content)
-        )
+        file_data = await _data_url(mime_type, content)
+        return ResponseInputFileParam(type="input_file", filename=attachment.name, file_data=file_data)
     if mime_type == "application/pdf":
-        try:
-            return _text(attachment, await asyncio.to_thread(_text_of_pdf, content))
-        except Exception as error:
-            logger.warning("no text could be read from %s: %s: %s", attachment.id, type(error).__name__, error)
-    return ResponseInputTextParam(
-        type="input_text", text=f"[The user attached {attachment.name!r} ({mime_type}), which can't be read here.]"
-    )
+        pdf = await pdf_texts.get(attachment.id, content)
+        if pdf.missing < pdf.pages:
+            return _text(attachment, pdf.text, _missing_pages(pdf))
+        return _unread(attachment, ": its pages are broken, or take too much time or memory")
+    return _unread(attachment)
+
+
+def _missing_pages(pdf: PdfText) -> str:
+    """Return what the model is told of a PDF whose text is incomplete."""
+    if not pdf.missing:
+        return ""
+    reason = ", because the file takes too much time or memory" if pdf.stopped else ""
+    return f"\n[… {pdf.missing} of {pdf.pages} pages are missing: they can't be read here{reason}]"
+
+
+def _unread(attachment: Attachment, reason: str = "") -> ResponseInputTextParam:
+    name, mime_type = attachment.name, attachment.mime_type
+    text = f"[The user attached {name!r} ({mime_type}), which can't be read here{reason}.]"
+    return ResponseInputTextParam(type="input_text", text=text)
 
 
 def missing_file_part(attachment: Attachment) -> ResponseInputContentParam:
@@ -227,17 +249,14 @@ def missing_file_part(attachment: Attachment) -> ResponseInputContentParam:
     )
 
 
-def _data_url(mime_type: str, content: bytes) -> str:
-    return f"data:{mime_type};base64,{base64.b64encode(content).decode()}"
+async def _data_url(mime_type: str, content: bytes) -> str:
+    # In a thread: 20 MB take 50 ms.
+    encoded = await in_file_thread(base64.b64encode, content)
+    return f"data:{mime_type};base64,{encoded.decode()}"
 
 
-def _text(attachment: Attachment, text: str) -> ResponseInputTextParam:
+def _text(attachment: Attachment, text: str, missing: str = "") -> ResponseInputTextParam:
     if len(text) > MOST_CHARACTERS:
         text = f"{text[:MOST_CHARACTERS]}\n[… cut off after {MOST_CHARACTERS} characters]"
+    text += missing
     return ResponseInputTextParam(type="input_text", text=f"<FILE name={attachment.name!r}>\n{text}\n</FILE>")
-
-
-def _text_of_pdf(content: bytes) -> str:
-    from pypdf import PdfReader
-
-    return "\n\n".join(page.extract_text() for page in PdfReader(io.BytesIO(content)).pages)

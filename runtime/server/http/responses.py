@@ -1,10 +1,10 @@
-"""The shape of error responses, and the id of a request, which is their reference to the log."""
+"""The shape of error responses, the id of a request, which is their reference to the log, and the app's address."""
 
 from __future__ import annotations
 
 import logging
 
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse
 
 from runtime.stores.ids import new_id
@@ -22,6 +22,13 @@ def error_response(connection: HTTPConnection, status: int, code: str, message: 
     error = {"code": code, "message": message, "request_id": request_id_of(connection)}
     headers = {"retry-after": "1"} if status == 503 else None
     return JSONResponse({"error": error, **more}, status_code=status, headers=headers)
+
+
+def base_url_of(request: Request, path: str) -> str:
+    """Return the absolute URL of the ChatKit endpoint, with the origin of this request, below the app's mounts."""
+    # Not `request.base_url`, which is that of the outermost app.
+    root = str(request.scope.get("root_path", "")).rstrip("/")
+    return str(request.url.replace(path=f"{root}{path.rstrip('/')}", query="", fragment=""))
 
 
 def shutting_down(connection: HTTPConnection) -> JSONResponse:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from chatkit.store import NotFoundError
 from fastapi import FastAPI
 from fastapi.exception_handlers import http_exception_handler
-from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
@@ -28,11 +26,12 @@ from runtime.config.model.mcp import HttpMcpServer
 from runtime.errors import RequestError
 from runtime.resources.lease import Lease
 from runtime.sdk_internals import flat_routes, forget_endpoints
-from runtime.server.attachments import Uploads
+from runtime.server.attachments.uploads import Uploads
 from runtime.server.generations.generation import Generation
+from runtime.server.http.files import FileRoutes
 from runtime.server.http.identity import PUBLIC, USERS, Access, IdentityMiddleware, authenticator_of
 from runtime.server.http.options import component_options
-from runtime.server.http.responses import error_response, request_id_of, unexpected
+from runtime.server.http.responses import base_url_of, error_response, request_id_of, unexpected
 from runtime.server.settings import ServerSettings
 from runtime.server.turns.chatkit_server import RuntimeServer, largest_body
 from runtime.server.turns.request_parsing import RequestInfo
@@ -43,9 +42,6 @@ logger = logging.getLogger("runtime.server")
 LEASE = "chatkit.lease"
 """The key of the ASGI scope that holds the request's lease of its generation."""
 MAX_QUERY_LENGTH = 200
-_CHUNK = 64 * 1024
-_MAX_FORM_OVERHEAD = 64 * 1024
-"""Bytes that a form may have in addition to the file."""
 EVENT_STREAM_HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
@@ -245,80 +241,6 @@ def _entity_data(entity: MentionEntity) -> dict[str, Any]:
     """Return the entity as the web component takes it: its `data` may contain only strings."""
     data = {name: value for name, value in entity.data.items() if isinstance(value, str)}
     return {**entity.model_dump(exclude_none=True), "data": data}
-
-
-class FileRoutes:
-    """`PUT` and `GET /chatkit/files/{token}`, and `POST /chatkit/files` with a form that has the field `file`."""
-
-    def __init__(self, uploads: Uploads, path: str) -> None:
-        self.uploads, self.path = uploads, path
-
-    def add_to(self, app: Router, open_routes: Router) -> None:
-        """Add the routes: those with a token in their address, which is the permission, to `open_routes`."""
-        app.add_route(f"{self.path}/files", _refusing(self._take_form), methods=["POST"])
-        open_routes.add_route(f"{self.path}/files/{{token}}", _refusing(self._receive), methods=["PUT"])
-        open_routes.add_route(f"{self.path}/files/{{token}}", _refusing(self._show), methods=["GET"])
-
-    async def _receive(self, request: Request) -> Response:
-        self._refuse_large(request, 0)
-        await self.uploads.receive(request.path_params["token"], request.stream())
-        return Response(status_code=204)
-
-    async def _show(self, request: Request) -> Response:
-        content, mime_type = await self.uploads.read_granted(request.path_params["token"])
-        headers = {
-            "cache-control": "private, max-age=3600",
-            "x-content-type-options": "nosniff",
-            "content-security-policy": "default-src 'none'; sandbox",
-        }
-        # Browsers display images and download everything else.
-        if not mime_type.startswith("image/") or mime_type == "image/svg+xml":
-            headers["content-disposition"] = "attachment"
-        return Response(content, media_type=mime_type, headers=headers)
-
-    async def _take_form(self, request: Request) -> Response:
-        owner = current_user(request).id
-        self._refuse_large(request, _MAX_FORM_OVERHEAD)
-        async with request.form(max_files=1, max_fields=5) as form:
-            file = form.get("file")
-            if not isinstance(file, UploadFile):
-                raise RequestError(400, "no_file", "the form has no file in its field 'file'")
-            base_url = base_url_of(request, self.path)
-            mime_type = file.content_type or "application/octet-stream"
-            name = file.filename or "file"
-            attachment = await self.uploads.take(owner, name, mime_type, _chunks(file), base_url)
-        body = attachment.model_dump_json(exclude_none=True, context={"exclude_metadata": True})
-        return Response(body, media_type="application/json")
-
-    def _refuse_large(self, request: Request, overhead: int) -> None:
-        most = self.uploads.declared.max_size
-        announced = request.headers.get("content-length", "")
-        if announced.isdigit() and int(announced) > most + overhead:
-            raise RequestError(413, "file_too_large", f"the file is too large; at most {most} bytes are allowed")
-
-
-def _refusing(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    async def handle(request: Request) -> Response:
-        try:
-            return await handler(request)
-        except RequestError as error:
-            return error_response(request, error.status, error.code, error.message)
-        except NotFoundError:
-            return error_response(request, 404, "not_found", "file not found")
-
-    return handle
-
-
-def base_url_of(request: Request, path: str) -> str:
-    """Return the absolute URL of the ChatKit endpoint, with the origin of this request, below the app's mounts."""
-    # Not `request.base_url`, which is that of the outermost app.
-    root = str(request.scope.get("root_path", "")).rstrip("/")
-    return str(request.url.replace(path=f"{root}{path.rstrip('/')}", query="", fragment=""))
-
-
-async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:
-    while chunk := await file.read(_CHUNK):
-        yield chunk
 
 
 def check_media_type(request: Request) -> None:

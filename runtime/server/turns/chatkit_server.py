@@ -10,7 +10,7 @@ import asyncio
 import base64
 import binascii
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
@@ -24,7 +24,7 @@ from runtime.assemble.project import Snapshot
 from runtime.auth.user import LOCAL_USER, Unauthenticated, User, authenticated
 from runtime.errors import RequestError
 from runtime.resources.lease import Lease, Live
-from runtime.server.attachments import Uploads
+from runtime.server.attachments.uploads import Uploads
 from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
 from runtime.server.turns.clicks import resolve_click
 from runtime.server.turns.leases import LeaseKeeper
@@ -36,7 +36,7 @@ from runtime.server.turns.sse import TextDelta, to_bytes
 from runtime.server.turns.thread_access import ThreadAccess, ThreadLocks
 from runtime.server.turns.turn import Tasks, Turn
 from runtime.stores.owner_store import OwnerStore
-from runtime.stores.store import GenerationMark, InvalidCursor, ThreadStore
+from runtime.stores.store import AttachmentBound, GenerationMark, InvalidCursor, ThreadStore
 
 logger = logging.getLogger("runtime.server")
 
@@ -128,6 +128,8 @@ class RuntimeServer(ChatKitServer[Any]):
                 raise RequestError(404, "not_found", str(error) or "not found") from None
             except InvalidCursor as error:
                 raise RequestError(400, "invalid_cursor", str(error)) from None
+            except AttachmentBound as error:
+                raise RequestError(409, "already_sent", f"{error} (attach the file again)") from None
             # Made before it takes over the resources: a context class of the project may raise.
             execution = Execution(snapshot, info, threads, plan, generation.uploads)
             turn = Turn(execution, own_lease, self._settings)
@@ -172,15 +174,18 @@ class RuntimeServer(ChatKitServer[Any]):
             case types.ThreadsGetByIdReq(params=params):
                 thread = await threads.load(params.thread_id)
                 items = await backend.load_items(owner, thread.id, limit=DEFAULT_PER_PAGE, order="asc")
+                await _sign(generation, info, items.data)
                 return thread_response(thread, items)
             case types.ThreadsListReq(params=params):
                 page = await store.load_threads(page_limit(params.limit), params.after, params.order)
                 listed = [thread_response(thread) for thread in page.data]
                 return types.Page(data=listed, has_more=page.has_more, after=page.after)
             case types.ItemsListReq(params=params):
-                return await backend.load_items(
+                items = await backend.load_items(
                     owner, params.thread_id, limit=page_limit(params.limit), after=params.after, order=params.order
                 )
+                await _sign(generation, info, items.data)
+                return items
             case types.ThreadsUpdateReq(params=params):
                 return thread_response(await backend.update_thread(owner, params.thread_id, title=params.title))
             case types.ThreadsDeleteReq(params=params):
@@ -307,6 +312,11 @@ async def _transcribe(
         logger.error("dictation failed [%s]: %s: %s", info.request_id, type(error).__name__, error)
         message = f"the recording could not be transcribed (reference {info.request_id})"
         raise RequestError(502, "dictation_failed", message) from error
+
+
+async def _sign(generation: ServedGeneration, info: RequestInfo, items: Sequence[types.ThreadItem]) -> None:
+    if generation.uploads is not None:
+        await generation.uploads.sign_items(info.user.id, items, info.base_url)
 
 
 def _uploads_of(generation: ServedGeneration) -> Uploads:

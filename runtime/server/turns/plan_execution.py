@@ -25,7 +25,7 @@ from runtime.assemble.guardrails import NO_GUARDRAILS, GuardrailTripped, enforce
 from runtime.assemble.project import Snapshot
 from runtime.assemble.routing import EntryAgent
 from runtime.assemble.token_meter import METERED, TokenMeter
-from runtime.server.attachments import Uploads
+from runtime.server.attachments.uploads import Uploads
 from runtime.server.history.converter import Conversion, conversion, to_model_input, with_preface
 from runtime.server.history.window import find_uncovered, take_summary
 from runtime.server.turns import token_budget as budget

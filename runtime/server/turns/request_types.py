@@ -12,7 +12,7 @@ from chatkit.actions import Action
 
 from runtime.assemble.project import Snapshot
 from runtime.errors import RequestError
-from runtime.server.attachments import Uploads
+from runtime.server.attachments.uploads import Uploads
 from runtime.server.turns.approvals import (
     APPROVAL_ACTION,
     EXPIRED,
@@ -89,7 +89,7 @@ class Planner:
         thread = types.ThreadMetadata(id=new_id("thread"), created_at=datetime.now(UTC))
         item = await self._make_item(message, thread)
         await self._threads.lock(thread.id)
-        await self._threads.create(thread, [item])
+        await self._threads.create(thread, [item], item.attachments)
         opening: list[Event] = [
             types.ThreadCreatedEvent(thread=thread_response(thread)),
             types.ThreadItemDoneEvent(item=item),
@@ -118,7 +118,7 @@ class Planner:
             history = [*(old for old in history if old.id != run_item.id), declined[-1]]
             changed, deleted = [*changed, *declined], [*deleted, run_item.id]
             news = [*replaced, *news]
-        await self._threads.write(thread, [*changed, item], delete=deleted)
+        await self._threads.write(thread, [*changed, item], delete=deleted, attachments=item.attachments)
         title_from = _text_of(item) if thread.title is None else None
         return AnswerThread(thread=thread, items=[*history, item], opening=opening, news=news, title_from=title_from)
 
@@ -237,10 +237,13 @@ class Planner:
         return ResumeRun(thread=thread, pending=pending, items=items, news=news)
 
     async def _make_item(self, message: types.UserMessageInput, thread: types.ThreadMetadata) -> types.UserMessageItem:
-        attachments = [await self._store.load_attachment(attachment_id) for attachment_id in message.attachments]
+        # Once each: an attachment that is named twice is one.
+        named = dict.fromkeys(message.attachments)
+        attachments = [await self._store.load_attachment(attachment_id) for attachment_id in named]
         if attachments and self._uploads is not None:
-            await self._uploads.check_sent(self._store.owner, message.attachments)
-            await self._uploads.mark_sent(self._store.owner, attachments, thread.id)
+            await self._uploads.check_sent(self._store.owner, attachments)
+            base_url = self._request.base_url
+            attachments = [await self._uploads.sign(self._store.owner, each, base_url) for each in attachments]
         return types.UserMessageItem(
             id=new_id("message"),
             thread_id=thread.id,

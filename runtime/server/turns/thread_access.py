@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-from chatkit.types import ActiveStatus, ThreadItem, ThreadMetadata
+from chatkit.types import ActiveStatus, Attachment, ThreadItem, ThreadMetadata
 
 from runtime.config.model import Config
 from runtime.errors import RequestError
@@ -193,14 +193,23 @@ class ThreadAccess:
         """Load the items that a turn needs, oldest first, and `more` items beyond them."""
         return await load_history(self.store, thread_id, self._config.chat.history, more=more)
 
-    async def write(self, thread: ThreadMetadata, items: Sequence[ThreadItem], delete: Sequence[str] = ()) -> None:
+    async def write(
+        self,
+        thread: ThreadMetadata,
+        items: Sequence[ThreadItem],
+        delete: Sequence[str] = (),
+        attachments: Sequence[Attachment] = (),
+    ) -> None:
         """Write a turn's first items in one transaction, with the mark of the generation that answers.
 
         In a store with leases, the transaction takes the lease. Raise TurnConflict if another turn was faster.
+        `attachments` are bound to the thread; only the write that begins a turn may have some.
         """
         backend, owner = self.store.backend, self.store.owner
         if not isinstance(backend, TurnStore):
-            await backend.write_items(owner, thread.id, items, delete=delete, generation=self.mark)
+            await backend.write_items(
+                owner, thread.id, items, delete=delete, generation=self.mark, attachments=attachments
+            )
         elif self.lease is not None:
             await backend.write_in_turn(self.lease.lease, items, delete=delete, generation=self.mark)
         else:
@@ -212,18 +221,24 @@ class ThreadAccess:
                 after=self._last_turn,
                 delete=delete,
                 generation=self.mark,
+                attachments=attachments,
                 lease_s=lease_s,
             )
             self._hold_lease(backend, await begun)
 
-    async def create(self, thread: ThreadMetadata, items: Sequence[ThreadItem]) -> None:
+    async def create(
+        self, thread: ThreadMetadata, items: Sequence[ThreadItem], attachments: Sequence[Attachment]
+    ) -> None:
         """Write a new thread and its first items in one transaction, as `write` does."""
         backend, owner = self.store.backend, self.store.owner
         if not isinstance(backend, TurnStore):
-            await backend.create_thread(owner, thread, items, generation=self.mark)
+            await backend.create_thread(owner, thread, items, generation=self.mark, attachments=attachments)
             return
         lease_s = self._leases.settings.lease_s
-        lease = await backend.create_thread_in_turn(owner, thread, items, generation=self.mark, lease_s=lease_s)
+        created = backend.create_thread_in_turn(
+            owner, thread, items, generation=self.mark, attachments=attachments, lease_s=lease_s
+        )
+        lease = await created
         self._hold_lease(backend, lease)
 
     async def write_mark(self, thread: ThreadMetadata) -> None:
