@@ -39,10 +39,12 @@ class RequestError(RuntimeFault):
     """A request that is rejected before its response starts.
 
     `status` is the HTTP status, `code` a stable word for programs such as `not_found`, `message` a text for people.
+    `retry_after_s` says after how many seconds the same request may succeed.
     """
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: str, message: str, *, retry_after_s: int | None = None) -> None:
         self.status = status
         self.code = code
         self.message = message
+        self.retry_after_s = retry_after_s
         super().__init__(message)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from runtime.cli.http_protocol import ConnectionGuard
 from runtime.errors import RuntimeFault, UsageError
 from runtime.resources.threads import DetachableExecutor, wait_for_running
 
@@ -65,17 +66,20 @@ def run_app(
     access_log: bool = False,
     drain: Drain | None = None,
     grace_s: float = _GRACE_S,
+    guard: ConnectionGuard | None = None,
 ) -> None:
     """Serve `app` until a signal: returns after SIGTERM, raises KeyboardInterrupt after Ctrl-C.
 
-    `ready` is called once the server accepts requests. An exception of the app's start-up is raised unchanged.
+    `ready` is called once the server accepts requests. An exception of the app's start-up is raised unchanged. `guard`
+    limits slow clients; the default has the default limits.
 
     After a signal no connection is accepted, and `drain` is awaited: it waits for running answers, and ends those that
     take too long while their clients still read. Other responses have `grace_s` seconds. A second Ctrl-C stops at once.
     Functions that are still running in threads are logged, and end with the process.
     """
     recorder, executor = _StartupRecorder(app), DetachableExecutor()
-    settings = _settings(recorder, access_log=access_log, log_level="info" if access_log else "warning")
+    log_level = "info" if access_log else "warning"
+    settings = _settings(recorder, guard, access_log=access_log, log_level=log_level)
     server = _Server(settings, ready, drain, grace_s, executor)
     # uvicorn raises a handled signal again; without a handler SIGTERM would then kill the process.
     before = signal.signal(signal.SIGTERM, lambda number, frame: None)
@@ -110,7 +114,7 @@ def app_in_background(app: ASGIApp) -> Iterator[str]:
     done = threading.Event()
     with bind("127.0.0.1", 0) as listener:
         url = url_of(listener)
-        server = _Server(_settings(recorder, access_log=False, log_level="error"), done.set)
+        server = _Server(_settings(recorder, None, access_log=False, log_level="error"), done.set)
 
         def serve() -> None:
             try:
@@ -131,9 +135,14 @@ def app_in_background(app: ASGIApp) -> Iterator[str]:
             thread.join()
 
 
-def _settings(app: Any, *, access_log: bool, log_level: str) -> uvicorn.Config:
+def _settings(app: Any, guard: ConnectionGuard | None, *, access_log: bool, log_level: str) -> uvicorn.Config:
     return uvicorn.Config(
-        app, lifespan="on", access_log=access_log, log_level=log_level, timeout_graceful_shutdown=math.ceil(_GRACE_S)
+        app,
+        http=(guard or ConnectionGuard()).protocol,  # type: ignore[arg-type]  # uvicorn only calls it
+        lifespan="on",
+        access_log=access_log,
+        log_level=log_level,
+        timeout_graceful_shutdown=math.ceil(_GRACE_S),
     )
 
 

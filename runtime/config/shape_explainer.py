@@ -60,7 +60,6 @@ _MANY = 9
 _OWN_KEYS = "your own keys begin with 'x-'; keys of a section are indented"
 _UNSUPPORTED = frozenset({"telemetry"})
 _UNSUPPORTED_INSIDE = {
-    "limits": frozenset({"requests", "concurrent_turns"}),
     "server": frozenset({"workers", "playground"}),
 }
 # Values for an unset variable, tried in turn, so that the rest of the file can still be validated.

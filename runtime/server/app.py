@@ -26,9 +26,10 @@ from runtime.errors import RequestError
 from runtime.resources.token_usage import UsageEntry
 from runtime.server.generations.generation import Generation
 from runtime.server.generations.reloader import ReloadOutcome
-from runtime.server.http.identity import not_from_this_machine
+from runtime.server.http.event_stream import EVENT_STREAM_HEADERS
+from runtime.server.http.identity import not_from_this_machine, refusal_response
 from runtime.server.http.responses import error_response, shutting_down, unexpected
-from runtime.server.http.routes import EVENT_STREAM_HEADERS, LEASE, http_error, path_within
+from runtime.server.http.routes import LEASE, http_error, path_within
 from runtime.server.runtime import Runtime, load
 from runtime.server.turns.sse import PING
 from runtime.stores.ids import new_id
@@ -213,6 +214,7 @@ async def _config(request: Request) -> Response:
         "last_error": None if last is None else last.as_json(),
         "reloads": dict(sorted(runtime.reloader.counts.items())),
         "shutting_down": runtime.draining,
+        "turns": {"running": runtime.server.slots.running, "waiting": runtime.server.slots.waiting},
     }
     return _with_etag(runtime, JSONResponse(body))
 
@@ -225,7 +227,7 @@ async def _feedback(request: Request) -> Response:
         with runtime.live.lease() as generation:
             entries = await generation.store.list_feedback()
     except RequestError as error:
-        return error_response(request, error.status, error.code, error.message)
+        return refusal_response(request, error)
     return _json_lines([asdict(entry) for entry in entries])
 
 

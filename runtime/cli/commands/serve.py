@@ -107,6 +107,7 @@ def serve_runtime(
     change; SIGHUP and `POST /-/reload` always do.
     """
     from runtime.autoreload.autoreload import enable_autoreload
+    from runtime.cli.http_protocol import ConnectionGuard
     from runtime.cli.uvicorn_server import bind, run_app, url_of
     from runtime.resources.gc_policy import IdleCollector, collect_when_idle, prepare_for_serving
     from runtime.server.app import build_app
@@ -141,6 +142,7 @@ def serve_runtime(
             access_log=access_log,
             drain=lambda: runtime.drain(runtime.config.server.grace),
             grace_s=config.server.grace,
+            guard=ConnectionGuard(lambda: runtime.config.limits),
         )
 
 

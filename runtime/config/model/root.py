@@ -10,9 +10,10 @@ from runtime.config.model.agents import Agent, Defaults, EntryRouting, PythonEnt
 from runtime.config.model.auth import Auth
 from runtime.config.model.chat import Chat
 from runtime.config.model.guardrails import Guardrail
+from runtime.config.model.limits import Limits
 from runtime.config.model.mcp import McpServer
 from runtime.config.model.models import Model
-from runtime.config.model.server import Admin, Limits, Reload, Server, Store, UrlStore
+from runtime.config.model.server import Admin, Reload, Server, Store, UrlStore
 from runtime.config.model.tools import Tool
 from runtime.config.model.types import ImportPath, MadeObject, Section
 from runtime.config.model.widgets import Action, Widget

@@ -1,4 +1,4 @@
-"""The sections `store`, `limits`, `server`, `reload` and `admin`: the settings of the server."""
+"""The sections `store`, `server`, `reload` and `admin`: the settings of the server."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from pydantic import Field, Tag, field_validator
 from runtime.config.model.types import (
     Duration,
     ImportPath,
-    PositiveDuration,
     Secret,
     Section,
     ShortFormSection,
-    Size,
     by_key,
 )
 
@@ -39,53 +37,6 @@ class PythonStore(Section):
 Store = Annotated[
     Annotated[UrlStore, Tag("url")] | Annotated[PythonStore, Tag("python")], by_key("python", "url", short="url")
 ]
-
-
-class TokenBudgets(Section):
-    """How many input and output tokens may be used; days are in UTC. A budget is checked before each model call."""
-
-    turn: int | None = Field(None, ge=1, examples=[50_000])
-    """By one answer."""
-    thread: int | None = Field(None, ge=1, examples=[500_000])
-    """By one thread, in total."""
-    day: int | None = Field(None, ge=1, examples=[200_000])
-    """By each user, in a day."""
-    all: int | None = Field(None, ge=1, examples=[5_000_000])
-    """By all users together, in a day."""
-
-
-BUDGET_PATTERN = r"^[1-9][0-9]{0,14}/(turn|thread|day)$"
-
-
-class Limits(Section):
-    """Limits of requests and answers."""
-
-    body: Size = 1024 * 1024
-    """The size of a request's body."""
-    audio: Size = 25 * 1024 * 1024
-    """The size of a recording for dictation."""
-    message: Size = 32 * 1024
-    """The size of a user's message, as UTF-8."""
-    turn: PositiveDuration | None = Field(None, examples=["120s"])
-    """How long an answer may take, tools included. After that it ends with an error that offers a retry, and the output
-    so far is kept."""
-    parallel_tools: int | None = Field(None, ge=1, examples=[4])
-    """How many of the tools that a model calls at once run in parallel; all of them by default."""
-    tool_threads: int = Field(40, ge=1, le=1000, examples=[100])
-    """How many sync tools run at once, each in a thread. Further calls wait up to 30 seconds for a free thread, and
-    then fail. Async tools need none."""
-    tokens: Annotated[str, Field(pattern=BUDGET_PATTERN)] | TokenBudgets | None = Field(
-        None, examples=["200000/day", {"turn": 50_000, "day": 200_000}]
-    )
-    """How many tokens may be used; `200000/day` is short for `{day: 200000}`. After that, the user gets a notice."""
-
-    @property
-    def budgets(self) -> TokenBudgets | None:
-        """Return the token budgets of either form."""
-        if not isinstance(self.tokens, str):
-            return self.tokens
-        number, _, of = self.tokens.partition("/")
-        return TokenBudgets.model_validate({of: int(number)})
 
 
 class Server(Section):

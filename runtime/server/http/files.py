@@ -19,6 +19,7 @@ from runtime.auth.user import current_user
 from runtime.errors import RequestError
 from runtime.server.attachments.content import CHECKED_IMAGES, normal_mime_type
 from runtime.server.attachments.uploads import Uploads
+from runtime.server.http.identity import refusal_response
 from runtime.server.http.responses import base_url_of, error_response
 from runtime.stores.blobs import FileStoreError, StoredFile
 
@@ -129,7 +130,7 @@ def _refusing(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Re
         try:
             return await handler(request)
         except RequestError as error:
-            return error_response(request, error.status, error.code, error.message)
+            return refusal_response(request, error)
         except NotFoundError:
             return error_response(request, 404, "not_found", "file not found")
         except FileStoreError:

@@ -160,6 +160,11 @@ def refusal_response(connection: HTTPConnection, error: RequestError) -> Respons
     response = error_response(connection, error.status, error.code, error.message)
     if isinstance(error, Unauthenticated) and error.challenge:
         response.headers["www-authenticate"] = error.challenge
+    if error.status == 408:
+        # The rest of the request may still arrive: it must not be read as the next one.
+        response.headers["connection"] = "close"
+    if error.retry_after_s is not None:
+        response.headers["retry-after"] = str(error.retry_after_s)
     return response
 
 

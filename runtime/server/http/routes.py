@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -28,12 +27,22 @@ from runtime.resources.lease import Lease
 from runtime.sdk_internals import flat_routes, forget_endpoints
 from runtime.server.attachments.uploads import Uploads
 from runtime.server.generations.generation import Generation
+from runtime.server.http.event_stream import EventStreamResponse
 from runtime.server.http.files import FileRoutes
-from runtime.server.http.identity import PUBLIC, USERS, Access, IdentityMiddleware, authenticator_of
+from runtime.server.http.identity import (
+    PUBLIC,
+    USERS,
+    Access,
+    IdentityMiddleware,
+    authenticator_of,
+    refusal_response,
+)
 from runtime.server.http.options import component_options
+from runtime.server.http.receiving import check_media_type, limit_receiving, read_body
 from runtime.server.http.responses import base_url_of, error_response, request_id_of, unexpected
 from runtime.server.settings import ServerSettings
-from runtime.server.turns.chatkit_server import RuntimeServer, largest_body
+from runtime.server.turns.chatkit_server import RuntimeServer
+from runtime.server.turns.dictation import largest_body
 from runtime.server.turns.request_parsing import RequestInfo
 from runtime.server.turns.turn import Turn
 
@@ -42,11 +51,6 @@ logger = logging.getLogger("runtime.server")
 LEASE = "chatkit.lease"
 """The key of the ASGI scope that holds the request's lease of its generation."""
 MAX_QUERY_LENGTH = 200
-EVENT_STREAM_HEADERS = {
-    "content-type": "text/event-stream; charset=utf-8",
-    "cache-control": "no-cache",
-    "x-accel-buffering": "no",
-}
 
 
 class ProjectApp:
@@ -71,6 +75,7 @@ class ProjectApp:
         for router in snapshot.routers:
             self._routes.include_router(router)
         self._routes.add_exception_handler(HTTPException, http_error)
+        self._routes.add_exception_handler(RequestError, refused)
         self._routes.add_exception_handler(Exception, unexpected)
         self._app: ASGIApp = IdentityMiddleware(self._dispatch, authenticator_of(snapshot, settings), self._access)
         if config.server.cors:
@@ -105,6 +110,8 @@ class ProjectApp:
         return PUBLIC if _matches(self._open_routes, scope) else USERS
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            receive = limit_receiving(receive, self._snapshot.config.limits.receive)
         # ChatKit's requests bypass FastAPI, whose layers would wrap every chunk of every stream.
         if scope["type"] != "http" or path_within(scope) != self.path:
             # Routes without a login are in an app of their own, so that no other one can be reached this way.
@@ -137,10 +144,10 @@ class ProjectApp:
 
         try:
             check_media_type(request)
-            body = await read_body(request, largest_body(self._snapshot))
+            body = await read_body(request, self._snapshot.config.limits, largest_body(self._snapshot))
             result = await self._server.handle(body, identify, lease)
         except RequestError as error:
-            return error_response(request, error.status, error.code, error.message)
+            return refusal_response(request, error)
         except HTTPException:
             raise
         except ClientDisconnect:
@@ -148,7 +155,7 @@ class ProjectApp:
         except Exception as error:
             return await unexpected(request, error)
         if isinstance(result, Turn):
-            return EventStreamResponse(result)
+            return EventStreamResponse(result, self._snapshot.config.limits.send)
         return Response(result, media_type="application/json")
 
     async def _options(self, request: Request) -> Response:
@@ -174,6 +181,11 @@ def path_within(scope: Scope) -> str:
 
 def _matches(routes: Router, scope: Scope) -> bool:
     return any(route.matches(scope)[0] is Match.FULL for route in routes.routes)
+
+
+async def refused(request: Request, error: Any) -> Response:
+    """Respond to a request that is refused while a route of the project answers, such as one that is not sent."""
+    return refusal_response(request, error)
 
 
 async def http_error(request: Request, error: Any) -> Response:
@@ -241,59 +253,3 @@ def _entity_data(entity: MentionEntity) -> dict[str, Any]:
     """Return the entity as the web component takes it: its `data` may contain only strings."""
     data = {name: value for name, value in entity.data.items() if isinstance(value, str)}
     return {**entity.model_dump(exclude_none=True), "data": data}
-
-
-def check_media_type(request: Request) -> None:
-    """Raise RequestError (415) unless the body is JSON: a page of another site can post other types without CORS."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise RequestError(415, "unsupported_media_type", "send JSON with the header content-type: application/json")
-
-
-async def read_body(request: Request, limit: int) -> bytes:
-    """Read the whole body; raise RequestError (413) as soon as it is known to exceed `limit` bytes."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > limit:
-        raise _too_large(limit)
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise _too_large(limit)
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _too_large(limit: int) -> RequestError:
-    return RequestError(413, "body_too_large", f"the request's body is larger than {limit} bytes")
-
-
-class EventStreamResponse(Response):
-    """Sends the chunks of a turn until it ends or the client disconnects; a comment where it is silent."""
-
-    def __init__(self, turn: Turn) -> None:
-        super().__init__(headers=EVENT_STREAM_HEADERS)
-        # The base class declares the length of its empty body.
-        self.raw_headers = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
-        self._turn = turn
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the response."""
-        watcher = asyncio.create_task(self._watch(receive))
-        try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            while (chunk := await self._turn.take()) is not None:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except BaseException:
-            # The connection has ended: the client no longer reads.
-            self._turn.client_left()
-            raise
-        finally:
-            watcher.cancel()
-
-    async def _watch(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            continue
-        self._turn.client_left()

@@ -7,8 +7,6 @@ becomes a `Plan`, and a `Turn` runs it in a task of its own.
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -22,14 +20,18 @@ from pydantic import BaseModel
 from runtime.assemble.actions import replacement
 from runtime.assemble.project import Snapshot
 from runtime.auth.user import LOCAL_USER, Unauthenticated, User, authenticated
+from runtime.config.model.limits import Limits
 from runtime.errors import RequestError
 from runtime.resources.lease import Lease, Live
 from runtime.server.attachments.uploads import Uploads
 from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
+from runtime.server.turns.admission import TurnSlots
 from runtime.server.turns.clicks import resolve_click
+from runtime.server.turns.dictation import split_recording, transcribe
 from runtime.server.turns.leases import LeaseKeeper
 from runtime.server.turns.plan_execution import Execution, SendNews
 from runtime.server.turns.recorder import thread_response
+from runtime.server.turns.request_limits import check_texts
 from runtime.server.turns.request_parsing import DEFAULT_PER_PAGE, RequestInfo, page_limit, parse_request
 from runtime.server.turns.request_types import Planner
 from runtime.server.turns.sse import TextDelta, to_bytes
@@ -41,7 +43,6 @@ from runtime.stores.store import AttachmentBound, GenerationMark, InvalidCursor,
 logger = logging.getLogger("runtime.server")
 
 RESTARTING = "The server is restarting. Please try again."
-_AUDIO_TYPES = ("audio/", "video/webm", "video/mp4")
 
 Identify = Callable[[Snapshot], Awaitable[RequestInfo]]
 
@@ -77,7 +78,7 @@ class RuntimeServer(ChatKitServer[Any]):
         # Without the base class's __init__, which keeps one store: a reload may replace the store.
         self.attachment_store = None
         self._live, self._is_draining, self._settings = live, is_draining, settings
-        self.locks = ThreadLocks()
+        self.locks, self.slots = ThreadLocks(), TurnSlots()
         self.leases = LeaseKeeper(settings)
         self.tasks: Tasks = {}
 
@@ -108,21 +109,23 @@ class RuntimeServer(ChatKitServer[Any]):
 
         `lease` holds the generation that answers; the default is the live one.
         """
-        request = parse_request(body)
         # The turn has its own lease: it may outlive the request.
         own_lease = self._live().lease() if lease is None else lease.again()
         generation: ServedGeneration = own_lease.value
-        snapshot, limit = generation.snapshot, generation.snapshot.config.limits.body
-        if len(body) > limit and not isinstance(request, types.InputTranscribeReq):
-            own_lease.release()
-            raise RequestError(413, "body_too_large", f"the request's body is larger than {limit} bytes")
+        snapshot, limits = generation.snapshot, generation.snapshot.config.limits
         async with AsyncExitStack() as resources:
             resources.enter_context(own_lease)
+            request, recording = _parse(body, limits)
+            check_texts(request, limits)
             info = await identify(snapshot)
             threads = self._threads(generation, info, resources)
             try:
                 if not types.is_streaming_req(request):
+                    if isinstance(request, types.InputTranscribeReq):
+                        return to_bytes(await transcribe(snapshot, info, request.params, recording))
                     return to_bytes(await self._reply(request, generation, info, threads))
+                await self.slots.acquire(info.user, limits.concurrent_turns)
+                resources.callback(self.slots.release, info.user)
                 plan = await Planner(snapshot, info, threads, generation.uploads).plan(request)
             except NotFoundError as error:
                 raise RequestError(404, "not_found", str(error) or "not found") from None
@@ -196,8 +199,6 @@ class RuntimeServer(ChatKitServer[Any]):
                 return _Empty()
             case types.ThreadsSyncCustomActionReq():
                 return await self._sync_action(request, generation, info, threads)
-            case types.InputTranscribeReq(params=params):
-                return await _transcribe(generation.snapshot, info, params)
             case types.AttachmentsCreateReq(params=params):
                 return await _uploads_of(generation).announce(info.user.id, params, info.base_url)
             case types.AttachmentsDeleteReq(params=params):
@@ -283,35 +284,10 @@ class RuntimeServer(ChatKitServer[Any]):
         )
 
 
-def largest_body(snapshot: Snapshot) -> int:
-    """Return the most bytes that the body of any request may have, dictated audio in base64 included."""
-    limits = snapshot.config.limits
-    return max(limits.body, limits.audio * 4 // 3 + 4096) if snapshot.transcribe is not None else limits.body
-
-
-async def _transcribe(
-    snapshot: Snapshot, info: RequestInfo, params: types.InputTranscribeParams
-) -> types.TranscriptionResult:
-    """Turn dictated audio into text; the audio is not stored. Raise RequestError."""
-    try:
-        data = base64.b64decode(params.audio_base64, validate=True)
-    except (binascii.Error, ValueError):
-        raise RequestError(400, "invalid_audio", "params.audio_base64 is not valid base64") from None
-    if snapshot.transcribe is None:
-        raise RequestError(501, "not_supported", "dictation is not offered here")
-    audio, limit = types.AudioInput(data=data, mime_type=params.mime_type), snapshot.config.limits.audio
-    if not audio.media_type.startswith(_AUDIO_TYPES):
-        raise RequestError(415, "unsupported_type", f"{params.mime_type!r} is not a type of audio")
-    if not data:
-        raise RequestError(400, "invalid_audio", "the recording is empty")
-    if len(data) > limit:
-        raise RequestError(413, "audio_too_large", f"the recording has {len(data)} bytes; at most {limit} are allowed")
-    try:
-        return types.TranscriptionResult(text=await snapshot.transcribe(audio, info.request_context))
-    except Exception as error:
-        logger.error("dictation failed [%s]: %s: %s", info.request_id, type(error).__name__, error)
-        message = f"the recording could not be transcribed (reference {info.request_id})"
-        raise RequestError(502, "dictation_failed", message) from error
+def _parse(body: str | bytes | bytearray, limits: Limits) -> tuple[types.ChatKitReq, bytes | None]:
+    """Parse a body; the second part is the recording of a body that is too large to be parsed with it."""
+    body = body.encode() if isinstance(body, str) else body
+    return split_recording(body, limits) if len(body) > limits.body else (parse_request(body), None)
 
 
 async def _sign(generation: ServedGeneration, info: RequestInfo, items: Sequence[types.ThreadItem]) -> None:

@@ -12,8 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 from runtime.auth.user import User
 from runtime.config.model import Config
 from runtime.errors import RequestError
+from runtime.server.turns.request_limits import check_values
 
 MOST_PER_PAGE = 100
+_MAX_QUOTED = 200
 DEFAULT_PER_PAGE = 20
 
 # The SDK builds this adapter for each request, which takes longer than the rest of a small request.
@@ -36,21 +38,23 @@ class RequestInfo:
 
 def parse_request(body: bytes | str | bytearray) -> ChatKitReq:
     """Parse a request's JSON body. Raise RequestError (400), which names the invalid fields."""
+    check_values(body)
     try:
         return _REQUESTS.validate_json(body)
     except ValidationError as error:
-        details = "; ".join(_describe(dict(detail)) for detail in error.errors(include_url=False)[:5])
+        errors = error.errors(include_url=False, include_input=False)
+        details = "; ".join(_describe(dict(detail)) for detail in errors[:5])
         raise RequestError(400, "invalid_request", details) from None
 
 
 def _describe(error: dict[str, Any]) -> str:
     # The first part of a location in a discriminated union repeats the request's type.
     location = ".".join(str(part) for part in error["loc"][1:])
-    message = str(error["msg"])
+    location, message = location[:_MAX_QUOTED], str(error["msg"])[:_MAX_QUOTED]
     if error["type"] == "union_tag_not_found":
         return "the request has no `type`"
     if error["type"] == "union_tag_invalid":
-        return f"the request's type {error['ctx']['tag']!r} is unknown"
+        return f"the request's type {error['ctx']['tag'][:_MAX_QUOTED]!r} is unknown"
     return f"{location}: {message}" if location else message
 
 
@@ -64,16 +68,11 @@ def page_limit(limit: int | None) -> int:
 
 
 def check_message(message: UserMessageInput, config: Config) -> None:
-    """Raise RequestError for a message that is empty or too long, or has choices that the composer does not offer."""
+    """Raise RequestError for a message that is empty, or has choices that the composer does not offer."""
     text = "".join(part.text for part in message.content)
     only_text = all(isinstance(part, UserMessageTextContent) for part in message.content)
     if not message.attachments and only_text and not text.strip():
         raise RequestError(400, "empty_message", "the message is empty")
-    size = len(text.encode("utf-8", "surrogatepass"))
-    if size > config.limits.message:
-        raise RequestError(
-            413, "message_too_large", f"the message has {size} bytes; at most {config.limits.message} are allowed"
-        )
     _check_choices(message, config)
 
 

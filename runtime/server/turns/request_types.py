@@ -34,6 +34,7 @@ from runtime.server.turns.client_tools import (
 )
 from runtime.server.turns.plan_execution import AnswerThread, Execution, HandleAction, Plan, ResumeRun, SendNews
 from runtime.server.turns.recorder import thread_response
+from runtime.server.turns.request_limits import check_texts
 from runtime.server.turns.request_parsing import RequestInfo, check_message
 from runtime.server.turns.sse import Event
 from runtime.server.turns.thread_access import ThreadAccess
@@ -205,6 +206,7 @@ class Planner:
         message_input = types.UserMessageInput(
             content=item.content, attachments=[], inference_options=item.inference_options
         )
+        check_texts(message_input, self._snapshot.config.limits)
         check_message(message_input, self._snapshot.config)
         return await self._continue(thread, item, news=[types.ThreadItemDoneEvent(item=item)])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 from chatkit.types import AssistantMessageContentPartTextDelta, ThreadItemUpdatedEvent, ThreadStreamEvent
@@ -50,9 +51,27 @@ def frame(event: Event) -> bytes:
 class StreamBuffer:
     """Bytes from a turn to its response: writing never waits, reading takes all bytes at once."""
 
-    __slots__ = ("_chunks", "_closed", "_last_taken", "_merging", "_silent_since", "_timer", "_urgent", "_waiter")
+    __slots__ = (
+        "_chunks",
+        "_closed",
+        "_discarding",
+        "_last_taken",
+        "_merging",
+        "_silent_since",
+        "_size",
+        "_timer",
+        "_urgent",
+        "_waiter",
+        "max_size",
+        "on_overflow",
+    )
 
     def __init__(self) -> None:
+        self.max_size = 0
+        self.on_overflow: Callable[[], None] | None = None
+        """Called once, when more than `max_size` bytes wait to be read; None for no limit."""
+        self._size = 0
+        self._discarding = False
         self._chunks: deque[bytes] = deque()
         self._waiter: asyncio.Future[bool] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -63,13 +82,13 @@ class StreamBuffer:
 
     def put(self, chunk: bytes) -> None:
         """Add bytes to be sent at once."""
-        self._chunks.append(chunk)
+        self._add(chunk)
         self._urgent = True
         self._wake()
 
     def put_soon(self, chunk: bytes) -> None:
         """Add a text delta: it is sent at once, unless the one before was sent less than `MERGE_S` ago."""
-        self._chunks.append(chunk)
+        self._add(chunk)
         if self._waiter is None or self._merging is not None:
             return
         if self._urgent:
@@ -83,6 +102,23 @@ class StreamBuffer:
             self._wake()
         else:
             self._merging = loop.call_later(left_s, self._wake)
+
+    def _add(self, chunk: bytes) -> None:
+        if self._discarding:
+            return
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        if self._size > self.max_size and self.on_overflow is not None:
+            overflow, self.on_overflow = self.on_overflow, None
+            overflow()
+
+    def discard(self, last: bytes = b"") -> None:
+        """Drop what has not been read and what is added later: nobody reads it. `last` can still be read."""
+        self._chunks.clear()
+        if last:
+            self._chunks.append(last)
+        self._size, self._discarding = len(last), True
+        self._wake()
 
     def close(self) -> None:
         """End the stream after the bytes that were added."""
@@ -106,6 +142,7 @@ class StreamBuffer:
                 return PING
         taken = b"".join(self._chunks)
         self._chunks.clear()
+        self._size = 0
         self._last_taken = asyncio.get_running_loop().time()
         return taken
 

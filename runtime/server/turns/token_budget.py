@@ -10,7 +10,7 @@ from typing import Any
 from chatkit.types import NoticeEvent
 
 from runtime.assemble.token_meter import Budget, TokenBudgetExceeded, TokenMeter
-from runtime.config.model.server import TokenBudgets
+from runtime.config.model.limits import TokenBudgets
 from runtime.resources.token_usage import TokenUsage
 from runtime.server.turns.errors import own_text
 from runtime.stores.owner_store import OwnerStore

@@ -33,6 +33,7 @@ from runtime.stores.turns import TurnLost
 logger = logging.getLogger("runtime.server")
 
 TOO_LONG = "The answer took too long and was stopped. Please try again."
+TOO_SLOW = "The connection is too slow. Please load the conversation again."
 _STORED = frozenset({"thread.item.done", "thread.item.replaced", "thread.item.removed"})
 
 Tasks = dict[asyncio.Task[None], "Turn"]
@@ -45,6 +46,7 @@ class Turn:
     def __init__(self, execution: Execution, lease: Lease[Any], settings: ServerSettings) -> None:
         self._execution, self._lease, self._settings = execution, lease, settings
         self.snapshot, self.buffer = execution.snapshot, execution.buffer
+        self.buffer.max_size, self.buffer.on_overflow = settings.max_unsent, self._overflow
         self._recorder, self._thread_id = execution.recorder, execution.plan.thread.id
         self._store, self._request_id = execution.threads.store, execution.request.request_id
         self._summary: asyncio.Task[None] | None = None
@@ -86,8 +88,15 @@ class Turn:
 
     def client_left(self) -> None:
         """Cancel the turn or let it finish, as `chat.on_disconnect` says; what it has produced is stored either way."""
+        self.buffer.discard()
         if self.snapshot.config.chat.on_disconnect == "cancel":
             self._cancel()
+
+    def _overflow(self) -> None:
+        logger.warning("the client of turn %s reads too slowly: it is disconnected", self._request_id)
+        self.client_left()
+        self.buffer.discard(frame(ErrorEvent(code="custom", message=TOO_SLOW, allow_retry=True)))
+        self.buffer.close()
 
     def _cancel(self) -> None:
         if self._stopped:
