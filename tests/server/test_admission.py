@@ -6,11 +6,10 @@ import asyncio
 
 import pytest
 
-from runtime.assemble.context import User
+from runtime.auth.user import LOCAL_USER, User
 from runtime.config.model.limits import ConcurrentTurns
 from runtime.errors import RequestError
 from runtime.server.turns.admission import TurnSlots
-from runtime.server.turns.request_parsing import LOCAL_USER
 
 ANN, BOB = User("ann"), User("bob")
 

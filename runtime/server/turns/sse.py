@@ -112,13 +112,16 @@ class StreamBuffer:
             overflow, self.on_overflow = self.on_overflow, None
             overflow()
 
-    def discard(self, last: bytes = b"") -> None:
-        """Drop what has not been read and what is added later: nobody reads it. `last` can still be read."""
+    def discard(self) -> None:
+        """Drop what is added from now on: nobody reads it."""
+        self._discarding = True
+
+    def end_with(self, last: bytes) -> None:
+        """End the stream after `last`, in place of what has not been read and what is added later."""
         self._chunks.clear()
-        if last:
-            self._chunks.append(last)
+        self._chunks.append(last)
         self._size, self._discarding = len(last), True
-        self._wake()
+        self.close()
 
     def close(self) -> None:
         """End the stream after the bytes that were added."""

@@ -95,8 +95,7 @@ class Turn:
     def _overflow(self) -> None:
         logger.warning("the client of turn %s reads too slowly: it is disconnected", self._request_id)
         self.client_left()
-        self.buffer.discard(frame(ErrorEvent(code="custom", message=TOO_SLOW, allow_retry=True)))
-        self.buffer.close()
+        self.buffer.end_with(frame(ErrorEvent(code="custom", message=TOO_SLOW, allow_retry=True)))
 
     def _cancel(self) -> None:
         if self._stopped:
