@@ -25,11 +25,11 @@ class RequestRates(Section):
 class ConcurrentTurns(Section):
     """How many answers may be written at once, in each process."""
 
-    user: int = Field(16, ge=1)
+    user: int = Field(16, ge=1, examples=[4])
     """For each user who is logged in; a further request is answered with 429."""
-    all: int = Field(1000, ge=1)
+    all: int = Field(1000, ge=1, examples=[200])
     """For all users together; further requests wait."""
-    queue: int = Field(100, ge=0)
+    queue: int = Field(100, ge=0, examples=[20])
     """How many requests may wait; a further one is answered with 503."""
     wait: Duration = Field(30.0, examples=["10s"])
     """How long a request waits, before it is answered with 503."""
@@ -64,9 +64,9 @@ class Limits(Section):
     """The size of a recording for dictation."""
     message: Size = 32 * 1024
     """The size of a user's message with the text that it quotes, as UTF-8; also of the answers to questions."""
-    title: Size = 1024
+    title: Size = Field(1024, examples=["200B"])
     """The size of a thread's title that a user writes, as UTF-8."""
-    payload: Size = 64 * 1024
+    payload: Size = Field(64 * 1024, examples=["16KiB"])
     """The size of an action's payload, of the data of mentions in a message, and of a request's metadata, as JSON."""
     receive: PositiveDuration = Field(30.0, examples=["10s"])
     """How long the server waits for a request to arrive; a large body has another second for each 16 KiB."""
@@ -78,7 +78,7 @@ class Limits(Section):
     tool: PositiveDuration = Field(600.0, examples=["60s"])
     """How long one call of a tool may take, unless the tool has a `timeout`. After that the model gets a timeout
     message."""
-    tool_output: Size = Field(256 * 1024, ge=1024)
+    tool_output: Size = Field(256 * 1024, ge=1024, examples=["64KiB"])
     """The size of a tool's output as text; the rest is cut, and the model is told so. A larger result of a tool in the
     browser is refused."""
     parallel_tools: int | None = Field(None, ge=1, examples=[4])
