@@ -2,52 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from agents import (
     Agent,
-    AgentOutputSchema,
-    AgentOutputSchemaBase,
     FunctionTool,
     FunctionToolResult,
     GenerateDynamicPromptData,
     Handoff,
+    ItemHelpers,
+    MessageOutputItem,
     ModelBehaviorError,
     ModelSettings,
     Prompt,
     RunContextWrapper,
-    UserError,
+    RunResult,
+    RunResultStreaming,
+    ToolCallOutputItem,
+    default_tool_error_function,
 )
 from agents.agent import ToolsToFinalOutputResult
 from agents.extensions.handoff_filters import remove_all_tools
 from agents.handoffs import HandoffInputData
 from agents.lifecycle import AgentHooksBase
 from agents.strict_schema import ensure_strict_json_schema
-from jsonschema import Draft202012Validator
-from pydantic import TypeAdapter
 
-from runtime.assemble.context import RuntimeContext, scope_of
+from runtime.assemble.context import RuntimeContext, current_call_id, declared_text, record_failure, scope_of
 from runtime.assemble.functions import call_function, holds, resolve_function, resolve_object
 from runtime.assemble.guardrails import NO_GUARDRAILS, GuardrailSet, enforce
 from runtime.assemble.instructions import build_instructions
 from runtime.assemble.mcp import McpServers
 from runtime.assemble.models import Models, build_settings
+from runtime.assemble.outputs import BuiltOutput, text_for_model
 from runtime.assemble.problems import AlreadyReported, BuildError, Problems
-from runtime.assemble.schemas import compile_schema, read_json, strict_form
+from runtime.assemble.schemas import compile_schema, read_json
 from runtime.assemble.token_meter import METERED
 from runtime.assemble.tools import Tools
-from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
 from runtime.config.model import agents as declared
 from runtime.config.model import models as declared_models
 from runtime.config.model import tools as declared_tools
 from runtime.config.project_files import ProjectFiles
+from runtime.config.references import transfer_name
 from runtime.project_code.loader import ProjectCode
 from runtime.templates.template import Template
 
 Agents = dict[str, Agent[RuntimeContext]]
+AgentResult = RunResult | RunResultStreaming
 
 
 class AgentBuilder:
@@ -56,6 +58,8 @@ class AgentBuilder:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.agents: Agents = {key: Agent(name=entry.name or key) for key, entry in config.agents.items()}
+        self.outputs: Mapping[str, BuiltOutput] = {}
+        """Set once the outputs are built, which may refer to widgets of any kind."""
 
     def as_tool(self, name: str, entry: declared_tools.AgentTool) -> FunctionTool:
         """Make a tool that runs an agent; what the agent's tools show reaches the user. Raise BuildError."""
@@ -64,7 +68,38 @@ class AgentBuilder:
             raise BuildError(f"no agent is named {entry.agent!r}")
         description = entry.description or self.config.agents[entry.agent].description
         limit = entry.max_turns or self.config.agents[entry.agent].max_turns
-        return agent.as_tool(name, description or f"Ask the agent {agent.name}.", max_turns=limit, hooks=METERED)
+
+        async def answer(result: AgentResult) -> str:
+            if entry.stop:
+                await self._show_answer(entry.agent, result)
+            return text_for_model(result.final_output) or _last_text(result)
+
+        def fail(ctx: RunContextWrapper[RuntimeContext], error: Exception) -> str:
+            # Recorded, so that `stop` does not end the turn without an answer.
+            record_failure(ctx.context, name, current_call_id.get() or "", error)
+            return declared_text(ctx.context, name, str(error)) or default_tool_error_function(ctx, error)
+
+        return agent.as_tool(
+            name,
+            description or f"Ask the agent {agent.name}.",
+            custom_output_extractor=answer,
+            failure_error_function=fail,
+            max_turns=limit,
+            hooks=METERED,
+        )
+
+    async def _show_answer(self, key: str, result: AgentResult) -> None:
+        """Show the answer of an agent that is a tool with `stop`, because no model continues after it.
+
+        Where a tool ended its turn, it has said nothing: what the tool has shown is all that the user gets.
+        """
+        if not result.new_items or not isinstance(result.new_items[-1], MessageOutputItem):
+            return
+        context, output = result.context_wrapper.context, self.outputs.get(key)
+        if output is not None:
+            await output.show(result.final_output, context)
+        elif text := text_for_model(result.final_output):
+            await context.say(text)
 
     def complete(
         self,
@@ -126,6 +161,16 @@ class AgentBuilder:
         return isinstance(declaration, declared_models.OpenAIModel) and declaration.base_url is None
 
 
+def _last_text(result: AgentResult) -> str:
+    """Return the last text of a run without a final output, such as one that called the browser; as the SDK does."""
+    for item in reversed(result.new_items):
+        if isinstance(item, MessageOutputItem) and (text := ItemHelpers.text_message_output(item)):
+            return text
+        if isinstance(item, ToolCallOutputItem) and isinstance(item.output, str) and item.output:
+            return item.output
+    return ""
+
+
 def _calls_client(entry: declared.Agent, tools: Tools) -> bool:
     return any(reference in tools.built and tools.built[reference].client for reference in entry.tools)
 
@@ -154,7 +199,8 @@ def _stop_after(names: frozenset[str], any_tool: bool) -> Any:
         failed = context.context._turn_state.failed_calls
         for result in results:
             if (any_tool or result.tool.name in names) and _call_id(result) not in failed:
-                return ToolsToFinalOutputResult(is_final_output=True, final_output=result.output)
+                # The SDK would write None and objects as Python does.
+                return ToolsToFinalOutputResult(is_final_output=True, final_output=text_for_model(result.output))
         waiting = context.context.client_tool_call is not None
         return ToolsToFinalOutputResult(is_final_output=waiting, final_output="" if waiting else None)
 
@@ -189,7 +235,7 @@ def _build_handoff(
         return agent
 
     return Handoff(
-        tool_name=entry.tool_name or Handoff.default_tool_name(agent),
+        tool_name=entry.tool_name or transfer_name(agent.name),
         tool_description=f"Handoff to the {agent.name} agent to handle the request. {description}".strip(),
         input_json_schema=dict(entry.input) if entry.input else ensure_strict_json_schema({}),
         strict_json_schema=not entry.input,
@@ -220,83 +266,3 @@ def _last_turn(data: HandoffInputData) -> HandoffInputData:
         return data
     messages = [index for index, item in enumerate(history) if item.get("role") == "user"]
     return data.clone(input_history=tuple(history[messages[-1] :])) if messages else data
-
-
-# `output`: the type of the answer, and the widget or template that shows it to the user.
-
-
-@dataclass(frozen=True, slots=True)
-class BuiltOutput:
-    """The type of an agent's answer, and the widget or text that shows it."""
-
-    type: AgentOutputSchemaBase
-    widget: BuiltWidget | None
-    text: Template | None
-
-    def read(self, answer: str) -> dict[str, Any]:
-        """Return the fields of an answer. Raise ModelBehaviorError if it is of another type."""
-        value = self.type.validate_json(answer)
-        dumped = value if isinstance(value, dict) else TypeAdapter(type(value)).dump_python(value, mode="json")
-        return dumped if isinstance(dumped, dict) else {"output": dumped}
-
-
-class _JsonOutputSchema(AgentOutputSchemaBase):
-    """An output type that is declared as a JSON Schema; strict where the schema allows it."""
-
-    def __init__(self, name: str, schema: Mapping[str, Any], validator: Draft202012Validator) -> None:
-        self._name, self._validator = name, validator
-        strict = strict_form(schema)
-        self._strict = strict is not None
-        self._schema = dict(schema) if strict is None else strict
-
-    def is_plain_text(self) -> bool:
-        return False
-
-    def name(self) -> str:
-        return self._name
-
-    def json_schema(self) -> dict[str, Any]:
-        return self._schema
-
-    def is_strict_json_schema(self) -> bool:
-        return self._strict
-
-    def validate_json(self, json_str: str) -> Any:
-        return read_json(json_str, self._validator, "the answer", ModelBehaviorError)
-
-
-def build_outputs(
-    config: Config, code: ProjectCode, widget: Callable[[str], BuiltWidget], problems: Problems
-) -> dict[str, BuiltOutput]:
-    """Return the outputs by the agent's key; failures are recorded in `problems`."""
-    built: dict[str, BuiltOutput] = {}
-    for key, agent in config.agents.items():
-        if agent.output is not None:
-            with problems.record("A306", "agents", key, "output"):
-                built[key] = _build_output(key, agent.output, code, widget)
-    return built
-
-
-def _build_output(
-    key: str, entry: declared.Output, code: ProjectCode, widget: Callable[[str], BuiltWidget]
-) -> BuiltOutput:
-    built = widget(entry.widget) if entry.widget is not None else None
-    text = Template.parse(entry.template) if entry.template is not None else None
-    if entry.python is not None:
-        return BuiltOutput(_output_by_python(entry.python, code), built, text)
-    schema = entry.schema_ if entry.schema_ is not None else built.data_schema if built is not None else None
-    if schema is None:
-        raise BuildError("the answer has no schema", "give the widget its 'data', or the output a 'schema'")
-    return BuiltOutput(_JsonOutputSchema(f"{key}_output", schema, compile_schema(schema, "schema")), built, text)
-
-
-def _output_by_python(path: str, code: ProjectCode) -> AgentOutputSchemaBase:
-    value = code.resolve(path)
-    if isinstance(value, AgentOutputSchemaBase):
-        return value
-    if not isinstance(value, type):
-        raise BuildError(f"{path!r} is {type(value).__name__}, not a type", code="A324")
-    try:
-        return AgentOutputSchema(value)
-    except UserError:
-        return AgentOutputSchema(value, strict_json_schema=False)

@@ -13,7 +13,7 @@ from fastapi import APIRouter
 
 from runtime.assemble import chat, project_objects
 from runtime.assemble.actions import BuiltAction, build_actions
-from runtime.assemble.agents import AgentBuilder, BuiltOutput, build_outputs
+from runtime.assemble.agents import AgentBuilder
 from runtime.assemble.approvals import BuiltApproval
 from runtime.assemble.authentication import build_authenticator
 from runtime.assemble.context import RuntimeContext
@@ -22,6 +22,7 @@ from runtime.assemble.guardrails import GuardrailSet, build_guardrails
 from runtime.assemble.mcp import McpServers, build_servers
 from runtime.assemble.models import Models, build_models, run_config
 from runtime.assemble.openapi_tools import build_operations
+from runtime.assemble.outputs import BuiltOutput, build_outputs
 from runtime.assemble.problems import Problem, Problems
 from runtime.assemble.routing import Routing, build_routing
 from runtime.assemble.tools import BuiltTool, Tools, build_tools
@@ -116,6 +117,7 @@ def build(
     tools = Tools(code, widgets.get, agents.as_tool, lambda entry: build_operations(entry, files, share), threads)
     build_tools(config, tools, guardrails, problems)
     outputs = build_outputs(config, code, widgets.get, problems)
+    agents.outputs = outputs
     for key, output in outputs.items():
         agents.agents[key].output_type = output.type
     servers = build_servers(config, root, environ, share, code, problems)

@@ -14,7 +14,7 @@ from openai.types.responses import ResponseCompletedEvent
 
 from runtime.assemble.scripted_events import ScriptedFailure, Sleep, estimate_tokens, play
 from runtime.scripts.grammar import parse_script, read_script, read_script_text
-from runtime.scripts.player import PastCall, Script, ScriptError, Situation, Step
+from runtime.scripts.player import Call, PastCall, Say, Script, ScriptError, Situation, Step
 
 __all__ = ["ScriptError", "ScriptedConversation", "ScriptedFailure", "load_script"]
 
@@ -61,7 +61,7 @@ class ScriptedConversation(Model):
         **kwargs: Any,
     ) -> ModelResponse:
         """Return the whole response. Raise ScriptedFailure at a `fail:` step."""
-        events = [event async for event in self._play(system_instructions, input, tools, handoffs)]
+        events = [event async for event in self._play(system_instructions, input, tools, output_schema, handoffs)]
         completed = events[-1]
         assert isinstance(completed, ResponseCompletedEvent)
         response, usage = completed.response, completed.response.usage
@@ -81,7 +81,7 @@ class ScriptedConversation(Model):
         **kwargs: Any,
     ) -> AsyncIterator[TResponseStreamEvent]:
         """Stream the response as events of the Responses API."""
-        async for event in self._play(system_instructions, input, tools, handoffs):
+        async for event in self._play(system_instructions, input, tools, output_schema, handoffs):
             yield event
 
     def _play(
@@ -89,6 +89,7 @@ class ScriptedConversation(Model):
         instructions: str | None,
         input: str | list[TResponseInputItem],
         tools: list[Tool],
+        output_schema: AgentOutputSchemaBase | None,
         handoffs: list[Handoff],
     ) -> AsyncIterator[TResponseStreamEvent]:
         situation = read_situation(
@@ -99,7 +100,21 @@ class ScriptedConversation(Model):
             handoffs={handoff.tool_name: handoff.agent_name for handoff in handoffs},
         )
         tokens = estimate_tokens(_characters(input) + len(instructions or ""))
-        return play(self.steps(situation), input_tokens=tokens, sleep=self._sleep)
+        steps = self.steps(situation)
+        if output_schema is not None and not output_schema.is_plain_text():
+            _refuse_two_answers(steps, situation)
+        return play(steps, input_tokens=tokens, sleep=self._sleep)
+
+
+def _refuse_two_answers(steps: Sequence[Step], situation: Situation) -> None:
+    """Raise ScriptError where an agent with an output type answers and hands over in one response.
+
+    The text would be its answer, and the next agent would answer the same message again.
+    """
+    hands_over = any(isinstance(step, Call) and step.name in situation.handoffs for step in steps)
+    if hands_over and any(isinstance(step, Say) for step in steps):
+        message = f"the agent {situation.agent!r} has an 'output', and the script lets it answer and hand over at once"
+        raise ScriptError(message, hint="remove the text, or the handoff")
 
 
 def _characters(value: object) -> int:

@@ -127,8 +127,7 @@ class Tools:
             case declared.ShellTool() | declared.PatchTool():
                 return declared_tools.build_local(entry, self.code, approval)
             case declared.AgentTool():
-                tool = self.as_tool(key, entry)
-                return _say_output(tool) if entry.stop else tool
+                return self.as_tool(key, entry)
             case _:
                 return declared_tools.build_hosted(cast(declared_tools.HostedEntry, entry))
 
@@ -181,18 +180,6 @@ def _from_function(function: Callable[..., Any], name: str | None) -> FunctionTo
         return function_tool(function, name_override=name)
     except UserError:
         return function_tool(function, name_override=name, strict_mode=False)
-
-
-def _say_output(tool: FunctionTool) -> FunctionTool:
-    """Show the output to the user as a message, because no model continues after it."""
-    inner = tool.on_invoke_tool
-
-    async def invoke(ctx: ToolContext[Any], arguments: str) -> Any:
-        output = await inner(ctx, arguments)
-        await ctx.context.say(str(output))
-        return output
-
-    return _with(tool, on_invoke_tool=invoke)
 
 
 # Announce: name, description and schema for the model; progress for the user.

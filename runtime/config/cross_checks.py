@@ -31,6 +31,7 @@ from runtime.config.references import (
     find_values,
     model_references,
     split_reference,
+    transfer_name,
 )
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath
@@ -215,11 +216,6 @@ def _check_handoffs(config: Config, agent: Agent, key: str, collector: Diagnosti
 def tool_name(config: Config, reference: str) -> str:
     """Return the tool name that the model sees; for an import path, the name that the tool most likely has."""
     return reference if reference in config.tools else reference.rpartition(":")[2].rpartition(".")[2]
-
-
-def transfer_name(agent: str) -> str:
-    """Return the name of the tool that hands over to an agent, as the Agents SDK generates it."""
-    return "transfer_to_" + re.sub(r"[^a-zA-Z0-9_]", "_", agent).lower()
 
 
 def _check_guardrails(config: Config, collector: DiagnosticCollector) -> None:

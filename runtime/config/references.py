@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -109,3 +110,11 @@ def servers_of(config: Config, agent: Agent) -> dict[str, set[str] | None]:
 def is_widget_file(config: Config, widget: str) -> bool:
     """Return whether a reference to a widget is the name of a file, and not of an entry of `widgets`."""
     return widget not in config.widgets and widget.endswith(WIDGET_SUFFIXES)
+
+
+def transfer_name(agent: str) -> str:
+    """Return the name of the tool that hands over to an agent, as the Agents SDK makes it, in at most 64 characters.
+
+    The SDK itself prints a warning for every name with other characters than letters, digits and `_`.
+    """
+    return ("transfer_to_" + re.sub(r"[^a-zA-Z0-9_]", "_", agent).lower())[:64]

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 from importlib.util import find_spec
 
-from runtime.config.cross_checks import transfer_name
 from runtime.config.model.agents import Agent
 from runtime.config.model.models import AnyLLMModel, LiteLLMModel, Model, OpenAIModel
 from runtime.config.openapi_documents import operation_names
-from runtime.config.references import model_references
+from runtime.config.references import model_references, transfer_name
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import nearest
 from runtime.validation.checked_project import CheckedProject

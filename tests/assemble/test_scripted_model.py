@@ -627,3 +627,12 @@ def test_the_docs_name_every_step_key_and_name_in_scope() -> None:
     words = {"user", "context", "instructions", "agent", "tools", "match", "result", "data", "results"}
     words |= {"say: text", "think: text", "call: {tool: {arguments}}", "handoff: agent", "fail: text"}
     assert [word for word in words if f"| `{word}` |" not in page] == []
+
+
+async def test_an_agent_with_an_output_type_either_answers_or_hands_over() -> None:
+    script = {"turns": [{"reply": [{"say": "[1]"}, {"handoff": "desk"}]}], "otherwise": "done"}
+    model = ScriptedConversation.from_data(script, "script.yaml")
+    desk: Agent[Any] = Agent(name="desk", model=model)
+    clerk = Agent(name="clerk", model=model.for_agent("clerk"), output_type=list[int], handoffs=[desk])
+    with pytest.raises(ScriptError, match="'clerk' has an 'output', and the script lets it answer and hand over at"):
+        await Runner.run(clerk, "go", run_config=QUIET)

@@ -150,3 +150,24 @@ async def test_two_models_at_one_endpoint_share_a_client_and_the_project_closes_
     await client.runtime.close()
     assert one.is_closed()
     assert third.is_closed()
+
+
+async def test_names_that_are_no_names_of_tools_are_mapped_without_a_warning(
+    chat: MakeChat, caplog: pytest.LogCaptureFixture
+) -> None:
+    agents = {
+        "helper": {"handoffs": ["desk", "long"], "name": "Hjælper (A)", "tools": ["ask"]},
+        "desk": {"name": "Rück-Gabe & Co"},
+        "long": {"name": "An agent with a name of many words, which no endpoint takes as a name"},
+        "expert": {"name": "Éxpert"},
+    }
+    client = await chat({"entry": "helper", "agents": agents, "tools": {"ask": {"agent": "expert"}}})
+    client.player.replies = [[call("transfer_to_r_ck_gabe___co")], "Here."]
+    assert (await client.say("go")).said == ["Here."]
+    asked = client.player.asked[0]
+    assert asked.handoffs == [
+        "transfer_to_r_ck_gabe___co",
+        "transfer_to_an_agent_with_a_name_of_many_words__which_no_endpoin",
+    ]
+    assert max(map(len, asked.handoffs)) == 64
+    assert "invalid characters" not in caplog.text

@@ -250,6 +250,89 @@ async def test_an_agent_as_a_tool_with_stop_says_its_answer_to_the_user(chat: Ma
     assert [item["type"] for item in await client.items(answer.thread_id)] == ["user_message", "assistant_message"]
 
 
+@pytest.mark.parametrize("inner_tool", ["said_nothing", "gave_data", "show"])
+async def test_an_agent_as_a_tool_whose_turn_a_stop_tool_ended_says_nothing(chat: MakeChat, inner_tool: str) -> None:
+    code = """
+def said_nothing() -> None:
+    "Say nothing."
+
+def gave_data() -> dict:
+    "Give data."
+    return {"price": 7, "currency": "€"}
+"""
+    own = {name: {"python": f"own:{name}", "stop": True} for name in ("said_nothing", "gave_data")}
+    tools = {"ask": {"agent": "inner", "stop": True}, **own, "show": {"widget": "card", "stop": True}}
+    agents = {"helper": {"tools": ["ask"]}, "inner": {"tools": [inner_tool]}}
+    client = await chat({"tools": tools, "agents": agents, "widgets": {"card": CARD}, "entry": "helper"}, own_py=code)
+    arguments = {"city": "Oslo"} if inner_tool == "show" else {}
+    client.player.replies = [[call("ask", input="Oslo?")], [call(inner_tool, **arguments)], "never said"]
+    answer = await client.say("go")
+    assert (answer.said, answer.of("error")) == ([], [])
+    assert len(answer.done("widget")) == (inner_tool == "show")
+    assert len(client.player.asked) == 2
+    client.player.replies = ["Fine."]
+    await client.say("and?", answer.thread_id)
+    (told,) = [each["output"] for each in client.player.asked[-1].of("function_call_output")]
+    assert (
+        told
+        == {
+            "said_nothing": "",
+            "gave_data": '{"price": 7, "currency": "€"}',
+            "show": "The widget was shown to the user.",
+        }[inner_tool]
+    )
+
+
+BRIEF = {
+    "type": "object",
+    "properties": {"brief": {"type": "string"}},
+    "required": ["brief"],
+    "additionalProperties": False,
+}
+
+
+async def test_an_agent_as_a_tool_with_an_output_gives_json_to_its_caller(chat: MakeChat) -> None:
+    agents = {
+        "helper": {"tools": ["ask", "own"]},
+        "inner": {"output": {"schema": BRIEF, "template": "**{{ brief }}**"}},
+        "typed": {"output": {"python": "own:Brief", "template": "{{ brief }}"}},
+    }
+    tools = {"ask": {"agent": "inner"}, "own": {"agent": "typed"}}
+    code = "from pydantic import BaseModel\nclass Brief(BaseModel):\n    brief: str\n"
+    client = await chat({"tools": tools, "agents": agents, "entry": "helper"}, own_py=code)
+    for name in ("ask", "own"):
+        client.player.replies = [[call(name, input="?")], '{"brief": "Be bøld."}', "Done."]
+        assert (await client.say("go")).said == ["Done."]
+        assert client.player.asked[-1].of("function_call_output")[0]["output"] == '{"brief": "Be bøld."}'
+
+
+@pytest.mark.parametrize("shown", [{"template": "**{{ brief }}** by {{ user.id }}"}, {"widget": "brief"}])
+async def test_an_agent_as_a_tool_with_stop_and_an_output_shows_it_as_the_agent_would(
+    chat: MakeChat, shown: dict[str, str]
+) -> None:
+    tree = {"type": "Card", "children": [{"type": "Text", "value": "{{ brief }}"}]}
+    config = {
+        "widgets": {"brief": {"template": tree, "data": BRIEF, "copy_text": "{{ brief }}"}},
+        "tools": {"ask": {"agent": "inner", "stop": True}, "card": {"widget": "brief"}},
+        "agents": {"helper": {"tools": ["ask", "card"]}, "inner": {"output": {"schema": BRIEF, **shown}}},
+        "entry": "helper",
+    }
+    client = await chat(config)
+    client.player.replies = [[call("ask", input="?")], '{"brief": "Be bold."}', "never said"]
+    answer = await client.say("go")
+    if "template" in shown:
+        assert answer.said == ["**Be bold.** by local"]
+    else:
+        assert (answer.said, answer.done("widget")[0]["copy_text"]) == ([], "Be bold.")
+
+
+async def test_an_agent_as_a_tool_with_stop_that_fails_says_nothing_and_the_caller_goes_on(chat: MakeChat) -> None:
+    client = await _with(chat, {"ask": {"agent": "inner", "stop": True}}, agents={"inner": {}})
+    client.player.replies = [[call("ask", input="?")], RuntimeError("secret"), "I could not ask."]
+    answer = await client.say("go")
+    assert answer.said == ["I could not ask."]
+
+
 async def test_the_bare_sdk_shows_the_user_nothing_of_an_agent_as_a_tool_with_stop(bare: MakeBare) -> None:
     from agents import Agent, StopAtTools
 

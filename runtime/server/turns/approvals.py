@@ -20,6 +20,7 @@ from chatkit.widgets import DynamicWidgetRoot
 from runtime.assemble.approvals import DEFAULT_APPROVAL, BuiltApproval, tool_signature
 from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.project import Snapshot
+from runtime.config.references import transfer_name
 from runtime.errors import RequestError
 from runtime.sdk_internals import current_agent_of, point_to
 from runtime.server.turns.hosted_calls import hosted_call_items, read_request, signature_of_request, without_credentials
@@ -208,7 +209,7 @@ def _pointer(agent: Agent[RuntimeContext]) -> Handoff[Any, Any]:
         return agent
 
     pointer: Handoff[Any, Any] = Handoff(
-        tool_name=Handoff.default_tool_name(agent),
+        tool_name=transfer_name(agent.name),
         tool_description="",
         input_json_schema={},
         on_invoke_handoff=unused,

@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 
 from chatkit import types
 
-from runtime.assemble.agents import BuiltOutput
-from runtime.assemble.context import scope_of
 from runtime.assemble.guardrails import BuiltGuardrail, enforce
+from runtime.assemble.outputs import BuiltOutput
 from runtime.assemble.project import Snapshot
 from runtime.server.turns.sse import Event, TextDelta
 from runtime.server.turns.stream_events import RunEvents
@@ -122,8 +121,7 @@ class StructuredOutput:
             return types.WidgetItem(
                 id=item.id, thread_id=item.thread_id, created_at=now, widget=drawn.root, copy_text=drawn.copy_text
             )
-        assert output.text is not None
-        text = str(output.text.render({**scope_of(self._run.context), "output": fields, **fields}))
+        text = output.say(fields, self._run.context)
         annotations = [annotation for part in item.content for annotation in part.annotations]
         content = [types.AssistantMessageContent(text=text, annotations=annotations)]
         return types.AssistantMessageItem(id=item.id, thread_id=item.thread_id, created_at=now, content=content)

@@ -6,7 +6,7 @@ Only a call that certainly fails is an error. A template in the arguments is a f
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from runtime.config.model.tools import AgentTool, ClientTool, EffectTool, Python
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath, iter_values
 from runtime.diagnostics.wording import join_or, quote, suggest
-from runtime.scripts.player import Script, ScriptTurn, WrittenStep, plain_name
+from runtime.scripts.player import Script, ScriptTurn, WrittenResponse, WrittenStep, plain_name
 from runtime.static_analysis.module import Module
 from runtime.static_analysis.resolver import Resolver, Symbol
 from runtime.static_analysis.signatures import (
@@ -63,6 +63,10 @@ def script_problems(project: CheckedProject, keys: Iterable[str], script: Script
         yield from _agent_problems(turn, names)
         yield from _group_problems(turn, data)
         candidates = {name: tools for name, tools in agents.items() if _may_answer(turn, name, tools)}
+        if turn.responses:
+            yield from _double_answers(
+                project, turn.responses[0], [key for key, name in names.items() if name in candidates]
+            )
         for step in (step for response in turn.responses for step in response):
             if not candidates:
                 break
@@ -82,6 +86,20 @@ def _agent_problems(turn: ScriptTurn, names: Mapping[str, str]) -> Iterator[Scri
             hint = f"its name is {name!r}" if name else suggest(texts[0], names.values())
             message = f"no agent that answers from this script is named {texts[0]!r}"
             yield ScriptProblem((*turn.path[:-1], "agent"), message, hint, "warning")
+
+
+def _double_answers(project: CheckedProject, response: WrittenResponse, keys: Sequence[str]) -> Iterator[ScriptProblem]:
+    """Yield the texts with which an agent with an `output` answers, although it hands over in the same response.
+
+    `keys` are the agents that may give the first response of a turn; others may give the later ones.
+    """
+    if not keys or not all(project.config.agents[key].output for key in keys):
+        return
+    if any(step.kind == "handoff" for step in response):
+        for step in response:
+            if step.kind == "say":
+                message = "the agents that answer here have an 'output', so they can't answer and hand over at once"
+                yield ScriptProblem(step.path, message, "remove the text, or the handoff")
 
 
 def _may_answer(turn: ScriptTurn, name: str, tools: AgentTools) -> bool:
