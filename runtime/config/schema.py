@@ -16,11 +16,46 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REQUIREMENTS = ("required", "minProperties", "minItems", "default")
 
 
+VARIABLE_FORM = {"$ref": "#/$defs/Variable"}
+"""The form of a value with a `${NAME}`, in the schema of the file as it is written."""
+TEXT_TYPES = ["string", "number"]
+"""The types of a text in the file as it is written: `1.10` keeps its text."""
+
+
 @functools.cache
 def config_schema() -> dict[str, Any]:
-    """Return the schema (Draft 2020-12) of agents.yaml; the result is shared and must not be changed."""
+    """Return the schema (Draft 2020-12) of the data of agents.yaml, after variables are replaced; it is shared."""
+    schema: dict[str, Any] = _as_replaced(written_schema())
+    schema["$defs"].pop("Variable")
+    return schema
+
+
+def written_schema() -> dict[str, Any]:
+    """Return the schema of agents.yaml as it is written, for editors and linters: a variable may be any scalar."""
     schema: dict[str, Any] = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
     return schema
+
+
+def _as_replaced(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_as_replaced(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    forms = part.get("anyOf")
+    if isinstance(forms, list) and VARIABLE_FORM in forms:
+        rest = [form for form in forms if form != VARIABLE_FORM]
+        part = {**part, "anyOf": rest}
+        if len(rest) == 1:
+            part = {key: value for key, value in part.items() if key != "anyOf"} | rest[0]
+    if part.get("type") == TEXT_TYPES:
+        part = {**part, "type": "string"}
+    replaced: dict[str, Any] = {}
+    for key, value in part.items():
+        if key in ("properties", "$defs"):
+            replaced[key] = {name: _as_replaced(inner) for name, inner in value.items()}
+        else:
+            replaced[key] = value if key in ("examples", "default") else _as_replaced(value)
+    return replaced
 
 
 def resolve(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
@@ -32,14 +67,14 @@ def resolve(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
 
 def included_schema() -> dict[str, Any]:
     """Return the schema of a file that `include` names: optional sections with complete entries."""
-    root = dict(config_schema())
+    root = written_schema()
     root.pop("required", None)
     return root | _head("included", "a file that agents.yaml includes", root)
 
 
 def profile_schema() -> dict[str, Any]:
     """Return the schema of a profile: any part of any section may be missing, and `null` removes a key."""
-    root = _partial(config_schema())
+    root = _partial(written_schema())
     root["properties"].pop("version", None)
     return dict(root) | _head("profile", "a profile of agents.yaml", root)
 

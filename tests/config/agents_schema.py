@@ -16,7 +16,7 @@ import yaml
 
 from runtime.config.model import Config
 from runtime.config.model.types import Section
-from runtime.config.schema import DIALECT, MAIN_ONLY, SCHEMA_ID, resolve
+from runtime.config.schema import DIALECT, MAIN_ONLY, SCHEMA_ID, TEXT_TYPES, VARIABLE_FORM, resolve
 
 EXAMPLES: dict[str, dict[str, list[Any]]] = yaml.safe_load(Path(__file__).with_name("examples.yaml").read_text("utf-8"))
 """Values of each key for the completion of editors, by the section's class and field."""
@@ -36,7 +36,62 @@ def generate_schema() -> dict[str, Any]:
     root = _tidy({key: value for key, value in schema.items() if key != "$defs"}, {"$defs": definitions})
     root["properties"]["profiles"]["additionalProperties"] = _any_sections(root)
     head = {"$schema": DIALECT, "$id": SCHEMA_ID, "title": "agents.yaml"}
-    return head | {key: value for key, value in root.items() if key != "title"} | {"$defs": definitions}
+    root = {key: value for key, value in root.items() if key != "title"}
+    named = {name: _as_written(part) for name, part in definitions.items()}
+    return head | _as_written(root) | {"$defs": named | {"Variable": VARIABLE}}
+
+
+VARIABLE = {
+    "type": "string",
+    "pattern": r"\$\{[A-Za-z_]",
+    "description": "A value from outside: `${NAME}`, or `${NAME:-default}`.",
+}
+# What an editor shows beside a value, which stays outside of the forms.
+_ABOUT = ("title", "description", "examples", "default", "deprecated", "writeOnly")
+
+
+def _as_written(part: Any, is_kind: bool = False) -> Any:
+    """Return the schema of a value as it is written: a scalar of any type may be a variable, and a text a number.
+
+    A constant that selects the kind of an entry (`is_kind`) stays as it is: editors recognise the kind by it.
+    """
+    if isinstance(part, list):
+        return [_as_written(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    written = {
+        key: value if key in ("examples", "default", "enum", "const", "required", "properties") else _as_written(value)
+        for key, value in part.items()
+    }
+    for name, value in part.get("properties", {}).items():
+        is_required = name in part.get("required", [])
+        is_constant = "const" in value and is_required and name != "version"
+        written["properties"] = {**written["properties"], name: _as_written(value, is_constant)}
+    if isinstance(part.get("anyOf"), list):
+        scalars = [form for form in part["anyOf"] if _is_scalar(form)]
+        forms = [_unwrapped(_as_written(form)) for form in part["anyOf"]]
+        written["anyOf"] = [*forms, VARIABLE_FORM] if scalars else forms
+    elif _is_scalar(part) and not is_kind:
+        rest = {key: value for key, value in written.items() if key not in _ABOUT}
+        about = {key: value for key, value in written.items() if key in _ABOUT}
+        return {**about, "anyOf": [rest, VARIABLE_FORM]}
+    if written.get("type") == "string" and not {"pattern", "enum", "const"} & written.keys():
+        written["type"] = TEXT_TYPES
+    return written
+
+
+def _is_scalar(part: dict[str, Any]) -> bool:
+    return part.get("type") in ("integer", "number", "boolean") or bool({"enum", "const", "pattern"} & part.keys())
+
+
+def _unwrapped(form: dict[str, Any]) -> dict[str, Any]:
+    """Return a form of a union without the variable, which the union itself has."""
+    if VARIABLE_FORM not in form.get("anyOf", []):
+        return form
+    rest = [inner for inner in form["anyOf"] if inner != VARIABLE_FORM]
+    return {key: value for key, value in form.items() if key != "anyOf"} | (
+        rest[0] if len(rest) == 1 else {"anyOf": rest}
+    )
 
 
 def _any_sections(root: dict[str, Any]) -> dict[str, Any]:

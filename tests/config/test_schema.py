@@ -3,6 +3,8 @@
 import copy
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from runtime.cli.commands.init import init_project
 from runtime.config import shape_errors
 from runtime.config.cross_checks import DEPRECATED
 from runtime.config.model import Config
 from runtime.config.model.types import Section
-from runtime.config.schema import SCHEMA_FILE, config_schema
+from runtime.config.schema import SCHEMA_FILE, config_schema, written_schema
 from runtime.config.secrets.detect import is_secret_key
 from runtime.config.secrets.mask import redact
 from runtime.config.shape_errors import build_config, config_validator
@@ -50,7 +53,7 @@ def test_the_schema_files_are_those_of_the_models() -> None:
 
 
 def test_the_schema_is_a_schema_of_its_dialect() -> None:
-    schema = config_schema()
+    schema = written_schema()
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     jsonschema.Draft202012Validator.check_schema(schema)
     assert json.loads(json.dumps(schema)) == schema
@@ -126,13 +129,50 @@ def test_the_schema_says_nothing_that_only_pydantic_understands() -> None:
     assert not words & {"discriminator", "gt", "ge", "lt", "le"}
 
 
-@pytest.mark.parametrize("file", sorted((CONFIGS / "good").glob("*.yaml")), ids=lambda file: file.stem)
-def test_a_stock_validator_accepts_the_good_files_that_have_no_variables(file: Path) -> None:
-    text = file.read_text(encoding="utf-8")
-    data = read_yaml(text, file.name).data
-    errors = list(jsonschema.Draft202012Validator(config_schema()).iter_errors(data))
-    # A file with variables, or with numbers where text is expected, needs the runtime to read it.
-    assert bool(errors) == (file.stem in ("scalars", "variables"))
+def written_files() -> list[Path]:
+    """Every correct agents.yaml of the repository, as it is written."""
+    root = CONFIGS.parents[1]
+    examples = [file for file in root.glob("examples/**/agents.yaml") if ".chatkit" not in file.parts]
+    return sorted([root / "agents.yaml", *examples, *(CONFIGS / "good").glob("*.yaml")])
+
+
+WRITTEN = written_files()
+
+
+@pytest.mark.parametrize("file", WRITTEN, ids=lambda file: f"{file.parent.name}-{file.stem}")
+def test_a_stock_validator_accepts_every_correct_file_as_it_is_written(file: Path) -> None:
+    data = read_yaml(file.read_text(encoding="utf-8"), file.name).data
+    assert [error.message for error in jsonschema.Draft202012Validator(written_schema()).iter_errors(data)] == []
+
+
+def test_check_jsonschema_accepts_every_correct_file_and_what_init_writes(tmp_path: Path) -> None:
+    init_project(tmp_path / "new", force=False)
+    files = [*WRITTEN, tmp_path / "new" / "agents.yaml"]
+    check = [sys.executable, "-m", "check_jsonschema", "--schemafile", str(SCHEMA_FILE), *map(str, files)]
+    checked = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("version: 1\nagents: {a: {max_turns: many}}\n", encoding="utf-8")
+    assert subprocess.run([*check[:5], str(wrong)], capture_output=True, check=False).returncode == 1
+
+
+def scalars(part: dict[str, Any]) -> bool:
+    return part.get("type") in ("integer", "number", "boolean") or bool({"enum", "pattern"} & part.keys())
+
+
+def test_every_number_boolean_choice_and_pattern_takes_a_variable_as_it_is_written() -> None:
+    schema = written_schema()
+    validator = jsonschema.Draft202012Validator(schema)
+    strict = {path: part for path, part in parts(config_schema()) if scalars(part)}
+    assert len(strict) > 150
+    lone = []
+    for path, part in parts(schema):
+        forms = part.get("anyOf", [])
+        if any(scalars(form) for form in forms if "$ref" not in form):
+            assert validator.evolve(schema=part).is_valid("${NAME:-x}"), path
+        elif scalars(part) and "/anyOf/" not in path and not path.endswith("/Variable"):
+            lone.append(path)
+    assert lone == []
 
 
 def both(data: Any) -> tuple[bool, bool]:
@@ -230,6 +270,18 @@ def test_models_and_schema_agree_on_a_replaced_value(path: tuple[Any, ...], valu
     target[path[-1]] = value
     accepted, valid = both(data)
     assert accepted == valid
+
+
+@given(st.sampled_from(PATHS[1:]), st.sampled_from(VALUES))
+@settings(max_examples=100)
+def test_the_schema_of_the_written_file_accepts_all_that_the_models_accept(path: tuple[Any, ...], value: Any) -> None:
+    data = copy.deepcopy(FULL)
+    target = data
+    for step in path[:-1]:
+        target = target[step]
+    target[path[-1]] = value
+    if both(data)[0]:
+        assert jsonschema.Draft202012Validator(written_schema()).is_valid(data)
 
 
 @given(st.sampled_from(PATHS), st.sampled_from(KEYS), st.sampled_from(VALUES), st.booleans())
