@@ -27,6 +27,7 @@ from runtime.validation.project import check_project
 from tests.config.catalogue import BUILT, CONFIGS, bad_configs, good_configs
 
 ROOT = CONFIGS.parents[1]
+ENVIRON = {"PORT": "8080", "WORD": "s3cret-word", "OPENAI_API_KEY": "none", "CHATKIT_STORE": "memory"}
 BUILT_CONFIGS = sorted((CONFIGS / "built").glob("A*.yaml"))
 CONNECTED = ("A610", "A630", "A631")
 ENDED = ("A611",)
@@ -72,6 +73,22 @@ def test_a_project_that_can_not_be_built_is_refused_with_the_expected_text(
     assert config.read_text(encoding="utf-8").startswith("# ")
 
 
+STATIC = [config for config in bad_configs() if config.is_file()]
+
+
+@pytest.mark.parametrize("config", STATIC, ids=lambda config: config.stem)
+def test_a_mistake_has_the_same_code_and_place_in_validate_and_where_it_is_served(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(config.parent)
+    loaded = load_config(config, environ=ENVIRON, unset="error")
+    if loaded.config is None:
+        return  # both report what loading found
+    checked = {(each.code, each.place, each.message) for each in check_project(loaded)}
+    served = [each for each in build(config, ENVIRON) if each.severity == "error"]
+    assert [str(each) for each in served if (each.code, each.place, each.message) not in checked] == []
+
+
 async def test_an_object_that_can_not_take_over_is_refused_with_the_expected_text(tmp_path: Path) -> None:
     edits = CONFIGS / "built" / "A316"
     shutil.copytree(edits / "before", tmp_path, dirs_exist_ok=True)
@@ -97,7 +114,6 @@ def test_no_built_config_is_left_over() -> None:
 
 # --- what is accepted
 
-ENVIRON = {"PORT": "8080", "WORD": "s3cret-word", "OPENAI_API_KEY": "none", "CHATKIT_STORE": "memory"}
 
 MODULES = {
     "right": 'def one(city: str) -> str:\n    "One."\n    return city\n',

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 
 # Codes of notes that are obsolete once the project was built.
 _DECIDED_BY_BUILD = {"A339"}
-# The first two steps of a path, as `path_text` writes it.
-_ENTRY = re.compile(r'[^.\[]*(?:\."[^"]*"|\.[^.\[]+|\[\d+\])?')
 _POLL_S = 2.0
 _WAKE_S = 0.5
 
@@ -146,21 +143,16 @@ def _add_build(diagnostics: list[Diagnostic], path: Path, loaded: LoadedProject,
     click fails, not the start.
     """
     from runtime.cli.build_process.check import check_build
+    from runtime.validation.build_errors import entry_of
 
     built = check_build(path, loaded, timeout_s=depth.timeout_s, connect=depth.connect)
     if not has_errors(built):
         return [*(_as_warning(each) for each in diagnostics if each.code not in _DECIDED_BY_BUILD), *built]
     build_errors = {(each.code, each.place) for each in built if each.severity == "error"}
-    entries = {_entry(each) for each in diagnostics if each.severity == "error"}
+    entries = {entry_of(each) for each in diagnostics if each.severity == "error"}
     kept = [each for each in diagnostics if each.severity == "error" or (each.code, each.place) not in build_errors]
     # An error of the files says more than the build's error about the same entry.
-    return [*kept, *(each for each in built if each.severity != "error" or _entry(each) not in entries)]
-
-
-def _entry(diagnostic: Diagnostic) -> str:
-    """Return the path of the entry of agents.yaml that has the mistake, such as `widgets.order`."""
-    match = _ENTRY.match(diagnostic.path)
-    return match[0] if match else ""
+    return [*kept, *(each for each in built if each.severity != "error" or entry_of(each) not in entries)]
 
 
 def _as_warning(diagnostic: Diagnostic) -> Diagnostic:

@@ -223,7 +223,10 @@ def build_generation(source: ProjectSource, share: Share, before: Generation | N
         with code.attempt():
             return _assemble(source, code, share, number, make_app)
     except ProjectBuildError as failed:
-        raise ConfigError(to_diagnostics(failed.problems, source)) from failed
+        # Imported here: a project that can be built needs no explanation.
+        from runtime.validation.build_errors import explain_build_errors
+
+        raise ConfigError(explain_build_errors(source.loaded, to_diagnostics(failed.problems, source))) from failed
     except SystemExit as error:
         raise RuntimeFault(f"the project called sys.exit({error.code!r}) while it was built") from error
 
