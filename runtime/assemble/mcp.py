@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agents import AgentBase, RunContextWrapper
-from agents.mcp import MCPServer, MCPServerSse, MCPServerStdio, MCPServerStreamableHttp
+from agents.mcp import MCPServer, MCPServerSse, MCPServerStdio, MCPServerStdioParams, MCPServerStreamableHttp
 from mcp.types import CallToolResult
 from mcp.types import Tool as McpTool
 
@@ -148,6 +148,16 @@ async def _close(connection: McpConnection) -> None:
     await connection.close()
 
 
+def program_of(entry: declared.StdioMcpServer, root: Path, environ: Mapping[str, str]) -> MCPServerStdioParams:
+    """Return the command of a server that is a program, with its arguments, environment and working folder."""
+    return {
+        "command": entry.command,
+        "args": entry.args,
+        "env": {"PATH": environ.get("PATH", os.defpath), **entry.env},
+        "cwd": str(root / entry.cwd) if entry.cwd else str(root),
+    }
+
+
 def _maker(
     name: str, entry: _Declared, root: Path, environ: Mapping[str, str], values: HeaderValues
 ) -> Callable[[], MCPServer]:
@@ -158,13 +168,7 @@ def _maker(
         "max_retry_attempts": entry.retries,
     }
     if isinstance(entry, declared.StdioMcpServer):
-        params: Any = {
-            "command": entry.command,
-            "args": entry.args,
-            "env": {"PATH": environ.get("PATH", os.defpath), **entry.env},
-            "cwd": str(root / entry.cwd) if entry.cwd else str(root),
-        }
-        return lambda: MCPServerStdio(params, **options)
+        return lambda: MCPServerStdio(program_of(entry, root, environ), **options)
     http: Any = {"url": entry.url, "headers": merge_headers(entry.headers, values), "timeout": entry.connect_timeout}
     if entry.transport == "sse":
         http["sse_read_timeout"] = max(300.0, entry.timeout)

@@ -5,17 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+import httpx
 import openai
+from mcp.client.stdio import get_default_environment
 from openai import AsyncOpenAI
 
+from runtime.assemble.mcp import program_of
 from runtime.assemble.mcp_connections import McpConnection, McpUnavailable
 from runtime.assemble.scripted_model import ScriptedConversation
-from runtime.config.model.mcp import HttpMcpServer
+from runtime.config.model.mcp import HttpMcpServer, StdioMcpServer
 from runtime.config.model.models import OpenAIModel
+from runtime.config.model.tools import OpenApiTool
+from runtime.config.openapi_documents import read_openapi
 from runtime.config.references import ALL, split_reference
+from runtime.config.secrets.mask import mask, mask_source
 from runtime.diagnostics.diagnostic import Diagnostic, Place, Severity
 from runtime.diagnostics.key_path import KeyPath, path_text
 from runtime.diagnostics.wording import nearest, suggest
@@ -28,6 +36,8 @@ from runtime.stores.store import StoreError
 
 ANSWER_S = 10.0
 _CLOSING_S = 1.0
+_LAST_LINES = 5
+_LAST_CHARACTERS = 500
 _UNREACHABLE_HINT = "is it running, and is its address right?"
 
 
@@ -62,10 +72,15 @@ def explain_failure(what: str, error: BaseException, source: ProjectSource, path
 async def try_connections(runtime: Runtime, *, answer_s: float = ANSWER_S) -> list[Diagnostic]:
     """Open what serving opens, call what it needs, and close everything; return the diagnostics.
 
-    A model endpoint has `answer_s` seconds to list its models.
+    A model endpoint has `answer_s` seconds to list its models, and a service to answer.
     """
     try:
-        results = await asyncio.gather(_open(runtime), _check_models(runtime, answer_s), _check_mcp_servers(runtime))
+        results = await asyncio.gather(
+            _open(runtime),
+            _check_models(runtime, answer_s),
+            _check_mcp_servers(runtime, answer_s),
+            _check_services(runtime, answer_s),
+        )
     finally:
         await runtime.close(grace_s=_CLOSING_S)
     return [diagnostic for diagnostics in results for diagnostic in diagnostics]
@@ -216,19 +231,53 @@ def _path_of(key: str, runtime: Runtime) -> KeyPath:
     return next(users, ("chat", "title", "model"))
 
 
-async def _check_mcp_servers(runtime: Runtime) -> list[Diagnostic]:
+async def _check_services(runtime: Runtime, answer_s: float) -> list[Diagnostic]:
+    """Check that the services answer whose operations are tools; each address is called once, without headers."""
+    services: dict[str, KeyPath] = {}
+    for name, entry in runtime.config.tools.items():
+        if isinstance(entry, OpenApiTool):
+            spec = read_openapi(runtime.generation.source.loaded.files, entry.openapi)
+            address = entry.base_url or ("" if isinstance(spec, Diagnostic) else spec.server)
+            services.setdefault(address or "", ("tools", name, "base_url" if entry.base_url else "openapi"))
+    services.pop("", None)
+    answers = await asyncio.gather(*(_service_fault(address, answer_s) for address in services))
+    return [
+        _diagnostic(runtime, "A632", path, fault.message, fault.hint, fault.severity)
+        for path, fault in zip(services.values(), answers, strict=True)
+        if fault is not None
+    ]
+
+
+async def _service_fault(address: str, answer_s: float) -> _EndpointFault | None:
+    shown = mask(address)
+    try:
+        async with asyncio.timeout(answer_s), httpx.AsyncClient(timeout=answer_s, follow_redirects=False) as client:
+            response = await client.get(address)
+    except (TimeoutError, httpx.TimeoutException):
+        return _EndpointFault(f"the service at {shown} did not answer within {answer_s:g} s", _UNREACHABLE_HINT)
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        return _EndpointFault(f"the service at {shown} can't be reached: {_reason(error)}", _UNREACHABLE_HINT)
+    if response.status_code >= 500:
+        message = f"the service at {shown} answers {response.status_code}"
+        return _EndpointFault(message, "the agents' calls may fail as well", severity="warning")
+    return None
+
+
+async def _check_mcp_servers(runtime: Runtime, answer_s: float) -> list[Diagnostic]:
     connections = runtime.generation.snapshot.servers.connections
     results = await asyncio.gather(
-        *(_check_mcp_server(runtime, name, connection) for name, connection in connections.items())
+        *(_check_mcp_server(runtime, name, connection, answer_s) for name, connection in connections.items())
     )
     return [diagnostic for diagnostics in results for diagnostic in diagnostics]
 
 
-async def _check_mcp_server(runtime: Runtime, name: str, connection: McpConnection) -> list[Diagnostic]:
+async def _check_mcp_server(
+    runtime: Runtime, name: str, connection: McpConnection, answer_s: float
+) -> list[Diagnostic]:
     try:
         tools = {tool.name for tool in await connection.tools()}
     except McpUnavailable as error:
-        return [_unavailable(runtime, name, error)]
+        return [await _unavailable(runtime, name, error, answer_s)]
     finally:
         await connection.close()
     diagnostics = []
@@ -242,11 +291,50 @@ async def _check_mcp_server(runtime: Runtime, name: str, connection: McpConnecti
     return diagnostics
 
 
-def _unavailable(runtime: Runtime, name: str, error: McpUnavailable) -> Diagnostic:
+async def _unavailable(runtime: Runtime, name: str, error: McpUnavailable, answer_s: float) -> Diagnostic:
     entry = runtime.config.mcp[name]
     if isinstance(entry, HttpMcpServer) and entry.forward_headers:
         # The server may be available to a request that has the headers of a user.
         hint = "it was called without the headers of a user"
         return _diagnostic(runtime, "A631", ("mcp", name, "url"), str(error), hint, "warning")
+    if isinstance(entry, StdioMcpServer) and (ended := await _end_of_program(runtime, entry, answer_s)):
+        message = f"the MCP server {name!r} can't be reached: {ended}"
+        return _diagnostic(runtime, "A631", ("mcp", name, "command"), message, "run the command in a terminal")
     key = next(key for key in ("url", "command", "python") if hasattr(entry, key))
     return _diagnostic(runtime, "A631", ("mcp", name, key), str(error), "is it running, and is the key right?")
+
+
+async def _end_of_program(runtime: Runtime, entry: StdioMcpServer, answer_s: float) -> str:
+    """Run the program of a server again, without input; return how it ended and what it printed, or '' if it runs."""
+    loaded = runtime.generation.source.loaded
+    program = program_of(entry, loaded.root, loaded.environ)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            program["command"],
+            *program["args"],
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            env={**get_default_environment(), **program["env"]},
+            cwd=program["cwd"],
+            start_new_session=True,
+        )
+    except OSError as error:
+        return f"{program['command']!r} can't be started: {(error.strerror or str(error)).lower()}"
+    try:
+        async with asyncio.timeout(answer_s):
+            _, printed = await process.communicate()
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            # With the programs that it started, as npx does.
+            os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
+        await process.wait()
+        return ""
+    if not process.returncode:
+        return ""
+    lines = [line.strip() for line in printed.decode(errors="replace").splitlines() if line.strip()]
+    # Masked first: half of a secret would not be recognised.
+    last = mask_source("; ".join(lines[-_LAST_LINES:]), loaded.secrets)[-_LAST_CHARACTERS:]
+    code = process.returncode
+    ended = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
+    return f"the program {ended}: {last}" if last else f"the program {ended}, and printed nothing"

@@ -14,6 +14,7 @@ from runtime.config.model import Config
 from runtime.config.model.models import OpenAIModel
 from runtime.config.model.tools import ClientTool, EffectTool
 from runtime.config.model.widgets import WidgetAction
+from runtime.config.project_files import ProjectFiles
 from runtime.config.secrets.mask import mask, mask_diagnostics
 from runtime.diagnostics.diagnostic import Diagnostic, Place, Severity, has_errors, sort_diagnostics
 from runtime.diagnostics.key_path import KeyPath
@@ -28,10 +29,13 @@ _OLD_BUTTONS = "buttons of stored cards will say that they do nothing any more"
 
 
 def check_changes(loaded: LoadedProject, base: Path) -> list[Diagnostic]:
-    """Return how changes since `base`, a file or folder, affect stored threads; empty if the project has errors."""
+    """Return how changes since `base`, a file or folder, affect stored threads; empty if the project has errors.
+
+    The files that the base names are read beside it, or in the project's folder, where the base was copied from there.
+    """
     if loaded.config is None or loaded.filled is None:
         return []
-    before = load_config(base, environ=loaded.environ)
+    before = _load_base(loaded, base)
     if before.config is None:
         return mask_diagnostics([_unreadable(loaded, before, base)], loaded.secrets | before.secrets)
     collector = DiagnosticCollector(loaded.filled)
@@ -39,6 +43,19 @@ def check_changes(loaded: LoadedProject, base: Path) -> list[Diagnostic]:
     for compare in (_removed, _browser_tools, _schemas, _store, _entry, _models, _limits):
         compare(comparison)
     return mask_diagnostics(sort_diagnostics(collector.diagnostics), loaded.secrets | before.secrets)
+
+
+def _load_base(loaded: LoadedProject, base: Path) -> LoadedProject:
+    if base.is_dir():
+        return load_config(base, environ=loaded.environ)
+    try:
+        content = base.read_bytes()  # once: it may be a pipe
+    except OSError:
+        return load_config(base, environ=loaded.environ)
+    beside = base.parent.absolute()
+    tries = [ProjectFiles(folder, contents={base.name: content}) for folder in (beside, loaded.root.absolute())]
+    results = [load_config(base, environ=loaded.environ, files=files) for files in tries]
+    return next((result for result in results if result.config is not None), results[0])
 
 
 def _unreadable(loaded: LoadedProject, before: LoadedProject, base: Path) -> Diagnostic:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -178,3 +179,82 @@ async def test_the_child_asks_as_well(write: Write) -> None:
         project = write({"one": {"name": "other", "base_url": stub.base_url, "api_key": "none"}})
         (found,) = check_build(project, load_config(project), timeout_s=100, connect=True)
     assert (found.code, found.severity, found.place.file) == ("A630", "warning", "agents.yaml")
+
+
+PETS = {
+    "openapi": "3.1.0",
+    "info": {"title": "Pets", "version": "1"},
+    "servers": [{"url": "http://127.0.0.1:9"}],
+    "paths": {"/pets": {"get": {"operationId": "listPets", "responses": {"200": {"description": "All"}}}}},
+}
+
+
+@pytest.fixture
+def with_pets(write: Write) -> Callable[..., Path]:
+    def project(**entry: Any) -> Path:
+        folder = write(SCRIPTED, tools={"pets": {"openapi": "pets.json", **entry}})
+        (folder / "pets.json").write_text(json.dumps(PETS))
+        return folder
+
+    return project
+
+
+AGENTS = {"helper": {"model": "helper", "instructions": "Help.", "tools": ["files.*"]}}
+SCRIPTED = {"helper": {"scripted": "script.yaml"}}
+
+
+@pytest.mark.parametrize(("status", "found"), [(200, 0), (401, 0), (404, 0), (503, 1)])
+async def test_a_service_is_called_once_and_any_answer_below_500_is_right(
+    with_pets: Callable[..., Path], status: int, found: int
+) -> None:
+    with endpoint(status, b"") as base:
+        said = await tried(with_pets(base_url=base))
+    assert len(said) == found
+    assert all(f"warning A632 tools.pets.base_url: the service at {base} answers {status}" in each for each in said)
+
+
+async def test_a_service_that_nobody_serves_is_an_error_at_the_address_or_at_the_document(
+    with_pets: Callable[..., Path],
+) -> None:
+    (said,) = await tried(with_pets())
+    assert said.startswith(
+        "error A632 tools.pets.openapi: the service at http://127.0.0.1:9 can't be reached: connection refused"
+    )
+    (said,) = await tried(with_pets(base_url="http://127.0.0.1:9/v2"))
+    assert said.startswith("error A632 tools.pets.base_url: the service at http://127.0.0.1:9/v2")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import nowhere_at_all", "ended with exit code 1: "),
+        (
+            "import sys; print('the database is down', file=sys.stderr); sys.exit(7)",
+            "exit code 7: the database is down",
+        ),
+        ("import sys; sys.exit(3)", "ended with exit code 3, and printed nothing"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", "was ended by signal 15"),
+    ],
+)
+async def test_an_mcp_program_that_ends_is_reported_with_its_exit_code_and_its_last_words(
+    write: Write, code: str, said: str
+) -> None:
+    server = {"command": sys.executable, "args": ["-c", code], "connect_timeout": "20s"}
+    project = write(SCRIPTED, agents=AGENTS, mcp={"files": server})
+    (found,) = await tried(project)
+    assert found.startswith("error A631 mcp.files.command: the MCP server 'files' can't be reached: the program ")
+    assert said in found
+
+
+async def test_a_program_that_is_not_installed_is_named(write: Write) -> None:
+    (found,) = await tried(write(SCRIPTED, agents=AGENTS, mcp={"files": {"command": "no-such-program-here"}}))
+    assert "'no-such-program-here' can't be started: no such file or directory" in found
+
+
+async def test_the_last_words_of_a_program_contain_no_secret(write: Write) -> None:
+    code = "import os, sys; print('refused', os.environ['API_TOKEN'] * 40, file=sys.stderr); sys.exit(1)"
+    server = {"command": sys.executable, "args": ["-c", code], "env": {"API_TOKEN": "${TOKEN}"}}
+    (found,) = await tried(write(SCRIPTED, agents=AGENTS, mcp={"files": server}), {"TOKEN": "hunter2-and-more"})
+    assert "exit code 1" in found
+    assert "hunter2" not in found
+    assert "and-more" not in found

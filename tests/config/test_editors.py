@@ -54,7 +54,6 @@ def test_hovering_over_a_key_explains_it(editor: LanguageServer) -> None:
     editor.open("hover.yaml", FULL)
     silent, explained, seen = [], 0, set()
     for path in key_paths(source.data):
-        key = path[-1]
         shape = tuple(step for step in path if isinstance(step, str) and step in KEYS)
         if path[0] == "profiles" or shape in seen or not is_key_of_the_language(path):
             continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +195,29 @@ def test_what_a_schema_refuses_that_it_let_through_is_found(old: Any, new: Any, 
 )
 def test_a_schema_that_lets_as_much_through_is_no_change(old: Any, new: Any) -> None:
     assert list(narrowings(old, new)) == []
+
+
+def test_a_base_outside_of_the_project_names_files_of_the_project(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "prompts").mkdir(parents=True)
+    (project / "prompts" / "guide.md").write_text("Guide.", encoding="utf-8")
+    text = "version: 1\nagents:\n  guide: {model: m, instructions: {file: prompts/guide.md}}\n"
+    (project / "agents.yaml").write_text(text, encoding="utf-8")
+    before = tmp_path / "before.yaml"
+    before.write_text(text + "  clerk: {model: m}\nentry: guide\n", encoding="utf-8")
+    found = check_changes(load_config(project, environ={}), before)
+    assert [each.code for each in found] == ["A701"]
+    assert "'clerk'" in found[0].message
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_base_may_be_a_pipe(tmp_path: Path) -> None:
+    (tmp_path / "agents.yaml").write_text("version: 1\nagents: {guide: {model: m}}\n", encoding="utf-8")
+    pipe = tmp_path / "base"
+    os.mkfifo(pipe)
+    text = "version: 1\nagents: {guide: {model: m}, clerk: {model: m}}\nentry: guide\n"
+    writer = threading.Thread(target=pipe.write_text, args=(text,))
+    writer.start()
+    found = check_changes(load_config(tmp_path, environ={}), pipe)
+    writer.join()
+    assert [each.code for each in found] == ["A701"]

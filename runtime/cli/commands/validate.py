@@ -81,7 +81,7 @@ def _check_usage(projects: Sequence[Path], depth: Depth, *, watch: bool, output:
         raise UsageError(f"--watch prints text and can't be combined with --format {output}")
     if depth.base is None:
         return
-    if not depth.base.is_file():
+    if depth.base.is_dir() or not depth.base.exists():
         state = "is a folder" if depth.base.is_dir() else "does not exist"
         raise UsageError(f"--base needs a file, but {str(depth.base)!r} {state}")
     if len(projects) > 1:
