@@ -23,6 +23,7 @@ from runtime.stores.memory import MemoryStore
 from tests.conversations.conftest import Bare, Chat, MakeBare, MakeChat, write_project
 from tests.conversations.playing import Player
 from tests.conversations.talking import Client, user_input
+from tests.server.attachments.pictures import png
 
 
 async def test_health_says_ok_without_the_store(chat: MakeChat) -> None:
@@ -236,23 +237,25 @@ async def test_the_urls_for_files_begin_where_the_app_is_mounted(chat: MakeChat,
         routes=[Mount("/sites/one", inner)], middleware=[Middleware(AuthenticationMiddleware, backend=_Headers())]
     )
     mounted = Client(outer, {"x-user": "alice"}, "/sites/one/assistant/chatkit")
-    base = "http://test/sites/one/assistant/chatkit"
-    png = b"\x89PNG\r\n\x1a\n" + b"pixels"
+    base = "http://localhost/sites/one/assistant/chatkit"
+    picture = png()
     offered = (await mounted.get("/sites/one/assistant/chatkit/options.json")).json
     if upload == "direct":
         url = offered["api"]["uploadStrategy"]["uploadUrl"]
         assert url == f"{base}/files"
         form = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n'
-        form += b"Content-Type: image/png\r\n\r\n" + png + b"\r\n--x--\r\n"
-        sent = mounted.start(form, {"content-type": "multipart/form-data; boundary=x"}, url.removeprefix("http://test"))
+        form += b"Content-Type: image/png\r\n\r\n" + picture + b"\r\n--x--\r\n"
+        sent = mounted.start(
+            form, {"content-type": "multipart/form-data; boundary=x"}, url.removeprefix("http://localhost")
+        )
         made = (await sent.end()).json
     else:
-        made = (await mounted.call("attachments.create", name="a.png", mime_type="image/png", size=len(png))).json
+        made = (await mounted.call("attachments.create", name="a.png", mime_type="image/png", size=len(picture))).json
         url = made["upload_descriptor"]["url"]
         assert url.startswith(f"{base}/files/")
-        assert (await mounted.request("PUT", url.removeprefix("http://test"), png).end()).status == 204
+        assert (await mounted.request("PUT", url.removeprefix("http://localhost"), picture).end()).status == 204
     assert made["preview_url"].startswith(f"{base}/files/")
-    assert (await mounted.get(made["preview_url"].removeprefix("http://test"))).body == png
+    assert (await mounted.get(made["preview_url"].removeprefix("http://localhost"))).body == picture
     await inner.routes[0].app.state.runtime.close()  # type: ignore[attr-defined]
 
 

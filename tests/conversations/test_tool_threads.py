@@ -63,7 +63,7 @@ async def test_hung_tools_hold_up_no_upload_no_store_call_and_no_reload(chat: Ma
     for _ in turns:
         assert await asyncio.to_thread(begun.acquire, True, 20)
     made = (await client.call("attachments.create", name="a.txt", mime_type="text/plain", size=2)).json
-    url = made["upload_descriptor"]["url"].removeprefix("http://test")
+    url = made["upload_descriptor"]["url"].removeprefix("http://localhost")
     assert (await client.request("PUT", url, b"hi").end()).status == 204
     assert len((await client.call("threads.list", limit=100)).json["data"]) == 40
     (client.folder / "acts.py").write_text(TOOLS + "\nEDITED = True\n")
