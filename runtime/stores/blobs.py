@@ -6,9 +6,9 @@ import contextlib
 import os
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +18,8 @@ from runtime.errors import RuntimeFault
 from runtime.resources.threads import in_file_thread
 from runtime.stores.store import StoreError
 
+_RETRIES: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
+"""obstore's own limit is three minutes, in which a user waits for an upload."""
 CHUNK = 256 * 1024
 """Bytes of a file that are read at once."""
 
@@ -28,10 +30,11 @@ class FileStoreError(RuntimeFault):
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file that has been opened: its size in bytes, and its content, which is read once and closed at its end."""
+    """A file that has been opened: its size in bytes, and its content, which is read once. Call `close` afterwards."""
 
     size: int
-    chunks: AsyncGenerator[bytes, None]
+    chunks: AsyncIterator[bytes]
+    close: Callable[[], None] = lambda: None
 
 
 class FileStore(ABC):
@@ -108,7 +111,7 @@ class FolderStore(FileStore):
             file = await in_file_thread((self.folder / key).open, "rb")
         except FileNotFoundError:
             raise NotFoundError(f"file {key!r} not found") from None
-        return StoredFile(os.fstat(file.fileno()).st_size, _chunks(file))
+        return StoredFile(os.fstat(file.fileno()).st_size, _chunks(file), file.close)
 
     async def used(self, prefix: str) -> int:
         return await in_file_thread(_used, self.folder / prefix)
@@ -154,10 +157,9 @@ class FolderStore(FileStore):
         return keys
 
 
-async def _chunks(file: IO[bytes]) -> AsyncGenerator[bytes, None]:
-    with file:
-        while chunk := await in_file_thread(file.read, CHUNK):
-            yield chunk
+async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
+    while chunk := await in_file_thread(file.read, CHUNK):
+        yield chunk
 
 
 def _used(folder: Path) -> int:
@@ -200,7 +202,7 @@ class BucketStore(FileStore):
         if settings.get("endpoint", "").startswith("http://"):
             settings["client_options"] = {"allow_http": True}
         try:
-            self._store: Any = S3Store.from_url(url, **settings)
+            self._store: Any = S3Store.from_url(url, retry_config=_RETRIES, **settings)
         except Exception as error:
             raise StoreError(f"{url} can't be used: {error}") from error
 
@@ -274,7 +276,7 @@ class BucketStore(FileStore):
             raise FileStoreError(f"the bucket failed: {type(error).__name__}") from error
 
 
-async def _parts(stream: Any) -> AsyncGenerator[bytes, None]:
+async def _parts(stream: Any) -> AsyncIterator[bytes]:
     async for part in stream:
         yield bytes(part)
 

@@ -14,9 +14,10 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pypdf import PdfWriter
 
+from runtime.server.attachments.pdf_text import PdfLimits, PdfTexts
 from runtime.server.attachments.uploads import Uploads
 from tests.conversations.conftest import Chat, MakeChat
-from tests.server.attachments.pictures import png
+from tests.server.attachments.pictures import heif, jpeg, png, slow_pdf
 
 PNG = png()
 OFFER: dict[str, Any] = {
@@ -278,3 +279,178 @@ async def test_files_may_be_kept_in_a_bucket(chat: MakeChat, bucket: str) -> Non
     await _put(client, unsent["upload_descriptor"]["url"], PNG)
     assert (await client.call("attachments.delete", attachment_id=unsent["id"])).json == {}
     assert (await client.get(_path(unsent["preview_url"]))).status == 404
+
+
+@pytest.mark.parametrize(
+    "mime_type",
+    [
+        "image/png\r\nset-cookie: a=b",
+        "image/png\n",
+        "image/*",
+        "image/svg+xml",
+        "image/x-unknown",
+        "image/\0",
+        "",
+        "IMAGE",
+    ],
+)
+async def test_what_is_no_known_type_of_image_is_refused_when_it_is_announced(chat: MakeChat, mime_type: str) -> None:
+    client = await chat(OFFER)
+    refused = await _announce(client, mime_type=mime_type)
+    assert (refused.status, refused.error["code"]) == (415, "unsupported_type")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>",
+        b"GIF89a",
+        jpeg(metadata=0),
+        png(2**16, 2**16),
+    ],
+)
+async def test_a_png_that_is_none_is_refused_by_its_content(chat: MakeChat, content: bytes) -> None:
+    client = await chat(OFFER)
+    made = (await _announce(client, size=len(content))).json
+    refused = await _put(client, made["upload_descriptor"]["url"], content)
+    assert (refused.status, refused.error["code"]) == (415, "wrong_type")
+    assert _files(client) == []
+
+
+async def test_a_picture_that_is_declared_is_downloaded_and_no_model_gets_it_as_an_image(chat: MakeChat) -> None:
+    client = await chat({"chat": {"attachments": {"accept": ["image/*", "image/svg+xml"]}}})
+    content = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
+    made = (await _announce(client, "a.svg", "image/svg+xml", len(content))).json
+    assert made["type"] == "file"
+    await _put(client, made["upload_descriptor"]["url"], content)
+    assert (await client.say("look", attachments=[made["id"]])).said == ["Fine."]
+    told = client.player.asked[-1].input[-1]["content"]
+    assert told[1] == {"type": "input_text", "text": f"<FILE name='a.svg'>\n{content.decode()}\n</FILE>"}
+
+
+async def test_an_image_that_models_can_not_read_is_told_by_its_name(chat: MakeChat) -> None:
+    client = await chat(OFFER)
+    photo = await _attach(client, heif(b"heic"), "photo.heic", "image/heic")
+    assert (await client.say("look", attachments=[photo])).said == ["Fine."]
+    told = client.player.asked[-1].input[-1]["content"]
+    assert told[1]["text"] == "[The user attached 'photo.heic' (image/heic), which can't be read here.]"
+
+
+async def test_an_image_of_an_earlier_version_that_is_none_is_shown_to_no_model_and_harms_no_download(
+    chat: MakeChat,
+) -> None:
+    client = await chat(OFFER)
+    attachment_id = await _attach(client)
+    [path] = _files(client)
+    path.write_bytes(b"<svg/>")
+    backend = client.runtime.store
+    stored = await backend.load_attachment("local", attachment_id)
+    await backend.save_attachment(
+        "local", stored.model_copy(update={"mime_type": "image/png\r\nx: y", "metadata": None})
+    )
+    sent = await client.say("look", attachments=[attachment_id])
+    assert "can't be read here" in str(client.player.asked[-1].input[-1]["content"])
+    [shown] = sent.done("user_message")[0]["attachments"]
+    loaded = await client.get(_path(shown["preview_url"]))
+    assert (loaded.status, loaded.body) == (200, b"<svg/>")
+    assert loaded.headers["content-type"] == "application/octet-stream"
+    assert loaded.headers["content-disposition"].startswith("attachment")
+
+
+async def test_preview_urls_expire_and_old_threads_still_show_their_images(chat: MakeChat) -> None:
+    client = await chat(OFFER)
+    sent = await client.say("look", attachments=[await _attach(client)])
+    [first] = sent.done("user_message")[0]["attachments"]
+    days = 24 * 3600.0
+    _uploads(client).clock = lambda: time.time() + 30 * days
+    expired = await client.get(_path(first["preview_url"]))
+    assert (expired.status, expired.error["code"]) == (403, "expired")
+    loaded = (await client.call("threads.get_by_id", thread_id=sent.thread_id)).json["items"]["data"]
+    listed = await client.items(sent.thread_id)
+    urls = {items[0]["attachments"][0]["preview_url"] for items in (loaded, listed)}
+    assert len(urls) == 1
+    assert (await client.get(_path(urls.pop()))).body == PNG
+
+
+async def test_a_file_is_cached_by_browsers_and_downloaded_under_its_name(chat: MakeChat) -> None:
+    client = await chat(OFFER)
+    made = (await _announce(client, "größe.png")).json
+    await _put(client, made["upload_descriptor"]["url"], PNG)
+    url = _path(made["preview_url"])
+    shown = await client.get(url)
+    assert shown.headers["content-disposition"] == "inline; filename*=UTF-8''gr%C3%B6%C3%9Fe.png"
+    assert shown.headers["cache-control"] == "private, max-age=43200, immutable"
+    assert shown.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert shown.headers["content-length"] == str(len(PNG))
+    again = await client.get(url, {"if-none-match": shown.headers["etag"]})
+    assert (again.status, again.body) == (304, b"")
+
+
+async def test_a_url_for_one_file_reads_no_other(chat: MakeChat) -> None:
+    client = await chat(OFFER)
+    made = (await _announce(client)).json
+    await _put(client, made["upload_descriptor"]["url"], PNG)
+    [path] = _files(client)
+    path.write_bytes(PNG + b"other")
+    refused = await client.get(_path(made["preview_url"]))
+    assert (refused.status, refused.error["code"]) == (403, "invalid_url")
+
+
+async def test_a_user_may_have_so_many_files_and_bytes(chat: MakeChat) -> None:
+    client = await chat({"chat": {"attachments": {"max_unsent": 2, "quota": 3 * len(PNG)}}})
+    first, second = await _attach(client), await _attach(client)
+    refused = await _announce(client)
+    assert (refused.status, refused.error["code"]) == (429, "too_many_unsent")
+    await client.say("look", attachments=[first, second])
+    third = await _attach(client)
+    refused = await _announce(client)
+    assert (refused.status, refused.error["code"]) == (413, "quota_exceeded")
+    await client.call("attachments.delete", attachment_id=third)
+    assert (await _announce(client)).status == 200
+
+
+async def test_a_file_that_was_sent_is_deleted_with_its_thread_only(chat: MakeChat) -> None:
+    client = await chat(OFFER)
+    sent = await _attach(client)
+    answer = await client.say("look", attachments=[sent, sent])
+    assert [each["id"] for each in answer.done("user_message")[0]["attachments"]] == [sent]
+    refused = await client.call("attachments.delete", attachment_id=sent)
+    assert (refused.status, refused.error["code"]) == (409, "already_sent")
+    stolen = await client.say("look", attachments=[sent])
+    assert (stolen.status, stolen.error["code"]) == (409, "already_sent")
+    assert len((await client.call("threads.list")).json["data"]) == 1
+
+
+async def test_a_form_of_unknown_length_is_refused_before_it_fills_the_disk(chat: MakeChat) -> None:
+    client = await chat({"chat": {"attachments": {"max_size": 1000}}})
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    refused = await client.start(_form(png() + b"x" * 200_000), headers, "/chatkit/files").end()
+    assert (refused.status, refused.error["code"]) == (413, "file_too_large")
+
+
+async def test_a_full_disk_is_a_503_that_asks_to_try_again(chat: MakeChat, caplog: pytest.LogCaptureFixture) -> None:
+    client = await chat(OFFER)
+    made = (await _announce(client)).json
+    # A file where the folder of the uploads should be.
+    folder = client.folder / ".chatkit" / "files" / "files"
+    folder.write_text("")
+    refused = await _put(client, made["upload_descriptor"]["url"], PNG)
+    assert (refused.status, refused.error["code"]) == (503, "storage_unavailable")
+    assert "a file could not be stored" in caplog.text
+    folder.unlink()
+    assert (await _put(client, made["upload_descriptor"]["url"], PNG)).status == 204
+
+
+async def test_a_pdf_that_takes_too_much_is_told_as_far_as_it_was_read(chat: MakeChat) -> None:
+    client = await chat({"chat": {"attachments": {}}})
+    content = slow_pdf()
+    _uploads(client).pdf_texts = PdfTexts(PdfLimits(cpu_s=1))
+    slow = await _attach(client, content, "slow.pdf", "application/pdf")
+    first = await client.say("look", attachments=[slow])
+    expected = (
+        "<FILE name='slow.pdf'>\nPage one.\n"
+        "[… 1 of 2 pages are missing: they can't be read here, because the file takes too much time or memory]\n</FILE>"
+    )
+    assert client.player.asked[-1].input[-1]["content"][1]["text"] == expected
+    await client.say("again", first.thread_id)
+    assert client.player.asked[-1].input[0]["content"][1]["text"] == expected

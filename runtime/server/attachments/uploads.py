@@ -103,11 +103,12 @@ class Uploads:
             raise
 
     async def open_granted(self, token: str) -> tuple[StoredFile, Attachment]:
-        """Open the file of a signed URL. Raise RequestError, NotFoundError."""
+        """Open the file of a signed URL, which the caller closes. Raise RequestError, NotFoundError."""
         grant = await self._urls.check(token, "read")
         attachment = await self.backend.load_attachment(grant.owner, grant.id)
         file = await self.files.open(_path(grant.owner, grant.id))
         if attachment.mime_type != grant.type or grant.size not in (None, file.size):
+            file.close()
             raise RequestError(403, "invalid_url", "this URL is for another file")
         return file, attachment
 

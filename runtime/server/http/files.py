@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import closing
 from typing import Any
 from urllib.parse import quote
 
@@ -59,7 +59,7 @@ class FileRoutes:
         }
         # A file never changes.
         if request.headers.get("if-none-match") == etag:
-            await file.chunks.aclose()
+            file.close()
             return Response(status_code=304, headers=headers)
         headers["content-length"] = str(file.size)
         # An attachment of an earlier version of the runtime may have any text for its type.
@@ -100,7 +100,7 @@ class _FileResponse(StreamingResponse):
         self._file = file
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self._file.chunks):
+        with closing(self._file):
             await super().__call__(scope, receive, send)
 
 
