@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -21,6 +22,7 @@ from runtime.assemble.widgets import BuiltWidget, draw_tree, redrawn, with_drawn
 from runtime.config.model import Config
 from runtime.config.model import widgets as declared
 from runtime.project_code.loader import ProjectCode
+from runtime.resources.containment import contained, contained_items
 from runtime.templates.template import Template
 
 ClickAction = Action[str, Any]
@@ -109,14 +111,15 @@ def _class_of_method(code: ProjectCode, path: str) -> str | None:
 
 def _call(function: Callable[..., Any]) -> Handler:
     async def handle(context: RuntimeContext, action: ClickAction, sender: Sender) -> Events:
-        result = function(RunContextWrapper(context), action, sender)
+        with contained():
+            result = function(RunContextWrapper(context), action, sender)
+            answer = await result if inspect.isawaitable(result) else None
         if inspect.isasyncgen(result):
-            async for event in result:
-                yield cast(chat.ThreadStreamEvent, event)
-        elif inspect.isawaitable(result):
-            item = replacement(await result, sender)
-            if item is not None:
-                yield chat.ThreadItemReplacedEvent(item=item)
+            async with aclosing(contained_items(result)) as events:
+                async for event in events:
+                    yield cast(chat.ThreadStreamEvent, event)
+        elif (item := replacement(answer, sender)) is not None:
+            yield chat.ThreadItemReplacedEvent(item=item)
 
     return handle
 

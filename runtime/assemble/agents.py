@@ -28,6 +28,7 @@ from agents.handoffs import HandoffInputData
 from agents.lifecycle import AgentHooksBase
 from agents.strict_schema import ensure_strict_json_schema
 
+from runtime.assemble.contained_objects import ContainedHooks
 from runtime.assemble.context import RuntimeContext, current_call_id, declared_text, record_failure, scope_of
 from runtime.assemble.functions import call_function, holds, resolve_function, resolve_object
 from runtime.assemble.guardrails import NO_GUARDRAILS, GuardrailSet, enforce
@@ -46,6 +47,7 @@ from runtime.config.model import tools as declared_tools
 from runtime.config.project_files import ProjectFiles
 from runtime.config.references import transfer_name
 from runtime.project_code.loader import ProjectCode
+from runtime.resources.containment import contained_function
 from runtime.templates.template import Template
 
 Agents = dict[str, Agent[RuntimeContext]]
@@ -115,15 +117,17 @@ class AgentBuilder:
         for key, entry in self.config.agents.items():
             agent = self.agents[key]
             with problems.record("A302", "agents", key, "instructions"):
-                agent.instructions = build_instructions(entry.instructions, files, code)
+                agent.instructions = build_instructions(
+                    entry.instructions, files, code, ("agents", key, "instructions")
+                )
             agent.handoff_description = entry.description
             if entry.prompt is not None:
                 agent.prompt = _stored_prompt(entry.prompt)
             if entry.hooks is not None:
                 with problems.record("A302", "agents", key, "hooks"):
-                    agent.hooks = resolve_object(
-                        code, entry.hooks, AgentHooksBase, "agents.AgentHooks", "derive it from agents.AgentHooks"
-                    )
+                    hint = "derive it from agents.AgentHooks"
+                    hooks = resolve_object(code, entry.hooks, AgentHooksBase, "agents.AgentHooks", hint)
+                    agent.hooks = ContainedHooks(hooks)
             agent.handoffs = []
             for index, target in enumerate(entry.handoffs):
                 if target.agent in self.agents:
@@ -255,7 +259,7 @@ def _enabled(condition: bool | str | None, agent: str) -> Any:
 
 def _filter(history: str | declared.HistoryFilter, code: ProjectCode) -> Any:
     if isinstance(history, declared.HistoryFilter):
-        return resolve_function(code, history.python, "a function of (data)")
+        return contained_function(resolve_function(code, history.python, "a function of (data)"))
     return {"full": None, "messages": remove_all_tools, "last_turn": _last_turn}[history]
 
 

@@ -60,7 +60,10 @@ def build_title(
             case declared.NoTitle():
                 return None
             case declared.ModelTitle() as entry:
-                instructions = build_instructions(entry.instructions, files, code) or TITLE_INSTRUCTIONS
+                instructions = (
+                    build_instructions(entry.instructions, files, code, ("chat", "title", "instructions"))
+                    or TITLE_INSTRUCTIONS
+                )
                 return _one_line(models.get(entry.model).asker("title", instructions))
             case declared.PythonTitle() as entry:
                 function = resolve_function(code, entry.python, "a function of the message's text")
@@ -85,7 +88,10 @@ def build_summary(
         return None
     with problems.record("A602", "chat", "history", "summary"):
         if isinstance(entry, declared.ModelSummary):
-            instructions = build_instructions(entry.instructions, files, code) or SUMMARY_INSTRUCTIONS
+            instructions = (
+                build_instructions(entry.instructions, files, code, ("chat", "history", "summary", "instructions"))
+                or SUMMARY_INSTRUCTIONS
+            )
             return _summarise_by_model(models.get(entry.model).asker("summary", instructions))
         return _text_of(resolve_function(code, entry.python, "a function of (context, earlier_summary, items_as_text)"))
     return None

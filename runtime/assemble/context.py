@@ -24,7 +24,9 @@ from pydantic import ConfigDict, PrivateAttr
 from runtime.assemble.widgets import BuiltWidget, DrawnStates, Tree, draw_tree, redrawn
 from runtime.auth.user import User
 from runtime.config.model import Config
+from runtime.documents.untrusted import one_line
 from runtime.errors import RuntimeFault
+from runtime.resources.containment import ProjectCodeError
 from runtime.templates.template import Template, TemplateError
 
 tool_logger = logging.getLogger("runtime.tools")
@@ -77,6 +79,10 @@ class TurnState:
     """The user's new message; None where the turn continues without one."""
     workflow_step: int | None = None
     """The index of the current step of the running tool's `steps`."""
+    running: dict[str, str] = field(default_factory=dict)
+    """The tools that run, by the id of their call, as text for the log."""
+    fault: ProjectCodeError | None = None
+    """What a tool raised that ends the turn."""
     citations: list[CitationSource] = field(default_factory=list)
     """The sources to attach to the model's next message."""
 
@@ -254,13 +260,28 @@ def new_context(kind: type[RuntimeContext], state: TurnState, **fields: Any) -> 
 def scope_of(context: RuntimeContext) -> dict[str, Any]:
     """Return the variables of instructions and of a turn's other templates."""
     return {
-        "user": context.user,
+        "user": _prompt_user(context.user),
         "locale": context.locale,
-        "thread": context.thread,
+        "thread": _prompt_thread(context.thread),
         "context": context.request_context,
         "state": SimpleNamespace(**context._turn_state.objects),
         "now": datetime.now(UTC),
     }
+
+
+# A template may stand in a system prompt, where what a user wrote must not look like more of it.
+
+
+def _prompt_user(user: User | None) -> User | None:
+    if user is None or user.name is None or (name := one_line(user.name)) is user.name:
+        return user
+    return replace(user, name=name)
+
+
+def _prompt_thread(thread: chat.ThreadMetadata) -> chat.ThreadMetadata:
+    if thread.title is None or (title := one_line(thread.title)) is thread.title:
+        return thread
+    return thread.model_copy(update={"title": title})
 
 
 # Failing tool calls: the model gets an error text, the log gets the cause, and `stop` does not end the turn.

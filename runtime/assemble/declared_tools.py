@@ -14,12 +14,14 @@ from chatkit import types as chat
 from jsonschema import Draft202012Validator
 
 from runtime.assemble.approvals import BuiltApproval
+from runtime.assemble.contained_objects import ContainedEditor
 from runtime.assemble.context import RuntimeContext, ToolFailure, record_failure, scope_of
 from runtime.assemble.functions import resolve_function, resolve_object
 from runtime.assemble.schemas import compile_schema, read_json, strict_form
 from runtime.assemble.widgets import BuiltWidget, WidgetError
 from runtime.config.model import tools as declared
 from runtime.project_code.loader import ProjectCode
+from runtime.resources.containment import contained_function
 from runtime.templates.template import Template, TemplateError
 
 Run = Callable[[RuntimeContext, str], Awaitable[str]]
@@ -184,11 +186,11 @@ def build_local(
     """Make a tool whose commands or file changes the project's own code executes. Raise BuildError or ResolveError."""
     needed = False if approval is None else approval.needed_for_object
     if isinstance(entry, declared.ShellTool):
-        execute = resolve_function(code, entry.shell, "a function of the request")
+        execute = contained_function(resolve_function(code, entry.shell, "a function of the request"))
         return agents.ShellTool(executor=execute, needs_approval=needed)
     hint = "it needs create_file, update_file and delete_file"
     editor = resolve_object(code, entry.apply_patch, ApplyPatchEditor, "agents.ApplyPatchEditor", hint)  # type: ignore[type-abstract]
-    return agents.ApplyPatchTool(editor=editor, needs_approval=needed)
+    return agents.ApplyPatchTool(editor=ContainedEditor(editor), needs_approval=needed)
 
 
 def _web_search(entry: declared.WebSearch) -> agents.WebSearchTool:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from runtime.assemble.problems import BuildError
 from runtime.project_code.loader import ProjectCode
+from runtime.resources.containment import contained
 from runtime.templates.template import Template, TemplateError, truth_of
 
 logger = logging.getLogger("runtime.assemble")
@@ -33,9 +34,10 @@ def resolve_object(code: ProjectCode, path: str, kind: type[T], name: str, hint:
 
 
 async def call_function(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function of the project, plain or async, and return its result."""
-    result = function(*arguments)
-    return await result if inspect.isawaitable(result) else result
+    """Call a function of the project, plain or async, and return its result. Raise its error, or ProjectCodeError."""
+    with contained():
+        result = function(*arguments)
+        return await result if inspect.isawaitable(result) else result
 
 
 def refuse_coroutine(value: object, path: str) -> None:

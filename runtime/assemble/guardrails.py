@@ -126,7 +126,7 @@ class GuardrailRegistry:
     def add(self, name: str, entry: declared.Guardrail) -> None:
         """Build one guardrail. Raise BuildError, ResolveError."""
         message = Template.parse(entry.message) if entry.message else None
-        self._built[name] = BuiltGuardrail(name, self._check(entry), entry.parallel, entry.hold, message)
+        self._built[name] = BuiltGuardrail(name, self._check(name, entry), entry.parallel, entry.hold, message)
 
     def guardrail_set(
         self, owner: KeyPath, entry: declared.AgentGuardrails | declared.ToolGuardrails, problems: Problems
@@ -139,19 +139,19 @@ class GuardrailRegistry:
                     guardrails.append(self.get(name))
         return GuardrailSet(tuple(built["input"]), tuple(built["output"]))
 
-    def _check(self, entry: declared.Guardrail) -> Check:
+    def _check(self, name: str, entry: declared.Guardrail) -> Check:
         match entry:
             case declared.RegexGuardrail():
                 return _by_regex(re.compile(entry.regex))
             case declared.LengthGuardrail():
                 return _by_length(entry.min_length, entry.max_length)
             case declared.JudgeGuardrail():
-                return self._by_judge(entry)
+                return self._by_judge(name, entry)
             case declared.PythonGuardrail():
                 return _by_python(self.code.resolve(entry.python), entry.python)
 
-    def _by_judge(self, entry: declared.JudgeGuardrail) -> Check:
-        question = build_instructions(entry.instructions, self.files, self.code)
+    def _by_judge(self, name: str, entry: declared.JudgeGuardrail) -> Check:
+        question = build_instructions(entry.instructions, self.files, self.code, ("guardrails", name, "instructions"))
         ask = self.models.get(entry.judge).asker("judge", _judge(question))
         asked = f": {question}" if isinstance(question, str) else ""
 

@@ -12,25 +12,39 @@ from runtime.assemble.problems import BuildError
 from runtime.config.model import instructions as declared
 from runtime.config.project_files import ProjectFiles
 from runtime.diagnostics.diagnostic import Diagnostic
+from runtime.diagnostics.key_path import KeyPath, path_text
+from runtime.documents.untrusted import clean
+from runtime.errors import RuntimeFault
 from runtime.project_code.loader import ProjectCode
+from runtime.resources.containment import contained_function
 from runtime.templates.template import Template, TemplateError
 
 Instructions = str | Callable[..., Any] | None
 """What the SDK takes: a text, or a function of (context, agent), sync or async."""
 
 
-def build_instructions(entry: declared.Instructions | None, files: ProjectFiles, code: ProjectCode) -> Instructions:
-    """Return the Agent's instructions: a string, or a function for templates and Python. Raise BuildError."""
+class InstructionsError(RuntimeFault):
+    """The instructions at a key path can't be rendered; `file` is their own file, or empty."""
+
+    def __init__(self, path: KeyPath, file: str, error: TemplateError) -> None:
+        self.path, self.file, self.line, self.column = path, file, error.line, error.column
+        super().__init__(f"{path_text(path)} can't be rendered: {error.message}")
+
+
+def build_instructions(
+    entry: declared.Instructions | None, files: ProjectFiles, code: ProjectCode, path: KeyPath
+) -> Instructions:
+    """Return the instructions at a key path: a string, or a function for templates and Python. Raise BuildError."""
     match entry:
         case None:
             return None
         case declared.PythonInstructions():
             return _from_python(entry.python, code)
         case declared.FileInstructions():
-            text, raw = _read(files, entry.file), entry.raw
+            text, raw, file = _read(files, entry.file), entry.raw, entry.file
         case declared.InlineInstructions():
-            text, raw = entry.text, entry.raw
-    return text if raw else _from_template(text)
+            text, raw, file = entry.text, entry.raw, ""
+    return text if raw else _from_template(text, path, file)
 
 
 def _read(files: ProjectFiles, name: str) -> str:
@@ -47,10 +61,10 @@ def _from_python(path: str, code: ProjectCode) -> str | Callable[..., Any]:
         raise BuildError(
             f"{path!r} is {type(value).__name__}", "give a string or a function of (context, agent)", code="A324"
         )
-    return value  # type: ignore[no-any-return]  # str or callable: checked above
+    return value if isinstance(value, str) else contained_function(value)
 
 
-def _from_template(text: str) -> Instructions:
+def _from_template(text: str, path: KeyPath, file: str) -> Instructions:
     try:
         template = Template.parse(text)
     except TemplateError as error:
@@ -59,6 +73,9 @@ def _from_template(text: str) -> Instructions:
         return str(template.render({}))
 
     def render(context: RunContextWrapper[Any], agent: Agent[Any]) -> str:
-        return str(template.render(scope_of(context.context)))
+        try:
+            return clean(str(template.render(scope_of(context.context))))
+        except TemplateError as error:
+            raise InstructionsError(path, file, error) from error
 
     return render

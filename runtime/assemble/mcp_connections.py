@@ -24,6 +24,7 @@ from mcp.types import CallToolResult
 from mcp.types import Tool as McpTool
 
 from runtime.errors import RuntimeFault
+from runtime.resources.containment import contained
 
 logger = logging.getLogger("runtime.assemble")
 
@@ -78,7 +79,8 @@ class ServerConnection:
             server = await self._connected()
             if self._tools is None:
                 try:
-                    self._tools = await server.list_tools()
+                    with contained():
+                        self._tools = await server.list_tools()
                 except Exception as error:
                     await self._lost(error)
                     raise McpUnavailable(self.name, self._reason) from self._cause(error)
@@ -89,7 +91,8 @@ class ServerConnection:
         async with self._lock:
             server = await self._connected()
         try:
-            return await server.call_tool(tool, arguments, meta)
+            with contained():
+                return await server.call_tool(tool, arguments, meta)
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -129,19 +132,24 @@ class ServerConnection:
         return self._server
 
     async def _own(self, opened: asyncio.Future[MCPServer], stop: asyncio.Event) -> None:
-        server = self._make()
         try:
-            await server.connect()  # type: ignore[no-untyped-call]
+            with contained():
+                server = self._make()
+        except Exception as error:
+            _fail(opened, error)
+            return
+        try:
+            with contained():
+                await server.connect()  # type: ignore[no-untyped-call]
             if not opened.done():
                 opened.set_result(server)
             await stop.wait()
         except Exception as error:
-            if not opened.done():
-                opened.set_exception(error)
-                opened.exception()  # marks it as retrieved: the waiting task may be gone
+            _fail(opened, error)
         finally:
             try:
-                await server.cleanup()  # type: ignore[no-untyped-call]
+                with contained():
+                    await server.cleanup()  # type: ignore[no-untyped-call]
             except Exception as error:
                 logger.info("MCP server %s did not close cleanly: %s", self.name, type(error).__name__)
 
@@ -169,6 +177,12 @@ class ServerConnection:
             if not done:
                 owner.cancel()
                 await asyncio.wait({owner}, timeout=_CANCELLED_S)
+
+
+def _fail(opened: asyncio.Future[MCPServer], error: Exception) -> None:
+    if not opened.done():
+        opened.set_exception(error)
+        opened.exception()  # marks it as retrieved: the waiting task may be gone
 
 
 def _reason(error: BaseException) -> str:

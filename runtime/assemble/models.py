@@ -18,6 +18,7 @@ from agents.run_config import ToolExecutionConfig
 from openai import AsyncOpenAI
 from openai.types.shared import Reasoning
 
+from runtime.assemble.contained_objects import ContainedModel
 from runtime.assemble.context import format_tool_error
 from runtime.assemble.functions import refuse_coroutine
 from runtime.assemble.instructions import Instructions
@@ -254,7 +255,8 @@ def _python(value: Any, entry: declared.PythonModel) -> Model:
     refuse_coroutine(value, entry.python)
     if not isinstance(value, Model):
         raise BuildError(f"{entry.python!r} returned {type(value).__name__}, not an agents.Model", code="A324")
-    return value
+    # The SDK's own classes stay visible: what a model can do depends on them.
+    return value if isinstance(value, OpenAIResponsesModel | OpenAIChatCompletionsModel) else ContainedModel(value)
 
 
 def run_config(parallel_tools: int | None = None) -> agents.RunConfig:

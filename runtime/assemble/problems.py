@@ -15,6 +15,7 @@ from runtime.errors import RuntimeFault
 from runtime.project_code.import_errors import place_of, raised_at
 from runtime.project_code.loader import ResolveError
 from runtime.project_code.sources import Sources
+from runtime.resources.containment import is_interrupt
 
 
 class BuildError(RuntimeFault):
@@ -69,13 +70,13 @@ class _Recording:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
-        if not isinstance(error, Exception | SystemExit):
+        if error is None or is_interrupt(error):
             return False
         if not isinstance(error, AlreadyReported):
             self.problems.recorded.append(self._problem(error))
         return True
 
-    def _problem(self, error: Exception | SystemExit) -> Problem:
+    def _problem(self, error: BaseException) -> Problem:
         if isinstance(error, ResolveError):
             return Problem(error.code or self.code, self.path, error.message, error.hint, error.place, error.length)
         if isinstance(error, BuildError):

@@ -24,6 +24,7 @@ from runtime.config.model import Config
 from runtime.config.model.server import PythonStore
 from runtime.config.model.types import MadeObject
 from runtime.project_code.loader import ProjectCode
+from runtime.resources.containment import is_interrupt
 from runtime.resources.pool import Share
 
 OwnConverter = type[ThreadItemConverter] | ThreadItemConverter | None
@@ -203,7 +204,9 @@ def _carry_over(old: Any, new: Any) -> Any:
         return None
     try:
         loaded = load(json.loads(json.dumps(dump())))
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         raise BuildError(
             f"dump() and load() of {type(new).__name__!r} raised {type(error).__name__}: {error}", about=error
         ) from error

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from agents import Agent, Model, ModelResponse, RunContextWrapper, RunHooks
 
 from runtime.assemble.scripted_model import ScriptedConversation
+from runtime.documents.untrusted import clean
 from runtime.errors import RuntimeFault
 from runtime.resources.token_usage import TokenUsage
 
@@ -67,13 +68,27 @@ class MeteringHooks(RunHooks[Any]):
         ANSWERING_MODEL.set(None)
 
     async def on_llm_end(self, context: RunContextWrapper[Any], agent: Agent[Any], response: ModelResponse) -> None:
-        """Count the response."""
+        """Count the response, and make its texts fit for the next request, which is UTF-8."""
+        for item in response.output:
+            _clean_texts(item)
         meter, usage = TOKEN_METER.get(), response.usage
         if meter is not None and usage is not None:
             meter.count(_name_of(ANSWERING_MODEL.get() or agent.model), _token_usage(usage))
 
 
 METERED = MeteringHooks()
+
+
+def _clean_texts(item: Any) -> None:
+    for part in getattr(item, "content", None) or ():
+        _clean_field(part, "text")
+    _clean_field(item, "arguments")
+
+
+def _clean_field(value: Any, name: str) -> None:
+    text = getattr(value, name, None)
+    if isinstance(text, str) and (cleaned := clean(text)) is not text:
+        setattr(value, name, cleaned)
 
 
 def _token_usage(usage: Any) -> TokenUsage:

@@ -19,6 +19,7 @@ from chatkit.types import CustomTask, Workflow
 
 from runtime.assemble import declared_tools
 from runtime.assemble.approvals import BuiltApproval, build_approval
+from runtime.assemble.contained_objects import contain_tool
 from runtime.assemble.context import RuntimeContext, current_call_id, record_failure, scope_of
 from runtime.assemble.functions import call_function, holds, refuse_coroutine, resolve_function
 from runtime.assemble.guardrails import GuardrailRegistry, ToolGuards, tool_guards
@@ -99,6 +100,7 @@ class Tools:
         if not isinstance(tool, FunctionTool):
             return BuiltTool(tool, stop, client, approval)
         tool = _announce(tool, name, entry, self.threads)
+        tool = _with(tool, on_invoke_tool=contain_tool(tool))
         tool = _enable(tool, getattr(entry, "enabled_if", None), self.code)
         if approval is not None:
             tool = _with(tool, needs_approval=approval.needed)

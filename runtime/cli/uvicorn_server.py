@@ -19,6 +19,7 @@ import uvicorn
 
 from runtime.cli.http_protocol import ConnectionGuard
 from runtime.errors import RuntimeFault, UsageError
+from runtime.resources.containment import described, is_interrupt
 from runtime.resources.threads import DetachableExecutor, wait_for_running
 
 if TYPE_CHECKING:
@@ -165,6 +166,24 @@ class _Server(uvicorn.Server):
     ) -> None:
         super().__init__(config)
         self._ready, self._drain, self._grace_s, self._executor = ready, drain, grace_s, executor
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal.
+
+        asyncio ends the event loop for a SystemExit or KeyboardInterrupt of any task, such as one that a tool has
+        started: unless it is the server's own, it is logged, and the loop continues.
+        """
+        with asyncio.Runner(loop_factory=self.config.get_loop_factory()) as runner:
+            loop = runner.get_loop()
+            asyncio.set_event_loop(loop)
+            serving = loop.create_task(self.serve(sockets))
+            while not serving.done():
+                try:
+                    loop.run_until_complete(serving)
+                except (SystemExit, KeyboardInterrupt) as error:
+                    if serving.done() or is_interrupt(error):
+                        raise
+                    logger.error("a task %s, which ended that task only", described(error), exc_info=error)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if self._executor is not None:

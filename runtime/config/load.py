@@ -66,6 +66,13 @@ class LoadedProject:
     declared: Source = field(repr=False, compare=False)
     profile: str | None = None
 
+    def place_in_text(self, path: KeyPath, line: int, column: int) -> Place:
+        """Return the place of a line and column (from 1) in the text at `path`, as exactly as the file shows it."""
+        path = self.places.written(path)
+        is_filled = self.filled is not None and path in self.filled.strings
+        # With a variable substituted, positions in the text are not those in the file.
+        return self.places.value(path) if is_filled else self.places.inside(path, line, column)
+
 
 def load_config(
     project: Path,

@@ -46,7 +46,7 @@ class ResolveError(RuntimeFault):
 
 
 def explain_import_error(
-    error: Exception | SystemExit, name: str, sources: Sources, has_run_before: Callable[[str], bool]
+    error: BaseException, name: str, sources: Sources, has_run_before: Callable[[str], bool]
 ) -> ResolveError:
     """Turn an exception of importing the module into a ResolveError; `has_run_before` is true for a reloaded module."""
     if isinstance(error, ModuleNotFoundError) and _is_parent(error.name, name):
@@ -67,14 +67,14 @@ def _is_parent(missing: str | None, name: str) -> bool:
     return missing is not None and (name == missing or name.startswith(missing + "."))
 
 
-def _text(error: Exception, place: Place) -> str:
+def _text(error: BaseException, place: Place) -> str:
     """Return the error's message, with the place of a syntax error outside of the project."""
     if isinstance(error, SyntaxError) and error.filename:
         return error.msg if place.file else f"{error.msg} at {error.filename}:{error.lineno}"
     return str(error)
 
 
-def _once_only(error: Exception, sources: Sources, has_run_before: Callable[[str], bool]) -> str:
+def _once_only(error: BaseException, sources: Sources, has_run_before: Callable[[str], bool]) -> str:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     modules = [frame for frame in frames if frame.f_code.co_name == "<module>" and _module(frame) in sources.modules]
     if not modules or not has_run_before(module := _module(modules[-1])):

@@ -24,6 +24,7 @@ from runtime.project_code import proxies
 from runtime.project_code.code_cache import CompiledModules, MemoryLoader, new_module
 from runtime.project_code.import_errors import ResolveError, explain_import_error
 from runtime.project_code.sources import ModuleSource, Sources, read_sources
+from runtime.resources.containment import is_interrupt
 from runtime.sdk_internals import clear_typing_caches, mark_initializing
 
 __all__ = ["Attempt", "ProjectCode", "ResolveError"]
@@ -81,7 +82,9 @@ class ProjectCode:
         try:
             with self.attempt():
                 return self.load(name) if self._is_ours(name) else importlib.import_module(name)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if is_interrupt(error):
+                raise
             raise explain_import_error(error, name, self.sources, self._has_run_before) from error
 
     def publish(self) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from runtime.resources.containment import contained
+
 logger = logging.getLogger("runtime.pool")
 
 T = TypeVar("T")
@@ -104,7 +106,8 @@ class Share:
         for entry in self._release_all():
             if entry.close is not None and not inspect.iscoroutinefunction(entry.close):
                 try:
-                    closing = entry.close(entry.value)
+                    with contained():
+                        closing = entry.close(entry.value)
                     if inspect.iscoroutine(closing):
                         closing.close()
                 except Exception:
@@ -121,8 +124,9 @@ class Share:
 
 async def _close(close: Close, value: Any) -> None:
     try:
-        closing = close(value)
-        if inspect.isawaitable(closing):
-            await closing
+        with contained():
+            closing = close(value)
+            if inspect.isawaitable(closing):
+                await closing
     except Exception:
         logger.exception("%s could not be closed", type(value).__name__)

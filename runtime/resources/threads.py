@@ -41,7 +41,7 @@ class DetachableExecutor(ThreadPoolExecutor):
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run a function in a thread, and store its name until it returns."""
-        future = super().submit(function, *args, **kwargs)
+        future = super().submit(_call, function, *args, **kwargs)
         self._running[future] = function_name(function)
         future.add_done_callback(self._running.pop)
         return future
@@ -54,6 +54,14 @@ class DetachableExecutor(ThreadPoolExecutor):
     def running(self) -> dict[Future[Any], str]:
         """The functions that have not returned, each with its name; those that wait for a thread are among them."""
         return dict(self._running)
+
+
+def _call(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except StopIteration as error:
+        # A future of asyncio can't hold it: the task that waits for the function would wait forever.
+        raise RuntimeError(f"{function_name(function)} raised StopIteration") from error
 
 
 _executors: WeakSet[DetachableExecutor] = WeakSet()

@@ -18,6 +18,7 @@ from chatkit.store import NotFoundError, Store
 from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata
 
 from runtime.errors import RequestError
+from runtime.resources.containment import contained_function
 from runtime.resources.token_usage import TokenUsage, UsageEntry, UsageTable
 from runtime.stores import serialization as codec
 from runtime.stores.store import (
@@ -51,20 +52,21 @@ class ChatKitStoreAdapter(ThreadStore):
 
     def __init__(self, store: Store[Any], context_for: Callable[[str], Any], usage: UsageTable | None = None) -> None:
         self.store = store
+        self._own: Any = _ContainedStore(store)
         self._usage = usage or UsageTable()
         self._context_for = context_for
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def open(self) -> None:
         """Call `open()` of the store, if it has one."""
-        await _call_if_there(self.store, "open")
+        await _call_if_there(self._own, "open")
 
     async def close(self) -> None:
         """Call `close()` of the store, if it has one."""
-        await _call_if_there(self.store, "close")
+        await _call_if_there(self._own, "close")
 
     async def load_thread(self, owner: str, thread_id: str) -> ThreadMetadata:
-        return _thread(await self.store.load_thread(codec.clean(thread_id), self._context(owner)))
+        return _thread(await self._own.load_thread(codec.clean(thread_id), self._context(owner)))
 
     async def create_thread(
         self,
@@ -82,22 +84,22 @@ class ChatKitStoreAdapter(ThreadStore):
         if generation is None:
             await self.save_thread(owner, thread)
         else:
-            await self.store.save_thread(_with_mark(thread, asdict(generation)), context)
+            await self._own.save_thread(_with_mark(thread, asdict(generation)), context)
         try:
             for item in rows:
-                await self.store.add_thread_item(codec.clean(thread.id), item, context)
+                await self._own.add_thread_item(codec.clean(thread.id), item, context)
         except BaseException:
-            await self.store.delete_thread(codec.clean(thread.id), context)
+            await self._own.delete_thread(codec.clean(thread.id), context)
             raise
 
     async def save_thread(self, owner: str, thread: ThreadMetadata) -> None:
         context = self._context(owner)
         async with self._lock(owner, thread.id):
             try:
-                mark = _mark(await self.store.load_thread(codec.clean(thread.id), context))
+                mark = _mark(await self._own.load_thread(codec.clean(thread.id), context))
             except NotFoundError:
                 mark = None
-            await self.store.save_thread(_with_mark(thread, mark), context)
+            await self._own.save_thread(_with_mark(thread, mark), context)
 
     async def update_thread(
         self, owner: str, thread_id: str, *, only_if_untitled: bool = False, **changes: Unpack[ThreadChanges]
@@ -105,19 +107,19 @@ class ChatKitStoreAdapter(ThreadStore):
         """Updates of one thread run one after the other, within this process."""
         context = self._context(owner)
         async with self._lock(owner, thread_id):
-            stored = await self.store.load_thread(codec.clean(thread_id), context)
+            stored = await self._own.load_thread(codec.clean(thread_id), context)
             if only_if_untitled and stored.title is not None:
                 changes.pop("title", None)
             if changes:
                 updated = stored.model_copy(update={**changes})
-                await self.store.save_thread(_with_mark(updated, _mark(stored)), context)
+                await self._own.save_thread(_with_mark(updated, _mark(stored)), context)
             return await self.load_thread(owner, thread_id)
 
     async def load_threads(self, owner: str, *, limit: int, after: str | None, order: Order) -> Page[ThreadMetadata]:
         size, context = page_size(limit), self._context(owner)
         if after is not None:
-            await self._require_cursor(self.store.load_thread(codec.clean(after), context), after)
-        page = await self.store.load_threads(size, None if after is None else codec.clean(after), order, context)
+            await self._require_cursor(self._own.load_thread(codec.clean(after), context), after)
+        page = await self._own.load_threads(size, None if after is None else codec.clean(after), order, context)
         threads = list(map(_thread, page.data))
         if page.has_more and len(threads) <= size:
             return Page[ThreadMetadata].model_construct(data=threads, has_more=True, after=page.after)
@@ -126,7 +128,7 @@ class ChatKitStoreAdapter(ThreadStore):
     async def delete_thread(self, owner: str, thread_id: str) -> None:
         """Whether attachments are deleted depends on the store."""
         try:
-            await self.store.delete_thread(codec.clean(thread_id), self._context(owner))
+            await self._own.delete_thread(codec.clean(thread_id), self._context(owner))
         except NotFoundError:
             return
 
@@ -144,22 +146,22 @@ class ChatKitStoreAdapter(ThreadStore):
         thread_id, context = codec.clean(thread_id), self._context(owner)
         await self._bind(owner, thread_id, attachments)
         rows = list(map(_normal, items))
-        known = _generation(await self.store.load_thread(thread_id, context))
+        known = _generation(await self._own.load_thread(thread_id, context))
         for item_id in map(codec.clean, delete):
             if await self._exists(thread_id, item_id, context):
-                await self.store.delete_thread_item(thread_id, item_id, context)
+                await self._own.delete_thread_item(thread_id, item_id, context)
         for item in rows:
             # Many stores append in `add_thread_item` even if the item exists.
             exists = await self._exists(thread_id, item.id, context)
-            await (self.store.save_item if exists else self.store.add_thread_item)(thread_id, item, context)
+            await (self._own.save_item if exists else self._own.add_thread_item)(thread_id, item, context)
         if generation is not None and generation != known:
             async with self._lock(owner, thread_id):
                 # Loaded again: an update may have changed it.
-                stored = await self.store.load_thread(thread_id, context)
-                await self.store.save_thread(_with_mark(stored, asdict(generation)), context)
+                stored = await self._own.load_thread(thread_id, context)
+                await self._own.save_thread(_with_mark(stored, asdict(generation)), context)
 
     async def load_generation(self, owner: str, thread_id: str) -> GenerationMark | None:
-        return _generation(await self.store.load_thread(codec.clean(thread_id), self._context(owner)))
+        return _generation(await self._own.load_thread(codec.clean(thread_id), self._context(owner)))
 
     async def load_items(
         self,
@@ -174,9 +176,9 @@ class ChatKitStoreAdapter(ThreadStore):
         """Items of other kinds are read and skipped."""
         size, context = page_size(limit), self._context(owner)
         thread_id = codec.clean(thread_id)
-        await self.store.load_thread(thread_id, context)
+        await self._own.load_thread(thread_id, context)
         if after is not None:
-            await self._require_cursor(self.store.load_item(thread_id, codec.clean(after), context), after)
+            await self._require_cursor(self._own.load_item(thread_id, codec.clean(after), context), after)
         items: list[ThreadItem] = []
         async for item in self._walk(thread_id, after, order, context, min(size + 1, PAGE_SIZE)):
             if kind_of(item) in kinds:
@@ -187,8 +189,8 @@ class ChatKitStoreAdapter(ThreadStore):
 
     async def load_item(self, owner: str, thread_id: str, item_id: str) -> ThreadItem:
         context = self._context(owner)
-        await self.store.load_thread(codec.clean(thread_id), context)
-        return _normal(await self.store.load_item(codec.clean(thread_id), codec.clean(item_id), context))
+        await self._own.load_thread(codec.clean(thread_id), context)
+        return _normal(await self._own.load_item(codec.clean(thread_id), codec.clean(item_id), context))
 
     async def item_ids_after(self, owner: str, thread_id: str, item_id: str) -> list[str]:
         await self.load_item(owner, thread_id, item_id)
@@ -207,14 +209,15 @@ class ChatKitStoreAdapter(ThreadStore):
             await self._save_attachment(owner, attachment)
 
     async def _save_attachment(self, owner: str, attachment: Attachment) -> None:
-        await self.store.save_attachment(codec.load_attachment(codec.dump_attachment(attachment)), self._context(owner))
+        await self._own.save_attachment(codec.load_attachment(codec.dump_attachment(attachment)), self._context(owner))
 
     async def load_attachment(self, owner: str, attachment_id: str) -> Attachment:
-        return await self.store.load_attachment(codec.clean(attachment_id), self._context(owner))
+        attachment: Attachment = await self._own.load_attachment(codec.clean(attachment_id), self._context(owner))
+        return attachment
 
     async def delete_attachment(self, owner: str, attachment_id: str) -> None:
         try:
-            await self.store.delete_attachment(codec.clean(attachment_id), self._context(owner))
+            await self._own.delete_attachment(codec.clean(attachment_id), self._context(owner))
         except NotFoundError:
             return
 
@@ -297,7 +300,7 @@ class ChatKitStoreAdapter(ThreadStore):
 
     async def _exists(self, thread_id: str, item_id: str, context: Any) -> bool:
         try:
-            await self.store.load_item(thread_id, item_id, context)
+            await self._own.load_item(thread_id, item_id, context)
         except NotFoundError:
             return False
         return True
@@ -313,7 +316,7 @@ class ChatKitStoreAdapter(ThreadStore):
     ) -> AsyncIterator[ThreadItem]:
         cursor = None if after is None else codec.clean(after)
         while True:
-            page = await self.store.load_thread_items(thread_id, cursor, size, order, context)
+            page = await self._own.load_thread_items(thread_id, cursor, size, order, context)
             for item in page.data:
                 yield _normal(item)
             if not page.has_more or page.after is None or page.after == cursor:
@@ -352,3 +355,17 @@ def _mark(thread: ThreadMetadata) -> Any:
 def _generation(thread: ThreadMetadata) -> GenerationMark | None:
     mark = _mark(thread)
     return None if mark is None else codec.load_generation(codec.dump_value(mark))
+
+
+class _ContainedStore:
+    """Forwards to the project's store; what that raises can't end the server (see `containment`)."""
+
+    def __init__(self, store: Store[Any]) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._store, name)
+        if callable(value):
+            value = contained_function(value, "the store")
+            setattr(self, name, value)
+        return value

@@ -15,10 +15,10 @@ from typing import Generic, TypeVar, Unpack
 
 from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata
 
+from runtime.documents.untrusted import clean
 from runtime.resources.token_usage import TokenUsage, UsageEntry, UsageTable
 from runtime.stores.serialization import (
     check_owner,
-    clean,
     dump_attachment,
     dump_generation,
     dump_item,

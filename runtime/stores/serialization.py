@@ -16,8 +16,10 @@ from chatkit import types
 from chatkit.store import NotFoundError
 from chatkit.widgets import DynamicWidgetRoot
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
+from runtime.documents.untrusted import clean as clean
+from runtime.documents.untrusted import clean_value
 from runtime.stores.store import (
     PAGE_SIZE,
     GenerationMark,
@@ -71,13 +73,7 @@ _THREAD_PAGE = types.Page[types.ThreadMetadata]
 
 def check_item(item: types.ThreadItem) -> None:
     """Raise ValueError for an item that can be written but not read again, which would make its thread unreadable."""
-    _ITEM.validate_json(item.model_dump_json())
-
-
-def clean(text: str) -> str:
-    """Return the text without U+0000, and with `?` for each unpaired surrogate."""
-    text = text.replace("\0", "") if "\0" in text else text
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+    _ITEM.validate_json(_dump(item))
 
 
 def check_owner(owner: str) -> str:
@@ -162,7 +158,7 @@ def dump_value(value: Any) -> str:
     try:
         return _without_nul(to_json(value).decode())
     except PydanticSerializationError:
-        return _without_nul(to_json(_without_surrogates(value)).decode())
+        return _without_nul(to_json(clean_value(to_jsonable_python(value))).decode())
 
 
 ACTIVE_STATUS = '{"type":"active"}'
@@ -202,22 +198,12 @@ def _dump(model: BaseModel) -> str:
     try:
         return _without_nul(model.model_dump_json())
     except PydanticSerializationError:
-        return _without_nul(to_json(_without_surrogates(model.model_dump())).decode())
+        # Models stream halves of emojis, which are valid in Python strings but not in UTF-8; the answer must be stored.
+        return _without_nul(to_json(clean_value(model.model_dump())).decode())
 
 
 def _without_nul(payload: str) -> str:
     return _ESCAPED_NUL.sub(r"\1", payload) if "\\u0000" in payload else payload
-
-
-def _without_surrogates(value: Any) -> Any:
-    # Models stream halves of emojis, which are valid in Python strings but not in UTF-8; the answer must be stored.
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, dict):
-        return {_without_surrogates(key): _without_surrogates(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_surrogates(entry) for entry in value]
-    return _without_surrogates(value.model_dump()) if isinstance(value, BaseModel) else value
 
 
 _MODEL: frozenset[ItemKind] = frozenset({"model"})

@@ -59,7 +59,7 @@ class Template:
     def compile(self) -> None:
         """Compile the template, which evaluates its constant parts. Raise TemplateError."""
         if not self.is_constant:
-            _guarded(lambda: _renderer(self.text))
+            _guarded(self.text, lambda: _renderer(self.text))
 
     def render(self, scope: Mapping[str, Any]) -> Any:
         """Render with the names in `scope`: a single expression returns its value with its type, any other text a str.
@@ -200,9 +200,9 @@ def _renderer(text: str) -> Callable[[Mapping[str, Any]], Any]:
     environment = _environment()
     tree = prefer_fields(environment.parse(text))
     if (expression := _single_expression(tree, text)) is not None:
-        return _native_renderer(environment, expression)
-    compiled = _guarded(lambda: environment.from_string(tree))
-    return lambda scope: _guarded(lambda: compiled.render(scope))
+        return _native_renderer(environment, expression, text)
+    compiled = _guarded(text, lambda: environment.from_string(tree))
+    return lambda scope: _guarded(text, lambda: compiled.render(scope))
 
 
 def _single_expression(tree: nodes.Template, text: str) -> nodes.Expr | None:
@@ -221,7 +221,7 @@ def _single_expression(tree: nodes.Template, text: str) -> nodes.Expr | None:
 
 
 def _native_renderer(
-    environment: ImmutableSandboxedEnvironment, expression: nodes.Expr
+    environment: ImmutableSandboxedEnvironment, expression: nodes.Expr, text: str
 ) -> Callable[[Mapping[str, Any]], Any]:
     from jinja2 import StrictUndefined, nodes
     from jinja2.environment import TemplateExpression
@@ -239,26 +239,45 @@ def _native_renderer(
             str(value)  # raises, with the name that is missing
         return value
 
-    return lambda scope: _guarded(lambda: call(scope))
+    return lambda scope: _guarded(text, lambda: call(scope))
 
 
-def _guarded(render: Callable[[], Any]) -> Any:
+def _guarded(text: str, render: Callable[[], Any]) -> Any:
     import jinja2
 
     try:
         return render()
     except jinja2.TemplateError as error:
-        raise TemplateError(error.message or type(error).__name__) from error
-    except Exception as error:
-        # Functions that an expression calls may raise any exception: the caller handles TemplateError only.
-        raise TemplateError(f"{type(error).__name__}: {error}") from error
+        raise TemplateError(error.message or type(error).__name__, *_position(text, error)) from error
+    except BaseException as error:
+        from runtime.resources.containment import is_interrupt  # imports asyncio
+
+        if is_interrupt(error):
+            raise
+        # Functions that an expression calls may raise anything: the caller handles TemplateError only.
+        raise TemplateError(f"{type(error).__name__}: {error}", *_position(text, error)) from error
+
+
+def _position(text: str, error: BaseException) -> tuple[int, int]:
+    """Return the line at which rendering failed, and the column of the first tag in it."""
+    line, trace = 1, error.__traceback__
+    while trace is not None:
+        # Jinja2 puts frames with the lines of the template into the traceback, marked so.
+        if "__jinja_exception__" in trace.tb_frame.f_globals:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line, _first_tag(text, line)
+
+
+def _first_tag(text: str, line: int) -> int:
+    source = (text.splitlines() or [""])[min(line, text.count("\n") + 1) - 1 :][:1]
+    match = re.search(r"\{\{|\{%", source[0]) if source else None
+    return match.start() + 1 if match else 1
 
 
 def _syntax_error(text: str, error: Any) -> TemplateError:
     line = int(error.lineno or 1)
-    source = (text.splitlines() or [""])[min(line, text.count("\n") + 1) - 1 :][:1]
-    match = re.search(r"\{\{|\{%", source[0]) if source else None
-    return TemplateError(_reword(str(error.message or "not a template")), line, match.start() + 1 if match else 1)
+    return TemplateError(_reword(str(error.message or "not a template")), line, _first_tag(text, line))
 
 
 def _reword(message: str) -> str:

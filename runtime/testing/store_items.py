@@ -196,16 +196,16 @@ class ItemPromises:
         await assert_not_found(store.load_thread(owner, "thr_\0"))
 
     async def test_any_other_text_survives(self, store: ThreadStore, owner: str) -> None:
-        """Quotes, SQL, control characters and all of Unicode; an unpaired surrogate becomes `?`."""
+        """Quotes, SQL, control characters and all of Unicode; an unpaired surrogate becomes U+FFFD."""
         thread = await new_thread(store, owner, title="'; DROP TABLE threads; --")
         texts = ["'\"\\%_?:x", "\x01\x1f\x7f\u2028", "日本 🏔 e\u0301", "", "x" * 300_000]
         items = [new_message(thread.id, text) for text in texts]
         await store.write_items(owner, thread.id, [*items, new_message(thread.id, "a\ud83d")])
         page = await store.load_items(owner, thread.id, limit=10, order="asc")
-        assert [text_of(item) for item in page.data] == [*texts, "a?"]
+        assert [text_of(item) for item in page.data] == [*texts, "a\ufffd"]
         assert (await store.load_thread(owner, thread.id)).title == "'; DROP TABLE threads; --"
         renamed = await store.update_thread(owner, thread.id, title="b\ud83d", metadata={"c": ["\ud83d"]})
-        assert (renamed.title, renamed.metadata) == ("b?", {"c": ["?"]})
+        assert (renamed.title, renamed.metadata) == ("b\ufffd", {"c": ["\ufffd"]})
 
     async def test_nobody_shares_objects_with_the_store(self, store: ThreadStore, owner: str) -> None:
         """Changing a stored or a loaded object does not change the store."""

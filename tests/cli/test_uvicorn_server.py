@@ -157,3 +157,47 @@ def test_a_function_that_hangs_is_named_and_does_not_hold_up_the_end(number: int
 def _at(url: str) -> tuple[str, int]:
     host, port = url.removeprefix("http://").split(":")
     return host, int(port)
+
+
+EXITING = """
+import asyncio, sys
+from runtime.cli.uvicorn_server import bind, run_app, url_of
+
+async def exits():
+    sys.exit(3)
+
+async def interrupts():
+    raise KeyboardInterrupt
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while (message := await receive())["type"] != "lifespan.shutdown":
+            await send({"type": f"{message['type']}.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    if scope["path"] == "/fail":
+        app.task = asyncio.create_task(exits() if scope["query_string"] else interrupts())
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+listener = bind("127.0.0.1", 0)
+print(url_of(listener), flush=True)
+run_app(app, listener, ready=lambda: print("ready", flush=True))
+"""
+
+
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, -signal.SIGINT)])
+def test_a_task_that_exits_does_not_end_the_server_and_a_signal_does(stop: signal.Signals, code: int) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", EXITING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    )
+    assert process.stdout is not None
+    url, ready = process.stdout.readline().strip(), process.stdout.readline()
+    assert ready == "ready\n"
+    for path in ("/fail?exits", "/fail", "/fail?exits", "/"):
+        assert httpx.get(url + path, trust_env=False, timeout=20).text == "ok"
+    process.send_signal(stop)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert errors.count("a task called sys.exit(3), which ended that task only") == 2
+    assert errors.count("a task raised KeyboardInterrupt, which ended that task only") == 1

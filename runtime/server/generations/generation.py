@@ -22,6 +22,7 @@ from runtime.diagnostics.diagnostic import Diagnostic, Place, sort_diagnostics
 from runtime.diagnostics.key_path import KeyPath, path_text
 from runtime.errors import ConfigError, RuntimeFault
 from runtime.project_code.loader import ProjectCode
+from runtime.resources.containment import ProjectCodeError, contained, described
 from runtime.resources.pool import Share
 from runtime.resources.token_usage import UsageTable
 from runtime.server.attachments.uploads import Uploads
@@ -105,13 +106,13 @@ class _Lifespan:
 
     async def _run(self, started: asyncio.Future[Mapping[str, Any]]) -> None:
         try:
-            with self._code.pinned():
+            # A SystemExit that leaves a task ends the process.
+            with contained(), self._code.pinned():
                 async with self._context as value:
                     started.set_result(value)
                     await self._end.wait()
-        except SystemExit as error:
-            # A SystemExit that leaves a task ends the process.
-            raise RuntimeFault(f"the lifespan of a route called sys.exit({error.code!r})") from error
+        except ProjectCodeError as error:
+            raise RuntimeFault(f"the lifespan of a route {described(error.cause)}") from error.cause
 
     async def stop(self) -> None:
         self._end.set()
@@ -220,15 +221,15 @@ def build_generation(source: ProjectSource, share: Share, before: Generation | N
         code = ProjectCode(source.loaded.root, source.code)
     number = 1 if before is None else before.number + 1
     try:
-        with code.attempt():
+        with contained(), code.attempt():
             return _assemble(source, code, share, number, make_app)
     except ProjectBuildError as failed:
         # Imported here: a project that can be built needs no explanation.
         from runtime.validation.build_errors import explain_build_errors
 
         raise ConfigError(explain_build_errors(source.loaded, to_diagnostics(failed.problems, source))) from failed
-    except SystemExit as error:
-        raise RuntimeFault(f"the project called sys.exit({error.code!r}) while it was built") from error
+    except ProjectCodeError as error:
+        raise RuntimeFault(f"the project {described(error.cause)} while it was built") from error.cause
 
 
 def _assemble(source: ProjectSource, code: ProjectCode, share: Share, number: int, make_app: MakeApp) -> Generation:

@@ -20,9 +20,14 @@ from chatkit.types import (
     AssistantMessageItem,
     Attachment,
     HiddenContextItem,
+    SDKHiddenContextItem,
+    StructuredInputItem,
+    TaskItem,
     ThreadItem,
     UserMessageItem,
     UserMessageTagContent,
+    WidgetItem,
+    WorkflowItem,
 )
 from openai.types.responses import (
     ResponseInputContentParam,
@@ -35,6 +40,7 @@ from runtime.assemble.chat import BuiltMentions
 from runtime.assemble.context import RuntimeContext
 from runtime.assemble.project_objects import OwnConverter
 from runtime.config.model.chat import History
+from runtime.documents.untrusted import defuse, is_suspect
 from runtime.resources.threads import in_file_thread
 from runtime.sdk_internals import convert_item
 from runtime.server.attachments.content import MODEL_IMAGES, SVG, decode_text, read_picture
@@ -81,6 +87,7 @@ class RuntimeConverter(ThreadItemConverter):
         self, item: UserMessageItem, is_last_message: bool = True
     ) -> TResponseInputItem | list[TResponseInputItem] | None:
         """Send a text without parts if possible: the SDK copies its input several times, and parts double the cost."""
+        item = _defused(item)
         only_text = all(part.type == "input_text" for part in item.content)
         if item.attachments or item.quoted_text or not only_text:
             return await super().user_message_to_input(item, is_last_message)
@@ -92,9 +99,9 @@ class RuntimeConverter(ThreadItemConverter):
         if turn is not None and turn.mentions is not None:
             text = await turn.mentions.describe(tag, turn.context)
             if text is not None:
-                return ResponseInputTextParam(type="input_text", text=text)
+                return ResponseInputTextParam(type="input_text", text=defuse(text))
         data = json.dumps({"id": tag.id, "text": tag.text, "group": tag.group, "data": tag.data}, ensure_ascii=False)
-        return ResponseInputTextParam(type="input_text", text=f"@{tag.text} stands for {data}")
+        return ResponseInputTextParam(type="input_text", text=defuse(f"@{tag.text} stands for {data}"))
 
     async def attachment_to_message_content(self, attachment: Attachment) -> ResponseInputContentParam:
         """Give the model an attachment, in a form that it accepts."""
@@ -113,7 +120,36 @@ class RuntimeConverter(ThreadItemConverter):
         """Write content that is not text as JSON, where the SDK raises."""
         if not isinstance(item.content, str):
             item = item.model_copy(update={"content": json.dumps(item.content, ensure_ascii=False, default=str)})
-        return await super().hidden_context_to_input(item)
+        return await super().hidden_context_to_input(item.model_copy(update={"content": defuse(item.content)}))
+
+    async def sdk_hidden_context_to_input(
+        self, item: SDKHiddenContextItem
+    ) -> TResponseInputItem | list[TResponseInputItem] | None:
+        """Keep the content inside of its tag."""
+        return await super().sdk_hidden_context_to_input(item.model_copy(update={"content": defuse(item.content)}))
+
+    async def task_to_input(self, item: TaskItem) -> TResponseInputItem | list[TResponseInputItem] | None:
+        """Keep the texts of the task inside of their tag."""
+        return await super().task_to_input(item.model_copy(update={"task": _defused_task(item.task)}))
+
+    async def workflow_to_input(self, item: WorkflowItem) -> TResponseInputItem | list[TResponseInputItem] | None:
+        """Keep the texts of each task inside of their tag."""
+        workflow = item.workflow.model_copy(update={"tasks": [_defused_task(task) for task in item.workflow.tasks]})
+        return await super().workflow_to_input(item.model_copy(update={"workflow": workflow}))
+
+    async def structured_input_to_input(
+        self, item: StructuredInputItem
+    ) -> TResponseInputItem | list[TResponseInputItem] | None:
+        """Keep the user's answers inside of their tag, one line each."""
+        inputs = [_defused_question(question) for question in item.inputs]
+        return await super().structured_input_to_input(item.model_copy(update={"inputs": inputs}))
+
+    async def widget_to_input(self, item: WidgetItem) -> TResponseInputItem | list[TResponseInputItem] | None:
+        """Describe a widget as its JSON, in which no text imitates hidden context."""
+        tree = item.widget.model_dump_json(exclude_unset=True, exclude_none=True)
+        shown = f"The following graphical UI widget (id: {item.id}) was displayed to the user:{defuse(tree)}"
+        content = [ResponseInputTextParam(type="input_text", text=shown)]
+        return cast(TResponseInputItem, {"type": "message", "content": content, "role": "user"})
 
     async def to_agent_input(self, thread_items: Sequence[ThreadItem] | ThreadItem) -> list[TResponseInputItem]:
         """Convert thread items; a `ModelItem` holds the model's input as it is."""
@@ -125,6 +161,31 @@ class RuntimeConverter(ThreadItemConverter):
             else:
                 model_input += await convert_item(self, item, item is items[-1])
         return model_input
+
+
+def _defused(item: UserMessageItem) -> UserMessageItem:
+    texts = [part.text for part in item.content]
+    if not any(map(is_suspect, (*texts, item.quoted_text or "", *(each.name for each in item.attachments)))):
+        return item
+    changes = {
+        "content": [part.model_copy(update={"text": defuse(part.text)}) for part in item.content],
+        "quoted_text": None if item.quoted_text is None else defuse(item.quoted_text),
+        "attachments": [each.model_copy(update={"name": defuse(each.name)}) for each in item.attachments],
+    }
+    return item.model_copy(update=changes)
+
+
+def _defused_task(task: Any) -> Any:
+    texts = {name: getattr(task, name, None) for name in ("title", "content")}
+    changed = {name: defuse(text) for name, text in texts.items() if isinstance(text, str) and is_suspect(text)}
+    return task.model_copy(update=changed) if changed else task
+
+
+def _defused_question(question: Any) -> Any:
+    if question.answer is None:
+        return question
+    values = [defuse(" ".join(value.splitlines())) for value in question.answer.values]
+    return question.model_copy(update={"answer": question.answer.model_copy(update={"values": values})})
 
 
 def build_converter(own: OwnConverter, arguments: Mapping[str, Any]) -> ThreadItemConverter:
@@ -151,7 +212,7 @@ async def to_model_input(
     if summary is None:
         return model_input
     # In a role that handoffs, prefaces and guardrails do not take for a user message.
-    return [cast(TResponseInputItem, {"role": "system", "content": f"{EARLIER}{summary.text}"}), *model_input]
+    return [cast(TResponseInputItem, {"role": "system", "content": f"{EARLIER}{defuse(summary.text)}"}), *model_input]
 
 
 def with_preface(items: list[TResponseInputItem], preface: str) -> list[TResponseInputItem]:
@@ -258,5 +319,5 @@ async def _data_url(mime_type: str, content: bytes) -> str:
 def _text(attachment: Attachment, text: str, missing: str = "") -> ResponseInputTextParam:
     if len(text) > MOST_CHARACTERS:
         text = f"{text[:MOST_CHARACTERS]}\n[… cut off after {MOST_CHARACTERS} characters]"
-    text += missing
-    return ResponseInputTextParam(type="input_text", text=f"<FILE name={attachment.name!r}>\n{text}\n</FILE>")
+    name = defuse(attachment.name)
+    return ResponseInputTextParam(type="input_text", text=f"<FILE name={name!r}>\n{defuse(text)}{missing}\n</FILE>")

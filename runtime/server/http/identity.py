@@ -16,6 +16,7 @@ from runtime.assemble.project import Snapshot
 from runtime.auth.authenticator import Authenticator
 from runtime.auth.user import LOCAL_USER, USER, Unauthenticated, User, authenticated
 from runtime.errors import RequestError
+from runtime.resources.containment import contained
 from runtime.server.http.loopback import is_loopback, refusal
 from runtime.server.http.responses import error_response, request_id_of, unexpected
 from runtime.server.settings import ServerSettings
@@ -133,7 +134,8 @@ class IdentityMiddleware:
         # Without `receive`: a login that needs the body would let everybody send one.
         connection = Request(scope) if scope["type"] == "http" else HTTPConnection(scope)
         try:
-            user = await identify(self._authenticator, connection)
+            with contained():
+                user = await identify(self._authenticator, connection)
             require_role(user, access.roles, "route")
             scope[USER] = user
         except RequestError as error:

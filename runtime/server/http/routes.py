@@ -22,7 +22,9 @@ from runtime.auth.user import USER, current_user
 from runtime.config.model import Config
 from runtime.config.model.chat import MentionEntity
 from runtime.config.model.mcp import HttpMcpServer
+from runtime.documents.untrusted import language_tag
 from runtime.errors import RequestError
+from runtime.resources.containment import contained
 from runtime.resources.lease import Lease
 from runtime.sdk_internals import flat_routes, forget_endpoints
 from runtime.server.attachments.uploads import Uploads
@@ -51,6 +53,8 @@ logger = logging.getLogger("runtime.server")
 LEASE = "chatkit.lease"
 """The key of the ASGI scope that holds the request's lease of its generation."""
 MAX_QUERY_LENGTH = 200
+_MAX_LANGUAGES = 500
+"""The characters of the Accept-Language header that are read."""
 
 
 class ProjectApp:
@@ -64,6 +68,7 @@ class ProjectApp:
         self.path = config.server.path
         self._routes = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         self._routes.state = state
+        self._routes.add_middleware(ContainedRoutes)
         self._routes.add_route(f"{self.path}/options.json", self._options, methods=["GET"])
         self._open_routes = Router()
         if uploads is not None:
@@ -173,6 +178,18 @@ def _methods_of(routes: Iterable[BaseRoute]) -> list[str]:
     return sorted(methods)
 
 
+class ContainedRoutes:
+    """ASGI middleware: what a route of the project raises is an error of its request, and never ends the server."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request. Raise ProjectCodeError."""
+        with contained():
+            await self._app(scope, receive, send)
+
+
 def path_within(scope: Scope) -> str:
     """Return the path below the root at which the app is mounted."""
     path, root = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
@@ -197,9 +214,10 @@ async def http_error(request: Request, error: Any) -> Response:
 
 
 def locale_of(request: Request) -> str:
-    """Return the first language of the Accept-Language header, or `en`."""
-    first = request.headers.get("accept-language", "").split(",")[0].split(";")[0].strip()
-    return first if first and first != "*" else "en"
+    """Return the first language tag of the Accept-Language header, or `en`: nothing else may stand in a prompt."""
+    parts = request.headers.get("accept-language", "")[:_MAX_LANGUAGES].split(",")
+    tags = (language_tag(part.partition(";")[0].strip()) for part in parts)
+    return next((tag for tag in tags if tag is not None), "en")
 
 
 def forwarded_headers(request: Request, config: Config) -> dict[str, str]:

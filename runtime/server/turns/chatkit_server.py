@@ -16,12 +16,15 @@ from chatkit import types
 from chatkit.server import ChatKitServer, NonStreamingResult, StreamingResult
 from chatkit.store import NotFoundError
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 
 from runtime.assemble.actions import replacement
 from runtime.assemble.project import Snapshot
 from runtime.auth.user import LOCAL_USER, Unauthenticated, User, authenticated
 from runtime.config.model.limits import Limits
 from runtime.errors import RequestError
+from runtime.project_code.import_errors import raised_at
+from runtime.resources.containment import ProjectCodeError
 from runtime.resources.lease import Lease, Live
 from runtime.server.attachments.uploads import Uploads
 from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
@@ -36,7 +39,7 @@ from runtime.server.turns.request_parsing import DEFAULT_PER_PAGE, RequestInfo, 
 from runtime.server.turns.request_types import Planner
 from runtime.server.turns.sse import TextDelta, to_bytes
 from runtime.server.turns.thread_access import ThreadAccess, ThreadLocks
-from runtime.server.turns.turn import Tasks, Turn
+from runtime.server.turns.turn import DELETED, Tasks, Turn
 from runtime.stores.owner_store import OwnerStore
 from runtime.stores.store import AttachmentBound, GenerationMark, InvalidCursor, ThreadStore
 
@@ -156,6 +159,11 @@ class RuntimeServer(ChatKitServer[Any]):
         # With a limit: code of the project may suppress its cancellation.
         await self._wait(self._settings.storing_s)
 
+    def _end_turns_of(self, owner: str, thread_id: str) -> None:
+        for turn in set(self.tasks.values()):
+            if turn.is_of(owner, thread_id):
+                turn.end(DELETED, allow_retry=False)
+
     async def _wait(self, timeout_s: float) -> None:
         if self.tasks:
             await asyncio.wait(set(self.tasks), timeout=timeout_s)
@@ -193,6 +201,7 @@ class RuntimeServer(ChatKitServer[Any]):
                 return thread_response(await backend.update_thread(owner, params.thread_id, title=params.title))
             case types.ThreadsDeleteReq(params=params):
                 await store.delete_thread(params.thread_id)
+                self._end_turns_of(owner, params.thread_id)
                 return _Empty()
             case types.ItemsFeedbackReq(params=params):
                 await backend.save_feedback(owner, params.thread_id, params.item_ids, params.kind)
@@ -220,7 +229,17 @@ class RuntimeServer(ChatKitServer[Any]):
             raise RequestError(501, "not_supported", f"action {action.type!r} is not declared with `sync: true`")
         execution = Execution(snapshot, info, threads, SendNews(thread=thread), generation.uploads)
         recorder, state = execution.recorder, execution.state
-        answer = await action.sync(execution.context, params.action, sender)
+        try:
+            answer = await action.sync(execution.context, params.action, sender)
+        except (RequestError, HTTPException):
+            raise
+        except Exception as error:
+            cause = error.cause if isinstance(error, ProjectCodeError) else error
+            place, _ = raised_at(cause, snapshot.code.sources)
+            reason = f"{type(cause).__name__}: {cause}"
+            logger.error("action %r failed [%s] at %s: %s", action.type, info.request_id, place, reason, exc_info=error)
+            message = f"the action {action.type!r} failed (reference {info.request_id})"
+            raise RequestError(500, "action_failed", message) from error
         if state.client_calls or state.answer_requested:
             message = f"action {action.type!r} is sync: it can neither call the client nor let the agents answer"
             raise RequestError(501, "not_supported", message)

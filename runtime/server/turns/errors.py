@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import openai
@@ -18,8 +18,10 @@ from agents.exceptions import (
 from chatkit.errors import CustomStreamError, StreamError
 from chatkit.types import ErrorEvent
 
+from runtime.assemble.instructions import InstructionsError
 from runtime.assemble.scripted_model import ScriptedFailure, ScriptError
 from runtime.errors import RequestError
+from runtime.resources.containment import ProjectCodeError
 from runtime.stores.turns import TurnLost
 from runtime.templates.template import Template, TemplateError
 
@@ -42,7 +44,24 @@ LOST = "This answer was interrupted. Please try again."
 _UNEXPECTED = _Failure("Something went wrong while answering.", True, "unexpected")
 
 
-def error_event(error: Exception, request_id: str, own: Mapping[str, Template], scope: Mapping[str, Any]) -> ErrorEvent:
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What a turn was doing when it failed: `parts` for the log, such as `tool 'weigh' of agent 'helper'`.
+
+    `action` is the type of the action whose handler ran, or empty; `place` is the line at fault, or empty.
+    """
+
+    parts: tuple[str, ...] = ()
+    action: str = ""
+    place: str = ""
+
+    def __str__(self) -> str:
+        return ", ".join(part for part in (*self.parts, self.place) if part) or "before an agent ran"
+
+
+def error_event(
+    error: Exception, request_id: str, own: Mapping[str, Template], scope: Mapping[str, Any], activity: Activity
+) -> ErrorEvent:
     """Log an error and return the event for the client; it allows a retry where that can help.
 
     `own` has the project's own texts by the keys of `chat.errors`; `scope` has the names for their templates.
@@ -54,8 +73,13 @@ def error_event(error: Exception, request_id: str, own: Mapping[str, Template], 
     if isinstance(error, StreamError):
         return ErrorEvent(code=error.code, allow_retry=error.allow_retry)
     failure = _describe(error)
-    trace = error if failure is _UNEXPECTED else None
-    logger.error("turn failed [%s]: %s: %s", request_id, type(error).__name__, error, exc_info=trace)
+    trace = error if failure is _UNEXPECTED and not isinstance(error, InstructionsError) else None
+    cause = error.cause if isinstance(error, ProjectCodeError) else error
+    reason = f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__
+    logger.error("turn failed [%s]: %s (%s)", request_id, reason, activity, exc_info=trace)
+    if failure is _UNEXPECTED and activity.action:
+        # A retry would repeat the last message rather than the click.
+        failure = replace(failure, message=f"The action {activity.action!r} failed.", retry=False)
     message = f"{failure.message} (reference {request_id})"
     message = own_text(failure.kind, own, scope, request_id) or message
     return ErrorEvent(code="custom", message=message, allow_retry=failure.retry)

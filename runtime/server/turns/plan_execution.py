@@ -22,14 +22,20 @@ from chatkit.agents import ResponseStreamConverter
 from runtime.assemble.actions import BuiltAction
 from runtime.assemble.context import EventQueue, TurnState, new_context, scope_of
 from runtime.assemble.guardrails import NO_GUARDRAILS, GuardrailTripped, enforce
+from runtime.assemble.instructions import InstructionsError
 from runtime.assemble.project import Snapshot
 from runtime.assemble.routing import EntryAgent
 from runtime.assemble.token_meter import METERED, TokenMeter
+from runtime.config.load import LoadedProject
+from runtime.diagnostics.diagnostic import Place
+from runtime.project_code.import_errors import raised_at
+from runtime.resources.containment import ProjectCodeError
 from runtime.server.attachments.uploads import Uploads
 from runtime.server.history.converter import Conversion, conversion, to_model_input, with_preface
 from runtime.server.history.window import find_uncovered, take_summary
 from runtime.server.turns import token_budget as budget
 from runtime.server.turns.approvals import PendingRun, load_state, stop_for_approval
+from runtime.server.turns.errors import Activity
 from runtime.server.turns.model_items import active_agent, last_inference_options, new_model_item
 from runtime.server.turns.output_filters import OutputGuardrails, StructuredOutput, text_of_new_message
 from runtime.server.turns.recorder import Recorder, to_the_end
@@ -121,6 +127,8 @@ class Execution:
         self.summary_due = False
         """Whether the thread needs a new summary after this turn."""
         self._active_agent: str | None = None
+        self._run: RunEvents | None = None
+        self._action = ""
 
     def events(self) -> AsyncGenerator[Event, None]:
         """Return the events of the plan, which are not stored yet."""
@@ -134,6 +142,29 @@ class Execution:
                 return self.handle(built, action, sender)
             case SendNews():
                 return _no_events()
+
+    def activity(self, error: Exception | None = None, loaded: LoadedProject | None = None) -> Activity:
+        """Return what runs, and with an error of it the line at fault, in Python or in the instructions."""
+        parts = list(self.state.running.values())
+        if isinstance(error, ProjectCodeError) and error.place:
+            parts.append(error.place)
+        elif self._action:
+            parts.append(f"action {self._action!r}")
+        elif not parts and self._run is not None:
+            parts.append(f"agent {self._run.agent.name!r}")
+        place = ""
+        if error is not None:
+            place = str(self._place(error, loaded))
+        return Activity(tuple(parts), self._action, place)
+
+    def _place(self, error: Exception, loaded: LoadedProject | None) -> Place:
+        if isinstance(error, InstructionsError):
+            at = error.line, error.column
+            if error.file:
+                return Place(error.file, *at)
+            return Place("") if loaded is None else loaded.place_in_text(error.path, *at)
+        cause = error.cause if isinstance(error, ProjectCodeError) else error
+        return raised_at(cause, self.snapshot.code.sources)[0]
 
     async def answer(self, items: Sequence[types.ThreadItem]) -> AsyncGenerator[Event, None]:
         """Let the agents answer a thread that holds these items, oldest first."""
@@ -161,7 +192,7 @@ class Execution:
             async for event in self._retract(tripped, ()):
                 yield event
             return
-        run = RunEvents(self.context, self._images(), last_items, entry.agent)
+        self._run = run = RunEvents(self.context, self._images(), last_items, entry.agent)
         result = Runner.run_streamed(
             entry.agent,
             model_input,
@@ -191,7 +222,7 @@ class Execution:
             hooks=METERED,
             run_config=self.snapshot.run_config,
         )
-        run = RunEvents(self.context, self._images(), (), start.agent)
+        self._run = run = RunEvents(self.context, self._images(), (), start.agent)
         async for event in self._run_events(run, result, pending.starter):
             yield event
 
@@ -200,8 +231,10 @@ class Execution:
     ) -> AsyncGenerator[Event, None]:
         """Run the handler of an action, and let the agents answer where the handler asks for it."""
         assert built.handle is not None
+        self._action = built.type
         async for event in self._handler_events(built.handle(self.context, action, sender)):
             yield event
+        self._action = ""
         if self.state.answer_requested:
             # A handler runs while another turn may be in progress; an answer does not.
             thread_id = self.plan.thread.id

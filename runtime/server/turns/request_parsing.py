@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from runtime.auth.user import User
 from runtime.config.model import Config
+from runtime.documents.untrusted import clean_value
 from runtime.errors import RequestError
 from runtime.server.turns.request_limits import check_values
 
@@ -18,6 +21,8 @@ MOST_PER_PAGE = 100
 _MAX_QUOTED = 200
 DEFAULT_PER_PAGE = 20
 
+# Escaped, or in UTF-8.
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 # The SDK builds this adapter for each request, which takes longer than the rest of a small request.
 _REQUESTS: TypeAdapter[ChatKitReq] = TypeAdapter(ChatKitReq)
 
@@ -38,13 +43,34 @@ class RequestInfo:
 
 def parse_request(body: bytes | str | bytearray) -> ChatKitReq:
     """Parse a request's JSON body. Raise RequestError (400), which names the invalid fields."""
-    check_values(body)
+    raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
+    check_values(raw)
     try:
-        return _REQUESTS.validate_json(body)
+        return _validate(raw)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
         details = "; ".join(_describe(dict(detail)) for detail in errors[:5])
         raise RequestError(400, "invalid_request", details) from None
+
+
+def _validate(body: bytes | bytearray) -> ChatKitReq:
+    try:
+        return _REQUESTS.validate_json(body)
+    except ValidationError:
+        cleaned = _with_whole_characters(body)
+        if cleaned is None:
+            raise
+    return _REQUESTS.validate_json(cleaned)
+
+
+def _with_whole_characters(body: bytes | bytearray) -> bytes | None:
+    """Return the JSON with U+FFFD for each half of a surrogate pair, such as of a cut emoji; None for other JSON."""
+    if not _SURROGATE.search(body):
+        return None
+    try:
+        return json.dumps(clean_value(json.loads(body.decode("utf-8", "surrogatepass")))).encode()
+    except (ValueError, RecursionError):
+        return None
 
 
 def _describe(error: dict[str, Any]) -> str:

@@ -11,6 +11,8 @@ from chatkit.types import AssistantMessageContentPartTextDelta, ThreadItemUpdate
 from pydantic import BaseModel
 from pydantic_core import to_json
 
+from runtime.documents.untrusted import clean, clean_value
+
 PING = b": ping\n\n"
 MERGE_S = 0.005
 """Text deltas that follow each other within this time, in seconds, share one write to the socket."""
@@ -34,7 +36,12 @@ Event = ThreadStreamEvent | TextDelta
 
 def to_bytes(value: BaseModel) -> bytes:
     """Return the JSON that ChatKit's own server sends."""
-    return value.model_dump_json(by_alias=True, exclude_none=True, context={"exclude_metadata": True}).encode()
+    context = {"exclude_metadata": True}
+    try:
+        return value.model_dump_json(by_alias=True, exclude_none=True, context=context).encode()
+    except ValueError:
+        # Models stream halves of emojis, which are valid in Python strings but not in UTF-8.
+        return to_json(clean_value(value.model_dump(by_alias=True, exclude_none=True, context=context)))
 
 
 def frame(event: Event) -> bytes:
@@ -43,9 +50,16 @@ def frame(event: Event) -> bytes:
         return (
             b'data: {"type":"thread.item.updated","item_id":%b,"update":'
             b'{"type":"assistant_message.content_part.text_delta","content_index":%d,"delta":%b}}\n\n'
-            % (to_json(event.item_id), event.content_index, to_json(event.delta))
+            % (to_json(event.item_id), event.content_index, _text_to_json(event.delta))
         )
     return b"data: " + to_bytes(event) + b"\n\n"  # type: ignore[arg-type]  # a delta has returned above
+
+
+def _text_to_json(text: str) -> bytes:
+    try:
+        return to_json(text)
+    except ValueError:
+        return to_json(clean(text))
 
 
 class StreamBuffer:

@@ -9,11 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from chatkit.types import ActiveStatus, Attachment, ThreadItem, ThreadMetadata
 
 from runtime.config.model import Config
+from runtime.documents.untrusted import clean
 from runtime.errors import RequestError
 from runtime.server.history.window import load_history
 from runtime.server.turns.leases import HeldLease, LeaseKeeper
 from runtime.stores.owner_store import OwnerStore
-from runtime.stores.serialization import clean
 from runtime.stores.store import GenerationMark
 from runtime.stores.turns import Signals, TurnConflict, TurnLease, TurnStatus, TurnStore
 

@@ -14,11 +14,13 @@ from functools import partial
 from typing import Any
 
 from chatkit.server import agents_sdk_user_agent_override
+from chatkit.store import NotFoundError
 from chatkit.types import ErrorEvent, StreamOptions, StreamOptionsEvent, ThreadItemDoneEvent, ThreadStreamEvent
 
 from runtime.assemble.context import scope_of
 from runtime.assemble.mcp_connections import FORWARDED_HEADERS
 from runtime.assemble.token_meter import TOKEN_METER, TokenBudgetExceeded, TokenMeter
+from runtime.resources.containment import ProjectCodeError, contained
 from runtime.resources.lease import Lease
 from runtime.server.settings import ServerSettings
 from runtime.server.turns import token_budget as budget
@@ -32,6 +34,7 @@ from runtime.stores.turns import TurnLost
 
 logger = logging.getLogger("runtime.server")
 
+DELETED = "This conversation was deleted."
 TOO_LONG = "The answer took too long and was stopped. Please try again."
 TOO_SLOW = "The connection is too slow. Please load the conversation again."
 _STORED = frozenset({"thread.item.done", "thread.item.replaced", "thread.item.removed"})
@@ -52,6 +55,7 @@ class Turn:
         self._summary: asyncio.Task[None] | None = None
         self._running = self._stopped = self._complete = False
         self._end_message: str | None = None
+        self._end_allows_retry = True
 
     def open(self) -> None:
         """Send the events that are stored already, before anything else is done."""
@@ -105,22 +109,26 @@ class Turn:
         if self._running:
             self._task.cancel()
 
-    def end(self, message: str) -> None:
+    def is_of(self, owner: str, thread_id: str) -> bool:
+        """Return whether the turn answers in this thread."""
+        return (self._store.owner, self._thread_id) == (owner, thread_id)
+
+    def end(self, message: str, *, allow_retry: bool = True) -> None:
         """End the turn early, because the server has to; what it has produced is stored.
 
-        The stream ends with an error that has this message and allows a retry. If the answer is complete, only the
-        title and the summary are cancelled.
+        The stream ends with an error that has this message. If the answer is complete, only the title and the summary
+        are cancelled.
         """
         for task in (self._execution.title, self._summary):
             if task is not None:
                 task.cancel()
         if self._stopped or self._complete:
             return
-        self._end_message = message
+        self._end_message, self._end_allows_retry = message, allow_retry
         self._cancel()
 
     def _create_task(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        task = asyncio.create_task(work, name=f"{name} {self._thread_id}")
+        task = asyncio.create_task(_contain(work, name), name=f"{name} {self._thread_id}")
         self._tasks[task] = self
         task.add_done_callback(self._tasks.pop)
         return task
@@ -142,22 +150,18 @@ class Turn:
         timer = None if limit_s is None else asyncio.get_running_loop().call_later(limit_s, self._end_too_long)
         try:
             self._begin()
-            try:
-                await self._produce()
-            except TokenBudgetExceeded as exceeded:
-                await self._send(budget.budget_notice(exceeded, self.snapshot.errors, self._scope(), self._request_id))
-            await self._finish()
-            self._renew_summary()
+            with contained():
+                await self._work()
         except asyncio.CancelledError:
             await to_the_end(self._store_partial())
             if self._end_message is None:
                 raise
             logger.info("turn %s was ended: %s", self._request_id, self._end_message)
-            self.buffer.put(frame(ErrorEvent(code="custom", message=self._end_message, allow_retry=True)))
+            self._put_end(self._end_message, allow_retry=self._end_allows_retry)
         except Exception as error:
             self._complete = True
             await to_the_end(self._store_partial())
-            self.buffer.put(frame(error_event(error, self._request_id, self.snapshot.errors, self._scope())))
+            await self._fail(self._execution.state.fault or error)
         finally:
             if timer is not None:
                 timer.cancel()
@@ -166,6 +170,34 @@ class Turn:
                 await to_the_end(self._release())
             finally:
                 self.buffer.close()
+
+    async def _work(self) -> None:
+        try:
+            await self._produce()
+        except TokenBudgetExceeded as exceeded:
+            await self._send(budget.budget_notice(exceeded, self.snapshot.errors, self._scope(), self._request_id))
+        await self._finish()
+        self._renew_summary()
+
+    async def _fail(self, error: Exception) -> None:
+        """Log an error and send its event; a thread that was deleted meanwhile is no error of the server."""
+        if isinstance(error, NotFoundError) and await self._is_deleted():
+            logger.info("turn %s was ended: its thread %s was deleted", self._request_id, self._thread_id)
+            self._put_end(DELETED, allow_retry=False)
+            return
+        activity = self._execution.activity(error, self._lease.value.source.loaded)
+        event = error_event(error, self._request_id, self.snapshot.errors, self._scope(), activity)
+        self.buffer.put(frame(event))
+
+    def _put_end(self, message: str, *, allow_retry: bool) -> None:
+        self.buffer.put(frame(ErrorEvent(code="custom", message=message, allow_retry=allow_retry)))
+
+    async def _is_deleted(self) -> bool:
+        try:
+            await self._store.load_thread(self._thread_id)
+        except NotFoundError:
+            return True
+        return False
 
     async def _release(self) -> None:
         threads, meter = self._execution.threads, self._execution.meter
@@ -177,7 +209,10 @@ class Turn:
         await threads.resources.aclose()
 
     def _end_too_long(self) -> None:
-        self.end(own_text("turn", self.snapshot.errors, self._scope(), self._request_id) or TOO_LONG)
+        own = own_text("turn", self.snapshot.errors, self._scope(), self._request_id)
+        limit_s, activity = self.snapshot.config.limits.turn, self._execution.activity()
+        logger.warning("turn %s exceeded `limits.turn` of %s s (%s)", self._request_id, limit_s, activity)
+        self.end(own or f"{TOO_LONG} (reference {self._request_id})")
 
     def _scope(self) -> dict[str, Any]:
         return scope_of(self._execution.context)
@@ -249,6 +284,8 @@ class Turn:
             await self._recorder.cut_off()
         except TurnLost as error:
             logger.warning("the partial answer of turn %s is dropped: %s", self._request_id, error)
+        except NotFoundError:
+            logger.info("thread %s was deleted while it was answered", self._thread_id)
         except Exception:
             logger.exception("the partial answer of turn %s could not be stored", self._request_id)
 
@@ -261,8 +298,19 @@ class Turn:
             if title:
                 for event in await self._recorder.store_title(title):
                     self.buffer.put(frame(event))
+        except NotFoundError:
+            logger.info("thread %s was deleted before it had a title", self._thread_id)
         except Exception as error:
             # The answer does not depend on it.
             logger.warning("no title for thread %s: %s: %s", self._thread_id, type(error).__name__, error)
         finally:
             await to_the_end(self._store_usage(meter))
+
+
+async def _contain(work: Coroutine[Any, Any, None], name: str) -> None:
+    """Run a task of a turn: nothing that the project's code raises may leave it."""
+    try:
+        with contained():
+            await work
+    except ProjectCodeError as error:
+        logger.error("the %s task of a turn failed: %s", name, error, exc_info=error)

@@ -1,0 +1,93 @@
+"""The project's own objects as the SDK gets them: what they raise can't end the server (see `containment`)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from agents import FunctionTool, ModelResponse
+from agents.editor import ApplyPatchEditor
+from agents.items import TResponseStreamEvent
+from agents.lifecycle import AgentHooksBase
+from agents.models.interface import Model
+from agents.tool_context import ToolContext
+
+from runtime.assemble.context import RuntimeContext
+from runtime.documents.untrusted import clean
+from runtime.resources.containment import ProjectCodeError, contained, contained_function, contained_items
+
+_HOOKS = [name for name in vars(AgentHooksBase) if name.startswith("on_")]
+
+
+class ContainedHooks(AgentHooksBase[Any, Any]):
+    """Forwards every hook to the project's object."""
+
+    def __init__(self, hooks: AgentHooksBase[Any, Any]) -> None:
+        for name in _HOOKS:
+            setattr(self, name, contained_function(getattr(hooks, name), f"hook {name!r}"))
+
+
+class ContainedModel(Model):
+    """Forwards to a model of the project, which is `inner`."""
+
+    def __init__(self, inner: Model) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
+        """Forward the request."""
+        with contained("the model"):
+            return await self.inner.get_response(*args, **kwargs)
+
+    def stream_response(self, *args: Any, **kwargs: Any) -> AsyncIterator[TResponseStreamEvent]:
+        """Forward the request, and the events of its answer."""
+        with contained("the model"):
+            events = self.inner.stream_response(*args, **kwargs)
+        return contained_items(events, "the model")
+
+    async def close(self) -> None:
+        """Close the model."""
+        with contained("the model"):
+            await self.inner.close()
+
+    def get_retry_advice(self, request: Any) -> Any:
+        """Forward the question whether a failed request can be repeated."""
+        with contained("the model"):
+            return self.inner.get_retry_advice(request)
+
+
+class ContainedEditor:
+    """Forwards changes of files to the project's `ApplyPatchEditor`."""
+
+    def __init__(self, editor: ApplyPatchEditor) -> None:
+        self.create_file = contained_function(editor.create_file)
+        self.update_file = contained_function(editor.update_file)
+        self.delete_file = contained_function(editor.delete_file)
+
+
+def contain_tool(tool: FunctionTool) -> Any:
+    """Return an `on_invoke_tool` that calls the tool's own, and records which tool runs.
+
+    A call that raises ProjectCodeError ends the turn, also where the tool belongs to an agent that is itself a tool.
+    """
+    inner, name = tool.on_invoke_tool, tool.name
+
+    async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> Any:
+        state, agent = ctx.context._turn_state, ctx.agent.name if ctx.agent is not None else ""
+        place = f"tool {name!r} of agent {agent!r}" if agent else f"tool {name!r}"
+        state.running[ctx.tool_call_id] = place
+        try:
+            with contained(place):
+                output = await inner(ctx, arguments)
+        except ProjectCodeError as error:
+            state.fault = state.fault or error
+            raise
+        finally:
+            state.running.pop(ctx.tool_call_id, None)
+        if state.fault is not None:
+            raise state.fault
+        return clean(output) if isinstance(output, str) else output
+
+    return invoke
