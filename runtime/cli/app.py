@@ -238,7 +238,8 @@ def validate(
         bool, Option("--import", help="Also build the project in a child process: runs its Python.")
     ] = False,
     connect: Annotated[
-        bool, Option("--connect", help="Also open the store, and call models, MCP servers and services: needs the keys.")
+        bool,
+        Option("--connect", help="Also open the store, and call models, MCP servers and services: needs the keys."),
     ] = False,
     timeout: Annotated[
         float, Option("--timeout", metavar="SECONDS", min=1, help="CPU time for --import, for each project.")
