@@ -25,7 +25,9 @@ from runtime.assemble.mcp_connections import (
 from runtime.assemble.problems import BuildError, Problems
 from runtime.config.model import Config
 from runtime.config.model import mcp as declared
+from runtime.config.project_files import ProjectFiles
 from runtime.config.references import servers_of
+from runtime.config.watched_files import program_digest
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.pool import Share
 
@@ -97,10 +99,16 @@ class McpServers:
 
 
 def build_servers(
-    config: Config, root: Path, environ: Mapping[str, str], share: Share, code: ProjectCode, problems: Problems
+    config: Config,
+    files: ProjectFiles,
+    environ: Mapping[str, str],
+    share: Share,
+    code: ProjectCode,
+    problems: Problems,
 ) -> McpServers:
     """Make or share the connections to servers in use, without opening them; failures are recorded in `problems`."""
     used: set[str] = set()
+    root = files.root.resolve()
     for agent in config.agents.values():
         used |= servers_of(config, agent).keys()
     connections: dict[str, McpConnection] = {}
@@ -114,6 +122,9 @@ def build_servers(
                 make = _from_python(name, entry, code.resolve(entry.python))
                 connections[name] = share.get((*key, code), make, _close)
             continue
+        if isinstance(entry, declared.StdioMcpServer):
+            # A program of the project starts again after an edit of its source.
+            key = (*key, program_digest(config, entry, files, code.hash))
         connections[name] = share.get(key, partial(_connection, name, entry, root, environ), _close)
     return McpServers(config, connections)
 

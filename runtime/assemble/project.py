@@ -120,7 +120,7 @@ def build(
     agents.outputs = outputs
     for key, output in outputs.items():
         agents.agents[key].output_type = output.type
-    servers = build_servers(config, root, environ, share, code, problems)
+    servers = build_servers(config, files, environ, share, code, problems)
     agents.complete(files, code, models, tools, guardrails.agents, servers, problems)
     shared = project_objects.build_shared_objects(config, code, share, problems)
     snapshot = Snapshot(

@@ -33,6 +33,7 @@ from runtime.config.references import (
     split_reference,
     transfer_name,
 )
+from runtime.config.watched_files import read_watched
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import CLOSE, nearest
@@ -71,6 +72,7 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
     check_unused(config, collector)
     check_conditions(config, collector)
     check_templates(config, filled, files, collector)
+    read_watched(config, files, collector)
     return collector.diagnostics
 
 

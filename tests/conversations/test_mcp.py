@@ -153,6 +153,33 @@ async def test_an_edit_keeps_the_connection_unless_it_is_about_it(chat: MakeChat
     assert len(started.read_text().splitlines()) == 2
 
 
+SOURCE = Path(PROGRAM).read_text(encoding="utf-8").replace("shelf 7", "shelf 8")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {"args": ["servers/library.py"]},
+        {"args": ["library.py"], "cwd": "servers"},
+        {"args": ["-m", "servers.library"]},
+    ],
+)
+async def test_an_edit_of_a_programs_source_starts_it_again(
+    chat: MakeChat, tmp_path: Path, command: dict[str, Any]
+) -> None:
+    started = tmp_path / "started"
+    server = {**_stdio(), **command, "args": [*command["args"], str(started)]}
+    client = await chat(_config(server), servers__library_py=SOURCE)
+    for shelf in ("shelf 8", "shelf 9"):
+        client.player.replies = [[call("find_book", title="Momo")], "Found."]
+        await client.say("find it")
+        assert shelf in str(client.player.asked[-1].input[-1]["output"])
+        (client.folder / "servers/library.py").write_text(SOURCE.replace("shelf 8", "shelf 9"))
+        outcome = await client.runtime.reload()
+        assert outcome.status == ("reloaded" if shelf == "shelf 8" else "unchanged")
+    assert len(started.read_text().splitlines()) == 2
+
+
 def _edit(client: Chat, old: str, new: str) -> None:
     path = client.folder / "agents.yaml"
     assert old in path.read_text()

@@ -433,3 +433,52 @@ class Counter:
     for count in (1, 2):
         assert (await edit(client, broken)).status == "refused"
         assert (len(closed), len(client.runtime.pool)) == (count, held)
+
+
+RATES = """
+import json
+from pathlib import Path
+
+RATES = json.loads((Path(__file__).parents[1] / "data/rates.json").read_text())
+
+class Log:
+    def __init__(self):
+        self.lines = []
+    def dump(self):
+        return self.lines
+    def load(self, lines):
+        self.lines = lines
+
+def rate(currency: str) -> str:
+    "Look a rate up."
+    return str(RATES[currency])
+"""
+
+
+async def test_an_edit_of_data_that_python_reads_takes_effect_where_it_is_watched(chat: MakeChat) -> None:
+    config = {
+        "agents": {"helper": {"tools": ["app.rates:rate"]}},
+        "state": {"log": "app.rates:Log"},
+        "reload": {"watch": ["data/*.json"]},
+    }
+    client = await chat(config, app__rates_py=RATES, data__rates_json='{"EUR": 1}')
+    client.runtime.state["log"].lines.append("first")
+    first = client.runtime.state["log"]
+    outcome = await reloaded(client, data__rates_json='{"EUR": 2}')
+    assert outcome.changes is not None
+    assert outcome.changes.files == ("data/rates.json",)
+    client.player.replies = [[call("rate", currency="EUR")], "Done."]
+    await client.say("go")
+    assert client.player.asked[-1].of("function_call_output")[0]["output"] == "2"
+    # What `dump` gives crosses, as after an edit of the Python.
+    assert client.runtime.state["log"] is not first
+    assert client.runtime.state["log"].lines == ["first"]
+    await reloaded(client, data__more_json="{}")
+    refused = await edit(client, data__rates_json="{")
+    assert refused.status in ("refused", "held")
+
+
+async def test_data_that_is_not_watched_changes_nothing(chat: MakeChat) -> None:
+    config = {"agents": {"helper": {"tools": ["app.rates:rate"]}}}
+    client = await chat(config, app__rates_py=RATES, data__rates_json='{"EUR": 1}')
+    assert (await edit(client, data__rates_json='{"EUR": 2}')).status == "unchanged"

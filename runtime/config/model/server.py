@@ -60,6 +60,9 @@ class Reload(Section):
 
     generations: int = Field(8, ge=2, le=1000)
     """How many versions of the project may exist at once: the current one, and older ones with running answers."""
+    watch: list[Annotated[str, Field(min_length=1)]] = []
+    """More files to watch, by name or by a pattern such as `data/*.json`: those that the project's Python reads. An
+    edit of one loads the Python again."""
     at_limit: Literal["wait", "end_oldest"] = "wait"
     """What an edit does at that limit. `wait`: it takes effect when an old version has ended, and a requested reload is
     answered with a 503. `end_oldest`: the answers of the oldest version end with an error that offers a retry."""

@@ -212,10 +212,11 @@ class Generation:
 def build_generation(source: ProjectSource, share: Share, before: Generation | None, make_app: MakeApp) -> Generation:
     """Build a source that has a configuration. Raise ConfigError; the caller then releases `share`.
 
-    `before` is the current generation. While the project's Python is unchanged, its modules and their globals are
-    reused.
+    `before` is the current generation. While the project's Python, and the data that it reads, are unchanged, its
+    modules and their globals are reused.
     """
-    if before is not None and not before.closed and before.snapshot.code.hash == source.code.hash:
+    is_same = before is not None and not before.closed and before.snapshot.code.hash == source.code.hash
+    if before is not None and is_same and before.source.data_digest() == source.data_digest():
         code = before.snapshot.code
     else:
         code = ProjectCode(source.loaded.root, source.code)

@@ -10,6 +10,7 @@ from typing import Any
 
 from runtime.config.load import CONFIG_FILE, LoadedProject, load_config
 from runtime.config.model import Config
+from runtime.config.watched_files import data_digest
 from runtime.project_code.sources import Sources, read_sources
 
 Fingerprint = tuple[str, bytes]
@@ -48,6 +49,11 @@ class ProjectSource:
     def hashes(self) -> Hashes:
         """The hashes of the files."""
         return Hashes(self.loaded.hash, self.code.hash)
+
+    def data_digest(self) -> str:
+        """Return a hash of the files of `reload.watch`, which the project's Python reads."""
+        config = self.loaded.config
+        return "" if config is None else data_digest(config, self.loaded.files)
 
     def is_current(self) -> bool:
         """Read every file again; return whether all contents are the same and no file was added or removed."""
