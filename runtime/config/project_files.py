@@ -6,7 +6,7 @@ import fnmatch
 import glob
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
@@ -77,8 +77,9 @@ class ProjectFiles:
         if self.given is not None:
             matches = [name for name in self.given if _is_match(PurePath(name).parts, PurePath(pattern).parts)]
         else:
-            names = map(PurePath, glob.iglob(pattern, root_dir=self.root, recursive=True))
-            matches = [name.as_posix() for name in names if (self.root / name).is_file()]
+            root = os.path.realpath(self.root)
+            names = _matching(root, (), _parts(pattern), (root,))
+            matches = [name for name in {"/".join(parts) for parts in names} if (self.root / name).is_file()]
         return sorted(name for name in matches if _INSTALLED.isdisjoint(PurePath(name).parts))
 
     def reread(self) -> bool:
@@ -144,6 +145,53 @@ class ProjectFiles:
 def is_pattern(name: str) -> bool:
     """Return whether a name is a pattern that matches any number of files."""
     return glob.has_magic(name)
+
+
+def _matching(
+    root: str, folder: tuple[str, ...], pattern: tuple[str, ...], above: tuple[str, ...]
+) -> Iterator[tuple[str, ...]]:
+    """Yield the paths below a folder that match a pattern, as `glob.glob` finds them, hidden ones excluded.
+
+    A link is followed to a folder inside `root`, and not to one of `above`, the folder and its parents without links:
+    a link to `/` would be a search of the whole disk, and a link upwards would never end.
+    """
+    head, rest = pattern[0], pattern[1:]
+    names = [head] if head != "**" and not glob.has_magic(head) else _names_in(above[-1])
+    if head == "**" and rest:
+        yield from _matching(root, folder, rest, above)
+    for name in names:
+        if head != "**" and not _is_match((name,), (head,)):
+            continue
+        if head == "**" and name.startswith("."):
+            continue
+        if not rest:
+            yield (*folder, name)
+        if (rest or head == "**") and (inner := _folder_in(root, above, name)) is not None:
+            yield from _matching(root, (*folder, name), pattern if head == "**" else rest, (*above, inner))
+
+
+def _parts(pattern: str) -> tuple[str, ...]:
+    """Return the parts of a pattern; several `**` in a row mean one, and would take longer."""
+    parts = PurePath(pattern).parts
+    return tuple(part for index, part in enumerate(parts) if part != "**" or parts[index - 1 : index] != ("**",))
+
+
+def _names_in(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _folder_in(root: str, above: tuple[str, ...], name: str) -> str | None:
+    """Return the real path of a folder that the search may enter; None for a file, and for other folders."""
+    path = os.path.join(above[-1], name)
+    if name in _INSTALLED or not os.path.isdir(path):
+        return None
+    if not os.path.islink(path):
+        return path
+    real = os.path.realpath(path)
+    return real if real.startswith(os.path.join(root, "")) and real not in above else None
 
 
 def _is_match(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:

@@ -247,3 +247,39 @@ def test_a_folder_named_like_the_file_says_so(tmp_path: Path) -> None:
 def test_a_folder_named_like_the_environment_file_is_no_environment_file(project: Path) -> None:
     (project / ".env").mkdir()
     assert load(project).diagnostics == ()
+
+
+@pytest.fixture
+def linked(tmp_path: Path) -> Path:
+    """A project with links to the root of the disk, upwards, to itself, and to another folder of the project."""
+    root = tmp_path / "linked"
+    for name in ("teams/one/a.yaml", "teams/b.yaml", ".hidden/c.yaml", "node_modules/x/d.yaml", "shared/e.yaml"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("agents: {}\n")
+    (root / "everything").symlink_to("/")
+    (root / "outside").symlink_to(tmp_path)
+    (root / "teams" / "up").symlink_to(root)
+    (root / "teams" / "one" / "self").symlink_to(root / "teams" / "one")
+    (root / "teams" / "shared").symlink_to(root / "shared")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("**/*.yaml", ["shared/e.yaml", "teams/b.yaml", "teams/one/a.yaml", "teams/shared/e.yaml"]),
+        ("**/**/a.yaml", ["teams/one/a.yaml"]),
+        ("**", ["shared/e.yaml", "teams/b.yaml", "teams/one/a.yaml", "teams/shared/e.yaml"]),
+        ("teams/*.yaml", ["teams/b.yaml"]),
+        ("teams/**/*.yaml", ["teams/b.yaml", "teams/one/a.yaml", "teams/shared/e.yaml"]),
+        ("*/*.yaml", ["shared/e.yaml", "teams/b.yaml"]),
+        (".hidden/*.yaml", [".hidden/c.yaml"]),
+        ("everything/*/*.yaml", []),
+        ("outside/**/*.yaml", []),
+        ("teams/[ab].yaml", ["teams/b.yaml"]),
+    ],
+)
+def test_a_pattern_follows_no_link_out_of_the_project_and_none_in_a_circle(
+    linked: Path, pattern: str, names: list[str]
+) -> None:
+    assert ProjectFiles(linked).find(pattern) == names
