@@ -6,7 +6,6 @@ this module costs nothing. The versions are the ones that the names were last re
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -65,6 +64,9 @@ class _AsyncioForTools:
         self.to_thread = run
 
     def __getattr__(self, name: str) -> Any:
+        # Imported here: `validate` uses this module, and asyncio takes 50 ms to import.
+        import asyncio
+
         return getattr(asyncio, name)
 
 

@@ -20,7 +20,6 @@ from runtime.config.model.guardrails import LengthGuardrail, RegexGuardrail
 from runtime.config.model.models import LiteLLMModel, OpenAIModel
 from runtime.config.model.tools import HOSTED_TOOLS, PatchTool, ShellTool
 from runtime.config.model.types import IMPORT_PATTERN, TOOL_NAME_PATTERN
-from runtime.config.normal_forms import import_path
 from runtime.config.openapi_documents import check_openapi, split_operation
 from runtime.config.project_files import ProjectFiles
 from runtime.config.references import (
@@ -168,6 +167,8 @@ def _check_inline_tool(config: Config, reference: str, path: KeyPath, collector:
     if _IMPORT.fullmatch(reference):
         return True
     if ":" in reference:
+        from runtime.config.normal_forms import import_path
+
         meant = import_path(reference)
         hint = f"did you mean {meant!r}?" if meant else "such as package.module:name"
         collector.report("A213", path, f"{reference!r} is not an import path", hint, wanted=reference)

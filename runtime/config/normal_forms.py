@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from runtime.config.model.types import IMPORT_PATTERN
+from runtime.config.references import IMPORT_PATH
 
 _NUMBER = r"(?P<number>[0-9][0-9_,]*(?:\.[0-9]+)?)"
 _UNIT_WORDS = {
@@ -30,8 +30,6 @@ _CALL = re.compile(r"\(.*\)\s*$")
 _IMPORTED = re.compile(r"\s*from\s+(?P<module>[\w.]+)\s+import\s+(?P<name>\w+)\s*")
 _FILE = re.compile(r"(?:\./)?(?P<module>[\w/.-]+?)(?:\.py)?\s*(?:::?|#)\s*(?P<name>\w+(?:\.\w+)*)")
 _DOTTED = re.compile(r"(?P<module>\w+(?:\.\w+)*)\.(?P<name>\w+)")
-IMPORT_PATH = re.compile(IMPORT_PATTERN.removesuffix("$") + r"\Z")
-"""An import path, and nothing behind it."""
 
 
 def normal_form(value: str, pattern: str) -> str:

@@ -8,9 +8,12 @@ from typing import Any
 
 from runtime.config.model import Config
 from runtime.config.model.agents import Agent
+from runtime.config.model.types import IMPORT_PATTERN
 from runtime.diagnostics.key_path import KeyPath
 
 ALL = "*"
+IMPORT_PATH = re.compile(IMPORT_PATTERN.removesuffix("$") + r"\Z")
+"""An import path, and nothing behind it."""
 WIDGET_SUFFIXES = (".widget", ".json")
 
 

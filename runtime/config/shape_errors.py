@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from runtime.config.model import Config
 from runtime.config.model.root import NAMED_SECTIONS
 from runtime.config.schema import config_schema
-from runtime.config.shape_explainer import Explainer
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath, value_at
 from runtime.documents.parser import parse_bool, parse_number
@@ -52,6 +51,9 @@ def build_config(filled: Interpolation) -> BuiltConfig:
             if repairs := _plain_repairs(filled, data, error):
                 data = _repaired(data, repairs)
                 continue
+            # Imported here: a correct file needs no explanation.
+            from runtime.config.shape_explainer import Explainer
+
             explainer = Explainer(filled, data, config_validator())
             explainer.explain((), explainer.validator.iter_errors(_only(data, error)))
             diagnostics += [each for each in explainer.diagnostics if not _is_known(each, diagnostics)]

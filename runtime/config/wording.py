@@ -15,10 +15,8 @@ from runtime.config.model.types import (
     TOOL_NAME_PATTERN,
 )
 from runtime.config.secrets.mask import mask
-from runtime.config.unknown_keys import advise_value, as_yaml
 from runtime.diagnostics.key_path import KeyPath
 from runtime.documents.parser import parse_bool, parse_number
-from runtime.documents.syntax_errors import glued_key
 
 _TYPES = {
     "string": "a string",
@@ -101,6 +99,9 @@ def name_types(kinds: Iterable[dict[str, Any]]) -> list[str]:
 
 def hint_type(path: KeyPath, value: Any, expected: Sequence[str]) -> str:
     """Return how to write the expected type, if the value shows what the user meant."""
+    from runtime.config.unknown_keys import advise_value, as_yaml
+    from runtime.documents.syntax_errors import glued_key
+
     if path == ("version",):
         return "this release reads version 1"
     if isinstance(value, str) and "a mapping" in expected and (written := glued_key(value)):

@@ -16,7 +16,6 @@ from runtime.diagnostics.diagnostic import Diagnostic, Place, Severity
 from runtime.diagnostics.key_path import KeyPath, path_text
 from runtime.diagnostics.wording import suggest
 from runtime.documents.parser import parse_events, resolve_plain
-from runtime.documents.syntax_errors import hint_tag
 from runtime.resources.gc_policy import collector_paused
 
 MAX_ALIASED = 200_000
@@ -283,6 +282,8 @@ class _Builder:
         wanted = _CORE_TAGS.get(event.tag)
         if wanted is None:
             message = f"custom YAML tags are not part of the language: {_short_tag(event.tag)!r}"
+            from runtime.documents.syntax_errors import hint_tag
+
             self._report("A014", event, message, hint_tag(event.tag))
         elif not isinstance(data, wanted):
             self._report("A014", event, f"the value does not match its tag {_short_tag(event.tag)!r}")

@@ -13,7 +13,6 @@ from runtime.validation.foreign_variables import check_foreign_variables
 from runtime.validation.model_settings import check_settings, check_tool_choices
 from runtime.validation.models import check_models
 from runtime.validation.python.code import check_code
-from runtime.validation.python.search import hint_import_paths
 from runtime.validation.schemas import check_openapi, check_schemas
 from runtime.validation.scripts.scripts import check_scripts
 from runtime.validation.secrets import check_secrets
@@ -59,5 +58,9 @@ def _check(loaded: LoadedProject) -> list[Diagnostic]:
     for check in checks:
         check(project)
     more = [each for each in project.collector.diagnostics if loaded.recovered.applies(each)]
-    diagnostics = hint_import_paths([*loaded.diagnostics, *more], project.resolver.modules)
+    diagnostics = [*loaded.diagnostics, *more]
+    if any(each.wanted for each in diagnostics):
+        from runtime.validation.python.search import hint_import_paths
+
+        diagnostics = hint_import_paths(diagnostics, project.resolver.modules)
     return mask_diagnostics(join_causes(diagnostics), loaded.secrets)

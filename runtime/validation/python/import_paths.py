@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runtime.config.model import Config
-from runtime.config.normal_forms import IMPORT_PATH
-from runtime.config.references import GUARDRAILS, find_names, find_values, model_references, value_at
+from runtime.config.references import GUARDRAILS, IMPORT_PATH, find_names, find_values, model_references, value_at
 from runtime.diagnostics.diagnostic import Place, Severity
 from runtime.diagnostics.key_path import KeyPath
 from runtime.static_analysis.module import Module
