@@ -21,7 +21,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runtime.auth.user import LOCAL_USER
 from runtime.errors import RequestError
 from runtime.resources.token_usage import UsageEntry
 from runtime.server.generations.generation import Generation
@@ -33,6 +32,7 @@ from runtime.server.http.routes import LEASE, http_error, path_within
 from runtime.server.runtime import Runtime, load
 from runtime.server.turns.sse import PING
 from runtime.stores.ids import new_id
+from runtime.stores.store import StoreUnavailable
 
 logger = logging.getLogger("runtime.server")
 _VALID_REQUEST_ID = re.compile(r"[\w.:-]{1,128}")
@@ -65,6 +65,7 @@ def build_app(runtime: Runtime) -> FastAPI:
     app.state = runtime.app_state
     add_routes(app)
     app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(StoreUnavailable, unexpected)
     app.add_exception_handler(Exception, unexpected)
     app.add_middleware(GenerationMiddleware, runtime=runtime)
     app.add_middleware(RequestIdMiddleware)
@@ -170,12 +171,16 @@ async def _ready(request: Request) -> Response:
     if runtime.draining:
         return shutting_down(request)
     try:
-        await runtime.open()
-        with runtime.live.lease() as generation:
-            await generation.store.load_threads(LOCAL_USER.id, limit=1, after=None, order="desc")
+        async with asyncio.timeout(runtime.settings.ready_s):
+            await runtime.open()
+            with runtime.live.lease() as generation:
+                await generation.store.check()
+    except TimeoutError:
+        logger.warning("not ready: the store does not answer within %g s", runtime.settings.ready_s)
+        return error_response(request, 503, "not_ready", "the store does not answer in time")
     except Exception as error:
         logger.warning("not ready: %s: %s", type(error).__name__, error)
-        return error_response(request, 503, "not_ready", "the store can't be reached")
+        return error_response(request, 503, "not_ready", "the store can't be read or written")
     return JSONResponse({"status": "ready", "generation": runtime.generation.number})
 
 

@@ -31,6 +31,8 @@ class ServerSettings:
     local_user: Literal["declared", "default", "always"] = "declared"
     """Which projects serve everybody on this machine as one user: those with `auth: none`; also those without `auth`;
     or all, also those whose users log in."""
+    ready_s: float = 2.0
+    """How long `/ready` waits for the store."""
     max_unsent: int = 8 * 1024 * 1024
     """Bytes of an answer that wait for a client to read them; then the client is disconnected."""
     max_unread_events: int = 100

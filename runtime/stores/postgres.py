@@ -5,32 +5,40 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import URL, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from runtime.stores.sqlite import Database, SqlAlchemySession, SqlSession, T, Work
-from runtime.stores.store import StoreError
+from runtime.stores.store import StoreError, StoreUnavailable
 
 logger = logging.getLogger("runtime.stores")
 
 _CHANNEL = "chatkit_turns"
+# Classes of SQLSTATE: no connection, read only, lock not available, resources, shutdown or cancelled, system error.
+_UNAVAILABLE = ("08", "25006", "55P03", "53", "57", "58")
 
 
 class PostgresDatabase(Database):
-    """A PostgreSQL database with a pool of `pool_size` connections."""
+    """A PostgreSQL database with a pool of `pool_size` connections.
 
-    def __init__(self, url: URL, *, pool_size: int) -> None:
-        self._url = url
-        self._engine = _postgres_engine(url, pool_size)
+    Work, with the wait for a connection, may take `timeout_s` seconds: a server or network may hang without an error.
+    """
+
+    is_shared = True
+
+    def __init__(self, url: URL, *, pool_size: int, timeout_s: float = 5.0) -> None:
+        self._url, self._timeout_s = url, timeout_s
+        self._engine = _postgres_engine(url, pool_size, timeout_s)
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self.dialect = self._engine.dialect
-        self._listener = Listener(create_async_engine(self._engine.url, poolclass=NullPool))
+        self._listener = Listener(create_async_engine(self._engine.url, poolclass=NullPool), timeout_s)
 
     async def open(self) -> None:
         try:
@@ -45,13 +53,15 @@ class PostgresDatabase(Database):
         await self._listener.close()
         await self._engine.dispose()
 
-    async def read(self, work: Work[T]) -> T:
-        async with self._autocommit.connect() as connection:
-            return await connection.run_sync(lambda core: work(SqlAlchemySession(core)))
+    async def read(self, work: Work[T], *, slow: bool = False) -> T:
+        with _translated_errors():
+            async with asyncio.timeout(None if slow else self._timeout_s), self._autocommit.connect() as connection:
+                return await connection.run_sync(lambda core: work(SqlAlchemySession(core)))
 
-    async def write(self, work: Work[T]) -> T:
-        async with self._engine.begin() as connection:
-            return await connection.run_sync(lambda core: work(SqlAlchemySession(core)))
+    async def write(self, work: Work[T], *, slow: bool = False) -> T:
+        with _translated_errors():
+            async with asyncio.timeout(None if slow else self._timeout_s), self._engine.begin() as connection:
+                return await connection.run_sync(lambda core: work(SqlAlchemySession(core)))
 
     @asynccontextmanager
     async def watch(self, key: str) -> AsyncIterator[Callable[[float], Awaitable[None]]]:
@@ -74,8 +84,8 @@ class Listener:
     Notifications are hints: some are lost when the connection is, so whoever waits also looks from time to time.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, engine: AsyncEngine, timeout_s: float) -> None:
+        self._engine, self._timeout_s = engine, timeout_s
         self._watchers: defaultdict[str, list[asyncio.Event]] = defaultdict(list)
         self._connection: AsyncConnection | None = None
         self._lock = asyncio.Lock()
@@ -106,9 +116,10 @@ class Listener:
             if self._connection is not None and not (await _driver_of(self._connection)).is_closed():
                 return
             try:
-                self._connection = await self._engine.connect()
-                driver = await _driver_of(self._connection)
-                await driver.add_listener(_CHANNEL, self._notified)
+                async with asyncio.timeout(self._timeout_s):
+                    self._connection = await self._engine.connect()
+                    driver = await _driver_of(self._connection)
+                    await driver.add_listener(_CHANNEL, self._notified)
             except (OSError, SQLAlchemyError) as error:
                 logger.warning("can't listen to the database, which is polled instead: %s", error)
 
@@ -121,7 +132,25 @@ async def _driver_of(connection: AsyncConnection) -> Any:
     return (await connection.get_raw_connection()).driver_connection
 
 
-def _postgres_engine(url: URL, pool_size: int) -> AsyncEngine:
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    """Raise StoreUnavailable for a server that can't be reached, is silent, or can't write."""
+    try:
+        yield
+    except TimeoutError:
+        raise StoreUnavailable("the database does not answer in time") from None
+    except OSError as error:
+        raise StoreUnavailable(f"the database can't be reached: {error}") from error
+    except PoolTimeout:
+        raise StoreUnavailable("every connection to the database is in use") from None
+    except DBAPIError as error:
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        if error.connection_invalidated or isinstance(error, InterfaceError) or state.startswith(_UNAVAILABLE):
+            raise StoreUnavailable(str(error.orig)) from error
+        raise
+
+
+def _postgres_engine(url: URL, pool_size: int, timeout_s: float) -> AsyncEngine:
     try:
         import asyncpg  # type: ignore[import-untyped]  # noqa: F401  # it ships no types
     except ImportError:
@@ -131,4 +160,11 @@ def _postgres_engine(url: URL, pool_size: int) -> AsyncEngine:
     if "sslmode" in query:
         query["ssl"] = query.pop("sslmode")
     url = url.set(drivername="postgresql+asyncpg", query=query)
-    return create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, pool_timeout=30)
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        pool_timeout=timeout_s,
+        connect_args={"timeout": timeout_s},
+    )

@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError
 from runtime.resources.token_usage import TokenUsage, UsageEntry
 from runtime.stores import serialization as codec
 from runtime.stores import statements as sql
+from runtime.stores.counts import SqlCounts
 from runtime.stores.migrations import migrate
 from runtime.stores.rows import (
     column_value,
@@ -48,13 +49,17 @@ from runtime.stores.store import (
 class SqlStore(SqlTurns, SqlAttachments):
     """A `ThreadStore` in `sqlite:///path` or `postgresql://…`.
 
-    `pool_size` is the number of PostgreSQL connections. `open` migrates the schema, and raises StoreError for a schema
-    that a newer version wrote. Raise StoreError for any other URL.
+    `pool_size` is the number of PostgreSQL connections, and `timeout_s` how many seconds work may take there. Methods
+    raise StoreUnavailable where the database can't be reached, is silent, or can't write. `open` migrates the schema,
+    and raises StoreError for a schema that a newer version wrote. Raise StoreError for any other URL.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
-        database = _database(url, pool_size)
+    def __init__(self, url: str, *, pool_size: int = 10, timeout_s: float = 5.0) -> None:
+        database = _database(url, pool_size, timeout_s)
         super().__init__(database, sql.Upserts(database.dialect))
+        self.counts = SqlCounts(database)
+        self.is_shared = database.is_shared
+        """Whether processes on other machines may use the database at the same time."""
 
     async def open(self) -> None:
         """Connect, and create or migrate the schema. Raise StoreError."""
@@ -68,6 +73,12 @@ class SqlStore(SqlTurns, SqlAttachments):
     async def close(self) -> None:
         """Wait for running writes, and disconnect."""
         await self._database.close()
+
+    async def check(self) -> None:
+        """Raise StoreUnavailable unless the database can be written."""
+        await self._database.check()
+        # Committed: a full disk shows only then.
+        await self.counts.add("ready", window_s=60.0)
 
     async def load_thread(self, owner: str, thread_id: str) -> ThreadMetadata:
         work = read_one(sql.LOAD_THREAD, thread_keys(owner, thread_id), not_found("thread", thread_id))
@@ -220,7 +231,7 @@ class SqlStore(SqlTurns, SqlAttachments):
         def work(session: SqlSession) -> list[Feedback]:
             return [Feedback(*row) for row in session.all(sql.LIST_FEEDBACK, {})]
 
-        return await self._database.read(work)
+        return await self._database.read(work, slow=True)
 
     async def load_feedback(self, owner: str, thread_id: str) -> dict[str, str]:
         keys = thread_keys(owner, thread_id)
@@ -255,7 +266,7 @@ class SqlStore(SqlTurns, SqlAttachments):
             rows = session.all(sql.LIST_USAGE, {"since": since})
             return [UsageEntry(row[0], row[1], row[2], row[3], TokenUsage(*row[4:])) for row in rows]
 
-        return await self._database.read(work)
+        return await self._database.read(work, slow=True)
 
     def _put_thread(self, session: SqlSession, row: Mapping[str, Any]) -> None:
         read_one(self._upserts.thread, row, not_found("thread", row["id"]))(session)
@@ -273,7 +284,7 @@ class SqlStore(SqlTurns, SqlAttachments):
         write_rows(session, self._upserts, numbered[0], rows, gone)
 
 
-def _database(url: str, pool_size: int) -> Database:
+def _database(url: str, pool_size: int, timeout_s: float) -> Database:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -282,7 +293,7 @@ def _database(url: str, pool_size: int) -> Database:
     if parsed.get_backend_name() in ("postgresql", "postgres"):
         from runtime.stores.postgres import PostgresDatabase
 
-        return PostgresDatabase(parsed, pool_size=pool_size)
+        return PostgresDatabase(parsed, pool_size=pool_size, timeout_s=timeout_s)
     if not parsed.database or parsed.database == ":memory:":
         raise StoreError("a sqlite store needs a file (sqlite:///path, or 'memory' to store nothing)")
     return SqliteDatabase(Path(parsed.database))

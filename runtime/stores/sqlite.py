@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -19,7 +20,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 from sqlalchemy import URL, Connection, Delete, Dialect, Engine, Insert, Select, Update, create_engine, event
 from sqlalchemy.engine.default import DefaultDialect
@@ -28,7 +29,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from sqlalchemy.types import TypeEngine
 
 from runtime.resources.threads import in_file_thread
-from runtime.stores.store import StoreError
+from runtime.stores.store import StoreError, StoreUnavailable
 
 Statement = Select[Any] | Insert | Update | Delete
 Values = Mapping[str, Any]
@@ -153,12 +154,29 @@ logger = logging.getLogger("runtime.stores")
 _BUSY_TIMEOUT_S = 10.0
 _BUSY_PAUSE_S = 0.01
 _OLDEST_SQLITE = (3, 35, 0)
+_MIN_FREE = 1024 * 1024
+_UNAVAILABLE = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
 
 
 class Database(ABC):
     """Runs functions of a session; `dialect` is the SQL dialect for building statements."""
 
     dialect: Dialect
+    is_shared: ClassVar[bool] = False
+    """Whether processes on other machines may use the database at the same time."""
 
     @abstractmethod
     async def open(self) -> None:
@@ -168,13 +186,20 @@ class Database(ABC):
     async def close(self) -> None:
         """Wait for running work, and close every connection."""
 
-    @abstractmethod
-    async def read(self, work: Work[T]) -> T:
-        """Run work that only reads; each statement sees what was committed before it."""
+    async def check(self) -> None:
+        """Raise StoreUnavailable if it is known that writes will fail."""
+        return None
 
     @abstractmethod
-    async def write(self, work: Work[T]) -> T:
-        """Run work in one transaction: committed when it returns, rolled back when it raises."""
+    async def read(self, work: Work[T], *, slow: bool = False) -> T:
+        """Run work that only reads; each statement sees what was committed before it.
+
+        Raise StoreUnavailable if that is not possible now. `slow` is for work that has no limit of time.
+        """
+
+    @abstractmethod
+    async def write(self, work: Work[T], *, slow: bool = False) -> T:
+        """Run work in one transaction: committed when it returns, rolled back when it raises. See `read`."""
 
     @asynccontextmanager
     async def watch(self, key: str) -> AsyncIterator[Callable[[float], Awaitable[None]]]:
@@ -190,10 +215,13 @@ class SqliteDatabase(Database):
 
     Commits survive a kill of the process. A power cut may lose the last ones, but does not corrupt the file. The log is
     checkpointed after `checkpoint_commits` commits of about five pages each (SQLite's default is 1,000 pages), and
-    truncated beyond `max_log_pages`.
+    truncated beyond `max_log_pages`. `min_free` bytes of the disk must be free.
     """
 
-    def __init__(self, path: Path, *, checkpoint_commits: int = 250, max_log_pages: int = 16_000) -> None:
+    def __init__(
+        self, path: Path, *, checkpoint_commits: int = 250, max_log_pages: int = 16_000, min_free: int = _MIN_FREE
+    ) -> None:
+        self._min_free = min_free
         self._path, self._checkpoint_commits, self._max_log_pages = path, checkpoint_commits, max_log_pages
         self._engine = _sqlite_engine(str(path))
         event.listen(self._engine, "connect", _set_file_pragmas)
@@ -219,7 +247,29 @@ class SqliteDatabase(Database):
     async def close(self) -> None:
         await in_file_thread(self._disconnect)
 
-    async def read(self, work: Work[T]) -> T:
+    async def check(self) -> None:
+        """Raise StoreUnavailable if the disk is full: a small write may still fit where messages do not."""
+        free = shutil.disk_usage(self._path.parent).free
+        if free < self._min_free:
+            raise StoreUnavailable(f"the disk of {self._path} has only {free} bytes left")
+
+    async def read(self, work: Work[T], *, slow: bool = False) -> T:
+        try:
+            return await self._read(work)
+        except (sqlite3.Error, SQLAlchemyError) as error:
+            if (unavailable := _unavailable(error)) is None:
+                raise
+            raise unavailable from error
+
+    async def write(self, work: Work[T], *, slow: bool = False) -> T:
+        try:
+            return await self._write(work)
+        except (sqlite3.Error, SQLAlchemyError) as error:
+            if (unavailable := _unavailable(error)) is None:
+                raise
+            raise unavailable from error
+
+    async def _read(self, work: Work[T]) -> T:
         if self._near_lock.acquire(blocking=False):
             try:
                 return work(self._near)
@@ -230,7 +280,7 @@ class SqliteDatabase(Database):
                 self._near_lock.release()
         return await asyncio.get_running_loop().run_in_executor(self._executor, work, self._far)
 
-    async def write(self, work: Work[T]) -> T:
+    async def _write(self, work: Work[T]) -> T:
         # A write that comes while others wait must not overtake them.
         if (self._last is None or self._last.done()) and self._near_lock.acquire(blocking=False):
             try:
@@ -339,6 +389,13 @@ def _commit(session: SqliteSession, work: Work[T]) -> T:
             session.raw.execute("ROLLBACK")
         raise
     return result
+
+
+def _unavailable(error: sqlite3.Error | SQLAlchemyError) -> StoreUnavailable | None:
+    """Return the error for what is wrong with the file or its disk; None for any other error."""
+    cause = getattr(error, "orig", error)
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    return StoreUnavailable(str(cause)) if code in _UNAVAILABLE else None
 
 
 def _is_busy(error: BaseException | None) -> bool:

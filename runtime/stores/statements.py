@@ -222,14 +222,15 @@ class Upserts:
         self.attachment: sa.Insert = attachment.returning(ATTACHMENTS.c.id)
         self.item: sa.Insert = _upsert(dialect, ITEMS, "thread_id", "id", keep=("seq",))
         self.feedback: sa.Insert = _upsert(dialect, FEEDBACK, "thread_id", "item_id")
-        usage = _insert(dialect, USAGE)
+        usage = insert_into(dialect, USAGE)
         self.usage: sa.Insert = usage.on_conflict_do_update(
             index_elements=["owner", "day", "thread_id", "model"],
             set_={count.name: count + usage.excluded[count.name] for count in _COUNTS},
         )
 
 
-def _insert(dialect: sa.Dialect, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+def insert_into(dialect: sa.Dialect, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    """Return an INSERT of the dialect, which may have an ON CONFLICT clause."""
     # Imported on demand: a dialect takes as long to import as SQLAlchemy Core.
     if dialect.name == "postgresql":
         from sqlalchemy.dialects import postgresql
@@ -249,7 +250,7 @@ def _upsert(
     keep_stored: tuple[str, ...] = (),
 ) -> postgresql.Insert | sqlite.Insert:
     """`keep_for_null`: None leaves the stored value. `keep_stored`: a value replaces only NULL."""
-    insert = _insert(dialect, table)
+    insert = insert_into(dialect, table)
     changes: dict[str, Any]
     changes = {column.name: insert.excluded[column.name] for column in table.c if column.name not in (*key, *keep)}
     changes |= {name: sa.func.coalesce(changes[name], table.c[name]) for name in keep_for_null}

@@ -70,6 +70,10 @@ class StoreError(RuntimeFault):
     exit_code = 1
 
 
+class StoreUnavailable(RuntimeFault):
+    """The store can't be reached, does not answer in time, or refuses to write; a later request may succeed."""
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationMark:
     """The generation of the project that answered last in a thread, as it is stored with the thread."""
@@ -154,6 +158,10 @@ class ThreadStore(ABC):
 
     async def close(self) -> None:  # noqa: B027
         """Disconnect. No other method is called afterwards."""
+
+    async def check(self) -> None:
+        """Raise an exception unless threads can be read and written. By default, one thread is read."""
+        await self.load_threads("", limit=1, after=None, order="desc")
 
     @abstractmethod
     async def load_thread(self, owner: str, thread_id: str) -> ThreadMetadata:

@@ -20,8 +20,9 @@ from runtime.errors import RequestError
 from runtime.server.attachments.content import CHECKED_IMAGES, normal_mime_type
 from runtime.server.attachments.uploads import Uploads
 from runtime.server.http.identity import refusal_response
-from runtime.server.http.responses import base_url_of, error_response
+from runtime.server.http.responses import base_url_of, error_response, unexpected
 from runtime.stores.blobs import FileStoreError, StoredFile
+from runtime.stores.store import StoreUnavailable
 
 _CHUNK = 64 * 1024
 _MAX_FORM_OVERHEAD = 64 * 1024
@@ -135,6 +136,8 @@ def _refusing(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Re
             return error_response(request, 404, "not_found", "file not found")
         except FileStoreError:
             return error_response(request, 503, "storage_unavailable", "the file can't be read at present")
+        except StoreUnavailable as error:
+            return await unexpected(request, error)
         except ClientDisconnect:
             return Response(status_code=499)  # never sent: the client is gone
 

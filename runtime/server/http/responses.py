@@ -8,6 +8,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse
 
 from runtime.stores.ids import new_id
+from runtime.stores.store import StoreError, StoreUnavailable
 
 logger = logging.getLogger("runtime.server")
 
@@ -37,7 +38,13 @@ def shutting_down(connection: HTTPConnection) -> JSONResponse:
 
 
 async def unexpected(connection: HTTPConnection, error: Exception) -> JSONResponse:
-    """Log an unexpected error; respond 500 with the request id as the reference."""
+    """Log an unexpected error; respond 500 with the request id as the reference, or 503 if the store is unavailable."""
     request_id = request_id_of(connection)
+    if isinstance(error, StoreUnavailable | StoreError):
+        logger.warning("request failed [%s]: the store is not available: %s", request_id, error)
+        message = "conversations can't be read or stored right now (try again in a moment)"
+        response = error_response(connection, 503, "store_unavailable", message)
+        response.headers["retry-after"] = "5"
+        return response
     logger.error("request failed [%s]: %s: %s", request_id, type(error).__name__, error, exc_info=error)
     return error_response(connection, 500, "internal_error", f"something went wrong (reference {request_id})")

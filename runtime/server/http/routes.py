@@ -47,6 +47,7 @@ from runtime.server.turns.chatkit_server import RuntimeServer
 from runtime.server.turns.dictation import largest_body
 from runtime.server.turns.request_parsing import RequestInfo
 from runtime.server.turns.turn import Turn
+from runtime.stores.store import StoreUnavailable
 
 logger = logging.getLogger("runtime.server")
 
@@ -81,6 +82,7 @@ class ProjectApp:
             self._routes.include_router(router)
         self._routes.add_exception_handler(HTTPException, http_error)
         self._routes.add_exception_handler(RequestError, refused)
+        self._routes.add_exception_handler(StoreUnavailable, unexpected)
         self._routes.add_exception_handler(Exception, unexpected)
         self._app: ASGIApp = IdentityMiddleware(self._dispatch, authenticator_of(snapshot, settings), self._access)
         if config.server.cors:

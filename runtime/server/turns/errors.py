@@ -22,6 +22,7 @@ from runtime.assemble.instructions import InstructionsError
 from runtime.assemble.scripted_model import ScriptedFailure, ScriptError
 from runtime.errors import RequestError
 from runtime.resources.containment import ProjectCodeError
+from runtime.stores.store import StoreUnavailable
 from runtime.stores.turns import TurnLost
 from runtime.templates.template import Template, TemplateError
 
@@ -116,6 +117,8 @@ def _describe(error: Exception) -> _Failure:
             return _Failure("The model can't be reached. Please try again.", True, "model")
         case ModelBehaviorError():
             return _Failure("The model returned an invalid answer. Please try again.", True, "model")
+        case StoreUnavailable():
+            return _Failure("The conversation can't be stored right now. Please try again.", True, "unexpected")
         case TurnLost():
             return _Failure(LOST, True)
         case ScriptError():

@@ -13,7 +13,7 @@ from runtime.stores.sqlite import Database
 from runtime.stores.store import StoreError
 
 # Every revision in `versions/`, oldest first. A newer runtime wrote a database that has any other one.
-VERSIONS = ("0001", "0002", "0003", "0004")
+VERSIONS = ("0001", "0002", "0003", "0004", "0005")
 VERSION_TABLE = "chatkit_version"
 
 # An arbitrary number: replicas of a service that start together take this lock, so that one of them migrates.
@@ -24,7 +24,7 @@ async def migrate(database: Database) -> None:
     """Migrate the schema to the newest version. Raise StoreError if it is newer than that."""
     if await database.read(lambda session: _is_current(session.connection)):
         return
-    await database.write(lambda session: _upgrade(session.connection))
+    await database.write(lambda session: _upgrade(session.connection), slow=True)
 
 
 def _is_current(connection: Connection) -> bool:
