@@ -155,20 +155,9 @@ _BUSY_TIMEOUT_S = 10.0
 _BUSY_PAUSE_S = 0.01
 _OLDEST_SQLITE = (3, 35, 0)
 _MIN_FREE = 1024 * 1024
-_UNAVAILABLE = frozenset(
-    {
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_PROTOCOL,
-        sqlite3.SQLITE_NOTADB,
-    }
-)
+_KINDS = ("PERM", "BUSY", "LOCKED", "READONLY", "IOERR", "CORRUPT", "FULL", "CANTOPEN", "PROTOCOL", "NOTADB")
+# Error codes for what is wrong with the file or its disk, not with a statement.
+_UNAVAILABLE = frozenset(getattr(sqlite3, f"SQLITE_{kind}") for kind in _KINDS)
 
 
 class Database(ABC):
