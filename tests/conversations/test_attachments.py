@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -454,3 +455,26 @@ async def test_a_pdf_that_takes_too_much_is_told_as_far_as_it_was_read(chat: Mak
     assert client.player.asked[-1].input[-1]["content"][1]["text"] == expected
     await client.say("again", first.thread_id)
     assert client.player.asked[-1].input[0]["content"][1]["text"] == expected
+
+
+async def test_a_user_uploads_so_many_files_at_once(chat: MakeChat) -> None:
+    client = await chat({"chat": {"attachments": {"max_count": 2}}})
+    made = (await _announce(client)).json
+    begun, arrived = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        begun.release()
+        yield PNG[:10]
+        await arrived.wait()
+        yield PNG[10:]
+
+    token = made["upload_descriptor"]["url"].rpartition("/")[2]
+    running = [asyncio.create_task(_uploads(client).receive(token, slowly())) for _ in range(2)]
+    for _ in running:
+        await begun.acquire()
+    refused = await _put(client, made["upload_descriptor"]["url"], PNG)
+    assert (refused.status, refused.error["code"]) == (429, "too_many_uploads")
+    arrived.set()
+    ended = await asyncio.gather(*running, return_exceptions=True)
+    assert sorted(getattr(each, "code", "") for each in ended) == ["", "already_uploaded"]
+    assert (await _put(client, made["upload_descriptor"]["url"], PNG)).error["code"] == "already_uploaded"

@@ -13,8 +13,9 @@ import hashlib
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -66,6 +67,8 @@ class Uploads:
         self._urls = SignedUrls(files, declared.secret, lambda: self.clock())
         self._collected, self._swept = -COLLECT_S, -SWEEP_S
         self._collecting: asyncio.Task[None] | None = None
+        self._arriving: Counter[str] = Counter()
+        """How many files of each owner are arriving."""
 
     async def announce(self, owner: str, params: AttachmentCreateParams, base_url: str) -> Attachment:
         """Create an attachment and its upload URL. Raise RequestError for a file that is not accepted."""
@@ -234,6 +237,32 @@ class Uploads:
         announced: int | None = None,
     ) -> int:
         """Write the chunks to a temporary file, check it, and store it; return its size."""
+        with self._place(owner):
+            return await self._write(owner, attachment_id, mime_type, most, chunks, announced)
+
+    @contextmanager
+    def _place(self, owner: str) -> Iterator[None]:
+        """Count an upload: each one occupies the disk until it ends, also where all of them have one URL."""
+        if self._arriving[owner] >= self.declared.max_count:
+            message = f"{self.declared.max_count} uploads are running (wait until one of them has ended)"
+            raise RequestError(429, "too_many_uploads", message)
+        self._arriving[owner] += 1
+        try:
+            yield
+        finally:
+            self._arriving[owner] -= 1
+            if not self._arriving[owner]:
+                del self._arriving[owner]
+
+    async def _write(
+        self,
+        owner: str,
+        attachment_id: str,
+        mime_type: str,
+        most: int,
+        chunks: AsyncIterator[bytes],
+        announced: int | None,
+    ) -> int:
         async with _storage_errors():
             file = await in_file_thread(self.files.new_file)
             try:
