@@ -15,7 +15,7 @@ from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata
 from runtime.stores.ids import new_id
 from runtime.stores.serialization import clean, deleted_with
 from runtime.stores.store import VISIBLE_AND_HIDDEN, Order, ThreadChanges, ThreadStore
-from runtime.stores.turns import TurnLease, TurnStore
+from runtime.stores.turns import EventChunk, Signals, TurnLease, TurnStore
 
 
 class OwnerStore(Store[Any]):
@@ -67,6 +67,13 @@ class OwnerStore(Store[Any]):
             await self.backend.write_items(self.owner, thread_id, items, delete=delete)
         else:
             await turns[0].write_in_turn(turns[1], items, delete=delete)
+
+    async def write_in_turn(self, items: Sequence[ThreadItem], *, events: EventChunk | None) -> Signals:
+        """Write items and events of the turn whose lease this store has."""
+        lease, backend = self.lease, self.backend
+        assert lease is not None
+        assert isinstance(backend, TurnStore)
+        return await backend.write_in_turn(lease, items, events=events)
 
     def _turns(self, thread_id: str) -> tuple[TurnStore, TurnLease] | None:
         """Return the store and the lease, if a turn holds the lease of this thread."""

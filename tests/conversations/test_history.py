@@ -193,7 +193,8 @@ async def test_a_turn_reads_its_history_with_one_query_and_writes_each_item_with
         ("SELECT", "chatkit_items"),
         *write,  # the user's message
         *write,  # what was said before the tool was called
-        *write,  # the call, its result and what was said of them
+        *write,  # the call, before its tool runs
+        *write,  # its result and what was said of it
         ("INSERT", "chatkit_usage"),
         ("UPDATE", "chatkit_threads"),  # the end of the lease, in the transaction of the usage
     ]

@@ -46,6 +46,7 @@ from runtime.sdk_internals import convert_item
 from runtime.server.attachments.content import MODEL_IMAGES, SVG, decode_text, read_picture
 from runtime.server.attachments.pdf_text import PdfText, PdfTexts
 from runtime.server.attachments.uploads import Uploads
+from runtime.server.history.interruption import is_interruption
 from runtime.server.history.window import window
 from runtime.stores.serialization import Summary
 from runtime.stores.store import ModelItem
@@ -153,7 +154,8 @@ class RuntimeConverter(ThreadItemConverter):
 
     async def to_agent_input(self, thread_items: Sequence[ThreadItem] | ThreadItem) -> list[TResponseInputItem]:
         """Convert thread items; a `ModelItem` holds the model's input as it is."""
-        items = list(thread_items) if isinstance(thread_items, Sequence) else [thread_items]
+        given = thread_items if isinstance(thread_items, Sequence) else [thread_items]
+        items = [item for item in given if not is_interruption(item)]
         model_input: list[TResponseInputItem] = []
         for item in items:
             if isinstance(item, ModelItem):

@@ -1,4 +1,4 @@
-"""The streamed response of a turn."""
+"""The streamed response of a turn, or of what follows one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from runtime.server.turns.turn import Turn
+from runtime.server.turns.followers import EventSource
 
 logger = logging.getLogger("runtime.server")
 
@@ -20,13 +20,13 @@ EVENT_STREAM_HEADERS = {
 
 
 class EventStreamResponse(Response):
-    """Sends the chunks of a turn until it ends, the client disconnects, or does not read for `limit_s` seconds."""
+    """Sends what a source yields until it ends, the client disconnects, or does not read for `limit_s` seconds."""
 
-    def __init__(self, turn: Turn, limit_s: float) -> None:
+    def __init__(self, source: EventSource, limit_s: float) -> None:
         super().__init__(headers=EVENT_STREAM_HEADERS)
         # The base class declares the length of its empty body.
         self.raw_headers = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
-        self._turn, self._limit_s = turn, limit_s
+        self._source, self._limit_s = source, limit_s
         self._sending_since: float | None = None
         self._stalled = False
 
@@ -40,18 +40,19 @@ class EventStreamResponse(Response):
             await self._send_all(send)
         except BaseException as error:
             # The connection has ended, or the client no longer reads.
-            self._turn.client_left()
+            self._source.client_left()
             if not (self._stalled and isinstance(error, asyncio.CancelledError) and sender.uncancel() == 0):
                 raise
             logger.warning("a client did not read its answer for %g s: it is disconnected", self._limit_s)
         finally:
             self._timer.cancel()
             watcher.cancel()
+            await self._source.close()
 
     async def _send_all(self, send: Send) -> None:
         now = asyncio.get_running_loop().time
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        while (chunk := await self._turn.take()) is not None:
+        while (chunk := await self._source.take()) is not None:
             self._sending_since = now()
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
             self._sending_since = None
@@ -71,4 +72,4 @@ class EventStreamResponse(Response):
     async def _watch(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             continue
-        self._turn.client_left()
+        self._source.client_left()

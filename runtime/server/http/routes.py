@@ -42,6 +42,7 @@ from runtime.server.http.identity import (
 from runtime.server.http.options import component_options
 from runtime.server.http.receiving import check_media_type, limit_receiving, read_body
 from runtime.server.http.responses import base_url_of, error_response, request_id_of, unexpected
+from runtime.server.http.thread_streams import RESUME_HEADER, ThreadStreamRoutes
 from runtime.server.settings import ServerSettings
 from runtime.server.turns.chatkit_server import RuntimeServer
 from runtime.server.turns.dictation import largest_body
@@ -74,6 +75,7 @@ class ProjectApp:
         self._open_routes = Router()
         if uploads is not None:
             FileRoutes(uploads, self.path).add_to(self._routes.router, self._open_routes)
+        ThreadStreamRoutes(server, self._identify).add_to(self._routes, self.path)
         mentions = MentionRoutes(snapshot)
         self._routes.add_route(f"{self.path}/entities", mentions.search, methods=["GET"])
         self._routes.add_route(f"{self.path}/entities/{{id}}", mentions.read, methods=["GET"])
@@ -140,14 +142,7 @@ class ProjectApp:
         lease: Lease[Generation] = request.scope[LEASE]
 
         async def identify(snapshot: Snapshot) -> RequestInfo:
-            return RequestInfo(
-                user=current_user(request),
-                locale=locale_of(request),
-                request_id=request_id_of(request),
-                request_context=await snapshot.request_context(request),
-                base_url="" if snapshot.config.chat.attachments is None else base_url_of(request, self.path),
-                headers=forwarded_headers(request, snapshot.config),
-            )
+            return await self._info(request, snapshot)
 
         try:
             check_media_type(request)
@@ -162,8 +157,23 @@ class ProjectApp:
         except Exception as error:
             return await unexpected(request, error)
         if isinstance(result, Turn):
-            return EventStreamResponse(result, self._snapshot.config.limits.send)
+            return EventStreamResponse(result.source(), self._snapshot.config.limits.send)
         return Response(result, media_type="application/json")
+
+    async def _info(self, request: Request, snapshot: Snapshot) -> RequestInfo:
+        return RequestInfo(
+            user=current_user(request),
+            locale=locale_of(request),
+            request_id=request_id_of(request),
+            request_context=await snapshot.request_context(request),
+            base_url="" if snapshot.config.chat.attachments is None else base_url_of(request, self.path),
+            resumes=request.headers.get(RESUME_HEADER) == "1",
+            headers=forwarded_headers(request, snapshot.config),
+        )
+
+    async def _identify(self, request: Request) -> tuple[Generation, RequestInfo]:
+        lease: Lease[Generation] = request.scope[LEASE]
+        return lease.value, await self._info(request, lease.value.snapshot)
 
     async def _options(self, request: Request) -> Response:
         url = f"{str(request.scope.get('root_path', '')).rstrip('/')}{self.path}"

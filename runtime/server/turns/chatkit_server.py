@@ -31,17 +31,20 @@ from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
 from runtime.server.turns.admission import TurnSlots
 from runtime.server.turns.clicks import resolve_click
 from runtime.server.turns.dictation import split_recording, transcribe
+from runtime.server.turns.followers import EventSource
 from runtime.server.turns.leases import LeaseKeeper
 from runtime.server.turns.plan_execution import Execution, SendNews
 from runtime.server.turns.recorder import thread_response
 from runtime.server.turns.request_limits import check_texts
 from runtime.server.turns.request_parsing import DEFAULT_PER_PAGE, RequestInfo, page_limit, parse_request
 from runtime.server.turns.request_types import Planner
+from runtime.server.turns.resumable_turns import ResumableTurns
 from runtime.server.turns.sse import TextDelta, to_bytes
 from runtime.server.turns.thread_access import ThreadAccess, ThreadLocks
 from runtime.server.turns.turn import DELETED, Tasks, Turn
 from runtime.stores.owner_store import OwnerStore
 from runtime.stores.store import AttachmentBound, GenerationMark, InvalidCursor, ThreadStore
+from runtime.stores.turns import TurnStore
 
 logger = logging.getLogger("runtime.server")
 
@@ -84,6 +87,7 @@ class RuntimeServer(ChatKitServer[Any]):
         self.locks, self.slots = ThreadLocks(), TurnSlots()
         self.leases = LeaseKeeper(settings)
         self.tasks: Tasks = {}
+        self._resumable = ResumableTurns(self.tasks, settings)
 
     @property
     def store(self) -> OwnerStore:  # type: ignore[override]  # the base class has an attribute
@@ -138,12 +142,40 @@ class RuntimeServer(ChatKitServer[Any]):
                 raise RequestError(409, "already_sent", f"{error} (attach the file again)") from None
             # Made before it takes over the resources: a context class of the project may raise.
             execution = Execution(snapshot, info, threads, plan, generation.uploads)
-            turn = Turn(execution, own_lease, self._settings)
+            turn = Turn(execution, own_lease, self._settings, self._resumable.next_number())
             turn.open()
             threads.resources = resources.pop_all()
             with snapshot.code.pinned():
                 turn.start(self.tasks)
+            if turn.resumes and not isinstance(generation.store, TurnStore):
+                self._resumable.keep(turn)
             return turn
+
+    async def follow(
+        self, generation: ServedGeneration, info: RequestInfo, thread_id: str, after: int | None
+    ) -> EventSource | None:
+        """Return the events of a thread's running turn, or those of a turn after the event with the id `after`.
+
+        Return None if no turn runs, or nothing of that turn is left. Raise RequestError (404).
+        """
+        thread = await self._load(generation, info, thread_id)
+        return await self._resumable.follow(generation.store, info.user.id, thread.id, after)
+
+    async def stop(self, generation: ServedGeneration, info: RequestInfo, thread_id: str) -> None:
+        """Stop a thread's running turn, whichever process runs it; what it has produced is stored.
+
+        Raise RequestError: 403 where answers can't be stopped, 404.
+        """
+        thread = await self._load(generation, info, thread_id)
+        if not generation.snapshot.config.chat.allow_cancel:
+            raise RequestError(403, "not_allowed", "answers can't be stopped here")
+        await self._resumable.stop(generation.store, info.user.id, thread.id)
+
+    async def _load(self, generation: ServedGeneration, info: RequestInfo, thread_id: str) -> types.ThreadMetadata:
+        try:
+            return await self._threads(generation, info, AsyncExitStack()).load(thread_id)
+        except NotFoundError as error:
+            raise RequestError(404, "not_found", str(error) or "not found") from None
 
     async def close(self, grace_s: float = 5.0) -> None:
         """Give running turns `grace_s` seconds to finish, then end them as errors that allow a retry.
@@ -158,6 +190,7 @@ class RuntimeServer(ChatKitServer[Any]):
             task.cancel()
         # With a limit: code of the project may suppress its cancellation.
         await self._wait(self._settings.storing_s)
+        await self.leases.close()
 
     def _end_turns_of(self, owner: str, thread_id: str) -> None:
         for turn in set(self.tasks.values()):
@@ -192,6 +225,8 @@ class RuntimeServer(ChatKitServer[Any]):
                 listed = [thread_response(thread) for thread in page.data]
                 return types.Page(data=listed, has_more=page.has_more, after=page.after)
             case types.ItemsListReq(params=params):
+                if params.after is None and isinstance(backend, TurnStore):
+                    await threads.load(params.thread_id)
                 items = await backend.load_items(
                     owner, params.thread_id, limit=page_limit(params.limit), after=params.after, order=params.order
                 )

@@ -14,6 +14,8 @@ from runtime.stores.turns import Signals, TurnLease, TurnStore
 
 logger = logging.getLogger("runtime.server")
 
+_MARGIN_S = 0.5
+
 
 class HeldLease:
     """The lease of a running turn, and what the turn wants to hear of it."""
@@ -22,6 +24,8 @@ class HeldLease:
         self._keeper, self.store, self.lease = keeper, store, lease
         self.usage: tuple[date, Mapping[str, TokenUsage]] | None = None
         """The tokens to store at the end of the turn."""
+        self.keep_events_s: float | None = None
+        """How long the events that the turn has written are kept after its end; None if there are none."""
         self.on_lost: Callable[[], None] | None = None
         """Called when a later turn has begun, because this lease had run out."""
         self.on_stop: Callable[[], None] | None = None
@@ -31,7 +35,9 @@ class HeldLease:
         """Release the lease, and store the tokens used. A failure is only logged: the lease then runs out."""
         self._keeper.drop(self)
         try:
-            await self.store.end_turn(self.lease, usage=self.usage)
+            await self.store.end_turn(self.lease, usage=self.usage, keep_events_s=self.keep_events_s)
+            if self.keep_events_s:
+                self._keeper.forget_events_after(self.store, self.keep_events_s)
         except Exception:
             logger.exception("the end of the turn in thread %s could not be stored", self.lease.thread_id)
 
@@ -50,6 +56,8 @@ class LeaseKeeper:
         self._held: set[HeldLease] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._renewal: asyncio.Task[None] | None = None
+        self._forgetting: dict[TurnStore, tuple[float, asyncio.TimerHandle]] = {}
+        self._deletions: set[asyncio.Task[None]] = set()
 
     def hold(self, store: TurnStore, lease: TurnLease) -> HeldLease:
         """Renew a lease until it is dropped."""
@@ -62,6 +70,36 @@ class LeaseKeeper:
     def drop(self, held: HeldLease) -> None:
         """Do not renew a lease any more."""
         self._held.discard(held)
+
+    def forget_events_after(self, store: TurnStore, keep_s: float) -> None:
+        """Delete the events of turns that have ended, after that time."""
+        loop = asyncio.get_running_loop()
+        # Later than the database says, whose clock is another one.
+        due = loop.time() + keep_s + _MARGIN_S
+        known = self._forgetting.get(store)
+        timer = loop.call_at(due, self._forget, store) if known is None else known[1]
+        self._forgetting[store] = due, timer
+
+    def _forget(self, store: TurnStore) -> None:
+        due, _ = self._forgetting.pop(store)
+        loop = asyncio.get_running_loop()
+        if due > loop.time():
+            self._forgetting[store] = due, loop.call_at(due, self._forget, store)
+        task = loop.create_task(_forget_events(store), name="events of turns that have ended")
+        self._deletions.add(task)
+        task.add_done_callback(self._deletions.discard)
+
+    async def close(self) -> None:
+        """Stop what would use the stores later; the turns have ended."""
+        for _, timer in self._forgetting.values():
+            timer.cancel()
+        self._forgetting.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        tasks = self._deletions if self._renewal is None else {*self._deletions, self._renewal}
+        if tasks:
+            await asyncio.wait(set(tasks))
 
     def _wait(self) -> None:
         # One timer for all turns: a task for each of them would cost more than its renewals.
@@ -91,3 +129,11 @@ class LeaseKeeper:
                 continue
             for held in self._held.intersection(leases):
                 held.hear(renewed.get(held.lease))
+
+
+async def _forget_events(store: TurnStore) -> None:
+    try:
+        await store.forget_events()
+    except Exception as error:
+        # The next deletion finds them.
+        logger.info("the events of turns that have ended could not be deleted: %s: %s", type(error).__name__, error)

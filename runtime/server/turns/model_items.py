@@ -24,6 +24,14 @@ def function_calls(items: Iterable[ThreadItem]) -> Iterator[dict[str, Any]]:
             yield from (call for call in item.content.get("model_items", ()) if call.get("type") == "function_call")
 
 
+def call_id_in(item: ModelItem) -> str | None:
+    """Return the id of the function call that an item holds alone, or None for other items."""
+    match item.content.get("model_items"):
+        case [{"type": "function_call", "call_id": str(call_id)}]:
+            return call_id
+    return None
+
+
 def active_agent(items: Sequence[ThreadItem]) -> str | None:
     """Return the key of the sticky agent that has taken over a thread, or None."""
     keys = (item.content.get("active_agent") for item in reversed(items) if isinstance(item, ModelItem))

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from agents import OpenAIResponsesModel, Runner, RunResultStreaming
+from agents import Agent, OpenAIResponsesModel, RunContextWrapper, Runner, RunResultStreaming, Tool
+from agents.tool_context import ToolContext
 from chatkit import types
 from chatkit.actions import Action
 from chatkit.agents import ResponseStreamConverter
@@ -25,7 +26,7 @@ from runtime.assemble.guardrails import NO_GUARDRAILS, GuardrailTripped, enforce
 from runtime.assemble.instructions import InstructionsError
 from runtime.assemble.project import Snapshot
 from runtime.assemble.routing import EntryAgent
-from runtime.assemble.token_meter import METERED, TokenMeter
+from runtime.assemble.token_meter import MeteringHooks, TokenMeter
 from runtime.config.load import LoadedProject
 from runtime.diagnostics.diagnostic import Place
 from runtime.project_code.import_errors import raised_at
@@ -43,6 +44,7 @@ from runtime.server.turns.request_parsing import RequestInfo
 from runtime.server.turns.sse import Event, StreamBuffer, frame
 from runtime.server.turns.stream_events import RunEvents
 from runtime.server.turns.thread_access import ThreadAccess
+from runtime.server.turns.turn_log import TurnLog
 from runtime.stores.ids import new_id
 from runtime.stores.store import ModelItem
 from runtime.stores.turns import TurnConflict
@@ -100,6 +102,22 @@ Plan = SendNews | AnswerThread | ResumeRun | HandleAction
 DEFAULT_MAX_TURNS = 10
 
 
+class CallHooks(MeteringHooks):
+    """Stores each call of a tool before the tool runs, where another process may have to find out what has run.
+
+    Not for agents that are tools: the history has the calls of the turn's own run.
+    """
+
+    def __init__(self, recorder: Recorder, threads: ThreadAccess) -> None:
+        self._recorder, self._threads = recorder, threads
+
+    async def on_tool_start(self, context: RunContextWrapper[Any], agent: Agent[Any], tool: Tool) -> None:
+        """Store the call."""
+        if self._threads.lease is not None and isinstance(context, ToolContext):
+            call = {"call_id": context.tool_call_id, "name": context.tool_name, "arguments": context.tool_arguments}
+            await self._recorder.store_call({"type": "function_call", **call})
+
+
 class Execution:
     """The execution of one plan; `buffer` takes the few events that `events` does not yield: those stored already."""
 
@@ -108,7 +126,8 @@ class Execution:
     ) -> None:
         self.snapshot, self.request, self.threads, self.plan = snapshot, request, threads, plan
         self._uploads = uploads
-        self.buffer = StreamBuffer()
+        self.log = TurnLog()
+        self.buffer = StreamBuffer(self.log)
         self.recorder = Recorder(threads.store, plan.thread, plan.stale)
         self.state = TurnState(snapshot.widgets, snapshot.shared.state, tool_errors=snapshot.tool_errors)
         self.context = new_context(
@@ -129,6 +148,7 @@ class Execution:
         self._active_agent: str | None = None
         self._run: RunEvents | None = None
         self._action = ""
+        self._hooks = CallHooks(self.recorder, threads)
 
     def events(self) -> AsyncGenerator[Event, None]:
         """Return the events of the plan, which are not stored yet."""
@@ -198,7 +218,7 @@ class Execution:
             model_input,
             context=self.context,
             max_turns=config.agents[entry.key].max_turns or DEFAULT_MAX_TURNS,
-            hooks=METERED,
+            hooks=self._hooks,
             run_config=self.snapshot.run_config,
         )
         try:
@@ -214,12 +234,13 @@ class Execution:
         self._active_agent = active_agent(items)
         start = self.snapshot.routing.entry_agent(pending.starter, last_inference_options(items), first=False)
         hub, state = await load_state(self.snapshot, self.context, pending, start.agent)
+        self.recorder.know_calls(call.call_id for call in pending.calls)
         self.recorder.keep_calls(pending.denials(self.plan.thread.id))
         result = Runner.run_streamed(
             hub,
             state,
             max_turns=self.snapshot.config.agents[pending.starter].max_turns or DEFAULT_MAX_TURNS,
-            hooks=METERED,
+            hooks=self._hooks,
             run_config=self.snapshot.run_config,
         )
         self._run = run = RunEvents(self.context, self._images(), (), start.agent)
@@ -294,8 +315,7 @@ class Execution:
             cards, pending = stop_for_approval(self.snapshot, self.context, starter, result.to_state())
             # In one transaction with the calls: a card without its stored run could never be answered.
             await to_the_end(self.recorder.write(*cards, pending))
-            for card in cards:
-                self.buffer.put(frame(types.ThreadItemDoneEvent(item=card)))
+            self.buffer.put(*(frame(types.ThreadItemDoneEvent(item=card)) for card in cards))
 
     async def _check_budget(self) -> None:
         budgets = self.snapshot.config.limits.budgets

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections import defaultdict
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,11 +17,13 @@ from chatkit import types
 from chatkit.store import NotFoundError
 
 from runtime.assemble.widgets import with_drawn_widget
+from runtime.server.turns.model_items import call_id_in, new_model_item
 from runtime.server.turns.sse import Event, TextDelta
 from runtime.stores.ids import new_id
 from runtime.stores.owner_store import OwnerStore
 from runtime.stores.serialization import check_item
 from runtime.stores.store import ModelItem
+from runtime.stores.turns import EventChunk, Signals
 
 _FIELDS = ("title", "status", "allowed_image_domains", "metadata")
 CUT_OFF = "The answer above is incomplete: it was cut off before its end."
@@ -59,6 +61,11 @@ class Recorder:
         self._partial: dict[str, _Partial] = {}
         self._workflows: dict[str, types.WorkflowItem] = {}
         self._calls: list[ModelItem] = []
+        self._stored_calls: list[str] = []
+        """The ids of calls that are written, but not reported by their run yet."""
+        self._reported_calls: list[str] = []
+        """The ids of calls that their run has reported, but not begun yet."""
+        self._writing = asyncio.Lock()
         self._known = _copied(_fields_of(thread))
 
     def grow(self, delta: TextDelta) -> None:
@@ -69,8 +76,44 @@ class Recorder:
 
     def keep_calls(self, calls: list[ModelItem]) -> None:
         """Take tool calls and results out of `calls`, to write them with the next item."""
-        self._calls += calls
+        for item in calls:
+            call_id = call_id_in(item)
+            if call_id in self._stored_calls:
+                self._stored_calls.remove(call_id)
+                continue
+            if call_id is not None:
+                self._reported_calls.append(call_id)
+            self._calls.append(item)
         calls.clear()
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether there are calls or results that are not written yet."""
+        return bool(self._calls)
+
+    def know_calls(self, call_ids: Iterable[str]) -> None:
+        """Take note of calls that an earlier turn has written, and that this turn runs."""
+        self._reported_calls += call_ids
+
+    async def store_call(self, call: dict[str, Any]) -> None:
+        """Write a function call before its tool runs: should the process die, the history says that it was made."""
+        if call["call_id"] in self._reported_calls:
+            self._reported_calls.remove(call["call_id"])
+        else:
+            self._stored_calls.append(call["call_id"])
+            self._calls.append(new_model_item(self._thread.id, {"model_items": [call]}))
+        if self._calls:
+            await to_the_end(self._write())
+
+    async def save(self, events: EventChunk | None) -> Signals:
+        """Write the calls and results so far, and a part of the turn's events."""
+        async with self._writing:
+            calls, self._calls = self._calls, []
+            try:
+                return await self._store.write_in_turn(calls, events=events)
+            except Exception:
+                self._calls = [*calls, *self._calls]
+                raise
 
     def keep_workflow(self, item: types.WorkflowItem) -> None:
         """Write a workflow at the end of the turn: one of an earlier turn has no `added` event in this one."""
@@ -139,16 +182,20 @@ class Recorder:
         visible = done or any(
             not isinstance(item, types.HiddenContextItem | types.SDKHiddenContextItem) for item in items
         )
-        calls, self._calls = self._calls, []
-        stale, self._stale = (self._stale, []) if visible else ([], self._stale)
-        try:
-            await to_the_end(self._store.write_items(self._thread.id, [*calls, *items], delete=stale))
-        except Exception:
-            # Nothing was written: keep both for the next attempt.
-            self._calls, self._stale = [*calls, *self._calls], [*stale, *self._stale]
-            raise
+        await to_the_end(self._write(*items, visible=visible))
         for item in items:
             self._forget(item.id)
+
+    async def _write(self, *items: types.ThreadItem, visible: bool = False) -> None:
+        async with self._writing:
+            calls, self._calls = self._calls, []
+            stale, self._stale = (self._stale, []) if visible else ([], self._stale)
+            try:
+                await self._store.write_items(self._thread.id, [*calls, *items], delete=stale)
+            except Exception:
+                # Nothing was written: keep both for the next attempt.
+                self._calls, self._stale = [*calls, *self._calls], [*stale, *self._stale]
+                raise
 
     def reload(self, thread: types.ThreadMetadata) -> None:
         """Replace the thread's fields by the stored ones."""
@@ -188,24 +235,52 @@ class Recorder:
         if self._calls or self._workflows or self._stale:
             await self.write(*self._workflows.values(), done=True)
 
-    async def cut_off(self) -> None:
-        """Write what a turn that ended early has produced, and a note for the model that it is incomplete."""
-        partial: list[types.ThreadItem] = [
-            item for partial in self._partial.values() if (item := partial.item_so_far())
-        ]
-        if partial:
-            note = types.SDKHiddenContextItem(
-                id=new_id("sdk_hidden_context"),
-                thread_id=self._thread.id,
-                created_at=datetime.now(UTC),
-                content=CUT_OFF,
-            )
-            partial.append(note)
+    async def cut_off(self) -> list[types.AssistantMessageItem]:
+        """Write what a turn that ended early has produced, and a note for the model that it is incomplete.
+
+        Return the incomplete messages.
+        """
+        partial = self.partial_messages()
+        notes = [cut_off_note(self._thread.id)] if partial else []
         if partial or self._calls or self._workflows:
-            await self.write(*partial, *self._workflows.values())
+            await self.write(*partial, *notes, *self._workflows.values())
+        return partial
+
+    def partial_messages(self) -> list[types.AssistantMessageItem]:
+        """Return the messages that are being streamed, as far as they have come."""
+        return [item for partial in self._partial.values() if (item := partial.item_so_far())]
+
+    def partial_workflows(self) -> list[types.WorkflowItem]:
+        """Return the workflows that have not ended."""
+        return list(self._workflows.values())
+
+    async def replay(self, event: types.ThreadStreamEvent) -> None:
+        """Take note of an event of a turn that has died, without writing anything."""
+        match event:
+            case types.ThreadItemAddedEvent(item=item):
+                self._begin(item)
+            case types.ThreadItemDoneEvent(item=item) | types.ThreadItemReplacedEvent(item=item):
+                self._forget(item.id)
+            case types.ThreadItemRemovedEvent(item_id=item_id):
+                self._forget(item_id)
+            case types.ThreadItemUpdatedEvent(update=types.WorkflowTaskAdded() | types.WorkflowTaskUpdated() as update):
+                workflow = self._workflows.get(event.item_id)
+                if workflow is not None:
+                    end = update.task_index + (update.type == "workflow.task.updated")
+                    workflow.workflow.tasks[update.task_index : end] = [update.task]
+            case types.ThreadItemUpdatedEvent(update=update) if not isinstance(update, types.WidgetRootUpdated):
+                await self._update(event)
 
 
-async def to_the_end(write: Coroutine[Any, Any, None]) -> None:
+def cut_off_note(thread_id: str) -> types.SDKHiddenContextItem:
+    """Make the note for the model that the message before it is incomplete."""
+    now = datetime.now(UTC)
+    return types.SDKHiddenContextItem(
+        id=new_id("sdk_hidden_context"), thread_id=thread_id, created_at=now, content=CUT_OFF
+    )
+
+
+async def to_the_end(write: Coroutine[Any, Any, Any]) -> None:
     """Finish a write even if the turn is cancelled meanwhile: an item is stored completely or not at all."""
     task, cancelled = asyncio.ensure_future(write), False
     while not task.done():

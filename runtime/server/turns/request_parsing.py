@@ -37,6 +37,8 @@ class RequestInfo:
     request_context: Any = field(default_factory=dict)
     base_url: str = ""
     """Where ChatKit requests are posted, as an absolute URL; empty without HTTP."""
+    resumes: bool = False
+    """Whether the client reads a broken stream on: its events have ids, and its disconnection is no stop."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The request's headers that are forwarded to MCP servers, by their names in lower case."""
 

@@ -13,6 +13,7 @@ from chatkit.actions import Action
 from runtime.assemble.project import Snapshot
 from runtime.errors import RequestError
 from runtime.server.attachments.uploads import Uploads
+from runtime.server.history.interruption import CONTINUE_ACTION, close_interruptions, is_open_interruption
 from runtime.server.turns.approvals import (
     APPROVAL_ACTION,
     EXPIRED,
@@ -81,6 +82,8 @@ class Planner:
             case types.ThreadsRetryAfterItemReq(params=params):
                 return await self._retry(params.thread_id, params.item_id)
             case types.ThreadsCustomActionReq(params=params):
+                if params.action.type == CONTINUE_ACTION:
+                    return await self._continue_interrupted(params.thread_id, params.item_id)
                 if params.action.type == APPROVAL_ACTION:
                     return await self._decide_approval(params.thread_id, params.action)
                 return await self._run_action(params.thread_id, params.item_id, params.action)
@@ -112,6 +115,8 @@ class Planner:
     ) -> Plan:
         """Store a user message, and decline the calls that the thread still waits for."""
         history, changed, deleted = skip_open_calls(await self._threads.history(thread.id))
+        closed = close_interruptions(history)
+        changed, news = [*changed, *closed], [*map(_replaced, closed), *news]
         stored_run = find_pending(history)
         if stored_run is not None:
             run_item, pending = stored_run
@@ -184,6 +189,16 @@ class Planner:
         history, stale = cut_after(await self._threads.history(thread.id, more=len(stale)), stale, item_id)
         await self._threads.write_mark(thread)
         return AnswerThread(thread=thread, items=history, stale=stale)
+
+    async def _continue_interrupted(self, thread_id: str, item_id: str | None) -> Plan:
+        """Let the agents answer again where an answer was interrupted; they know the tools that have run."""
+        thread = await self._threads.open_for_turn(thread_id)
+        history = await self._threads.history(thread.id)
+        items = [item for item in history if item.id != item_id or not is_open_interruption(item)]
+        if item_id is None or len(items) == len(history):
+            return _notice(thread, "This answer has already been continued.")
+        await self._threads.write(thread, (), delete=[item_id])
+        return AnswerThread(thread=thread, items=items, news=[types.ThreadItemRemovedEvent(item_id=item_id)])
 
     async def _run_action(self, thread_id: str, item_id: str | None, action: Action[str, Any]) -> Plan:
         try:
@@ -270,6 +285,10 @@ def message_item(text: str, thread: types.ThreadMetadata) -> types.UserMessageIt
 
 def _notice(thread: types.ThreadMetadata, message: str) -> SendNews:
     return SendNews(thread=thread, news=[types.NoticeEvent(level="info", message=message)])
+
+
+def _replaced(item: types.WidgetItem) -> Event:
+    return types.ThreadItemReplacedEvent(item=item)
 
 
 def _text_of(item: types.UserMessageItem) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from chatkit.types import AssistantMessageContentPartTextDelta, ThreadItemUpdatedEvent, ThreadStreamEvent
 from pydantic import BaseModel
@@ -62,8 +62,18 @@ def _text_to_json(text: str) -> bytes:
         return to_json(clean(text))
 
 
+class EventSink(Protocol):
+    """What keeps the events of a turn besides its response."""
+
+    def add(self, entry: bytes | TextDelta) -> None:
+        """Keep a frame of the stream, or a text delta."""
+
+
 class StreamBuffer:
-    """Bytes from a turn to its response: writing never waits, reading takes all bytes at once."""
+    """Bytes from a turn to its response: writing never waits, reading takes all bytes at once.
+
+    Each event is added to `sink` as well, whether it is read or not.
+    """
 
     __slots__ = (
         "_chunks",
@@ -72,6 +82,7 @@ class StreamBuffer:
         "_last_taken",
         "_merging",
         "_silent_since",
+        "_sink",
         "_size",
         "_timer",
         "_urgent",
@@ -80,7 +91,8 @@ class StreamBuffer:
         "on_overflow",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, sink: EventSink) -> None:
+        self._sink = sink
         self.max_size = 0
         self.on_overflow: Callable[[], None] | None = None
         """Called once, when more than `max_size` bytes wait to be read; None for no limit."""
@@ -94,15 +106,20 @@ class StreamBuffer:
         self._urgent = True
         self._closed = False
 
-    def put(self, chunk: bytes) -> None:
-        """Add bytes to be sent at once."""
-        self._add(chunk)
+    def put(self, *frames: bytes) -> None:
+        """Add frames to be sent at once."""
+        for chunk in frames:
+            self._sink.add(chunk)
+            self._add(chunk)
         self._urgent = True
         self._wake()
 
-    def put_soon(self, chunk: bytes) -> None:
+    def put_soon(self, delta: TextDelta) -> None:
         """Add a text delta: it is sent at once, unless the one before was sent less than `MERGE_S` ago."""
-        self._add(chunk)
+        self._sink.add(delta)
+        if self._discarding:
+            return
+        self._add(frame(delta))
         if self._waiter is None or self._merging is not None:
             return
         if self._urgent:

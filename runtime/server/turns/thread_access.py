@@ -12,6 +12,7 @@ from runtime.config.model import Config
 from runtime.documents.untrusted import clean
 from runtime.errors import RequestError
 from runtime.server.history.window import load_history
+from runtime.server.turns.dead_turns import close_dead_turn
 from runtime.server.turns.leases import HeldLease, LeaseKeeper
 from runtime.stores.owner_store import OwnerStore
 from runtime.stores.store import GenerationMark
@@ -100,6 +101,8 @@ class ThreadAccess:
         self.store, self.resources, self.mark, self.check = store, resources, mark, check
         self.lease: HeldLease | None = None
         """The lease of the turn, once it has begun in a store that has leases."""
+        self.on_lease: Callable[[HeldLease], None] | None = None
+        """Called when the lease is taken."""
         self._config, self._locks, self._leases = config, locks, leases
         self.waited = False
         """Whether another turn of the thread ran since the request came."""
@@ -115,7 +118,7 @@ class ThreadAccess:
             return await self.store.load_thread(thread_id)
         thread, status = await backend.load_turn(self.store.owner, thread_id)
         if status.state == "expired" and self._key(thread_id) not in self._locks:
-            await self._close_dead_turn(backend, thread, status)
+            await self._close_dead_turn(thread, status)
         return thread
 
     async def open(self, thread_id: str) -> ThreadMetadata:
@@ -144,7 +147,7 @@ class ThreadAccess:
                 self._last_turn = status.number
                 return thread
             if status.state == "expired":
-                await self._close_dead_turn(backend, thread, status)
+                await self._close_dead_turn(thread, status)
             else:
                 await self._wait_for_turn(backend, thread_id)
 
@@ -164,9 +167,9 @@ class ThreadAccess:
                 else:
                     await wait(min(left_s, self._leases.settings.poll_s))
 
-    async def _close_dead_turn(self, backend: TurnStore, thread: ThreadMetadata, status: TurnStatus) -> None:
+    async def _close_dead_turn(self, thread: ThreadMetadata, status: TurnStatus) -> None:
         with suppress(TurnConflict):  # another request was faster
-            await backend.close_turn(self.store.owner, thread.id, status.number, ())
+            await close_dead_turn(self.store, thread, status, self._config.chat.history)
 
     def _left_s(self) -> float:
         now = asyncio.get_running_loop().time()
@@ -250,6 +253,8 @@ class ThreadAccess:
         self.store.lease = lease
         self.lease = self._leases.hold(backend, lease)
         self.resources.push_async_callback(self.lease.end)
+        if self.on_lease is not None:
+            self.on_lease(self.lease)
 
     def _key(self, thread_id: str) -> str:
         return f"{self.store.owner}\0{clean(thread_id)}"

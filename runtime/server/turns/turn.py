@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -26,10 +26,14 @@ from runtime.server.settings import ServerSettings
 from runtime.server.turns import token_budget as budget
 from runtime.server.turns.client_tools import make_call_item, queue_call
 from runtime.server.turns.errors import LOST, error_event, own_text
-from runtime.server.turns.plan_execution import Execution
+from runtime.server.turns.followers import EventSource, LogFollower
+from runtime.server.turns.leases import HeldLease
+from runtime.server.turns.partial_writes import PartialWrites
+from runtime.server.turns.plan_execution import Execution, HandleAction
 from runtime.server.turns.recorder import to_the_end
 from runtime.server.turns.sse import Event, TextDelta, frame
 from runtime.server.turns.summary import renew_summary
+from runtime.server.turns.turn_log import TurnLog
 from runtime.stores.turns import TurnLost
 
 logger = logging.getLogger("runtime.server")
@@ -44,40 +48,82 @@ Tasks = dict[asyncio.Task[None], "Turn"]
 
 
 class Turn:
-    """Runs an execution and stores and sends its events; `lease` holds the generation that answers."""
+    """Runs an execution and stores and sends its events; `lease` holds the generation that answers.
 
-    def __init__(self, execution: Execution, lease: Lease[Any], settings: ServerSettings) -> None:
+    `number` tells turns of a thread apart that have no lease.
+    """
+
+    def __init__(self, execution: Execution, lease: Lease[Any], settings: ServerSettings, number: int) -> None:
         self._execution, self._lease, self._settings = execution, lease, settings
         self.snapshot, self.buffer = execution.snapshot, execution.buffer
         self.buffer.max_size, self.buffer.on_overflow = settings.max_unsent, self._overflow
         self._recorder, self._thread_id = execution.recorder, execution.plan.thread.id
+        held = execution.threads.lease
+        self.number = number if held is None else held.lease.number
+        self.key = execution.threads.store.owner, self._thread_id
+        self.resumes = execution.request.resumes
         self._store, self._request_id = execution.threads.store, execution.request.request_id
         self._summary: asyncio.Task[None] | None = None
         self._running = self._stopped = self._complete = False
+        self._stopped_by_user = False
         self._end_message: str | None = None
         self._end_allows_retry = True
+        self._partial_writes: PartialWrites | None = None
 
     def open(self) -> None:
         """Send the events that are stored already, before anything else is done."""
+        if self.resumes:
+            # The response reads the log.
+            self.buffer.discard()
         plan = self._execution.plan
         allow_cancel = self.snapshot.config.chat.allow_cancel
         options = StreamOptionsEvent(stream_options=StreamOptions(allow_cancel=allow_cancel))
-        self.buffer.put(b"".join(frame(event) for event in (*plan.opening, options, *plan.news)))
+        self.buffer.put(*(frame(event) for event in (*plan.opening, options, *plan.news)))
 
     def start(self, tasks: Tasks) -> None:
         """Run in a new task, which is in `tasks` while it runs."""
         self._tasks = tasks
-        self._hear_of_lease()
+        threads = self._execution.threads
+        threads.on_lease = self._hold
+        if threads.lease is not None:
+            self._hold(threads.lease)
         self._task = self._create_task(self._run(), "turn")
 
-    def _hear_of_lease(self) -> None:
-        lease = self._execution.threads.lease
-        if lease is not None:
-            lease.on_lost, lease.on_stop = partial(self.end, LOST), self._cancel
+    def _hold(self, lease: HeldLease) -> None:
+        """Write what the turn has produced from time to time, and end it if its lease is lost."""
+        lease.on_lost, lease.on_stop = partial(self.end, LOST), self.stop
+        self._partial_writes = PartialWrites(self._recorder, self._execution.log, lease, self._settings)
+        self._partial_writes.start()
+
+    @property
+    def log(self) -> TurnLog:
+        """The events so far."""
+        return self._execution.log
+
+    @property
+    def is_background(self) -> bool:
+        """Whether it is no turn of the thread, but the handler of a click, which runs besides."""
+        return self._execution.threads.lease is None and isinstance(self._execution.plan, HandleAction)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether events may follow."""
+        return not self.log.closed
+
+    def on_end(self, callback: Callable[[], object]) -> None:
+        """Call a function when the turn has ended."""
+        self._task.add_done_callback(lambda _: callback())
+
+    def source(self) -> EventSource:
+        """Return what the response of the request sends."""
+        return LogFollower(self.log, self.number, self._settings) if self.resumes else self
 
     async def take(self) -> bytes | None:
         """Return the next bytes of the response, or None at its end."""
         return await self.buffer.take(self._settings.ping_s)
+
+    async def close(self) -> None:
+        """Do nothing: the turn ends by itself."""
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of the response; closing the generator early means that the client has disconnected."""
@@ -100,6 +146,15 @@ class Turn:
         logger.warning("the client of turn %s reads too slowly: it is disconnected", self._request_id)
         self.client_left()
         self.buffer.end_with(frame(ErrorEvent(code="custom", message=TOO_SLOW, allow_retry=True)))
+
+    def stop(self) -> None:
+        """End the turn, because the user wants it to; what it has produced is stored and sent."""
+        self._stopped_by_user = True
+        self._cancel()
+
+    async def wait(self) -> None:
+        """Wait until what the turn has produced is stored, or for `storing_s`."""
+        await asyncio.wait({self._task}, timeout=self._settings.storing_s)
 
     def _cancel(self) -> None:
         if self._stopped:
@@ -170,6 +225,7 @@ class Turn:
                 await to_the_end(self._release())
             finally:
                 self.buffer.close()
+                self.log.close()
 
     async def _work(self) -> None:
         try:
@@ -201,11 +257,15 @@ class Turn:
 
     async def _release(self) -> None:
         threads, meter = self._execution.threads, self._execution.meter
-        if threads.lease is None:
+        if threads.lease is None or self._partial_writes is None:
             await self._store_usage(meter)
         else:
+            # To the last one: a client at another process may read them.
+            await self._partial_writes.stop(complete=self.resumes or self._partial_writes.has_written)
             # In one transaction with the end of the lease.
             threads.lease.usage = budget.take_usage(meter, self._thread_id)
+            if self._partial_writes.has_written:
+                threads.lease.keep_events_s = self._settings.keep_events_s
         await threads.resources.aclose()
 
     def _end_too_long(self) -> None:
@@ -235,7 +295,7 @@ class Turn:
                 async for event in events:
                     if type(event) is TextDelta:
                         grow(event)
-                        put_soon(frame(event))
+                        put_soon(event)
                     else:
                         await self._send(event)
 
@@ -281,7 +341,9 @@ class Turn:
             queue = self._execution.state.queue
             while queue.events:
                 await self._send(queue.events.popleft())
-            await self._recorder.cut_off()
+            for item in await self._recorder.cut_off():
+                if self.resumes or self._stopped_by_user:
+                    self.buffer.put(frame(ThreadItemDoneEvent(item=item)))
         except TurnLost as error:
             logger.warning("the partial answer of turn %s is dropped: %s", self._request_id, error)
         except NotFoundError:

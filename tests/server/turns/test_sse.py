@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.server.turns.sse import PING, StreamBuffer, TextDelta, frame
+from runtime.server.turns.turn_log import TurnLog
 from runtime.testing import parse_events
 from tests.conversations.bare import BareServer
 
@@ -46,7 +47,7 @@ def test_other_events_are_the_stock_servers_bytes_too() -> None:
 
 
 async def test_the_channel_gives_all_there_is_at_once_and_ends() -> None:
-    channel = StreamBuffer()
+    channel = StreamBuffer(TurnLog())
     channel.put(b"a")
     channel.put(b"b")
     assert await channel.take(10) == b"ab"
@@ -62,7 +63,7 @@ async def test_the_channel_gives_all_there_is_at_once_and_ends() -> None:
 
 
 async def test_the_channel_pings_when_nothing_comes() -> None:
-    channel = StreamBuffer()
+    channel = StreamBuffer(TurnLog())
     assert await channel.take(0.001) == PING
     assert parse_events(PING) == []
     channel.put(b"a")
@@ -70,7 +71,7 @@ async def test_the_channel_pings_when_nothing_comes() -> None:
 
 
 async def test_a_reader_that_is_cancelled_loses_nothing() -> None:
-    channel = StreamBuffer()
+    channel = StreamBuffer(TurnLog())
     waiting = asyncio.create_task(channel.take(10))
     await asyncio.sleep(0)
     waiting.cancel()
