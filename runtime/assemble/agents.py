@@ -13,6 +13,7 @@ from agents import (
     Handoff,
     ItemHelpers,
     MessageOutputItem,
+    Model,
     ModelBehaviorError,
     ModelSettings,
     Prompt,
@@ -28,7 +29,7 @@ from agents.handoffs import HandoffInputData
 from agents.lifecycle import AgentHooksBase
 from agents.strict_schema import ensure_strict_json_schema
 
-from runtime.assemble.contained_objects import ContainedHooks
+from runtime.assemble.contained_objects import ContainedHooks, ContainedModel
 from runtime.assemble.context import RuntimeContext, current_call_id, declared_text, record_failure, scope_of
 from runtime.assemble.functions import call_function, holds, resolve_function, resolve_object
 from runtime.assemble.guardrails import NO_GUARDRAILS, GuardrailSet, enforce
@@ -36,6 +37,7 @@ from runtime.assemble.instructions import build_instructions
 from runtime.assemble.mcp import McpServers
 from runtime.assemble.models import Models, build_settings
 from runtime.assemble.outputs import BuiltOutput, text_for_model
+from runtime.assemble.own_agents import OwnAgents, copy_agent, own_handoffs
 from runtime.assemble.problems import AlreadyReported, BuildError, Problems
 from runtime.assemble.schemas import compile_schema, read_json
 from runtime.assemble.token_meter import METERED
@@ -57,9 +59,12 @@ AgentResult = RunResult | RunResultStreaming
 class AgentBuilder:
     """Makes the agents, and completes them once everything that they use is built."""
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
-        self.agents: Agents = {key: Agent(name=entry.name or key) for key, entry in config.agents.items()}
+    def __init__(self, config: Config, own: OwnAgents) -> None:
+        self.config, self.own = config, own
+        self.agents: Agents = {
+            key: copy_agent(own[key], entry.name) if key in own else Agent(name=entry.name or key)
+            for key, entry in config.agents.items()
+        }
         self.outputs: Mapping[str, BuiltOutput] = {}
         """Set once the outputs are built, which may refer to widgets of any kind."""
 
@@ -68,7 +73,7 @@ class AgentBuilder:
         agent = self.agents.get(entry.agent)
         if agent is None:
             raise BuildError(f"no agent is named {entry.agent!r}")
-        description = entry.description or self.config.agents[entry.agent].description
+        description = entry.description or self.config.agents[entry.agent].description or agent.handoff_description
         limit = entry.max_turns or self.config.agents[entry.agent].max_turns
 
         async def answer(result: AgentResult) -> str:
@@ -116,11 +121,12 @@ class AgentBuilder:
         """Set the model, instructions, tools and handoffs of every agent; failures are recorded in `problems`."""
         for key, entry in self.config.agents.items():
             agent = self.agents[key]
-            with problems.record("A302", "agents", key, "instructions"):
-                agent.instructions = build_instructions(
-                    entry.instructions, files, code, ("agents", key, "instructions")
-                )
-            agent.handoff_description = entry.description
+            if entry.has_key("instructions"):
+                with problems.record("A302", "agents", key, "instructions"):
+                    agent.instructions = build_instructions(
+                        entry.instructions, files, code, ("agents", key, "instructions")
+                    )
+            agent.handoff_description = entry.description or agent.handoff_description
             if entry.prompt is not None:
                 agent.prompt = _stored_prompt(entry.prompt)
             if entry.hooks is not None:
@@ -128,33 +134,71 @@ class AgentBuilder:
                     hint = "derive it from agents.AgentHooks"
                     hooks = resolve_object(code, entry.hooks, AgentHooksBase, "agents.AgentHooks", hint)
                     agent.hooks = ContainedHooks(hooks)
-            agent.handoffs = []
-            for index, target in enumerate(entry.handoffs):
-                if target.agent in self.agents:
-                    with problems.record("A302", "agents", key, "handoffs", index):
-                        checks = guardrails.get(target.agent, NO_GUARDRAILS)
-                        text = target.description or self.config.agents[target.agent].description or ""
-                        agent.handoffs.append(_build_handoff(target, self.agents[target.agent], checks, text, code))
+            self._add_handoffs(key, entry, code, guardrails, problems)
             agent.mcp_servers = servers.views(key)
-            self._add_tools(agent, entry, tools)
-            self._add_model(agent, entry, models, tools)
+            self._add_tools(key, entry, tools)
+            with problems.record("A601", "agents", key, "python"):
+                self._add_model(key, entry, models, tools)
 
-    def _add_tools(self, agent: Agent[RuntimeContext], entry: declared.Agent, tools: Tools) -> None:
+    def _add_handoffs(
+        self,
+        key: str,
+        entry: declared.Agent,
+        code: ProjectCode,
+        guardrails: Mapping[str, GuardrailSet],
+        problems: Problems,
+    ) -> None:
+        def lead_to(target: declared.Handoff) -> Handoff[Any, Any]:
+            to, checks = self.agents[target.agent], guardrails.get(target.agent, NO_GUARDRAILS)
+            return _build_handoff(target, to, checks, target.description or to.handoff_description or "", code)
+
+        handoffs: list[Any] = []
+        for index, target in enumerate(entry.handoffs):
+            if target.agent in self.agents:
+                with problems.record("A302", "agents", key, "handoffs", index):
+                    handoffs.append(lead_to(target))
+        if not entry.has_key("handoffs") and key in self.own:
+            with problems.record("A302", "agents", key, "python"):
+                handoffs += own_handoffs(
+                    key, self.own, self.agents, guardrails, lambda to: lead_to(declared.Handoff(agent=to))
+                )
+        self.agents[key].handoffs = handoffs
+
+    def _add_tools(self, key: str, entry: declared.Agent, tools: Tools) -> None:
+        agent, own = self.agents[key], self.own.get(key)
         names = dict.fromkeys(name for reference in entry.tools for name in tools.expand(reference))
         used = [tools.built[name] for name in names if name in tools.built]
+        if own is not None and not entry.has_key("tools"):
+            used = [tools.wrap(tool, str(entry.python)) for tool in own.tools]
         agent.tools = [built.tool for built in used]
-        stops = frozenset(built.tool.name for built in used if built.stop)
-        agent.tool_use_behavior = _stop_after(stops, entry.tool_use_behavior == "stop_on_first_tool")
-        agent.reset_tool_choice = entry.reset_tool_choice
+        stops = {built.tool.name for built in used if built.stop}
+        behavior: Any = entry.tool_use_behavior
+        if own is not None and not entry.has_key("tool_use_behavior"):
+            behavior = own.tool_use_behavior
+        if isinstance(behavior, dict):
+            stops.update(behavior.get("stop_at_tool_names", ()))
+        decide = behavior if callable(behavior) else None
+        agent.tool_use_behavior = _stop_after(frozenset(stops), behavior == "stop_on_first_tool", decide)
+        if entry.has_key("reset_tool_choice"):
+            agent.reset_tool_choice = entry.reset_tool_choice
 
-    def _add_model(self, agent: Agent[RuntimeContext], entry: declared.Agent, models: Models, tools: Tools) -> None:
+    def _add_model(self, key: str, entry: declared.Agent, models: Models, tools: Tools) -> None:
+        agent, own = self.agents[key], self.own.get(key)
+        own_settings = ModelSettings() if own is None else own.model_settings
+        name = entry.model
+        if own is not None and not entry.has_key("model"):
+            if isinstance(own.model, Model):
+                agent.model = ContainedModel(own.model)
+                agent.model_settings = own_settings.resolve(build_settings(entry.settings))
+                return
+            name = own.model or entry.model
         try:
-            built = models.get(entry.model)
+            built = models.get(name)
         except AlreadyReported:
             return
         agent.model = built.for_agent(agent.name)
-        settings = built.settings.resolve(build_settings(entry.settings))
-        if settings.parallel_tool_calls is None and _calls_client(entry, tools) and self._is_openai(entry.model):
+        settings = built.settings.resolve(own_settings).resolve(build_settings(entry.settings))
+        if settings.parallel_tool_calls is None and _calls_client(entry, tools) and self._is_openai(name):
             # Client tools run one after the other, so several calls in one response would save no turn.
             settings = settings.resolve(ModelSettings(parallel_tool_calls=False))
         agent.model_settings = settings
@@ -194,10 +238,13 @@ def _stored_prompt(entry: declared.StoredPrompt) -> Any:
     return fill
 
 
-def _stop_after(names: frozenset[str], any_tool: bool) -> Any:
-    """End the turn after these tools and after client calls, but not after a failed call: the model gets the error."""
+def _stop_after(names: frozenset[str], any_tool: bool, own_decision: Any = None) -> Any:
+    """End the turn after these tools and after client calls, but not after a failed call: the model gets the error.
 
-    def decide(
+    `own_decision` is the `tool_use_behavior` function of the project's own agent, which is asked last.
+    """
+
+    async def decide(
         context: RunContextWrapper[RuntimeContext], results: list[FunctionToolResult]
     ) -> ToolsToFinalOutputResult:
         failed = context.context._turn_state.failed_calls
@@ -206,6 +253,9 @@ def _stop_after(names: frozenset[str], any_tool: bool) -> Any:
                 # The SDK would write None and objects as Python does.
                 return ToolsToFinalOutputResult(is_final_output=True, final_output=text_for_model(result.output))
         waiting = context.context.client_tool_call is not None
+        if own_decision is not None and not waiting:
+            decided: ToolsToFinalOutputResult = await call_function(own_decision, context, results)
+            return decided
         return ToolsToFinalOutputResult(is_final_output=waiting, final_output="" if waiting else None)
 
     return decide

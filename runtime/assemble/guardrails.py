@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -179,7 +179,12 @@ def _judge(question: Instructions) -> Instructions:
 
 
 def build_guardrails(
-    config: Config, files: ProjectFiles, code: ProjectCode, models: Models, problems: Problems
+    config: Config,
+    files: ProjectFiles,
+    code: ProjectCode,
+    models: Models,
+    own: Mapping[str, Agent[Any]],
+    problems: Problems,
 ) -> GuardrailRegistry:
     """Build the declared guardrails and the sets of the agents; failures are recorded in `problems`."""
     registry = GuardrailRegistry(config, files, code, models)
@@ -188,9 +193,20 @@ def build_guardrails(
             registry.add(name, entry)
     for key, agent in config.agents.items():
         guardrails = registry.guardrail_set(("agents", key), agent.guardrails, problems)
+        if key in own and not agent.has_key("guardrails"):
+            guardrails = _own_guardrails(own[key])
         if guardrails != NO_GUARDRAILS:
             registry.agents[key] = guardrails
     return registry
+
+
+def _own_guardrails(agent: Agent[Any]) -> GuardrailSet:
+    """Return the SDK's guardrails of the project's own agent."""
+    made = [
+        tuple(BuiltGuardrail(guardrail.get_name(), _by_sdk(guardrail), False, True, None) for guardrail in guardrails)
+        for guardrails in (agent.input_guardrails, agent.output_guardrails)
+    ]
+    return GuardrailSet(*made)
 
 
 def _by_regex(pattern: re.Pattern[str]) -> Check:

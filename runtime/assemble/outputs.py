@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agents import AgentOutputSchema, AgentOutputSchemaBase, ModelBehaviorError, UserError
+from agents import Agent, AgentOutputSchema, AgentOutputSchemaBase, ModelBehaviorError, UserError
 from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
@@ -87,32 +87,41 @@ class _JsonOutputSchema(AgentOutputSchemaBase):
 
 
 def build_outputs(
-    config: Config, code: ProjectCode, widget: Callable[[str], BuiltWidget], problems: Problems
+    config: Config,
+    code: ProjectCode,
+    widget: Callable[[str], BuiltWidget],
+    own: Mapping[str, Agent[Any]],
+    problems: Problems,
 ) -> dict[str, BuiltOutput]:
     """Return the outputs by the agent's key; failures are recorded in `problems`."""
     built: dict[str, BuiltOutput] = {}
     for key, agent in config.agents.items():
         if agent.output is not None:
             with problems.record("A306", "agents", key, "output"):
-                built[key] = _build_output(key, agent.output, code, widget)
+                built[key] = _build_output(key, agent.output, code, widget, own.get(key))
     return built
 
 
 def _build_output(
-    key: str, entry: declared.Output, code: ProjectCode, widget: Callable[[str], BuiltWidget]
+    key: str,
+    entry: declared.Output,
+    code: ProjectCode,
+    widget: Callable[[str], BuiltWidget],
+    own: Agent[Any] | None,
 ) -> BuiltOutput:
     built = widget(entry.widget) if entry.widget is not None else None
     text = Template.parse(entry.template) if entry.template is not None else None
     if entry.python is not None:
-        return BuiltOutput(_output_by_python(entry.python, code), built, text)
+        return BuiltOutput(_output_type(code.resolve(entry.python), entry.python), built, text)
+    if entry.schema_ is None and own is not None and own.output_type is not None:
+        return BuiltOutput(_output_type(own.output_type, key), built, text)
     schema = entry.schema_ if entry.schema_ is not None else built.data_schema if built is not None else None
     if schema is None:
         raise BuildError("the answer has no schema", "give the widget its 'data', or the output a 'schema'")
     return BuiltOutput(_JsonOutputSchema(f"{key}_output", schema, compile_schema(schema, "schema")), built, text)
 
 
-def _output_by_python(path: str, code: ProjectCode) -> AgentOutputSchemaBase:
-    value = code.resolve(path)
+def _output_type(value: Any, path: str) -> AgentOutputSchemaBase:
     if isinstance(value, AgentOutputSchemaBase):
         return value
     if not isinstance(value, type):

@@ -23,6 +23,7 @@ from runtime.assemble.mcp import McpServers, build_servers
 from runtime.assemble.models import Models, build_models, run_config
 from runtime.assemble.openapi_tools import build_operations
 from runtime.assemble.outputs import BuiltOutput, build_outputs
+from runtime.assemble.own_agents import resolve_own_agents
 from runtime.assemble.problems import Problem, Problems
 from runtime.assemble.routing import Routing, build_routing
 from runtime.assemble.tools import BuiltTool, Tools, build_tools
@@ -110,13 +111,14 @@ def build(
     files = files.sealed()
     widgets = Widgets(config, files, code, problems)
     models = build_models(config, files, code, environ, share, problems)
-    agents = AgentBuilder(config)
-    guardrails = build_guardrails(config, files, code, models, problems)
+    own = resolve_own_agents(config, code, problems)
+    agents = AgentBuilder(config, own)
+    guardrails = build_guardrails(config, files, code, models, own, problems)
     size = config.limits.tool_threads
     threads = share.get(("tool threads", size), lambda: ToolThreads(size), ToolThreads.close)
     tools = Tools(code, widgets.get, agents.as_tool, lambda entry: build_operations(entry, files, share), threads)
     build_tools(config, tools, guardrails, problems)
-    outputs = build_outputs(config, code, widgets.get, problems)
+    outputs = build_outputs(config, code, widgets.get, own, problems)
     agents.outputs = outputs
     for key, output in outputs.items():
         agents.agents[key].output_type = output.type

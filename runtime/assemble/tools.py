@@ -72,6 +72,10 @@ class Tools:
             self.built[reference] = self.build(None, entry, entry.needs_approval, ToolGuards())
         return self.built[reference]
 
+    def wrap(self, tool: Tool, path: str) -> BuiltTool:
+        """Return a tool of the project's own agent at `path`, prepared like one that agents.yaml names."""
+        return self.build(None, declared.PythonTool(python=path), False, ToolGuards(), tool)
+
     def expand(self, reference: str) -> list[str]:
         """Return the names in `built` that a reference includes: all operations of an entry, or the tool itself."""
         return self.operation_names.get(reference.removesuffix(f".{ALL}"), [reference])

@@ -121,6 +121,9 @@ def _check_reachable(config: Config, collector: DiagnosticCollector) -> None:
         if name in config.agents and name not in reached:
             reached.add(name)
             waiting += [handoff.agent for handoff in config.agents[name].handoffs]
+            if not config.agents[name].has_key("handoffs"):
+                # The object of `python` may hand over to any other such object.
+                waiting += [other for other, agent in config.agents.items() if agent.python is not None]
             waiting += _called_agents(config, name)
     for name in config.agents.keys() - reached:
         message = f"the agent {name!r} can't be reached from {start}"

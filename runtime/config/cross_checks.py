@@ -113,6 +113,8 @@ def _check_names(config: Config, collector: DiagnosticCollector) -> None:
 
 
 def _check_model(config: Config, agent: Agent, key: str, collector: DiagnosticCollector) -> None:
+    if not agent.has_key("model"):
+        return
     if agent.model == DEFAULT_MODEL and DEFAULT_MODEL not in config.models:
         hint = "give the agent a 'model', or declare one named 'default' in 'models'"
         collector.report("A212", ("agents", key), f"the agent {key!r} has no model", hint, at_key=True)
@@ -209,7 +211,7 @@ def _check_handoffs(config: Config, agent: Agent, key: str, collector: Diagnosti
         name = handoff.tool_name or transfer_name(target.name or handoff.agent)
         if handoff.agent in targets:
             collector.report("A210", path, f"the handoff to {handoff.agent!r} is listed twice")
-        elif name in names:
+        elif name in names and (handoff.tool_name or target.has_key("name")):
             message = f"this handoff and {names[name]} have the same tool name {name!r}"
             collector.report("A210", path, message, "give one of them another name")
         targets.add(handoff.agent)
@@ -265,7 +267,8 @@ def _check_output(config: Config, agent: Agent, key: str, collector: DiagnosticC
     if output.schema_ is not None and output.python is not None:
         message = "'schema' and 'python' exclude each other"
         collector.report("A251", (*path, "python"), message, "remove one of them", at_key=True)
-    if output.widget is None and output.template and output.schema_ is None and output.python is None:
+    has_shape = output.schema_ is not None or output.python is not None or agent.python is not None
+    if output.widget is None and output.template and not has_shape:
         message = "this output has neither a 'schema' nor 'python' for its shape"
         collector.report("A251", path, message, "add one of them", at_key=True)
 

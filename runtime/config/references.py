@@ -77,7 +77,11 @@ def find_names(config: Config, *fields: str) -> Iterator[tuple[str, KeyPath]]:
 
 def model_references(config: Config) -> Iterator[tuple[str, KeyPath]]:
     """Yield the name and key path of every reference to a model, duplicates included."""
-    return find_names(config, *_MODELS)
+    for name, path in find_names(config, *_MODELS):
+        # The object of an agent's `python` may have a model of its own; without one it uses `default`.
+        is_open = path[0] == "agents" and not config.agents[str(path[1])].has_key("model")
+        if not is_open or name in config.models:
+            yield name, path
 
 
 def mcp_references(config: Config) -> Iterator[tuple[str, str, KeyPath]]:

@@ -53,7 +53,7 @@ def _merged_settings(project: CheckedProject) -> Iterator[tuple[str, Agent, Mode
     """Yield each agent with its model and the settings of its calls; its own override those of its model."""
     used_by_name = {used.name: used for used in used_models(project)}
     for key, agent in project.config.agents.items():
-        if used := used_by_name.get(agent.model):
+        if agent.has_key("model") and (used := used_by_name.get(agent.model)):
             declared = getattr(used.model, "settings", None) if used.is_declared else None
             merged = _written(declared, (*used.path, "settings")) if declared is not None else {}
             yield key, agent, used.model, merged | _written(agent.settings, ("agents", key, "settings"))

@@ -143,6 +143,7 @@ def agent_tools(project: CheckedProject, agent: Agent) -> AgentTools:
     """Return what an agent can call."""
     tools: dict[str, str] = {}
     is_complete = all(handoff.agent in project.config.agents for handoff in agent.handoffs)
+    is_complete = is_complete and agent.has_key("tools") and agent.has_key("handoffs")
     is_certain = True
     for reference in agent.tools:
         entry = project.config.tools.get(reference)

@@ -56,6 +56,7 @@ ROLES = {
     "routes": "routes: ['app:it']",
     "method": "actions: {it: 'app:C.m'}",
     "method_of_state": "actions: {it: 'app:C.m'}\nstate: {c: {python: app:C, with: {size: 1}}}",
+    "agent": "agents: {guide: {python: app:it}}",
     "judge": "agents: {guide: {model: gpt-4.1-mini, guardrails: {input: [it]}}}\n"
     "guardrails: {it: {judge: gpt-4.1-mini, instructions: {python: 'app:ASK'}}}",
     "state": "state: {it: app:it}",
@@ -114,6 +115,9 @@ RIGHT = {
     "class C:\n  def __init__(self, size): ...\n  def m(self, ctx, action, sender): ...": "method_of_state",
     "class C(Unknown):\n  def m(self, ctx, action, sender): ...": "method",
     "ASK = 'Is this about travel?'": "judge",
+    "it = Agent(name='x')": "agent",
+    "def make(): return Agent(name='x')\nit = make()": "agent",
+    "class A(Agent): ...\nit = A(name='x')": "agent",
     "def ASK(context, agent): return 'Is this?'": "judge",
 }
 WRONG = {
@@ -152,6 +156,10 @@ WRONG = {
     "class C:\n  @staticmethod\n  def m(self, ctx, action, sender): ...": ("A331", "method"),
     "def ASK(text): ...": ("A331", "judge"),
     "ASK = 3": ("A324", "judge"),
+    "class it(Agent): ...": ("A324", "agent"),
+    "def it(): return Agent(name='x')": ("A324", "agent"),
+    "class A: ...\nit = A()": ("A324", "agent"),
+    "it = 3": ("A324", "agent"),
     "def it(n: int): return Any": ("A325", "factory_with with state_with"),
     "class it(ThreadItemConverter):\n  def __init__(self, n): ...": ("A325", "converter_with"),
     "class C(ThreadItemConverter): ...\nit = C()": ("A325", "converter_with state_with"),

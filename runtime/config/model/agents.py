@@ -66,8 +66,11 @@ class Output(Section):
 class Agent(Section):
     """One agent: a model with instructions and tools."""
 
+    python: ImportPath | None = None
+    """An Agent of the Agents SDK that a module holds: its name, model, instructions, tools and the rest, for the keys
+    that are not given here."""
     name: str | None = Field(None, min_length=1)
-    """The name that users and models see; the key by default."""
+    """The name that users and models see; the key by default, or the name of the object of `python`."""
     model: str = Field("default", min_length=1)
     """A name of the `models` section, or a model's name at OpenAI."""
     description: str | None = None
@@ -101,6 +104,10 @@ class Agent(Section):
     max_turns: int | None = Field(None, ge=1, le=1000)
     """The most model calls of one turn; 10 by default."""
 
+    def has_key(self, name: str) -> bool:
+        """Return whether the file gives this key, so that the object of `python` does not decide."""
+        return self.python is None or name in self.model_fields_set
+
 
 class Defaults(Section):
     """Defaults of every agent, for keys that the agent does not have."""
@@ -120,12 +127,14 @@ class Defaults(Section):
 
     def applied_to(self, agent: Agent) -> Agent:
         """Return the agent with the defaults for the keys that it does not set."""
-        given = {name: getattr(self, name) for name in ("model", "tools", "guardrails", "preface", "max_turns")}
+        names = ("model", "tools", "guardrails", "preface", "max_turns")
+        # An object of the project's Python has its own model, tools, guardrails and settings.
+        given = {name: getattr(self, name) for name in (names if agent.python is None else names[3:])}
         update = {
             name: value for name, value in given.items() if value is not None and name not in agent.model_fields_set
         }
         settings = {**self.settings.model_dump(exclude_unset=True), **agent.settings.model_dump(exclude_unset=True)}
-        if self.settings.model_fields_set:
+        if self.settings.model_fields_set and agent.python is None:
             update["settings"] = Settings.model_validate(settings)
         return agent.model_copy(update=update) if update else agent
 

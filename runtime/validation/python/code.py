@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from runtime.diagnostics.diagnostic import Severity
-from runtime.static_analysis.resolver import CONTEXTS, CONVERTERS, MCP_SERVERS, MODELS, ROUTERS, STORES, Symbol
+from runtime.static_analysis.resolver import AGENT, CONTEXTS, CONVERTERS, MCP_SERVERS, MODELS, ROUTERS, STORES, Symbol
 from runtime.static_analysis.signatures import call_problem, count_words, derives, is_callable, parameters_of
 from runtime.validation.checked_project import CheckedProject
 from runtime.validation.python.context_reads import check_context_reads
@@ -219,6 +219,16 @@ def _check_converter(diagnostics: PythonDiagnostics, path: ImportPath, symbol: S
         (check_arguments if symbol.kind == "class" else check_no_arguments)(diagnostics, path, symbol)
 
 
+_AGENTS = frozenset({AGENT})
+
+
+def _check_agent(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    is_other = symbol.kind == "result" and symbol.name in ROUTERS
+    is_other = is_other or (symbol.kind == "instance" and derives(diagnostics.resolver, symbol, _AGENTS) is False)
+    if is_other or symbol.kind in ("function", "class", "literal", "module", "tool"):
+        diagnostics.wrong_kind(path, symbol, "an agents.Agent", "name an Agent of the Agents SDK that a module holds")
+
+
 def _check_editor(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
     if symbol.kind == "function":
         diagnostics.wrong_kind(path, symbol, "an agents.ApplyPatchEditor, nor its class")
@@ -227,6 +237,7 @@ def _check_editor(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symb
 _CHECKS: Mapping[str, Callable[[PythonDiagnostics, ImportPath, Symbol], None]] = {
     "tool": check_tool,
     "factory": check_factory,
+    "agent": _check_agent,
     "editor": _check_editor,
     "tags": _check_tags,
     "guardrail": _check_guardrail,

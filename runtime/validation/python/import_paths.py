@@ -33,6 +33,7 @@ _ROLES: Mapping[str, str] = {
     "guardrails.*.instructions.python": "instructions",
     "agents.*.handoffs.*.on_handoff": "on_handoff",
     "agents.*.handoffs.*.history.python": "filter",
+    "agents.*.python": "agent",
     "agents.*.hooks": "hooks",
     "agents.*.output.python": "output",
     "guardrails.*.python": "guardrail",

@@ -57,12 +57,16 @@ def script_problems(project: CheckedProject, keys: Iterable[str], script: Script
 
     `keys` are the agents that answer from the script, as agents.yaml declares them; `data` is the script's YAML.
     """
+    keys = list(keys)
     names = {key: agent_name(project, key) for key in keys}
     agents = {name: agent_tools(project, project.config.agents[key]) for key, name in names.items()}
     for turn in script.turns:
-        yield from _agent_problems(turn, names)
+        if all(project.config.agents[key].has_key("name") for key in keys):
+            yield from _agent_problems(turn, names)
         yield from _group_problems(turn, data)
         candidates = {name: tools for name, tools in agents.items() if _may_answer(turn, name, tools)}
+        if not candidates and turn.responses and not all(project.config.agents[key].has_key("name") for key in keys):
+            candidates = agents
         if turn.responses:
             yield from _double_answers(
                 project, turn.responses[0], [key for key, name in names.items() if name in candidates]
