@@ -216,6 +216,11 @@ def _build_and_check(
     built = build_config(filled)
     if built.config is not None:
         return filled, RecoveredConfig(built.config), check_config(built.config, filled, files)
+    # Imported here: a correct file is ours.
+    from runtime.config.foreign_files import recognise
+
+    if foreign := recognise(filled.source):
+        return filled, RecoveredConfig(), [foreign]
     recovered = recover_config(built.mended.source.data)
     diagnostics = built.diagnostics
     if recovered.config is not None:

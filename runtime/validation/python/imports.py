@@ -12,6 +12,7 @@ from runtime.static_analysis.module import Module, ModuleFinder
 from runtime.static_analysis.resolver import Missing, Symbol, Undecided
 from runtime.static_analysis.signatures import derives, free_form, own_parameters, parameters_of
 from runtime.validation.python.import_paths import ImportPath, PythonDiagnostics
+from runtime.validation.python.sdk_names import hint_sdk_name, is_of_sdk, missing_in_sdk
 from runtime.validation.python.tools import check_context_first, options_of
 
 _NOT_FOUND = "install the project's packages where 'validate' runs, or correct the name"
@@ -173,23 +174,32 @@ def _failures(diagnostics: PythonDiagnostics, module: Module, statement: ast.stm
             if source is None:
                 yield "ImportError: the dots go beyond the top-level package", "write the module's whole name"
                 return
+            modules = diagnostics.resolver.modules
             missing = list(_no_module(diagnostics, source))
-            yield from missing
+            for message, hint in missing:
+                is_sdk = not hint and is_of_sdk(source, modules.finder)
+                yield message, hint_sdk_name(names[0].name, Missing(source, "", ()), modules) if is_sdk else hint
             if not missing:
                 for alias in names:
                     yield from _no_name(diagnostics, source, alias.name)
 
 
 def _no_module(diagnostics: PythonDiagnostics, name: str) -> Iterator[tuple[str, str]]:
-    """Yield a missing module of the project; other packages may be installed only where it runs."""
+    """Yield a missing module of the project or of an SDK; others may be installed only where the project runs."""
     finder = diagnostics.resolver.modules.finder
-    missing = _missing(diagnostics, name) if finder.knows(name) else None
+    missing = _missing(diagnostics, name) if finder.knows(name) or is_of_sdk(name, finder) else None
     if missing is not None:
         near = _nearest(finder, missing)
         yield f"ModuleNotFoundError: no module named {missing!r}", f"did you mean {near!r}?" if near else ""
 
 
 def _no_name(diagnostics: PythonDiagnostics, source: str, name: str) -> Iterator[tuple[str, str]]:
+    resolver = diagnostics.resolver
+    if is_of_sdk(source, resolver.modules.finder):
+        if (absent := missing_in_sdk(resolver, source, name)) is not None:
+            hint = hint_sdk_name(name, absent, resolver.modules)
+            yield f"ImportError: {absent.where} has no {name!r}", hint
+        return
     module = diagnostics.resolver.modules.get(source) if diagnostics.resolver.modules.finder.knows(source) else None
     if name == "*" or module is None:
         return
