@@ -220,6 +220,13 @@ def mark_initializing(spec: ModuleSpec, initializing: bool) -> None:
     spec._initializing = initializing  # type: ignore[attr-defined]  # not in the stubs
 
 
+def parse_pattern(pattern: str) -> Any:
+    """Return the parsed form of a regular expression, a sequence of (operation, arguments). Raise re.error."""
+    from re import _parser  # type: ignore[attr-defined]  # not in the stubs
+
+    return _parser.parse(pattern)
+
+
 def clear_typing_caches() -> None:
     """Release the types that `typing` has cached; a type keeps its module, and so its generation, in memory."""
     import typing

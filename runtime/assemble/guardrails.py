@@ -35,6 +35,7 @@ from runtime.config.project_files import ProjectFiles
 from runtime.diagnostics.key_path import KeyPath
 from runtime.errors import RuntimeFault
 from runtime.project_code.loader import ProjectCode
+from runtime.resources.patterns import LimitedPattern, PatternTimeout
 from runtime.templates.template import Template, TemplateError
 
 logger = logging.getLogger("runtime.assemble")
@@ -142,7 +143,7 @@ class GuardrailRegistry:
     def _check(self, name: str, entry: declared.Guardrail) -> Check:
         match entry:
             case declared.RegexGuardrail():
-                return _by_regex(re.compile(entry.regex))
+                return _by_regex(_compile(entry.regex))
             case declared.LengthGuardrail():
                 return _by_length(entry.min_length, entry.max_length)
             case declared.JudgeGuardrail():
@@ -209,9 +210,20 @@ def _own_guardrails(agent: Agent[Any]) -> GuardrailSet:
     return GuardrailSet(*made)
 
 
-def _by_regex(pattern: re.Pattern[str]) -> Check:
+def _compile(pattern: str) -> LimitedPattern:
+    try:
+        return LimitedPattern.compile(pattern)
+    except ValueError as error:
+        raise BuildError(str(error)) from error
+
+
+def _by_regex(pattern: LimitedPattern) -> Check:
     async def check(context: RuntimeContext, agent: Agent[Any], text: str) -> str | None:
-        return f"the text has {pattern.pattern!r}" if pattern.search(text) else None
+        try:
+            return f"the text has {pattern.text!r}" if await pattern.found_in(text) else None
+        except PatternTimeout as error:
+            logger.warning("%s: the text counts as refused", error)
+            return str(error)
 
     return check
 

@@ -32,6 +32,7 @@ from runtime.config.references import (
     split_reference,
     transfer_name,
 )
+from runtime.config.slow_patterns import ambiguous_repeat
 from runtime.config.watched_files import read_watched
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath
@@ -244,6 +245,11 @@ def _check_pattern(pattern: str, path: KeyPath, collector: DiagnosticCollector) 
     except re.error as error:
         where = f" at character {error.pos + 1}" if error.pos is not None else ""
         collector.report("A229", path, f"{pattern!r} is not a valid regular expression: {error.msg}{where}")
+        return
+    if part := ambiguous_repeat(pattern):
+        message = f"{pattern!r} can take very long: {part} can match one text in many ways"
+        hint = "write it so that each repetition begins with something fixed, such as '(\\s\\w+)*' for '(\\w+\\s?)+'"
+        collector.report("A257", path, message, hint, severity="warning")
 
 
 def _check_dictation(config: Config, collector: DiagnosticCollector) -> None:

@@ -149,3 +149,25 @@ async def cut(ctx, n: int) -> str:
     again = await client.say("more", turn.thread_id)
     assert again.said
     asked(client).encode()
+
+
+@pytest.mark.parametrize(("pattern", "refused"), [(r"^(\w+\s?)+$", False), (r"^(a|aa)+$", True)])
+async def test_a_slow_pattern_holds_up_nobody(
+    chat: MakeChat, pattern: str, refused: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    guardrails = {"plain": {"regex": pattern, "message": "Not that."}}
+    client = await chat({"guardrails": guardrails, "agents": {"helper": {"guardrails": {"input": ["plain"]}}}})
+    slow = client.begin("a" * 60 + "!")
+    assert (await client.say("!")).said == ["Fine."]
+    await slow.end()
+    assert slow.said == ["Not that." if refused else "Fine."]
+    assert ("the text counts as refused" in caplog.text) is refused
+
+
+async def test_a_slow_pattern_in_a_schema_refuses_the_value(chat: MakeChat) -> None:
+    payload = {"type": "object", "properties": {"a": {"type": "string", "pattern": "^(a|aa)+$"}}}
+    client = await chat({"actions": {"go": {"message": "Go", "payload": payload}}})
+    thread = (await client.say("hi")).thread_id
+    refused = await client.act(thread, "go", {"a": "a" * 60 + "b"})
+    assert (refused.status, refused.error["code"]) == (400, "invalid_payload")
+    assert (await client.act(thread, "go", {"a": "aaa"})).said == ["Fine."]
