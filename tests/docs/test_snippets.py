@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,11 @@ from agents import Agent, RunConfig, Runner
 
 from runtime.assemble.scripted_model import load_script
 from runtime.assemble.widgets import draw_tree
+from runtime.cli.commands.init import init_project
+from runtime.config.load import load_config
+from runtime.server.app import create_app
+from runtime.testing import parse_events
+from runtime.validation.project import check_project
 from tests.stores.test_conformance import ShelfStore
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +58,78 @@ def test_the_tests_of_a_project_run_as_they_are_written(tmp_path: Path) -> None:
     (tmp_path / "tests" / "test_agent.py").write_text(snippet("guide/testing.md", "httpx.ASGITransport"))
     assert "2 passed" in pytest_in(tmp_path)
     assert not (tmp_path / ".chatkit").exists()
+
+
+CATS = "class CatStore:\n    def __init__(self) -> None:\n        self.names: list[str] = []\n"
+WRONG = """
+from agents import RunContextWrapper
+from app.context import Context
+
+
+def wrong(ctx: RunContextWrapper[Context]) -> str:
+    return str(ctx.context.cat)
+"""
+
+
+def write_snippets(page: str, folder: Path) -> None:
+    """Write each block of a page that begins with the name of its file."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    for name, block in re.findall(r"```python\n# (app/\S+)\n(.*?)```", text, re.DOTALL):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(block)
+
+
+def test_mypy_in_strict_mode_knows_the_objects_of_state(tmp_path: Path) -> None:
+    assert init_project(tmp_path, force=True) == 0
+    write_snippets("guide/python.md", tmp_path)
+    (tmp_path / "app" / "cats.py").write_text(CATS)
+    (tmp_path / "app" / "wrong.py").write_text(WRONG)
+    (tmp_path / "mypy.ini").write_text(snippet("guide/python.md", "strict = true", "ini"))
+    readme = (tmp_path / "README.md").read_text()
+    assert "strict = true\nexplicit_package_bases = true\nfiles = tools" in readme
+    # The cache is that of the runtime's own check, so that the SDKs are read once.
+    command = [sys.executable, "-m", "mypy", "--cache-dir", str(ROOT / ".mypy_cache")]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
+    errors = [line for line in ran.stdout.splitlines() if ": error: " in line]
+    assert [line.partition(": error: ")[0] for line in errors] == ["app/wrong.py:7"], ran.stdout + ran.stderr
+    assert '"Context" has no attribute "cat"' in errors[0]
+
+
+async def test_what_a_sample_does_in_python_works_as_the_page_says(tmp_path: Path) -> None:
+    write_snippets("migrating.md", tmp_path)
+    config = snippet("migrating.md", "Desk.confirm", "yaml").replace("gpt-4.1-mini", "{scripted: script.yaml}")
+    (tmp_path / "agents.yaml").write_text(f"{config}store: memory\nauth: none\n")
+    (tmp_path / "script.yaml").write_text(
+        "turns:\n"
+        "  - {user: search, reply: [{call: {search: {query: Momo}}}, '{{ result }}']}\n"
+        "  - {user: order, reply: [{call: {take_order: {title: Momo}}}, '{{ result }}']}\n"
+        "otherwise: Hello.\n"
+    )
+    assert [str(each) for each in check_project(load_config(tmp_path, environ={})) if each.severity != "note"] == []
+    app = create_app(tmp_path, environ={})
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client,
+    ):
+
+        async def ask(kind: str, **params: Any) -> httpx.Response:
+            return await client.post("/chatkit", json={"type": kind, "params": params}, headers={"x-customer": "Ida"})
+
+        async def say(text: str) -> list[Any]:
+            message = {"content": [{"type": "input_text", "text": text}], "attachments": [], "inference_options": {}}
+            answered = await ask("threads.create", input=message)
+            assert answered.status_code == 200, answered.text
+            return parse_events(answered.content)
+
+        for text, answer in (("search", "the bookshop has Momo"), ("order", "Ida ordered Momo")):
+            events = await say(text)
+            assert answer in json.dumps(events)
+        thread = next(event["thread"]["id"] for event in events if event["type"] == "thread.created")
+        action = {"type": "order.confirm", "payload": {"price": 7}}
+        clicked = await ask("threads.custom_action", thread_id=thread, item_id=None, action=action)
+        assert "Order 2: 7 EUR." in clicked.text
+        assert (await client.get("/desk/orders")).json() == {"orders": 2}
+        assert (await client.post("/chatkit", json={"type": "threads.list", "params": {}})).status_code == 401
 
 
 def test_the_component_tree_of_python_is_drawn() -> None:
