@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Set up the project and run one of its commands. Needs Python 3.11 or newer and nothing else.
 
-    python3 dev.py serve     serve the sample project, offline (further arguments go to `chatkit-runtime serve`)
+    python3 dev.py dev       serve the sample project, offline (further arguments go to `chatkit-runtime dev`)
     python3 dev.py test      run the tests on every core (with arguments: pytest with exactly these)
     python3 dev.py check     check format, lints, types, layers and the rules of the architecture
     python3 dev.py lock      resolve the requirements and write the hashed requirement files (needs uv)

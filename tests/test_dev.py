@@ -39,7 +39,7 @@ def installed(tmp_path: Path, dev: ModuleType) -> dict[str, str]:
 @pytest.fixture
 def serving(installed: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, str(DEV), "serve", "--port", "0"], env=installed, stdout=subprocess.PIPE, encoding="utf-8"
+        [sys.executable, str(DEV), "dev", "--port", "0"], env=installed, stdout=subprocess.PIPE, encoding="utf-8"
     )
     yield process
     process.kill()
@@ -70,7 +70,7 @@ def test_a_command_gets_its_arguments_and_gives_its_exit_code(installed: dict[st
 def test_without_a_command_it_says_what_there_is() -> None:
     ran = subprocess.run([sys.executable, str(DEV)], capture_output=True, encoding="utf-8", check=False)
     assert ran.returncode == 2
-    assert "python3 dev.py serve" in ran.stdout
+    assert "python3 dev.py dev" in ran.stdout
 
 
 def test_the_set_up_says_which_package_it_installs(dev: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
-    app = create_app(ROOT, environ={"CHATKIT_STORE": "memory"})
+    app = create_app(ROOT, environ={"CHATKIT_STORE": "memory"}, offline=True)
     async with app.router.lifespan_context(app):
         yield Client(app)
 

@@ -54,7 +54,7 @@ async def _try_out(folder: Path) -> None:
     warnings = _Warnings()
     logging.getLogger("runtime").addHandler(warnings)
     try:
-        app = create_app(folder, environ=ENVIRON)
+        app = create_app(folder, environ=ENVIRON, offline=True)
     except (Exception, SystemExit) as error:
         raise Broken("build", _first_line(error)) from error
     try:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from agents import RunContextWrapper
@@ -45,6 +45,8 @@ class BuiltAction:
     handle: Handler | None = None
     message: Message | None = None
     sync: SyncHandler | None = None
+    roles: Sequence[str] = ()
+    """The roles of which a user needs one."""
 
 
 def build_actions(
@@ -54,7 +56,7 @@ def build_actions(
     built: dict[str, BuiltAction] = {}
     for name, entry in config.actions.items():
         with problems.record("A303", "actions", name):
-            built[name] = _build(name, entry, shared, widgets)
+            built[name] = replace(_build(name, entry, shared, widgets), roles=entry.roles or ())
     return built
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agents import (
@@ -39,6 +39,7 @@ from runtime.assemble.models import Models, build_settings
 from runtime.assemble.outputs import BuiltOutput, text_for_model
 from runtime.assemble.own_agents import OwnAgents, copy_agent, own_handoffs
 from runtime.assemble.problems import AlreadyReported, BuildError, Problems
+from runtime.assemble.roles import may_use, restricted, set_tool_roles
 from runtime.assemble.schemas import compile_schema, read_json
 from runtime.assemble.token_meter import METERED
 from runtime.assemble.tools import Tools
@@ -62,7 +63,7 @@ class AgentBuilder:
     def __init__(self, config: Config, own: OwnAgents) -> None:
         self.config, self.own = config, own
         self.agents: Agents = {
-            key: copy_agent(own[key], entry.name) if key in own else Agent(name=entry.name or key)
+            key: restricted(copy_agent(own[key], entry.name) if key in own else Agent(name=entry.name or key))
             for key, entry in config.agents.items()
         }
         self.outputs: Mapping[str, BuiltOutput] = {}
@@ -150,7 +151,8 @@ class AgentBuilder:
     ) -> None:
         def lead_to(target: declared.Handoff) -> Handoff[Any, Any]:
             to, checks = self.agents[target.agent], guardrails.get(target.agent, NO_GUARDRAILS)
-            return _build_handoff(target, to, checks, target.description or to.handoff_description or "", code)
+            text = target.description or to.handoff_description or ""
+            return _restrict(_build_handoff(target, to, checks, text, code), self.config.agents[target.agent].roles)
 
         handoffs: list[Any] = []
         for index, target in enumerate(entry.handoffs):
@@ -159,9 +161,11 @@ class AgentBuilder:
                     handoffs.append(lead_to(target))
         if not entry.has_key("handoffs") and key in self.own:
             with problems.record("A302", "agents", key, "python"):
-                handoffs += own_handoffs(
+                made = own_handoffs(
                     key, self.own, self.agents, guardrails, lambda to: lead_to(declared.Handoff(agent=to))
                 )
+                roles = {agent.name: self.config.agents[to].roles for to, agent in self.agents.items()}
+                handoffs += [_restrict(each, roles.get(each.agent_name)) for each in made]
         self.agents[key].handoffs = handoffs
 
     def _add_tools(self, key: str, entry: declared.Agent, tools: Tools) -> None:
@@ -171,6 +175,7 @@ class AgentBuilder:
         if own is not None and not entry.has_key("tools"):
             used = [tools.wrap(tool, str(entry.python)) for tool in own.tools]
         agent.tools = [built.tool for built in used]
+        set_tool_roles(agent, {built.tool.name: built.required for built in used if built.required})
         stops = {built.tool.name for built in used if built.stop}
         behavior: Any = entry.tool_use_behavior
         if own is not None and not entry.has_key("tool_use_behavior"):
@@ -305,6 +310,27 @@ def _enabled(condition: bool | str | None, agent: str) -> Any:
         return condition is not False
     when, name = Template.parse(condition), f"`enabled_if` of the handoff to {agent!r}"
     return lambda ctx, _: holds(when, scope_of(ctx.context), name)
+
+
+def _restrict(handoff: Handoff[Any, Any], roles: Sequence[str] | None) -> Handoff[Any, Any]:
+    """Make a handoff unavailable to users without a role of its agent."""
+    if not roles:
+        return handoff
+    enabled, take = handoff.is_enabled, handoff.on_invoke_handoff
+
+    async def is_enabled(ctx: RunContextWrapper[Any], agent: Any) -> bool:
+        if not may_use(ctx.context.user, (roles,)):
+            return False
+        return enabled if isinstance(enabled, bool) else bool(await call_function(enabled, ctx, agent))
+
+    async def take_if_allowed(ctx: RunContextWrapper[Any], arguments: str) -> Any:
+        # A model may name a handoff that it was not offered.
+        if not may_use(ctx.context.user, (roles,)):
+            raise ModelBehaviorError(f"the user may not reach the agent {handoff.agent_name!r}")
+        return await take(ctx, arguments)
+
+    handoff.is_enabled, handoff.on_invoke_handoff = is_enabled, take_if_allowed
+    return handoff
 
 
 def _filter(history: str | declared.HistoryFilter, code: ProjectCode) -> Any:

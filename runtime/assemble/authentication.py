@@ -11,13 +11,25 @@ from typing import Any
 from starlette.requests import HTTPConnection
 
 from runtime.assemble.functions import resolve_function
-from runtime.assemble.problems import Problems
+from runtime.assemble.problems import BuildError, Problems
 from runtime.auth.authenticator import Authenticator
+from runtime.auth.bearer import BearerAuthenticator
+from runtime.auth.proxy import ProxyAuthenticator
 from runtime.auth.user import Unauthenticated, User, fault_of_id, read_only
 from runtime.config.model import Config
-from runtime.config.model.auth import PythonAuth
+from runtime.config.model.auth import (
+    SHARED_ALGORITHMS,
+    BearerAuth,
+    HeaderAuth,
+    JwtAuth,
+    JwtSettings,
+    PythonAuth,
+)
+from runtime.config.project_files import ProjectFiles
+from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.errors import RuntimeFault
 from runtime.project_code.loader import ProjectCode
+from runtime.resources.pool import Share
 
 _EXPECTED = "a function of the request"
 _FIELDS = ("id", "name", "roles", "claims")
@@ -80,10 +92,47 @@ class PythonAuthenticator:
         return InvalidUser(f"{self._path!r} returned {what}")
 
 
-def build_authenticator(config: Config, code: ProjectCode, problems: Problems) -> Authenticator | None:
+def build_authenticator(
+    config: Config, files: ProjectFiles, code: ProjectCode, share: Share, problems: Problems
+) -> Authenticator | None:
     """Return the authenticator that `auth` declares; None without one, and for `auth: none`."""
     match config.auth:
         case PythonAuth(python=path, with_=arguments):
             with problems.record("A317", "auth", "python"):
                 return PythonAuthenticator(path, resolve_function(code, path, _EXPECTED), arguments)
+        case BearerAuth(bearer=users):
+            return BearerAuthenticator(
+                (User(key, user.name, tuple(user.roles)), user.all_tokens) for key, user in users.items()
+            )
+        case HeaderAuth(header=headers):
+            return ProxyAuthenticator(headers)
+        case JwtAuth(jwt=settings):
+            with problems.record("A317", "auth", "jwt"):
+                return _build_jwt(settings, files, share)
     return None
+
+
+def _build_jwt(settings: JwtSettings, files: ProjectFiles, share: Share) -> Authenticator:
+    # Not at the top: it loads cryptography, which projects without JWTs don't need.
+    from runtime.auth.jwks import Jwks, JwksUnavailable
+    from runtime.auth.jwt import JwtAuthenticator, Keys, load_key
+
+    keys: Keys
+    if settings.jwks_url is not None:
+        url = settings.jwks_url
+        keys = share.get(("jwks", url), lambda: Jwks(url), Jwks.close)
+        return JwtAuthenticator(settings, keys)
+    text = settings.key or _read(files, settings.key_file or "")
+    where = "key" if settings.key else "key_file"
+    try:
+        keys = load_key(text, settings.algorithms[0] in SHARED_ALGORITHMS)
+    except (ValueError, JwksUnavailable) as error:
+        raise BuildError(f"the key of the login can't be used: {error}", inside=(where,)) from error
+    return JwtAuthenticator(settings, keys)
+
+
+def _read(files: ProjectFiles, name: str) -> str:
+    text = files.read(name)
+    if isinstance(text, Diagnostic):
+        raise BuildError(text.message, text.hint, inside=("key_file",))
+    return text

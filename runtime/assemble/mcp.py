@@ -23,6 +23,7 @@ from runtime.assemble.mcp_connections import (
     merge_headers,
 )
 from runtime.assemble.problems import BuildError, Problems
+from runtime.assemble.roles import may_use
 from runtime.config.model import Config
 from runtime.config.model import mcp as declared
 from runtime.config.project_files import ProjectFiles
@@ -54,7 +55,9 @@ class _ServerView(MCPServer):
     async def list_tools(
         self, run_context: RunContextWrapper[Any] | None = None, agent: AgentBase | None = None
     ) -> list[McpTool]:
-        """Return the tools that the agent may use; none while the server is down."""
+        """Return the tools that the agent may use; none while the server is down, or for users without its roles."""
+        if self._entry.roles and (run_context is None or not may_use(run_context.context.user, (self._entry.roles,))):
+            return []
         try:
             tools = await self._connection.tools()
         except McpUnavailable:

@@ -80,6 +80,8 @@ class Models:
     environ: Mapping[str, str]
     share: Share
     entries: Mapping[str, declared.Model]
+    offline: bool = False
+    """Whether a model without a key answers from its `offline` script."""
     _built: dict[str, BuiltModel] = field(default_factory=dict)
     _bases: dict[str, BuiltModel] = field(default_factory=dict)
     _failed: set[str] = field(default_factory=set)
@@ -140,6 +142,12 @@ class Models:
 
     def _openai(self, entry: declared.OpenAIModel) -> tuple[Model, AsyncOpenAI | None]:
         key = entry.api_key or self.environ.get("OPENAI_API_KEY")
+        if not key and entry.offline and not self.offline:
+            raise BuildError(
+                f"model {entry.name!r} has no API key, and its offline script is for development",
+                "set OPENAI_API_KEY in the environment or in .env; `serve --offline` and "
+                "`create_app(…, offline=True)` answer from the script",
+            )
         if not key and entry.offline:
             return _scripted(self.files, entry.offline), None
         if not key:
@@ -186,9 +194,13 @@ def build_models(
     environ: Mapping[str, str],
     share: Share,
     problems: Problems,
+    offline: bool,
 ) -> Models:
-    """Build the models in use; failures are recorded in `problems`. An unused model needs no key."""
-    models = Models(files, code, environ, share, config.models)
+    """Build the models in use; failures are recorded in `problems`. An unused model needs no key.
+
+    With `offline`, a model without a key may answer from its script.
+    """
+    models = Models(files, code, environ, share, config.models, offline)
     first_references: dict[str, KeyPath] = {}
     for name, path in model_references(config):
         first_references.setdefault(name, path)

@@ -9,7 +9,6 @@ from typing import Any
 
 from agents import Agent, ImageGenerationTool, RunConfig
 from chatkit.agents import ThreadItemConverter
-from fastapi import APIRouter
 
 from runtime.assemble import chat, project_objects
 from runtime.assemble.actions import BuiltAction, build_actions
@@ -62,7 +61,7 @@ class Snapshot:
     context_type: type[RuntimeContext]
     build_context: Callable[[Any], Any] | None
     converter: ThreadItemConverter
-    routers: tuple[APIRouter, ...]
+    routers: tuple[project_objects.BuiltRouter, ...]
     write_title: chat.WriteTitle | None
     summarise: chat.Summarise | None
     routing: Routing
@@ -98,25 +97,29 @@ def build(
     environ: Mapping[str, str],
     share: Share,
     mix_converter: project_objects.MixConverter,
+    *,
+    offline: bool = False,
 ) -> Snapshot:
     """Build everything that the configuration declares. Raise ProjectBuildError with all problems.
 
     `files` are those that the configuration was loaded from: only their contents of that time are used. `share` gives
     the objects that generations share. `mix_converter` makes the converter from the project's own, with its arguments,
-    or from None.
+    or from None. `offline` lets models without a key answer from their scripts.
     """
     problems = Problems(code.sources)
     root = files.root.resolve()
     # A file that is read for the first time now would be in none of the generation's hashes.
     files = files.sealed()
     widgets = Widgets(config, files, code, problems)
-    models = build_models(config, files, code, environ, share, problems)
+    models = build_models(config, files, code, environ, share, problems, offline)
     own = resolve_own_agents(config, code, problems)
     agents = AgentBuilder(config, own)
     guardrails = build_guardrails(config, files, code, models, own, problems)
     size = config.limits.tool_threads
     threads = share.get(("tool threads", size), lambda: ToolThreads(size), ToolThreads.close)
-    tools = Tools(code, widgets.get, agents.as_tool, lambda entry: build_operations(entry, files, share), threads)
+    tools = Tools(
+        config, code, widgets.get, agents.as_tool, lambda entry: build_operations(entry, files, share), threads
+    )
     build_tools(config, tools, guardrails, problems)
     outputs = build_outputs(config, code, widgets.get, own, problems)
     agents.outputs = outputs
@@ -156,7 +159,7 @@ def build(
             for each in tools.expand(name)
             if each in tools.built
         },
-        authenticator=build_authenticator(config, code, problems),
+        authenticator=build_authenticator(config, files, code, share, problems),
         transcribe=chat.build_dictation(config, models, code, problems),
         run_config=run_config(config.limits.parallel_tools),
         partial_images=_partial_images(tools.built),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,15 +74,25 @@ def _takes_no_arguments(entry: MadeObject) -> BuildError:
     return BuildError(f"{entry.python!r} is an object and takes no arguments", hint, code="A325", inside=("with",))
 
 
-def build_routers(config: Config, code: ProjectCode, problems: Problems) -> tuple[APIRouter, ...]:
+@dataclass(frozen=True, slots=True)
+class BuiltRouter:
+    """A router of the project, and who may use its routes."""
+
+    router: APIRouter
+    public: bool = False
+    roles: Sequence[str] = ()
+
+
+def build_routers(config: Config, code: ProjectCode, problems: Problems) -> tuple[BuiltRouter, ...]:
     """Return the routers of `routes`, in the order of the file."""
-    routers: list[APIRouter] = []
-    for index, path in enumerate(config.routes):
+    routers: list[BuiltRouter] = []
+    for index, entry in enumerate(config.routes):
+        path = entry.python
         with problems.record("A313", "routes", index):
             value = code.resolve(path)
             if not isinstance(value, APIRouter):
                 raise BuildError(f"{path!r} is {type(value).__name__}, not a fastapi.APIRouter", code="A324")
-            routers.append(value)
+            routers.append(BuiltRouter(value, entry.public, entry.roles or ()))
     return tuple(routers)
 
 

@@ -15,7 +15,9 @@ from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.functions import call_function, holds, resolve_function
 from runtime.assemble.models import Models, build_settings
 from runtime.assemble.problems import Problems
+from runtime.assemble.roles import may_use, require_role
 from runtime.assemble.tools import BuiltTool
+from runtime.auth.user import User
 from runtime.config.model import Config
 from runtime.config.model.agents import ChosenTool, PythonEntry, Route
 from runtime.config.openapi_documents import has_tool
@@ -49,10 +51,38 @@ class Routing:
     async def choose_agent(
         self, context: RuntimeContext, chosen: InferenceOptions | None, active: str | None = None
     ) -> str:
-        """Return the key of the entry agent; `active` is the agent that answered last in the thread.
+        """Return the key of the entry agent, which the user may use; `active` is the agent that answered last.
 
-        Raise RuntimeFault if the project's function returns an unknown key.
+        Raise RuntimeFault if the project's function returns an unknown key, RequestError (403) if the user may not use
+        the agent that is left.
         """
+        key = await self._choose(context, chosen, active)
+        self.require(key, context.user)
+        return key
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether an agent that may answer first requires a role."""
+        sticky = (agent for agent in self.config.agents.values() if agent.sticky)
+        return any(agent.roles for agent in (*sticky, *(self.config.agents[key] for key in self.config.entry_agents)))
+
+    def require(self, key: str, user: User | None) -> None:
+        """Raise RequestError (403) unless a user may use an agent."""
+        if key in self.config.agents:
+            require_role(user, self.config.agents[key].roles, "this assistant")
+
+    def require_choice(self, choice: str, user: User | None) -> None:
+        """Raise RequestError (403) unless a user may use the tool behind an entry of the composer's tool menu."""
+        tool = next((entry.tool for entry in self.config.chat.composer.tools if entry.id == choice), None)
+        built = self.tools.get(tool) if tool is not None else None
+        for roles in built.required if built is not None else ():
+            require_role(user, roles, f"the tool {choice!r}")
+
+    def _may_use(self, key: str, user: User | None) -> bool:
+        roles = self.config.agents[key].roles
+        return not roles or may_use(user, (roles,))
+
+    async def _choose(self, context: RuntimeContext, chosen: InferenceOptions | None, active: str | None) -> str:
         if self.function is not None:
             key = await call_function(self.function, context)
             if key not in self.agents:
@@ -60,8 +90,11 @@ class Routing:
             return str(key)
         tool = _chosen_tool(chosen)
         stays = active is not None and active in self.agents and self.config.agents[active].sticky
+        stays = stays and self._may_use(active or "", context.user)
         scope: dict[str, Any] | None = None
         for route in self.routes:
+            if not self._may_use(route.agent, context.user):
+                continue
             if isinstance(route.when, ChosenTool):
                 if route.when.tool == tool:
                     return route.agent

@@ -24,6 +24,7 @@ from runtime.assemble.context import RuntimeContext, current_call_id, record_fai
 from runtime.assemble.functions import call_function, holds, refuse_coroutine, resolve_function
 from runtime.assemble.guardrails import GuardrailRegistry, ToolGuards, tool_guards
 from runtime.assemble.problems import BuildError, Problems
+from runtime.assemble.roles import Required, required_by, restrict
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
 from runtime.config.model import tools as declared
@@ -42,18 +43,20 @@ run_sync_tools_with(in_tool_thread)
 @dataclass(frozen=True, slots=True)
 class BuiltTool:
     """A tool of the SDK. `stop`: the turn ends after it; `client`: it runs in the browser; `approval`: how the user is
-    asked before a call."""
+    asked before a call; `required`: the roles that a user needs."""
 
     tool: Tool
     stop: bool = False
     client: bool = False
     approval: BuiltApproval | None = None
+    required: Required = ()
 
 
 @dataclass(slots=True)
 class Tools:
     """The tools of the project by name, each built once: declared ones first, import paths of agents on demand."""
 
+    config: Config
     code: ProjectCode
     widgets: Callable[[str], BuiltWidget]
     as_tool: Callable[[str, declared.AgentTool], FunctionTool]
@@ -101,14 +104,15 @@ class Tools:
         tool = tool or self._bind(name, entry, approval)
         stop = isinstance(entry, declared.AskTool) or getattr(entry, "stop", False)
         client = isinstance(entry, declared.ClientTool)
+        required = required_by(self.config, entry)
         if not isinstance(tool, FunctionTool):
-            return BuiltTool(tool, stop, client, approval)
+            return BuiltTool(tool, stop, client, approval, required)
         tool = _announce(tool, name, entry, self.threads)
         tool = _with(tool, on_invoke_tool=contain_tool(tool))
         tool = _enable(tool, getattr(entry, "enabled_if", None), self.code)
         if approval is not None:
             tool = _with(tool, needs_approval=approval.needed)
-        return BuiltTool(_guard(tool, guards), stop, client, approval)
+        return BuiltTool(restrict(_guard(tool, guards), required), stop, client, approval, required)
 
     def _bind(self, name: str | None, entry: declared.Tool, approval: BuiltApproval | None) -> Tool:
         """Return the tool that the entry declares, or that its import path leads to."""

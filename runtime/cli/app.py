@@ -143,6 +143,9 @@ def serve(
     access_log: Annotated[bool, Option("--access-log", help="Log each request.")] = False,
     watch: Annotated[bool, Option("--watch/--no-watch", help="Reload when a file of the project changes.")] = True,
     last_good: LastGood = False,
+    offline: Annotated[
+        bool, Option("--offline", help="Let models without a key answer from their offline scripts.")
+    ] = False,
     profile: Profile = None,
 ) -> int:
     """Serve a project over HTTP until Ctrl-C, and reload it when its files change.
@@ -170,7 +173,23 @@ def serve(
         access_log=access_log,
         watch=watch,
         last_good=last_good,
+        offline=offline,
     )
+
+
+@app.command(epilog=_examples("token ada", "token ci --days 90"))
+def token(
+    user: Annotated[str, Argument(metavar="USER", help="The id of the user.")],
+    days: Annotated[int | None, Option(min=1, max=3650, help="Days until the token is refused.")] = None,
+) -> int:
+    """Make a random token for a user, and print it once, with the lines for agents.yaml.
+
+    agents.yaml contains the SHA-256 of the token alone. The token itself is stored nowhere: whoever loses it gets a new
+    one.
+    """
+    from runtime.cli.commands.token import make_token
+
+    return make_token(user, days)
 
 
 @app.command(epilog=_examples("dev", "dev my-chat --port 9000"))

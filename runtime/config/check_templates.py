@@ -49,7 +49,7 @@ SCOPES: dict[str, frozenset[str]] = {
 }
 """The names in scope of each template field, exactly those that the renderer provides; a widget's have its `data`."""
 
-_USER = frozenset({"id", "name"})
+_USER = frozenset({"id", "name", "roles", "claims"})
 # The keys of a question and of an approval that are templates.
 _TEMPLATES = {"question", "options", "description", "when", "title", "text"}
 _WIDGETS = ("agents.*.output.widget", "chat.tags.preview", "tools.*.widget", "actions.*.widget")

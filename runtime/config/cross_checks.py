@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from runtime.config.check_auth import check_auth
 from runtime.config.check_conditions import check_conditions
 from runtime.config.check_entry import check_entry, check_unused
 from runtime.config.check_mcp import check_hosted_mcp, check_mcp_servers
@@ -49,6 +50,7 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
     """Return the diagnostics of a config that is valid by the schema; reads the files that it names."""
     collector = DiagnosticCollector(filled)
     check_entry(config, collector)
+    check_auth(config, files, collector)
     _check_references(config, collector)
     _check_names(config, collector)
     for key, agent in config.agents.items():

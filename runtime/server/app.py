@@ -40,16 +40,21 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def create_app(
-    path: str | Path = "agents.yaml", *, environ: Mapping[str, str] | None = None, profile: str | None = None
+    path: str | Path = "agents.yaml",
+    *,
+    environ: Mapping[str, str] | None = None,
+    profile: str | None = None,
+    offline: bool = False,
 ) -> FastAPI:
     """Create the ASGI app of the project in a folder, or of its agents.yaml. Raise ConfigError with all errors.
 
-    The app can be served alone or mounted in another one: `app.mount("/assistant", create_app("agents.yaml"))`. A user
-    whom the surrounding app authenticated (Starlette's AuthenticationMiddleware) owns their threads. `environ` replaces
-    the environment of the process. `profile` selects one of the file's `profiles`, as `--profile` does; an empty text
-    selects none, whatever CHATKIT_PROFILE says.
+    The app can be served alone or mounted in another one: `app.mount("/assistant", create_app("agents.yaml"))`. `auth`
+    in agents.yaml says who the users are; without it, a user whom the surrounding app authenticated (Starlette's
+    AuthenticationMiddleware) owns their threads, and all other requests are refused. `environ` replaces the environment
+    of the process. `profile` selects one of the file's `profiles`, as `--profile` does; an empty text selects none,
+    whatever CHATKIT_PROFILE says. With `offline`, a model without a key answers from its `offline` script.
     """
-    return build_app(load(path, environ=environ, profile=profile))
+    return build_app(load(path, environ=environ, profile=profile, offline=offline))
 
 
 def build_app(runtime: Runtime) -> FastAPI:
@@ -141,12 +146,20 @@ def add_routes(app: Starlette) -> None:
 
 
 def _guarded(handler: Handler) -> Handler:
-    """Wrap a handler so that it needs the token or a loopback client: else 401 if a token is declared, or 403."""
+    """Wrap a handler so that it needs the token, a loopback client, or a user with a role of `admin.roles`.
+
+    Else the response is 401 if a token or roles are declared, and 403.
+    """
 
     async def guard(request: Request) -> Response:
-        token = _runtime(request).config.admin.token
+        runtime = _runtime(request)
+        token, roles = runtime.config.admin.token, runtime.config.admin.roles
         if _has_token(request, token) or not not_from_this_machine(request):
             return await handler(request)
+        if roles:
+            with runtime.live.lease() as generation:
+                refused = await generation.admit(request.scope, roles)
+            return await handler(request) if refused is None else refused
         if token:
             response = error_response(request, 401, "unauthenticated", "send the admin token as a bearer token")
             response.headers["www-authenticate"] = "Bearer"

@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 import openai
@@ -32,6 +32,7 @@ from runtime.project_code.import_errors import raised_at
 from runtime.server.app import build_app
 from runtime.server.generations.project_source import ProjectSource
 from runtime.server.runtime import Runtime, build_runtime
+from runtime.server.settings import DEFAULT_SETTINGS
 from runtime.stores.store import StoreError
 
 ANSWER_S = 10.0
@@ -47,7 +48,8 @@ def try_build(source: ProjectSource) -> tuple[Sequence[Diagnostic], Runtime | No
     if source.loaded.config is None:
         return diagnostics, None
     try:
-        runtime = build_runtime(source)
+        # A check needs no keys: CI has none.
+        runtime = build_runtime(source, None, replace(DEFAULT_SETTINGS, offline=True))
         build_app(runtime)
     except ConfigError as error:
         return [*diagnostics, *error.diagnostics], None

@@ -7,6 +7,7 @@ import logging
 import os
 from collections import ChainMap
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -205,21 +206,27 @@ class Runtime:
             # Each generation has its own `request.app.state`.
             return ProjectApp(snapshot, self.server, State({"runtime": self}), uploads, self.settings)
 
-        return build_generation(source, share, before, make_app)
+        return build_generation(source, share, before, make_app, offline=self.settings.offline)
 
 
 def load(
-    path: str | Path = "agents.yaml", *, environ: Mapping[str, str] | None = None, profile: str | None = None
+    path: str | Path = "agents.yaml",
+    *,
+    environ: Mapping[str, str] | None = None,
+    profile: str | None = None,
+    offline: bool = False,
 ) -> Runtime:
     """Load the project in a folder, or of its agents.yaml, and run its Python, without serving it.
 
     `environ` replaces the environment of the process. `profile` selects one of the file's `profiles`, as `--profile`
-    does; an empty text selects none, whatever CHATKIT_PROFILE says. Raise ConfigError with all errors.
+    does; an empty text selects none, whatever CHATKIT_PROFILE says. With `offline`, a model without a key
+    answers from its `offline` script; otherwise the missing key is an error. Raise ConfigError with all errors.
     """
     if profile is not None:
         # A reload reads the environment again, so the profile is laid over it rather than copied into it.
         environ = ChainMap({PROFILE_VARIABLE: profile}, dict(environ) if environ is not None else os.environ)
-    return build_runtime(read_project(Path(path).absolute(), environ), environ)
+    settings = replace(DEFAULT_SETTINGS, offline=offline)
+    return build_runtime(read_project(Path(path).absolute(), environ), environ, settings)
 
 
 def build_runtime(

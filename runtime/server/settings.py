@@ -41,6 +41,8 @@ class ServerSettings:
     """How long `/ready` waits for the store."""
     max_unsent: int = 8 * 1024 * 1024
     """Bytes of an answer that wait for a client to read them; then the client is disconnected."""
+    offline: bool = False
+    """Whether a model without a key may answer from its `offline` script; otherwise the missing key is an error."""
     max_unread_events: int = 100
     """Reload events that are queued for one reader of `/-/events`; the oldest is dropped beyond that."""
 

@@ -57,7 +57,8 @@ def test_a_snapshot_is_built_from_the_loaded_bytes_alone(tmp_path: Path, since: 
         shutil.rmtree(project)
         project.mkdir()
     share = Pool().share()
-    snapshot = build(loaded.config, loaded.files, ProjectCode(project), {}, share, lambda own: ThreadItemConverter())
+    code = ProjectCode(project)
+    snapshot = build(loaded.config, loaded.files, code, {}, share, lambda *own: ThreadItemConverter(), offline=True)
     for name, said in (("demo", "script loaded"), ("real", "offline loaded")):
         model = snapshot.models.get(name).model
         assert isinstance(model, ScriptedConversation)

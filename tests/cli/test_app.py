@@ -17,7 +17,7 @@ from runtime.diagnostics.diagnostic import Diagnostic, Place
 from runtime.errors import ConfigError, RuntimeFault, UsageError
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
-VERBS = ("init", "serve", "dev", "chat", "validate", "explain", "show", "schema", "client")
+VERBS = ("init", "serve", "token", "dev", "chat", "validate", "explain", "show", "schema", "client")
 HEAVY = ("agents", "chatkit", "openai", "fastapi", "starlette", "uvicorn", "sqlalchemy", "httpx")
 
 

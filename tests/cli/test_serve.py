@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from runtime import ConfigError, create_app
 from runtime.cli.commands.serve import summary
 from runtime.cli.uvicorn_server import bind
 from runtime.config.load import load_config
@@ -217,6 +218,27 @@ def test_a_model_without_a_key_is_said_to_be_offline(
     assert f"  model     default: {shown}\n" in summary(loaded, loaded.config)
     assert (f"# default: {shown}\n" in cli("show", str(tmp_path)).out) == (key == "")
     json.loads(cli("show", str(tmp_path), "--format", "json").out)
+
+
+def test_a_production_start_never_answers_from_an_offline_script_unless_told_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Callable[..., Any]
+) -> None:
+    (tmp_path / "demo.yaml").write_text("otherwise: hi\n")
+    (tmp_path / "agents.yaml").write_text(
+        "version: 1\nmodels: {default: {name: gpt-5, offline: demo.yaml}}\nagents: {a: {}}\nstore: memory\nauth: none\n"
+    )
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    refused = cli("serve", str(tmp_path))
+    assert refused.code == 1
+    assert "model 'gpt-5' has no API key, and its offline script is for development" in refused.err
+    assert "`serve --offline`" in refused.err
+    with pytest.raises(ConfigError, match="offline=True"):
+        create_app(tmp_path)
+    assert list(create_app(tmp_path, offline=True).state.runtime.agents) == ["a"]
+    for arguments in (("serve", "--offline"), ("dev",)):
+        with serving(tmp_path, *arguments) as server:
+            assert post(server.url).status_code == 200
+    assert cli("validate", "--import", str(tmp_path)).code == 0
 
 
 def test_the_summary_names_a_store_of_ones_own_and_a_model_without_an_entry(tmp_path: Path) -> None:

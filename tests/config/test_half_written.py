@@ -154,7 +154,7 @@ CUTS = [
     pytest.param(
         SAMPLE,
         range(0, SAMPLE.stat().st_size, EVERY_BYTES),
-        {"context": 1, "converter": 1, "routes": 1, "state": 1, "auth": 1},
+        {"context": 1, "converter": 1, "routes": 1, "state": 1, "auth": 2},
         {},
         id="sample-bytes",
     ),

@@ -372,5 +372,5 @@ def test_one_misspelt_key_among_many_entries_is_reported_alone() -> None:
 
 def test_only_keys_for_secrets_have_secret_names() -> None:
     names = {path.rpartition("/")[2] for path, _ in all_properties()}
-    secret = {"api_key", "auth", "authorization", "env", "extra_headers", "headers", "secret", "token"}
+    secret = {"api_key", "auth", "authorization", "bearer", "env", "extra_headers", "headers", "secret", "token"}
     assert {name for name in names if is_secret_key(name)} == secret

@@ -50,7 +50,7 @@ class Bare(Client):
 MakeChat = Callable[..., Awaitable[Chat]]
 MakeBare = Callable[..., Bare]
 
-QUICK = ServerSettings(files_stable_s=0.01)
+QUICK = ServerSettings(files_stable_s=0.01, offline=True)
 """No test waits for its own edits to settle."""
 
 

@@ -166,6 +166,14 @@ async def test_auth_none_answers_this_machine_alone(chat: MakeChat, headers: dic
     assert reason in answer.error["message"]
 
 
+async def test_auth_none_answers_pages_of_declared_origins_but_not_of_any(chat: MakeChat) -> None:
+    declared = await chat({"server": {"cors": ["https://app.example.com"]}}, name="declared")
+    every = await chat({"server": {"cors": ["*"]}}, name="every")
+    assert (await _list(declared, origin="https://app.example.com")).status == 200
+    assert (await _list(declared, origin="https://evil.example")).status == 403
+    assert (await _list(every, origin="https://evil.example")).status == 403
+
+
 @pytest.mark.in_process
 @pytest.mark.parametrize("address", [None, ("203.0.113.7", 1), ("testclient", 50000)])
 async def test_auth_none_refuses_other_addresses(chat: MakeChat, address: Any) -> None:
@@ -267,7 +275,6 @@ async def test_every_route_asks_who_sends_a_request_before_its_body_is_read(chat
         ("GET", "/chatkit/entities/x"),
         ("GET", "/chatkit/entities/x/preview"),
         ("POST", "/chatkit/files"),
-        ("DELETE", "/chatkit/files/x"),
         ("GET", "/me"),
         ("GET", "/no-such-route"),
     ]

@@ -22,7 +22,7 @@ ORIGIN = "http://localhost:5173"
 
 @pytest.fixture
 async def browser() -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(ROOT, environ={**os.environ, "CHATKIT_STORE": "memory", "OPENAI_API_KEY": ""})
+    app = create_app(ROOT, environ={**os.environ, "CHATKIT_STORE": "memory", "OPENAI_API_KEY": ""}, offline=True)
     transport = httpx.ASGITransport(app=app)
     async with (
         app.router.lifespan_context(app),

@@ -65,7 +65,7 @@ def _serve(path: Path) -> Iterator[str]:
     from runtime.server.runtime import build_runtime
     from runtime.server.settings import ServerSettings
 
-    settings = ServerSettings(local_user="always")
+    settings = ServerSettings(local_user="always", offline=True)
     with building(loaded):
         app = build_app(build_runtime(read_project(loaded.file.absolute(), None), None, settings))
         with app_in_background(LoopbackOnly(app)) as base:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from runtime.server.generations.project_source import ProjectSource
     from runtime.server.generations.reloader import ReloadOutcome
     from runtime.server.runtime import Runtime
+    from runtime.server.settings import ServerSettings
 
 _SMALL_PROJECT = 50
 """The number of agents, tools and widgets up to which a full garbage collection takes a few milliseconds."""
@@ -46,6 +47,7 @@ def serve_project(
     access_log: bool,
     watch: bool,
     last_good: bool,
+    offline: bool,
 ) -> int:
     """Serve the project at `path`.
 
@@ -71,7 +73,7 @@ def serve_project(
             )
         return ""
 
-    runtime = start_project(path, check, last_good=last_good)
+    runtime = start_project(path, check, last_good=last_good, offline=offline)
     if runtime is None:
         return 1
     serve_runtime(runtime, host or runtime.config.server.host, port, access_log=access_log, watch=watch)
@@ -80,7 +82,7 @@ def serve_project(
 
 def serve_locally(path: Path, *, port: int | None, last_good: bool) -> int:
     """Serve the project at `path` on loopback, with an access log; return 1 if the config has errors."""
-    runtime = start_project(path, lambda config: "", last_good=last_good)
+    runtime = start_project(path, lambda config: "", last_good=last_good, offline=True)
     if runtime is None:
         return 1
     from runtime.server.http.loopback import is_loopback
@@ -201,18 +203,21 @@ def offline_models(loaded: LoadedProject, config: Config) -> dict[str, str]:
 
 
 @startup_heap_frozen()
-def start_project(path: Path, check: Check, *, last_good: bool = False) -> Runtime | None:
+def start_project(path: Path, check: Check, *, last_good: bool = False, offline: bool = False) -> Runtime | None:
     """Build the project in the folder or file `path`; print the reason to standard error and return None if it fails.
 
     Without `auth`, everybody on this machine is one user; `check` refuses that where others could reach the server.
+    With `offline`, models without a key answer from their scripts.
 
     `last_good` builds the last version that was served if the files have errors.
     """
     from runtime.server.generations.last_good import FILE, load_last_good
     from runtime.server.generations.project_source import read_project
+    from runtime.server.settings import ServerSettings
 
     source = read_project(path.absolute(), None)
-    runtime, diagnostics = _build(source, check)
+    settings = ServerSettings(local_user="default", offline=offline)
+    runtime, diagnostics = _build(source, check, settings)
     if runtime is not None or not (last_good and diagnostics):
         return runtime
     root = source.loaded.root
@@ -223,7 +228,7 @@ def start_project(path: Path, check: Check, *, last_good: bool = False) -> Runti
     except RuntimeFault as fault:
         print(f"error: {fault}", file=sys.stderr)
         return None
-    runtime, _ = _build(saved.read(root, None), check)
+    runtime, _ = _build(saved.read(root, None), check, settings)
     if runtime is not None:
         runtime.reloader.record_broken_start(source, diagnostics)
         print(
@@ -234,7 +239,9 @@ def start_project(path: Path, check: Check, *, last_good: bool = False) -> Runti
     return runtime
 
 
-def _build(source: ProjectSource, check: Check) -> tuple[Runtime | None, tuple[Diagnostic, ...]]:
+def _build(
+    source: ProjectSource, check: Check, settings: ServerSettings
+) -> tuple[Runtime | None, tuple[Diagnostic, ...]]:
     """Build a project that was read; print its diagnostics, and return None and these if it can't be built."""
     print_problems(from_here(source.loaded))
     if source.loaded.config is None:
@@ -243,10 +250,9 @@ def _build(source: ProjectSource, check: Check) -> tuple[Runtime | None, tuple[D
         print(f"error: {reason}", file=sys.stderr)
         return None, ()
     from runtime.server.runtime import build_runtime
-    from runtime.server.settings import ServerSettings
 
     try:
-        return build_runtime(source, None, ServerSettings(local_user="default")), ()
+        return build_runtime(source, None, settings), ()
     except ConfigError as error:
         print_problems(from_here(replace(source.loaded, diagnostics=tuple(error.diagnostics))))
         return None, tuple(error.diagnostics)

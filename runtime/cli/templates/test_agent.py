@@ -20,7 +20,7 @@ def ask(text: str) -> list[dict[str, Any]]:
 
     async def post() -> bytes:
         # Without a key, `offline:` answers, also where .env has one.
-        app = create_app(PROJECT, environ={**os.environ, "CHATKIT_STORE": "memory", "OPENAI_API_KEY": ""})
+        app = create_app(PROJECT, environ={**os.environ, "CHATKIT_STORE": "memory", "OPENAI_API_KEY": ""}, offline=True)
         transport = httpx.ASGITransport(app=app)
         message = {"content": [{"type": "input_text", "text": text}], "attachments": [], "inference_options": {}}
         request = {"type": "threads.create", "params": {"input": message}}

@@ -9,7 +9,15 @@ from pydantic import Discriminator, Field, Tag
 from runtime.config.model.guardrails import AgentGuardrails
 from runtime.config.model.instructions import Instructions
 from runtime.config.model.models import Settings
-from runtime.config.model.types import TOOL_NAME_PATTERN, Condition, ImportPath, JsonSchema, Section, ShortFormSection
+from runtime.config.model.types import (
+    TOOL_NAME_PATTERN,
+    Condition,
+    ImportPath,
+    JsonSchema,
+    Roles,
+    Section,
+    ShortFormSection,
+)
 
 
 class StoredPrompt(ShortFormSection, short_key="id"):
@@ -98,6 +106,8 @@ class Agent(Section):
     """Whether `tool_choice` is reset after the first call, so that the model does not call tools without end."""
     hooks: ImportPath | None = None
     """An `agents.AgentHooks` of your own, or its class; it receives the agent's lifecycle events."""
+    roles: Roles | None = Field(None, examples=[["support"]])
+    """The roles of which a user needs one; others never reach the agent, neither first nor by a handoff or a tool."""
     sticky: bool = False
     """Whether the agent keeps a thread after a handoff: it answers later messages, until it hands over itself or the
     user makes another choice in the composer."""

@@ -6,10 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
-from runtime.config.model.types import ImportPath, PositiveDuration, Secret, Section, by_key
+from runtime.config.model.types import ImportPath, PositiveDuration, Roles, Secret, Section, by_key
 
 
 class _McpServer(Section):
+    roles: Roles | None = Field(None, examples=[["support"]])
+    """The roles of which a user needs one; for others, no agent has the server's tools."""
     tools: list[str] | None = None
     """The allowed tools; all of them by default."""
     exclude: list[str] = []

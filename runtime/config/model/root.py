@@ -13,7 +13,7 @@ from runtime.config.model.guardrails import Guardrail
 from runtime.config.model.limits import Limits
 from runtime.config.model.mcp import McpServer
 from runtime.config.model.models import Model
-from runtime.config.model.server import Admin, Reload, Server, Store, UrlStore
+from runtime.config.model.server import Admin, Reload, RouteEntry, Server, Store, UrlStore
 from runtime.config.model.tools import Tool
 from runtime.config.model.types import ImportPath, MadeObject, Section
 from runtime.config.model.widgets import Action, Widget
@@ -78,7 +78,7 @@ class Config(Section):
     converter: MadeObject | None = None
     """A ThreadItemConverter subclass, which converts thread items to the model's input; `{python: …, with: …}` gives
     it arguments."""
-    routes: list[ImportPath] = []
+    routes: list[RouteEntry] = []
     """FastAPI routers of your own, mounted beside ChatKit's path."""
     state: dict[str, MadeObject] = {}
     """Objects of your own, by name: tools read them as `ctx.context.<name>`; `{python: …, with: …}` makes one with

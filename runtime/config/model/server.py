@@ -9,6 +9,7 @@ from pydantic import Field, Tag, field_validator
 from runtime.config.model.types import (
     Duration,
     ImportPath,
+    Roles,
     Secret,
     Section,
     ShortFormSection,
@@ -55,6 +56,17 @@ class Server(Section):
     offers a retry, and the output so far is kept."""
 
 
+class RouteEntry(ShortFormSection, short_key="python"):
+    """A FastAPI router of your own, and who may use its routes: every user by default."""
+
+    python: ImportPath
+    """The import path of the router."""
+    public: bool = False
+    """Whether everybody may use the routes, without a login."""
+    roles: Roles | None = Field(None, examples=[["support"]])
+    """The roles of which a user needs one."""
+
+
 class Reload(Section):
     """How an edit takes effect while answers are running: each answer finishes on the version that it began with."""
 
@@ -74,6 +86,9 @@ class Admin(Section):
     token: Secret | None = Field(None, examples=["${ADMIN_TOKEN:-}"])
     """The token that allows a client to use the routes below `/-/`, sent as `Authorization: Bearer …`. Without a token,
     they answer only clients on this machine. An empty token counts as none."""
+
+    roles: Roles | None = Field(None, examples=[["support"]])
+    """The roles of which a user of `auth` needs one to use the routes below `/-/`; by default no user may."""
 
     @field_validator("token")
     @classmethod

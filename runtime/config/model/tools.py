@@ -13,6 +13,7 @@ from runtime.config.model.types import (
     ImportPath,
     JsonSchema,
     PositiveDuration,
+    Roles,
     Secret,
     Section,
     ShortFormSection,
@@ -59,7 +60,12 @@ class EnabledBy(Section):
     """A function of the turn's context, sync or async, that returns true or false."""
 
 
-class _Tool(Section):
+class _Restricted(Section):
+    roles: Roles | None = Field(None, examples=[["support"]])
+    """The roles of which a user needs one; for others, the model does not have the tool."""
+
+
+class _Tool(_Restricted):
     description: str | None = None
     """What the tool does, for the model; overrides the docstring of a Python tool."""
     progress: str | None = None
@@ -167,7 +173,7 @@ class AgentTool(_Tool):
     """The most model calls that it may make."""
 
 
-class ShellTool(Section):
+class ShellTool(_Restricted):
     """Shell commands of the model, run by your own Python; the runtime itself runs none."""
 
     shell: ImportPath
@@ -176,7 +182,7 @@ class ShellTool(Section):
     """Whether the user must approve commands before they run, as of other tools; `args.commands` are the commands."""
 
 
-class PatchTool(Section):
+class PatchTool(_Restricted):
     """File changes of the model, applied by your own Python; the runtime itself changes no file."""
 
     apply_patch: ImportPath
@@ -220,7 +226,7 @@ Connector = Literal[
 ]
 
 
-class _Hosted(Section):
+class _Hosted(_Restricted):
     description: str | None = None
     """A note for readers of the file; of an MCP server, a note for the model as well."""
 

@@ -93,6 +93,9 @@ Condition = Annotated[bool | Annotated[str, Field(min_length=1)], BeforeValidato
 Secret = Annotated[str, SecretMark(), Field(json_schema_extra={"writeOnly": True})]
 """A string that is secret; usually written `${NAME}`."""
 
+Roles = Annotated[list[str], Field(min_length=1)]
+"""Names of roles; a user needs one of them."""
+
 JsonSchema = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": True})]
 """A JSON Schema (Draft 2020-12) of an object."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
-from runtime.config.model.types import ImportPath, JsonSchema, Section, ShortFormSection, by_key
+from runtime.config.model.types import ImportPath, JsonSchema, Roles, Section, ShortFormSection, by_key
 
 
 class _Widget(Section):
@@ -103,6 +103,8 @@ Widget = Annotated[
 
 
 class _Action(Section):
+    roles: Roles | None = Field(None, examples=[["support"]])
+    """The roles of which a user needs one to use the action."""
     payload: JsonSchema | None = None
     """The JSON Schema of the action's payload; any other payload is rejected."""
 

@@ -51,6 +51,7 @@ _FORMATS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
         ("k_live_", "a Stripe key", r"\b[rs]k_live_[A-Za-z0-9]{16,}"),
         ("gh", "a GitHub token", r"\bgh[pousr]_[A-Za-z0-9]{20,}"),
         ("github_pat_", "a GitHub token", r"\bgithub_pat_[A-Za-z0-9_]{20,}"),
+        ("chatkit_", "a token of `chatkit-runtime token`", r"\bchatkit_[A-Za-z0-9_-]{43}(?![\w-])"),
         ("glpat-", "a GitLab token", r"\bglpat-[A-Za-z0-9_-]{16,}"),
         ("hf_", "a Hugging Face token", r"\bhf_[A-Za-z0-9]{30,}"),
         ("xox", "a Slack token", r"\bxox[abeprs]-[A-Za-z0-9-]{10,}"),
@@ -311,7 +312,7 @@ def _marks_of_model(model: type[BaseModel]) -> _Marks:
     }
     marks = {name: mark for name, mark in fields.items() if mark}
     short = marks.get(model.short_key) if issubclass(model, ShortFormSection) else None
-    if not short and len(marks) == len(fields) and set(marks.values()) == {"field"}:
+    if not short and len(marks) == len(fields) and all(mark == "field" for mark in marks.values()):
         short = "field"
     return {**marks, "": short} if short else marks
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from runtime.assemble.problems import Problem, Problems
@@ -48,6 +49,9 @@ class GenerationApp(Protocol):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
+
+    async def admit(self, scope: Scope, roles: Sequence[str]) -> Response | None:
+        """Set the user of a request that another app answers; return the response to one without such a role."""
 
     def lifespan(self) -> AbstractAsyncContextManager[Mapping[str, Any]]:
         """Run the lifespans of the project's routers; yields the state that they share with requests."""
@@ -190,6 +194,11 @@ class Generation:
         finally:
             self.requests.discard(task)
 
+    async def admit(self, scope: Scope, roles: Sequence[str]) -> Response | None:
+        """Set the user of a request that another app answers; return the response to one without such a role."""
+        with self.snapshot.code.pinned():
+            return await self.app.admit(scope, roles)
+
     async def end_requests(self) -> None:
         """Wait briefly for requests whose turns were ended, then cancel the remaining ones."""
         if self.requests:
@@ -209,7 +218,9 @@ class Generation:
         self.lost_state = tuple(lost)
 
 
-def build_generation(source: ProjectSource, share: Share, before: Generation | None, make_app: MakeApp) -> Generation:
+def build_generation(
+    source: ProjectSource, share: Share, before: Generation | None, make_app: MakeApp, *, offline: bool = False
+) -> Generation:
     """Build a source that has a configuration. Raise ConfigError; the caller then releases `share`.
 
     `before` is the current generation. While the project's Python, and the data that it reads, are unchanged, its
@@ -223,7 +234,7 @@ def build_generation(source: ProjectSource, share: Share, before: Generation | N
     number = 1 if before is None else before.number + 1
     try:
         with contained(), code.attempt():
-            return _assemble(source, code, share, number, make_app)
+            return _assemble(source, code, share, number, make_app, offline)
     except ProjectBuildError as failed:
         # Imported here: a project that can be built needs no explanation.
         from runtime.validation.build_errors import explain_build_errors
@@ -233,12 +244,14 @@ def build_generation(source: ProjectSource, share: Share, before: Generation | N
         raise RuntimeFault(f"the project {described(error.cause)} while it was built") from error.cause
 
 
-def _assemble(source: ProjectSource, code: ProjectCode, share: Share, number: int, make_app: MakeApp) -> Generation:
+def _assemble(
+    source: ProjectSource, code: ProjectCode, share: Share, number: int, make_app: MakeApp, offline: bool
+) -> Generation:
     loaded = source.loaded
     assert loaded.config is not None
     # Taken first, so released last: objects that the code made are closed before it.
     share.get(("code", code), lambda: code, ProjectCode.discard)
-    snapshot = build(loaded.config, loaded.files, code, loaded.environ, share, build_converter)
+    snapshot = build(loaded.config, loaded.files, code, loaded.environ, share, build_converter, offline=offline)
     store = _shared_store(snapshot, share)
     uploads = _uploads(snapshot, store.store, share)
     return Generation(

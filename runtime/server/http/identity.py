@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtime.assemble.project import Snapshot
+from runtime.assemble.roles import require_role
 from runtime.auth.authenticator import Authenticator
 from runtime.auth.user import LOCAL_USER, USER, Unauthenticated, User, authenticated
 from runtime.errors import RequestError
@@ -25,6 +26,7 @@ logger = logging.getLogger("runtime.server")
 
 # A proxy on this machine connects from loopback, too; these headers show that it forwards another client's request.
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+_LONGEST_REASON = 300
 _NO_LOGIN = (
     "requests are refused, because nobody authenticates them: agents.yaml has no `auth:`, and the application around "
     "this one has no AuthenticationMiddleware. Declare who the users are (docs/guide/login.md)%s; "
@@ -41,11 +43,17 @@ _OWN_MIDDLEWARE = (
 
 
 class LocalMachine:
-    """`auth: none`: everybody on this machine is the local user, and nobody else is answered."""
+    """`auth: none`: everybody on this machine is the local user, and nobody else is answered.
+
+    Pages of other sites are refused, unless `origins` has theirs.
+    """
+
+    def __init__(self, origins: Sequence[str] = ()) -> None:
+        self._origins = [origin.encode("latin-1", "replace") for origin in origins]
 
     async def identify(self, connection: HTTPConnection) -> User:
         """See `Authenticator`. Raise RequestError (403) for a request from elsewhere."""
-        reason = not_from_this_machine(connection)
+        reason = not_from_this_machine(connection, self._origins)
         if reason:
             message = f"without a login, this server answers its own machine only: {reason}"
             raise RequestError(403, "forbidden", message)
@@ -84,7 +92,7 @@ class SurroundingApp:
 def authenticator_of(snapshot: Snapshot, settings: ServerSettings) -> Authenticator:
     """Return what finds the users of a project's requests."""
     if settings.has_local_user(snapshot.config):
-        return LocalMachine()
+        return LocalMachine(snapshot.config.server.cors)
     return snapshot.authenticator or SurroundingApp()
 
 
@@ -123,20 +131,20 @@ class IdentityMiddleware:
         # An application that mounts two projects may pass on the scope of the other one's request.
         scope.pop(USER, None)
         if not access.public:
-            refused = await self._enter(scope, access)
+            refused = await self.admit(scope, access)
             if refused is not None:
                 await _refuse(refused, scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    async def _enter(self, scope: Scope, access: Access) -> Response | None:
+    async def admit(self, scope: Scope, access: Access) -> Response | None:
         """Set the user; return the response to a request that is refused."""
         # Without `receive`: a login that needs the body would let everybody send one.
         connection = Request(scope) if scope["type"] == "http" else HTTPConnection(scope)
         try:
             with contained():
                 user = await identify(self._authenticator, connection)
-            require_role(user, access.roles, "route")
+            require_role(user, access.roles, "this route")
             scope[USER] = user
         except RequestError as error:
             return refusal_response(connection, error)
@@ -148,17 +156,13 @@ class IdentityMiddleware:
         return None
 
 
-def require_role(user: User, roles: Sequence[str], what: str) -> None:
-    """Raise RequestError (403) unless the user has one of the roles that something requires."""
-    if not user.may_use(roles):
-        raise RequestError(403, "forbidden", f"your roles don't include this {what}")
-
-
 def refusal_response(connection: HTTPConnection, error: RequestError) -> Response:
     """Return the response to a request that is refused; the log has the reason that a client is not told."""
     if isinstance(error, Unauthenticated):
         client = connection.client.host if connection.client else "an unknown address"
-        logger.info("request [%s] from %s is not authenticated: %s", request_id_of(connection), client, error.reason)
+        logger.info(
+            "request [%s] from %s is not authenticated: %s", request_id_of(connection), client, _one_line(error.reason)
+        )
     response = error_response(connection, error.status, error.code, error.message)
     if isinstance(error, Unauthenticated) and error.challenge:
         response.headers["www-authenticate"] = error.challenge
@@ -170,6 +174,11 @@ def refusal_response(connection: HTTPConnection, error: RequestError) -> Respons
     return response
 
 
+def _one_line(reason: str) -> str:
+    """Return a reason, which may quote what a client sent, as a line of the log."""
+    return "".join(letter if letter.isprintable() else "?" for letter in reason[:_LONGEST_REASON])
+
+
 async def _refuse(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         # Closing before accepting makes the server answer the handshake with 403.
@@ -178,11 +187,15 @@ async def _refuse(response: Response, scope: Scope, receive: Receive, send: Send
         await response(scope, receive, send)
 
 
-def not_from_this_machine(connection: HTTPConnection) -> str:
-    """Return why a request is not this machine's own, or an empty string: not a proxy's, nor of another site's page."""
+def not_from_this_machine(connection: HTTPConnection, origins: Sequence[bytes] = ()) -> str:
+    """Return why a request is not this machine's own, or an empty string: not a proxy's, nor of another site's page.
+
+    `origins` are sites whose pages may call this machine.
+    """
     client = connection.client
     if client is None or not is_loopback(client.host):
         return "the request comes from another address"
     if forwarded := [name for name in _FORWARDED if name in connection.headers]:
         return f"a proxy has forwarded the request (header {forwarded[0]!r})"
-    return refusal(connection.scope["headers"]) or ""
+    headers = connection.scope["headers"]
+    return refusal([(name, value) for name, value in headers if name != b"origin" or value not in origins]) or ""

@@ -11,13 +11,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from runtime.assemble.roles import may_use, required_by
+from runtime.auth.user import LOCAL_USER, User
 from runtime.config.model import Config
 from runtime.config.model.chat import Attachments, MentionEntity, Prompt, PromptMention, PromptText
 from runtime.config.model.component import Composer, ComposerModel, ComposerTool, Header, HistoryPanel
 
 
-def component_options(config: Config, url: str, base_url: str = "") -> dict[str, Any]:
-    """Return the argument of `setOptions`.
+def component_options(config: Config, url: str, base_url: str = "", user: User = LOCAL_USER) -> dict[str, Any]:
+    """Return the argument of `setOptions`, with the tools of the composer that the user may use.
 
     `url` is the path of the ChatKit endpoint as the page sees it, `base_url` its absolute URL.
     """
@@ -25,7 +27,7 @@ def component_options(config: Config, url: str, base_url: str = "") -> dict[str,
     options: dict[str, Any] = {
         "api": {"url": url, "domainKey": chat.domain_key, **_upload_strategy(chat.attachments, base_url)},
         "startScreen": _start_screen(config),
-        "composer": _composer(chat.composer, config),
+        "composer": _composer(chat.composer, config, user),
         "header": _header(chat.header),
         "history": _history(chat.history_panel),
         "threadItemActions": {"feedback": chat.feedback, "retry": chat.retry},
@@ -86,7 +88,7 @@ def _mention(part: PromptMention, entities: Mapping[str, MentionEntity]) -> dict
     return {name: value for name, value in tag.items() if value is not None}
 
 
-def _composer(composer: Composer, config: Config) -> dict[str, Any]:
+def _composer(composer: Composer, config: Config, user: User) -> dict[str, Any]:
     options: dict[str, Any] = {}
     if composer.placeholder is not None:
         options["placeholder"] = composer.placeholder
@@ -96,8 +98,11 @@ def _composer(composer: Composer, config: Config) -> dict[str, Any]:
         options["dictation"] = {"enabled": True}
     if composer.models:
         options["models"] = [_model(choice) for choice in composer.models]
-    if composer.tools:
-        options["tools"] = [_tool(choice) for choice in composer.tools]
+    tools = [
+        choice for choice in composer.tools if may_use(user, required_by(config, config.tools.get(choice.tool or "")))
+    ]
+    if tools:
+        options["tools"] = [_tool(choice) for choice in tools]
     return options
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -14,13 +14,13 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Match, Mount, Router
+from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtime.assemble.project import Snapshot
-from runtime.auth.user import USER, current_user
+from runtime.assemble.project_objects import BuiltRouter
+from runtime.auth.user import current_user
 from runtime.config.model import Config
-from runtime.config.model.chat import MentionEntity
 from runtime.config.model.mcp import HttpMcpServer
 from runtime.documents.untrusted import language_tag
 from runtime.errors import RequestError
@@ -39,6 +39,7 @@ from runtime.server.http.identity import (
     authenticator_of,
     refusal_response,
 )
+from runtime.server.http.mentions import MentionRoutes
 from runtime.server.http.options import component_options
 from runtime.server.http.receiving import check_media_type, limit_receiving, read_body
 from runtime.server.http.responses import base_url_of, error_response, request_id_of, unexpected
@@ -52,9 +53,10 @@ from runtime.stores.store import StoreUnavailable
 
 logger = logging.getLogger("runtime.server")
 
+_APP = "chatkit.app"
+"""The key of the ASGI scope that holds the app with the route of the request."""
 LEASE = "chatkit.lease"
 """The key of the ASGI scope that holds the request's lease of its generation."""
-MAX_QUERY_LENGTH = 200
 _MAX_LANGUAGES = 500
 """The characters of the Accept-Language header that are read."""
 
@@ -68,31 +70,28 @@ class ProjectApp:
         self._snapshot, self._server = snapshot, server
         config = snapshot.config
         self.path = config.server.path
-        self._routes = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-        self._routes.state = state
-        self._routes.add_middleware(ContainedRoutes)
+        self._routes, files = _new_app(state), _new_app(state)
+        # Routes that not every user may use, or that need no login, are in apps of their own: a request that an app
+        # gets can reach no other route.
+        self._others = [(PUBLIC, files)]
         self._routes.add_route(f"{self.path}/options.json", self._options, methods=["GET"])
-        self._open_routes = Router()
         if uploads is not None:
-            FileRoutes(uploads, self.path).add_to(self._routes.router, self._open_routes)
+            FileRoutes(uploads, self.path).add_to(self._routes.router, files.router)
         ThreadStreamRoutes(server, self._identify).add_to(self._routes, self.path)
         mentions = MentionRoutes(snapshot)
         self._routes.add_route(f"{self.path}/entities", mentions.search, methods=["GET"])
         self._routes.add_route(f"{self.path}/entities/{{id}}", mentions.read, methods=["GET"])
         self._routes.add_route(f"{self.path}/entities/{{id}}/preview", mentions.preview, methods=["GET"])
-        for router in snapshot.routers:
-            self._routes.include_router(router)
-        self._routes.add_exception_handler(HTTPException, http_error)
-        self._routes.add_exception_handler(RequestError, refused)
-        self._routes.add_exception_handler(StoreUnavailable, unexpected)
-        self._routes.add_exception_handler(Exception, unexpected)
-        self._app: ASGIApp = IdentityMiddleware(self._dispatch, authenticator_of(snapshot, settings), self._access)
+        for built in snapshot.routers:
+            self._add_router(built, state)
+        self._identity = IdentityMiddleware(self._dispatch, authenticator_of(snapshot, settings), self._access)
+        self._app: ASGIApp = self._identity
         if config.server.cors:
             # Around the login: the response to a request without one is for its page as well.
             self._app = CORSMiddleware(
                 self._app,
                 allow_origins=config.server.cors,
-                allow_methods=_methods_of([*self._routes.routes, *self._open_routes.routes]),
+                allow_methods=_methods_of(route for app in self._apps for route in app.routes),
                 allow_headers=["*"],
                 allow_credentials="*" not in config.server.cors,
                 expose_headers=["x-request-id"],
@@ -101,8 +100,23 @@ class ProjectApp:
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[Mapping[str, Any]]:
         """See `GenerationApp`."""
-        async with self._routes.router.lifespan_context(self._routes) as state:
-            yield state or {}
+        states: dict[str, Any] = {}
+        async with AsyncExitStack() as stack:
+            for app in self._apps:
+                lifespan: AbstractAsyncContextManager[Any] = app.router.lifespan_context(app)
+                states |= await stack.enter_async_context(lifespan) or {}
+            yield states
+
+    @property
+    def _apps(self) -> list[FastAPI]:
+        return [self._routes, *(app for _, app in self._others)]
+
+    def _add_router(self, built: BuiltRouter, state: Any) -> None:
+        app = self._routes
+        if built.public or built.roles:
+            app = _new_app(state)
+            self._others.append((Access(built.public, built.roles), app))
+        app.include_router(built.router)
 
     def release(self) -> None:
         """See `GenerationApp`. FastAPI's caches would keep the project's route functions, and so its modules, alive."""
@@ -113,18 +127,35 @@ class ProjectApp:
         """Answer a request."""
         await self._app(scope, receive, send)
 
+    async def admit(self, scope: Scope, roles: Sequence[str]) -> Response | None:
+        """See `GenerationApp`."""
+        return await self._identity.admit(scope, Access(roles=roles))
+
     def _access(self, scope: Scope) -> Access:
         if scope["type"] == "http" and path_within(scope) == self.path:
             return USERS
-        return PUBLIC if _matches(self._open_routes, scope) else USERS
+        access, scope[_APP] = self._find(scope)
+        return access
+
+    def _find(self, scope: Scope) -> tuple[Access, FastAPI]:
+        """Return the app that has the route of a request, and who may use it."""
+        wrong_method = None
+        for access, app in self._others:
+            match = _match(app, scope)
+            if match is Match.FULL:
+                return access, app
+            if match is Match.PARTIAL:
+                wrong_method = wrong_method or (access, app)
+        if wrong_method is None or _match(self._routes, scope) is Match.FULL:
+            return USERS, self._routes
+        return wrong_method
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             receive = limit_receiving(receive, self._snapshot.config.limits.receive)
         # ChatKit's requests bypass FastAPI, whose layers would wrap every chunk of every stream.
         if scope["type"] != "http" or path_within(scope) != self.path:
-            # Routes without a login are in an app of their own, so that no other one can be reached this way.
-            await (self._open_routes if USER not in scope else self._routes)(scope, receive, send)
+            await scope.pop(_APP)(scope, receive, send)
             return
         request = Request(scope, receive, send)
         if scope["method"] != "POST":
@@ -177,7 +208,9 @@ class ProjectApp:
 
     async def _options(self, request: Request) -> Response:
         url = f"{str(request.scope.get('root_path', '')).rstrip('/')}{self.path}"
-        return JSONResponse(component_options(self._snapshot.config, url, base_url_of(request, self.path)))
+        return JSONResponse(
+            component_options(self._snapshot.config, url, base_url_of(request, self.path), current_user(request))
+        )
 
 
 def _methods_of(routes: Iterable[BaseRoute]) -> list[str]:
@@ -208,8 +241,19 @@ def path_within(scope: Scope) -> str:
     return path.removeprefix(root) if path.startswith(f"{root}/") else path
 
 
-def _matches(routes: Router, scope: Scope) -> bool:
-    return any(route.matches(scope)[0] is Match.FULL for route in routes.routes)
+def _new_app(state: Any) -> FastAPI:
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.state = state
+    app.add_middleware(ContainedRoutes)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(RequestError, refused)
+    app.add_exception_handler(StoreUnavailable, unexpected)
+    app.add_exception_handler(Exception, unexpected)
+    return app
+
+
+def _match(app: FastAPI, scope: Scope) -> Match:
+    return max((route.matches(scope)[0] for route in app.routes), key=lambda match: match.value, default=Match.NONE)
 
 
 async def refused(request: Request, error: Any) -> Response:
@@ -238,48 +282,3 @@ def forwarded_headers(request: Request, config: Config) -> dict[str, str]:
     names = {name.lower() for server in servers for name in server.forward_headers}
     # Repeated headers are joined: only the receiving server knows which one counts.
     return {name: ", ".join(request.headers.getlist(name)) for name in names if name in request.headers}
-
-
-class MentionRoutes:
-    """`GET /chatkit/entities?q=…`, `GET /chatkit/entities/{id}` and `GET /chatkit/entities/{id}/preview`."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-
-    async def search(self, request: Request) -> Response:
-        """Return the entities that match the query."""
-        mentions = self._snapshot.mentions
-        query = request.query_params.get("q", "")[:MAX_QUERY_LENGTH]
-        entities = await mentions.search(query, await self._snapshot.request_context(request)) if mentions else []
-        return JSONResponse({"entities": [_entity_data(entity) for entity in entities]})
-
-    async def preview(self, request: Request) -> Response:
-        """Return the widget that previews an entity, or null if it has none."""
-        entity = await self._find(request)
-        if entity is None:
-            return _not_found(request)
-        assert self._snapshot.mentions is not None
-        widget = await self._snapshot.mentions.preview(entity)
-        data = None if widget is None else widget.model_dump(mode="json", exclude_none=True)
-        return JSONResponse({"preview": data})
-
-    async def read(self, request: Request) -> Response:
-        """Return one entity."""
-        entity = await self._find(request)
-        return _not_found(request) if entity is None else JSONResponse(_entity_data(entity))
-
-    async def _find(self, request: Request) -> MentionEntity | None:
-        mentions = self._snapshot.mentions
-        if mentions is None:
-            return None
-        return await mentions.get(request.path_params["id"], await self._snapshot.request_context(request))
-
-
-def _not_found(request: Request) -> Response:
-    return error_response(request, 404, "not_found", f"entity {request.path_params['id']!r} not found")
-
-
-def _entity_data(entity: MentionEntity) -> dict[str, Any]:
-    """Return the entity as the web component takes it: its `data` may contain only strings."""
-    data = {name: value for name, value in entity.data.items() if isinstance(value, str)}
-    return {**entity.model_dump(exclude_none=True), "data": data}

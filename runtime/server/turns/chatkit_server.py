@@ -259,7 +259,9 @@ class RuntimeServer(ChatKitServer[Any]):
         threads: ThreadAccess,
     ) -> types.SyncCustomActionResponse:
         params, snapshot = request.params, generation.snapshot
-        thread, sender, action = await resolve_click(snapshot, threads, params.thread_id, params.item_id, params.action)
+        thread, sender, action = await resolve_click(
+            snapshot, info.user, threads, params.thread_id, params.item_id, params.action
+        )
         if action.sync is None:
             raise RequestError(501, "not_supported", f"action {action.type!r} is not declared with `sync: true`")
         execution = Execution(snapshot, info, threads, SendNews(thread=thread), generation.uploads)

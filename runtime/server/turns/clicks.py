@@ -12,6 +12,8 @@ from chatkit.types import ThreadMetadata, WidgetItem
 
 from runtime.assemble.actions import BuiltAction
 from runtime.assemble.project import Snapshot
+from runtime.assemble.roles import require_role
+from runtime.auth.user import User
 from runtime.errors import RequestError
 from runtime.server.turns.thread_access import ThreadAccess
 
@@ -28,12 +30,14 @@ class StaleWidget(RequestError):
 
 
 async def resolve_click(
-    snapshot: Snapshot, threads: ThreadAccess, thread_id: str, item_id: str | None, action: Action[str, Any]
+    snapshot: Snapshot, user: User, threads: ThreadAccess, thread_id: str, item_id: str | None, action: Action[str, Any]
 ) -> tuple[ThreadMetadata, WidgetItem | None, BuiltAction]:
     """Return the thread, the widget and the declared action of a click.
 
     Raise StaleWidget for a widget of another version of the project, RequestError, NotFoundError.
     """
+    if action.type in snapshot.actions:
+        require_role(user, snapshot.actions[action.type].roles, f"the action {action.type!r}")
     try:
         built = find_action(snapshot, action)
     except RequestError as error:

@@ -33,6 +33,7 @@ from runtime.server.turns.client_tools import (
     removed_tool,
     skip_open_calls,
 )
+from runtime.server.turns.model_items import active_agent, last_inference_options
 from runtime.server.turns.plan_execution import AnswerThread, Execution, HandleAction, Plan, ResumeRun, SendNews
 from runtime.server.turns.recorder import thread_response
 from runtime.server.turns.request_limits import check_texts
@@ -88,9 +89,29 @@ class Planner:
                     return await self._decide_approval(params.thread_id, params.action)
                 return await self._run_action(params.thread_id, params.item_id, params.action)
 
-    async def _create_thread(self, message: types.UserMessageInput) -> Plan:
+    def _check_message(self, message: types.UserMessageInput) -> None:
         check_message(message, self._snapshot.config)
+        choice = message.inference_options.tool_choice
+        if choice is not None:
+            self._snapshot.routing.require_choice(choice.id, self._request.user)
+
+    async def _check_agent(
+        self,
+        thread: types.ThreadMetadata,
+        options: types.InferenceOptions | None,
+        history: Sequence[types.ThreadItem] = (),
+    ) -> None:
+        """Raise RequestError (403) before anything is stored if the user may not use the agent that would answer."""
+        routing = self._snapshot.routing
+        if routing.is_restricted:
+            nothing = SendNews(thread=thread)
+            context = Execution(self._snapshot, self._request, self._threads, nothing, self._uploads).context
+            await routing.choose_agent(context, options, active_agent(history))
+
+    async def _create_thread(self, message: types.UserMessageInput) -> Plan:
+        self._check_message(message)
         thread = types.ThreadMetadata(id=new_id("thread"), created_at=datetime.now(UTC))
+        await self._check_agent(thread, message.inference_options)
         item = await self._make_item(message, thread)
         await self._threads.lock(thread.id)
         await self._threads.create(thread, [item], item.attachments)
@@ -101,7 +122,7 @@ class Planner:
         return AnswerThread(thread=thread, items=[item], opening=opening, title_from=_text_of(item))
 
     async def _add_message(self, thread_id: str, message: types.UserMessageInput) -> Plan:
-        check_message(message, self._snapshot.config)
+        self._check_message(message)
         thread = await self._threads.open_for_turn(thread_id)
         item = await self._make_item(message, thread)
         return await self._continue(thread, item, opening=[types.ThreadItemDoneEvent(item=item)])
@@ -115,6 +136,7 @@ class Planner:
     ) -> Plan:
         """Store a user message, and decline the calls that the thread still waits for."""
         history, changed, deleted = skip_open_calls(await self._threads.history(thread.id))
+        await self._check_agent(thread, item.inference_options, history)
         closed = close_interruptions(history)
         changed, news = [*changed, *closed], [*map(_replaced, closed), *news]
         stored_run = find_pending(history)
@@ -131,6 +153,7 @@ class Planner:
     async def _add_client_result(self, thread_id: str, result: Any) -> Plan:
         thread = await self._threads.open_for_turn(thread_id)
         history = await self._threads.history(thread.id)
+        await self._check_agent(thread, last_inference_options(history), history)
         pending = [(index, item) for index, item in enumerate(history) if is_pending(item)]
         if not pending:
             # Sent twice, or too late: the conversation has continued without it.
@@ -171,8 +194,10 @@ class Planner:
         if item.status != "pending":
             raise RequestError(409, "already_answered", f"item {item_id!r} has been {item.status} already")
         answered = _apply_answers(item, answers)
-        await self._threads.write(thread, [answered])
         history = await self._threads.history(thread.id)
+        await self._check_agent(thread, last_inference_options(history), history)
+        await self._threads.write(thread, [answered])
+        history = [answered if old.id == answered.id else old for old in history]
         return AnswerThread(thread=thread, items=history, news=[types.ThreadItemReplacedEvent(item=answered)])
 
     async def _retry(self, thread_id: str, item_id: str) -> Plan:
@@ -187,6 +212,7 @@ class Planner:
             # Clicked twice: the user has not seen the answer that this would delete.
             return _notice(thread, "This message has been answered again already.")
         history, stale = cut_after(await self._threads.history(thread.id, more=len(stale)), stale, item_id)
+        await self._check_agent(thread, last_inference_options(history), history)
         await self._threads.write_mark(thread)
         return AnswerThread(thread=thread, items=history, stale=stale)
 
@@ -202,7 +228,9 @@ class Planner:
 
     async def _run_action(self, thread_id: str, item_id: str | None, action: Action[str, Any]) -> Plan:
         try:
-            thread, sender, built = await resolve_click(self._snapshot, self._threads, thread_id, item_id, action)
+            thread, sender, built = await resolve_click(
+                self._snapshot, self._request.user, self._threads, thread_id, item_id, action
+            )
         except StaleWidget as stale:
             return _notice(await self._threads.open(thread_id), stale.notice)
         if built.message is None:
@@ -222,7 +250,7 @@ class Planner:
             content=item.content, attachments=[], inference_options=item.inference_options
         )
         check_texts(message_input, self._snapshot.config.limits)
-        check_message(message_input, self._snapshot.config)
+        self._check_message(message_input)
         return await self._continue(thread, item, news=[types.ThreadItemDoneEvent(item=item)])
 
     async def _decide_approval(self, thread_id: str, action: Action[str, Any]) -> Plan:
@@ -242,6 +270,7 @@ class Planner:
             return SendNews(
                 thread=thread, news=[*replaced, types.NoticeEvent(level="info", message=f"{EXPIRED} {CONTINUE}")]
             )
+        self._snapshot.routing.require(pending.starter, self._request.user)
         pending = pending.decide(call_id, approved)
         card = answered_card(history, call, "approved" if approved else "denied")
         news = [types.ThreadItemReplacedEvent(item=card)]

@@ -47,7 +47,7 @@ _ROLES: Mapping[str, str] = {
     "context": "context",
     "context_class": "context_class",
     "converter.python": "converter",
-    "routes.*": "route",
+    "routes.*.python": "route",
     "state.*.python": "state",
     "store.python": "store",
     "auth.python": "auth",
