@@ -30,7 +30,7 @@ RESERVED_ID = "local"
 """The owner of everything that is written without a login."""
 SHORTEST_TOKEN = 32
 """Characters: a random token of 128 bits in hexadecimal digits."""
-_HASH = re.compile(r"sha256:[0-9a-f]{64}")
+HASHED_TOKEN = re.compile(r"sha256:[0-9a-f]{64}")
 _KEYS = ("jwks_url", "key_file", "key")
 _ROLES = ("agents.*.roles", "tools.*.roles", "mcp.*.roles", "actions.*.roles", "routes.*.roles", "admin.roles")
 
@@ -81,13 +81,13 @@ def _tokens(user: BearerUser, path: KeyPath) -> Iterator[tuple[BearerToken, KeyP
 
 
 def _hash_of(token: str) -> bytes:
-    if _HASH.fullmatch(token):
+    if HASHED_TOKEN.fullmatch(token):
         return bytes.fromhex(token.partition(":")[2])
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def _check_token(token: BearerToken, path: KeyPath, collector: DiagnosticCollector) -> None:
-    is_hash = _HASH.fullmatch(token.token) is not None
+    is_hash = HASHED_TOKEN.fullmatch(token.token) is not None
     if token.token.startswith("sha256:") and not is_hash:
         hint = "`chatkit-runtime token` prints a token and its hash"
         collector.report("A271", path, "a SHA-256 has 64 digits 0 to 9 and a to f", hint)
@@ -145,8 +145,9 @@ def _check_network(proxy: str, path: KeyPath, collector: DiagnosticCollector) ->
         return
     try:
         network = ipaddress.ip_network(proxy.strip())
-    except ValueError as error:
-        collector.report("A271", path, f"{proxy!r} is no address and no network: {error}", "write it as 10.0.0.0/8")
+    except ValueError:
+        hint = "such as 10.0.0.7, 10.0.0.0/8 or fd00::/8, with zeros behind the prefix"
+        collector.report("A271", path, f"{proxy!r} is no address and no network", hint)
         return
     if network.prefixlen == 0:
         message = "everybody may connect from this network, and name any user in a header"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from runtime.config.check_auth import HASHED_TOKEN
 from runtime.config.secrets.detect import (
     SecretMatch,
     SourceSpan,
@@ -23,7 +24,6 @@ _CODE = "A503"
 _SHORTEST = 8
 _HEADERS = frozenset({"headers", "extra_headers"})
 _DATA = frozenset({"with", "extra_body", "extra_args", "extra_query"})
-_HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _WORD = re.compile(r"[A-Za-z]+([-_ ][A-Za-z]+)*")
 _IMPORT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _LOCAL = re.compile(
@@ -62,7 +62,9 @@ def _is_plain(project: CheckedProject, written: WrittenSecret, raw: str) -> bool
         return written.kind in ("pattern", "address") and written.text in raw
     match written.kind:
         case "field":
-            return bool(written.text) and not _HASH.fullmatch(written.text) and _identifies_user(project, written)
+            return (
+                bool(written.text) and not HASHED_TOKEN.fullmatch(written.text) and _identifies_user(project, written)
+            )
         case "key":
             is_long_word = len(written.text) >= _SHORTEST and not re.search(r"\s", written.text)
             return bool(_DATA.intersection(written.path)) and is_long_word and not _IMPORT.fullmatch(written.text)
