@@ -34,6 +34,7 @@ class HeldLease:
     async def end(self) -> None:
         """Release the lease, and store the tokens used. A failure is only logged: the lease then runs out."""
         self._keeper.drop(self)
+        self.on_lost = self.on_stop = None
         try:
             await self.store.end_turn(self.lease, usage=self.usage, keep_events_s=self.keep_events_s)
             if self.keep_events_s:

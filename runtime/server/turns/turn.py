@@ -267,6 +267,8 @@ class Turn:
             if self._partial_writes.has_written:
                 threads.lease.keep_events_s = self._settings.keep_events_s
         await threads.resources.aclose()
+        # A cycle would keep the generation alive until the next collection.
+        threads.on_lease = None
 
     def _end_too_long(self) -> None:
         own = own_text("turn", self.snapshot.errors, self._scope(), self._request_id)
