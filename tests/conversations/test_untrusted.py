@@ -171,3 +171,27 @@ async def test_a_slow_pattern_in_a_schema_refuses_the_value(chat: MakeChat) -> N
     refused = await client.act(thread, "go", {"a": "a" * 60 + "b"})
     assert (refused.status, refused.error["code"]) == (400, "invalid_payload")
     assert (await client.act(thread, "go", {"a": "aaa"})).said == ["Fine."]
+
+
+@pytest.mark.parametrize(
+    ("origin", "cors", "status"),
+    [
+        ("http://localhost", [], 200),
+        ("https://evil.example", [], 403),
+        ("null", [], 403),
+        ("https://shop.example", ["https://shop.example"], 200),
+    ],
+)
+async def test_a_form_of_another_sites_page_uploads_nothing(
+    chat: MakeChat, origin: str, cors: list[str], status: int
+) -> None:
+    client = await chat(
+        {"chat": {"attachments": {}}, "server": {"cors": cors}, "auth": {"python": "login:user"}},
+        login_py="def user(request):\n    return 'ann'\n",
+    )
+    form = (
+        b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.txt"\r\n'
+        b"content-type: text/plain\r\n\r\nhello\r\n--b--\r\n"
+    )
+    headers = {"content-type": "multipart/form-data; boundary=b", "origin": origin}
+    assert (await client.request("POST", "/chatkit/files", form, headers).end()).status == status

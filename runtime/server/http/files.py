@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import closing
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from chatkit.store import NotFoundError
 from chatkit.types import Attachment
@@ -34,8 +34,8 @@ _CACHE_S = 12 * 3600
 class FileRoutes:
     """`PUT` and `GET /chatkit/files/{token}`, and `POST /chatkit/files` with a form that has the field `file`."""
 
-    def __init__(self, uploads: Uploads, path: str) -> None:
-        self.uploads, self.path = uploads, path
+    def __init__(self, uploads: Uploads, path: str, origins: Sequence[str] = ()) -> None:
+        self.uploads, self.path, self._origins = uploads, path, origins
 
     def add_to(self, app: Router, open_routes: Router) -> None:
         """Add the routes: those with a token in their address, which is the permission, to `open_routes`."""
@@ -69,6 +69,7 @@ class FileRoutes:
 
     async def _take_form(self, request: Request) -> Response:
         owner = current_user(request).id
+        self._refuse_other_origin(request)
         self._refuse_large(request, _MAX_FORM_OVERHEAD)
         most = self.uploads.declared.max_size + _MAX_FORM_OVERHEAD
         limited = Request(request.scope, _limited(request.receive, most, self._too_large))
@@ -82,6 +83,17 @@ class FileRoutes:
             attachment = await self.uploads.take(owner, name, mime_type, _chunks(file), base_url)
         body = attachment.model_dump_json(exclude_none=True, context={"exclude_metadata": True})
         return Response(body, media_type="application/json")
+
+    def _refuse_other_origin(self, request: Request) -> None:
+        """Raise RequestError (403) for a form of another site's page: browsers post forms without asking by CORS."""
+        origin = request.headers.get("origin")
+        if origin is None or origin in self._origins or "*" in self._origins:
+            return
+        # A page can't set these headers; a proxy may replace the first one.
+        hosts = (request.headers.get("host"), request.headers.get("x-forwarded-host"))
+        if urlsplit(origin).netloc not in hosts:
+            hint = "declare its origin in server.cors"
+            raise RequestError(403, "forbidden", f"a form of another site's page is refused ({hint})")
 
     def _refuse_large(self, request: Request, overhead: int) -> None:
         announced = request.headers.get("content-length", "")

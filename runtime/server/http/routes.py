@@ -76,7 +76,8 @@ class ProjectApp:
         self._others = [(PUBLIC, files)]
         self._routes.add_route(f"{self.path}/options.json", self._options, methods=["GET"])
         if uploads is not None:
-            FileRoutes(uploads, self.path).add_to(self._routes.router, files.router)
+            origins = config.server.cors or ()
+            FileRoutes(uploads, self.path, origins).add_to(self._routes.router, files.router)
         ThreadStreamRoutes(server, self._identify).add_to(self._routes, self.path)
         mentions = MentionRoutes(snapshot)
         self._routes.add_route(f"{self.path}/entities", mentions.search, methods=["GET"])
