@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Audit the locked requirements: known vulnerabilities where an advisory database can be reached, else the age of the lock.
+"""Audit the locked requirements by an advisory database; where none can be reached, say how old the lock is.
 
 python .ci/audit.py            needs uv; exits 1 for a known vulnerability, 0 where no database can be reached
 """
