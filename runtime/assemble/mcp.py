@@ -24,6 +24,7 @@ from runtime.assemble.mcp_connections import (
 )
 from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.roles import may_use
+from runtime.assemble.tool_limits import cut_result
 from runtime.config.model import Config
 from runtime.config.model import mcp as declared
 from runtime.config.project_files import ProjectFiles
@@ -36,11 +37,14 @@ from runtime.resources.pool import Share
 class _ServerView(MCPServer):
     """A server as one agent sees it: the tools that it may use, with the entry's prefix."""
 
-    def __init__(self, connection: McpConnection, entry: declared.McpServer, referenced: set[str] | None) -> None:
+    def __init__(
+        self, connection: McpConnection, entry: declared.McpServer, referenced: set[str] | None, max_output: int
+    ) -> None:
         ask = entry.needs_approval
         policy: Any = "always" if ask is True else {f"{entry.prefix}{name}": "always" for name in ask or ()}
         super().__init__(use_structured_content=entry.structured, require_approval=policy or None)
         self._connection, self._entry, self._referenced = connection, entry, referenced
+        self._max_output = max_output
 
     @property
     def name(self) -> str:
@@ -69,7 +73,8 @@ class _ServerView(MCPServer):
     async def call_tool(
         self, tool_name: str, arguments: dict[str, Any] | None, meta: dict[str, Any] | None = None
     ) -> CallToolResult:
-        return await self._connection.call(tool_name.removeprefix(self._entry.prefix), arguments, meta)
+        result = await self._connection.call(tool_name.removeprefix(self._entry.prefix), arguments, meta)
+        return cut_result(result, self._max_output)
 
     # Prompts of servers are not used.
     async def list_prompts(self) -> Any:
@@ -95,7 +100,7 @@ class McpServers:
         """Return the views of an agent, in the order of its tools."""
         used = servers_of(self.config, self.config.agents[agent])
         return [
-            _ServerView(self.connections[name], self.config.mcp[name], tools)
+            _ServerView(self.connections[name], self.config.mcp[name], tools, self.config.limits.tool_output)
             for name, tools in used.items()
             if name in self.connections
         ]

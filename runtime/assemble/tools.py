@@ -25,6 +25,7 @@ from runtime.assemble.functions import call_function, holds, refuse_coroutine, r
 from runtime.assemble.guardrails import GuardrailRegistry, ToolGuards, tool_guards
 from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.roles import Required, required_by, restrict
+from runtime.assemble.tool_limits import limit_tool
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
 from runtime.config.model import tools as declared
@@ -109,6 +110,7 @@ class Tools:
             return BuiltTool(tool, stop, client, approval, required)
         tool = _announce(tool, name, entry, self.threads)
         tool = _with(tool, on_invoke_tool=contain_tool(tool))
+        tool = limit_tool(tool, self.config.limits)
         tool = _enable(tool, getattr(entry, "enabled_if", None), self.code)
         if approval is not None:
             tool = _with(tool, needs_approval=approval.needed)

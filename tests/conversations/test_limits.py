@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from starlette.authentication import SimpleUser
 
+from runtime.scripts.player import Call
 from runtime.server.settings import ServerSettings
 from tests.conversations.conftest import Chat, MakeChat
 from tests.conversations.playing import Asked
@@ -240,3 +241,41 @@ async def test_what_waits_for_a_slow_client_is_bounded(chat: MakeChat) -> None:
     assert len(exchange.body) < 40_000
     assert exchange.events[-1]["type"] == "error"
     assert exchange.events[-1]["message"].startswith("The connection is too slow.")
+
+
+TOOLS = """
+import asyncio
+
+ended = []
+
+async def hang() -> str:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        ended.append("hang")
+
+async def talk() -> str:
+    return "word " * 10_000
+"""
+
+
+async def test_a_tool_that_takes_too_long_is_cancelled_and_the_model_is_told(chat: MakeChat) -> None:
+    tools = {"hang": {"python": "acts:hang"}}
+    config = {"tools": tools, "agents": {"helper": {"tools": ["hang"]}}, "limits": {"tool": "20ms"}}
+    client = await chat(config, acts_py=TOOLS)
+    client.player.replies = [[Call("hang", "{}")], "Sorry."]
+    assert (await client.say("hi")).said == ["Sorry."]
+    (output,) = client.player.asked[1].of("function_call_output")
+    assert "timed out after 0.02 seconds" in output["output"]
+    assert client.runtime.generation.snapshot.code.resolve("acts:ended") == ["hang"]
+
+
+async def test_the_output_of_a_tool_is_cut_before_the_model_and_the_store_get_it(chat: MakeChat) -> None:
+    config = {"agents": {"helper": {"tools": ["acts:talk"]}}, "limits": {"tool_output": "1KiB"}}
+    client = await chat(config, acts_py=TOOLS)
+    client.player.replies = [[Call("talk", "{}")], "Done."]
+    answer = await client.say("hi")
+    (output,) = client.player.asked[1].of("function_call_output")
+    assert output["output"].startswith("word word")
+    assert "[The output was cut: it has 50000 bytes, and at most 1024 are given." in output["output"]
+    assert len(str(await client.hidden(answer.thread_id))) < 10_000

@@ -1,0 +1,52 @@
+"""The output of a tool is cut for the model, with a note; images and files are not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from agents import ToolOutputImage, ToolOutputText
+from mcp.types import CallToolResult, TextContent
+
+from runtime.assemble.tool_limits import cut_output, cut_result, cut_text
+
+NOTE = "\n[The output was cut: it has"
+IMAGE = ToolOutputImage(image_url="data:image/png;base64," + "A" * 5000)
+
+
+@pytest.mark.parametrize("output", ["x" * 1000, "é" * 500, {"a": 1}, 5, None, [], IMAGE, [IMAGE], "x" * 300])
+def test_what_is_within_the_limit_is_unchanged(output: Any) -> None:
+    assert cut_output(output, 1000) is output or cut_output(output, 1000) == output
+
+
+@pytest.mark.parametrize(
+    "output", ["x" * 1001, "é" * 501, {"rows": ["x"] * 1000}, ["x" * 2000], {"type": "file"} | {"x": "x" * 2000}]
+)
+def test_a_long_output_is_cut_and_the_model_is_told(output: Any) -> None:
+    cut = cut_output(output, 1000)
+    text, _, note = cut.partition(NOTE)
+    assert len(text.encode()) <= 1000
+    assert str(output).startswith(text)
+    assert note.startswith(f" {len(str(output).encode())} bytes, and at most 1000 are given.")
+
+
+def test_a_character_is_not_cut_in_two() -> None:
+    assert cut_text("é" * 1000, 1001).partition(NOTE)[0] == "é" * 500
+
+
+def test_texts_beside_images_share_the_limit() -> None:
+    parts = [ToolOutputText(text="x" * 900), IMAGE, {"type": "text", "text": "y" * 900}]
+    first, image, last = cut_output(parts, 1000)
+    assert (first.text, image) == ("x" * 900, IMAGE)
+    assert last.text.partition(NOTE)[0] == "y" * 100
+
+
+def test_the_result_of_an_mcp_server_is_cut() -> None:
+    content: Any = [TextContent(type="text", text="x" * 900), TextContent(type="text", text="y" * 900)]
+    result = CallToolResult(content=content, structured_content={"rows": ["x"] * 1000})
+    cut: Any = cut_result(result, 1000)
+    assert cut.content[0].text == "x" * 900
+    assert cut.content[1].text.partition(NOTE)[0] == "y" * 100
+    assert "was cut" in cut.structured_content["error"]
+    small = CallToolResult(content=content[:1], structured_content={"a": 1})
+    assert cut_result(small, 1000) == small
