@@ -31,6 +31,7 @@ from runtime.server.attachments.uploads import Uploads
 from runtime.server.generations.generation import Generation, build_generation, to_diagnostics
 from runtime.server.generations.project_source import ProjectSource, read_project
 from runtime.server.generations.reloader import Listener, Reloader, ReloadOutcome
+from runtime.server.http.rate_limits import RequestLimiter
 from runtime.server.http.routes import ProjectApp
 from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
 from runtime.server.turns.chatkit_server import RuntimeServer
@@ -56,6 +57,7 @@ class Runtime:
         self.root, self.file, self.environ = source.loaded.root, source.loaded.file, environ
         self.settings = settings
         self.pool = Pool()
+        self.request_limiter = RequestLimiter()
         self.app_state = State({"runtime": self})
         self.server = RuntimeServer(lambda: self.live, lambda: self.draining, settings)
         self.live = self._build_first(source, None)
@@ -204,7 +206,9 @@ class Runtime:
     def _build(self, source: ProjectSource, share: Share, before: Generation | None) -> Generation:
         def make_app(snapshot: Snapshot, uploads: Uploads | None) -> ProjectApp:
             # Each generation has its own `request.app.state`.
-            return ProjectApp(snapshot, self.server, State({"runtime": self}), uploads, self.settings)
+            return ProjectApp(
+                snapshot, self.server, State({"runtime": self}), uploads, self.settings, self.request_limiter
+            )
 
         return build_generation(source, share, before, make_app, offline=self.settings.offline)
 

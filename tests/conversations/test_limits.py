@@ -279,3 +279,18 @@ async def test_the_output_of_a_tool_is_cut_before_the_model_and_the_store_get_it
     assert output["output"].startswith("word word")
     assert "[The output was cut: it has 50000 bytes, and at most 1024 are given." in output["output"]
     assert len(str(await client.hidden(answer.thread_id))) < 10_000
+
+
+@pytest.mark.in_process
+async def test_requests_have_a_rate_for_each_user_and_address(chat: MakeChat) -> None:
+    client = await chat({"auth": None, "limits": {"requests": {"user": "2/hour", "address": "4/hour"}}})
+    ann, bob = user(client, "ann"), user(client, "bob")
+    assert [(await ann.call("threads.list")).status for _ in range(2)] == [200, 200]
+    refused = await ann.get("/chatkit/options.json")
+    assert (refused.status, refused.error["code"]) == (429, "too_many_requests")
+    assert 0 < int(refused.headers["retry-after"]) <= 3600
+    assert (await bob.call("threads.list")).status == 200
+    # The address comes before the login: guesses are limited as well.
+    assert (await bob.call("threads.list")).error["code"] == "too_many_requests"
+    assert (await client.call("threads.list")).status == 429
+    assert (await client.get("/ready")).status == 200

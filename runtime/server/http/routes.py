@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.exception_handlers import http_exception_handler
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -41,6 +41,7 @@ from runtime.server.http.identity import (
 )
 from runtime.server.http.mentions import MentionRoutes
 from runtime.server.http.options import component_options
+from runtime.server.http.rate_limits import AddressLimit, RequestLimiter
 from runtime.server.http.receiving import check_media_type, limit_receiving, read_body
 from runtime.server.http.responses import base_url_of, error_response, request_id_of, unexpected
 from runtime.server.http.thread_streams import RESUME_HEADER, ThreadStreamRoutes
@@ -49,7 +50,7 @@ from runtime.server.turns.chatkit_server import RuntimeServer
 from runtime.server.turns.dictation import largest_body
 from runtime.server.turns.request_parsing import RequestInfo
 from runtime.server.turns.turn import Turn
-from runtime.stores.store import StoreUnavailable
+from runtime.stores.store import StoreUnavailable, ThreadStore
 
 logger = logging.getLogger("runtime.server")
 
@@ -65,9 +66,15 @@ class ProjectApp:
     """The ASGI app of one generation, see `GenerationApp`; `state` becomes `request.app.state`."""
 
     def __init__(
-        self, snapshot: Snapshot, server: RuntimeServer, state: Any, uploads: Uploads | None, settings: ServerSettings
+        self,
+        snapshot: Snapshot,
+        server: RuntimeServer,
+        state: Any,
+        uploads: Uploads | None,
+        settings: ServerSettings,
+        limiter: RequestLimiter,
     ) -> None:
-        self._snapshot, self._server = snapshot, server
+        self._snapshot, self._server, self._limiter = snapshot, server, limiter
         config = snapshot.config
         self.path = config.server.path
         self._routes, files = _new_app(state), _new_app(state)
@@ -85,8 +92,8 @@ class ProjectApp:
         self._routes.add_route(f"{self.path}/entities/{{id}}/preview", mentions.preview, methods=["GET"])
         for built in snapshot.routers:
             self._add_router(built, state)
-        self._identity = IdentityMiddleware(self._dispatch, authenticator_of(snapshot, settings), self._access)
-        self._app: ASGIApp = self._identity
+        self._identity = IdentityMiddleware(self._limit_user, authenticator_of(snapshot, settings), self._access)
+        self._app: ASGIApp = AddressLimit(self._identity, limiter, config.limits.requests, _store_of)
         if config.server.cors:
             # Around the login: the response to a request without one is for its page as well.
             self._app = CORSMiddleware(
@@ -150,6 +157,16 @@ class ProjectApp:
         if wrong_method is None or _match(self._routes, scope) is Match.FULL:
             return USERS, self._routes
         return wrong_method
+
+    async def _limit_user(self, scope: Scope, receive: Receive, send: Send) -> None:
+        user, rates = scope.get(USER), self._snapshot.config.limits.requests
+        if user is not None and rates.user is not None:
+            try:
+                await self._limiter.check_user(user, rates, _store_of(scope))
+            except RequestError as error:
+                await refusal_response(HTTPConnection(scope), error)(scope, receive, send)
+                return
+        await self._dispatch(scope, receive, send)
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -234,6 +251,11 @@ class ContainedRoutes:
         """Answer a request. Raise ProjectCodeError."""
         with contained():
             await self._app(scope, receive, send)
+
+
+def _store_of(scope: Scope) -> ThreadStore:
+    lease: Lease[Generation] = scope[LEASE]
+    return lease.value.store
 
 
 def path_within(scope: Scope) -> str:
