@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runtime.assemble.project import Snapshot
 from runtime.assemble.project_objects import BuiltRouter
-from runtime.auth.user import current_user
+from runtime.auth.user import USER, current_user
 from runtime.config.model import Config
 from runtime.config.model.mcp import HttpMcpServer
 from runtime.documents.untrusted import language_tag
