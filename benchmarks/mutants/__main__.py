@@ -78,7 +78,7 @@ def _show(texts: Mapping[str, str], seed: int, index: int) -> int:
         print(f"the checks failed: {trial.crash}")
     print(f"validate: {len(trial.errors)} errors, {len(trial.warnings)} warnings")
     print(f"run: {'works' if trial.step is None else f'broken: {trial.step}: {trial.reason}'}")
-    print(f"outcome: {trial.outcome}")
+    print(f"outcome: {row.outcome}")
     return 0
 
 

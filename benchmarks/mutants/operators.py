@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from benchmarks.mutants.documents import CONFIG, FILES, SCRIPT, WIDGETS, Tree, is_jinja, parse
+from benchmarks.mutants.documents import CONFIG, FILES, PROMPT, SCRIPT, WIDGETS, Tree, is_jinja, parse
 
 Path = tuple[str | int, ...]
 _NAMED = ("agents", "tools", "widgets", "models", "actions", "state")
@@ -39,6 +39,8 @@ class Mutant:
     file: str
     text: str
     what: str
+    shows_late: bool = False
+    """The project runs, and what it says is wrong: a report of any kind is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,67 @@ def misspell_template(texts: Mapping[str, str], random: Random) -> tuple[str, st
     return file, text[:at] + typed + text[at + len(name) :], f"{name!r} became {typed!r}"
 
 
+# Texts that other people's habits produce: no quotes, one brace, other systems' words, letters of other alphabets.
+
+_FOREIGN = {
+    **{"instructions": ("system_prompt", "prompt", "role"), "handoffs": ("sub_agents", "transfers")},
+    **{"tools": ("functions", "toolset"), "model": ("llm", "model_name"), "description": ("desc", "purpose")},
+    **{"parameters": ("input_schema", "args_schema"), "python": ("func", "callable"), "models": ("llms", "providers")},
+    **{"settings": ("model_settings", "config"), "timeout": ("max_execution_time",), "max_turns": ("max_iterations",)},
+    **{"actions": ("handlers", "callbacks"), "store": ("database", "checkpointer"), "agents": ("assistants", "crew")},
+}
+_LOOK_ALIKES = {"a": "\u0430", "c": "\u0441", "e": "\u0435", "o": "\u043e", "p": "\u0440", "i": "\u0456"}
+_IN_QUOTES = re.compile(r'(?<=[ {[])"([^"\n\\]*(?:: |#|\{\{|, |\*|&|\?)[^"\n\\]*)"')
+_PROSE = re.compile(
+    r"^\s*(?:description|instructions|greeting|label|prompt): (?P<text>[A-Z][^\n#:{}\"']+)$", re.MULTILINE
+)
+_ONE_NAME = re.compile(r"\{\{ ([A-Za-z_][\w.]*) \}\}")
+
+
+def leave_out_quotes(text: str, random: Random) -> tuple[str, str]:
+    """Write a text without its quotes, which YAML then reads otherwise."""
+    match = random.choice(list(_IN_QUOTES.finditer(text)))
+    return text[: match.start()] + match[1] + text[match.end() :], f"{_short(match[0])} without quotes"
+
+
+def write_number_sign(text: str, random: Random) -> tuple[str, str]:
+    """Write ` #1` into a text without quotes: the rest of it is a comment."""
+    match = random.choice(list(_PROSE.finditer(text)))
+    spaces = [at for at in range(match.start("text"), match.end("text")) if text[at] == " "]
+    at = random.choice(spaces or [match.end("text")])
+    return f"{text[:at]} #1{text[at:]}", f"' #1' in {_short(match['text'])}"
+
+
+def lose_braces(texts: Mapping[str, str], random: Random) -> tuple[str, str, str]:
+    """Write one brace where a template has two."""
+    found = [(file, match) for file in (CONFIG, PROMPT) for match in _ONE_NAME.finditer(texts[file]) if _is_turn(match)]
+    file, match = random.choice(found)
+    text = texts[file]
+    return file, f"{text[: match.start()]}{{{match[1]}}}{text[match.end() :]}", f"{match[0]} became {{{match[1]}}}"
+
+
+def _is_turn(match: re.Match[str]) -> bool:
+    line = match.string[match.string.rfind("\n", 0, match.start()) + 1 : match.start()]
+    return not re.match(r"\s*(copy_text|title|value|src|alt|text|rows|items)?:?", line)[0].strip()  # type: ignore[index]
+
+
+def foreign_word(places: Places, random: Random) -> tuple[Place, str]:
+    """Write a key as another system has it."""
+    place = random.choice([place for place in places if place.key in _FOREIGN and len(place.path) in (1, 3)])
+    word = random.choice(_FOREIGN[str(place.key)])
+    before = place.key
+    _rename(place, word)
+    return place, f"{before!r} became {word!r}"
+
+
+def look_alike(places: Places, random: Random) -> tuple[Place, str]:
+    """Write a reference with a letter of another alphabet."""
+    found = [place for place in _references(places) if set(str(place.value)) & _LOOK_ALIKES.keys()]
+    place = random.choice(found)
+    letter = random.choice([letter for letter in str(place.value) if letter in _LOOK_ALIKES])
+    return _put(place, str(place.value).replace(letter, _LOOK_ALIKES[letter], 1))
+
+
 def _rename(place: Place, name: str) -> None:
     entries = [(name if key == place.key else key, value) for key, value in place.parent.items()]
     place.parent.clear()
@@ -268,6 +331,8 @@ ON_DATA: dict[str, tuple[tuple[str, ...], Edit]] = {
     "double an entry": ((CONFIG,), double_entry),
     "swap two values": ((CONFIG,), swap_values),
     "add an unknown key": ((CONFIG,), add_key),
+    "write a foreign word": ((CONFIG,), foreign_word),
+    "write a look-alike": ((CONFIG,), look_alike),
     "widget: drop a key": (WIDGETS, drop_key),
     "widget: misspell a key": (WIDGETS, misspell_key),
     "widget: misspell a value": (WIDGETS, misspell_value),
@@ -281,20 +346,25 @@ ON_TEXT: dict[str, TextEdit] = {
     "cut the text": cut_text,
     "write a line twice": repeat_line,
     "indent a line wrongly": shift_line,
+    "leave out quotes": leave_out_quotes,
+    "write a number sign": write_number_sign,
 }
 TEMPLATES = "misspell a template's name"
-OPERATORS = (*ON_DATA, *ON_TEXT, TEMPLATES)
+BRACES = "lose a brace"
+OPERATORS = (*ON_DATA, *ON_TEXT, TEMPLATES, BRACES)
+_SHOW_LATE = frozenset({"write a number sign", BRACES})
 
 
 def make_mutant(texts: Mapping[str, str], seed: int, index: int) -> Mutant:
     """Make the mutant `index` of a seed: the operators take turns, and chance picks the place."""
     operator, random = OPERATORS[index % len(OPERATORS)], Random(f"{seed}/{index}")
-    if operator == TEMPLATES:
-        file, text, what = misspell_template(texts, random)
-        return Mutant(operator, file, text, what)
+    shows_late = operator in _SHOW_LATE
+    if operator in (TEMPLATES, BRACES):
+        file, text, what = (misspell_template if operator == TEMPLATES else lose_braces)(texts, random)
+        return Mutant(operator, file, text, what, shows_late)
     if operator in ON_TEXT:
         text, what = ON_TEXT[operator](texts[CONFIG], random)
-        return Mutant(operator, CONFIG, text, what)
+        return Mutant(operator, CONFIG, text, what, shows_late)
     files, edit = ON_DATA[operator]
     trees = [parse(file, texts[file]) for file in files]
     place, what = edit([place for tree in trees for place in places_of(tree)], random)

@@ -46,8 +46,20 @@ def build_context_class(config: Config, code: ProjectCode, problems: Problems) -
             if not isinstance(value, type) or not issubclass(value, AgentContext):
                 message = f"{config.context_class!r} is no subclass of chatkit.agents.AgentContext"
                 raise BuildError(message, "derive it from runtime.RuntimeContext", code="A324")
+            _refuse_empty_fields(config, value)
             return context_type(value)
     return RuntimeContext
+
+
+def _refuse_empty_fields(config: Config, kind: type[AgentContext[Any]]) -> None:
+    """Raise BuildError for a required field that nothing fills: the context is made without validation."""
+    if kind.model_post_init not in (RuntimeContext.model_post_init, AgentContext.model_post_init):
+        return
+    filled = {*RuntimeContext.model_fields, *config.state}
+    for name, field_info in kind.model_fields.items():
+        if field_info.is_required() and name not in filled:
+            message = f"the field {name!r} of {config.context_class!r} is never filled"
+            raise BuildError(message, "declare it in 'state', or give it a value", code="A331")
 
 
 def build_converter(config: Config, code: ProjectCode, mix: MixConverter, problems: Problems) -> ThreadItemConverter:

@@ -45,6 +45,19 @@ class ScriptedConversation(Model):
         """Return the model for one agent, for turns with `agent:`: the SDK does not pass the agent to models."""
         return ScriptedConversation(self._script, agent=name, sleep=self._sleep)
 
+    @property
+    def agent(self) -> str:
+        """The name of the agent that it answers for; empty if it is not known."""
+        return self._agent
+
+    def refuse_unknown_agent(self) -> None:
+        """Raise ScriptError if a turn depends on the agent, and the agent is not known: the turn would never match."""
+        for turn in self._script.turns if not self._agent else ():
+            if any(matcher.key == "agent" for matcher in turn.matchers):
+                message = "this turn never matches: requests to the API do not name the agent"
+                hint = "match 'instructions' or 'tools', or serve the model of one agent: for_agent(name)"
+                raise ScriptError(message, (*turn.path[:-1], "agent"), hint=hint, source=self._script.source)
+
     def steps(self, situation: Situation) -> list[Step]:
         """Return the model's next steps. Raise ScriptError if no turn matches."""
         return self._script.steps(situation)

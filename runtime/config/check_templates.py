@@ -17,7 +17,7 @@ from runtime.config.project_files import ProjectFiles
 from runtime.config.references import find_names, find_values, is_widget_file
 from runtime.diagnostics.diagnostic import Diagnostic, Place
 from runtime.diagnostics.key_path import KeyPath
-from runtime.diagnostics.wording import suggest
+from runtime.diagnostics.wording import nearest, suggest
 from runtime.documents.foreign_variables import as_variable
 from runtime.documents.json_text import line_and_column
 from runtime.documents.variables import Interpolation
@@ -116,7 +116,7 @@ def find_templates(value: Any, path: KeyPath, read: Callable[[str, KeyPath], str
     """Yield the templates in the value of a template field; `read` returns the text of a file that is named there."""
     match value:
         case str():
-            if "{" in value:
+            if "{" in value or "%(" in value:
                 yield WrittenTemplate(value, path)
         case dict():
             for key, item in value.items():
@@ -180,7 +180,7 @@ class _TemplateChecker:
         try:
             template = Template.parse(text)
         except TemplateError as error:
-            hint = "" if "{#" not in text else "'{#' begins a comment; 'raw: true' turns templates off"
+            hint = "'{#' begins a comment; 'raw: true' turns templates off" if "{#" in text else _operator_hint(text)
             place = written.place(self.filled, error.line, error.column)
             self.collector.report("A240", path, f"the template can't be parsed: {error.message}", hint, place=place)
             return
@@ -203,7 +203,9 @@ class _TemplateChecker:
             if name == "context":
                 hint = "without a 'context' function it contains only 'request'"
             else:
-                hint = suggest(field, known) or f"defined here: {', '.join(sorted(known)) or 'nothing'}"
+                near = nearest(field, known)
+                known_names = f"defined here: {', '.join(sorted(known)) or 'nothing'}"
+                hint = f"did you mean '{name}.{near}'?" if near else known_names
             place = written.place(self.filled, *name_position(written.text, f"{name}.{field}"))
             message = f"'{name}.{field}' is not defined in this template"
             self.collector.report("A241", written.path, message, hint, place=place)
@@ -215,6 +217,21 @@ def _foreign(text: str, name: str) -> str:
         if re.search(rf"\b{re.escape(name)}\b", match[0]) and (instead := as_variable(match[0])):
             return f'write "{instead}" for a variable of the environment'
     return ""
+
+
+_OPERATORS = {"&&": "and", "||": "or", "===": "==", "!==": "!=", "??": "default('…')"}
+_CODE = re.compile(r"\{[{%](.*?)[%}]\}", re.DOTALL)
+
+
+def _operator_hint(text: str) -> str:
+    """Return how an operator of another language is written in a template, if the text has one; else an empty text."""
+    code = " ".join(match[1] for match in _CODE.finditer(text))
+    for operator in ("!==", "===", "&&", "||", "??"):
+        if operator in code:
+            return f"write {_OPERATORS[operator]!r} for {operator!r}"
+    if re.search(r"\?[^:]+:", code):
+        return "write 'A if CONDITION else B' for 'CONDITION ? A : B'"
+    return "write 'not' for '!'" if re.search(r"!(?!=)", code) else ""
 
 
 def name_position(text: str, name: str) -> tuple[int, int]:

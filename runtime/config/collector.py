@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from runtime.diagnostics.characters import misleading_character
 from runtime.diagnostics.diagnostic import Diagnostic, Place, Severity
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import nearest
@@ -47,7 +48,10 @@ class DiagnosticCollector:
     ) -> None:
         """Add a diagnostic about an undeclared name, with the `known` name that it probably means; else with `hint`."""
         meant = nearest(name, known) or ""
-        self.report(code, path, message, f"did you mean {meant!r}?" if meant else hint, meant=meant)
+        hint = f"did you mean {meant!r}?" if meant else hint
+        if character := misleading_character(name):
+            hint = f"the name contains {character}"
+        self.report(code, path, message, hint, meant=meant)
 
     def add(self, diagnostic: Diagnostic, path: KeyPath) -> None:
         """Add a diagnostic about another file: at its place there, or at the value at `path` that names the file."""

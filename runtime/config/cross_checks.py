@@ -10,9 +10,11 @@ from pydantic import BaseModel
 
 from runtime.config.check_auth import check_auth
 from runtime.config.check_conditions import check_conditions
+from runtime.config.check_endpoints import check_endpoints
 from runtime.config.check_entry import check_entry, check_unused
 from runtime.config.check_mcp import check_hosted_mcp, check_mcp_servers
 from runtime.config.check_templates import check_templates
+from runtime.config.check_texts import check_texts
 from runtime.config.collector import DiagnosticCollector
 from runtime.config.model import Config
 from runtime.config.model.agents import Agent
@@ -73,6 +75,8 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
     check_openapi(config, files, collector)
     check_unused(config, collector)
     check_conditions(config, collector)
+    check_endpoints(config, collector)
+    check_texts(config, collector)
     check_templates(config, filled, files, collector)
     read_watched(config, files, collector)
     return collector.diagnostics

@@ -18,6 +18,7 @@ from runtime.config.unknown_keys import (
     translate,
 )
 from runtime.config.wording import hint_type, name_limit, name_pattern, name_type, name_types, name_variables, shorten
+from runtime.diagnostics.characters import misleading_character
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import CLOSE, join_or, join_words, nearest, quote, suggest
@@ -137,6 +138,8 @@ class Explainer:
         hint = f"did you mean {near!r}?" if likely else advise(path, known)
         if not hint and near is not None:
             hint = f"did you mean {near!r}?"
+        if character := misleading_character(key):
+            hint = f"it contains {character}" + (f": write {near!r}" if near else "")
         if not hint and known:
             names = ", ".join(sorted(known))
             hint = f"allowed keys: {names}" if len(known) <= _MANY else _OWN_KEYS if len(path) == 1 else ""

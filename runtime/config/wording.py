@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from runtime.config.model.agents import PROMPT_PATTERN
 from runtime.config.model.root import NAMED_SECTIONS
 from runtime.config.model.server import STORE_PATTERN
 from runtime.config.model.types import (
@@ -34,6 +35,7 @@ _PATTERNS = (
     (IMPORT_PATTERN[1:], "an import path", "such as package.module:name"),
     (TOOL_NAME_PATTERN[1:], "a tool's name", "1 to 64 letters, digits, '_' and '-'"),
     (STORE_PATTERN[1:], "a store's address", "memory, sqlite:///FILE or postgresql://…"),
+    (PROMPT_PATTERN[1:], "the id of a stored prompt", "such as pmpt_1234; a text for the model is 'instructions'"),
     ("([A-Za-z0-9_.~-]+(/", "a path", "such as /chatkit"),
     ("[A-Z]{2}", "a country", "two capital letters, such as NO"),
     ("(https?://", "an address", "such as http://127.0.0.1:11434/v1"),

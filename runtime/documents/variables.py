@@ -16,6 +16,10 @@ VARIABLE_NAME = "[A-Za-z_][A-Za-z0-9_]*"
 VARIABLE = re.compile(rf"\$\{{(?P<name>{VARIABLE_NAME})(?::-(?P<default>[^}}]*))?\}}")
 """A variable, `${NAME}` or `${NAME:-default}`."""
 _START = re.compile(r"\$\$\{|\$\{(?=[A-Za-z_])")
+# `${env:NAME}` of editors and frameworks; `${NAME:default}`, `${NAME-default}` and `${NAME:?message}` of others.
+_FOREIGN = re.compile(
+    rf"\$\{{(?:(?:env|ENV|secrets|vars|var|environment)[:.](?P<prefixed>{VARIABLE_NAME})|(?P<name>{VARIABLE_NAME})[:?+=|-])"
+)
 _RAW = "raw"
 
 
@@ -127,7 +131,11 @@ class _Walk:
 
     def _malformed(self, text: str, path: KeyPath) -> None:
         shown = text if len(text) <= 20 else text[:20] + "…"
+        foreign = _FOREIGN.match(text)
         hint = "write ${NAME} or ${NAME:-default}; $${ is a literal ${"
+        if foreign is not None:
+            name = foreign["name"] or foreign["prefixed"]
+            hint = f"write ${{{name}}}" if foreign["prefixed"] else f"write ${{{name}:-default}}, or ${{{name}}}"
         self.diagnostics.append(self.source.places.diagnostic("A020", path, f"{shown!r} is not a variable", hint))
         self.strings[path] = Interpolated((), resolved=False)
 

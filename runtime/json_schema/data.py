@@ -134,6 +134,14 @@ class DataCheck:
             kind = extend(kind, {keyword: lambda *_: None for keyword in ignored})  # type: ignore[no-untyped-call]
         self._validator: Validator = kind(schema, registry=Registry())
 
+    @staticmethod
+    def mistakes(schema: Any) -> list[Fault]:
+        """Return every mistake in a JSON Schema, sorted by path; empty if it is one."""
+        kind = validator_for(schema, default=Draft202012Validator)
+        errors = kind(kind.META_SCHEMA).iter_errors(schema)
+        faults = {fault for error in errors for fault in _faults(error)}
+        return sorted(faults, key=lambda fault: [(isinstance(step, str), str(step)) for step in fault.path])
+
     def faults(self, value: Any) -> list[Fault]:
         """Return every mismatch, sorted by path. Raise TreeError for a `$ref` that the schema does not define."""
         try:

@@ -22,6 +22,7 @@ BASES: Mapping[str, frozenset[str]] = {
     "typing.NamedTuple": frozenset(dir(tuple)) | {"_asdict", "_replace", "_fields", "_make"},
     **dict.fromkeys(_TYPED_DICTS, frozenset(dir(dict))),
 }
+_ABSTRACT = {"abc.ABC", "typing.Protocol", "typing_extensions.Protocol"}
 _ANY_ATTRIBUTE = {"__getattr__", "__getattribute__"}
 _MAX_DEPTH = 20
 
@@ -123,7 +124,23 @@ def _of_hint(resolver: Resolver, module: Module, written: ast.expr) -> Symbol | 
     if not isinstance(hint, ast.Name | ast.Attribute):
         return None
     symbol = resolver.value(module, hint)
-    return Symbol("instance", symbol.module, symbol.node) if symbol.kind == "class" else None
+    if symbol.kind != "class" or symbol.module is None or _is_a_base(resolver, symbol):
+        return None
+    return Symbol("instance", symbol.module, symbol.node)
+
+
+def _is_a_base(resolver: Resolver, symbol: Symbol) -> bool:
+    """Return whether a function with this type hint may return an object of another class, with more attributes."""
+    node, module = symbol.node, symbol.module
+    if not isinstance(node, ast.ClassDef) or module is None:
+        return True
+    if any(resolver.value(module, base).name in _ABSTRACT for base in node.bases):
+        return True
+    trees = [other.tree for other in resolver.modules.read.values() if other is not None and other.ours and other.tree]
+    classes = [inner for tree in trees for inner in ast.walk(tree) if isinstance(inner, ast.ClassDef)]
+    bases = [base for each in classes for base in each.bases]
+    names = {getattr(base, "id", getattr(base, "attr", "")) for base in bases}
+    return node.name in names
 
 
 def _of_returns(resolver: Resolver, module: Module, node: Function) -> Symbol | ast.Dict | None:

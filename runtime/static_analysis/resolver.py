@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
+import types
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -228,12 +229,22 @@ class Resolver:
             return self.resolve_name(symbol.module, name, depth + 1)
         if symbol.kind in ("module", "external"):
             return Symbol("external", name=external_name(symbol.name, name) or f"{symbol.name}.{name}")
+        if symbol.kind == "function" and not symbol.bound and symbol.module is not None:
+            return self._of_type(symbol.module, types.FunctionType, name, path)
+        if symbol.kind == "literal" and (kind := getattr(builtins, symbol.name, None)) is not None:
+            return self._of_type(None, kind, name, path)
         if symbol.kind in ("class", "instance") and symbol.module is not None and isinstance(symbol.node, ast.ClassDef):
             resolution = self._in_class(symbol.module, symbol.node, name, path, depth)
             if symbol.kind == "instance":
                 return self._of_instance(symbol.module, symbol.node, resolution)
             return resolution
         return UNKNOWN
+
+    def _of_type(self, module: Module | None, kind: type, name: str, path: str) -> Resolution:
+        """Resolve an attribute of an object of a type of Python: a function may have others, if something sets them."""
+        if hasattr(kind, name) or (module is not None and module.implicit.dynamic):
+            return UNKNOWN
+        return self._set_elsewhere(name) or Missing(repr(path) if path else kind.__name__, name)
 
     def _of_instance(self, module: Module, node: ast.ClassDef, resolution: Resolution) -> Resolution:
         if isinstance(resolution, Missing):

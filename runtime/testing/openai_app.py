@@ -200,7 +200,11 @@ class StubApp:
             check_responses(request.body)
             situation = responses_situation(request.body)
         size = len(json.dumps(request.body.get("input") or request.body.get("messages")))
-        return play(self._model.steps(situation), input_tokens=estimate_tokens(size), model=str(request.body["model"]))
+        return play(
+            self._model.steps(replace(situation, agent=self._model.agent)),
+            input_tokens=estimate_tokens(size),
+            model=str(request.body["model"]),
+        )
 
     async def _whole(
         self, request: StubRequest, events: AsyncIterator[TResponseStreamEvent], cut: int | None, send: Send

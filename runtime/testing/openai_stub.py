@@ -32,7 +32,8 @@ _SERVER_LOG = logging.getLogger("uvicorn.error")
 class OpenAIStub:
     """Serves a script in its own thread on a free loopback port. A context manager, sync or async.
 
-    `script` is a model, the content of a script, or the path of a script file. Raise ScriptError for an invalid one.
+    `script` is a model, the content of a script, or the path of a script file. Raise ScriptError for an invalid one,
+    and for turns with `agent:`, because requests do not name it; a model `for_agent(name)` plays those of one agent.
     With `api_key`, requests with another key get a 401.
     """
 
@@ -45,6 +46,7 @@ class OpenAIStub:
             model = script
         else:
             model = ScriptedConversation.from_data(script, "the stub's script")
+        model.refuse_unknown_agent()
         self._app = StubApp(model, api_key)
         self._serving: _ServerThread | None = None
 

@@ -168,8 +168,15 @@ def check_tool_choices(project: CheckedProject) -> None:
 
 
 def _check(choice: str, path: KeyPath, agent: Agent, key: str, project: CheckedProject) -> None:
-    names = agent_tools(project, agent).names
-    if choice in names or (choice == "required" and names) or any("${" in tool for tool in agent.tools):
+    tools = agent_tools(project, agent)
+    names = tools.names
+    if (
+        choice in names
+        or tools.servers_of(choice)
+        or (choice == "required" and tools.servers)
+        or (choice == "required" and names)
+        or any("${" in tool for tool in agent.tools)
+    ):
         return
     if choice == "required":
         message = f"'tool_choice: required', and the agent {key!r} has no tool"

@@ -6,14 +6,14 @@ import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from importlib.util import find_spec
 
 from runtime.config.model.agents import Agent
 from runtime.config.model.models import AnyLLMModel, LiteLLMModel, Model, OpenAIModel
 from runtime.config.openapi_documents import operation_names
-from runtime.config.references import model_references, transfer_name
+from runtime.config.references import ALL, model_references, split_reference, transfer_name
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import nearest
 from runtime.validation.checked_project import CheckedProject
@@ -87,11 +87,59 @@ def _check_name(used: UsedModel, model: OpenAIModel, project: CheckedProject) ->
         return
     if not used.is_declared and nearest(used.name, project.config.models, _LIKE_A_DECLARED_ONE):
         return  # reported as a misspelt name of `models` (A204)
+    path = (*used.path, "name") if used.is_declared else used.path
+    if foreign := _foreign_hint(model.name):
+        message = f"OpenAI has no model {model.name!r}"
+        project.collector.report("A620", path, message, foreign, severity="warning")
+        return
     near = nearest(model.name, known_models(), _LIKE_A_MODEL)
     hint = f"did you mean {near!r}?" if near else "it may be newer than this release"
-    path = (*used.path, "name") if used.is_declared else used.path
     message = f"{model.name!r} is none of the OpenAI models that this release knows"
     project.collector.report("A620", path, message, hint, severity="note")
+
+
+# Whose models begin with these words, in the names of any-llm.
+_FAMILIES = {
+    **dict.fromkeys(("claude",), "anthropic"),
+    **dict.fromkeys(("gemini", "gemma"), "gemini"),
+    **dict.fromkeys(("mistral", "mixtral", "codestral", "magistral", "ministral", "pixtral"), "mistral"),
+    **{"deepseek": "deepseek", "grok": "xai", "command": "cohere", "sonar": "perplexity", "kimi": "moonshot"},
+}
+_PROVIDERS = {*_FAMILIES.values(), "groq", "google", "vertexai", "vertex_ai", "bedrock", "azure", "openrouter"}
+_PROVIDERS |= {"together", "together_ai", "fireworks", "ollama", "cerebras", "databricks", "huggingface", "nebius"}
+_LOCAL_FAMILIES = ("llama", "qwen", "phi", "tinyllama", "vicuna", "falcon", "smollm", "granite")
+_PREFIX = re.compile(r"(?P<provider>[A-Za-z][\w.-]*)[/:](?P<name>\S+)")
+_STRAY = " \t,;'\"`\u201c\u201d\u2018\u2019\u201e"
+
+
+def _foreign_hint(name: str) -> str:
+    """Return how to declare a model that certainly is none of OpenAI's, or how its name is written; else empty."""
+    plain = name.strip(_STRAY)
+    if plain != name:
+        return f"write {plain!r}" if plain else "give the name of a model"
+    if name.startswith("ft:"):
+        return ""
+    match = _PREFIX.fullmatch(name)
+    if match is not None and match["provider"].lower() in ("openai", "azure_openai"):
+        return f"write {match['name']!r}: OpenAI is the default"
+    if match is not None and _family(match["provider"]) is None:
+        if match["provider"].lower() in _PROVIDERS:
+            return f"declare it in 'models': {{any_llm: {match['provider']}/{match['name']}}}"
+        return f"declare it in 'models' with the 'base_url' of its server: {{name: {name!r}, base_url: …}}"
+    family = _family(name)
+    if family is None:
+        return ""
+    if family == "":
+        return f"declare it in 'models' with the 'base_url' of its server: {{name: {name!r}, api: chat_completions, …}}"
+    return f"declare it in 'models': {{any_llm: {family}/{name}}}"
+
+
+def _family(name: str) -> str | None:
+    """Return the provider of a family of models, empty for open models that anybody serves; None if unknown."""
+    word = re.split(r"[^a-z]", name.lower(), maxsplit=1)[0]
+    if word in _FAMILIES:
+        return _FAMILIES[word]
+    return "" if word in _LOCAL_FAMILIES else None
 
 
 def _is_known(name: str) -> bool:
@@ -119,18 +167,29 @@ class AgentTools:
     """What an agent can call: `tools` maps a name to the reference in agents.yaml, `handoffs` one to an agent's name.
 
     `is_complete` is False where a variable is not set or a reference leads to nothing. `is_certain` is also False
-    where Python may give a tool another name.
+    where Python may give a tool another name. `servers` are the MCP servers whose tools are not listed, by name, each
+    with the prefix of its tools and the names that it excludes.
     """
 
     tools: Mapping[str, str]
     handoffs: Mapping[str, str]
     is_complete: bool
     is_certain: bool
+    knows_handoffs: bool = True
+    servers: Mapping[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
 
     @property
     def names(self) -> set[str]:
         """All names that the agent can call."""
         return {*self.tools, *self.handoffs}
+
+    def servers_of(self, name: str) -> list[str]:
+        """Return the MCP servers that may have a tool of this name."""
+        return [
+            server
+            for server, (prefix, excluded) in self.servers.items()
+            if name.startswith(prefix) and name.removeprefix(prefix) not in excluded
+        ]
 
 
 def agent_name(project: CheckedProject, key: str) -> str:
@@ -142,9 +201,9 @@ def agent_name(project: CheckedProject, key: str) -> str:
 def agent_tools(project: CheckedProject, agent: Agent) -> AgentTools:
     """Return what an agent can call."""
     tools: dict[str, str] = {}
-    is_complete = all(handoff.agent in project.config.agents for handoff in agent.handoffs)
-    is_complete = is_complete and agent.has_key("tools") and agent.has_key("handoffs")
-    is_certain = True
+    servers: dict[str, tuple[str, frozenset[str]]] = {}
+    knows_handoffs = agent.has_key("handoffs") and all(each.agent in project.config.agents for each in agent.handoffs)
+    is_complete, is_certain = agent.has_key("tools"), True
     for reference in agent.tools:
         entry = project.config.tools.get(reference)
         operations = operation_names(project.config, project.files, reference)
@@ -152,6 +211,13 @@ def agent_tools(project: CheckedProject, agent: Agent) -> AgentTools:
             tools |= dict.fromkeys(operations, reference)
         elif entry is not None:
             tools[getattr(entry, "hosted", None) or reference] = reference
+        elif (split := split_reference(project.config, reference)) is not None:
+            server = project.config.mcp[split[0]]
+            listed = [split[1]] if split[1] != ALL else server.tools
+            if listed is None:
+                servers[split[0]] = (server.prefix, frozenset(server.exclude))
+            else:
+                tools |= {f"{server.prefix}{name}": reference for name in listed if name not in server.exclude}
         elif ":" in reference:
             symbol = project.find_symbol(reference)
             name = own_name(symbol) if symbol is not None and symbol.kind in ("function", "tool") else ""
@@ -161,4 +227,6 @@ def agent_tools(project: CheckedProject, agent: Agent) -> AgentTools:
             is_complete = False  # an unknown tool, which is reported where it is named
         is_complete = is_complete and "${" not in reference
     names = [agent_name(project, handoff.agent) for handoff in agent.handoffs if handoff.agent in project.config.agents]
-    return AgentTools(tools, {transfer_name(name): name for name in names}, is_complete, is_certain and is_complete)
+    handoffs = {transfer_name(name): name for name in names}
+    is_certain = is_certain and is_complete and knows_handoffs and not servers
+    return AgentTools(tools, handoffs, is_complete, is_certain, knows_handoffs, servers)

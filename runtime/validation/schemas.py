@@ -9,12 +9,14 @@ from typing import Any
 
 from runtime.config.model.tools import OpenApiTool
 from runtime.config.openapi_documents import read_openapi
+from runtime.config.references import find_values
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath, iter_values
-from runtime.json_schema.checks import find_unsatisfiable, is_plain_schema
+from runtime.json_schema.checks import find_misread, find_unsatisfiable, is_plain_schema
 from runtime.validation.checked_project import CheckedProject
 
 _MAX_DIAGNOSTICS = 5
+_MORE_SCHEMAS = ("widgets.*.data", "agents.*.handoffs.*.input")
 
 
 def check_openapi(project: CheckedProject) -> None:
@@ -77,21 +79,34 @@ def check_schemas(project: CheckedProject) -> None:
     """Report invalid JSON Schemas of tools and actions: the server would fail on their first use (A416)."""
     config = project.config
     schemas: dict[KeyPath, Any] = {
+        **{path: value for field in _MORE_SCHEMAS for value, path in find_values(config, field)},
         **{("tools", name, "parameters"): getattr(tool, "parameters", None) for name, tool in config.tools.items()},
         **{("actions", name, "payload"): action.payload for name, action in config.actions.items()},
+    }
+    schemas |= {
+        ("agents", key, "output", "schema"): agent.output.schema_
+        for key, agent in config.agents.items()
+        if agent.output is not None
     }
     for path, schema in schemas.items():
         if schema and not is_plain_schema(schema):
             _check_schema(path, schema, project)
-        for wrong in find_unsatisfiable(schema) if schema else ():
+        for wrong in find_unsatisfiable(schema) if schema and path[0] != "widgets" else ():
             project.collector.report("A416", (*path, *wrong.path), wrong.message, wrong.hint, severity=wrong.severity)
 
 
 def _check_schema(path: KeyPath, schema: dict[str, Any], project: CheckedProject) -> None:
     # jsonschema takes a tenth of a second to import: only for a schema that isn't plain.
-    from runtime.json_schema.data import DataCheck, TreeError
+    from runtime.json_schema.data import DataCheck
 
-    try:
-        DataCheck(schema)
-    except TreeError as error:
-        project.collector.report("A416", (*path, *error.path[1:]), error.message, error.hint)
+    faults = DataCheck.mistakes(schema)
+    # The trial of a widget reports the first fault of its schema.
+    reported = {faults[0].path} if path[0] == "widgets" and faults else set()
+    for mistake in find_misread(schema):
+        if mistake.path not in reported:
+            reported.add(mistake.path)
+            place, hint, at_key = (*path, *mistake.path), mistake.hint, mistake.at_key
+            project.collector.report("A416", place, mistake.message, hint, severity=mistake.severity, at_key=at_key)
+    for fault in faults:
+        if fault.path not in reported:
+            project.collector.report("A416", (*path, *fault.path), f"not a JSON Schema: {fault.message}", fault.hint)

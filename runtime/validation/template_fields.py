@@ -15,7 +15,7 @@ from runtime.config.model.agents import Output
 from runtime.config.references import find_names, find_values, is_widget_file
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath
-from runtime.diagnostics.wording import CLOSE, nearest, suggest
+from runtime.diagnostics.wording import CLOSE, nearest
 from runtime.documents.json_text import line_and_column
 from runtime.templates.template import Template, TemplateError, paths_read
 from runtime.validation.checked_project import CheckedProject
@@ -36,7 +36,9 @@ _EVERYWHERE = SCOPES["agents.*.preface"]
 _LITERAL = re.compile(
     r"\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\}|\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|```.*?```|`[^`\n]*`", re.DOTALL
 )
-_SINGLE_BRACES = re.compile(r"(?<![\w{}$/=\\])\{(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:![rsa])?\}(?!\})")
+_SINGLE_BRACES = re.compile(
+    r"(?<![\w{}$/=\\])\{ ?(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:![rsa])? ?\}(?!\})|%\((?P<percent>\w+)\)[sd]"
+)
 
 
 def check_template_fields(project: CheckedProject) -> None:
@@ -130,7 +132,7 @@ def _check_single_braces(project: CheckedProject, written: WrittenTemplate, shap
     text = _LITERAL.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), written.text)
     reported: set[str] = set()
     for match in _SINGLE_BRACES.finditer(text):
-        name = match["name"]
+        name = match["name"] or match["percent"]
         if name not in reported:
             reported.add(name)
             read = next((f"{root}.{name}" for root, shape in shapes.items() if name in shape.fields), "")
@@ -151,7 +153,9 @@ def _report(project: CheckedProject, written: WrittenTemplate, read: tuple[str, 
         severity = "warning"
     path = ".".join(read)
     place = written.place(project.collector.filled, *name_position(written.text, path))
-    hint = shape.note.get(read[-1]) or suggest(read[-1], shape.fields) or _known(shape)
+    near = nearest(read[-1], shape.fields)
+    meant = f"did you mean {'.'.join((*read[:-1], near))!r}?" if near else ""
+    hint = shape.note.get(read[-1]) or meant or _known(shape)
     message = f"{path!r} is not defined in this template"
     project.collector.report("A241", written.path, message, hint, severity=severity, place=place)
 

@@ -129,6 +129,11 @@ async def test_a_message_that_waits_for_its_thread_does_not_mix_generations(chat
 BROKEN: dict[str, tuple[dict[str, str], str, str]] = {
     "yaml": ({"agents_yaml": "version: 1\nagents: {helper: {"}, "yaml", "A010"),
     "schema": ({"agents_yaml": '{"version": 1, "agents": {"helper": {"instrutions": "x"}}}'}, "schema", "A101"),
+    "half an entry": (
+        {"agents_yaml": "version: 1\nagents:\n  helper:\n    handoffs: [{agent: b, tool_name: }, {agnt: b}]\n"},
+        "references",
+        "A101",
+    ),
     "reference": (
         {"agents_yaml": '{"version": 1, "agents": {"helper": {"handoffs": ["nobody"]}}}'},
         "references",

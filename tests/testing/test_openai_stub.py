@@ -12,7 +12,7 @@ import pytest_asyncio
 from agents import Agent, Model, OpenAIChatCompletionsModel, OpenAIResponsesModel, RunConfig, Runner, function_tool
 from openai import AsyncOpenAI
 
-from runtime.testing import OpenAIStub, parse_events
+from runtime.testing import OpenAIStub, ScriptedConversation, ScriptError, parse_events
 
 QUIET = RunConfig(tracing_disabled=True)
 SCRIPT = {
@@ -405,3 +405,18 @@ def test_a_stub_that_does_not_run_has_no_address() -> None:
     with stub, pytest.raises(RuntimeError, match="running already"):
         stub.start()
     stub.stop()
+
+
+def test_a_turn_for_an_agent_is_refused_because_no_request_names_one() -> None:
+    script = {"turns": [{"agent": "Billing", "reply": "Paid."}], "otherwise": "Hello."}
+    with pytest.raises(ScriptError, match="requests to the API do not name the agent"):
+        OpenAIStub(script)
+
+
+async def test_a_script_of_one_agent_plays_its_turns() -> None:
+    script = {"turns": [{"agent": "Billing", "reply": "Paid."}], "otherwise": "Hello."}
+    model = ScriptedConversation.from_data(script).for_agent("Billing")
+    async with OpenAIStub(model) as stub:
+        client = AsyncOpenAI(base_url=stub.base_url, api_key="any")
+        response = await client.responses.create(model="any", input="Hi")
+        assert response.output_text == "Paid."

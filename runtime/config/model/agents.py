@@ -19,12 +19,14 @@ from runtime.config.model.types import (
     ShortFormSection,
 )
 
+PROMPT_PATTERN = r"^(pmpt_.+|\$\{.+)$"
+
 
 class StoredPrompt(ShortFormSection, short_key="id"):
     """A prompt that is stored at OpenAI."""
 
-    id: str = Field(min_length=1)
-    """Its id."""
+    id: str = Field(pattern=PROMPT_PATTERN, examples=["pmpt_1234"])
+    """Its id, which begins with `pmpt_`."""
     version: str | None = None
     """Its version; the newest by default."""
     variables: dict[str, str] = {}

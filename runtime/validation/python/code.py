@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from runtime.diagnostics.diagnostic import Severity
+from runtime.diagnostics.wording import nearest
+from runtime.static_analysis.instances import required_fields
+from runtime.static_analysis.receivers import CONTEXT_ATTRIBUTES
 from runtime.static_analysis.resolver import AGENT, CONTEXTS, CONVERTERS, MCP_SERVERS, MODELS, ROUTERS, STORES, Symbol
 from runtime.static_analysis.signatures import call_problem, count_words, derives, is_callable, parameters_of
 from runtime.validation.checked_project import CheckedProject
@@ -14,6 +17,7 @@ from runtime.validation.python.context_reads import check_context_reads
 from runtime.validation.python.import_paths import ImportPath, PythonDiagnostics, import_paths
 from runtime.validation.python.imports import (
     check_computed_imports,
+    check_hidden,
     check_import,
     check_module,
     check_starts,
@@ -51,6 +55,7 @@ def check_code(project: CheckedProject) -> None:
         if symbol is not None:
             _check_object(diagnostics, path, symbol)
             named |= {symbol.node} if symbol.node is not None else set()
+    check_hidden(diagnostics)
     for module, path in modules:
         check_context_reads(diagnostics, module, path, frozenset(named))
 
@@ -81,8 +86,6 @@ _CALLS: Mapping[str, tuple[str, int, str, Severity]] = {
 # Roles of a class or an object of it: what is expected, the hint, and the base classes, None for any type.
 _CLASSES: Mapping[str, tuple[str, str, frozenset[str] | None]] = {
     "output": ("a type", "give a pydantic model, a dataclass or a TypedDict", None),
-    "hooks": ("an AgentHooks", "derive it from agents.AgentHooks", None),
-    "context_class": ("a subclass of AgentContext", "derive it from runtime.RuntimeContext", CONTEXTS),
 }
 # Roles of an object, or of what makes one with the arguments of `with`: what is expected, and its base classes.
 _MADE: Mapping[str, tuple[str, frozenset[str]]] = {
@@ -232,6 +235,38 @@ def _check_agent(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbo
 def _check_editor(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
     if symbol.kind == "function":
         diagnostics.wrong_kind(path, symbol, "an agents.ApplyPatchEditor, nor its class")
+    else:
+        _check_plain_class(diagnostics, path, symbol)
+
+
+def _check_hooks(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    _check_class(diagnostics, path, symbol, "an AgentHooks", "derive it from agents.AgentHooks", None)
+    _check_plain_class(diagnostics, path, symbol)
+
+
+def _check_plain_class(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    """Report a class that can't be made without arguments."""
+    parameters = parameters_of(diagnostics.resolver, symbol) if symbol.kind == "class" else None
+    if parameters is not None and (reason := call_problem(parameters)):
+        diagnostics.uncallable(path, symbol, reason, "the class is called without arguments: name an object of it")
+
+
+def _check_context_class(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    hint = "derive it from runtime.RuntimeContext"
+    _check_class(diagnostics, path, symbol, "a subclass of AgentContext", hint, CONTEXTS)
+    if symbol.kind != "class" or derives(diagnostics.resolver, symbol, CONTEXTS) is not True:
+        return
+    state = diagnostics.project.config.state
+    modules = [module for module in diagnostics.resolver.modules.read.values() if module is not None and module.ours]
+    set_elsewhere = frozenset().union(*(module.implicit.attributes for module in modules))
+    fields = required_fields(diagnostics.resolver, symbol)
+    others = [name for name in state if name not in fields]
+    for name in fields:
+        if name not in CONTEXT_ATTRIBUTES | state.keys() | set_elsewhere:
+            message = f"the field {name!r} of {path.text!r} is never filled"
+            near = nearest(name, others)
+            fill = f"name the object of 'state' {name!r}, and not {near!r}" if near else f"declare {name!r} in 'state'"
+            diagnostics.at_path(path, "A331", message, f"{fill}, or give it a value")
 
 
 _CHECKS: Mapping[str, Callable[[PythonDiagnostics, ImportPath, Symbol], None]] = {
@@ -239,6 +274,8 @@ _CHECKS: Mapping[str, Callable[[PythonDiagnostics, ImportPath, Symbol], None]] =
     "factory": check_factory,
     "agent": _check_agent,
     "editor": _check_editor,
+    "hooks": _check_hooks,
+    "context_class": _check_context_class,
     "tags": _check_tags,
     "guardrail": _check_guardrail,
     "action": _check_action,

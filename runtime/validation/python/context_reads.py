@@ -54,7 +54,7 @@ def _attributes(diagnostics: PythonDiagnostics) -> frozenset[str] | None:
     modules = [module for module in diagnostics.resolver.modules.read.values() if module is not None and module.ours]
     own = CONTEXT_ATTRIBUTES | frozenset(dir(BaseModel)) | frozenset(config.state)
     own |= frozenset().union(*(module.implicit.attributes for module in modules))
-    if any(module.implicit.sets_any for module in modules):
+    if any(module.implicit.sets_any or module.implicit.sets_self for module in modules):
         return None
     if config.context_class is None:
         return own

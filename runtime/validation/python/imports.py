@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from runtime.diagnostics.diagnostic import Place
+from runtime.diagnostics.diagnostic import Diagnostic, Place
 from runtime.diagnostics.wording import nearest, suggest
 from runtime.static_analysis.bindings import absolute_name, iter_expressions, iter_statements
 from runtime.static_analysis.module import Module, ModuleFinder
@@ -18,6 +20,32 @@ from runtime.validation.python.tools import check_context_first, options_of
 _NOT_FOUND = "install the project's packages where 'validate' runs, or correct the name"
 # How a package may define modules that no file shows.
 _MAKES_MODULES = (b"__path__", b"sys.modules", b"meta_path", b"path_hooks")
+
+
+_LOADED = frozenset(
+    {
+        *("agents", "anyio", "chatkit", "fastapi", "httpx", "jinja2", "mcp", "openai", "pydantic", "pydantic_core"),
+        *("runtime", "starlette", "typing_extensions", "uvicorn", "watchfiles", "yaml"),
+    }
+)
+
+
+def is_taken(name: str) -> bool:
+    """Return whether the server has certainly loaded an installed module of this name, so that it keeps the name."""
+    return name in _LOADED or (name in sys.stdlib_module_names and name in sys.modules)
+
+
+def check_hidden(diagnostics: PythonDiagnostics) -> None:
+    """Warn of modules beside agents.yaml that hide the packages of the server from programs started there (A322)."""
+    finder = diagnostics.resolver.modules.finder
+    for name in ("agents", "chatkit", "openai", "runtime"):
+        location = finder.find(name) if finder.knows(name) and name not in diagnostics.failing else None
+        if location is not None and location.path is not None:
+            file = location.path.relative_to(finder.root).as_posix()
+            message = f"{file!r} hides the installed package {name!r} from programs that start in this folder"
+            hint = f"rename {name + '/' if location.is_package else file}"
+            place = Place(diagnostics.project.collector.filled.source.file)
+            diagnostics.project.collector.diagnostics.append(Diagnostic("A322", message, place, "warning", hint))
 
 
 def prefixes(name: str) -> list[str]:
@@ -146,6 +174,12 @@ def _certain(module: Module) -> Iterator[ast.stmt]:
 
 def check_import(diagnostics: PythonDiagnostics, module: Module, path: ImportPath) -> None:
     """Report an import that certainly fails (A322)."""
+    if module.ours and is_taken(module.name):
+        message = f"importing {module.name!r} raises ImportError: the project's {module.name!r} has the name of"
+        name = Path(module.file).name if module.file and not module.location.is_package else f"{module.name}/"
+        diagnostics.failing.add(module.name)
+        diagnostics.at_path(path, "A322", f"{message} an installed module", f"rename {name}")
+        return
     if module.broken is not None:
         message = f"importing {module.name!r} raises {module.broken.message}"
         diagnostics.failing.add(module.name)

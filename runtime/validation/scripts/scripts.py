@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from runtime.config.check_texts import control_character
 from runtime.config.model.models import OpenAIModel, ScriptedModel
 from runtime.diagnostics.diagnostic import Diagnostic, Place, Severity
-from runtime.diagnostics.key_path import KeyPath
+from runtime.diagnostics.key_path import KeyPath, iter_values
 from runtime.documents.document import read_yaml
 from runtime.validation.checked_project import CheckedProject
 from runtime.validation.models import has_key, used_models
@@ -72,6 +73,10 @@ def _check(script_file: _ScriptFile, text: str) -> None:
         script_file.report(first.place, f"the script can't be read: {first.message}", first.hint)
         return
     places = source.places
+    for path, value in iter_values(source.data):
+        found = control_character(value) if isinstance(value, str) else None
+        if found is not None:
+            script_file.report(places.value(path), f"this text contains {found[0]}", found[1], "warning")
     try:
         script = parse_script(source.data)
     except ScriptError as error:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
-from runtime.config.model.tools import AgentTool, ClientTool, EffectTool, PythonTool, WidgetTool
+from runtime.config.model.tools import AgentTool, AskTool, ClientTool, EffectTool, PythonTool, WidgetTool
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath, iter_values
 from runtime.diagnostics.wording import join_or, quote, suggest
@@ -71,6 +72,7 @@ def script_problems(project: CheckedProject, keys: Iterable[str], script: Script
             yield from _double_answers(
                 project, turn.responses[0], [key for key, name in names.items() if name in candidates]
             )
+        yield from _unreached(project, turn, candidates)
         for step in (step for response in turn.responses for step in response):
             if not candidates:
                 break
@@ -79,6 +81,26 @@ def script_problems(project: CheckedProject, keys: Iterable[str], script: Script
             elif step.kind == "handoff":
                 yield from _handoff_problems(step, candidates)
                 candidates = agents  # another agent goes on
+
+
+def _unreached(project: CheckedProject, turn: ScriptTurn, candidates: Agents) -> Iterator[ScriptProblem]:
+    """Yield the first step after a call that ends the turn: the user's answers, or next message, begin another one."""
+    for response, following in pairwise(turn.responses):
+        if not response or response[-1].kind != "call" or len(response[-1].value) != 1:
+            continue
+        [(name, _)] = response[-1].value
+        entries = [project.config.tools.get(tools.tools.get(name, "")) for tools in candidates.values()]
+        kinds = [_ending(entry) for entry in entries]
+        if following and kinds and all(kinds):
+            message = f"this step is never reached: the turn ends after {name!r}"
+            hint = "the answers are the user's next message: write a turn for it" if kinds[0] == "ask" else "remove it"
+            yield ScriptProblem(following[0].path, message, hint, "warning")
+            return
+
+
+def _ending(entry: object) -> str:
+    """Return how a tool ends the turn: `ask`, `stop`; an empty text if it does not."""
+    return "ask" if isinstance(entry, AskTool) else "stop" if getattr(entry, "stop", False) else ""
 
 
 def _agent_problems(turn: ScriptTurn, names: Mapping[str, str]) -> Iterator[ScriptProblem]:
@@ -110,8 +132,10 @@ def _may_answer(turn: ScriptTurn, name: str, tools: AgentTools) -> bool:
     for matcher in turn.matchers:
         if matcher.key == "agent" and name.casefold() not in {text.casefold() for text in matcher.texts}:
             return False
-        if matcher.key == "tools" and tools.is_certain and not tools.names.issuperset(matcher.texts):
-            return False
+        if matcher.key == "tools" and tools.is_complete and not tools.names.issuperset(matcher.texts):
+            lacking = [text for text in matcher.texts if text not in tools.names]
+            if tools.is_certain or (tools.servers and not all(map(tools.servers_of, lacking))):
+                return False
     return True
 
 
@@ -138,9 +162,13 @@ def _call_problems(
         is_key = path[-1] == name
         references = {tools.tools.get(name) for tools in candidates.values() if name in tools.names}
         if not references and all(tools.is_complete for tools in candidates.values()):
-            is_certain = all(tools.is_certain for tools in candidates.values())
+            servers = dict.fromkeys(server for tools in candidates.values() for server in tools.servers_of(name))
+            is_certain = not servers and all(tools.is_certain or tools.servers for tools in candidates.values())
             message = f"the script calls {name!r}, and no agent that answers from it has such a tool"
             hint = suggest(name, {known for tools in candidates.values() for known in tools.names})
+            if servers and not hint:
+                message = f"the script calls {name!r}, which only an MCP server may have: {', '.join(quote(servers))}"
+                hint = "'validate --connect' asks it"
             yield ScriptProblem(path, message, hint, "error" if is_certain else "note", is_key)
         elif len(references) == 1 and (reference := references.pop()) is not None:
             for problem in _argument_problems(project, reference, arguments):
@@ -169,7 +197,7 @@ def _argument_problems(
 def _handoff_problems(step: WrittenStep, candidates: Agents) -> Iterator[ScriptProblem]:
     handoffs = {tool: name for tools in candidates.values() for tool, name in tools.handoffs.items()}
     names = {plain_name(name) for pair in handoffs.items() for name in pair}
-    if plain_name(step.value) not in names and all(tools.is_complete for tools in candidates.values()):
+    if plain_name(step.value) not in names and all(tools.knows_handoffs for tools in candidates.values()):
         message = f"the script hands off to {step.value!r}, and no agent that answers from it can"
         known = ", ".join(quote(sorted(handoffs.values()))) or "none"
         yield ScriptProblem(step.path, message, suggest(step.value, handoffs.values()) or f"known are {known}")
