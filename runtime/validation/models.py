@@ -167,7 +167,7 @@ class AgentTools:
     """What an agent can call: `tools` maps a name to the reference in agents.yaml, `handoffs` one to an agent's name.
 
     `is_complete` is False where a variable is not set or a reference leads to nothing. `is_certain` is also False
-    where Python may give a tool another name. `servers` are the MCP servers whose tools are not listed, by name, each
+    where Python may give a tool another name, or decides the handoffs. `servers` are the MCP servers whose tools are not listed, by name, each
     with the prefix of its tools and the names that it excludes.
     """
 
@@ -228,5 +228,5 @@ def agent_tools(project: CheckedProject, agent: Agent) -> AgentTools:
         is_complete = is_complete and "${" not in reference
     names = [agent_name(project, handoff.agent) for handoff in agent.handoffs if handoff.agent in project.config.agents]
     handoffs = {transfer_name(name): name for name in names}
-    is_certain = is_certain and is_complete and knows_handoffs and not servers
+    is_certain = is_certain and is_complete and knows_handoffs
     return AgentTools(tools, handoffs, is_complete, is_certain, knows_handoffs, servers)

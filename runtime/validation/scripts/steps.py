@@ -132,9 +132,9 @@ def _may_answer(turn: ScriptTurn, name: str, tools: AgentTools) -> bool:
     for matcher in turn.matchers:
         if matcher.key == "agent" and name.casefold() not in {text.casefold() for text in matcher.texts}:
             return False
-        if matcher.key == "tools" and tools.is_complete and not tools.names.issuperset(matcher.texts):
+        if matcher.key == "tools" and tools.is_certain:
             lacking = [text for text in matcher.texts if text not in tools.names]
-            if tools.is_certain or (tools.servers and not all(map(tools.servers_of, lacking))):
+            if not all(map(tools.servers_of, lacking)):
                 return False
     return True
 
@@ -163,7 +163,7 @@ def _call_problems(
         references = {tools.tools.get(name) for tools in candidates.values() if name in tools.names}
         if not references and all(tools.is_complete for tools in candidates.values()):
             servers = dict.fromkeys(server for tools in candidates.values() for server in tools.servers_of(name))
-            is_certain = not servers and all(tools.is_certain or tools.servers for tools in candidates.values())
+            is_certain = not servers and all(tools.is_certain for tools in candidates.values())
             message = f"the script calls {name!r}, and no agent that answers from it has such a tool"
             hint = suggest(name, {known for tools in candidates.values() for known in tools.names})
             if servers and not hint:
