@@ -167,8 +167,8 @@ class AgentTools:
     """What an agent can call: `tools` maps a name to the reference in agents.yaml, `handoffs` one to an agent's name.
 
     `is_complete` is False where a variable is not set or a reference leads to nothing. `is_certain` is also False
-    where Python may give a tool another name, or decides the handoffs. `servers` are the MCP servers whose tools are not listed, by name, each
-    with the prefix of its tools and the names that it excludes.
+    where Python may give a tool another name, or decides the handoffs. `servers` are the MCP servers whose tools are
+    not listed, by name, each with the prefix of its tools and the names that it excludes.
     """
 
     tools: Mapping[str, str]
