@@ -416,7 +416,6 @@ def test_a_turn_for_an_agent_is_refused_because_no_request_names_one() -> None:
 async def test_a_script_of_one_agent_plays_its_turns() -> None:
     script = {"turns": [{"agent": "Billing", "reply": "Paid."}], "otherwise": "Hello."}
     model = ScriptedConversation.from_data(script).for_agent("Billing")
-    async with OpenAIStub(model) as stub:
-        client = AsyncOpenAI(base_url=stub.base_url, api_key="any")
+    async with OpenAIStub(model) as stub, AsyncOpenAI(base_url=stub.base_url, api_key="any") as client:
         response = await client.responses.create(model="any", input="Hi")
         assert response.output_text == "Paid."
