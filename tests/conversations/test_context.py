@@ -341,7 +341,7 @@ made = Converter("made")
     await client.call("threads.create", input=message)
     told = client.player.asked[-1].input
     assert "MINE! doc_7" in json.dumps(told)
-    with pytest.raises(ConfigError, match="'own:made' is an object and takes no arguments") as caught:
+    with pytest.raises(ConfigError, match="'own:made' is an object of the class 'Converter' and takes no arguments") as caught:
         await chat({"converter": {"python": "own:made", "with": {"word": "MINE"}}}, name="object", own_py=code)
     assert caught.value.diagnostics[0].path == "converter.with"
 
