@@ -19,6 +19,7 @@ from runtime import __version__
 from runtime.cli import PROGRAM
 from runtime.cli.commands.client import Kind
 from runtime.cli.commands.schema import Of
+from runtime.cli.data_app import data_app, migrate
 from runtime.cli.exit_codes import INTERRUPTED, report_error
 from runtime.cli.report.project_report import Format
 from runtime.errors import UsageError
@@ -58,6 +59,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     result_callback=_exit,
 )
+
+
+app.add_typer(data_app, name="data")
+app.command()(migrate)
 
 
 def run(arguments: Sequence[str]) -> int:

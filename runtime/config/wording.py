@@ -7,7 +7,7 @@ from typing import Any
 
 from runtime.config.model.agents import PROMPT_PATTERN
 from runtime.config.model.root import NAMED_SECTIONS
-from runtime.config.model.server import STORE_PATTERN
+from runtime.config.model.server import KEY_PATTERN, STORE_PATTERN
 from runtime.config.model.types import (
     DURATION_PATTERN,
     IMPORT_PATTERN,
@@ -34,6 +34,7 @@ _PATTERNS = (
     (SIZE_PATTERN[1:], "a size", "such as 512KiB or 20MiB; a bare number is bytes"),
     (IMPORT_PATTERN[1:], "an import path", "such as package.module:name"),
     (TOOL_NAME_PATTERN[1:], "a tool's name", "1 to 64 letters, digits, '_' and '-'"),
+    (KEY_PATTERN[1:], "a key", "32 bytes in URL-safe base64, as `chatkit-runtime data key` prints them"),
     (STORE_PATTERN[1:], "a store's address", "memory, sqlite:///FILE or postgresql://…"),
     (PROMPT_PATTERN[1:], "the id of a stored prompt", "such as pmpt_1234; a text for the model is 'instructions'"),
     ("([A-Za-z0-9_.~-]+(/", "a path", "such as /chatkit"),

@@ -60,3 +60,7 @@ class UsageTable:
     def entries(self, since: date) -> list[UsageEntry]:
         """Return the counts since that day, sorted."""
         return [UsageEntry(*key, usage) for key, usage in sorted(self._counts.items()) if key[0] >= since]
+
+    def forget(self, owner: str) -> None:
+        """Delete the counts of an owner."""
+        self._counts = {key: usage for key, usage in self._counts.items() if key[1] != owner}

@@ -5,9 +5,15 @@ Public are the names in `__all__`: to open a store, and to use or test one of yo
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
 from runtime.resources.token_usage import TokenUsage, UsageEntry
 from runtime.stores.chatkit_adapter import ChatKitStoreAdapter
 from runtime.stores.store import AttachmentBound, Feedback, GenerationMark, InvalidCursor, StoreError, ThreadStore
+
+_SQLITE = "sqlite:///"
 
 __all__ = [
     "AttachmentBound",
@@ -20,14 +26,22 @@ __all__ = [
     "TokenUsage",
     "UsageEntry",
     "open_store",
+    "resolve_url",
 ]
 
 
-def open_store(url: str) -> ThreadStore:
-    """Return the store of a URL, which is still to be opened. Raise StoreError for an unknown URL.
+def resolve_url(url: str, root: Path) -> str:
+    """Return the URL of a store that a project declares: the file of `sqlite:///path` is relative to its folder."""
+    path = url.removeprefix(_SQLITE)
+    return url if path == url or path.startswith("/") else _SQLITE + os.fspath(root / path)
+
+
+def open_store(url: str, keys: Sequence[str] = ()) -> ThreadStore:
+    """Return the store of a URL, which is still to be opened. Raise StoreError for an unknown URL or an invalid key.
 
     URLs: `memory`, `sqlite:///path` (relative to the working directory; four slashes for an absolute path) and
-    `postgresql://user:password@host/database`.
+    `postgresql://user:password@host/database`. The first of the `keys` encrypts what a database holds of conversations,
+    all of them decrypt.
     """
     # Imported on demand: a store in memory or in the project's Python needs no SQLAlchemy.
     if url == "memory":
@@ -38,6 +52,6 @@ def open_store(url: str) -> ThreadStore:
     if scheme in ("sqlite", "postgresql", "postgres"):
         from runtime.stores.sql import SqlStore
 
-        return SqlStore(url)
+        return SqlStore(url, keys=keys)
     # Without the rest of the URL, which may contain a password.
     raise StoreError(f"unknown store {scheme!r} (use 'memory', 'sqlite:///path' or 'postgresql://…')")

@@ -55,6 +55,10 @@ class FileStore(ABC):
         """
 
     @abstractmethod
+    async def replace(self, key: str, content: IO[bytes]) -> None:
+        """Replace the content of a file by that of one that `new_file` returned, in another form: encrypted anew."""
+
+    @abstractmethod
     async def create(self, key: str, content: bytes) -> bytes:
         """Write the content unless the key exists; return the stored content."""
 
@@ -97,6 +101,9 @@ class FolderStore(FileStore):
     async def add(self, key: str, content: IO[bytes]) -> bool:
         return await in_file_thread(self._add, self.folder / key, content)
 
+    async def replace(self, key: str, content: IO[bytes]) -> None:
+        await in_file_thread(self._replace, self.folder / key, content)
+
     async def create(self, key: str, content: bytes) -> bytes:
         return await in_file_thread(self._create, self.folder / key, content)
 
@@ -137,6 +144,10 @@ class FolderStore(FileStore):
             return False
         _sync_folder(path.parent)
         return True
+
+    def _replace(self, path: Path, content: IO[bytes]) -> None:
+        content.seek(0)
+        os.replace(_write_beside(path, content.read()), path)
 
     def _create(self, path: Path, content: bytes) -> bytes:
         written = _write_beside(path, content)
@@ -213,6 +224,11 @@ class BucketStore(FileStore):
         await in_file_thread(content.seek, 0)
         return await self._create(key, content)
 
+    async def replace(self, key: str, content: IO[bytes]) -> None:
+        await in_file_thread(content.seek, 0)
+        with self._errors(key):
+            await self._obstore.put_async(self._store, key, content)
+
     async def create(self, key: str, content: bytes) -> bytes:
         if not await self.exists(key):
             await self._create(key, content)
@@ -279,8 +295,3 @@ class BucketStore(FileStore):
 async def _parts(stream: Any) -> AsyncIterator[bytes]:
     async for part in stream:
         yield bytes(part)
-
-
-def open_file_store(url: str, root: Path, options: Mapping[str, str]) -> FileStore:
-    """Return the store that `chat.attachments.store` declares; a folder is relative to `root`. Raise StoreError."""
-    return BucketStore(url, options) if url.startswith("s3://") else FolderStore(root / url)

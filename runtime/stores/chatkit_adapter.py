@@ -240,6 +240,10 @@ class ChatKitStoreAdapter(ThreadStore):
         """A chatkit store can't list attachments: 0."""
         return 0
 
+    async def erase_owner(self, owner: str) -> None:
+        await super().erase_owner(owner)
+        self._usage.forget(owner)
+
     async def save_feedback(self, owner: str, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind) -> None:
         """Raise RequestError (501) if the store has no `save_feedback`."""
         save = self._feedback_method("save_feedback")

@@ -109,6 +109,11 @@ class _Thread:
     feedback: dict[str, str] = field(default_factory=dict)
     generation: str | None = None
 
+    def last_time(self) -> datetime:
+        """Return when the last item was created, or the thread."""
+        last = next(self.items.walk(None, "desc"), None)
+        return load_thread(self.payload).created_at if last is None else load_item(last[1]).created_at
+
     def put(self, rows: Sequence[tuple[str, tuple[ItemKind, str]]], generation: str | None) -> None:
         for item_id, row in rows:
             self.items.put(item_id, row)
@@ -276,6 +281,27 @@ class MemoryStore(ThreadStore):
 
     async def count_unsent_attachments(self, owner: str) -> int:
         return sum(row.owner == check_owner(owner) and row.thread_id is None for row in self._attachments.values())
+
+    async def list_attachments(self, owner: str) -> list[Attachment]:
+        return [load_attachment(row.payload) for _, row in sorted(self._attachments.items()) if row.owner == owner]
+
+    async def thread_attachments(self, owner: str, thread_id: str) -> list[str]:
+        """Return the ids of the attachments that were sent in a thread."""
+        thread_id = clean(thread_id)
+        return [key for key, row in self._attachments.items() if (row.owner, row.thread_id) == (owner, thread_id)]
+
+    async def old_threads(self, before: datetime, *, after: int = 0) -> tuple[list[tuple[str, str]], int | None]:
+        """Return the owner and the id of the threads without an item since `before`; the second value is None."""
+        return [
+            (owner, thread_id)
+            for owner, threads in self._threads.items()
+            for thread_id, thread in threads.pairs()
+            if thread.last_time() < before
+        ], None
+
+    async def erase_owner(self, owner: str) -> None:
+        await super().erase_owner(owner)
+        self._usage.forget(owner)
 
     async def save_feedback(self, owner: str, thread_id: str, item_ids: Sequence[str], kind: FeedbackKind) -> None:
         thread = self._find(owner, thread_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
@@ -62,6 +62,11 @@ class PostgresDatabase(Database):
         with _translated_errors():
             async with asyncio.timeout(None if slow else self._timeout_s), self._engine.begin() as connection:
                 return await connection.run_sync(lambda core: work(SqlAlchemySession(core)))
+
+    async def rewrite(self, tables: Sequence[str]) -> None:
+        async with self._autocommit.connect() as connection:
+            for table in tables:
+                await connection.execute(text(f"VACUUM FULL {table}"))
 
     @asynccontextmanager
     async def watch(self, key: str) -> AsyncIterator[Callable[[float], Awaitable[None]]]:

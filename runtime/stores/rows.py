@@ -11,7 +11,8 @@ from chatkit.types import ThreadItem, ThreadMetadata
 
 from runtime.stores import serialization as codec
 from runtime.stores import statements as sql
-from runtime.stores.sqlite import Row, SqlSession, Statement, Values, Work, first
+from runtime.stores.prepared_statements import Row, Statement, Values
+from runtime.stores.sqlite import SqlSession, Work, first
 from runtime.stores.store import GenerationMark, kind_of, not_found
 
 

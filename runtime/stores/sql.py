@@ -14,8 +14,10 @@ from sqlalchemy.exc import ArgumentError
 from runtime.resources.token_usage import TokenUsage, UsageEntry
 from runtime.stores import serialization as codec
 from runtime.stores import statements as sql
+from runtime.stores.cipher import Cipher, is_encrypted, use_cipher
 from runtime.stores.counts import SqlCounts
-from runtime.stores.migrations import migrate
+from runtime.stores.migrations import migrate, stored_version
+from runtime.stores.prepared_statements import Row
 from runtime.stores.rows import (
     column_value,
     deleted_rows,
@@ -28,9 +30,10 @@ from runtime.stores.rows import (
     thread_row,
     write_rows,
 )
-from runtime.stores.sql_attachments import SqlAttachments, bind_attachments
-from runtime.stores.sql_turns import SqlTurns, usage_rows
-from runtime.stores.sqlite import Database, Row, SqliteDatabase, SqlSession, first
+from runtime.stores.sql_attachments import bind_attachments
+from runtime.stores.sql_data import SqlData
+from runtime.stores.sql_turns import usage_rows
+from runtime.stores.sqlite import Database, SqliteDatabase, SqlSession, first
 from runtime.stores.store import (
     VISIBLE,
     Feedback,
@@ -46,17 +49,21 @@ from runtime.stores.store import (
 )
 
 
-class SqlStore(SqlTurns, SqlAttachments):
+class SqlStore(SqlData):
     """A `ThreadStore` in `sqlite:///path` or `postgresql://…`.
 
-    `pool_size` is the number of PostgreSQL connections, and `timeout_s` how many seconds work may take there. Methods
-    raise StoreUnavailable where the database can't be reached, is silent, or can't write. `open` migrates the schema,
-    and raises StoreError for a schema that a newer version wrote. Raise StoreError for any other URL.
+    `pool_size` is the number of PostgreSQL connections, and `timeout_s` how many seconds work may take there. With
+    `keys`, the first of them encrypts what the store holds of conversations; all of them decrypt. Methods raise
+    StoreUnavailable where the database can't be reached, is silent, or can't write. `open` migrates the schema, and
+    raises StoreError for a schema that a newer version wrote, and where a key is missing. Raise StoreError for any
+    other URL, and for a key that is none.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10, timeout_s: float = 5.0) -> None:
-        database = _database(url, pool_size, timeout_s)
-        super().__init__(database, sql.Upserts(database.dialect))
+    def __init__(self, url: str, *, keys: Sequence[str] = (), pool_size: int = 10, timeout_s: float = 5.0) -> None:
+        database, cipher = _database(url, pool_size, timeout_s), Cipher(keys) if keys else None
+        if cipher is not None:
+            use_cipher(database.dialect, cipher)
+        super().__init__(database, sql.Upserts(database.dialect), cipher)
         self.counts = SqlCounts(database)
         self.is_shared = database.is_shared
         """Whether processes on other machines may use the database at the same time."""
@@ -66,9 +73,23 @@ class SqlStore(SqlTurns, SqlAttachments):
         await self._database.open()
         try:
             await migrate(self._database)
+            await self._database.read(_check_keys)
         except BaseException:
             await self._database.close()
             raise
+
+    async def schema_version(self) -> str | None:
+        """Return the version of the schema, None if there is none yet. Raise StoreError if it is newer than ours.
+
+        Nothing is created.
+        """
+        if not self._database.exists():
+            return None
+        await self._database.open()
+        try:
+            return await stored_version(self._database)
+        finally:
+            await self._database.close()
 
     async def close(self) -> None:
         """Wait for running writes, and disconnect."""
@@ -282,6 +303,13 @@ class SqlStore(SqlTurns, SqlAttachments):
         values = {**keys, "count": len(rows), "new_generation": mark}
         numbered = read_one(sql.TAKE_NUMBERS, values, not_found("thread", keys["thread"]))(session)
         write_rows(session, self._upserts, numbered[0], rows, gone)
+
+
+def _check_keys(session: SqlSession) -> None:
+    """Raise StoreError if the newest thread is encrypted, and no key decrypts it."""
+    newest = first(session, sql.NEWEST_METADATA, {})
+    if newest is not None and is_encrypted(newest[0]):
+        raise StoreError("the store is encrypted (declare the key in `store.encrypt`)")
 
 
 def _database(url: str, pool_size: int, timeout_s: float) -> Database:

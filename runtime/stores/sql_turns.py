@@ -16,6 +16,7 @@ from runtime.resources.token_usage import TokenUsage
 from runtime.stores import serialization as codec
 from runtime.stores import statements as sql
 from runtime.stores import turn_statements as turns
+from runtime.stores.prepared_statements import Statement
 from runtime.stores.rows import (
     column_value,
     deleted_rows,
@@ -28,7 +29,7 @@ from runtime.stores.rows import (
     write_rows,
 )
 from runtime.stores.sql_attachments import bind_attachments
-from runtime.stores.sqlite import Database, SqlSession, Statement, first
+from runtime.stores.sqlite import Database, SqlSession, first
 from runtime.stores.store import GenerationMark, ThreadChanges, not_found
 from runtime.stores.turns import (
     EventChunk,

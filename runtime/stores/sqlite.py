@@ -16,25 +16,19 @@ import sqlite3
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
-from sqlalchemy import URL, Connection, Delete, Dialect, Engine, Insert, Select, Update, create_engine, event
-from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool
-from sqlalchemy.types import TypeEngine
 
 from runtime.resources.threads import in_file_thread
+from runtime.stores.prepared_statements import PreparedStatements, Row, Statement, Values
 from runtime.stores.store import StoreError, StoreUnavailable
-
-Statement = Select[Any] | Insert | Update | Delete
-Values = Mapping[str, Any]
-Row = Sequence[Any]
-Process = Callable[[Any], Any]
 
 
 class SqlSession(Protocol):
@@ -93,59 +87,6 @@ class SqliteSession:
         return self.raw.executemany(ready.text, map(ready.bind, values)).rowcount
 
 
-class PreparedStatements:
-    """Statements in the form of SQLite's driver, each compiled at its first use with values of these names."""
-
-    def __init__(self, dialect: Dialect) -> None:
-        self._dialect = dialect
-        self._ready: dict[tuple[Statement, tuple[str, ...]], PreparedStatement] = {}
-
-    def get(self, statement: Statement, values: Values) -> PreparedStatement:
-        """Return the statement for values of these names."""
-        key = statement, tuple(values)
-        ready = self._ready.get(key)
-        if ready is None:
-            ready = self._ready[key] = PreparedStatement(statement, key[1], self._dialect)
-        return ready
-
-
-class PreparedStatement:
-    """The text of a statement, with the conversions between the values of Python and SQLite."""
-
-    __slots__ = ("_binds", "reads", "text")
-
-    def __init__(self, statement: Statement, names: tuple[str, ...], dialect: Dialect) -> None:
-        compiled = statement.compile(dialect=dialect, column_keys=list(names))
-        self.text = str(compiled)
-        # SQLAlchemy compiles constants to parameters that have a value.
-        self._binds: list[tuple[str, Any, Process | None]] = [
-            (name, compiled.binds[name].value, _to_sqlite(compiled.binds[name].type, dialect))
-            for name in compiled.positiontup or ()
-        ]
-        processes = (_from_sqlite(column.type, dialect) for column in statement.exported_columns)
-        self.reads = [(index, process) for index, process in enumerate(processes) if process is not None]
-
-    def bind(self, values: Values) -> list[Any]:
-        """Return the parameters in order."""
-        given = [(values.get(name, default), process) for name, default, process in self._binds]
-        return [value if process is None else process(value) for value, process in given]
-
-    def read(self, row: Row) -> Row:
-        """Return the row with its values converted, such as text to datetime."""
-        read = list(row)
-        for index, process in self.reads:
-            read[index] = process(read[index])
-        return read
-
-
-def _to_sqlite(kind: TypeEngine[Any], dialect: Dialect) -> Process | None:
-    return kind.dialect_impl(dialect).bind_processor(dialect)
-
-
-def _from_sqlite(kind: TypeEngine[Any], dialect: Dialect) -> Process | None:
-    return kind.dialect_impl(dialect).result_processor(cast(DefaultDialect, dialect), None)
-
-
 T = TypeVar("T")
 Work = Callable[[SqlSession], T]
 
@@ -189,6 +130,14 @@ class Database(ABC):
     @abstractmethod
     async def write(self, work: Work[T], *, slow: bool = False) -> T:
         """Run work in one transaction: committed when it returns, rolled back when it raises. See `read`."""
+
+    def exists(self) -> bool:
+        """Return whether the database exists; `open` creates the file of a SQLite database."""
+        return True
+
+    @abstractmethod
+    async def rewrite(self, tables: Sequence[str]) -> None:
+        """Rewrite the database's files without the bytes of deleted rows. Raise StoreError if it is in use."""
 
     @asynccontextmanager
     async def watch(self, key: str) -> AsyncIterator[Callable[[float], Awaitable[None]]]:
@@ -280,6 +229,24 @@ class SqliteDatabase(Database):
         waiting = self._last = self._executor.submit(self._wait_and_write, work)
         # Shielded: a cancelled write stays queued, so that it can't overwrite a later one of the same caller.
         return await asyncio.shield(asyncio.wrap_future(waiting))
+
+    def exists(self) -> bool:
+        return self._path.exists()
+
+    async def rewrite(self, tables: Sequence[str]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._executor, self._rewrite)
+
+    def _rewrite(self) -> None:
+        try:
+            self._far.raw.execute("VACUUM").close()
+            # The log still holds pages of the old file.
+            is_busy, _, _ = self._far.raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error):
+                raise
+            is_busy = True
+        if is_busy:
+            raise StoreError(f"{str(self._path)!r} can't be rewritten while others read or write it (try again)")
 
     def _connect(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

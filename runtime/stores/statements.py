@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from runtime.resources.token_usage import TokenUsage
+from runtime.stores.cipher import EncryptedText
 from runtime.stores.store import ALL_KINDS, ItemKind, Order
 
 if TYPE_CHECKING:
@@ -28,10 +29,10 @@ THREADS = sa.Table(
     sa.Column("id", sa.Text, nullable=False),
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-    sa.Column("title", sa.Text),
+    sa.Column("title", EncryptedText),
     sa.Column("status", sa.Text, nullable=False),
-    sa.Column("allowed_image_domains", sa.Text),
-    sa.Column("metadata", sa.Text, nullable=False),
+    sa.Column("allowed_image_domains", EncryptedText),
+    sa.Column("metadata", EncryptedText, nullable=False),
     sa.Column("next_seq", sa.BigInteger, nullable=False),
     sa.Column("generation", sa.Text),
     # The lease of the turn that runs. Not indexed, so that PostgreSQL can update it in place.
@@ -56,7 +57,7 @@ ITEMS = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-    sa.Column("payload", sa.Text, nullable=False),
+    sa.Column("payload", EncryptedText, nullable=False),
     sa.PrimaryKeyConstraint("thread_id", "id", name="chatkit_items_pk"),
     sa.ForeignKeyConstraint(["thread_id"], [THREADS.c.id], name="chatkit_items_thread", ondelete="CASCADE"),
     sa.Index("chatkit_items_page", "thread_id", "seq", "kind"),
@@ -69,7 +70,7 @@ TURN_EVENTS = sa.Table(
     sa.Column("thread_id", sa.Text, nullable=False),
     sa.Column("turn", sa.BigInteger, nullable=False),
     sa.Column("first", sa.BigInteger, nullable=False),
-    sa.Column("events", sa.Text, nullable=False),
+    sa.Column("events", EncryptedText, nullable=False),
     sa.Column("kept_until", sa.Double),
     sa.PrimaryKeyConstraint("thread_id", "turn", "first", name="chatkit_turn_events_pk"),
     sa.ForeignKeyConstraint(["thread_id"], [THREADS.c.id], name="chatkit_turn_events_thread", ondelete="CASCADE"),
@@ -83,7 +84,7 @@ ATTACHMENTS = sa.Table(
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("thread_id", sa.Text),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-    sa.Column("payload", sa.Text, nullable=False),
+    sa.Column("payload", EncryptedText, nullable=False),
     sa.PrimaryKeyConstraint("id", name="chatkit_attachments_pk"),
     sa.Index("chatkit_attachments_thread", "thread_id"),
 )
@@ -119,6 +120,16 @@ FEEDBACK = sa.Table(
     ),
 )
 
+# What operators did to the data; the subject is the hash of a user's id.
+AUDIT = sa.Table(
+    "chatkit_audit",
+    METADATA,
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+)
+
 
 # `by_owner`, because SQLAlchemy reserves the names of columns for the values that an UPDATE sets.
 _OWNER: sa.BindParameter[str] = sa.bindparam("by_owner")
@@ -138,6 +149,7 @@ THREAD_COLUMNS = (
 
 LOAD_THREAD: sa.Select[Any] = sa.select(*THREAD_COLUMNS).where(*OF_OWNER)
 LOAD_GENERATION: sa.Select[Any] = sa.select(THREADS.c.generation).where(*OF_OWNER)
+NEWEST_METADATA: sa.Select[Any] = sa.select(THREADS.c.metadata).order_by(THREADS.c.seq.desc()).limit(1)
 FIND_THREAD: sa.Select[Any] = sa.select(THREADS.c.id).where(*OF_OWNER)
 FIND_THREAD_SEQ: sa.Select[Any] = sa.select(THREADS.c.seq).where(*OF_OWNER)
 LOCK_THREAD: sa.Select[Any] = FIND_THREAD.with_for_update()
@@ -289,7 +301,7 @@ def update_thread(columns: tuple[str, ...], only_if_untitled: bool = False, of_t
 
     With `of_turn` it changes nothing if the thread's last turn is not the parameter `of_turn`.
     """
-    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in columns}
+    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}", type_=THREADS.c[name].type) for name in columns}
     if only_if_untitled and "title" in values:
         values["title"] = sa.func.coalesce(THREADS.c.title, values["title"])
     wanted = (*OF_OWNER, OF_TURN) if of_turn else OF_OWNER

@@ -8,7 +8,7 @@ related items are written in one transaction.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, Literal, TypedDict, Unpack
@@ -22,6 +22,7 @@ from chatkit.types import (
     ThreadItem,
     ThreadMetadata,
     ThreadStatus,
+    UserMessageItem,
 )
 from pydantic import field_validator
 
@@ -95,6 +96,18 @@ class Feedback:
     item_id: str
     kind: str
     """`positive` or `negative`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """What an operator did to the data of a store."""
+
+    at: datetime
+    action: str
+    """`export`, `erase`, `move`, `migrate` or `encrypt`."""
+    subject: str
+    """The SHA-256 of the user's id in hexadecimal, or an empty string for the whole store."""
+    detail: str
 
 
 class ModelItem(HiddenContextItem):
@@ -269,6 +282,44 @@ class ThreadStore(ABC):
     @abstractmethod
     async def delete_attachment(self, owner: str, attachment_id: str) -> None:
         """Delete an attachment's metadata, if it exists."""
+
+    async def iterate_threads(self, owner: str) -> AsyncGenerator[ThreadMetadata, None]:
+        """Yield the owner's threads, in the order of creation."""
+        after = None
+        while True:
+            page = await self.load_threads(owner, limit=PAGE_SIZE, after=after, order="asc")
+            for thread in page.data:
+                yield thread
+            if not page.has_more:
+                return
+            after = page.data[-1].id
+
+    async def iterate_items(self, owner: str, thread_id: str) -> AsyncGenerator[ThreadItem, None]:
+        """Yield the items of a thread, of every kind, oldest first. Raise NotFoundError."""
+        after = None
+        while True:
+            page = await self.load_items(owner, thread_id, limit=PAGE_SIZE, after=after, order="asc", kinds=ALL_KINDS)
+            for item in page.data:
+                yield item
+            if not page.has_more:
+                return
+            after = page.data[-1].id
+
+    async def list_attachments(self, owner: str) -> list[Attachment]:
+        """Return the metadata of the owner's attachments, by default of those that were sent."""
+        sent: dict[str, Attachment] = {}
+        async for thread in self.iterate_threads(owner):
+            async for item in self.iterate_items(owner, thread.id):
+                if isinstance(item, UserMessageItem):
+                    sent |= {attachment.id: attachment for attachment in item.attachments}
+        return list(sent.values())
+
+    async def erase_owner(self, owner: str) -> None:
+        """Delete the owner's threads with all that belongs to them, attachment metadata and token usage."""
+        for attachment in await self.list_attachments(owner):
+            await self.delete_attachment(owner, attachment.id)
+        for thread_id in [thread.id async for thread in self.iterate_threads(owner)]:
+            await self.delete_thread(owner, thread_id)
 
     @abstractmethod
     async def delete_unsent_attachment(self, owner: str, attachment_id: str) -> bool:

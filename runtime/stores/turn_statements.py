@@ -40,6 +40,7 @@ _FREE = {"turn_holder": None, "turn_until": None, "turn_signals": 0}
 LOAD_TURN: sa.Select[Any] = sa.select(
     *THREAD_COLUMNS, THREADS.c.turn, THREADS.c.turn_holder, sa.type_coerce(_RUNS, sa.Integer), THREADS.c.turn_signals
 ).where(*OF_OWNER)
+RUNNING_TURN: sa.Select[Any] = sa.select(THREADS.c.id).where(_RUNS).limit(1)
 BEGIN_TURN: sa.Update = TAKE.where(OF_TURN, _IS_FREE).values(_HELD).returning(THREADS.c.next_seq, THREADS.c.turn)
 WRITE_IN_TURN: sa.Update = TAKE.where(OF_TURN).returning(THREADS.c.next_seq, THREADS.c.turn_signals)
 CLOSE_TURN: sa.Update = (

@@ -310,6 +310,23 @@ class StoreSuite(ItemPromises, TurnPromises, AttachmentPromises):
         ]
         assert [entry for entry in await store.list_usage(date(2026, 3, 31)) if entry.owner == owner] == []
 
+    async def test_an_erased_owner_leaves_nothing(self, store: ThreadStore, owner: str) -> None:
+        """Threads, items, attachments and usage are gone; those of others stay."""
+        other, day = new_id("user"), date(2026, 3, 29)
+        for each in (owner, other):
+            thread = await new_thread(store, each, count=2)
+            await store.save_attachment(each, new_file(thread.id))
+            await store.add_usage(each, thread.id, day, {"a": TokenUsage(1, 100)})
+        await store.erase_owner(owner)
+        await store.erase_owner(owner)
+        assert [thread async for thread in store.iterate_threads(owner)] == []
+        assert await store.list_attachments(owner) == []
+        assert await store.sum_usage(owner) == TokenUsage()
+        threads = [thread async for thread in store.iterate_threads(other)]
+        assert len(threads) == 1
+        assert len([item async for item in store.iterate_items(other, threads[0].id)]) == 2
+        assert await store.sum_usage(other) == TokenUsage(1, 100)
+
     async def test_times_come_back_in_utc(self, store: ThreadStore, owner: str) -> None:
         """A naive time is local time. Microseconds are kept."""
         naive = datetime(2026, 3, 29, 12, 30, 15, 123456)

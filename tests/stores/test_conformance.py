@@ -15,6 +15,7 @@ from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata
 
 from runtime.stores import open_store
 from runtime.stores.chatkit_adapter import ChatKitStoreAdapter
+from runtime.stores.cipher import new_key
 from runtime.stores.store import ThreadStore
 from runtime.testing.store_suite import StoreSuite
 
@@ -128,6 +129,13 @@ class TestSqliteStore(StoreSuite):
     @pytest_asyncio.fixture
     async def store(self, tmp_path: Path) -> AsyncIterator[ThreadStore]:
         async with opened(open_store(f"sqlite:///{tmp_path}/threads.db")) as store:
+            yield store
+
+
+class TestEncryptedStore(StoreSuite):
+    @pytest_asyncio.fixture
+    async def store(self, tmp_path: Path) -> AsyncIterator[ThreadStore]:
+        async with opened(open_store(f"sqlite:///{tmp_path}/threads.db", [new_key()])) as store:
             yield store
 
 

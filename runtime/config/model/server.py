@@ -9,6 +9,7 @@ from pydantic import Field, Tag, field_validator
 from runtime.config.model.types import (
     Duration,
     ImportPath,
+    PositiveDuration,
     Roles,
     Secret,
     Section,
@@ -17,6 +18,7 @@ from runtime.config.model.types import (
 )
 
 STORE_PATTERN = r"^(memory|sqlite:///.+|postgres(ql)?://.+|\$\{.+)$"
+KEY_PATTERN = r"^([A-Za-z0-9_-]{43}=|\$\{.+)$"
 
 
 class UrlStore(ShortFormSection, short_key="url"):
@@ -24,6 +26,14 @@ class UrlStore(ShortFormSection, short_key="url"):
 
     url: Secret = Field(pattern=STORE_PATTERN, examples=["sqlite:///.chatkit/threads.db", "memory"])
     """`memory`, `sqlite:///` with a file relative to the project folder, or `postgresql://…`."""
+    keep: PositiveDuration | None = Field(None, examples=["90d"])
+    """How long a thread is kept after its last item. Then it is deleted, with its attachments. By default it is kept
+    until its user deletes it."""
+    encrypt: list[Annotated[Secret, Field(pattern=KEY_PATTERN)]] | None = Field(
+        None, min_length=1, examples=[["${CHATKIT_KEY}"], ["${CHATKIT_KEY}", "${CHATKIT_OLD_KEY}"]]
+    )
+    """Keys that encrypt the items, titles and metadata of threads, and attachments. The first one encrypts, all of them
+    decrypt. `chatkit-runtime data key` prints a new key."""
 
 
 class PythonStore(Section):

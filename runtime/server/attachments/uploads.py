@@ -14,7 +14,7 @@ import logging
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -94,7 +94,7 @@ class Uploads:
         """Store the file that is uploaded to a signed URL, once. Raise RequestError, NotFoundError."""
         grant = await self._urls.check(token, "upload")
         await self.backend.load_attachment(grant.owner, grant.id)
-        if await self.files.exists(_path(grant.owner, grant.id)):
+        if await self.files.exists(file_key(grant.owner, grant.id)):
             raise _already_uploaded()
         assert grant.size is not None
         await self._receive(grant.owner, grant.id, grant.type, grant.size, chunks, announced=grant.size)
@@ -102,14 +102,14 @@ class Uploads:
             await self.backend.load_attachment(grant.owner, grant.id)
         except NotFoundError:
             # Deleted while its file arrived.
-            await self.files.delete(_path(grant.owner, grant.id))
+            await self.files.delete(file_key(grant.owner, grant.id))
             raise
 
     async def open_granted(self, token: str) -> tuple[StoredFile, Attachment]:
         """Open the file of a signed URL, which the caller closes. Raise RequestError, NotFoundError."""
         grant = await self._urls.check(token, "read")
         attachment = await self.backend.load_attachment(grant.owner, grant.id)
-        file = await self.files.open(_path(grant.owner, grant.id))
+        file = await self.files.open(file_key(grant.owner, grant.id))
         if attachment.mime_type != grant.type or grant.size not in (None, file.size):
             file.close()
             raise RequestError(403, "invalid_url", "this URL is for another file")
@@ -117,14 +117,19 @@ class Uploads:
 
     async def read(self, owner: str, attachment_id: str) -> bytes:
         """Return the content of an attachment. Raise NotFoundError."""
-        return await self.files.read(_path(owner, attachment_id))
+        return await self.files.read(file_key(owner, attachment_id))
 
     async def delete(self, owner: str, attachment_id: str) -> None:
         """Delete an attachment that was not sent, and its content. Raise NotFoundError, RequestError (409)."""
         await self.backend.load_attachment(owner, attachment_id)
         if not await self.backend.delete_unsent_attachment(owner, attachment_id):
             raise RequestError(409, "already_sent", "the file was sent with a message (delete the thread to delete it)")
-        await self.files.delete(_path(owner, attachment_id))
+        await self.files.delete(file_key(owner, attachment_id))
+
+    async def delete_files(self, owner: str, attachment_ids: Iterable[str]) -> None:
+        """Delete the files of attachments whose thread was deleted."""
+        for attachment_id in attachment_ids:
+            await self.files.delete(file_key(owner, attachment_id))
 
     async def check_sent(self, owner: str, attachments: Sequence[Attachment]) -> None:
         """Raise RequestError for a message with too many attachments, or with one that was never uploaded."""
@@ -133,7 +138,7 @@ class Uploads:
             message = f"the message has {len(attachments)} attachments; at most {most} are allowed"
             raise RequestError(400, "too_many_attachments", message)
         for attachment in attachments:
-            if not await self.files.exists(_path(owner, attachment.id)):
+            if not await self.files.exists(file_key(owner, attachment.id)):
                 raise RequestError(400, "not_uploaded", f"attachment {attachment.id!r} has not been uploaded")
 
     async def sign_items(self, owner: str, items: Sequence[ThreadItem], base_url: str) -> None:
@@ -154,7 +159,7 @@ class Uploads:
         """Delete the attachments that were not sent in time; return their number."""
         unsent = await self.backend.delete_unsent_attachments(self._oldest_unsent())
         for owner, attachment_id in unsent:
-            await self.files.delete(_path(owner, attachment_id))
+            await self.files.delete(file_key(owner, attachment_id))
         if unsent:
             logger.info("deleted %d attached files that were never sent", len(unsent))
         return len(unsent)
@@ -222,7 +227,7 @@ class Uploads:
             message = f"{most} files were attached and not sent; no more are accepted (send or remove some of them)"
             raise RequestError(429, "too_many_unsent", message)
         quota = self.declared.quota
-        if quota is not None and await self.files.used(_folder(owner)) + size > quota:
+        if quota is not None and await self.files.used(owner_folder(owner)) + size > quota:
             message = f"your files have more than {quota} bytes in all (delete threads with files)"
             raise RequestError(413, "quota_exceeded", message)
 
@@ -284,7 +289,7 @@ class Uploads:
                 refused = await in_file_thread(why_refused, file, mime_type)
                 if refused is not None:
                     raise RequestError(415, "wrong_type", f"the content of the file {refused}")
-                if not await self.files.add(_path(owner, attachment_id), file):
+                if not await self.files.add(file_key(owner, attachment_id), file):
                     raise _already_uploaded()
                 return size
             finally:
@@ -338,13 +343,15 @@ def _already_uploaded() -> RequestError:
     return RequestError(409, "already_uploaded", "this file has been uploaded (attach another file to replace it)")
 
 
-def _path(owner: str, attachment_id: str) -> str:
+def file_key(owner: str, attachment_id: str) -> str:
+    """Return the key of an attachment's file. Raise NotFoundError for an id that is none."""
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", attachment_id):
         raise NotFoundError(f"attachment {attachment_id!r} not found")
-    return f"{_folder(owner)}/{attachment_id}"
+    return f"{owner_folder(owner)}/{attachment_id}"
 
 
-def _folder(owner: str) -> str:
+def owner_folder(owner: str) -> str:
+    """Return the prefix of the keys of an owner's files."""
     folder = base64.urlsafe_b64encode(owner.encode()).rstrip(b"=").decode()
     if len(folder) > _LONGEST_OWNER:
         folder = f".{hashlib.sha256(owner.encode()).hexdigest()}"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -29,16 +28,16 @@ from runtime.resources.token_usage import UsageTable
 from runtime.server.attachments.uploads import Uploads
 from runtime.server.generations.project_source import Hashes, ProjectSource
 from runtime.server.history.converter import build_converter
-from runtime.stores import open_store
-from runtime.stores.blobs import open_file_store
+from runtime.server.retention import AgingStore, Retention
+from runtime.stores import open_store, resolve_url
 from runtime.stores.chatkit_adapter import ChatKitStoreAdapter
+from runtime.stores.encrypted_files import open_file_store
 from runtime.stores.store import GenerationMark, ThreadStore
 
 _LIFESPAN_OPEN_S = 30.0
 """Seconds that the lifespans of the project's routes may take to start."""
 _LAST_BYTES_S = 1.0
 """Seconds that a request may take to send its last bytes after its turn was ended."""
-_RELATIVE_SQLITE = "sqlite:///"
 # These codes are about an import path rather than about the entry that contains it.
 _IMPORT_PATH_CODES = {"A320", "A321", "A324"}
 _IMPORT_PATH_KEYS = ("python", "factory")
@@ -134,6 +133,7 @@ class Generation:
     app: GenerationApp
     uploads: Uploads | None
     shared_store: SharedStore
+    retention: Retention | None
     loaded_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     requests: set[asyncio.Task[Any]] = field(default_factory=set)
     """The tasks of the requests in flight."""
@@ -163,6 +163,8 @@ class Generation:
     async def open(self) -> None:
         """Open the store and start the lifespans of the project's routes. Raise their errors."""
         await self.shared_store.open()
+        if self.retention is not None:
+            self.retention.start()
         if self.snapshot.routers and self._lifespan is None:
             lifespan = _Lifespan(self.app.lifespan(), self.snapshot.code)
             self._route_state = await lifespan.start()
@@ -262,7 +264,18 @@ def _assemble(
         app=make_app(snapshot, uploads),
         uploads=uploads,
         shared_store=store,
+        retention=_retention(snapshot, store.store, uploads, share),
     )
+
+
+def _retention(snapshot: Snapshot, store: ThreadStore, uploads: Uploads | None, share: Share) -> Retention | None:
+    keep_s = getattr(snapshot.config.store, "keep", None)
+    if keep_s is None:
+        return None
+    # Only `store: {python: …}` gives another kind of store, and that has no `keep`.
+    aging = cast(AgingStore, store)
+    key = ("retention", id(store), keep_s, id(uploads))
+    return share.get(key, lambda: Retention(aging, keep_s, uploads), Retention.close)
 
 
 def _uploads(snapshot: Snapshot, store: ThreadStore, share: Share) -> Uploads | None:
@@ -270,10 +283,12 @@ def _uploads(snapshot: Snapshot, store: ThreadStore, share: Share) -> Uploads | 
     if declared is None:
         return None
 
-    def make() -> Uploads:
-        return Uploads(declared, store, open_file_store(declared.store, snapshot.root, declared.options))
+    keys = tuple(getattr(snapshot.config.store, "encrypt", None) or ())
 
-    return share.get(("uploads", declared.model_dump_json(), id(store)), make, Uploads.close)
+    def make() -> Uploads:
+        return Uploads(declared, store, open_file_store(declared.store, snapshot.root, declared.options, keys))
+
+    return share.get(("uploads", declared.model_dump_json(), id(store), keys), make, Uploads.close)
 
 
 def _shared_store(snapshot: Snapshot, share: Share) -> SharedStore:
@@ -285,10 +300,9 @@ def _shared_store(snapshot: Snapshot, share: Share) -> SharedStore:
         adapter = partial(ChatKitStoreAdapter, own, lambda owner: {"user_id": owner}, usage)
         # The adapter references `own`, so no other object gets its id while the key is in use.
         return share.get(("adapter", id(own)), lambda: SharedStore(adapter()), SharedStore.close)
-    url = declared.url
-    if url.startswith(_RELATIVE_SQLITE) and not url.startswith(_RELATIVE_SQLITE + "/"):
-        url = _RELATIVE_SQLITE + os.fspath(snapshot.root / url.removeprefix(_RELATIVE_SQLITE))
-    return share.get(("threads", url), lambda: SharedStore(open_store(url)), SharedStore.close)
+    url = resolve_url(declared.url, snapshot.root)
+    keys = tuple(declared.encrypt or ())
+    return share.get(("threads", url, keys), lambda: SharedStore(open_store(url, keys)), SharedStore.close)
 
 
 def to_diagnostics(problems: Iterable[Problem], source: ProjectSource) -> list[Diagnostic]:

@@ -13,7 +13,7 @@ from runtime.stores.sqlite import Database
 from runtime.stores.store import StoreError
 
 # Every revision in `versions/`, oldest first. A newer runtime wrote a database that has any other one.
-VERSIONS = ("0001", "0002", "0003", "0004", "0005")
+VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 VERSION_TABLE = "chatkit_version"
 
 # An arbitrary number: replicas of a service that start together take this lock, so that one of them migrates.
@@ -27,15 +27,24 @@ async def migrate(database: Database) -> None:
     await database.write(lambda session: _upgrade(session.connection), slow=True)
 
 
+async def stored_version(database: Database) -> str | None:
+    """Return the version of the schema, or None for a database without one. Raise StoreError if it is newer."""
+    return await database.read(lambda session: _version(session.connection))
+
+
 def _is_current(connection: Connection) -> bool:
+    return _version(connection) == VERSIONS[-1]
+
+
+def _version(connection: Connection) -> str | None:
     if not inspect(connection).has_table(VERSION_TABLE):
-        return False
-    version = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one_or_none()
+        return None
+    version: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one_or_none()
     if version is not None and version not in VERSIONS:
         raise StoreError(
             f"the database has schema version {version!r}, newer than {VERSIONS[-1]!r} (upgrade chatkit-runtime)"
         )
-    return version == VERSIONS[-1]
+    return version
 
 
 def _upgrade(connection: Connection) -> None:
