@@ -21,10 +21,10 @@ from runtime.cli.commands.client import Kind
 from runtime.cli.commands.schema import Of
 from runtime.cli.data_app import data_app, migrate
 from runtime.cli.exit_codes import INTERRUPTED, report_error
+from runtime.cli.options import PROFILE_VARIABLE, LastGood, Port, Profile, Project, select_profile
 from runtime.cli.report.project_report import Format
 from runtime.errors import UsageError
 
-_PROFILE = "CHATKIT_PROFILE"
 _EPILOG = f"""
 [bold]Get started[/bold]
   {PROGRAM} init my-chat   write a working project that runs offline
@@ -67,7 +67,7 @@ app.command()(migrate)
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; no exception leaves this function."""
-    profile = os.environ.get(_PROFILE)
+    profile = os.environ.get(PROFILE_VARIABLE)
     try:
         app(args=list(arguments), prog_name=PROGRAM)
     except SystemExit as exit_:
@@ -77,15 +77,9 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         return report_error(error, arguments)
     finally:
-        os.environ.pop(_PROFILE, None)
-        _select_profile(profile)
+        os.environ.pop(PROFILE_VARIABLE, None)
+        select_profile(profile)
     return 0
-
-
-def _select_profile(name: str | None) -> None:
-    # An environment variable, so that child processes use the same profile.
-    if name is not None:
-        os.environ[_PROFILE] = name
 
 
 def _print_version(wanted: bool) -> None:
@@ -101,26 +95,6 @@ def _options(
     ] = False,
     debug: Annotated[bool, Option("--debug", help="Show tracebacks; CHATKIT_DEBUG=1 does the same.")] = False,
 ) -> None: ...
-
-
-Project = Annotated[
-    Path, Argument(metavar="PATH", help="The project folder, or its agents.yaml.", show_default="./agents.yaml")
-]
-Port = Annotated[
-    int | None, Option("--port", "-p", min=0, max=65535, help="The port; 0 takes any free port. Default: server.port.")
-]
-
-Profile = Annotated[
-    str | None,
-    Option(
-        "--profile",
-        metavar="NAME",
-        help=f"Apply this profile of the file; {_PROFILE} does the same.",
-        callback=_select_profile,
-        expose_value=False,
-    ),
-]
-LastGood = Annotated[bool, Option("--last-good", help="If the files have errors, serve the last good version.")]
 
 
 @app.command(epilog=_examples("init my-chat", "init . --force"))

@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-Project = Annotated[
-    Path, Argument(metavar="PATH", help="The project folder, or its agents.yaml.", show_default="./agents.yaml")
-]
+from runtime.cli.options import Project
+
 User = Annotated[str, Option("--user", metavar="ID", help="The id of the user, who owns the threads.")]
 
 data_app = typer.Typer(
