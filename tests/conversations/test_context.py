@@ -341,7 +341,8 @@ made = Converter("made")
     await client.call("threads.create", input=message)
     told = client.player.asked[-1].input
     assert "MINE! doc_7" in json.dumps(told)
-    with pytest.raises(ConfigError, match="'own:made' is an object of the class 'Converter' and takes no arguments") as caught:
+    message = "'own:made' is an object of the class 'Converter' and takes no arguments"
+    with pytest.raises(ConfigError, match=message) as caught:
         await chat({"converter": {"python": "own:made", "with": {"word": "MINE"}}}, name="object", own_py=code)
     assert caught.value.diagnostics[0].path == "converter.with"
 
