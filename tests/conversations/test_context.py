@@ -344,7 +344,7 @@ made = Converter("made")
     message = "'own:made' is an object of the class 'Converter' and takes no arguments"
     with pytest.raises(ConfigError, match=message) as caught:
         await chat({"converter": {"python": "own:made", "with": {"word": "MINE"}}}, name="object", own_py=code)
-    assert caught.value.diagnostics[0].path == "converter.with"
+    assert caught.value.diagnostics[0].path == "converter.with.word"
 
 
 @pytest.mark.parametrize("name", ["thread", "store", "stream", "user", "say", "model_dump"])
