@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from starlette.requests import HTTPConnection
 
-from runtime.auth.user import Unauthenticated, User, fault_of_id
+from runtime.auth.user import PEER, Unauthenticated, User, fault_of_id
 from runtime.config.model.auth import ProxyHeaders
 
 UNIX = "unix"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _REWRITTEN = (
     "the address of its sender was taken from X-Forwarded-For, so nobody knows whether the proxy sent it (run uvicorn "
-    "with --no-proxy-headers; `chatkit-runtime serve` does)"
+    "with --no-proxy-headers, or use `chatkit-runtime serve`)"
 )
 
 
@@ -45,20 +45,22 @@ class ProxyAuthenticator:
 
     def _check_peer(self, connection: HTTPConnection) -> None:
         """Raise Unauthenticated unless the connection is the proxy's own."""
-        client = connection.client
-        if client is None:
+        is_known = PEER in connection.scope
+        peer = connection.scope[PEER] if is_known else connection.scope.get("client")
+        if peer is None:
             if not self._allows_unix:
                 raise Unauthenticated("its sender has no address, and `proxies` has no 'unix'")
             return
-        if _is_rewritten(connection, client.host, client.port):
+        host, port = peer
+        if not is_known and _is_rewritten(connection, host, port):
             raise Unauthenticated(_REWRITTEN)
         try:
-            address = ipaddress.ip_address(client.host)
+            address = ipaddress.ip_address(host)
         except ValueError:
-            raise Unauthenticated(f"its sender {client.host!r} is no IP address") from None
+            raise Unauthenticated(f"its sender {host!r} is no IP address") from None
         mapped = getattr(address, "ipv4_mapped", None) or address
         if not any(mapped in network for network in self._networks):
-            raise Unauthenticated(f"its sender {client.host} is none of `proxies`")
+            raise Unauthenticated(f"its sender {host} is none of `proxies`")
 
     def _header(self, connection: HTTPConnection, name: str | None) -> str:
         if name is None:

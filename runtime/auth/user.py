@@ -12,6 +12,8 @@ from runtime.errors import RequestError
 
 USER = "chatkit.user"
 """The key of the ASGI scope that holds the `User` of a request."""
+PEER = "chatkit.peer"
+"""The key of the ASGI scope that holds the address that a connection comes from, where the server knows it."""
 MAX_ID_LENGTH = 255
 
 

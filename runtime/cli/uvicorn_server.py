@@ -16,7 +16,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from runtime.auth.user import PEER
 from runtime.cli.http_protocol import ConnectionGuard
 from runtime.errors import RuntimeFault, UsageError
 from runtime.resources.containment import described, is_interrupt
@@ -137,8 +139,11 @@ def app_in_background(app: ASGIApp) -> Iterator[str]:
 
 
 def _settings(app: Any, guard: ConnectionGuard | None, *, access_log: bool, log_level: str) -> uvicorn.Config:
+    trusted = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
     return uvicorn.Config(
-        app,
+        _PeerRecorder(ProxyHeadersMiddleware(app, trusted)),
+        # The same middleware as uvicorn's own, which would replace the address of the proxy before it is recorded.
+        proxy_headers=False,
         http=(guard or ConnectionGuard()).protocol,  # type: ignore[arg-type]  # uvicorn only calls it
         lifespan="on",
         access_log=access_log,
@@ -218,6 +223,18 @@ class _Server(uvicorn.Server):
             task.cancel()
         elif (error := task.exception()) is not None:
             logger.error("running answers could not be ended: %s: %s", type(error).__name__, error, exc_info=error)
+
+
+class _PeerRecorder:
+    """Records the address that a connection comes from, before X-Forwarded-For may replace it."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            scope[PEER] = scope.get("client")
+        await self._app(scope, receive, send)
 
 
 class _StartupRecorder:

@@ -160,6 +160,21 @@ def test_with_a_login_it_serves_others_until_ctrl_c_without_a_traceback(project:
         assert server.stop(signal.SIGINT) == (130, "")
 
 
+def test_behind_a_proxy_on_this_machine_its_users_are_taken_and_no_others(project: Path) -> None:
+    with (project / "agents.yaml").open("a") as file:
+        file.write("auth: {header: {user: X-User, proxies: [127.0.0.1]}}\n")
+    forwarded = {"x-user": "ada", "x-forwarded-for": "203.0.113.7", "x-forwarded-proto": "https"}
+    with serving(project, "serve", "--host", "0.0.0.0") as server:
+        url = server.url.replace("0.0.0.0", "127.0.0.1")
+        assert post(url, host="chat.example.com", **forwarded).status_code == 200
+        assert post(url, host="chat.example.com").status_code == 401
+    text = (project / "agents.yaml").read_text()
+    (project / "agents.yaml").write_text(text.replace("proxies: [127.0.0.1]", "proxies: [203.0.113.7]"))
+    with serving(project, "serve", "--host", "0.0.0.0") as server:
+        url = server.url.replace("0.0.0.0", "127.0.0.1")
+        assert post(url, host="chat.example.com", **forwarded).status_code == 401
+
+
 def test_without_a_login_serve_answers_this_machine_alone(project: Path) -> None:
     with serving(project, "serve") as server:
         assert post(server.url).status_code == 200

@@ -115,6 +115,14 @@ class ProjectApp:
                 states |= await stack.enter_async_context(lifespan) or {}
             yield states
 
+    def addresses(self) -> list[tuple[str, str]]:
+        """Return the method and the path of every route, ChatKit's own endpoint included."""
+        found = {("POST", self.path)}
+        for app in self._apps:
+            for route in flat_routes(app.routes):
+                found |= {(method, str(getattr(route, "path", ""))) for method in getattr(route, "methods", None) or ()}
+        return sorted(found)
+
     @property
     def _apps(self) -> list[FastAPI]:
         return [self._routes, *(app for _, app in self._others)]
