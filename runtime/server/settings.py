@@ -22,7 +22,7 @@ class ServerSettings:
     """How long the lease of a turn lasts without being renewed: the threads of a process that has died wait for it."""
     renew_s: float = 1.0
     """How often the leases of running turns are renewed; a turn that was stopped at another process ends as late."""
-    partial_after_s: float = 0.25
+    partial_after_s: float = 0.5
     """How long a turn runs before what it has produced is stored while it still runs."""
     partial_every_s: float = 0.25
     """How often that is stored; a crash loses at most as much."""
