@@ -201,6 +201,10 @@ def _hint_tool(config: Config, reference: str) -> str:
         return f"did you mean '{reference}.{ALL}'?"
     if reference in HOSTED_TOOLS:
         return f"declare it in 'tools': '{reference}: {{hosted: {reference}}}'"
+    for separator in ("/", "__"):
+        server, _, tool = reference.removeprefix("mcp__").partition(separator)
+        if tool and server in config.mcp:
+            return f"did you mean '{server}.{tool}'?"
     called = reference.removesuffix("()")
     return f"did you mean {called!r}?" if called in config.tools else ""
 

@@ -126,6 +126,8 @@ class ProjectFiles:
 
     def _near(self, name: str) -> str:
         """Return a hint at the file that a name of a missing file probably means: `\\` for `/`, the case, a letter."""
+        if "://" in name:
+            return "save it in the project: nothing is downloaded"
         *folders, leaf = PurePath(name.replace("\\", "/")).parts
         folder = PurePath()
         for part in folders:

@@ -32,6 +32,15 @@ _CONSEQUENCES: Mapping[str, frozenset[str]] = {
     "A225": frozenset({"agents", "defaults", "entry"}),
     "A228": frozenset({"agents", "defaults", "tools"}),
 }
+# Errors about a name of these sections: unknown if the whole section was dropped.
+_NAMES_OF: Mapping[str, frozenset[str]] = {
+    "A203": frozenset({"tools", "mcp"}),
+    "A207": frozenset({"widgets"}),
+    "A208": frozenset({"widgets"}),
+    "A227": frozenset({"guardrails"}),
+}
+# Errors about an entry that lacks something, which may be what was dropped of it.
+_INCOMPLETE = frozenset({"A251", "A255"})
 _UNKNOWN_KEY = "extra_forbidden"
 
 
@@ -53,6 +62,13 @@ class RecoveredConfig:
         sections = {path[0] for path in self.dropped}
         if diagnostic.code == "A202" and not sections <= Config.model_fields.keys():
             return False  # an unknown key may be meant as `entry`
+        whole = {path[0] for path in self.dropped if len(path) == 1}
+        if whole & _NAMES_OF.get(diagnostic.code, frozenset()):
+            return False
+        if diagnostic.code in _INCOMPLETE and any(
+            each.startswith(f"{diagnostic.path}.") for each in map(path_text, self.dropped)
+        ):
+            return False
         if diagnostic.severity != "error" or sections & _CONSEQUENCES.get(diagnostic.code, frozenset()):
             return False
         return not any(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from runtime.config.model.root import NAMED_SECTIONS
 from runtime.config.model.types import IMPORT_PATTERN
 from runtime.config.normal_forms import normal_form
 from runtime.config.unknown_keys import (
@@ -116,7 +117,8 @@ class Explainer:
             near = _near((*path, key), value[key], free)
             if near in missing:
                 missing.remove(near)
-            if self._unknown_key((*path, key), near or nearest(key, known), known, value[key]) and near is not None:
+            is_likely = self._unknown_key((*path, key), near or nearest(key, known), known, value[key])
+            if is_likely and near is not None and _has_entries((*path, near), value[key]):
                 self.renames[(*path, key)] = near
                 free.pop(near)
         for key in missing:
@@ -133,6 +135,10 @@ class Explainer:
         if key.partition(":")[0] in known and (written := glued_key(key)):
             self._report("A101", path, message, f"a space is missing after the ':'; write {written!r}", at_key=True)
             return False
+        name, assigned, text = key.partition("=")
+        if assigned and name.strip() in known:
+            self._report("A101", path, message, f"write '{name.strip()}: {text.strip()}'", at_key=True)
+            return False
         likely = near is not None and _is_likely(path, value, near, known)
         # A key that is valid elsewhere is a better hint than a distant likeness to one that is valid here.
         hint = f"did you mean {near!r}?" if likely else advise(path, known)
@@ -140,6 +146,8 @@ class Explainer:
             hint = f"did you mean {near!r}?"
         if character := misleading_character(key):
             hint = f"it contains {character}" + (f": write {near!r}" if near else "")
+        if not hint and len(path) == 3 and path[0] in NAMED_SECTIONS and isinstance(value, dict):
+            hint = f"an entry of {path[0]!r} is one of them: move {key!r} one level up" if known.keys() & value else ""
         if not hint and known:
             names = ", ".join(sorted(known))
             hint = f"allowed keys: {names}" if len(known) <= _MANY else _OWN_KEYS if len(path) == 1 else ""
@@ -290,7 +298,8 @@ class Explainer:
     def _enum(self, path: KeyPath, value: Any, allowed: list[Any]) -> None:
         near = suggest(value, [word for word in allowed if isinstance(word, str)]) if isinstance(value, str) else ""
         words = join_or(shorten(word) for word in allowed)
-        self._report("A104", path, f"expected {words}, got {self._shown(path, value)}", near)
+        hint = near or advise_value(path, value)
+        self._report("A104", path, f"expected {words}, got {self._shown(path, value)}", hint)
 
     def _repair(self, path: KeyPath, value: Any, schema: Any) -> bool:
         """Repair a value whose text or variable has a value of the right type; return whether that is possible."""
@@ -330,6 +339,11 @@ def _is_likely(path: KeyPath, value: Any, near: str, known: Mapping[str, Any]) -
     if has_its_value or near == translate(path, known):
         return True
     return not has_advice(path) and nearest(str(path[-1]), [near], CLOSE) is not None
+
+
+def _has_entries(path: KeyPath, value: Any) -> bool:
+    """Return whether a value can be the section at `path`: the entries of a section with names are mappings."""
+    return path != ("agents",) or (isinstance(value, dict) and all(isinstance(item, dict) for item in value.values()))
 
 
 def _fits(path: KeyPath, value: Mapping[str, Any], kind: _Kind) -> bool:

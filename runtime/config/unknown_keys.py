@@ -14,9 +14,10 @@ from runtime.config.model.root import NAMED_SECTIONS
 from runtime.config.schema import config_schema, resolve
 from runtime.diagnostics.key_path import KeyPath
 from runtime.documents.document import read_yaml
+from runtime.documents.parser import resolve_plain
 
 _SHORT = 40
-_PLAIN = re.compile(r"[\w$./@*-](?:[\w$ ./@*-]|:(?=\S))*")
+_PLAIN = re.compile(r"[\w$./](?:[\w$ ./@*-]|:(?=\S))*")
 
 
 class _Tables(NamedTuple):
@@ -80,7 +81,8 @@ def as_yaml(value: Any) -> str:
         return str(value)
     if not isinstance(value, str) or "\n" in value or len(value) > _SHORT:
         return ""
-    return value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
+    is_plain = _PLAIN.fullmatch(value) and resolve_plain(value) == value
+    return value if is_plain else json.dumps(value, ensure_ascii=False)
 
 
 def _type_name(value: Any) -> str:

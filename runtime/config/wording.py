@@ -109,6 +109,8 @@ def hint_type(path: KeyPath, value: Any, expected: Sequence[str]) -> str:
         return "this release reads version 1"
     if isinstance(value, str) and "a mapping" in expected and (written := glued_key(value)):
         return f"a space is missing after the ':'; write {written!r}"
+    if not path and isinstance(value, str):
+        return "an agents.yaml starts with 'version: 1' and 'agents:'"
     if advice := advise_value(path, value):
         return advice
     if expected == ["true or false"]:

@@ -14,6 +14,7 @@ from runtime.diagnostics.diagnostic import Diagnostic, Place
 
 _FLOW_VARIABLE = re.compile(r"[\[{,:]\s*\$\{")
 _GLUED = re.compile(r"(?P<indent>\s*(?:- +)*)(?P<key>[A-Za-z_][\w-]*):(?P<rest>[^\s/:].*)$")
+_BARE_KEY = re.compile(r"(?P<indent> *)(?P<key>[A-Za-z_][\w-]*)\s*")
 _MERGE_MARKERS = ("<<<<<<<", "=======", ">>>>>>>")
 # What may follow a value on its line: between brackets, and elsewhere.
 _AFTER_ITEM = re.compile(r"\s*($|[,\]}:]|\s#)|\s+[\"'\[{]")
@@ -48,7 +49,7 @@ _ERROR_TEXTS = (
     _ErrorText(
         r"mapping values are not allowed",
         "a ':' after something that can't be a key",
-        "put a text that contains ': ' in quotes, or check the indentation",
+        "put a text that contains ': ' in quotes, start one of several lines with '|', or check the indentation",
     ),
     _ErrorText(r"sequence entries are not allowed", "a list can't start here", "put each '- ' on a line of its own"),
     _ErrorText(r"unexpected end of stream", "the quote that opens here is not closed", at_context=True),
@@ -67,6 +68,11 @@ _ERROR_TEXTS = (
         r"unknown escape character",
         "a double-quoted text contains an unknown escape",
         "use single quotes, or write the backslash twice",
+    ),
+    _ErrorText(
+        r"expected alphabetic or numeric character",
+        "a text that begins with '*' or '&' needs quotes",
+        "put the text in quotes",
     ),
     _ErrorText(r"expected the node content", "expected a value here"),
     _ErrorText(
@@ -87,7 +93,7 @@ def explain_error(error: Any, text: str, file: str) -> Diagnostic:
         return Diagnostic("A010", f"YAML syntax error: {_problem(error)}", Place(file))
     lines = [*text.split("\n"), ""]
     context = getattr(error, "context_mark", None) or mark
-    for explain in (_merge_conflict, _missing_space, _variable_in_brackets, _early_end, _text_without_quotes):
+    for explain in _EXPLANATIONS:
         if explained := explain(_Failure(text, file, lines, mark, context)):
             return explained
     message, hint, place = f"YAML syntax error: {_problem(error)}", "", mark
@@ -136,6 +142,26 @@ def _merge_conflict(failure: _Failure) -> Diagnostic | None:
             hint = "keep one side, and remove the three marker lines"
             return failure.diagnostic(mark.line, 0, "an unresolved merge conflict", hint)
     return None
+
+
+def _other_comment(failure: _Failure) -> Diagnostic | None:
+    for number in (failure.mark.line, failure.mark.line - 1):
+        row = failure.lines[number] if number >= 0 else ""
+        if row.lstrip().startswith(("//", "/*")):
+            column = len(row) - len(row.lstrip())
+            return failure.diagnostic(number, column, "a comment starts with '#'", "write '#' in front of it")
+    return None
+
+
+def _missing_colon(failure: _Failure) -> Diagnostic | None:
+    """Explain a key without a colon, above the keys of its mapping."""
+    number = failure.mark.line - 1
+    above, here = failure.lines[number] if number >= 0 else "", failure.lines[failure.mark.line]
+    match = _BARE_KEY.fullmatch(above)
+    if match is None or len(match["indent"]) >= len(here) - len(here.lstrip(" ")) or here.lstrip().startswith("- "):
+        return None
+    hint = f"write '{match['key']}:'"
+    return failure.diagnostic(number, match.end("key"), f"a ':' is missing after {match['key']!r}", hint)
 
 
 def _missing_space(failure: _Failure) -> Diagnostic | None:
@@ -317,3 +343,15 @@ def _is_better(failure: _Failure, number: int, line: str) -> bool:
 
 def _shortened(text: str) -> str:
     return repr(text if len(text) <= _MAX_SHOWN // 2 else f"{text[: _MAX_SHOWN // 2]}…")
+
+
+_EXPLANATIONS = (
+    _merge_conflict,
+    _other_comment,
+    _missing_space,
+    _missing_colon,
+    _variable_in_brackets,
+    _early_end,
+    _text_without_quotes,
+)
+"""Each returns a diagnostic, or None for another kind of error; the first one counts."""

@@ -38,6 +38,11 @@ HOLDERS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "widgets": [("widgets.w", {"template": "x.json"}), ("widgets.w", {})],
     "actions": [("actions.x", {"python": "a:b"}), ("actions.x", {"message": "x"}), ("actions.x", {})],
     "chat": [("chat", {})],
+    "instructions": [("agents.a.instructions", {"text": "x"}), ("agents.b.instructions", {})],
+    "entry": [("entry.0", {"when": "{{ true }}", "agent": "a"}), ("entry.0", {"agent": "a"}), ("entry.0", {})],
+    "store": [("store", {"url": "memory"}), ("store", {})],
+    "limits": [("limits", {})],
+    "output": [("agents.a.output", {})],
     "start_prompts": [("chat.start_prompts.0", {"label": "x", "prompt": "x"}), ("chat.start_prompts.0", {})],
     "": [("", SMALL)],
 }
@@ -101,7 +106,7 @@ def test_advice_is_given_and_names_keys_that_exist(kind: str, word: str, text: s
     assert text in hints
     assert "not supported" not in text
     for quoted in re.findall(r"'([a-z_]+)(?=[':])", text):
-        assert quoted in KEYS | {"mcp", "serve", "remember", "http", "sse"}, quoted
+        assert quoted in KEYS | {"mcp", "serve", "remember", "http", "sse", "sqlite", "postgresql"}, quoted
 
 
 @pytest.mark.parametrize("path", TABLES["values"])

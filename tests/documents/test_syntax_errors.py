@@ -130,3 +130,16 @@ def test_other_mistakes_are_not_taken_for_mistakes_of_quotes(text: str, message:
 @pytest.mark.parametrize("value", ["http://127.0.0.1:80", "It's fine", 'Say "hi"', "a#b", "'a'", '"a" # b', "x: y"[:1]])
 def test_a_value_that_yaml_accepts_is_not_reported(value: str) -> None:
     assert read_yaml(BEFORE + value + AFTER, "a.yaml").diagnostics == ()
+
+
+def test_a_key_without_a_colon_is_reported_at_its_end() -> None:
+    diagnostic = report("version: 1\nagents:\n  guide\n    model: m\n")
+    assert (diagnostic.place.line, diagnostic.place.column) == (3, 8)
+    assert (diagnostic.message, diagnostic.hint) == ("a ':' is missing after 'guide'", "write 'guide:'")
+
+
+@pytest.mark.parametrize("text", ['{\n  // why\n  "version": 1, "agents": {}\n}\n', "version: 1\n// why\nagents: {}\n"])
+def test_a_comment_of_another_language_is_named(text: str) -> None:
+    diagnostic = report(text)
+    assert diagnostic.place.line == 2
+    assert diagnostic.message == "a comment starts with '#'"

@@ -100,6 +100,9 @@ def check_module(diagnostics: PythonDiagnostics, path: ImportPath) -> None:
     elif parent:
         gives_way = f"the folder {top!r} has no __init__.py, so the name means the installed package"
         diagnostics.at_path(path, "A320", message, gives_way if finder.gives_way(top) else "")
+    elif path.role == "tool" and path.module in diagnostics.project.config.mcp:
+        meant = f"{path.module}.{path.attributes[-1]}"
+        diagnostics.at_path(path, "A320", message, f"did you mean {meant!r}?")
     elif near := _near(diagnostics, path, missing):
         diagnostics.at_path(path, "A320", message, near)
     else:
