@@ -139,7 +139,6 @@ CUTS = [
         line_ends(SAMPLE),
         {
             "agents": 1,
-            "context": 1,
             "context_class": 1,
             "converter": 1,
             "routes": 1,
@@ -154,7 +153,7 @@ CUTS = [
     pytest.param(
         SAMPLE,
         range(0, SAMPLE.stat().st_size, EVERY_BYTES),
-        {"context": 1, "converter": 1, "routes": 1, "state": 1, "auth": 2},
+        {"converter": 1, "routes": 1, "state": 1, "auth": 2},
         {},
         id="sample-bytes",
     ),
