@@ -42,6 +42,13 @@ HOLDERS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "entry": [("entry.0", {"when": "{{ true }}", "agent": "a"}), ("entry.0", {"agent": "a"}), ("entry.0", {})],
     "store": [("store", {"url": "memory"}), ("store", {})],
     "limits": [("limits", {})],
+    "auth": [
+        ("auth", {}),
+        ("auth.bearer.ci", {"token": "x"}),
+        ("auth.jwt", {"issuer": "x"}),
+        ("auth.jwt.claims", {}),
+        ("auth.header", {"user": "X-User", "proxies": ["127.0.0.1"]}),
+    ],
     "output": [("agents.a.output", {})],
     "start_prompts": [("chat.start_prompts.0", {"label": "x", "prompt": "x"}), ("chat.start_prompts.0", {})],
     "": [("", SMALL)],
