@@ -26,7 +26,7 @@ HANG_S = 20.0
 _EVENT = b"data: "
 _TEXT_EVENT = b"content_part.text_delta"
 _TEXT = TEXT.encode()
-_HEAD = b"POST /chatkit HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+_HEAD = b"POST /chatkit HTTP/1.1\r\nhost: localhost\r\n%scontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 _CHUNKS_END = b"\r\n0\r\n\r\n"
 
 Message = dict[str, Any]
@@ -59,14 +59,16 @@ class Connection(asyncio.Protocol):
     _longest_gap_s: float
     _last_s: float
 
-    def __init__(self) -> None:
+    def __init__(self, token: str = "") -> None:
         self._transport: asyncio.Transport | None = None
+        self._login = f"authorization: Bearer {token}\r\n".encode() if token else b""
         self._begin()
 
     @classmethod
-    async def open(cls, port: int) -> Self:
-        """Connect to a loopback port."""
-        _, connection = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
+    async def open(cls, port: int, token: str = "") -> Self:
+        """Connect to a loopback port; each request carries the bearer token, if there is one."""
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(lambda: cls(token), "127.0.0.1", port)
         return connection
 
     @property
@@ -96,7 +98,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None or not self.is_open:
             raise BenchmarkError("the server closed a connection between two requests")
         self._sent = time.perf_counter()
-        self._transport.write(_HEAD % len(body) + body)
+        self._transport.write(_HEAD % (self._login, len(body)) + body)
 
     async def text(self) -> None:
         """Wait for the first text, or for the end of an answer without text."""
@@ -203,7 +205,7 @@ class Load:
 @asynccontextmanager
 async def connect(server: Server, count: int = 1) -> AsyncIterator[list[Connection]]:
     """Open connections for the block."""
-    connections = [await Connection.open(server.port) for _ in range(count)]
+    connections = [await Connection.open(server.port, server.token) for _ in range(count)]
     try:
         yield connections
     finally:

@@ -274,8 +274,11 @@ class Options(argparse.ArgumentParser):
         self._sizes[option.strip("-")] = (usual, quick)
         self.add_argument(option, type=kind, help=f"{text} ({shown})")
 
-    def add_names(self, option: str, known: tuple[str, ...]) -> None:
-        """Add an option for some of `known`, such as `--only a,b`, in the order of `known`; the default is all."""
+    def add_names(self, option: str, known: tuple[str, ...], usual: tuple[str, ...] | None = None) -> None:
+        """Add an option for some of `known`, such as `--only a,b`, in the order of `known`; the default is all.
+
+        `usual` is another default.
+        """
 
         def parse(text: str) -> tuple[str, ...]:
             given = text.split(",")
@@ -283,7 +286,7 @@ class Options(argparse.ArgumentParser):
                 raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)} (one or more of {','.join(known)})")
             return tuple(name for name in known if name in given)
 
-        self.add_argument(option, type=parse, default=known, help=f"some of {','.join(known)}")
+        self.add_argument(option, type=parse, default=usual or known, help=f"some of {','.join(known)}")
 
     def parse(self, arguments: list[str] | None) -> argparse.Namespace:
         """Parse the arguments and fill in the defaults."""

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
@@ -27,6 +27,8 @@ from benchmarks.projects import PLAN, PROJECT, Plan, agents_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 STORES = {"memory": "memory", "sqlite": "sqlite:///.chatkit/threads.db"}
+SECURED = "secured"
+"""SQLite with a login by JSON Web Token, and every limit of requests."""
 SERVERS = (HANDWRITTEN, *STORES)
 PRELOADED = (
     "benchmarks.handwritten",
@@ -41,6 +43,13 @@ PRELOADED = (
     "uvloop",
 )
 
+_SECURITY = """\
+auth: {jwt: {key_file: public.pem, issuer: benchmark, audience: benchmark, algorithms: [RS256]}}
+limits:
+  requests: {user: 100000000/minute, address: 100000000/minute}
+  concurrent_turns: {user: 1000, all: 1000}
+  turn: 120s
+"""
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
 _START_S, _STOP_S, _POLL_S = 60.0, 10.0, 0.02
 
@@ -52,6 +61,8 @@ class Server:
     name: str
     pid: int
     port: int
+    token: str = ""
+    """The bearer token of its user; empty without a login."""
 
     @property
     def cpu_s(self) -> float:
@@ -83,7 +94,10 @@ class Process(Protocol):
 async def serve_project(
     name: str, folder: Path, plan: Plan | None = None, *, fork: bool = False
 ) -> AsyncIterator[Server]:
-    """Run one of SERVERS on a copy of PROJECT in `folder` until the block ends; may raise BenchmarkError."""
+    """Run one of SERVERS, or SECURED, on a copy of PROJECT in `folder` until the block ends.
+
+    May raise BenchmarkError.
+    """
     project = folder / name
     shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns(".chatkit", "__pycache__"))
     if plan is not None:
@@ -92,8 +106,25 @@ async def serve_project(
             text = agents_yaml(plan.agents, with_approval=True)
             (project / "agents.yaml").write_text(f"{text}store: {json.dumps(STORES.get(name, ''))}\n")
     mode = HANDWRITTEN if name == HANDWRITTEN else "runtime"
+    token = _secure(project) if name == SECURED else ""
     async with run_server(name, mode, project, fork=fork) as server:
-        yield server
+        yield replace(server, token=token)
+
+
+def _secure(project: Path) -> str:
+    """Let a project require a login, and limit requests; return the token of a user."""
+    import jwt
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (project / "public.pem").write_bytes(public)
+    file = project / "agents.yaml"
+    file.write_text(file.read_text().replace("auth: none\n", _SECURITY, 1))
+    claims = {"sub": "ann", "iss": "benchmark", "aud": "benchmark", "exp": int(time.time()) + 86400}
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return jwt.encode(claims, pem, algorithm="RS256")
 
 
 @asynccontextmanager
@@ -117,7 +148,7 @@ def environment(name: str) -> dict[str, str]:
     """Return the environment of the server `name`."""
     # No key and no tracing: nothing leaves this machine, and no server pays for an exporter.
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("OPENAI_", "CHATKIT_"))}
-    return inherited | {"OPENAI_AGENTS_DISABLE_TRACING": "1", "BENCHMARK_STORE": STORES.get(name, "")}
+    return inherited | {"OPENAI_AGENTS_DISABLE_TRACING": "1", "BENCHMARK_STORE": STORES.get("sqlite" if name == SECURED else name, "")}
 
 
 async def time_command(
