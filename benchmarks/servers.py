@@ -148,7 +148,10 @@ def environment(name: str) -> dict[str, str]:
     """Return the environment of the server `name`."""
     # No key and no tracing: nothing leaves this machine, and no server pays for an exporter.
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("OPENAI_", "CHATKIT_"))}
-    return inherited | {"OPENAI_AGENTS_DISABLE_TRACING": "1", "BENCHMARK_STORE": STORES.get("sqlite" if name == SECURED else name, "")}
+    return inherited | {
+        "OPENAI_AGENTS_DISABLE_TRACING": "1",
+        "BENCHMARK_STORE": STORES.get("sqlite" if name == SECURED else name, ""),
+    }
 
 
 async def time_command(

@@ -73,7 +73,7 @@ EDITS: dict[str, tuple[str | None, str, list[tuple[str, str, str]]]] = {
     "a module that calls the world": (
         "build",
         "wanted to speak to",
-        [("tools/api.py", "", "import socket\nsocket.create_connection(('192.0.2.1', 80))\n")],
+        [("tools/api.py", "", "import socket\nsocket.create_connection(('192.0.2.1', 80))\nrouter = make()\n")],
     ),
     "a module that takes for ever": ("time", "not done", [("tools/api.py", "", "import time\ntime.sleep(600)\n")]),
 }
@@ -168,7 +168,7 @@ def test_the_verdict_counts_what_is_caught_and_names_what_is_wrong() -> None:
     assert (verdict.broken, verdict.share, verdict.failures()) == (5, 0.6, [])
     assert verdict_of([*trials, Trial(("error",), (), None, None)]).failures() == ["mutants that work were refused"]
     assert "checks themselves" in verdict_of([Trial((), (), None, None, "ValueError")]).failures()[0]
-    assert "95%" in verdict_of([Trial((), (), **broken)] * 500).failures()[0]
+    assert "97%" in verdict_of([Trial((), (), **broken)] * 500).failures()[0]
 
 
 @pytest.mark.parametrize(

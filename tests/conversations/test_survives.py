@@ -262,15 +262,19 @@ async def test_the_turn_goes_on_when_the_tool_that_would_end_it_fails(
             {"mod_py": "def f(name): return name\n"},
             "parameter 'name' of 'f' has no type hint",
         ),
-        ({"tools": {"t": "mod:f"}}, {"mod_py": "import sys\nsys.exit(7)\n"}, r"importing 'mod' called sys.exit\(7\)"),
-        ({"actions": {"a": "mod:f"}}, {"mod_py": "def f(x): ...\n"}, "can't be called with three arguments"),
+        (
+            {"tools": {"t": "mod:f"}},
+            {"mod_py": "import sys\nsys.exit(7)\ndef f(): ...\n"},
+            r"importing 'mod' called sys.exit\(7\)",
+        ),
+        ({"actions": {"a": "mod:f"}}, {"mod_py": "def f(x): ...\n"}, "it takes one argument"),
         (
             {"converter": "mod:C"},
             {
                 "mod_py": "from chatkit.agents import ThreadItemConverter\n"
                 "class C(ThreadItemConverter):\n    def __init__(self, url): ...\n"
             },
-            "A312",
+            "nothing is given for 'url'",
         ),
     ],
 )
@@ -286,7 +290,7 @@ async def test_a_broken_widget_is_reported_once_and_not_at_each_use(chat: MakeCh
     tools = {"show": {"widget": "card"}, "again": {"widget": "card"}}
     with pytest.raises(ConfigError) as refused:
         await chat({"tools": tools, "widgets": widgets, "agents": {"helper": {"tools": ["show", "again"]}}})
-    assert [diagnostic.code for diagnostic in refused.value.diagnostics if diagnostic.severity == "error"] == ["A401"]
+    assert [diagnostic.code for diagnostic in refused.value.diagnostics if diagnostic.severity == "error"] == ["A412"]
 
 
 @pytest.mark.parametrize("does", ["call_client('pick')", "answer()"])

@@ -175,7 +175,7 @@ async def test_a_bound_argument_that_the_tool_does_not_have_is_an_error_with_its
 
 
 async def test_what_is_no_tool_is_an_error(chat: MakeChat) -> None:
-    with pytest.raises(ConfigError, match="'acts:not_a_tool' is int, not a tool"):
+    with pytest.raises(ConfigError, match="'acts:not_a_tool' is an int, not a tool"):
         await _with(chat, {"seven": "acts:not_a_tool"})
 
 

@@ -123,7 +123,7 @@ async def test_a_condition_decides_which_patches_need_approval(chat: MakeChat) -
 
 @pytest.mark.parametrize(
     ("tool", "words"),
-    [({"shell": "app.own:number"}, "is int"), ({"apply_patch": "app.own:run"}, "is no agents.ApplyPatchEditor")],
+    [({"shell": "app.own:number"}, "is an int"), ({"apply_patch": "app.own:run"}, "not an agents.ApplyPatchEditor")],
 )
 async def test_what_can_do_neither_is_refused(chat: MakeChat, tool: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):

@@ -312,9 +312,19 @@ def _marks_of_model(model: type[BaseModel]) -> _Marks:
     }
     marks = {name: mark for name, mark in fields.items() if mark}
     short = marks.get(model.short_key) if issubclass(model, ShortFormSection) else None
-    if not short and len(marks) == len(fields) and all(mark == "field" for mark in marks.values()):
+    # A text in the place of the mapping can only be meant as one of its texts.
+    texts = [name for name, field in model.model_fields.items() if name in marks or _takes_text(field.annotation)]
+    if not short and texts and all(marks.get(name) == "field" for name in texts):
         short = "field"
     return {**marks, "": short} if short else marks
+
+
+def _takes_text(annotation: Any) -> bool:
+    """Return whether a text may be the value of a field; a list of texts is none."""
+    if isinstance(annotation, type):
+        return issubclass(annotation, str)
+    origin = get_origin(annotation)
+    return origin not in (list, dict, tuple) and any(map(_takes_text, get_args(annotation)))
 
 
 def _marks_of(annotation: Any, metadata: Iterable[Any] = (), name: str = "") -> Any:
