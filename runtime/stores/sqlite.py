@@ -190,6 +190,9 @@ class SqliteDatabase(Database):
         free = shutil.disk_usage(self._path.parent).free
         if free < self._min_free:
             raise StoreUnavailable(f"the disk of {self._path} has only {free} bytes left")
+        left = await self.read(_bytes_below_the_limit)
+        if left < self._min_free:
+            raise StoreUnavailable(f"{self._path} has only {left} bytes left below its largest size (max_page_count)")
 
     async def read(self, work: Work[T], *, slow: bool = False) -> T:
         try:
@@ -345,6 +348,13 @@ def _commit(session: SqliteSession, work: Work[T]) -> T:
             session.raw.execute("ROLLBACK")
         raise
     return result
+
+
+def _bytes_below_the_limit(session: SqlSession) -> int:
+    raw = cast(SqliteSession, session).raw
+    names = ("max_page_count", "page_count", "freelist_count", "page_size")
+    most, used, free, size = (int(raw.execute(f"PRAGMA {name}").fetchone()[0]) for name in names)
+    return (most - used + free) * size
 
 
 def _unavailable(error: sqlite3.Error | SQLAlchemyError) -> StoreUnavailable | None:

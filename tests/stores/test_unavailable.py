@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from chatkit.types import AssistantMessageContent, AssistantMessageItem, ThreadMetadata
-from sqlalchemy import event, make_url, text
-from sqlalchemy.engine import Engine
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import make_url
 
 from runtime.stores.ids import new_id
 from runtime.stores.sql import SqlStore
 from runtime.stores.sqlite import SqliteDatabase
 from runtime.stores.store import StoreUnavailable
-
-POSTGRES = os.environ.get("CHATKIT_TEST_POSTGRES", "")
-NEEDS_POSTGRES = pytest.mark.skipif(not POSTGRES, reason="CHATKIT_TEST_POSTGRES names no database")
+from tests.stores.breaking import NEEDS_POSTGRES, Proxy, database, make_read_only, sqlite_connections
 
 
 @pytest.fixture
 def connections() -> Iterator[list[sqlite3.Connection]]:
-    """The connections to SQLite that are made during the test."""
-    made: list[sqlite3.Connection] = []
-
-    def note(connection: Any, _: Any) -> None:
-        made.append(connection)
-
-    event.listen(Engine, "connect", note)
-    yield made
-    event.remove(Engine, "connect", note)
+    with sqlite_connections() as made:
+        yield made
 
 
 async def new_thread(store: SqlStore, size: int = 100) -> str:
@@ -86,62 +72,6 @@ async def test_a_disk_without_space_for_messages_is_not_ready(tmp_path: Path) ->
         await database.check()
 
 
-class Proxy:
-    """Forwards connections to PostgreSQL until it is frozen: then they are open, and silent."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._target = host, port
-        self._running = asyncio.Event()
-        self._running.set()
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def freeze(self) -> None:
-        self._running.clear()
-
-    def thaw(self) -> None:
-        self._running.set()
-
-    @asynccontextmanager
-    async def serve(self) -> AsyncIterator[int]:
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        yield server.sockets[0].getsockname()[1]
-        server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._tasks.add(asyncio.current_task())  # type: ignore[arg-type]  # it runs in a task
-        await self._running.wait()
-        far_reader, far_writer = await asyncio.open_connection(*self._target)
-        await asyncio.gather(self._forward(reader, far_writer), self._forward(far_reader, writer))
-
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65536):
-                await self._running.wait()
-                writer.write(data)
-                await writer.drain()
-        except OSError:
-            pass
-        finally:
-            writer.close()
-
-
-@asynccontextmanager
-async def database() -> AsyncIterator[str]:
-    """Create a database for one test; yield its URL."""
-    url, name = make_url(POSTGRES), new_id("chatkit_test")
-    engine = create_async_engine(url.set(drivername="postgresql+asyncpg"), isolation_level="AUTOCOMMIT")
-    async with engine.connect() as connection:
-        await connection.execute(text(f'CREATE DATABASE "{name}"'))
-        try:
-            yield url.set(database=name).render_as_string(hide_password=False)
-        finally:
-            await connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
-    await engine.dispose()
-
-
 @NEEDS_POSTGRES
 async def test_a_frozen_postgresql_is_unavailable_in_time_and_serves_again() -> None:
     async with database() as declared:
@@ -169,13 +99,7 @@ async def test_a_read_only_postgresql_is_not_ready() -> None:
         store = SqlStore(url)
         await store.open()
         thread = await new_thread(store)
-        name = make_url(url).database
-        engine = create_async_engine(make_url(POSTGRES).set(drivername="postgresql+asyncpg"))
-        async with engine.begin() as connection:
-            await connection.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'))
-            query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
-            await connection.execute(text(query), {"name": name})
-        await engine.dispose()
+        await make_read_only(url)
         for work in (store.check(), new_thread(store)):
             with pytest.raises(StoreUnavailable, match="read-only"):
                 await work
