@@ -102,6 +102,27 @@ async def test_turns_beyond_the_limit_wait_and_beyond_the_queue_are_refused(chat
     assert (slots.running, slots.waiting) == (0, 0)
 
 
+async def test_a_request_whose_client_leaves_the_queue_starts_no_turn(chat: MakeChat) -> None:
+    client = await chat({"limits": {"concurrent_turns": {"all": 1, "queue": 1}}})
+    gate = client.player.gate("Fine.")
+    first = client.begin("one")
+    await gate.reached.wait()
+    slots = client.runtime.server.slots
+    second = client.begin("two")
+    await _until(lambda: slots.waiting == 1)
+    second.leave()
+    await _until(lambda: slots.waiting == 0)
+    # Its place is free for another request.
+    third = client.begin("three")
+    await _until(lambda: slots.waiting == 1)
+    gate.open.set()
+    assert (await first.end()).said == ["Fine."]
+    assert (await third.end()).said == ["Fine."]
+    assert len(client.player.asked) == 2
+    assert len((await client.call("threads.list")).json["data"]) == 2
+    assert (slots.running, slots.waiting) == (0, 0)
+
+
 async def test_a_turn_that_fails_or_is_refused_returns_its_slot(chat: MakeChat) -> None:
     def fail(asked: Asked) -> Any:
         raise RuntimeError("no")

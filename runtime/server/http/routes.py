@@ -201,10 +201,14 @@ class ProjectApp:
         async def identify(snapshot: Snapshot) -> RequestInfo:
             return await self._info(request, snapshot)
 
+        async def until_gone() -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+
         try:
             check_media_type(request)
             body = await read_body(request, self._snapshot.config.limits, largest_body(self._snapshot))
-            result = await self._server.handle(body, identify, lease)
+            result = await self._server.handle(body, identify, lease, until_gone)
         except RequestError as error:
             return refusal_response(request, error)
         except HTTPException:

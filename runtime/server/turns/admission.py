@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from runtime.auth.user import LOCAL_USER, User
 from runtime.config.model.limits import ConcurrentTurns
 from runtime.errors import RequestError
 
 _RETRY_S = 5
+
+UntilGone = Callable[[], Awaitable[None]]
+"""Waits until the client of a request is gone."""
 
 
 class TurnSlots:
@@ -27,10 +32,11 @@ class TurnSlots:
         """How many requests wait for a turn to end."""
         return len(self._waiting)
 
-    async def acquire(self, user: User, limits: ConcurrentTurns) -> None:
+    async def acquire(self, user: User, limits: ConcurrentTurns, until_gone: UntilGone | None = None) -> None:
         """Take a slot, which `release` returns; wait in the queue if all are taken.
 
-        Raise RequestError: 429 for a user with too many turns, 503 for a full queue, or after `limits.wait` in it.
+        Raise RequestError: 429 for a user with too many turns, 503 for a full queue, or after `limits.wait` in it,
+        and 499 if the client leaves the queue.
         """
         # Without a login everybody is the same user.
         if user.id != LOCAL_USER.id and self._of_user[user.id] >= limits.user:
@@ -40,7 +46,7 @@ class TurnSlots:
         self._of_user[user.id] += 1
         try:
             if self.running >= limits.all or self._waiting:
-                await self._wait(limits)
+                await self._wait(limits, until_gone)
             else:
                 self.running += 1
         except BaseException:
@@ -53,17 +59,17 @@ class TurnSlots:
         self._forget(user)
         self._admit()
 
-    async def _wait(self, limits: ConcurrentTurns) -> None:
+    async def _wait(self, limits: ConcurrentTurns, until_gone: UntilGone | None) -> None:
         if len(self._waiting) >= limits.queue or not limits.wait:
             raise _busy(_RETRY_S)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         self._admit()
         try:
-            async with asyncio.timeout(limits.wait):
+            async with asyncio.timeout(limits.wait), _watched(turn, until_gone):
                 await turn
         except BaseException as error:
-            if turn.done() and not turn.cancelled():
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 # Admitted in the moment in which the wait ended.
                 self.running -= 1
                 self._admit()
@@ -84,6 +90,25 @@ class TurnSlots:
         self._of_user[user.id] -= 1
         if not self._of_user[user.id]:
             del self._of_user[user.id]
+
+
+@asynccontextmanager
+async def _watched(turn: asyncio.Future[None], until_gone: UntilGone | None) -> AsyncIterator[None]:
+    """End the wait for `turn` when the client is gone."""
+    if until_gone is None:
+        yield
+        return
+
+    async def watch() -> None:
+        await until_gone()
+        if not turn.done():
+            turn.set_exception(RequestError(499, "client_gone", "the client is gone"))
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
 
 
 def _busy(retry_after_s: int) -> RequestError:

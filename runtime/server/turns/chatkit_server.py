@@ -28,7 +28,7 @@ from runtime.resources.containment import ProjectCodeError
 from runtime.resources.lease import Lease, Live
 from runtime.server.attachments.uploads import Uploads
 from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
-from runtime.server.turns.admission import TurnSlots
+from runtime.server.turns.admission import TurnSlots, UntilGone
 from runtime.server.turns.clicks import resolve_click
 from runtime.server.turns.dictation import split_recording, transcribe
 from runtime.server.turns.followers import EventSource
@@ -110,11 +110,16 @@ class RuntimeServer(ChatKitServer[Any]):
         return NonStreamingResult(result) if isinstance(result, bytes) else StreamingResult(result.chunks())
 
     async def handle(
-        self, body: str | bytes | bytearray, identify: Identify, lease: Lease[Any] | None = None
+        self,
+        body: str | bytes | bytearray,
+        identify: Identify,
+        lease: Lease[Any] | None = None,
+        until_gone: UntilGone | None = None,
     ) -> Turn | bytes:
         """Handle one request: return JSON bytes, or a stream that has begun. Raise RequestError for a refused request.
 
-        `lease` holds the generation that answers; the default is the live one.
+        `lease` holds the generation that answers; the default is the live one. A request that waits for a running turn
+        to end is refused when `until_gone` returns.
         """
         # The turn has its own lease: it may outlive the request.
         own_lease = self._live().lease() if lease is None else lease.again()
@@ -131,7 +136,7 @@ class RuntimeServer(ChatKitServer[Any]):
                     if isinstance(request, types.InputTranscribeReq):
                         return to_bytes(await transcribe(snapshot, info, request.params, recording))
                     return to_bytes(await self._reply(request, generation, info, threads))
-                await self.slots.acquire(info.user, limits.concurrent_turns)
+                await self.slots.acquire(info.user, limits.concurrent_turns, until_gone)
                 resources.callback(self.slots.release, info.user)
                 plan = await Planner(snapshot, info, threads, generation.uploads).plan(request)
             except NotFoundError as error:
