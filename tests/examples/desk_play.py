@@ -125,14 +125,16 @@ async def _mistakes(caller: Caller, thread_id: str) -> None:
     await _say(caller, "thr_unknown", "hello", "write to an unknown thread")
     action = {"type": "slot.explode", "payload": {}}
     await caller.chat("an undeclared action", "threads.custom_action", {"thread_id": thread_id, "action": action})
-    exploded = {"thread_id": thread_id, "item_id": "msg_unknown", "action": {**action, "type": "slot.choose"}}
-    await caller.chat("an action of an unknown item", "threads.custom_action", exploded)
+    choice = {"type": "slot.choose", "payload": {"number": "P-101", "slot": "tomorrow"}}
+    clicked = {"thread_id": thread_id, "item_id": "msg_unknown", "action": choice}
+    await caller.chat("an action of an unknown item", "threads.custom_action", clicked)
+    empty = {"thread_id": thread_id, "action": {**choice, "payload": {}}}
+    await caller.chat("an action without its payload", "threads.custom_action", empty)
     retried = {"thread_id": thread_id, "item_id": "msg_unknown"}
     await caller.chat("retry an unknown item", "threads.retry_after_item", retried)
     praised = {"thread_id": thread_id, "item_ids": ["msg_unknown"], "kind": "positive"}
     await caller.chat("feedback about nothing", "items.feedback", praised)
-    action = {"thread_id": thread_id, "action": {"type": "slot.choose", "payload": {}}}
-    await caller.chat("a sync action", "threads.sync_custom_action", action)
+    await caller.chat("a sync action", "threads.sync_custom_action", {"thread_id": thread_id, "action": choice})
     await caller.chat("dictation", "input.transcribe", {"audio_base64": "AAAA", "mime_type": "audio/webm"})
     await caller.chat("a limit of -1", "threads.list", {"limit": -1})
 

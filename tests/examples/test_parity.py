@@ -27,6 +27,7 @@ HANDWRITTEN_FAILS = {
     "the model fails",
     "cite your sources",
     "an action of an unknown item",
+    "an action without its payload",
     "a sync action",
     "dictation",
     "create with an unknown attachment",
