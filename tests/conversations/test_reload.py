@@ -310,8 +310,8 @@ async def test_many_reloads_leave_nothing_behind(chat: MakeChat) -> None:
         gc.collect()
     assert sum(one() is not None for one in {id(one()): one for one in snapshots if one()}.values()) == 1
     assert client.runtime.live.old == []
-    # The code, its state, the model and the store: what one generation needs.
-    assert len(client.runtime.pool) == 4
+    # The code, its state, the model, the store and the threads of tools: what one generation needs.
+    assert len(client.runtime.pool) == 5
 
 
 def _models(client: Chat) -> dict[str, Any]:
