@@ -14,7 +14,7 @@ from importlib.machinery import ModuleSpec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agents import Agent, Handoff, RunResultStreaming, RunState
+    from agents import Agent, FunctionTool, Handoff, RunResultStreaming, RunState
     from chatkit.agents import ResponseStreamConverter, ThreadItemConverter
     from chatkit.types import Annotation, AssistantMessageContent, ThreadItem
     from jinja2 import Environment, nodes
@@ -55,6 +55,23 @@ def run_sync_tools_with(run: Callable[..., Awaitable[Any]]) -> None:
     from agents import tool
 
     tool.asyncio = _AsyncioForTools(run)  # type: ignore[attr-defined,assignment]  # only its `to_thread` is another
+
+
+def prepare_called_tools(prepare: Callable[[FunctionTool, Any], FunctionTool]) -> None:
+    """Let runs call `prepare(tool, context)` in place of each function tool that they call, in this whole process.
+
+    An agent that is a tool of the project's own agent runs inside a closure of the SDK, which leads to the project's
+    own tools. What they raise must be contained in the task that calls them.
+    """
+    from agents.run_internal import tool_execution
+
+    invoke = tool_execution._invoke_function_tool_with_metadata  # type: ignore[attr-defined]
+
+    async def invoke_prepared(*, function_tool: FunctionTool, context: Any, arguments: str) -> Any:
+        tool = prepare(function_tool, context)
+        return await invoke(function_tool=tool, context=context, arguments=arguments)
+
+    tool_execution._invoke_function_tool_with_metadata = invoke_prepared  # type: ignore[attr-defined]
 
 
 class _AsyncioForTools:

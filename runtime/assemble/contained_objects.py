@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from runtime.assemble.context import RuntimeContext
 from runtime.documents.untrusted import clean
 from runtime.resources.containment import ProjectCodeError, contained, contained_function, contained_items
 
+_MARK = "_is_contained"
 _HOOKS = [name for name in vars(AgentHooksBase) if name.startswith("on_")]
 
 
@@ -67,8 +69,8 @@ class ContainedEditor:
         self.delete_file = contained_function(editor.delete_file)
 
 
-def contain_tool(tool: FunctionTool) -> Any:
-    """Return an `on_invoke_tool` that calls the tool's own, and records which tool runs.
+def contain_tool(tool: FunctionTool) -> FunctionTool:
+    """Return a copy of a tool that records which tool runs, and whose functions can't end the server.
 
     A call that raises ProjectCodeError ends the turn, also where the tool belongs to an agent that is itself a tool.
     """
@@ -90,4 +92,15 @@ def contain_tool(tool: FunctionTool) -> Any:
             raise state.fault
         return clean(output) if isinstance(output, str) else output
 
-    return invoke
+    contained_tool = copy.copy(tool)
+    contained_tool.on_invoke_tool = invoke
+    if callable(tool.is_enabled):
+        contained_tool.is_enabled = contained_function(tool.is_enabled, f"`is_enabled` of tool {name!r}")
+    setattr(contained_tool, _MARK, True)
+    return contained_tool
+
+
+def contain_called_tool(tool: FunctionTool, ctx: Any) -> FunctionTool:
+    """Return a tool that a run of the runtime may call: those of an agent that is a tool are the project's own."""
+    is_ours = getattr(tool, _MARK, False) or not isinstance(ctx.context, RuntimeContext)
+    return tool if is_ours else contain_tool(tool)

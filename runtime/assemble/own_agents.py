@@ -15,7 +15,7 @@ from runtime.assemble.problems import BuildError, Problems
 from runtime.config.model import Config
 from runtime.config.model import agents as declared
 from runtime.project_code.loader import ProjectCode
-from runtime.resources.containment import contained_function
+from runtime.resources.containment import contained, contained_function
 
 OwnAgents = Mapping[str, Agent[Any]]
 """The project's own objects, unchanged, by the agent's key."""
@@ -103,7 +103,15 @@ def _led_to(handoff: Handoff[Any, Any], agent: Agent[Any], guardrails: Guardrail
         user_text = ctx.context._turn_state.user_text
         if user_text is not None:
             await enforce(guardrails.input, ctx.context, agent, user_text)
-        await inner(ctx, arguments)
+        with contained(f"the handoff {handoff.tool_name!r}"):
+            await inner(ctx, arguments)
         return agent
 
-    return dataclasses.replace(handoff, on_invoke_handoff=take, agent_name=agent.name)
+    enabled, narrow = handoff.is_enabled, handoff.input_filter
+    return dataclasses.replace(
+        handoff,
+        on_invoke_handoff=take,
+        agent_name=agent.name,
+        is_enabled=contained_function(enabled) if callable(enabled) else enabled,
+        input_filter=None if narrow is None else contained_function(narrow),
+    )

@@ -19,7 +19,7 @@ from chatkit.types import CustomTask, Workflow
 
 from runtime.assemble import declared_tools
 from runtime.assemble.approvals import BuiltApproval, build_approval
-from runtime.assemble.contained_objects import contain_tool
+from runtime.assemble.contained_objects import contain_called_tool, contain_tool
 from runtime.assemble.context import RuntimeContext, current_call_id, record_failure, scope_of
 from runtime.assemble.functions import call_function, holds, refuse_coroutine, resolve_function
 from runtime.assemble.guardrails import GuardrailRegistry, ToolGuards, tool_guards
@@ -33,12 +33,13 @@ from runtime.config.openapi_documents import split_operation
 from runtime.config.references import ALL, split_reference
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.threads import ToolThreads, in_tool_thread, tool_threads
-from runtime.sdk_internals import run_sync_tools_with
+from runtime.sdk_internals import prepare_called_tools, run_sync_tools_with
 from runtime.templates.template import Template, TemplateError
 
 logger = logging.getLogger("runtime.assemble")
 _TOOL_TYPES = tuple(get_origin(kind) or kind for kind in get_args(Tool))
 run_sync_tools_with(in_tool_thread)
+prepare_called_tools(contain_called_tool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class Tools:
         if not isinstance(tool, FunctionTool):
             return BuiltTool(tool, stop, client, approval, required)
         tool = _announce(tool, name, entry, self.threads)
-        tool = _with(tool, on_invoke_tool=contain_tool(tool))
+        tool = contain_tool(tool)
         tool = limit_tool(tool, self.config.limits)
         tool = _enable(tool, getattr(entry, "enabled_if", None), self.code)
         if approval is not None:

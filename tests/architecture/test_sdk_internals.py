@@ -293,3 +293,11 @@ async def test_sync_tools_run_by_a_function_of_ours() -> None:
     tool_threads.set(ToolThreads(1))
     assert str(await tool.on_invoke_tool(context, "{}")).startswith("tool_")
     assert asyncio.to_thread.__module__ == "asyncio.threads"
+
+
+def test_runs_call_tools_that_are_prepared() -> None:
+    from agents.run_internal import tool_execution
+
+    import runtime.assemble.tools  # noqa: F401  # prepares them
+
+    assert tool_execution._invoke_function_tool_with_metadata.__module__ == "runtime.sdk_internals"
