@@ -237,7 +237,9 @@ def validate(
     ] = False,
     connect: Annotated[
         bool,
-        Option("--connect", help="Also open the store, and call models, MCP servers and services: needs the keys."),
+        Option(
+            "--connect", help="Also open the store, and call models, MCP servers, services and logins: needs the keys."
+        ),
     ] = False,
     timeout: Annotated[
         float, Option("--timeout", metavar="SECONDS", min=1, help="CPU time for --import, for each project.")
@@ -263,8 +265,8 @@ def validate(
     With --import it also builds the project as serve does, in a child process that may use --timeout seconds of CPU
     time and run three times as long. This runs the project's Python, and accepts exactly what serve accepts.
 
-    With --connect that build also opens the store and calls the models, MCP servers and services, to check that they
-    can be reached and accept the keys.
+    With --connect that build also opens the store and calls the models, MCP servers, services and identity provider,
+    to check that they can be reached and accept the keys.
 
     Each profile of the file is checked for errors; with --profile only that profile is checked, in full.
     """

@@ -18,6 +18,7 @@ from openai import AsyncOpenAI
 from runtime.assemble.mcp import program_of
 from runtime.assemble.mcp_connections import McpConnection, McpUnavailable
 from runtime.assemble.scripted_model import ScriptedConversation
+from runtime.config.model.auth import JwtAuth
 from runtime.config.model.mcp import HttpMcpServer, StdioMcpServer
 from runtime.config.model.models import OpenAIModel
 from runtime.config.model.tools import OpenApiTool
@@ -82,6 +83,7 @@ async def try_connections(runtime: Runtime, *, answer_s: float = ANSWER_S) -> li
             _check_models(runtime, answer_s),
             _check_mcp_servers(runtime, answer_s),
             _check_services(runtime, answer_s),
+            _check_login_keys(runtime, answer_s),
         )
     finally:
         await runtime.close(grace_s=_CLOSING_S)
@@ -263,6 +265,23 @@ async def _service_fault(address: str, answer_s: float) -> _EndpointFault | None
         message = f"the service at {shown} answers {response.status_code}"
         return _EndpointFault(message, "the agents' calls may fail as well", severity="warning")
     return None
+
+
+async def _check_login_keys(runtime: Runtime, answer_s: float) -> list[Diagnostic]:
+    """Check that the keys of logins can be fetched: until they can, every request is refused."""
+    auth = runtime.config.auth
+    if not isinstance(auth, JwtAuth) or auth.jwt.jwks_url is None:
+        return []
+    # Not at the top: it loads cryptography, which projects without JWTs don't need.
+    from runtime.auth.jwks import Jwks, JwksTimes, JwksUnavailable
+
+    try:
+        await Jwks(auth.jwt.jwks_url, JwksTimes(answer_s=answer_s)).fetch()
+    except JwksUnavailable as error:
+        message = f"the keys of logins can't be fetched: {mask(str(error), runtime.generation.source.loaded.secrets)}"
+        path = ("auth", "jwt", "jwks_url")
+        return [_diagnostic(runtime, "A633", path, message, "until they can, every request gets a 503", "warning")]
+    return []
 
 
 async def _check_mcp_servers(runtime: Runtime, answer_s: float) -> list[Diagnostic]:

@@ -29,7 +29,7 @@ from tests.config.catalogue import BUILT, CONFIGS, bad_configs, good_configs
 ROOT = CONFIGS.parents[1]
 ENVIRON = {"PORT": "8080", "WORD": "s3cret-word", "OPENAI_API_KEY": "none", "CHATKIT_STORE": "memory"}
 BUILT_CONFIGS = sorted((CONFIGS / "built").glob("A*.yaml"))
-CONNECTED = ("A610", "A630", "A631", "A632")
+CONNECTED = ("A610", "A630", "A631", "A632", "A633")
 ENDED = ("A611",)
 
 pytestmark = pytest.mark.usefixtures("modules_as_before")

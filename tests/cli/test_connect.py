@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -222,6 +223,43 @@ async def test_a_service_that_nobody_serves_is_an_error_at_the_address_or_at_the
     )
     (said,) = await tried(with_pets(base_url="http://127.0.0.1:9/v2"))
     assert said.startswith("error A632 tools.pets.base_url: the service at http://127.0.0.1:9/v2")
+
+
+def _jwt(url: str) -> dict[str, Any]:
+    return {"jwt": {"jwks_url": url, "issuer": "https://login.example.com/", "audience": "desk"}}
+
+
+KEY = {"kty": "OKP", "crv": "Ed25519", "kid": "one", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+
+
+async def test_the_keys_of_logins_are_fetched(write: Write) -> None:
+    with endpoint(200, json.dumps({"keys": [KEY]}).encode()) as base:
+        assert await tried(write(SCRIPTED, auth=_jwt(base))) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (404, b"", "it answered with status 404"),
+        (200, b"<html>", "JSONDecodeError: "),
+        (200, b'{"keys": []}', "the JWKS has no key for signatures"),
+        (200, json.dumps({"keys": [{**KEY, "use": "enc"}]}).encode(), "the JWKS has no key for signatures"),
+    ],
+)
+async def test_keys_of_logins_that_can_not_be_fetched_are_a_warning_with_the_reason(
+    write: Write, status: int, body: bytes, reason: str
+) -> None:
+    with endpoint(status, body) as base:
+        (said,) = await tried(write(SCRIPTED, auth=_jwt(base)))
+    assert said.startswith(f"warning A633 auth.jwt.jwks_url: the keys of logins can't be fetched: {base}: {reason}")
+    assert said.endswith("(until they can, every request gets a 503)")
+
+
+async def test_keys_of_logins_that_do_not_arrive_are_waited_for_no_longer_than_an_answer(write: Write) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/jwks.json"
+        (said,) = await tried(write(SCRIPTED, auth=_jwt(url)), answer_s=0.1)
+    assert said.startswith(f"warning A633 auth.jwt.jwks_url: the keys of logins can't be fetched: {url}: ")
 
 
 @pytest.mark.parametrize(

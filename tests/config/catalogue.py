@@ -21,7 +21,7 @@ FOLDERS = ("A001", "A002", "A110", "A502")
 # Only a real build finds these, so they have projects of their own in tests/configs/built.
 BUILT = (
     *("A301", "A302", "A303", "A305", "A306", "A310", "A311", "A312", "A313", "A314", "A315", "A316", "A317"),
-    *("A401", "A601", "A602", "A610", "A611", "A630", "A631", "A632"),
+    *("A401", "A601", "A602", "A610", "A611", "A630", "A631", "A632", "A633"),
 )
 # The net under the explanations: tests/config/test_schema.py takes the schema away to get there.
 WITHOUT_FIXTURE = ("A199",)
