@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from runtime import RequestError, User
+from runtime.server.history.interruption import CONTINUE_ACTION, interruption_card
 from tests.conversations.conftest import Chat, MakeChat
 from tests.conversations.playing import call
 from tests.conversations.talking import Client, user_input
@@ -134,8 +135,7 @@ async def test_every_request_that_the_agents_would_answer_asks_for_the_role(chat
     client.headers = BOB
     first = await client.say("hi")
     thread, item = first.thread_id, first.done("user_message")[0]["id"]
-    file = client.folder / "agents.yaml"
-    file.write_text(file.read_text().replace('"helper": {}', '"helper": {"roles": ["admin"]}'))
+    _require_admin(client)
     assert (await client.runtime.reload()).status == "reloaded"
     for answer in (
         await client.say("hi", thread),
@@ -268,3 +268,40 @@ async def test_process_takes_the_roles_of_its_user(chat: MakeChat) -> None:
     assert caught.value.status == 403
     streamed = await client.runtime.server.process(body, {}, user=User("ada", roles=("admin",)))
     assert b"Fine." in b"".join([chunk async for chunk in streamed])  # type: ignore[union-attr]  # a stream
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite:///.chatkit/threads.db"])
+async def test_a_file_stays_unsent_when_the_message_with_it_is_a_403(chat: MakeChat, store: str) -> None:
+    client = await _make(chat, {"agents": {"helper": {}}, "chat": {"attachments": {}}, "store": store})
+    client.headers = BOB
+    thread = (await client.say("hi")).thread_id
+    _require_admin(client)
+    assert (await client.runtime.reload()).status == "reloaded"
+    made = (await client.call("attachments.create", name="a.txt", mime_type="text/plain", size=2)).json
+    url = made["upload_descriptor"]["url"].removeprefix("http://localhost")
+    assert (await client.request("PUT", url, b"hi").end()).status == 204
+    for target in (None, thread):
+        refused = await client.say("look", target, attachments=[made["id"]])
+        assert (refused.status, refused.error["code"]) == (403, "forbidden")
+    assert len((await client.call("threads.list")).json["data"]) == 1
+    assert len(await client.items(thread)) == 2
+    # A file that was sent can't be deleted: this is a 409.
+    assert (await client.call("attachments.delete", attachment_id=made["id"])).status == 200
+
+
+async def test_an_interrupted_answer_is_continued_with_the_role_alone(chat: MakeChat) -> None:
+    client = await _make(chat, {"agents": {"helper": {}}})
+    client.headers = BOB
+    thread = (await client.say("hi")).thread_id
+    card = interruption_card(thread)
+    await client.runtime.store.write_items("bob", thread, [card])
+    _require_admin(client)
+    assert (await client.runtime.reload()).status == "reloaded"
+    refused = await client.act(thread, CONTINUE_ACTION, {}, card.id)
+    assert (refused.status, refused.error["code"]) == (403, "forbidden")
+    assert (await client.items(thread))[-1]["id"] == card.id
+
+
+def _require_admin(client: Chat) -> None:
+    file = client.folder / "agents.yaml"
+    file.write_text(file.read_text().replace('"helper": {}', '"helper": {"roles": ["admin"]}'))

@@ -223,6 +223,7 @@ class Planner:
         items = [item for item in history if item.id != item_id or not is_open_interruption(item)]
         if item_id is None or len(items) == len(history):
             return _notice(thread, "This answer has already been continued.")
+        await self._check_agent(thread, last_inference_options(items), items)
         await self._threads.write(thread, (), delete=[item_id])
         return AnswerThread(thread=thread, items=items, news=[types.ThreadItemRemovedEvent(item_id=item_id)])
 
