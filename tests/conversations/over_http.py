@@ -38,7 +38,10 @@ class OverHttp:
 
     async def _serve(self, port: asyncio.Future[int]) -> None:
         listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        config = uvicorn.Config(self._app, lifespan="off", log_config=None, access_log=False, ws="none")
+        # Without uvicorn's proxy headers: the app sees who connects, as behind `serve`.
+        config = uvicorn.Config(
+            self._app, lifespan="off", log_config=None, access_log=False, ws="none", proxy_headers=False
+        )
         server = uvicorn.Server(config)
         config.load()
         server.lifespan = config.lifespan_class(config)
@@ -57,7 +60,8 @@ class OverHttp:
         body = (await receive())["body"]
         connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=1 << 20)
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
-        headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
+        # Without the spaces around a value, which no client sends.
+        headers = [(name, value.strip(b" \t")) for name, value in scope["headers"] if name != b"content-length"]
         headers += [(b"content-length", str(len(body)).encode()), (b"connection", b"close")]
         request = h11.Request(method=scope["method"].encode(), target=target, headers=headers)
         writer.write(

@@ -135,6 +135,7 @@ async def test_a_turn_that_fails_or_is_refused_returns_its_slot(chat: MakeChat) 
     assert (await client.say("hi")).said == ["Fine."]
 
 
+@pytest.mark.in_process
 async def test_a_request_whose_body_does_not_arrive_is_a_408(chat: MakeChat) -> None:
     client = await chat({"limits": {"receive": "10ms"}})
     sent: list[Any] = []
