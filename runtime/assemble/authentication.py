@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from runtime.assemble.problems import BuildError, Problems
 from runtime.auth.authenticator import Authenticator
 from runtime.auth.bearer import BearerAuthenticator
 from runtime.auth.proxy import ProxyAuthenticator
-from runtime.auth.user import Unauthenticated, User, fault_of_id, read_only
+from runtime.auth.user import Unauthenticated, User, fault_of_id, logins_unavailable, read_only
 from runtime.config.model import Config
 from runtime.config.model.auth import (
     SHARED_ALGORITHMS,
@@ -27,10 +28,13 @@ from runtime.config.model.auth import (
 )
 from runtime.config.project_files import ProjectFiles
 from runtime.diagnostics.diagnostic import Diagnostic
-from runtime.errors import RuntimeFault
+from runtime.errors import RequestError, RuntimeFault
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.pool import Share
+from runtime.resources.threads import ToolThreads
 
+logger = logging.getLogger("runtime.auth")
+_LOGIN_THREADS = 40
 _EXPECTED = "a function of the request"
 _FIELDS = ("id", "name", "roles", "claims")
 
@@ -40,23 +44,54 @@ class InvalidUser(RuntimeFault):
 
 
 class PythonAuthenticator:
-    """The user by a function of the project; one that is not async runs in a thread."""
+    """The user by a function of the project, within `timeout_s` seconds; one that is not async runs in `threads`."""
 
-    def __init__(self, path: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
-        self._path = path
+    def __init__(
+        self,
+        path: str,
+        function: Callable[..., Any],
+        arguments: Mapping[str, Any],
+        threads: ToolThreads,
+        timeout_s: float,
+    ) -> None:
+        self._path, self._threads, self._timeout_s = path, threads, timeout_s
         self._is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
             getattr(function, "__call__", None)  # noqa: B004  # an object with an async `__call__`
         )
         self._function = partial(function, **arguments) if arguments else function
 
     async def identify(self, connection: HTTPConnection) -> User:
-        """See `Authenticator`. Raise InvalidUser for a result that is no user, and what the function raises."""
-        if self._is_async:
-            value = await self._function(connection)
-        else:
-            value = await asyncio.to_thread(self._function, connection)
-            value = await value if inspect.isawaitable(value) else value
+        """See `Authenticator`. Raise InvalidUser for a result that is no user, and what the function raises.
+
+        Raise RequestError (503) if the function takes too long.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s) as limit:
+                value = await self._call(connection)
+        except TimeoutError:
+            # Otherwise it is the function's own, for example of a socket.
+            if limit.expired():
+                raise self._too_late() from None
+            raise
         return self._user(value)
+
+    async def _call(self, connection: HTTPConnection) -> Any:
+        if self._is_async:
+            return await self._function(connection)
+        value = await self._threads.run(self._function, connection)
+        return await value if inspect.isawaitable(value) else value
+
+    def _too_late(self) -> RequestError:
+        used, size = self._threads.in_use, self._threads.size
+        threads = "" if self._is_async else f"; {used} of {size} threads for logins are in use"
+        logger.error(
+            "the login %s did not return within %g s, and the request is refused with a 503%s "
+            "(set a timeout in the function's own calls, or raise auth.timeout)",
+            self._path,
+            self._timeout_s,
+            threads,
+        )
+        return logins_unavailable()
 
     def _user(self, value: Any) -> User:
         match value:
@@ -97,9 +132,10 @@ def build_authenticator(
 ) -> Authenticator | None:
     """Return the authenticator that `auth` declares; None without one, and for `auth: none`."""
     match config.auth:
-        case PythonAuth(python=path, with_=arguments):
+        case PythonAuth(python=path, with_=arguments, timeout=timeout_s):
             with problems.record("A317", "auth", "python"):
-                return PythonAuthenticator(path, resolve_function(code, path, _EXPECTED), arguments)
+                function = resolve_function(code, path, _EXPECTED)
+                return PythonAuthenticator(path, function, arguments, _login_threads(share, timeout_s), timeout_s)
         case BearerAuth(bearer=users):
             return BearerAuthenticator(
                 (User(key, user.name, tuple(user.roles)), user.all_tokens) for key, user in users.items()
@@ -110,6 +146,13 @@ def build_authenticator(
             with problems.record("A317", "auth", "jwt"):
                 return _build_jwt(settings, files, share)
     return None
+
+
+def _login_threads(share: Share, timeout_s: float) -> ToolThreads:
+    """Return the threads of the login, which generations share: each may still have functions that hang."""
+    return share.get(
+        ("login threads", timeout_s), lambda: ToolThreads(_LOGIN_THREADS, timeout_s, "login"), ToolThreads.close
+    )
 
 
 def _build_jwt(settings: JwtSettings, files: ProjectFiles, share: Share) -> Authenticator:

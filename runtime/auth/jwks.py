@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import jwt
 
-from runtime.errors import RequestError, RuntimeFault
+from runtime.auth.user import logins_unavailable
+from runtime.errors import RuntimeFault
 
 logger = logging.getLogger("runtime.auth")
 _MAX_SIZE = 1024 * 1024
@@ -92,7 +93,7 @@ class Jwks:
         if self._is_too_old():
             await self._fetch_again()
         if self._is_too_old():
-            raise RequestError(503, "login_unavailable", "logins can't be checked right now (try again in a moment)")
+            raise logins_unavailable()
         found = self._keys.find(key_id)
         if found is None:
             await self._fetch_again()

@@ -54,6 +54,11 @@ LOCAL_USER = User("local")
 """The only user where nobody logs in."""
 
 
+def logins_unavailable() -> RequestError:
+    """Return the refusal of a request whose login can't be checked at present; the log says why."""
+    return RequestError(503, "login_unavailable", "logins can't be checked right now (try again in a moment)")
+
+
 class Unauthenticated(RequestError):
     """A request without a valid login: 401 for the client, and the reason, without any secret, for the log.
 

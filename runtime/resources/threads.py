@@ -1,4 +1,4 @@
-"""Thread pools: one for the runtime's file work, one for the project's sync tools, so that neither waits for the other.
+"""Thread pools: the runtime's file work, the project's sync tools and its login have one each: none waits for others.
 
 A thread can't be stopped. A function that hangs occupies its thread until the process ends, so no pool waits for its
 functions at shutdown; `wait_for_running` names those that have not returned.
@@ -87,14 +87,19 @@ def function_name(function: Callable[..., Any]) -> str:
 
 
 class ToolThreads:
-    """The threads in which the project's sync tools run.
+    """The threads in which one kind of the project's sync functions runs: its tools, or its login.
 
-    A call waits up to `queue_s` seconds for a free thread of `size`; the time counts as time of the tool.
+    A call waits up to `queue_s` seconds for a free thread of `size`; the time counts as time of the function.
     """
 
-    def __init__(self, size: int, queue_s: float = _QUEUE_S) -> None:
+    def __init__(self, size: int, queue_s: float = _QUEUE_S, name: str = "tool") -> None:
         self.size, self._queue_s = size, queue_s
-        self._executor = DetachableExecutor(size, "tool")
+        self._executor = DetachableExecutor(size, name)
+
+    @property
+    def in_use(self) -> int:
+        """How many functions run in these threads."""
+        return sum(future.running() for future in self._executor.running)
 
     async def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a function in a thread, with the context variables of the caller. Raise NoFreeThread.

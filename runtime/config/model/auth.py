@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag
 
-from runtime.config.model.types import Duration, ImportPath, Secret, Section, ShortFormSection, by_key
+from runtime.config.model.types import Duration, ImportPath, PositiveDuration, Secret, Section, ShortFormSection, by_key
 
 EXPIRES_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2}))?$"
 HEADER_PATTERN = r"^[A-Za-z0-9_-]+$"
@@ -134,6 +134,8 @@ class PythonAuth(Section):
     optionally `name`, `roles` and `claims`, or the id alone; None refuses the request with a 401."""
     with_: dict[str, Any] = Field({}, alias="with")
     """Keyword arguments for the function."""
+    timeout: PositiveDuration = Field(10.0, examples=["3s"])
+    """How long the function may take; then the request is refused with a 503."""
 
 
 Auth = Annotated[
