@@ -121,13 +121,15 @@ class AgentBuilder:
     ) -> None:
         """Set the model, instructions, tools and handoffs of every agent; failures are recorded in `problems`."""
         for key, entry in self.config.agents.items():
+            # Before any handoff is built: its description has that of its target.
+            self.agents[key].handoff_description = entry.description or self.agents[key].handoff_description
+        for key, entry in self.config.agents.items():
             agent = self.agents[key]
             if entry.has_key("instructions"):
                 with problems.record("A302", "agents", key, "instructions"):
                     agent.instructions = build_instructions(
                         entry.instructions, files, code, ("agents", key, "instructions")
                     )
-            agent.handoff_description = entry.description or agent.handoff_description
             if entry.prompt is not None:
                 agent.prompt = _stored_prompt(entry.prompt)
             if entry.hooks is not None:

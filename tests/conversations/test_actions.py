@@ -288,5 +288,5 @@ async def test_a_method_is_called_on_the_object_of_state_that_has_its_class(chat
 
 
 async def test_a_class_that_needs_arguments_is_an_error_with_the_way_out(chat: MakeChat) -> None:
-    with pytest.raises(ConfigError, match="missing 1 required positional argument: 'size'"):
+    with pytest.raises(ConfigError, match="nothing is given for 'size'"):
         await chat({"actions": {"act": "desk:Picky.act"}}, desk_py=DESK)

@@ -269,8 +269,8 @@ async def test_the_config_says_what_serves_and_what_became_of_the_last_edit(chat
     assert (body["from_last_good"], body["shutting_down"]) == (False, False)
     await edit(client, agents_yaml=BROKEN)
     error = (await _config(client))["last_error"]
-    assert (error["status"], error["generation"], len(error["diagnostics"])) == ("refused", 1, 1)
-    assert "instrutions" in error["diagnostics"][0]["message"]
+    assert (error["status"], error["generation"]) == ("refused", 1)
+    assert "unknown key 'instrutions'" in [diagnostic["message"] for diagnostic in error["diagnostics"]]
     await edit(client, agents_yaml="version: 1\nagents: {helper: {")
     await reloaded(client, agents_yaml=good.replace('"store"', '"chat": {"greeting": "two"}, "store"'))
     body = await _config(client)
@@ -366,7 +366,7 @@ async def test_the_events_begin_with_what_serves_and_tell_each_outcome(chat: Mak
     assert (first["generation"], second["generation"], third["generation"]) == (1, 2, 2)
     assert "helper" in json.dumps(second["changes"])
     assert "other" in json.dumps(second["changes"])
-    assert [diagnostic["code"] for diagnostic in third["diagnostics"]] == ["A101"]
+    assert "A101" in [diagnostic["code"] for diagnostic in third["diagnostics"]]
     await reloaded(client, agents_yaml=good)
     await listening.until(lambda exchange: len(_heard(exchange)) == 4)
     listening.leave()

@@ -112,7 +112,7 @@ async def test_input_of_a_turn_does_not_grow_with_the_tools_of_other_agents(chat
 
 
 async def test_a_model_that_can_not_be_built_is_reported_at_its_place(chat: MakeChat) -> None:
-    with pytest.raises(ConfigError, match="needs an API key"):
+    with pytest.raises(ConfigError, match="the model 'default' has no key"):
         await chat({"models": {"default": "gpt-4.1-mini"}})
     with pytest.raises(ConfigError, match=r"not an agents\.Model"):
         await chat(
