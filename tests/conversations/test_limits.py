@@ -158,6 +158,27 @@ async def test_a_request_whose_body_does_not_arrive_is_a_408(chat: MakeChat) -> 
     assert client.runtime.server.slots.running == 0
 
 
+@pytest.mark.in_process
+async def test_a_file_that_does_not_arrive_is_a_408(chat: MakeChat) -> None:
+    client = await chat({"chat": {"attachments": {"accept": ["text/plain"]}}, "limits": {"receive": "10ms"}})
+    announced = await client.call("attachments.create", name="a.txt", mime_type="text/plain", size=100)
+    url = announced.json["upload_descriptor"]["url"]
+
+    async def never(scope: Any, receive: Any, send: Any) -> None:
+        parts = [{"type": "http.request", "body": b"half", "more_body": True}]
+
+        async def half() -> Any:
+            if parts:
+                return parts.pop()
+            await asyncio.Event().wait()
+
+        await client.app(scope, half, send)
+
+    slow = Client(never).request("PUT", url.removeprefix("http://localhost"), headers={"content-type": "text/plain"})
+    await slow.end()
+    assert (slow.status, slow.error["code"]) == (408, "request_timeout")
+
+
 async def _dictate(client: Client, data: bytes, order: tuple[str, str] = ("type", "params"), pad: str = "") -> Any:
     params = {"audio_base64": base64.b64encode(data).decode(), "mime_type": "audio/webm"}
     body = {"type": "input.transcribe", "params": params, "metadata": {"pad": pad}}
