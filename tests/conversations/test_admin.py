@@ -275,7 +275,7 @@ async def test_the_config_says_what_serves_and_what_became_of_the_last_edit(chat
     await reloaded(client, agents_yaml=good.replace('"store"', '"chat": {"greeting": "two"}, "store"'))
     body = await _config(client)
     assert (body["generation"], body["last_error"]) == (2, None)
-    assert body["reloads"] == {"refused:schema": 1, "refused:yaml": 1, "reloaded": 1}
+    assert body["reloads"] == {"refused:references": 1, "refused:yaml": 1, "reloaded": 1}
     assert body["loaded_at"] > serving.loaded_at.isoformat()
 
 

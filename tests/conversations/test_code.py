@@ -53,8 +53,8 @@ async def test_a_project_that_can_not_be_built_leaves_the_one_that_serves_in_sys
 
 async def test_a_broken_tool_module_is_reported_at_its_own_line(chat: MakeChat) -> None:
     with pytest.raises(ConfigError) as caught:
-        await chat({"agents": {"helper": {"tools": ["acts:tool"]}}}, acts_py="\nX = 1 / 0\n")
+        await chat({"agents": {"helper": {"tools": ["acts:tool"]}}}, acts_py="\nX = 1 / 0\ndef tool() -> str: ...\n")
     assert str(caught.value) == (
         "acts.py:2:5: error A322: importing 'acts' raised ZeroDivisionError: division by zero "
-        "(agents.yaml:1:67 needs it) [agents.helper.tools[0]]"
+        "(agents.yaml:1:83 needs it) [agents.helper.tools[0]]"
     )

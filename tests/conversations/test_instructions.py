@@ -76,7 +76,7 @@ async def test_a_template_that_fails_at_run_time_is_an_error_event_and_no_cut_st
     [
         ({"file": "missing.md"}, "missing.md"),
         ({"python": "own:nothing"}, "has no 'nothing'"),
-        ({"python": "own:NUMBER"}, "is int"),
+        ({"python": "own:NUMBER"}, "is an int"),
     ],
 )
 async def test_instructions_that_can_not_be_had_are_reported(chat: MakeChat, instructions: Any, message: str) -> None:

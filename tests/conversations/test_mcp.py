@@ -250,6 +250,6 @@ async def test_python_that_makes_no_server_is_left_out_and_what_can_make_none_is
     client = await chat(_config({"python": "app.mcp:nothing"}), app__mcp_py=OWN)
     assert (await client.say("hello")).said == ["Fine."]
     assert "returned str, not an agents.mcp.MCPServer" in caplog.text
-    with pytest.raises(ConfigError, match="is int") as caught:
+    with pytest.raises(ConfigError, match="is an int") as caught:
         await chat(_config({"python": "app.mcp:number"}), name="other", app__mcp_py=OWN)
     assert [diagnostic.path for diagnostic in caught.value.diagnostics] == ["mcp.library.python"]
