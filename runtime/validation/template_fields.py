@@ -6,7 +6,6 @@ may exist, is a warning if a declared one is almost the same.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -27,18 +26,12 @@ from runtime.validation.shapes import (
     shape_of_result,
     shape_of_schema,
 )
+from runtime.validation.single_braces import find_single_braces
 
 Shapes = Mapping[str, Shape]
 """What is known of the names in scope of a template."""
 _MANY = 12
 _EVERYWHERE = SCOPES["agents.*.preface"]
-# Parts of a text in which single braces are meant: code, blocks of the template itself.
-_LITERAL = re.compile(
-    r"\{%-?\s*raw\s*-?%\}.*?\{%-?\s*endraw\s*-?%\}|\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|```.*?```|`[^`\n]*`", re.DOTALL
-)
-_SINGLE_BRACES = re.compile(
-    r"(?<![\w{}$/=\\])\{ ?(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:![rsa])? ?\}(?!\})|%\((?P<percent>\w+)\)[sd]"
-)
 
 
 def check_template_fields(project: CheckedProject) -> None:
@@ -129,20 +122,15 @@ def _check(project: CheckedProject, written: WrittenTemplate, shapes: Shapes) ->
 
 def _check_single_braces(project: CheckedProject, written: WrittenTemplate, shapes: Shapes) -> None:
     """Report `{name}`, which other systems replace, and which is sent as it is here (A505)."""
-    text = _LITERAL.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), written.text)
-    reported: set[str] = set()
-    for match in _SINGLE_BRACES.finditer(text):
-        name = match["name"] or match["percent"]
-        if name not in reported:
-            reported.add(name)
-            read = next((f"{root}.{name}" for root, shape in shapes.items() if name in shape.fields), "")
-            if not read and name.partition(".")[0] in {*shapes, *_EVERYWHERE}:
-                read = name
-            way_out = f"write {{{{ {read} }}}}" if read else "a template has two braces, as in {{ user.name }}"
-            place = written.place(project.collector.filled, *line_and_column(text, match.start()))
-            message = f"{match[0]!r} is no template: the text is used as it is"
-            hint = f"{way_out}; put the braces between backticks if they are meant"
-            project.collector.report("A505", written.path, message, hint, severity="warning", place=place)
+    for found in find_single_braces(written.text):
+        name = found.name
+        read = next((f"{root}.{name}" for root, shape in shapes.items() if name in shape.fields), "")
+        if not read and name.partition(".")[0] in {*shapes, *_EVERYWHERE}:
+            read = name
+        way_out = f"write {{{{ {read} }}}}" if read else "a template has two braces, as in {{ user.name }}"
+        place = written.place(project.collector.filled, *line_and_column(written.text, found.offset))
+        hint = f"{way_out}; put the braces between backticks if they are meant"
+        project.collector.report("A505", written.path, found.message, hint, severity="warning", place=place)
 
 
 def _report(project: CheckedProject, written: WrittenTemplate, read: tuple[str, ...], shape: Shape) -> None:

@@ -184,7 +184,8 @@ def _payload_problems(trigger: Trigger, action: object, schema: Any) -> Iterator
         return
     fields = _fields_of_forms(trigger)
     if not isinstance(payload, Mapping):
-        if fields is not None and not fields and _needs_an_object(action, schema, payload):
+        project = trigger.widget.project
+        if fields is not None and not fields and _needs_an_object(project, action, schema, payload):
             from runtime.json_schema.data import show_value  # imports jsonschema
 
             yield f"rejects this payload: expected an object, got {show_value(payload)}", "", ()
@@ -198,8 +199,12 @@ def _payload_problems(trigger: Trigger, action: object, schema: Any) -> Iterator
         yield from _handler_problems(trigger.widget.project, action, payload, fields)
 
 
-def _needs_an_object(action: object, schema: Any, payload: Any) -> bool:
+def _needs_an_object(project: CheckedProject, action: object, schema: Any, payload: Any) -> bool:
     if isinstance(schema, Mapping) and schema.get("type") == "object":
+        return True
+    if isinstance(action, PythonAction):
+        return bool(_keys_of_handler(project, action))
+    if any(not hasattr(payload, name) for name in _read_of_payload(action)):
         return True
     # A list of pairs is an object to a widget.
     return isinstance(action, WidgetAction) and bool(payload) and not isinstance(payload, list)
@@ -225,16 +230,20 @@ def _schema_problems(
 
 
 def _value_problem(schema: Any, value: Any) -> str:
-    """Return why a constant value does not match; empty if it may."""
-    if not isinstance(schema, Mapping) or schema.keys() & _UNIONS or isinstance(value, dict | list) or is_open(value):
+    """Return why a value certainly does not match, whatever its templates make; empty if it may."""
+    if not isinstance(schema, Mapping) or schema.keys() & _UNIONS or is_open(value):
         return ""
-    if isinstance(choices := schema.get("enum"), list) and value not in choices:
-        return f"{value!r} is not one of the allowed values"
+    if isinstance(value, Mapping) and any(str(key).startswith("$") for key in value):
+        return ""  # a directive, which may make anything
+    shown = {dict: "an object", list: "a list"}.get(type(value)) or repr(value)
     kinds = schema.get("type")
     kinds = [kinds] if isinstance(kinds, str) else kinds
-    if not isinstance(kinds, list) or any(_is_kind(value, str(kind)) for kind in kinds):
+    if isinstance(kinds, list) and not any(_is_kind(value, str(kind)) for kind in kinds):
+        return f"expected {' or '.join(map(str, kinds))}, got {shown}"
+    if isinstance(value, dict | list):
         return ""
-    return f"expected {' or '.join(map(str, kinds))}, got {value!r}"
+    choices = schema.get("enum")
+    return f"{value!r} is not one of the allowed values" if isinstance(choices, list) and value not in choices else ""
 
 
 def _is_kind(value: Any, kind: str) -> bool:
@@ -261,14 +270,18 @@ def _handler_problems(
     known = {*payload, *fields}
     if not isinstance(action, PythonAction) or any(map(is_open, known)):
         return
+    for name in sorted(_keys_of_handler(project, action) - known):
+        message = f"reads action.payload[{name!r}] in {action.python!r}, which this payload lacks"
+        yield message, suggest(name, known), ()
+
+
+def _keys_of_handler(project: CheckedProject, action: PythonAction) -> set[str]:
+    """Return the keys that every call of a handler reads of the payload."""
     symbol = project.find_symbol(action.python)
     parameters = parameters_of(project.resolver, symbol) if symbol is not None else None
     if symbol is None or not isinstance(symbol.node, ast.FunctionDef | ast.AsyncFunctionDef) or not parameters:
-        return
-    if len(parameters) > 1:
-        for name in sorted(payload_keys(symbol.node, parameters[1].name) - known):
-            message = f"reads action.payload[{name!r}] in {action.python!r}, which this payload lacks"
-            yield message, suggest(name, known), ()
+        return set()
+    return payload_keys(symbol.node, parameters[1].name) if len(parameters) > 1 else set()
 
 
 def _read_of_payload(action: object) -> set[str]:

@@ -9,11 +9,13 @@ from typing import Any
 
 from runtime.config.check_templates import name_position
 from runtime.diagnostics.diagnostic import Severity
-from runtime.diagnostics.key_path import KeyPath, show_path, value_at
+from runtime.diagnostics.key_path import KeyPath, iter_values, show_path, value_at
 from runtime.diagnostics.wording import suggest
+from runtime.documents.json_text import line_and_column
 from runtime.json_schema.checks import find_unsatisfiable
 from runtime.json_schema.data import TreeError
 from runtime.templates.template import TemplateError
+from runtime.validation.single_braces import find_single_braces
 from runtime.validation.widgets.checked_widget import CheckedWidget, ConfigDocument, JsonDocument, Part, report_shape
 from runtime.validation.widgets.triggers import is_for_server
 from runtime.widgets.component_checks import ComponentFault, certain_faults, component_faults
@@ -34,6 +36,7 @@ def check_template(widget: CheckedWidget) -> None:
     _check_copy(widget, names)
     if is_checked:
         _check_names(widget, names)
+        _check_single_braces(widget)
 
 
 def _check_data(widget: CheckedWidget) -> None:
@@ -119,10 +122,9 @@ def _check_structure(widget: CheckedWidget, part: Part) -> None:
 
 
 def _lacks_action_type(tree: Any, path: KeyPath) -> bool:
-    """Return whether the fault is a missing action type, which the server rejects."""
-    at = path[:-1] if path[-1:] == ("type",) else path
-    action = _value_or_none(tree, at)
-    return is_for_server(at, action) and not isinstance(action.get("type"), str)
+    """Return whether the fault leaves an action without its type, which the server rejects: missing, or misspelt."""
+    actions = ((at, _value_or_none(tree, at)) for at in (path, path[:-1]))
+    return any(is_for_server(at, action) and not isinstance(action.get("type"), str) for at, action in actions)
 
 
 def _check_studio_names(widget: CheckedWidget, text: str) -> None:
@@ -217,6 +219,23 @@ def _check_names(widget: CheckedWidget, names: Names) -> None:
         widget.report("A419", source_range, *message, severity=severity, part=part, path=path)
         # With a sample, the trial reports other faults.
         widget.is_broken |= severity == "error" or widget.sample.value is None
+
+
+def _check_single_braces(widget: CheckedWidget) -> None:
+    """Report `{name}` in a text, where the data has this name (A505): other names may be meant as they are."""
+    schema = widget.data.value
+    properties = schema.get("properties") if isinstance(schema, Mapping) else None
+    known = {*widget.loop_names, *(properties if isinstance(properties, Mapping) else ())}
+    inner = widget.inner
+    texts = [(inner, path, text) for path, text in iter_values(inner.value) if widget.kind != "studio"]
+    if widget.kind == "studio":
+        texts = [(inner, ("template",), inner.value["template"])]
+    for part, path, text in (*texts, (widget.copy_text, (), widget.copy_text.value)):
+        for found in find_single_braces(text) if isinstance(text, str) else ():
+            if found.name.partition(".")[0] in known:
+                place = part.document.inside(path, *line_and_column(text, found.offset))
+                source_range, hint = (place, len(found.written)), f"write {{{{ {found.name} }}}}"
+                widget.report("A505", source_range, found.message, hint, severity="warning", part=part, path=path)
 
 
 def _unknown(name: str, schema: Mapping[str, Any], bound: frozenset[str] = frozenset()) -> tuple[str, str]:
