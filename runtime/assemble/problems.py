@@ -15,7 +15,7 @@ from runtime.errors import RuntimeFault
 from runtime.project_code.import_errors import place_of, raised_at
 from runtime.project_code.loader import ResolveError
 from runtime.project_code.sources import Sources
-from runtime.resources.containment import is_interrupt
+from runtime.resources.interrupts import is_interrupt
 
 
 class BuildError(RuntimeFault):

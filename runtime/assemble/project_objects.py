@@ -24,7 +24,7 @@ from runtime.config.model import Config
 from runtime.config.model.server import PythonStore
 from runtime.config.model.types import MadeObject
 from runtime.project_code.loader import ProjectCode
-from runtime.resources.containment import is_interrupt
+from runtime.resources.interrupts import is_interrupt
 from runtime.resources.pool import Share
 
 OwnConverter = type[ThreadItemConverter] | ThreadItemConverter | None

@@ -21,7 +21,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from runtime.auth.user import PEER
 from runtime.cli.http_protocol import ConnectionGuard
 from runtime.errors import RuntimeFault, UsageError
-from runtime.resources.containment import described, is_interrupt
+from runtime.resources.containment import described
+from runtime.resources.interrupts import is_interrupt
 from runtime.resources.threads import DetachableExecutor, wait_for_running
 
 if TYPE_CHECKING:

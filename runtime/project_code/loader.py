@@ -24,7 +24,7 @@ from runtime.project_code import proxies
 from runtime.project_code.code_cache import CompiledModules, MemoryLoader, new_module
 from runtime.project_code.import_errors import ResolveError, explain_import_error
 from runtime.project_code.sources import ModuleSource, Sources, read_sources
-from runtime.resources.containment import is_interrupt
+from runtime.resources.interrupts import is_interrupt
 from runtime.sdk_internals import clear_typing_caches, mark_initializing
 
 __all__ = ["Attempt", "ProjectCode", "ResolveError"]

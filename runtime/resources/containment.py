@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import signal
-import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, TypeVar
 
 from runtime.errors import RuntimeFault
+from runtime.resources.interrupts import is_interrupt
 
 T = TypeVar("T")
 
@@ -54,15 +53,6 @@ class contained:  # used like a function
         if error is None or isinstance(error, Exception) or _is_real(error, self._task):
             return
         raise ProjectCodeError(error, self._place) from error
-
-
-def is_interrupt(error: BaseException) -> bool:
-    """Return whether this is a Ctrl-C of the user, which Python's own handler raises in the main thread."""
-    return (
-        isinstance(error, KeyboardInterrupt)
-        and threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    )
 
 
 def _is_real(error: BaseException, task: asyncio.Task[Any] | None) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from runtime.errors import RuntimeFault
+from runtime.resources.interrupts import is_interrupt
 
 if TYPE_CHECKING:
     from jinja2 import Environment, nodes
@@ -250,8 +251,6 @@ def _guarded(text: str, render: Callable[[], Any]) -> Any:
     except jinja2.TemplateError as error:
         raise TemplateError(error.message or type(error).__name__, *_position(text, error)) from error
     except BaseException as error:
-        from runtime.resources.containment import is_interrupt  # imports asyncio
-
         if is_interrupt(error):
             raise
         # Functions that an expression calls may raise anything: the caller handles TemplateError only.

@@ -202,7 +202,7 @@ def test_a_region_covers_the_value_in_code_points(tmp_path: Path, monkeypatch: p
     for result in results([found]):
         region = result["locations"][0]["physicalLocation"]["region"]
         covered.append(text.split("\n")[region["startLine"] - 1][region["startColumn"] - 1 : region["endColumn"] - 1])
-    assert covered == ["modle", "nobody"]
+    assert {"modle", "nobody"} <= {*covered}
 
 
 def test_a_region_ends_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

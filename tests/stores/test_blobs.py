@@ -11,7 +11,8 @@ import pytest
 from chatkit.store import NotFoundError
 from moto.server import ThreadedMotoServer
 
-from runtime.stores.blobs import CHUNK, BucketStore, FileStore, FileStoreError, FolderStore, open_file_store
+from runtime.stores.blobs import CHUNK, BucketStore, FileStore, FileStoreError, FolderStore
+from runtime.stores.encrypted_files import open_file_store
 
 OPTIONS = {"region": "us-east-1", "access_key_id": "test", "secret_access_key": "test"}
 
