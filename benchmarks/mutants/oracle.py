@@ -49,8 +49,8 @@ def try_out(folder: Path) -> dict[str, Any]:
 
 
 async def _try_out(folder: Path) -> None:
-    from runtime.server.generations.project_source import read_project
     from runtime.server.app import build_app
+    from runtime.server.generations.project_source import read_project
     from runtime.server.runtime import build_runtime
     from runtime.server.settings import ServerSettings
 

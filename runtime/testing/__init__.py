@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from runtime.assemble.scripted_model import ScriptedConversation, ScriptedFailure, ScriptError, load_script
     from runtime.testing.openai_stub import OpenAIStub, StubHold, StubRequest
     from runtime.testing.sse import parse_events
-    from runtime.testing.store_suite import StoreSuite
+    from runtime.testing.store_suite import StoreSuite, TurnStoreSuite
 
 __all__ = [
     "OpenAIStub",
@@ -19,6 +19,7 @@ __all__ = [
     "StoreSuite",
     "StubHold",
     "StubRequest",
+    "TurnStoreSuite",
     "load_script",
     "parse_events",
 ]
@@ -28,7 +29,7 @@ _HOMES = {
     "runtime.assemble.scripted_model": ("ScriptError", "ScriptedConversation", "ScriptedFailure", "load_script"),
     "runtime.testing.openai_stub": ("OpenAIStub", "StubHold", "StubRequest"),
     "runtime.testing.sse": ("parse_events",),
-    "runtime.testing.store_suite": ("StoreSuite",),
+    "runtime.testing.store_suite": ("StoreSuite", "TurnStoreSuite"),
 }
 
 

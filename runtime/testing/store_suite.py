@@ -49,7 +49,7 @@ from runtime.testing.store_turns import TurnPromises
 
 
 @pytest.mark.asyncio
-class StoreSuite(ItemPromises, TurnPromises, AttachmentPromises):
+class StoreSuite(ItemPromises, AttachmentPromises):
     """The conformance tests of a `ThreadStore`; override the fixture `store`."""
 
     @pytest.fixture
@@ -359,3 +359,7 @@ class StoreSuite(ItemPromises, TurnPromises, AttachmentPromises):
         await assert_not_found(OwnerStore(store, new_id("user")).load_thread(thread.id, {"user": owner}))
         await mine.delete_thread(thread.id)
         assert (await mine.load_threads(9, None, "desc")).data == []
+
+
+class TurnStoreSuite(StoreSuite, TurnPromises):
+    """The conformance tests of a `TurnStore`, which several processes share; override the fixture `store`."""

@@ -17,7 +17,7 @@ from runtime.stores import open_store
 from runtime.stores.chatkit_adapter import ChatKitStoreAdapter
 from runtime.stores.cipher import new_key
 from runtime.stores.store import ThreadStore
-from runtime.testing.store_suite import StoreSuite
+from runtime.testing.store_suite import StoreSuite, TurnStoreSuite
 
 POSTGRES = os.environ.get("CHATKIT_TEST_POSTGRES")
 
@@ -125,14 +125,14 @@ class TestMemoryStore(StoreSuite):
             yield store
 
 
-class TestSqliteStore(StoreSuite):
+class TestSqliteStore(TurnStoreSuite):
     @pytest_asyncio.fixture
     async def store(self, tmp_path: Path) -> AsyncIterator[ThreadStore]:
         async with opened(open_store(f"sqlite:///{tmp_path}/threads.db")) as store:
             yield store
 
 
-class TestEncryptedStore(StoreSuite):
+class TestEncryptedStore(TurnStoreSuite):
     @pytest_asyncio.fixture
     async def store(self, tmp_path: Path) -> AsyncIterator[ThreadStore]:
         async with opened(open_store(f"sqlite:///{tmp_path}/threads.db", [new_key()])) as store:
@@ -147,7 +147,7 @@ class TestAdaptedStore(StoreSuite):
 
 
 @pytest.mark.skipif(POSTGRES is None, reason="CHATKIT_TEST_POSTGRES names no database")
-class TestPostgresStore(StoreSuite):
+class TestPostgresStore(TurnStoreSuite):
     @pytest_asyncio.fixture
     async def store(self) -> AsyncIterator[ThreadStore]:
         async with opened(open_store(POSTGRES or "")) as store:

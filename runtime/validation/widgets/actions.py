@@ -235,7 +235,7 @@ def _value_problem(schema: Any, value: Any) -> str:
         return ""
     if isinstance(value, Mapping) and any(str(key).startswith("$") for key in value):
         return ""  # a directive, which may make anything
-    shown = {dict: "an object", list: "a list"}.get(type(value)) or repr(value)
+    shown = "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else repr(value)
     kinds = schema.get("type")
     kinds = [kinds] if isinstance(kinds, str) else kinds
     if isinstance(kinds, list) and not any(_is_kind(value, str(kind)) for kind in kinds):
