@@ -222,6 +222,7 @@ async def test_the_token_opens_the_routes_from_anywhere_and_another_one_does_not
         assert (await client.get("/-/config", {**elsewhere, **right})).status == 200
 
 
+@pytest.mark.in_process
 async def test_a_token_may_hold_any_letter(chat: MakeChat) -> None:
     token = "schlüssel-🔑"
     client = _from(await chat({"admin": {"token": token}}), "203.0.113.7")
@@ -239,6 +240,7 @@ async def test_an_empty_token_grants_nothing(chat: MakeChat, declared: str | Non
     assert (await client.get("/-/config", HERE)).status == 200
 
 
+@pytest.mark.in_process
 async def test_a_token_that_was_edited_is_the_one_that_counts(chat: MakeChat) -> None:
     client = await chat({"admin": {"token": "first"}})
     away = _from(client, "203.0.113.7")
