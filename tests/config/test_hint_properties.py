@@ -83,6 +83,8 @@ def corrected(text: str, diagnostic: Diagnostic, name: str) -> str:
     wrong = max(sorted(quoted), key=lambda word: difflib.SequenceMatcher(None, word, name).ratio(), default="")
     if diagnostic.code == "A320":  # the message names the missing package, the hint a whole module
         wrong = after.strip("\"'").partition(":")[0]
+    if diagnostic.code == "A413":  # the message names the property by a dotted path
+        wrong = re.findall(r"'([^']+)'", diagnostic.message)[-1].rpartition(".")[2]
     after = (
         after.replace(wrong, name, 1) if wrong else json.dumps(name, ensure_ascii=False) + after[diagnostic.length :]
     )
