@@ -259,7 +259,7 @@ def lose_braces(texts: Mapping[str, str], random: Random) -> tuple[str, str, str
 
 def _is_turn(match: re.Match[str]) -> bool:
     line = match.string[match.string.rfind("\n", 0, match.start()) + 1 : match.start()]
-    return not re.match(r"\s*(copy_text|title|value|src|alt|text|rows|items)?:?", line)[0].strip()  # type: ignore[index]
+    return re.match(r"\s*(copy_text|title|value|src|alt|text|rows|items|:)", line) is None
 
 
 def foreign_word(places: Places, random: Random) -> tuple[Place, str]:

@@ -1,4 +1,4 @@
-"""Texts that users, models and tools wrote: made safe to store and to send, and to stand in a prompt.
+"""Texts that users, models and tools wrote: made safe to store, to send and to put into a prompt.
 
 A model takes a text for what it looks like. So a name or a title becomes one short line, and what imitates the tags
 around hidden context is changed, so that only the runtime's own tags have that form.

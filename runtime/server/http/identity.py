@@ -1,4 +1,4 @@
-"""Who sent a request: the user is known before a byte of the body is read, and stands in the ASGI scope."""
+"""Who sent a request: the user is put into the ASGI scope before the body is read."""
 
 from __future__ import annotations
 
