@@ -12,6 +12,7 @@ from runtime.testing import parse_events
 
 Event = dict[str, Any]
 PATIENCE_S = 20.0
+_running: set[asyncio.Task[None]] = set()
 
 
 class Exchange:
@@ -31,6 +32,9 @@ class Exchange:
 
     def begin(self, app: Any, scope: dict[str, Any]) -> None:
         self._task = asyncio.create_task(self._run(app, scope))
+        # The loop holds tasks weakly: without this, an exchange whose result nobody keeps could be collected midway.
+        _running.add(self._task)
+        self._task.add_done_callback(_running.discard)
 
     async def _run(self, app: Any, scope: dict[str, Any]) -> None:
         try:
