@@ -99,15 +99,18 @@ async def _await(result: Any, place: str) -> Any:
 
 
 async def contained_items(items: AsyncIterator[T], place: str = "") -> AsyncGenerator[T, None]:
-    """Yield the items of an iterator of the project, each taken in a `contained` block; close it at the end."""
+    """Yield the items of an iterator of the project, each taken as in a `contained` block; close it at the end."""
+    task, is_taken = _current_task(), False
     try:
-        while True:
-            try:
-                with contained(place):
-                    item = await anext(items)
-            except StopAsyncIteration:
-                return
+        # No block for each item: a model yields one for each piece of its answer.
+        async for item in items:
+            is_taken = True
             yield item
+            is_taken = False
+    except BaseException as error:
+        if is_taken or isinstance(error, Exception) or _is_real(error, task):
+            raise
+        raise ProjectCodeError(error, place) from error
     finally:
         close = getattr(items, "aclose", None)
         if close is not None:

@@ -16,7 +16,7 @@ from benchmarks.servers import ROOT, SERVERS, serve_project
 from runtime.config.load import load_config
 
 # Thirteen servers start, one after another.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")

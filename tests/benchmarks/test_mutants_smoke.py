@@ -17,7 +17,7 @@ from benchmarks.mutants.report import Row, Verdict
 from benchmarks.mutants.trial import Trial
 from benchmarks.servers import ROOT
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(1800)
 TEXTS = read_project(ROOT)
 WORKS = Trial((), (), None, None)
 
@@ -85,9 +85,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], d
     path = tmp_path_factory.mktemp("mutants") / "figures.json"
     trials = [(2 if step == "time" else 60, edits) for step, _, edits in EDITS.values()]
     command = [sys.executable, "-c", PROGRAM, str(path)]
-    done = subprocess.run(
-        command, cwd=ROOT, input=json.dumps(trials), capture_output=True, text=True, timeout=280, check=False
-    )
+    done = subprocess.run(command, cwd=ROOT, input=json.dumps(trials), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("seed 4\n")
     tried = json.loads(done.stdout.splitlines()[-1])

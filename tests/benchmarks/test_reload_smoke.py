@@ -26,7 +26,7 @@ from benchmarks.servers import ROOT
 from runtime.config.load import load_config
 
 # One of the servers starts a new process at each save.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 CUT = Figure("streams cut", "1 agent", "", keep="sum")
 GAP = Figure("longest gap in a stream", "1 agent", "ms", keep="worst")

@@ -52,7 +52,7 @@ def project(tmp_path: Path) -> Path:
     return Path(shutil.copytree(GOOD, tmp_path / "project"))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("config", good_configs(), ids=lambda config: config.stem)
 def test_a_damaged_config_is_checked_to_its_end(project: Path, config: Path) -> None:
     for text in damaged(config.read_text(encoding="utf-8"), config.stem):
@@ -63,7 +63,7 @@ def test_a_damaged_config_is_checked_to_its_end(project: Path, config: Path) -> 
 NAMED = ("demo/script.yaml", "widgets/order.json", "parts/robust.widget", "parts/team.yaml", "parts/pets.yaml")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", NAMED)
 def test_a_damaged_file_that_a_config_names_is_checked_to_its_end(project: Path, name: str) -> None:
     naming = next(config for config in good_configs() if name in config.read_text(encoding="utf-8"))

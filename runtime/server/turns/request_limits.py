@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Final, Literal, NamedTuple
 
 from chatkit import types
@@ -134,6 +135,7 @@ def _texts_of_field(kind: type[BaseModel], name: str, value: Any, place: str) ->
         yield from _texts(value, place, budget)
 
 
+@cache
 def budget_of(kind: type[BaseModel], name: str) -> Budget | None:
     """Return the budget of a field, also of a field that a base class declares; None for a short text."""
     return next((BUDGETS[base, name] for base in kind.__mro__ if (base, name) in BUDGETS), None)
