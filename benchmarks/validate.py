@@ -69,7 +69,7 @@ def _cases(*, quick: bool) -> dict[str, str]:
 
 def short_agents(number: int) -> str:
     """Return a file of agents of a few lines each, in a ring of handoffs."""
-    head = "version: 1\nentry: a0\nmodels: {default: gpt-4.1-mini}\nagents:\n"
+    head = "version: 1\nentry: a0\nmodels: {default: gpt-6-luna}\nagents:\n"
     return head + "".join(
         f"  a{i}:\n    description: Agent number {i} answers.\n    instructions: You are agent {i}; be brief.\n"
         + (f"    handoffs: [a{(i + 1) % number}]\n" if number > 1 else "")
@@ -91,7 +91,7 @@ def long_agents(number: int) -> str:
         f"    tools: [tool_{i}]\n    handoffs: [a{(i + 1) % number}]\n"
         for i in range(number)
     )
-    return f"version: 1\nentry: a0\nmodels: {{default: gpt-4.1-mini}}\ntools:\n{tools}agents:\n{agents}"
+    return f"version: 1\nentry: a0\nmodels: {{default: gpt-6-luna}}\ntools:\n{tools}agents:\n{agents}"
 
 
 if __name__ == "__main__":

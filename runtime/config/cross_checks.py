@@ -146,7 +146,7 @@ def _refuse_hosted(config: Config, agent: Agent, key: str, model: str, collector
 def _check_model_name(config: Config, name: str, path: KeyPath, collector: DiagnosticCollector) -> None:
     """Warn of a name that is close to a declared one; any other name may be a model of the provider."""
     near = None if name in config.models else nearest(name, config.models, CLOSE)
-    # Models of one family differ in their numbers: gpt-4 is not a misspelt gpt-5.
+    # Models of one family differ in their numbers: gpt-5.1 is not a misspelt gpt-6.1.
     if near and _DIGITS.findall(near) == _DIGITS.findall(name):
         message = f"{name!r} is not declared in 'models', so it is sent to the provider as it is"
         collector.report("A204", path, message, f"did you mean {near!r}?", severity="warning", meant=near)

@@ -17,7 +17,7 @@ from runtime.cli.commands import chat, validate
 
 KEY = "correct-horse-battery-staple"
 CONFIG = (
-    "version: 1\nmodels: {{default: {{name: gpt-4.1-mini, api_key: {key}}}}}\nagents: {{helper: {{instructions: x}}}}\n"
+    "version: 1\nmodels: {{default: {{name: gpt-6-luna, api_key: {key}}}}}\nagents: {{helper: {{instructions: x}}}}\n"
 )
 
 

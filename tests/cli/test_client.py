@@ -137,7 +137,7 @@ def test_a_config_with_mistakes_is_reported_as_show_does(declared: Path, cli: Ca
 
 def test_no_secret_gets_into_a_page(declared: Path, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLIENT_TEST_KEY", "correct-horse-battery")
-    text = CONFIG.replace("scripted: script.yaml", 'name: gpt-4.1, api_key: "${CLIENT_TEST_KEY}"')
+    text = CONFIG.replace("scripted: script.yaml", 'name: gpt-6-luna, api_key: "${CLIENT_TEST_KEY}"')
     (declared / "agents.yaml").write_text(text.replace("Pick again.", "Pick with ${CLIENT_TEST_KEY}."))
     for kind in ("page", "types", "handlers"):
         ran = cli("client", kind, "small")

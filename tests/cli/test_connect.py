@@ -73,11 +73,11 @@ async def test_an_endpoint_that_lists_the_model_is_right_and_is_asked_once_with_
 
 async def test_a_model_that_is_not_listed_is_a_warning_with_the_one_that_was_meant(write: Write) -> None:
     async with OpenAIStub({"otherwise": "hi"}) as stub:
-        near, far = ({"name": name, "base_url": stub.base_url, "api_key": "none"} for name in ("scriptd", "gpt-4.1"))
+        near, far = ({"name": name, "base_url": stub.base_url, "api_key": "none"} for name in ("scriptd", "gpt-6-luna"))
         found = await tried(write({"near": near, "far": far}))
     assert found == [
         "warning A630 models.near.name: the endpoint does not list a model 'scriptd' (did you mean 'scripted'?)",
-        "warning A630 models.far.name: the endpoint does not list a model 'gpt-4.1' (it lists 1 other)",
+        "warning A630 models.far.name: the endpoint does not list a model 'gpt-6-luna' (it lists 1 other)",
     ]
 
 

@@ -201,7 +201,7 @@ def test_dev_answers_this_machine_alone_and_logs_each_request(project: Path) -> 
 @pytest.mark.parametrize(
     ("model", "shown"),
     [
-        ("gpt-4.1-mini", "default: gpt-4.1-mini"),
+        ("gpt-6-luna", "default: gpt-6-luna"),
         ("{any_llm: anthropic/claude}", "default: any_llm anthropic/claude"),
         ("{python: app.models:build}", "default: python app.models:build"),
     ],
@@ -218,14 +218,16 @@ def test_the_summary_names_the_model(tmp_path: Path, model: str, shown: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("key", "shown"), [("", "gpt-5 (no key: offline script demo.yaml)"), ("sk-x", "gpt-5")], ids=["no key", "a key"]
+    ("key", "shown"),
+    [("", "gpt-6.1-sol (no key: offline script demo.yaml)"), ("sk-x", "gpt-6.1-sol")],
+    ids=["no key", "a key"],
 )
 def test_a_model_without_a_key_is_said_to_be_offline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Callable[..., Any], key: str, shown: str
 ) -> None:
     (tmp_path / "demo.yaml").write_text("otherwise: hi\n")
     (tmp_path / "agents.yaml").write_text(
-        "version: 1\nmodels: {default: {name: gpt-5, offline: demo.yaml}}\nagents: {a: {}}\n"
+        "version: 1\nmodels: {default: {name: gpt-6.1-sol, offline: demo.yaml}}\nagents: {a: {}}\n"
     )
     monkeypatch.setenv("OPENAI_API_KEY", key)
     loaded = load_config(tmp_path)
@@ -240,12 +242,12 @@ def test_a_production_start_never_answers_from_an_offline_script_unless_told_to(
 ) -> None:
     (tmp_path / "demo.yaml").write_text("otherwise: hi\n")
     (tmp_path / "agents.yaml").write_text(
-        "version: 1\nmodels: {default: {name: gpt-5, offline: demo.yaml}}\nagents: {a: {}}\nstore: memory\nauth: none\n"
+        "version: 1\nmodels: {default: {name: gpt-6.1-sol, offline: demo.yaml}}\nagents: {a: {}}\nstore: memory\nauth: none\n"
     )
     monkeypatch.setenv("OPENAI_API_KEY", "")
     refused = cli("serve", str(tmp_path))
     assert refused.code == 1
-    assert "model 'gpt-5' has no API key, and its offline script is for development" in refused.err
+    assert "model 'gpt-6.1-sol' has no API key, and its offline script is for development" in refused.err
     assert "`serve --offline`" in refused.err
     with pytest.raises(ConfigError, match="offline=True"):
         create_app(tmp_path)
@@ -258,10 +260,10 @@ def test_a_production_start_never_answers_from_an_offline_script_unless_told_to(
 
 def test_the_summary_names_a_store_of_ones_own_and_a_model_without_an_entry(tmp_path: Path) -> None:
     (tmp_path / "agents.yaml").write_text(
-        "version: 1\nagents: {a: {model: gpt-5}}\nstore: {python: app.store:Store}\nchat: {greeting: Hello}\n"
+        "version: 1\nagents: {a: {model: gpt-6.1-sol}}\nstore: {python: app.store:Store}\nchat: {greeting: Hello}\n"
     )
     loaded = load_config(tmp_path)
     assert loaded.config is not None
     text = summary(loaded, loaded.config)
-    for line in ("  model     gpt-5", "  store     python app.store:Store", "  greeting  Hello"):
+    for line in ("  model     gpt-6.1-sol", "  store     python app.store:Store", "  greeting  Hello"):
         assert line in text.splitlines()

@@ -8,7 +8,7 @@ import pytest
 
 WRONG = "version: 1\nagents:\n  helper:\n    modle: x\n    tools: 7\n"
 UNUSED = """version: 1
-models: {default: {name: gpt-4.1-mini, api_key: none}, spare: gpt-4.1}
+models: {default: {name: gpt-6-luna, api_key: none}, spare: gpt-6.1-sol}
 agents: {helper: {instructions: Help.}}
 """
 
@@ -115,7 +115,7 @@ def test_a_missing_file_names_the_way_out(cli: Callable[..., object], project: P
 
 
 def test_an_unset_variable_is_a_warning(cli: Callable[..., object], project: Path) -> None:
-    write(project, "version: 1\nagents: {helper: {model: gpt-4.1-mini}}\nstore: ${CLI_TEST_UNSET}\n")
+    write(project, "version: 1\nagents: {helper: {model: gpt-6-luna}}\nstore: ${CLI_TEST_UNSET}\n")
     ran = cli("validate", "small")
     assert ran.code == 0
     assert "CLI_TEST_UNSET" in ran.out
@@ -128,7 +128,7 @@ def test_show_prints_the_resolved_config_without_its_secrets(
     monkeypatch.setenv("CLI_TEST_STORE", "postgresql://ann:hunter2@db/chat")
     write(
         project,
-        "version: 1\nmodels: {default: {name: gpt-4.1-mini, api_key: '${CLI_TEST_KEY}'}}\n"
+        "version: 1\nmodels: {default: {name: gpt-6-luna, api_key: '${CLI_TEST_KEY}'}}\n"
         "agents: {helper: {instructions: Help.}}\nstore: ${CLI_TEST_STORE}\n",
     )
     yaml, as_json = cli("show", "small"), cli("show", "small", "--format", "json")
@@ -136,8 +136,8 @@ def test_show_prints_the_resolved_config_without_its_secrets(
     for ran in (yaml, as_json):
         assert "very-secret" not in ran.out
         assert "hunter2" not in ran.out
-    assert json.loads(as_json.out)["models"]["default"]["name"] == "gpt-4.1-mini"
-    assert "name: gpt-4.1-mini" in yaml.out
+    assert json.loads(as_json.out)["models"]["default"]["name"] == "gpt-6-luna"
+    assert "name: gpt-6-luna" in yaml.out
 
 
 def test_show_refuses_a_config_with_errors(cli: Callable[..., object], project: Path) -> None:

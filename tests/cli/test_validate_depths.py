@@ -15,7 +15,7 @@ from runtime.diagnostics.diagnostic import Diagnostic, Place
 
 FORMATS = ("text", "json", "github", "sarif", "junit")
 SECRET = "sk-proj-Zq8vN3mK7xW2pL5tR9yB4cD6fG1hJ0sA"
-CODE = "agents: {helper: {model: gpt-4.1-mini, instructions: Help., tools: ['acts:stamp']}}\n"
+CODE = "agents: {helper: {model: gpt-6-luna, instructions: Help., tools: ['acts:stamp']}}\n"
 
 
 def write(folder: Path, config: str, code: str = "") -> None:
@@ -187,7 +187,9 @@ def test_no_format_shows_a_secret(
         Diagnostic("A322", "it broke", Place("acts.py", 1, 1)),
     ]
     build(*found)
-    write(project, f"models: {{default: {{name: gpt-4.1, api_key: {SECRET}}}}}\n" + CODE, f"def stamp(): '{SECRET}'\n")
+    write(
+        project, f"models: {{default: {{name: gpt-6.1-sol, api_key: {SECRET}}}}}\n" + CODE, f"def stamp(): '{SECRET}'\n"
+    )
     ran = cli("validate", "small", "--import", "--format", output)
     assert ran.code == 1
     assert "it broke" in ran.out

@@ -25,8 +25,8 @@ from runtime.cli.app import app
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "guide" / "ci.md"
 BIN = Path(sys.executable).parent
-FINE = "version: 1\nagents: {helper: {instructions: Help.}}\nmodels: {default: {name: gpt-4.1-mini, api_key: none}}\n"
-WRONG = "version: 1\nagents: {helper: {modle: gpt-4.1-mini}}\n"
+FINE = "version: 1\nagents: {helper: {instructions: Help.}}\nmodels: {default: {name: gpt-6-luna, api_key: none}}\n"
+WRONG = "version: 1\nagents: {helper: {modle: gpt-6-luna}}\n"
 [HOOK] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 FORMATS = ("text", "json", "github", "sarif", "junit")
@@ -169,7 +169,7 @@ def test_the_action_writes_a_report_and_fails_all_the_same(tmp_path: Path) -> No
 
 @needs_bash
 def test_the_action_can_be_strict(tmp_path: Path) -> None:
-    (tmp_path / "agents.yaml").write_text(FINE.replace("default:", "spare: gpt-4.1, default:"))
+    (tmp_path / "agents.yaml").write_text(FINE.replace("default:", "spare: gpt-6.1-sol, default:"))
     assert act(tmp_path).returncode == 0
     assert act(tmp_path, strict="true").returncode == 1
 

@@ -18,10 +18,10 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="Ctrl-C can't be sent to
 PATIENCE_S = 60.0
 HEAVY = ("agents", "chatkit", "openai", "fastapi", "starlette", "uvicorn", "sqlalchemy", "runtime.server")
 FINE = """version: 1
-models: {default: {name: gpt-4.1-mini, api_key: none}}
+models: {default: {name: gpt-6-luna, api_key: none}}
 agents: {helper: {instructions: {file: help.md}}}
 """
-WRONG = "version: 1\nagents: {helper: {modle: gpt-4.1-mini}}\n"
+WRONG = "version: 1\nagents: {helper: {modle: gpt-6-luna}}\n"
 
 
 class Watching:

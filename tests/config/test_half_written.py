@@ -144,8 +144,8 @@ CUTS = [
     pytest.param(
         SAMPLE,
         range(0, SAMPLE.stat().st_size, EVERY_BYTES),
-        {"state": 1, "auth": 2},
-        {},
+        {"agents": 1, "state": 1, "auth": 2},
+        {"agents": 1},
         id="sample-bytes",
     ),
     pytest.param(
@@ -156,7 +156,13 @@ CUTS = [
         {},
         id="full-lines",
     ),
-    pytest.param(FULL, range(0, FULL.stat().st_size, EVERY_BYTES), {"chat": 2}, {}, id="full-bytes"),
+    pytest.param(
+        FULL,
+        range(0, FULL.stat().st_size, EVERY_BYTES),
+        {"chat": 2, "context": 1, "store": 1, "reload": 1},
+        {},
+        id="full-bytes",
+    ),
 ]
 
 

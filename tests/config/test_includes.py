@@ -37,7 +37,7 @@ def load(root: Path, profile: str | None = None, **environ: str) -> Any:
 
 def test_sections_of_included_files_are_added_after_those_of_the_file(tmp_path: Path) -> None:
     parts = {
-        "agents/b.yaml": "x-note: 1\nversion: 1\nagents: {b: {model: m2}}\nmodels: {m2: gpt-4.1}\nlimits: {body: 1KiB}",
+        "agents/b.yaml": "x-note: 1\nversion: 1\nagents: {b: {model: m2}}\nmodels: {m2: gpt-6-luna}\nlimits: {body: 1KiB}",
         "agents/a.yaml": "x-note: 2\nagents: {c: {model: m1}}",
         "agents/.draft.yaml": "nonsense",
     }
@@ -168,7 +168,7 @@ def test_parts_have_schemas_of_their_own() -> None:
     included, profile = Draft202012Validator(included_schema()), Draft202012Validator(profile_schema())
     for schema in (included, profile):
         Draft202012Validator.check_schema(schema.schema)
-        assert schema.is_valid({"models": {"m": "gpt-4.1"}, "x-free": 1})
+        assert schema.is_valid({"models": {"m": "gpt-6-luna"}, "x-free": 1})
         assert not schema.is_valid({"modells": {}})
         assert not schema.is_valid({"include": []})
         assert not schema.is_valid({"agents": {"a": {"modell": "m"}}})

@@ -74,18 +74,18 @@ def test_a_damaged_file_that_a_config_names_is_checked_to_its_end(project: Path,
 
 
 UNQUOTED_COMMA = """version: 1
-agents: {a: {model: gpt-4.1, instructions: Hi}}
+agents: {a: {model: gpt-6-luna, instructions: Hi}}
 chat: {start_prompts: [{label: Ask, me, prompt: Hello}]}
 """
 HALF_AN_ENTRY = """version: 1
 entry: a
 agents:
-  a: {model: gpt-4.1, instructions: Hi, handoffs: [{agent: b, description: }, {agnt: b, tool_name: }]}
-  b: {model: gpt-4.1, instructions: Hi}
+  a: {model: gpt-6-luna, instructions: Hi, handoffs: [{agent: b, description: }, {agnt: b, tool_name: }]}
+  b: {model: gpt-6-luna, instructions: Hi}
 """
 NO_VALUE_IN_A_LIST = """version: 1
 entry: [{when: , agent: a}, {wen: x, agent: }, a]
-agents: {a: {model: gpt-4.1, instructions: Hi}}
+agents: {a: {model: gpt-6-luna, instructions: Hi}}
 """
 
 
@@ -93,7 +93,7 @@ agents: {a: {model: gpt-4.1, instructions: Hi}}
     ("text", "expected"),
     [
         (UNQUOTED_COMMA, [("A101", 3, 37)]),
-        (HALF_AN_ENTRY, [("A101", 4, 80)]),
+        (HALF_AN_ENTRY, [("A101", 4, 83)]),
         (NO_VALUE_IN_A_LIST, [("A102", 2, 16), ("A101", 2, 30)]),
     ],
 )

@@ -238,7 +238,7 @@ def test_well_known_tokens_are_found_wherever_they_stand(token: str) -> None:
     [
         "ask-me-anything-about-weather-2024",
         "sk-learn and task-list",
-        "gpt-4.1-mini",
+        "gpt-6-luna",
         "tools.weather:get_weather",
         "Bearer ${TOKEN}",
         "a bearer token",

@@ -135,7 +135,7 @@ def test_advice_about_a_value_is_about_a_path_of_the_schema(path: str) -> None:
         ({"provider": "anthropic", "model": "claude-x"}, "any_llm", "anthropic/claude-x"),
         ({"provider": "Anthropic", "name": "anthropic/claude-x"}, "any_llm", "anthropic/claude-x"),
         ({"type": "google", "model_id": "gemini-x"}, "any_llm", "gemini/gemini-x"),
-        ({"provider": "openai", "model": "gpt-4.1"}, "name", "gpt-4.1"),
+        ({"provider": "openai", "model": "gpt-6-luna"}, "name", "gpt-6-luna"),
     ],
 )
 def test_a_model_with_a_provider_is_understood_as_a_whole(entry: dict[str, str], kind: str, name: str) -> None:

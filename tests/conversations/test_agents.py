@@ -113,7 +113,7 @@ async def test_input_of_a_turn_does_not_grow_with_the_tools_of_other_agents(chat
 
 async def test_a_model_that_can_not_be_built_is_reported_at_its_place(chat: MakeChat) -> None:
     with pytest.raises(ConfigError, match="the model 'default' has no key"):
-        await chat({"models": {"default": "gpt-4.1-mini"}})
+        await chat({"models": {"default": "gpt-6-luna"}})
     with pytest.raises(ConfigError, match=r"not an agents\.Model"):
         await chat(
             {"models": {"default": {"python": "own:thing"}}}, name="second", own_py="def thing():\n    return 1\n"
@@ -124,7 +124,7 @@ async def test_a_declared_model_that_nobody_uses_needs_no_key(chat: MakeChat) ->
     client = await chat()
     models = {
         "default": {"python": "tests.conversations.playing:find", "with": {"name": client.player.stage_name}},
-        "spare": "gpt-4.1-mini",
+        "spare": "gpt-6-luna",
     }
     assert (await (await chat({"models": models}, name="spare")).say("hi")).said == ["Fine."]
 

@@ -45,11 +45,11 @@ async def test_a_model_hears_what_was_said(chat: MakeChat) -> None:
     ears = Ears()
     with serving(ears.app) as url:
         models = {"default": {"scripted": "script.yaml"}}
-        models["ears"] = {"name": "whisper-1", "base_url": f"{url}/v1", "api_key": "none"}
+        models["ears"] = {"name": "gpt-transcribe", "base_url": f"{url}/v1", "api_key": "none"}
         config = {"models": models, "chat": {"dictation": {"model": "ears"}}}
         client = await chat(config, script_yaml="otherwise: Fine.")
         assert (await _dictate(client)).json == {"text": "hello there"}
-        assert ears.heard == [("whisper-1", "speech.webm", b"sound")]
+        assert ears.heard == [("gpt-transcribe", "speech.webm", b"sound")]
         assert (await client.get("/chatkit/options.json")).json["composer"]["dictation"] == {"enabled": True}
 
 

@@ -218,7 +218,7 @@ async def test_the_bare_sdk_runs_the_model_on_an_empty_message_and_on_20_megabyt
 
 async def test_a_model_or_tool_that_the_composer_does_not_offer_is_a_400(chat: MakeChat) -> None:
     client = await chat()
-    model = await client.say("hi", inference_options={"model": "gpt-5"})
+    model = await client.say("hi", inference_options={"model": "gpt-6.1-sol"})
     assert (model.status, model.error["code"]) == (400, "unknown_model")
     tool = await client.say("hi", inference_options={"tool_choice": {"id": "rm"}})
     assert (tool.status, tool.error["code"]) == (400, "unknown_tool")

@@ -13,7 +13,7 @@ from tests.conversations.editing import write
 
 HERE = {"host": "127.0.0.1:8000"}
 SECRET = "hunter2-Zebra-4711"
-MODEL = {"name": "gpt-4.1", "api_key": SECRET}
+MODEL = {"name": "gpt-6-luna", "api_key": SECRET}
 
 
 @pytest.mark.parametrize(

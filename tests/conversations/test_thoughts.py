@@ -39,7 +39,7 @@ async def test_thoughts_between_calls_share_a_workflow(chat: MakeChat) -> None:
 async def test_the_endpoint_is_asked_for_a_summary(chat: MakeChat, summary: str) -> None:
     with OpenAIStub(SCRIPT) as stub:
         settings = {"reasoning": {"effort": "max", "mode": "pro", "summary": summary}}
-        model = {"name": "o4-mini", "base_url": stub.base_url, "api_key": "none", "settings": settings}
+        model = {"name": "gpt-6-luna", "base_url": stub.base_url, "api_key": "none", "settings": settings}
         client = await chat({"models": {"default": model}})
         answer = await client.say("why?")
     assert answer.done("workflow")[0]["workflow"]["tasks"][0]["content"] == "Because of the tide."

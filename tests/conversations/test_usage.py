@@ -43,7 +43,7 @@ def notices(answer: Any) -> list[str]:
 async def test_every_model_that_a_turn_asks_is_counted(chat: MakeChat) -> None:
     with OpenAIStub(SCRIPT) as stub:
         key = {"base_url": stub.base_url, "api_key": "none"}
-        models = {name: {"name": name, **key} for name in ("gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano", "o4-mini")}
+        models = {name: {"name": name, **key} for name in ("gpt-6.1-sol", "gpt-6-luna", "gpt-6.1-terra", "gpt-6-astra")}
         client = await chat(
             {
                 **TOKEN,
@@ -51,22 +51,22 @@ async def test_every_model_that_a_turn_asks_is_counted(chat: MakeChat) -> None:
                 "models": models,
                 "entry": "guide",
                 "agents": {
-                    "guide": {"model": "gpt-4.1", "tools": ["ask"], "guardrails": {"input": ["fine"]}},
-                    "expert": {"model": "gpt-4.1-mini", "description": "Knows."},
+                    "guide": {"model": "gpt-6.1-sol", "tools": ["ask"], "guardrails": {"input": ["fine"]}},
+                    "expert": {"model": "gpt-6-luna", "description": "Knows."},
                 },
                 "tools": {"ask": {"agent": "expert"}},
-                "guardrails": {"fine": {"judge": "gpt-4.1-nano", "instructions": "Is it fine?"}},
-                "chat": {"title": {"model": "o4-mini"}},
+                "guardrails": {"fine": {"judge": "gpt-6.1-terra", "instructions": "Is it fine?"}},
+                "chat": {"title": {"model": "gpt-6-astra"}},
             }
         )
         answer = await client.say("ask")
     assert answer.said == ["Forty-two it is."]
     lines = await usage(client)
     assert Counter({line["model"]: line["requests"] for line in lines}) == {
-        "gpt-4.1": 2,
-        "gpt-4.1-mini": 1,
-        "gpt-4.1-nano": 1,
-        "o4-mini": 1,
+        "gpt-6.1-sol": 2,
+        "gpt-6-luna": 1,
+        "gpt-6.1-terra": 1,
+        "gpt-6-astra": 1,
     }
     today = datetime.now(UTC).date().isoformat()
     for line in lines:

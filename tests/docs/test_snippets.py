@@ -97,7 +97,7 @@ def test_mypy_in_strict_mode_knows_the_objects_of_state(tmp_path: Path) -> None:
 
 async def test_what_a_sample_does_in_python_works_as_the_page_says(tmp_path: Path) -> None:
     write_snippets("migrating.md", tmp_path)
-    config = snippet("migrating.md", "Desk.confirm", "yaml").replace("gpt-4.1-mini", "{scripted: script.yaml}")
+    config = snippet("migrating.md", "Desk.confirm", "yaml").replace("gpt-6-luna", "{scripted: script.yaml}")
     (tmp_path / "agents.yaml").write_text(f"{config}store: memory\nauth: none\n")
     (tmp_path / "script.yaml").write_text(
         "turns:\n"

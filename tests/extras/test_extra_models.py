@@ -38,7 +38,7 @@ async def test_two_turns_with_a_tool_call_each_through_an_extra(kind: str, tmp_p
         (tmp_path / "agents.yaml").write_text(
             "version: 1\n"
             "auth: none\n"
-            f"models: {{default: {{{kind}: openai/gpt-4.1-mini, base_url: '{stub.base_url}', api_key: test}}}}\n"
+            f"models: {{default: {{{kind}: openai/gpt-6-luna, base_url: '{stub.base_url}', api_key: test}}}}\n"
             "agents: {assistant: {tools: ['weather_tools:get_weather']}}\n"
             "store: memory\n"
         )

@@ -14,7 +14,7 @@ from runtime.json_schema.checks import narrowings
 from runtime.validation.breaking_changes import check_changes
 
 HEAD = "version: 1\n"
-AGENT = "agents: {a: {model: gpt-4.1}}\n"
+AGENT = "agents: {a: {model: gpt-6.1-sol}}\n"
 
 
 def changes(folder: Path, old: str, new: str, **environ: str) -> list[str]:
@@ -29,9 +29,9 @@ def changes(folder: Path, old: str, new: str, **environ: str) -> list[str]:
 
 SAME: list[tuple[str, str]] = [
     (AGENT, AGENT),
-    (AGENT, "agents: {a: {model: gpt-4.1, instructions: More words., settings: {temperature: 0}}}\n"),
-    (AGENT, "entry: a\nagents: {a: {model: gpt-4.1, handoffs: [b]}, b: {model: gpt-5}}\n"),
-    ("models: {m: gpt-4.1}\nagents: {a: {model: m}}\n", AGENT),
+    (AGENT, "agents: {a: {model: gpt-6.1-sol, instructions: More words., settings: {temperature: 0}}}\n"),
+    (AGENT, "entry: a\nagents: {a: {model: gpt-6.1-sol, handoffs: [b]}, b: {model: gpt-6-astra}}\n"),
+    ("models: {m: gpt-6.1-sol}\nagents: {a: {model: m}}\n", AGENT),
     (f"{AGENT}store: postgresql://me:one@db/x\n", f"{AGENT}store: postgresql://me:two@db/x\n"),
     (f"{AGENT}chat: {{history: {{items: 5}}}}\n", f"{AGENT}chat: {{history: {{items: 6}}}}\n"),
     (f"{AGENT}tools: {{t: {{client: x}}}}\n", AGENT),
@@ -45,7 +45,7 @@ def test_a_change_that_no_conversation_notices_is_not_told(tmp_path: Path, old: 
 
 
 def test_an_agent_that_is_gone_is_told_with_its_old_place_and_new_name(tmp_path: Path) -> None:
-    two = "entry: a\nagents:\n  a: {model: gpt-4.1, handoffs: [NAME]}\n  NAME: {model: gpt-4.1, instructions: Bill.}\n"
+    two = "entry: a\nagents:\n  a: {model: gpt-6.1-sol, handoffs: [NAME]}\n  NAME: {model: gpt-6.1-sol, instructions: Bill.}\n"
     assert changes(tmp_path, two.replace("NAME", "billing"), two.replace("NAME", "accounts")) == [
         "agents.yaml:3:1: note A701: the agent 'billing' is gone (it was at old/agents.yaml:5; its threads go on with "
         "the agent that answers first; if 'accounts' is the same one, let it keep its name) [agents]"
@@ -59,7 +59,7 @@ def test_a_section_that_is_gone_is_told_at_the_file(tmp_path: Path) -> None:
     )
 
 
-TOOL = "tools: {t: {client: CLIENT, parameters: PARAMETERS}}\nagents: {a: {model: gpt-4.1, tools: [t]}}\n"
+TOOL = "tools: {t: {client: CLIENT, parameters: PARAMETERS}}\nagents: {a: {model: gpt-6.1-sol, tools: [t]}}\n"
 FREE = "{type: object, properties: {x: {type: string}}}"
 CLOSED = "{type: object, properties: {x: {type: string}}, required: [x]}"
 
@@ -113,16 +113,16 @@ def test_another_store_is_told_without_its_password(tmp_path: Path) -> None:
 
 def test_another_path_lower_limits_and_less_history_are_told(tmp_path: Path) -> None:
     history = "chat: {history: {tokens: 500, tool_results: false}}\n"
-    summed_up = "chat: {history: {summary: gpt-4.1-mini}}\n"
+    summed_up = "chat: {history: {summary: gpt-6-luna}}\n"
     lines = changes(tmp_path, AGENT + summed_up, f"{AGENT}server: {{path: /ask}}\nlimits: {{body: 1KiB}}\n{history}")
     assert [line.split(": ")[1] for line in lines] == ["warning A705", "warning A708", *["note A708"] * 3]
 
 
 def test_a_declared_model_that_changes_is_told_once(tmp_path: Path) -> None:
     file = "entry: a\nmodels: {m: NAME}\nagents: {a: {model: m, handoffs: [b]}, b: {model: m}}\n"
-    lines = changes(tmp_path, file.replace("NAME", "gpt-4.1"), file.replace("NAME", "gpt-5"))
+    lines = changes(tmp_path, file.replace("NAME", "gpt-6.1-sol"), file.replace("NAME", "gpt-6-astra"))
     assert [line.partition(" (")[0] for line in lines] == [
-        "agents.yaml:3:13: note A707: the model 'm' is 'gpt-5', and no longer 'gpt-4.1'"
+        "agents.yaml:3:13: note A707: the model 'm' is 'gpt-6-astra', and no longer 'gpt-6.1-sol'"
     ]
 
 

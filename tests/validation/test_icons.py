@@ -8,7 +8,7 @@ from runtime.config.load import load_config
 from runtime.validation.project import check_project
 
 FILE = """version: 1
-models: {default: {name: gpt-4.1, api_key: none}}
+models: {default: {name: gpt-6-luna, api_key: none}}
 agents: {helper: {instructions: Help.}}
 chat: {start_prompts: [{label: A, prompt: a, icon: ICON}]}
 """

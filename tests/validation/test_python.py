@@ -29,7 +29,7 @@ FIRST_LINE = IMPORTS.count("\n") + 1
 def report(root: Path, lines: str, source: str, **modules: str) -> list[str]:
     """What the checks of Python say of a project whose app.py holds `source` below the usual imports."""
     write_modules(root, app=IMPORTS + source, **modules)
-    agents = "" if "agents:" in lines else "agents: {guide: {model: gpt-4.1-mini}}\n"
+    agents = "" if "agents:" in lines else "agents: {guide: {model: gpt-6-luna}}\n"
     (root / "agents.yaml").write_text(f"version: 1\n{agents}{lines}\n")
     found = check_project(load_config(root, environ={"OPENAI_API_KEY": "k"}))
     return [f"{d.place}: {d.severity} {d.code}: {d.message}" for d in found if d.code[:3] in ("A32", "A33")]
@@ -42,7 +42,7 @@ def codes(found: list[str]) -> list[str]:
 TOOL = "tools: {it: app:it}"
 ROLES = {
     "tool": TOOL,
-    "inline": "agents: {guide: {model: gpt-4.1-mini, tools: ['app:it']}}",
+    "inline": "agents: {guide: {model: gpt-6-luna, tools: ['app:it']}}",
     "factory": "tools: {it: {factory: app:it}}",
     "factory_with": "tools: {it: {factory: app:it, with: {size: 1}}}",
     "with": "tools: {it: {python: app:it, with: {size: 1}}}",
@@ -57,14 +57,14 @@ ROLES = {
     "method": "actions: {it: 'app:C.m'}",
     "method_of_state": "actions: {it: 'app:C.m'}\nstate: {c: {python: app:C, with: {size: 1}}}",
     "agent": "agents: {guide: {python: app:it}}",
-    "judge": "agents: {guide: {model: gpt-4.1-mini, guardrails: {input: [it]}}}\n"
-    "guardrails: {it: {judge: gpt-4.1-mini, instructions: {python: 'app:ASK'}}}",
+    "judge": "agents: {guide: {model: gpt-6-luna, guardrails: {input: [it]}}}\n"
+    "guardrails: {it: {judge: gpt-6-luna, instructions: {python: 'app:ASK'}}}",
     "state": "state: {it: app:it}",
     "state_with": "state: {it: {python: app:it, with: {size: 1}}}",
     "converter_with": "converter: {python: app:it, with: {size: 1}}",
     "store": "store: {python: app:it}",
     "model": "models: {default: {python: app:it}}\nagents: {guide: {tools: []}}",
-    "instructions": "agents: {guide: {model: gpt-4.1-mini, instructions: {python: app:it}}}",
+    "instructions": "agents: {guide: {model: gpt-6-luna, instructions: {python: app:it}}}",
 }
 RIGHT = {
     "def it(x: str) -> str: ...": "tool inline widget title context",
@@ -146,7 +146,7 @@ WRONG = {
     "async def it(): return Any": ("A324", "factory store model"),
     "def it(): print('x')": ("A324", "factory store model"),
     "def it(): yield 1": ("A324", "factory store"),
-    "def it(): return 'gpt-4.1'": ("A324", "factory store model"),
+    "def it(): return 'gpt-6.1-sol'": ("A324", "factory store model"),
     "def it(x) -> str: ...": ("A323", "tool inline"),
     "def it(*x): ...": ("A323", "tool"),
     "it = lambda x: 1": ("A323", "tool"),
@@ -277,7 +277,7 @@ def test_nothing_is_said_of_what_may_be_fine(tmp_path: Path, source: str) -> Non
 def test_a_broken_module_is_reported_once_with_its_line_for_the_code_frame(tmp_path: Path) -> None:
     write_modules(tmp_path, broken="x = (\n", a="from broken import x\nit = x", b="import a, broken\nit = a.it")
     (tmp_path / "agents.yaml").write_text(
-        "version: 1\nagents: {guide: {model: gpt-4.1-mini, tools: [one, two]}}\ntools: {one: a:it, two: b:it}\n"
+        "version: 1\nagents: {guide: {model: gpt-6-luna, tools: [one, two]}}\ntools: {one: a:it, two: b:it}\n"
     )
     loaded = load_config(tmp_path)
     before = loaded.hash
@@ -291,7 +291,7 @@ def test_the_text_of_a_file_outside_of_the_project_is_not_shown(tmp_path: Path) 
     (tmp_path / "secret").write_text("password = (")
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "app.py").symlink_to(tmp_path / "secret")
-    (tmp_path / "project" / "agents.yaml").write_text(f"version: 1\nagents: {{g: {{model: gpt-4.1}}}}\n{TOOL}\n")
+    (tmp_path / "project" / "agents.yaml").write_text(f"version: 1\nagents: {{g: {{model: gpt-6.1-sol}}}}\n{TOOL}\n")
     loaded = load_config(tmp_path / "project")
     assert "A322" in {d.code for d in check_project(loaded)}
     assert set(loaded.files.texts) == {"agents.yaml"}

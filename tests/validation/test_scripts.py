@@ -68,13 +68,13 @@ def test_a_script_that_can_be_played_is_fine(tmp_path: Path, script: str) -> Non
 
 
 def test_a_script_for_want_of_a_key_is_an_error_only_while_there_is_none(tmp_path: Path) -> None:
-    project = "version: 1\nmodels: {m: {name: gpt-4.1, offline: s.yaml}}\nagents: {a: {model: m}}\n"
+    project = "version: 1\nmodels: {m: {name: gpt-6-luna, offline: s.yaml}}\nagents: {a: {model: m}}\n"
     assert "error A623" in found(tmp_path, "turns: 5\n", project)[0]
     assert "warning A623" in found(tmp_path, "turns: 5\n", project, OPENAI_API_KEY="sk-x")[0]
 
 
 def test_the_script_of_a_model_that_nobody_uses_is_not_read(tmp_path: Path) -> None:
-    project = "version: 1\nmodels: {m: {scripted: s.yaml}, n: gpt-4.1}\nagents: {a: {model: n}}\n"
+    project = "version: 1\nmodels: {m: {scripted: s.yaml}, n: gpt-6-luna}\nagents: {a: {model: n}}\n"
     assert found(tmp_path, "turns: 5\n", project) == []
 
 

@@ -12,7 +12,7 @@ import pytest
 from runtime.config.load import load_config
 from runtime.validation.project import check_project
 
-CONFIG = "version: 1\nagents: {guide: {model: gpt-4.1, instructions: Help., tools: ['app:look']}}\n"
+CONFIG = "version: 1\nagents: {guide: {model: gpt-6-luna, instructions: Help., tools: ['app:look']}}\n"
 TOOL = "\n\ndef look(place: str) -> str:\n    return place\n"
 ROOT = Path(__file__).parents[2]
 

@@ -21,7 +21,7 @@ from runtime.validation.project import check_project
 
 def check(folder: Path, text: str, files: dict[str, Any] | None = None) -> list[Diagnostic]:
     """Check a project with one agent, one tool that shows `card`, and what the text adds."""
-    head = "version: 1\nagents: {guide: {model: gpt-4.1, tools: [show]}}\ntools: {show: {widget: card}}\n"
+    head = "version: 1\nagents: {guide: {model: gpt-6-luna, tools: [show]}}\ntools: {show: {widget: card}}\n"
     (folder / "agents.yaml").write_text(head + text, encoding="utf-8")
     for name, content in (files or {}).items():
         (folder / name).write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
@@ -509,7 +509,7 @@ def test_a_widget_that_waits_for_a_variable_is_not_tried(tmp_path: Path) -> None
 
 
 def test_a_project_without_widgets_pays_nothing_for_them(tmp_path: Path) -> None:
-    (tmp_path / "agents.yaml").write_text("version: 1\nagents: {a: {model: gpt-4.1}}\n", encoding="utf-8")
+    (tmp_path / "agents.yaml").write_text("version: 1\nagents: {a: {model: gpt-6-luna}}\n", encoding="utf-8")
     code = (
         "import sys; from pathlib import Path; from runtime.validation.project import check_project\n"
         "from runtime.config.load import load_config; check_project(load_config(Path(sys.argv[1])))\n"

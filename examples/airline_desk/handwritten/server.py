@@ -137,7 +137,7 @@ class DeskServer(ChatKitServer[Context]):
         return None
 
 
-def create_app(model: str | Model = "gpt-4.1-mini", folder: Path | None = None) -> FastAPI:
+def create_app(model: str | Model = "gpt-6-luna", folder: Path | None = None) -> FastAPI:
     app = FastAPI(title="Airline Desk")
     server = DeskServer(model, folder or Path(tempfile.mkdtemp()))
 

@@ -38,7 +38,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response, StreamingResponse
 from memory_store import MemoryStore
 
-MODEL = "gpt-4.1-mini"
+MODEL = "gpt-6-luna"
 PARTIAL_IMAGES = 3
 STOP_AFTER = ["show_slots", "ask_location", "ask_where_to_leave", "sign_off"]
 

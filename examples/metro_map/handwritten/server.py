@@ -136,7 +136,7 @@ def entity(station: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def create_app(model: str | Model = "gpt-4.1-mini") -> FastAPI:
+def create_app(model: str | Model = "gpt-6-luna") -> FastAPI:
     app = FastAPI(title="Metro Map")
     server = MetroServer(model)
 

@@ -117,7 +117,7 @@ def entity(found: dict[str, Any]) -> dict[str, Any]:
     return {**shown, "data": found, "interactive": True}
 
 
-def create_app(model: str | Model = "gpt-4.1-mini") -> FastAPI:
+def create_app(model: str | Model = "gpt-6-luna") -> FastAPI:
     app = FastAPI(title="Newsroom")
     server = NewsServer(model)
 

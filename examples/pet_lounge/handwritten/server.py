@@ -128,7 +128,7 @@ class LoungeServer(ChatKitServer[Context]):
             yield event
 
 
-def create_app(model: str | Model = "gpt-4.1-mini") -> FastAPI:
+def create_app(model: str | Model = "gpt-6-luna") -> FastAPI:
     app = FastAPI(title="Pet Lounge")
     server = LoungeServer(model)
 

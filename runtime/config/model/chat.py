@@ -132,7 +132,7 @@ class Dictation(Section):
     """Turns speech into text."""
 
     model: str | None = Field(None, min_length=1)
-    """A name of the `models` section, or a model's name at OpenAI, such as `gpt-4o-mini-transcribe`."""
+    """A name of the `models` section, or a model's name at OpenAI, such as `gpt-transcribe`."""
     python: ImportPath | None = None
     """A function `(audio, context)`, sync or async, that returns the text. `audio` has `data` and `media_type`."""
 

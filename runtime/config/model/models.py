@@ -115,7 +115,7 @@ class _Model(Section):
 class OpenAIModel(_Model, ShortFormSection, short_key="name"):
     """A model of the OpenAI API, or of any compatible endpoint."""
 
-    name: str = Field(min_length=1, examples=["gpt-4.1-mini"])
+    name: str = Field(min_length=1, examples=["gpt-6-luna"])
     """The model's name at the provider."""
     api: Literal["responses", "chat_completions"] = "responses"
     """Which of the two OpenAI APIs the endpoint speaks."""

@@ -54,4 +54,4 @@ def make_tool(widget: str) -> Any:
 
 def make_model() -> str:
     """Return the name of a model."""
-    return "gpt-4.1-mini"
+    return "gpt-6-luna"

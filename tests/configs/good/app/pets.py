@@ -7,4 +7,4 @@ class Brief(BaseModel):
 
 
 dog = Agent(name="Dog", output_type=Brief)
-cat = Agent(name="Cat", model="gpt-4.1-mini", handoffs=[dog])
+cat = Agent(name="Cat", model="gpt-6-luna", handoffs=[dog])
