@@ -33,6 +33,7 @@ from runtime.stores.sqlite import Database, SqlSession, first
 from runtime.stores.store import GenerationMark, ThreadChanges, not_found
 from runtime.stores.turns import (
     EventChunk,
+    LastEvents,
     Signals,
     TurnConflict,
     TurnLease,
@@ -120,10 +121,30 @@ class SqlTurns(TurnStore, ABC):
         def work(session: SqlSession) -> Signals:
             signals = Signals(write.run(session, self._upserts, turns.WRITE_IN_TURN, {}, TurnLost)[1])
             if events is not None:
-                chunk = {"thread_id": lease.thread_id, "turn": lease.number, **asdict(events)}
-                session.run(turns.ADD_EVENTS, chunk)
+                session.run(turns.ADD_EVENTS, _event_row(lease, events))
                 self._notify(session, lease, signals)
             return signals
+
+        return await self._database.write(work)
+
+    async def write_events(self, chunks: Mapping[TurnLease, EventChunk]) -> Mapping[TurnLease, Signals]:
+        threads = {"threads": [lease.thread_id for lease in chunks]}
+
+        def work(session: SqlSession) -> Mapping[TurnLease, Signals]:
+            # Not prepared: the statement depends on the number of threads.
+            rows = session.connection.execute(turns.HELD_TURNS, threads).all()
+            last = {thread_id: (number, Signals(signals)) for thread_id, number, signals in rows}
+            held = {
+                lease: signals
+                for lease in chunks
+                for number, signals in [last.get(lease.thread_id, (0, Signals.NONE))]
+                if number == lease.number
+            }
+            if held:
+                session.run(turns.ADD_EVENTS, *(_event_row(lease, chunks[lease]) for lease in held))
+            for lease, signals in held.items():
+                self._notify(session, lease, signals)
+            return held
 
         return await self._database.write(work)
 
@@ -157,23 +178,30 @@ class SqlTurns(TurnStore, ABC):
         lease: TurnLease,
         *,
         usage: tuple[date, Mapping[str, TokenUsage]] | None = None,
-        keep_events_s: float | None = None,
-    ) -> None:
+        events: LastEvents | None = None,
+    ) -> bool:
         values = _turn_keys(lease)
         rows = [] if usage is None else usage_rows(lease.owner, lease.thread_id, *usage)
 
-        def work(session: SqlSession) -> None:
+        def work(session: SqlSession) -> bool:
             if rows:
                 session.run(self._upserts.usage, *rows)
             row = first(session, turns.END_TURN, values)
-            if keep_events_s:
-                session.run(turns.KEEP_EVENTS, {**values, "keep_s": keep_events_s})
-            elif keep_events_s is not None:
+            if row is None:
+                # Who began the next turn has deleted the events.
+                return False
+            signals = Signals(row[0])
+            keep = events is not None and (events.resumes or bool(signals & Signals.WATCHED))
+            if events is not None and keep:
+                if events.chunk is not None:
+                    session.run(turns.ADD_EVENTS, _event_row(lease, events.chunk))
+                session.run(turns.KEEP_EVENTS, {**values, "keep_s": events.keep_s})
+            elif events is not None:
                 session.run(turns.DELETE_EVENTS, values)
-            if row is not None:
-                self._notify(session, lease, Signals(row[0]))
+            self._notify(session, lease, signals)
+            return keep
 
-        await self._database.write(work)
+        return await self._database.write(work)
 
     async def close_turn(
         self, owner: str, thread_id: str, number: int, items: Sequence[ThreadItem], *, delete: Sequence[str] = ()
@@ -258,6 +286,10 @@ def _refused(
 ) -> TurnConflict | TurnLost:
     require_thread(session, owner, thread_id)
     return error(f"another turn has begun in thread {thread_id!r}")
+
+
+def _event_row(lease: TurnLease, events: EventChunk) -> dict[str, Any]:
+    return {"thread_id": lease.thread_id, "turn": lease.number, **asdict(events)}
 
 
 def _turn_keys(lease: TurnLease) -> dict[str, Any]:

@@ -43,6 +43,13 @@ LOAD_TURN: sa.Select[Any] = sa.select(
 RUNNING_TURN: sa.Select[Any] = sa.select(THREADS.c.id).where(_RUNS).limit(1)
 BEGIN_TURN: sa.Update = TAKE.where(OF_TURN, _IS_FREE).values(_HELD).returning(THREADS.c.next_seq, THREADS.c.turn)
 WRITE_IN_TURN: sa.Update = TAKE.where(OF_TURN).returning(THREADS.c.next_seq, THREADS.c.turn_signals)
+# Locked, so that a later turn can't begin before the events are written; SQLite locks the whole database.
+HELD_TURNS: sa.Select[Any] = (
+    sa.select(THREADS.c.id, THREADS.c.turn, THREADS.c.turn_signals)
+    .where(THREADS.c.id.in_(sa.bindparam("threads", expanding=True)))
+    .order_by(THREADS.c.id)
+    .with_for_update(read=True)
+)
 CLOSE_TURN: sa.Update = (
     TAKE.where(OF_TURN, _CAN_BE_CLOSED).values(_FREE | {"turn": THREADS.c.turn + 1}).returning(THREADS.c.next_seq)
 )

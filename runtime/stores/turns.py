@@ -69,6 +69,19 @@ class EventChunk:
     events: str
 
 
+@dataclass(frozen=True, slots=True)
+class LastEvents:
+    """The events of a turn that ends: `chunk` are those that are not written yet, None if there are none.
+
+    Those who read on can read them for `keep_s` seconds. Nobody can, and they are deleted, unless `resumes` is true, or
+    somebody watches the turn.
+    """
+
+    chunk: EventChunk | None
+    keep_s: float
+    resumes: bool
+
+
 class TurnStore(ThreadStore):
     """A `ThreadStore` whose threads have leases. An owner, a thread or a mark means what it means there."""
 
@@ -121,6 +134,10 @@ class TurnStore(ThreadStore):
         """Write items as `write_items` does, and events. Raise TurnLost, with nothing written; NotFoundError."""
 
     @abstractmethod
+    async def write_events(self, chunks: Mapping[TurnLease, EventChunk]) -> Mapping[TurnLease, Signals]:
+        """Write events of several turns in one transaction; the leases that are missing in the result were lost."""
+
+    @abstractmethod
     async def update_thread_in_turn(self, lease: TurnLease, **changes: Unpack[ThreadChanges]) -> ThreadMetadata:
         """Change fields as `update_thread` does. Raise TurnLost, with nothing changed; NotFoundError."""
 
@@ -134,11 +151,11 @@ class TurnStore(ThreadStore):
         lease: TurnLease,
         *,
         usage: tuple[date, Mapping[str, TokenUsage]] | None = None,
-        keep_events_s: float | None = None,
-    ) -> None:
-        """Release a lease, and add the turn's token usage, in one transaction.
+        events: LastEvents | None = None,
+    ) -> bool:
+        """Release a lease, and add the turn's token usage, in one transaction; return whether events are kept.
 
-        `keep_events_s` is how long its events are kept, None if it has written none, 0 to delete them.
+        Without `events`, the turn has none.
         """
 
     @abstractmethod

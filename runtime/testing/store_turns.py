@@ -10,7 +10,16 @@ from chatkit.types import ThreadMetadata
 from runtime.resources.token_usage import TokenUsage
 from runtime.stores.ids import new_id
 from runtime.stores.store import ThreadStore
-from runtime.stores.turns import EventChunk, Signals, TurnConflict, TurnLease, TurnLost, TurnStatus, TurnStore
+from runtime.stores.turns import (
+    EventChunk,
+    LastEvents,
+    Signals,
+    TurnConflict,
+    TurnLease,
+    TurnLost,
+    TurnStatus,
+    TurnStore,
+)
 from runtime.testing.store_samples import (
     all_ids,
     assert_not_found,
@@ -155,8 +164,9 @@ class TurnPromises:
         thread = await new_thread(turns, owner)
         lease = await _begin(turns, owner, thread, after=0)
         chunks = [EventChunk(1, "[1,2]"), EventChunk(3, "[3]"), EventChunk(4, "[4]")]
-        for chunk in chunks:
-            await turns.write_in_turn(lease, (), events=chunk)
+        await turns.write_in_turn(lease, (), events=chunks[0])
+        for chunk in chunks[1:]:
+            assert await turns.write_events({lease: chunk}) == {lease: Signals.NONE}
         load = turns.load_events
         assert await load(owner, thread.id, lease.number) == chunks
         assert await load(owner, thread.id, lease.number, after=3) == chunks[2:]
@@ -167,16 +177,45 @@ class TurnPromises:
 
     async def test_events_are_kept_after_the_turn_for_as_long_as_it_says(self, turns: TurnStore, owner: str) -> None:
         """Those of turns that run are never forgotten."""
-        left: list[bool] = []
-        for keep_s in (None, 0.0, LONG_S, ENDED_S):
+        left: list[int] = []
+        last = EventChunk(2, "[]")
+        ends = (None, LastEvents(None, LONG_S, True), LastEvents(last, LONG_S, True), LastEvents(last, ENDED_S, True))
+        for events in ends:
             thread = await new_thread(turns, owner)
             lease = await _begin(turns, owner, thread, after=0)
             await turns.write_in_turn(lease, (), events=EventChunk(1, "[]"))
-            if keep_s is not None:
-                await turns.end_turn(lease, keep_events_s=keep_s)
+            if events is not None:
+                assert await turns.end_turn(lease, events=events)
             await turns.forget_events()
-            left.append(bool(await turns.load_events(owner, thread.id, lease.number)))
-        assert left == [True, False, True, False]
+            left.append(len(await turns.load_events(owner, thread.id, lease.number)))
+        assert left == [1, 1, 2, 0]
+
+    async def test_events_that_nobody_reads_end_with_their_turn(self, turns: TurnStore, owner: str) -> None:
+        """They are kept where another process watches the turn."""
+        left: list[int] = []
+        for watched in (False, True):
+            thread = await new_thread(turns, owner)
+            lease = await _begin(turns, owner, thread, after=0)
+            await turns.write_events({lease: EventChunk(1, "[]")})
+            if watched:
+                await turns.signal_turn(owner, thread.id, Signals.WATCHED)
+            kept = await turns.end_turn(lease, events=LastEvents(EventChunk(2, "[]"), LONG_S, resumes=False))
+            assert kept is watched
+            left.append(len(await turns.load_events(owner, thread.id, lease.number)))
+        assert left == [0, 2]
+
+    async def test_events_of_several_turns_are_written_at_once(self, turns: TurnStore, owner: str) -> None:
+        """A turn that has lost its lease writes nothing, nor does one whose thread is deleted; the others do."""
+        threads = [await new_thread(turns, owner) for _ in range(4)]
+        leases = [await _begin(turns, owner, thread, after=0) for thread in threads]
+        await turns.signal_turn(owner, threads[1].id, Signals.STOP)
+        await turns.end_turn(leases[2])
+        await _begin(turns, owner, threads[2], after=leases[2].number)
+        await turns.delete_thread(owner, threads[3].id)
+        heard = await turns.write_events({lease: EventChunk(1, "[]") for lease in leases})
+        assert heard == {leases[0]: Signals.NONE, leases[1]: Signals.STOP}
+        left = [await turns.load_events(owner, lease.thread_id, lease.number) for lease in leases]
+        assert [bool(events) for events in left] == [True, True, False, False]
 
     async def test_turns_of_what_is_unknown_are_not_found(self, turns: TurnStore, owner: str) -> None:
         """A thread of another owner can be neither read nor held."""

@@ -33,6 +33,7 @@ from runtime.server.turns.clicks import resolve_click
 from runtime.server.turns.dictation import split_recording, transcribe
 from runtime.server.turns.followers import EventSource
 from runtime.server.turns.leases import LeaseKeeper
+from runtime.server.turns.partial_writes import PartialWriter
 from runtime.server.turns.plan_execution import Execution, SendNews
 from runtime.server.turns.recorder import thread_response
 from runtime.server.turns.request_limits import check_texts
@@ -85,7 +86,7 @@ class RuntimeServer(ChatKitServer[Any]):
         self.attachment_store = None
         self._live, self._is_draining, self._settings = live, is_draining, settings
         self.locks, self.slots = ThreadLocks(), TurnSlots()
-        self.leases = LeaseKeeper(settings)
+        self.leases, self._partial_writer = LeaseKeeper(settings), PartialWriter(settings)
         self.tasks: Tasks = {}
         self._resumable = ResumableTurns(self.tasks, settings)
 
@@ -147,7 +148,8 @@ class RuntimeServer(ChatKitServer[Any]):
                 raise RequestError(409, "already_sent", f"{error} (attach the file again)") from None
             # Made before it takes over the resources: a context class of the project may raise.
             execution = Execution(snapshot, info, threads, plan, generation.uploads)
-            turn = Turn(execution, own_lease, self._settings, self._resumable.next_number())
+            number = self._resumable.next_number()
+            turn = Turn(execution, own_lease, self._settings, number, self._partial_writer)
             turn.open()
             threads.resources = resources.pop_all()
             with snapshot.code.pinned():

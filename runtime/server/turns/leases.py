@@ -10,7 +10,7 @@ from datetime import date
 
 from runtime.resources.token_usage import TokenUsage
 from runtime.server.settings import ServerSettings
-from runtime.stores.turns import Signals, TurnLease, TurnStore
+from runtime.stores.turns import LastEvents, Signals, TurnLease, TurnStore
 
 logger = logging.getLogger("runtime.server")
 
@@ -24,8 +24,8 @@ class HeldLease:
         self._keeper, self.store, self.lease = keeper, store, lease
         self.usage: tuple[date, Mapping[str, TokenUsage]] | None = None
         """The tokens to store at the end of the turn."""
-        self.keep_events_s: float | None = None
-        """How long the events that the turn has written are kept after its end; None if there are none."""
+        self.events: LastEvents | None = None
+        """The events of the turn, at its end, if any are written."""
         self.on_lost: Callable[[], None] | None = None
         """Called when a later turn has begun, because this lease had run out."""
         self.on_stop: Callable[[], None] | None = None
@@ -36,9 +36,9 @@ class HeldLease:
         self._keeper.drop(self)
         self.on_lost = self.on_stop = None
         try:
-            await self.store.end_turn(self.lease, usage=self.usage, keep_events_s=self.keep_events_s)
-            if self.keep_events_s:
-                self._keeper.forget_events_after(self.store, self.keep_events_s)
+            kept = await self.store.end_turn(self.lease, usage=self.usage, events=self.events)
+            if kept and self.events is not None:
+                self._keeper.forget_events_after(self.store, self.events.keep_s)
         except Exception:
             logger.exception("the end of the turn in thread %s could not be stored", self.lease.thread_id)
 

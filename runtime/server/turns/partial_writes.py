@@ -1,82 +1,147 @@
-"""Write what a running turn has produced so far, a few times a second, so that a crash loses little of it."""
+"""Write what the running turns have produced so far, a few times a second, so that a crash loses little of it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Iterable
 
 from runtime.server.settings import ServerSettings
 from runtime.server.turns.leases import HeldLease
 from runtime.server.turns.recorder import Recorder
 from runtime.server.turns.turn_log import TurnLog, to_chunk
-from runtime.stores.turns import TurnLost
+from runtime.stores.turns import EventChunk, LastEvents, Signals, TurnLost, TurnStore
 
 logger = logging.getLogger("runtime.server")
 
 
-class PartialWrites:
-    """Writes the events of a turn, once it has run for `partial_after_s`, and the results of its tools.
+class PartialWriter:
+    """Writes the events of all turns of this process together: one transaction for each store.
 
-    A short turn costs a timer, and no write.
+    A turn takes part once it has run for `partial_after_s`: a short one costs no write. The results of its tools are
+    written with its events, in a transaction of their own.
     """
 
-    def __init__(self, recorder: Recorder, log: TurnLog, lease: HeldLease, settings: ServerSettings) -> None:
-        self._recorder, self._log, self._lease, self._settings = recorder, log, lease, settings
+    def __init__(self, settings: ServerSettings) -> None:
+        self.settings = settings
+        self._turns: set[PartialWrites] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
-        self._written = 0
-        self._stopped = False
 
-    @property
-    def has_written(self) -> bool:
-        """Whether events have been written."""
-        return self._written > 0
+    def add(self, turn: PartialWrites) -> None:
+        """Write what this turn produces."""
+        self._turns.add(turn)
+        if self._timer is None and self._writing is None:
+            self._wait()
 
-    def start(self) -> None:
-        """Begin to write from time to time."""
-        self._began = asyncio.get_running_loop().time()
-        self._wait()
-
-    async def stop(self, *, complete: bool) -> None:
-        """Stop; with `complete`, write the remaining events."""
-        self._stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._writing is not None:
+    async def remove(self, turn: PartialWrites) -> None:
+        """Write nothing more of this turn."""
+        self._turns.discard(turn)
+        if self._writing is not None and turn.is_being_written:
             await asyncio.wait({self._writing})
-        if complete:
-            await self._write(self._log.last)
 
     def _wait(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self._settings.partial_every_s, self._tick)
+        # One timer for all turns.
+        self._timer = asyncio.get_running_loop().call_later(self.settings.partial_every_s, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
-        is_old = asyncio.get_running_loop().time() - self._began >= self._settings.partial_after_s
-        last = self._log.last if is_old else self._written
-        if last == self._written and not self._recorder.has_calls:
+        due = [turn for turn in self._turns if turn.take_due()]
+        if due:
+            self._writing = asyncio.create_task(_write(due), name="partial writes")
+            self._writing.add_done_callback(self._written)
+        elif self._turns:
             self._wait()
-            return
-        self._writing = asyncio.create_task(self._write(last), name="partial writes")
-        self._writing.add_done_callback(self._written_once)
 
-    def _written_once(self, task: asyncio.Task[None]) -> None:
+    def _written(self, task: asyncio.Task[None]) -> None:
         self._writing = None
-        if not self._stopped:
+        if self._turns:
             self._wait()
 
-    async def _write(self, last: int) -> None:
-        """Write the events up to this number, and the results of tools."""
+
+class PartialWrites:
+    """The events of one turn, as far as they are written."""
+
+    def __init__(self, recorder: Recorder, log: TurnLog, lease: HeldLease, writer: PartialWriter) -> None:
+        self._recorder, self._log, self.lease, self._writer = recorder, log, lease, writer
+        self._began = asyncio.get_running_loop().time()
+        self._last = self._written = 0
+        self.is_being_written = False
+        writer.add(self)
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether there are calls or results of tools that are not written yet."""
+        return self._recorder.has_calls
+
+    def take_due(self) -> bool:
+        """Return whether there is something to write now, and decide what."""
+        is_old = asyncio.get_running_loop().time() - self._began >= self._writer.settings.partial_after_s
+        self._last = self._log.last if is_old else self._written
+        self.is_being_written = self._last > self._written or self.has_calls
+        return self.is_being_written
+
+    def chunk(self) -> EventChunk | None:
+        """Return the events that are due, or None."""
         first, entries = self._log.after(self._written)
-        entries = entries[: max(last - first + 1, 0)]
-        chunk = to_chunk(first, entries) if entries else None
+        entries = entries[: max(self._last - first + 1, 0)]
+        return to_chunk(first, entries) if entries else None
+
+    async def save(self) -> Signals | None:
+        """Write the calls and results, and the events that are due; return None if the lease was lost."""
         try:
-            signals = await self._recorder.save(chunk)
+            return await self._recorder.save(self.chunk())
         except TurnLost:
-            self._lease.hear(None)
-        except Exception as error:
-            # Tried again with the next ones.
-            logger.warning("a partial answer could not be stored: %s: %s", type(error).__name__, error)
+            return None
+
+    def done(self, signals: Signals | None) -> None:
+        """Take note of a write that has succeeded, or of a lost lease."""
+        if signals is not None:
+            self._written = self._last
+        self.lease.hear(signals)
+
+    async def end(self, *, resumes: bool) -> LastEvents | None:
+        """Stop; return the events for the end of the turn, None if none are written and nobody reads on."""
+        await self._writer.remove(self)
+        if not (resumes or self._written):
+            return None
+        self._last = self._log.last
+        return LastEvents(self.chunk(), self._writer.settings.keep_events_s, resumes)
+
+
+async def _write(turns: list[PartialWrites]) -> None:
+    together: defaultdict[TurnStore, list[PartialWrites]] = defaultdict(list)
+    writes: list[Awaitable[None]] = []
+    for turn in turns:
+        if turn.has_calls:
+            writes.append(_write_alone(turn))
         else:
-            self._written = last
-            self._lease.hear(signals)
+            together[turn.lease.store].append(turn)
+    writes += [_write_together(store, of_store) for store, of_store in together.items()]
+    await asyncio.gather(*writes)
+    for turn in turns:
+        turn.is_being_written = False
+
+
+async def _write_alone(turn: PartialWrites) -> None:
+    try:
+        turn.done(await turn.save())
+    except Exception as error:
+        _warn(error)
+
+
+async def _write_together(store: TurnStore, turns: Iterable[PartialWrites]) -> None:
+    chunks = {turn: chunk for turn in turns if (chunk := turn.chunk()) is not None}
+    try:
+        signals = await store.write_events({turn.lease.lease: chunk for turn, chunk in chunks.items()})
+    except Exception as error:
+        _warn(error)
+        return
+    for turn in chunks:
+        turn.done(signals.get(turn.lease.lease))
+
+
+def _warn(error: Exception) -> None:
+    # Tried again with the next events.
+    logger.warning("a partial answer could not be stored: %s: %s", type(error).__name__, error)

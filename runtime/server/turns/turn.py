@@ -28,7 +28,7 @@ from runtime.server.turns.client_tools import make_call_item, queue_call
 from runtime.server.turns.errors import LOST, error_event, own_text
 from runtime.server.turns.followers import EventSource, LogFollower
 from runtime.server.turns.leases import HeldLease
-from runtime.server.turns.partial_writes import PartialWrites
+from runtime.server.turns.partial_writes import PartialWriter, PartialWrites
 from runtime.server.turns.plan_execution import Execution, HandleAction
 from runtime.server.turns.recorder import to_the_end
 from runtime.server.turns.sse import Event, TextDelta, frame
@@ -53,8 +53,16 @@ class Turn:
     `number` tells turns of a thread apart that have no lease.
     """
 
-    def __init__(self, execution: Execution, lease: Lease[Any], settings: ServerSettings, number: int) -> None:
+    def __init__(
+        self,
+        execution: Execution,
+        lease: Lease[Any],
+        settings: ServerSettings,
+        number: int,
+        partial_writer: PartialWriter,
+    ) -> None:
         self._execution, self._lease, self._settings = execution, lease, settings
+        self._partial_writer = partial_writer
         self.snapshot, self.buffer = execution.snapshot, execution.buffer
         self.buffer.max_size, self.buffer.on_overflow = settings.max_unsent, self._overflow
         self._recorder, self._thread_id = execution.recorder, execution.plan.thread.id
@@ -92,8 +100,7 @@ class Turn:
     def _hold(self, lease: HeldLease) -> None:
         """Write what the turn has produced from time to time, and end it if its lease is lost."""
         lease.on_lost, lease.on_stop = partial(self.end, LOST), self.stop
-        self._partial_writes = PartialWrites(self._recorder, self._execution.log, lease, self._settings)
-        self._partial_writes.start()
+        self._partial_writes = PartialWrites(self._recorder, self._execution.log, lease, self._partial_writer)
 
     @property
     def log(self) -> TurnLog:
@@ -260,12 +267,9 @@ class Turn:
         if threads.lease is None or self._partial_writes is None:
             await self._store_usage(meter)
         else:
-            # To the last one: a client at another process may read them.
-            await self._partial_writes.stop(complete=self.resumes or self._partial_writes.has_written)
             # In one transaction with the end of the lease.
+            threads.lease.events = await self._partial_writes.end(resumes=self.resumes)
             threads.lease.usage = budget.take_usage(meter, self._thread_id)
-            if self._partial_writes.has_written:
-                threads.lease.keep_events_s = self._settings.keep_events_s
         await threads.resources.aclose()
         # A cycle would keep the generation alive until the next collection.
         threads.on_lease = None
