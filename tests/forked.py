@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
@@ -52,8 +53,10 @@ class ForkedProcess:
 
     def send_signal(self, number: int) -> None:
         """Send a signal; does nothing if the process has ended."""
+        # The fork server reaps it, and may not have told of its end yet.
         if self._process.is_alive():
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End the process at once."""
