@@ -242,7 +242,8 @@ def test_a_production_start_never_answers_from_an_offline_script_unless_told_to(
 ) -> None:
     (tmp_path / "demo.yaml").write_text("otherwise: hi\n")
     (tmp_path / "agents.yaml").write_text(
-        "version: 1\nmodels: {default: {name: gpt-6.1-sol, offline: demo.yaml}}\nagents: {a: {}}\nstore: memory\nauth: none\n"
+        "version: 1\nmodels: {default: {name: gpt-6.1-sol, offline: demo.yaml}}\n"
+        "agents: {a: {}}\nstore: memory\nauth: none\n"
     )
     monkeypatch.setenv("OPENAI_API_KEY", "")
     refused = cli("serve", str(tmp_path))

@@ -45,7 +45,10 @@ def test_a_change_that_no_conversation_notices_is_not_told(tmp_path: Path, old: 
 
 
 def test_an_agent_that_is_gone_is_told_with_its_old_place_and_new_name(tmp_path: Path) -> None:
-    two = "entry: a\nagents:\n  a: {model: gpt-6.1-sol, handoffs: [NAME]}\n  NAME: {model: gpt-6.1-sol, instructions: Bill.}\n"
+    two = (
+        "entry: a\nagents:\n  a: {model: gpt-6.1-sol, handoffs: [NAME]}\n"
+        "  NAME: {model: gpt-6.1-sol, instructions: Bill.}\n"
+    )
     assert changes(tmp_path, two.replace("NAME", "billing"), two.replace("NAME", "accounts")) == [
         "agents.yaml:3:1: note A701: the agent 'billing' is gone (it was at old/agents.yaml:5; its threads go on with "
         "the agent that answers first; if 'accounts' is the same one, let it keep its name) [agents]"
