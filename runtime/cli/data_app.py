@@ -77,15 +77,20 @@ def move(
 
 
 @data_app.command()
-def encrypt(path: Project = Path()) -> int:
+def encrypt(
+    path: Project = Path(),
+    rewrite: Annotated[
+        bool, Option("--rewrite/--no-rewrite", help="Rewrite the database, so that no unencrypted byte is left in it.")
+    ] = True,
+) -> int:
     """Encrypt everything that is not encrypted with the first key of `store.encrypt`.
 
     Run it after you have added a key, while the server runs with the same keys. After that, older keys can be removed.
-    It can be stopped and started again at any time.
+    It can be stopped and started again at any time. --rewrite does what it does for `data erase`.
     """
     from runtime.cli.commands.data import encrypt_store
 
-    return encrypt_store(path)
+    return encrypt_store(path, rewrite=rewrite)
 
 
 @data_app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -46,6 +47,13 @@ class FileStore(ABC):
     @abstractmethod
     def new_file(self) -> IO[bytes]:
         """Return an empty temporary file for `add`, which is deleted when it is closed. Call it in a thread."""
+
+    def new_nameless_file(self) -> IO[bytes]:
+        """Return an empty temporary file that no folder lists: nothing of it is left if the process is killed."""
+        return tempfile.TemporaryFile()
+
+    async def delete_abandoned(self) -> None:  # noqa: B027
+        """Delete the temporary files of processes that were killed; not those of running ones."""
 
     @abstractmethod
     async def add(self, key: str, content: IO[bytes]) -> bool:
@@ -94,9 +102,31 @@ class FolderStore(FileStore):
         self.folder = folder
 
     def new_file(self) -> IO[bytes]:
+        while True:
+            file = tempfile.NamedTemporaryFile(dir=self._incoming())  # noqa: SIM115
+            _lock(file.fileno(), wait=True)
+            if os.path.exists(file.name):
+                return file
+            # `delete_abandoned` was faster than the lock.
+            with contextlib.suppress(FileNotFoundError):
+                file.close()
+
+    def new_nameless_file(self) -> IO[bytes]:
+        return tempfile.TemporaryFile(dir=self._incoming())
+
+    def _incoming(self) -> Path:
         incoming = self.folder / "incoming"
         incoming.mkdir(parents=True, exist_ok=True)
-        return tempfile.NamedTemporaryFile(dir=incoming)
+        return incoming
+
+    async def delete_abandoned(self) -> None:
+        await in_file_thread(self._delete_abandoned)
+
+    def _delete_abandoned(self) -> None:
+        for path in self._incoming().iterdir():
+            with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+                if _lock(file.fileno(), wait=False):
+                    path.unlink()
 
     async def add(self, key: str, content: IO[bytes]) -> bool:
         return await in_file_thread(self._add, self.folder / key, content)
@@ -171,6 +201,19 @@ class FolderStore(FileStore):
 async def _chunks(file: IO[bytes]) -> AsyncIterator[bytes]:
     while chunk := await in_file_thread(file.read, CHUNK):
         yield chunk
+
+
+def _lock(descriptor: int, *, wait: bool) -> bool:
+    """Lock a file for this process until it is closed; return whether that was possible."""
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False  # another process holds it, or the file system has no locks
+    return True
 
 
 def _used(folder: Path) -> int:

@@ -19,7 +19,7 @@ class EncryptedFileStore(FileStore):
         self.files, self._cipher = files, cipher
 
     def new_file(self) -> IO[bytes]:
-        return self.files.new_file()
+        return self.files.new_nameless_file()
 
     async def add(self, key: str, content: IO[bytes]) -> bool:
         with await in_file_thread(self._encrypt, content) as encrypted:
@@ -47,6 +47,9 @@ class EncryptedFileStore(FileStore):
 
     async def delete(self, key: str) -> None:
         await self.files.delete(key)
+
+    async def delete_abandoned(self) -> None:
+        await self.files.delete_abandoned()
 
     async def list_before(self, prefix: str, moment: datetime) -> AsyncIterator[str]:
         async for key in self.files.list_before(prefix, moment):

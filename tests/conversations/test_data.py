@@ -106,6 +106,9 @@ async def test_everything_of_a_user_is_exported_and_erased(
     await _send_note(client)
     await client.runtime.close()
     root, output = str(client.runtime.root), tmp_path / "export"
+    # An upload whose process was killed.
+    incoming = client.runtime.root / ".chatkit" / "files" / "incoming"
+    (incoming / "tmp1").write_bytes(b"half a zebra")
     code, text = await asyncio.to_thread(command, "data", "export", root, "--user", "local", "-o", str(output))
     assert code == 0
     assert text.startswith("1 thread, 2 items, 1 attachment")
@@ -114,7 +117,26 @@ async def test_everything_of_a_user_is_exported_and_erased(
     assert (output / lines[3]["file"]).read_bytes() == NOTE
     assert (await asyncio.to_thread(command, "data", "erase", root, "--user", "local", "--yes"))[0] == 0
     assert b"zebra" not in _bytes_below(client.runtime.root / ".chatkit").lower()
+    assert list(incoming.iterdir()) == []
     code, text = await asyncio.to_thread(command, "data", "export", root, "--user", "local", "-o", str(tmp_path / "2"))
     assert (code, text.startswith("nothing")) == (1, True)
     code, text = await asyncio.to_thread(command, "data", "audit", root)
     assert [json.loads(line)["action"] for line in text.splitlines()] == ["export", "erase", "export"]
+
+
+async def test_a_project_that_is_encrypted_later_holds_no_word_any_more(
+    chat: MakeChat, command: Callable[..., tuple[int, str]]
+) -> None:
+    client = await chat(_config())
+    client.player.replies = ["Zebra, fine."]
+    await _send_note(client)
+    await client.runtime.close()
+    stored = client.runtime.root / ".chatkit"
+    assert b"zebra" in _bytes_below(stored).lower()
+    file = client.runtime.root / "agents.yaml"
+    declared = json.loads(file.read_text())
+    declared["store"]["encrypt"] = [KEY]
+    file.write_text(json.dumps(declared))
+    code, text = await asyncio.to_thread(command, "data", "encrypt", str(client.runtime.root))
+    assert (code, text) == (0, "encrypted 4 rows and 1 files with the first key")
+    assert b"zebra" not in _bytes_below(stored).lower()

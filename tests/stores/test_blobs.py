@@ -12,6 +12,7 @@ from chatkit.store import NotFoundError
 from moto.server import ThreadedMotoServer
 
 from runtime.stores.blobs import CHUNK, BucketStore, FileStore, FileStoreError, FolderStore
+from runtime.stores.cipher import new_key
 from runtime.stores.encrypted_files import open_file_store
 
 OPTIONS = {"region": "us-east-1", "access_key_id": "test", "secret_access_key": "test"}
@@ -105,3 +106,33 @@ async def test_a_bucket_that_does_not_answer_is_an_error_of_the_storage() -> Non
     files = BucketStore("s3://chat/prefix", {**OPTIONS, "endpoint": "http://127.0.0.1:9"})
     with pytest.raises(FileStoreError, match="the bucket failed: GenericError"):
         await files.read("files/a/1")
+
+
+async def test_the_files_of_killed_processes_are_deleted_and_those_of_running_ones_kept(tmp_path: Path) -> None:
+    files = FolderStore(tmp_path)
+    with files.new_file() as running:
+        (tmp_path / "incoming" / "tmp_of_a_killed_one").write_bytes(b"zebra")
+        await files.delete_abandoned()
+        assert [path.name for path in (tmp_path / "incoming").iterdir()] == [Path(running.name).name]
+        running.write(b"giraffe")
+        assert await files.add("files/a", running)
+    assert await files.read("files/a") == b"giraffe"
+    await files.delete_abandoned()
+    assert await files.read("files/a") == b"giraffe"
+
+
+def _contents(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("keys", [[], [new_key()]])
+async def test_what_arrives_at_an_encrypted_storage_has_no_name(tmp_path: Path, keys: list[str]) -> None:
+    files = open_file_store("files", tmp_path, {}, keys)
+    with files.new_file() as arriving:
+        arriving.write(b"zebra")
+        arriving.flush()
+        # A process that is killed now leaves what is listed here.
+        assert _contents(tmp_path) == ([] if keys else [b"zebra"])
+        assert await files.add("files/a", arriving)
+    assert await files.read("files/a") == b"zebra"
+    assert _contents(tmp_path / "files" / "incoming") == []

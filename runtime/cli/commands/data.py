@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from runtime.stores.store import ThreadStore
 
 _PLURALS = {"count of tokens": "counts of tokens"}
+_REWRITING = "rewriting the database, so that its files hold no deleted bytes"
 _URL = re.compile(r"[a-z][a-z0-9+]*://")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -94,7 +95,7 @@ def erase_user(path: Path, user: str, *, confirmed: bool, rewrite: bool) -> int:
             await _delete_files(data.files, user)
         await data.record("erase", user, text)
         if rewrite and isinstance(data.store, SqlStore):
-            _say("rewriting the database, so that its files hold no deleted bytes")
+            _say(_REWRITING)
             await data.store.rewrite()
         print(f"deleted {text}")
         return 0
@@ -143,7 +144,7 @@ def migrate_store(place: str, *, check: bool) -> int:
     return asyncio.run(migrate())
 
 
-def encrypt_store(path: Path) -> int:
+def encrypt_store(path: Path, *, rewrite: bool) -> int:
     """Encrypt everything with the first key of `store.encrypt` that is not encrypted with it."""
 
     async def work(data: ProjectData) -> int:
@@ -159,6 +160,9 @@ def encrypt_store(path: Path) -> int:
                 files += await data.files.encrypt_again(key)
         text = f"{rows} rows and {files} files"
         await data.record("encrypt", "", text)
+        if rewrite:
+            _say(_REWRITING)
+            await data.store.rewrite()
         print(f"encrypted {text} with the first key")
         return 0
 
@@ -315,11 +319,12 @@ def _write(file: Path, content: bytes) -> None:
 
 
 async def _delete_files(files: FileStore, user: str) -> None:
-    """Delete all files of a user, also those that no thread names any more."""
+    """Delete all files of a user, also those that no thread names any more, and uploads of anybody that were killed."""
     from runtime.server.attachments.uploads import owner_folder
 
     async for key in files.list_before(owner_folder(user), datetime.now(UTC) + timedelta(days=1)):
         await files.delete(key)
+    await files.delete_abandoned()
 
 
 def _json(model: Any) -> Any:

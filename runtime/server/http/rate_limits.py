@@ -5,6 +5,7 @@ Counts are in the memory of the process, or in PostgreSQL where the store is: th
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable
@@ -114,7 +115,9 @@ def _shared_storage(store: SqlStore) -> Any:
             # The window of the last counts is all that the library reads after a refusal.
             if len(self._last) >= _MAX_REFUSED:
                 self._last.clear()
-            self._last[key] = await store.counts.add(key, expiry, amount)
+            # Hashed: the key names the user or the address.
+            hashed = hashlib.sha256(key.encode()).hexdigest()
+            self._last[key] = await store.counts.add(hashed, expiry, amount)
             return self._last[key][0]
 
         async def get(self, key: str) -> int:
