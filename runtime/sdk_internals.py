@@ -7,13 +7,10 @@ this module costs nothing. The versions are the ones that the names were last re
 from __future__ import annotations
 
 import gc
-import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from importlib.machinery import ModuleSpec
-from traceback import walk_tb
-from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,15 +31,6 @@ def put_in_run(result: RunResultStreaming, event: Any) -> None:
     The queue is the only place where an event of ours keeps its order among the events of the model.
     """
     result._event_queue.put_nowait(event)
-
-
-def release_run(result: RunResultStreaming) -> None:
-    """Let a run whose events are all taken be freed at once: its clean-up refers to it, which makes a cycle.
-
-    The clean-up of a sandbox is kept, should it still have to run.
-    """
-    if result._sandbox_session is None:
-        result._sandbox_cleanup = None
 
 
 def current_agent_of(state: RunState[Any, Any]) -> Agent[Any] | None:
@@ -66,51 +54,7 @@ def run_sync_tools_with(run: Callable[..., Awaitable[Any]]) -> None:
     """
     from agents import tool
 
-    _change_asyncio(tool, to_thread=run)
-
-
-def run_tasks_with(wrap: Callable[[Any], Any]) -> None:
-    """Let the SDK start `wrap(coroutine)` in place of each coroutine that it starts as a task, in this whole process.
-
-    The SDK calls guardrails, hooks, instructions and conditions in tasks. A SystemExit in one ends the event loop
-    before any code around it can catch it.
-    """
-    import asyncio
-
-    from agents import run, tool
-    from agents.run_internal import guardrails, model_retry, run_loop, tool_execution
-    from agents.util import _asyncio_tasks
-
-    def create_task(coroutine: Any, **options: Any) -> asyncio.Task[Any]:
-        wrapped = wrap(coroutine)
-        task = asyncio.create_task(wrapped, **options)
-        if wrapped is not coroutine:
-            # A task that is cancelled before it starts would leave it without an `await`, of which Python warns.
-            task.add_done_callback(lambda _: coroutine.close())
-        return task
-
-    def ensure_future(awaitable: Any) -> asyncio.Future[Any]:
-        return create_task(awaitable) if asyncio.iscoroutine(awaitable) else asyncio.ensure_future(awaitable)
-
-    for module in (run, tool, guardrails, model_retry, run_loop, tool_execution, _asyncio_tasks):
-        _change_asyncio(module, create_task=create_task, ensure_future=ensure_future)
-
-
-def called_by_sdk(trace: TracebackType | None) -> str:
-    """Return what the SDK called, by the variables of its frames in a traceback: `guardrail 'g' of agent 'Keeper'`."""
-    what, agent = "", ""
-    for frame, _ in walk_tb(trace):
-        if not str(frame.f_globals.get("__name__", "")).startswith("agents."):
-            continue
-        values = frame.f_locals
-        agent = getattr(values.get("public_agent") or values.get("agent"), "name", None) or agent
-        if hasattr(values.get("guardrail"), "get_name"):
-            what = f"guardrail {values['guardrail'].get_name()!r}"
-        elif "needs_approval_setting" in values:
-            what = f"`needs_approval` of {what}" if what else "`needs_approval`"
-        elif name := getattr(values.get("function_tool") or values.get("func_tool"), "name", ""):
-            what = f"tool {name!r}"
-    return f"{what} of agent {agent!r}" if what and agent else what or (f"agent {agent!r}" if agent else "")
+    tool.asyncio = _AsyncioForTools(run)  # type: ignore[attr-defined,assignment]  # only its `to_thread` is another
 
 
 def prepare_called_tools(prepare: Callable[[FunctionTool, Any], FunctionTool]) -> None:
@@ -130,17 +74,11 @@ def prepare_called_tools(prepare: Callable[[FunctionTool, Any], FunctionTool]) -
     tool_execution._invoke_function_tool_with_metadata = invoke_prepared  # type: ignore[attr-defined]
 
 
-def _change_asyncio(module: ModuleType, **functions: Callable[..., Any]) -> None:
-    """Replace functions of asyncio for one module of the SDK."""
-    changed = vars(module).get("asyncio")
-    if not isinstance(changed, _ChangedAsyncio):
-        changed = _ChangedAsyncio()
-        vars(module)["asyncio"] = changed
-    vars(changed).update(functions)
+class _AsyncioForTools:
+    """The module asyncio with another `to_thread`."""
 
-
-class _ChangedAsyncio:
-    """The module asyncio with other functions, which are attributes of the object."""
+    def __init__(self, run: Callable[..., Awaitable[Any]]) -> None:
+        self.to_thread = run
 
     def __getattr__(self, name: str) -> Any:
         # Imported here: `validate` uses this module, and asyncio takes 50 ms to import.
@@ -169,30 +107,6 @@ def convert_annotation(annotation: Any, converter: ResponseStreamConverter) -> A
 def convert_item(converter: ThreadItemConverter, item: ThreadItem, is_last: bool) -> Awaitable[list[Any]]:
     """Convert one thread item; the public `to_agent_input` takes each list's last item for the newest message."""
     return converter._thread_item_to_input_item(item, is_last)
-
-
-# jsonschema 4.26
-
-
-def search_schema_patterns_with(search: Callable[[str, str], Any]) -> None:
-    """Let jsonschema call `search(pattern, text)` in place of `re.search`, in this whole process.
-
-    Four keywords search patterns, two of them deep inside of functions that no option reaches.
-    """
-    from jsonschema import _keywords, _legacy_keywords, _utils
-
-    for module in (_keywords, _legacy_keywords, _utils):
-        module.re = _ChangedRe(search)  # type: ignore[attr-defined]  # only its `search` is another
-
-
-class _ChangedRe:
-    """The module re with another `search`."""
-
-    def __init__(self, search: Callable[[str, str], Any]) -> None:
-        self.search = search
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(re, name)
 
 
 # fastapi 0.165

@@ -14,7 +14,7 @@ from chatkit.actions import Action
 from pydantic import BaseModel
 
 from runtime.assemble.context import RuntimeContext, scope_of
-from runtime.assemble.functions import AsyncFunction, ProjectFunctions, is_async_function, resolve_function
+from runtime.assemble.functions import call_function, resolve_function
 from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.project_objects import SharedObjects
 from runtime.assemble.schemas import compile_schema, mismatches
@@ -45,40 +45,32 @@ class BuiltAction:
     handle: Handler | None = None
     message: Message | None = None
     sync: SyncHandler | None = None
+    is_exclusive: bool = False
+    """Whether a click is refused while the same click in the same widget is handled."""
     roles: Sequence[str] = ()
     """The roles of which a user needs one."""
 
 
 def build_actions(
-    config: Config,
-    functions: ProjectFunctions,
-    shared: SharedObjects,
-    widgets: Callable[[str], BuiltWidget],
-    problems: Problems,
+    config: Config, shared: SharedObjects, widgets: Callable[[str], BuiltWidget], problems: Problems
 ) -> dict[str, BuiltAction]:
     """Return the declared actions by type; failures are recorded in `problems`. `shared` has the objects of methods."""
     built: dict[str, BuiltAction] = {}
     for name, entry in config.actions.items():
         with problems.record("A303", "actions", name):
-            built[name] = replace(_build(name, entry, functions, shared, widgets), roles=entry.roles or ())
+            built[name] = replace(_build(name, entry, shared, widgets), roles=entry.roles or ())
     return built
 
 
 def _build(
-    name: str,
-    entry: declared.Action,
-    functions: ProjectFunctions,
-    shared: SharedObjects,
-    widgets: Callable[[str], BuiltWidget],
+    name: str, entry: declared.Action, shared: SharedObjects, widgets: Callable[[str], BuiltWidget]
 ) -> BuiltAction:
     check = _checker(entry.payload)
     match entry:
         case declared.PythonAction():
-            function, is_async = _handler(shared, entry.python)
-            # A streamed answer ends with its turn; only its sync part has the limit of a function.
-            limited = functions.limited(function, entry.python, is_async)
-            begin = functions.begun(function, is_async) if is_async else limited
-            return BuiltAction(name, check, handle=_call(begin), sync=_call_sync(limited) if entry.sync else None)
+            function = _handler(shared, entry.python)
+            sync = _call_sync(function) if entry.sync else None
+            return BuiltAction(name, check, handle=_call(function), sync=sync, is_exclusive=True)
         case declared.MessageAction():
             return BuiltAction(name, check, message=_message(Template.parse(entry.message)))
         case declared.EffectAction():
@@ -94,8 +86,7 @@ def _checker(schema: Mapping[str, Any] | None) -> Callable[[Any], str]:
     return lambda payload: mismatches(validator, {} if payload is None else payload)
 
 
-def _handler(shared: SharedObjects, path: str) -> tuple[Callable[..., Any], bool]:
-    """Return the function at a path, and whether it is async."""
+def _handler(shared: SharedObjects, path: str) -> Callable[..., Any]:
     function = resolve_function(shared.code, path, "`async def handler(ctx, action, sender)`")
     owner = _class_of_method(shared.code, path)
     try:
@@ -105,12 +96,11 @@ def _handler(shared: SharedObjects, path: str) -> tuple[Callable[..., Any], bool
         raise BuildError(
             f"{path!r} can't be called with three arguments: {error}", hint, code="A331", about=function
         ) from None
-    is_async = is_async_function(function)
     if owner is None:
-        return function, is_async
+        return function
     owner_of = shared.maker_of_owner(owner)
     name = path.rpartition(".")[2]
-    return lambda ctx, action, sender: getattr(owner_of(), name)(ctx, action, sender), is_async
+    return lambda ctx, action, sender: getattr(owner_of(), name)(ctx, action, sender)
 
 
 def _class_of_method(code: ProjectCode, path: str) -> str | None:
@@ -123,11 +113,11 @@ def _class_of_method(code: ProjectCode, path: str) -> str | None:
     return owner if is_method else None
 
 
-def _call(begin: AsyncFunction) -> Handler:
+def _call(function: Callable[..., Any]) -> Handler:
     async def handle(context: RuntimeContext, action: ClickAction, sender: Sender) -> Events:
         with contained():
-            result = await begin(RunContextWrapper(context), action, sender)
-            answer = await result if inspect.isawaitable(result) else result
+            result = function(RunContextWrapper(context), action, sender)
+            answer = await result if inspect.isawaitable(result) else None
         if inspect.isasyncgen(result):
             async with aclosing(contained_items(result)) as events:
                 async for event in events:
@@ -153,9 +143,9 @@ def replacement(answer: Any, sender: Sender) -> chat.ThreadItem | None:
     return None if sender is None else redrawn(sender, drawn)
 
 
-def _call_sync(call: AsyncFunction) -> SyncHandler:
+def _call_sync(function: Callable[..., Any]) -> SyncHandler:
     async def handle(context: RuntimeContext, action: ClickAction, sender: Sender) -> Any:
-        return await call(RunContextWrapper(context), action, sender)
+        return await call_function(function, RunContextWrapper(context), action, sender)
 
     return handle
 

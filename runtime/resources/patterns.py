@@ -12,6 +12,7 @@ from typing import Any
 import regex  # type: ignore[import-untyped]
 
 from runtime.errors import RuntimeFault
+from runtime.resources.threads import in_file_thread
 
 THREAD_S = 1.0
 """How long a search in a thread may take."""
@@ -35,35 +36,28 @@ class LimitedPattern:
     _compiled: Any
 
     @classmethod
-    def compile(cls, text: str, *, ignore_case: bool = False) -> LimitedPattern:
+    def compile(cls, text: str) -> LimitedPattern:
         """Compile a pattern that `re` accepts. Raise ValueError."""
-        return _compile(text, ignore_case)
-
-    def search(self, text: str, limit_s: float = LOOP_S) -> Any:
-        """Return the first match in a text, which is like an `re.Match`, or None. Raise PatternTimeout."""
-        try:
-            return self._compiled.search(text, timeout=limit_s, concurrent=True)
-        except TimeoutError:
-            raise PatternTimeout(self.text, limit_s) from None
+        return _compile(text)
 
     def matches(self, text: str, limit_s: float = LOOP_S) -> bool:
         """Return whether the pattern is found in a text. Raise PatternTimeout."""
-        return self.search(text, limit_s) is not None
+        try:
+            return self._compiled.search(text, timeout=limit_s, concurrent=True) is not None
+        except TimeoutError:
+            raise PatternTimeout(self.text, limit_s) from None
 
     async def found_in(self, text: str) -> bool:
         """Return whether the pattern is found in a text, without blocking the event loop. Raise PatternTimeout."""
         try:
             return self.matches(text, _FIRST_S)
         except PatternTimeout:
-            # Not at the top: `validate` uses this module, and asyncio takes 50 ms to import.
-            from runtime.resources.threads import in_file_thread
-
             return await in_file_thread(self.matches, text, THREAD_S)
 
 
 @lru_cache(maxsize=1024)
-def _compile(text: str, ignore_case: bool) -> LimitedPattern:
+def _compile(text: str) -> LimitedPattern:
     try:
-        return LimitedPattern(text, regex.compile(text, regex.IGNORECASE if ignore_case else 0))
+        return LimitedPattern(text, regex.compile(text))
     except regex.error as error:
         raise ValueError(f"{text!r} is not a valid regular expression: {error}") from error

@@ -119,7 +119,7 @@ class Matcher:
 
     key: str
     texts: tuple[str, ...]
-    fits: Callable[[Situation], Any]
+    fits: Callable[[Situation], re.Match[str] | bool | None]
     patterns: tuple[re.Pattern[str], ...] = ()
 
 
@@ -152,7 +152,7 @@ class ScriptTurn:
             match = matcher.fits(situation)
             if not match:
                 return None
-            if not isinstance(match, bool):
+            if isinstance(match, re.Match):
                 groups |= _groups(match)
         keys = {matcher.key for matcher in self.matchers}
         return None if situation.answered and "user" in keys and "context" not in keys else groups

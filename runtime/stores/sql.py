@@ -93,6 +93,7 @@ class SqlStore(SqlData):
 
     async def close(self) -> None:
         """Wait for running writes, and disconnect."""
+        await self._cleaner.close()
         await self._database.close()
 
     async def check(self) -> None:

@@ -16,6 +16,7 @@ from runtime.stores.cipher import Cipher, EncryptedText
 from runtime.stores.counts import COUNTS
 from runtime.stores.prepared_statements import Row
 from runtime.stores.sql_attachments import SqlAttachments
+from runtime.stores.sql_clicks import SqlClicks
 from runtime.stores.sql_turns import SqlTurns
 from runtime.stores.sqlite import Database, SqlSession
 from runtime.stores.statements import ATTACHMENTS, AUDIT, ITEMS, METADATA, THREADS, USAGE, Upserts
@@ -53,11 +54,12 @@ _ERASE = tuple(sa.delete(table).where(table.c.owner == _OWNER) for table in (THR
 _AUDIT_LOG: sa.Select[Any] = sa.select(AUDIT).order_by(AUDIT.c.at)
 
 
-class SqlData(SqlTurns, SqlAttachments, ABC):
+class SqlData(SqlTurns, SqlClicks, SqlAttachments, ABC):
     """The part of a SQL store that has to do with its data as a whole."""
 
     def __init__(self, database: Database, upserts: Upserts, cipher: Cipher | None) -> None:
-        super().__init__(database, upserts)
+        SqlTurns.__init__(self, database, upserts)
+        SqlClicks.__init__(self, database, upserts)
         self._cipher = cipher
 
     async def list_attachments(self, owner: str) -> list[Attachment]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from datetime import date
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 from uuid import uuid4
 
 from chatkit.types import Attachment, ThreadItem, ThreadMetadata
@@ -16,6 +16,7 @@ from runtime.resources.token_usage import TokenUsage
 from runtime.stores import serialization as codec
 from runtime.stores import statements as sql
 from runtime.stores import turn_statements as turns
+from runtime.stores.event_cleaner import EventCleaner
 from runtime.stores.prepared_statements import Statement
 from runtime.stores.rows import (
     column_value,
@@ -48,9 +49,13 @@ from runtime.stores.turns import (
 class SqlTurns(TurnStore, ABC):
     """The part of a SQL store that has to do with turns. Each instance is one holder of leases."""
 
+    clean_margin_s: ClassVar[float] = 0.5
+    """How much later than its events run out, by the database's clock, a turn's events are deleted, by this one."""
+
     def __init__(self, database: Database, upserts: sql.Upserts) -> None:
         self._database, self._upserts = database, upserts
         self._holder = uuid4().hex
+        self._cleaner = EventCleaner(self.forget_events, self.clean_margin_s)
 
     async def load_turn(self, owner: str, thread_id: str) -> tuple[ThreadMetadata, TurnStatus]:
         work = read_one(turns.LOAD_TURN, thread_keys(owner, thread_id), not_found("thread", thread_id))
@@ -201,7 +206,10 @@ class SqlTurns(TurnStore, ABC):
             self._notify(session, lease, signals)
             return keep
 
-        return await self._database.write(work)
+        kept = await self._database.write(work)
+        if kept and events is not None:
+            self._cleaner.clean_after(events.keep_s)
+        return kept
 
     async def close_turn(
         self, owner: str, thread_id: str, number: int, items: Sequence[ThreadItem], *, delete: Sequence[str] = ()

@@ -30,7 +30,8 @@ THREADS = sa.Table(
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("title", EncryptedText),
-    sa.Column("status", sa.Text, nullable=False),
+    # Its reason is a text, which a tool may have written.
+    sa.Column("status", EncryptedText, nullable=False),
     sa.Column("allowed_image_domains", EncryptedText),
     sa.Column("metadata", EncryptedText, nullable=False),
     sa.Column("next_seq", sa.BigInteger, nullable=False),
@@ -137,7 +138,7 @@ _THREAD: sa.BindParameter[str] = sa.bindparam("thread")
 _ITEM: sa.BindParameter[str] = sa.bindparam("item")
 OF_OWNER = (THREADS.c.id == _THREAD, THREADS.c.owner == _OWNER)
 OF_TURN = THREADS.c.turn == sa.bindparam("of_turn")
-_OWNED_THREAD = sa.select(THREADS.c.id).where(*OF_OWNER).scalar_subquery()
+OWNED_THREAD = sa.select(THREADS.c.id).where(*OF_OWNER).scalar_subquery()
 THREAD_COLUMNS = (
     THREADS.c.id,
     THREADS.c.created_at,
@@ -165,11 +166,11 @@ TAKE: sa.Update = (
 )
 TAKE_NUMBERS: sa.Update = TAKE.returning(THREADS.c.next_seq)
 
-LOAD_ITEM: sa.Select[Any] = sa.select(ITEMS.c.payload).where(ITEMS.c.thread_id == _OWNED_THREAD, ITEMS.c.id == _ITEM)
-FIND_ITEM: sa.Select[Any] = sa.select(ITEMS.c.seq).where(ITEMS.c.thread_id == _OWNED_THREAD, ITEMS.c.id == _ITEM)
+LOAD_ITEM: sa.Select[Any] = sa.select(ITEMS.c.payload).where(ITEMS.c.thread_id == OWNED_THREAD, ITEMS.c.id == _ITEM)
+FIND_ITEM: sa.Select[Any] = sa.select(ITEMS.c.seq).where(ITEMS.c.thread_id == OWNED_THREAD, ITEMS.c.id == _ITEM)
 ITEM_IDS_AFTER: sa.Select[Any] = (
     sa.select(ITEMS.c.id)
-    .where(ITEMS.c.thread_id == _OWNED_THREAD, ITEMS.c.seq > sa.bindparam("seq"))
+    .where(ITEMS.c.thread_id == OWNED_THREAD, ITEMS.c.seq > sa.bindparam("seq"))
     .order_by(ITEMS.c.thread_id, ITEMS.c.seq)
 )
 DELETE_ITEM: sa.Delete = sa.delete(ITEMS).where(ITEMS.c.thread_id == _THREAD, ITEMS.c.id == _ITEM)
@@ -196,7 +197,7 @@ DELETE_UNSENT_ATTACHMENTS = _OLD_UNSENT.returning(ATTACHMENTS.c.owner, ATTACHMEN
 COUNT_UNSENT_ATTACHMENTS: sa.Select[Any] = sa.select(sa.func.count()).where(_UNSENT, ATTACHMENTS.c.owner == _OWNER)
 
 LOAD_FEEDBACK: sa.Select[Any] = sa.select(FEEDBACK.c.item_id, FEEDBACK.c.kind).where(
-    FEEDBACK.c.thread_id == _OWNED_THREAD
+    FEEDBACK.c.thread_id == OWNED_THREAD
 )
 
 
@@ -286,7 +287,7 @@ def threads_page(order: Order, from_cursor: bool) -> sa.Select[Any]:
 @cache
 def items_page(kinds: frozenset[ItemKind], order: Order, from_cursor: bool) -> sa.Select[Any]:
     """Return the statement for a page of payloads; parameters `by_owner`, `thread`, `size` and `item`, the cursor."""
-    page = sa.select(ITEMS.c.payload).where(ITEMS.c.thread_id == _OWNED_THREAD).limit(sa.bindparam("size"))
+    page = sa.select(ITEMS.c.payload).where(ITEMS.c.thread_id == OWNED_THREAD).limit(sa.bindparam("size"))
     if kinds != ALL_KINDS:
         page = page.where(sa.or_(*(ITEMS.c.kind == sa.literal_column(f"'{kind}'") for kind in sorted(kinds))))
     if from_cursor:

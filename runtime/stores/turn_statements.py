@@ -11,30 +11,30 @@ from sqlalchemy.sql.functions import FunctionElement
 from runtime.stores.statements import OF_OWNER, OF_TURN, TAKE, THREAD_COLUMNS, THREADS, TURN_EVENTS
 
 
-class _Now(FunctionElement[float]):
+class Now(FunctionElement[float]):
     """The seconds since 1970 by the clock of the database, also within a long transaction."""
 
     type = sa.Double()
     inherit_cache = True
 
 
-@compiles(_Now, "sqlite")
+@compiles(Now, "sqlite")
 def _now_in_sqlite(element: Any, compiler: Any, **options: Any) -> str:
     return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
-@compiles(_Now, "postgresql")
+@compiles(Now, "postgresql")
 def _now_in_postgres(element: Any, compiler: Any, **options: Any) -> str:
     return "extract(epoch from clock_timestamp())::double precision"
 
 
-_LEASE_END = _Now() + sa.bindparam("lease_s", type_=sa.Double)
-_HOLDER: sa.BindParameter[str] = sa.bindparam("by_holder", type_=sa.Text)
-_RUNS = THREADS.c.turn_until > _Now()
-_IS_FREE = sa.or_(THREADS.c.turn_until.is_(None), THREADS.c.turn_until <= _Now())
+LEASE_END = Now() + sa.bindparam("lease_s", type_=sa.Double)
+HOLDER: sa.BindParameter[str] = sa.bindparam("by_holder", type_=sa.Text)
+_RUNS = THREADS.c.turn_until > Now()
+_IS_FREE = sa.or_(THREADS.c.turn_until.is_(None), THREADS.c.turn_until <= Now())
 # A store may close a turn of its own whose end could not be stored.
-_CAN_BE_CLOSED = sa.or_(_IS_FREE, THREADS.c.turn_holder == _HOLDER)
-_HELD = {"turn": THREADS.c.turn + 1, "turn_holder": _HOLDER, "turn_until": _LEASE_END, "turn_signals": 0}
+_CAN_BE_CLOSED = sa.or_(_IS_FREE, THREADS.c.turn_holder == HOLDER)
+_HELD = {"turn": THREADS.c.turn + 1, "turn_holder": HOLDER, "turn_until": LEASE_END, "turn_signals": 0}
 _FREE = {"turn_holder": None, "turn_until": None, "turn_signals": 0}
 
 LOAD_TURN: sa.Select[Any] = sa.select(
@@ -56,8 +56,8 @@ CLOSE_TURN: sa.Update = (
 START_FIRST_TURN: sa.Update = TAKE.values(_HELD).returning(THREADS.c.next_seq, THREADS.c.turn)
 RENEW_TURNS: sa.Update = (
     sa.update(THREADS)
-    .where(THREADS.c.id.in_(sa.bindparam("threads", expanding=True)), THREADS.c.turn_holder == _HOLDER)
-    .values(turn_until=_LEASE_END)
+    .where(THREADS.c.id.in_(sa.bindparam("threads", expanding=True)), THREADS.c.turn_holder == HOLDER)
+    .values(turn_until=LEASE_END)
     .returning(THREADS.c.id, THREADS.c.turn, THREADS.c.turn_signals)
 )
 # The old signals are still there when it returns: the next turn clears them.
@@ -89,7 +89,7 @@ LOAD_EVENTS: sa.Select[Any] = (
     .order_by(TURN_EVENTS.c.first)
 )
 KEEP_EVENTS: sa.Update = (
-    sa.update(TURN_EVENTS).where(*_EVENTS_OF_TURN).values(kept_until=_Now() + sa.bindparam("keep_s", type_=sa.Double))
+    sa.update(TURN_EVENTS).where(*_EVENTS_OF_TURN).values(kept_until=Now() + sa.bindparam("keep_s", type_=sa.Double))
 )
 DELETE_EVENTS: sa.Delete = sa.delete(TURN_EVENTS).where(*_EVENTS_OF_TURN)
-DELETE_OLD_EVENTS: sa.Delete = sa.delete(TURN_EVENTS).where(TURN_EVENTS.c.kept_until <= _Now())
+DELETE_OLD_EVENTS: sa.Delete = sa.delete(TURN_EVENTS).where(TURN_EVENTS.c.kept_until <= Now())

@@ -1,4 +1,4 @@
-"""The interface of stores that several processes share: leases of turns, and the events of running turns.
+"""The interface of stores that several processes share: leases of turns, events of running turns, and clicks.
 
 A turn holds a lease in its thread's row, with a number that is higher than that of every earlier turn of the thread.
 Each write of the turn carries the number, and fails once a later turn has begun: nothing interleaves, even if a process
@@ -82,6 +82,19 @@ class LastEvents:
     resumes: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Click:
+    """A click in a widget of a thread."""
+
+    owner: str
+    thread_id: str
+    item_id: str
+    action: str
+    """The type of the action."""
+    payload: str
+    """The hash of the payload, in hexadecimal."""
+
+
 class TurnStore(ThreadStore):
     """A `ThreadStore` whose threads have leases. An owner, a thread or a mark means what it means there."""
 
@@ -155,7 +168,8 @@ class TurnStore(ThreadStore):
     ) -> bool:
         """Release a lease, and add the turn's token usage, in one transaction; return whether events are kept.
 
-        Without `events`, the turn has none.
+        Without `events`, the turn has none. The store deletes those that are kept when they were kept for long enough,
+        unless it is closed before.
         """
 
     @abstractmethod
@@ -185,3 +199,19 @@ class TurnStore(ThreadStore):
     @abstractmethod
     async def forget_events(self) -> None:
         """Delete the events that were kept for long enough."""
+
+    @abstractmethod
+    async def claim_click(self, click: Click, lease_s: float) -> bool:
+        """Claim a click for `lease_s` seconds; return False while another claim of it lasts. Raise NotFoundError."""
+
+    @abstractmethod
+    async def renew_click(self, click: Click, lease_s: float) -> bool:
+        """Let the claim of this store last for `lease_s` seconds from now; return whether it has not been lost."""
+
+    @abstractmethod
+    async def end_click(self, click: Click, *, used_up: bool = False) -> None:
+        """Release the claim of this store. `used_up` is whether the handler took the button away, with any payload."""
+
+    @abstractmethod
+    async def is_used_up(self, click: Click) -> bool:
+        """Return whether the handler of an earlier click took the button away; the widget may have it again."""

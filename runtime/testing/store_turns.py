@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from chatkit.types import ThreadMetadata
@@ -11,6 +12,7 @@ from runtime.resources.token_usage import TokenUsage
 from runtime.stores.ids import new_id
 from runtime.stores.store import ThreadStore
 from runtime.stores.turns import (
+    Click,
     EventChunk,
     LastEvents,
     Signals,
@@ -230,3 +232,56 @@ class TurnPromises:
             turns.create_thread_in_turn(thief, thread, (), generation=None, lease_s=LONG_S),
         )
         assert (await turns.load_turn(owner, thread.id))[1] == TurnStatus(0)
+
+    async def test_a_click_is_claimed_once_until_it_ends(self, turns: TurnStore, owner: str) -> None:
+        """The same click: the same payload for the same action of the same item."""
+        thread = await new_thread(turns, owner)
+        message = new_message(thread.id, "hi")
+        await turns.write_items(owner, thread.id, [message])
+        click = Click(owner, thread.id, message.id, "pay", "01")
+        claims = await asyncio.gather(*(turns.claim_click(click, LONG_S) for _ in range(5)))
+        assert sorted(claims) == [False] * 4 + [True]
+        for other in (replace(click, action="poke"), replace(click, payload="02")):
+            assert await turns.claim_click(other, LONG_S)
+        assert await turns.renew_click(click, LONG_S)
+        await turns.end_click(click)
+        assert not await turns.renew_click(click, LONG_S)
+        assert await turns.claim_click(click, LONG_S)
+        assert not await turns.is_used_up(click)
+
+    async def test_a_claim_that_has_run_out_can_be_taken(self, turns: TurnStore, owner: str) -> None:
+        """It lives on if it is renewed before anybody takes it."""
+        thread = await new_thread(turns, owner)
+        message = new_message(thread.id, "hi")
+        await turns.write_items(owner, thread.id, [message])
+        click = Click(owner, thread.id, message.id, "pay", "01")
+        assert await turns.claim_click(click, ENDED_S)
+        assert await turns.claim_click(click, ENDED_S)
+        assert await turns.renew_click(click, LONG_S)
+        assert not await turns.claim_click(click, LONG_S)
+
+    async def test_a_button_that_is_used_up_is_so_with_every_payload(self, turns: TurnStore, owner: str) -> None:
+        """It is forgotten with its item, and known to its owner alone."""
+        thread = await new_thread(turns, owner)
+        message = new_message(thread.id, "hi")
+        await turns.write_items(owner, thread.id, [message])
+        click = Click(owner, thread.id, message.id, "pay", "01")
+        for _ in range(2):
+            assert await turns.claim_click(click, LONG_S)
+            await turns.end_click(click, used_up=True)
+            assert await turns.is_used_up(replace(click, payload="02"))
+        assert not await turns.is_used_up(replace(click, action="poke"))
+        assert not await turns.is_used_up(replace(click, owner=f"{owner} 2"))
+        await turns.write_items(owner, thread.id, [message], delete=[message.id])
+        assert not await turns.is_used_up(click)
+
+    async def test_a_click_in_what_is_not_there_is_not_found(self, turns: TurnStore, owner: str) -> None:
+        """A thread of another owner is not there, either."""
+        thread = await new_thread(turns, owner)
+        message = new_message(thread.id, "hi")
+        await turns.write_items(owner, thread.id, [message])
+        click = Click(owner, thread.id, message.id, "pay", "01")
+        for missing in (replace(click, item_id="msg_none"), replace(click, owner=f"{owner} 2")):
+            await assert_not_found(turns.claim_click(missing, LONG_S))
+            await turns.end_click(missing, used_up=True)
+            assert not await turns.is_used_up(missing)

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from agents import Agent, Handoff, Runner, RunResultStreaming, RunState
+from agents import Agent, Handoff, RunResultStreaming, RunState
 from chatkit import agents as chatkit_agents
 from chatkit.agents import ResponseStreamConverter, ThreadItemConverter
 from fastapi import APIRouter, Depends, FastAPI, routing
@@ -27,8 +27,6 @@ from jinja2.sandbox import SandboxedEnvironment
 
 import runtime
 from runtime import sdk_internals
-from runtime.assemble.models import run_config
-from tests.conversations.playing import Player
 
 RUNTIME = Path(runtime.__file__).parent
 DOCUMENTED = {"_exit", "_getframe", "_replace"}
@@ -62,20 +60,6 @@ def test_routes_of_included_routers_are_found_at_any_depth() -> None:
     app.include_router(outer)
     methods = [getattr(route, "methods", None) for route in sdk_internals.flat_routes(app.routes)]
     assert methods == [{"PATCH"}, {"DELETE"}]
-
-
-async def test_a_run_whose_events_are_taken_is_freed_at_once() -> None:
-    result = Runner.run_streamed(Agent(name="helper", model=Player("Hello.")), "hi", run_config=run_config())
-    assert [event async for event in result.stream_events()]
-    assert result._sandbox_cleanup is not None
-    sdk_internals.release_run(result)
-    alive = weakref.ref(result)
-    gc.disable()
-    try:
-        del result
-        assert alive() is None
-    finally:
-        gc.enable()
 
 
 def test_a_handoff_refers_to_its_agent() -> None:
@@ -317,30 +301,3 @@ def test_runs_call_tools_that_are_prepared() -> None:
     import runtime.assemble.tools  # noqa: F401  # prepares them
 
     assert tool_execution._invoke_function_tool_with_metadata.__module__ == "runtime.sdk_internals"
-
-
-async def test_the_sdk_starts_tasks_that_are_wrapped() -> None:
-    from agents.run_internal import guardrails
-
-    import runtime.assemble.tools  # noqa: F401  # wraps them
-
-    for module in (guardrails, sys.modules["agents.util._asyncio_tasks"], sys.modules["agents.run"]):
-        changed = vars(module)["asyncio"]
-        assert changed.create_task.__module__ == changed.ensure_future.__module__ == "runtime.sdk_internals"
-        assert await changed.create_task(asyncio.sleep(0, "slept")) == "slept"
-        assert changed.Task is asyncio.Task
-    assert asyncio.create_task.__module__ == "asyncio.tasks"
-
-
-async def test_what_the_sdk_called_is_found_in_a_traceback() -> None:
-    from agents import InputGuardrail, RunContextWrapper
-    from agents.run_internal.guardrails import run_single_input_guardrail
-
-    def fail(ctx: Any, agent: Any, text: Any) -> Any:
-        raise ZeroDivisionError
-
-    guardrail: InputGuardrail[Any] = InputGuardrail(fail, name="g")
-    with pytest.raises(ZeroDivisionError) as failed:
-        await run_single_input_guardrail(Agent(name="Keeper"), guardrail, "hi", RunContextWrapper(None))
-    assert sdk_internals.called_by_sdk(failed.value.__traceback__) == "guardrail 'g' of agent 'Keeper'"
-    assert sdk_internals.called_by_sdk(None) == ""

@@ -37,8 +37,9 @@ def load(root: Path, profile: str | None = None, **environ: str) -> Any:
 
 def test_sections_of_included_files_are_added_after_those_of_the_file(tmp_path: Path) -> None:
     parts = {
-        "agents/b.yaml": "x-note: 1\nversion: 1\nagents: {b: {model: m2}}\nmodels: {m2: gpt-6-luna}\n"
-        "limits: {body: 1KiB}",
+        "agents/b.yaml": (
+            "x-note: 1\nversion: 1\nagents: {b: {model: m2}}\nmodels: {m2: gpt-6-luna}\nlimits: {body: 1KiB}"
+        ),
         "agents/a.yaml": "x-note: 2\nagents: {c: {model: m1}}",
         "agents/.draft.yaml": "nonsense",
     }

@@ -22,7 +22,7 @@ from runtime.server.settings import ServerSettings
 from tests.conversations.bare import BareServer, bare_app
 from tests.conversations.over_http import WANTED, OverHttp
 from tests.conversations.playing import Player, on_stage
-from tests.conversations.talking import Client
+from tests.conversations.talking import Client, leave_all
 
 
 @dataclass(kw_only=True)
@@ -107,6 +107,7 @@ async def chat(tmp_path: Path, player: Player) -> AsyncIterator[MakeChat]:
             return Chat(app=reached, path=path, runtime=app.state.runtime, player=player, folder=folder)
 
         yield make
+        leave_all()
     for module in set(sys.modules) - modules:
         if str(getattr(sys.modules[module], "__file__", None) or "").startswith(str(tmp_path)):
             del sys.modules[module]

@@ -12,7 +12,13 @@ from runtime.testing import parse_events
 
 Event = dict[str, Any]
 PATIENCE_S = 20.0
-_running: set[asyncio.Task[None]] = set()
+_running: dict[asyncio.Task[None], Exchange] = {}
+
+
+def leave_all() -> None:
+    """Let the clients go away whose answers are still being written: a server waits for them before it closes."""
+    for exchange in _running.values():
+        exchange.leave()
 
 
 class Exchange:
@@ -33,8 +39,8 @@ class Exchange:
     def begin(self, app: Any, scope: dict[str, Any]) -> None:
         self._task = asyncio.create_task(self._run(app, scope))
         # The loop holds tasks weakly: without this, an exchange whose result nobody keeps could be collected midway.
-        _running.add(self._task)
-        self._task.add_done_callback(_running.discard)
+        _running[self._task] = self
+        self._task.add_done_callback(_running.pop)
 
     async def _run(self, app: Any, scope: dict[str, Any]) -> None:
         try:

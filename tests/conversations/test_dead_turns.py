@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,8 @@ def pair(request: pytest.FixtureRequest, chat: MakeChat, tmp_path: Path) -> Pair
     async def make(config: dict[str, Any] | None = None, **files: str) -> tuple[Chat, Chat]:
         declared = {**(config or {}), "store": url}
         first = await chat(declared, name="first", settings=DYING, **files)
-        return first, await chat(declared, name="second", settings=DYING, **files)
+        # A title that never comes keeps the turn of the first one alone.
+        return first, await chat(declared, name="second", settings=replace(DYING, title_wait_s=0.01), **files)
 
     return make
 
@@ -121,6 +123,37 @@ async def test_a_thread_that_is_loaded_shows_the_text_so_far_and_that_it_was_int
     assert [item.content for item in hidden] == [CUT_OFF]
     # A second request finds it as it is.
     assert len(_cards(await first.items(answer.thread_id))) == 1
+
+
+OWN_TEXTS = {
+    "interrupted": "{{ 'Avbrutt' if locale.startswith('nb') else 'Cut short' }}, {{ user.id }} ({{ reference }}).",
+    "try_again": "Prøv igjen",
+}
+
+
+async def test_the_card_has_the_texts_of_the_project(pair: Pair) -> None:
+    first, second = await pair({"chat": {"errors": OWN_TEXTS}})
+    first.player.replies = ["one two three four", "Fine."]
+    answer = await _die_in_the_middle(first)
+    headers = {"accept-language": "nb-NO", "x-request-id": "req-1"}
+    loaded = await second.call("threads.get_by_id", headers, thread_id=answer.thread_id)
+    [card] = _cards(loaded.json["items"]["data"])
+    text = "Avbrutt, local (req-1)."
+    assert card["widget"]["children"] == [{"type": "Caption", "value": text}]
+    assert (card["widget"]["confirm"]["label"], card["copy_text"]) == ("Prøv igjen", text)
+    # The message that takes the button away leaves the text, in whichever language it comes.
+    [replaced] = (await second.say("never mind", answer.thread_id)).of("thread.item.replaced")
+    assert replaced["item"]["widget"]["children"] == [{"type": "Caption", "value": text}]
+    assert "confirm" not in replaced["item"]["widget"]
+
+
+async def test_texts_that_can_not_be_rendered_leave_the_built_in_ones(pair: Pair) -> None:
+    first, second = await pair({"chat": {"errors": {**OWN_TEXTS, "interrupted": "{{ 1 / (state | length) }}"}}})
+    first.player.replies = ["one two three four"]
+    answer = await _die_in_the_middle(first)
+    [card] = _cards(await second.items(answer.thread_id))
+    assert card["widget"]["children"][0]["value"] == "The answer was interrupted."
+    assert card["widget"]["confirm"]["label"] == "Prøv igjen"
 
 
 async def test_the_user_tries_again_and_the_model_knows_what_was_said(pair: Pair) -> None:
@@ -216,6 +249,7 @@ async def test_an_answer_that_only_had_to_be_ended_is_no_interrupted_one(pair: P
     await answer.until(lambda so_far: so_far.said)
     assert [item["type"] for item in await second.items(answer.thread_id)] == ["user_message", "assistant_message"]
     assert (await second.say("and now?", answer.thread_id)).said == ["Fine."]
+    _end_titles(first, second)
 
 
 async def test_questions_that_wait_for_the_user_are_no_interrupted_answer(pair: Pair) -> None:
@@ -226,14 +260,22 @@ async def test_questions_that_wait_for_the_user_are_no_interrupted_answer(pair: 
     await answer.until(lambda so_far: so_far.done("client_tool_call"))
     assert [item["type"] for item in await second.items(answer.thread_id)] == ["user_message", "client_tool_call"]
     assert (await second.result(answer.thread_id, {"picked": 1})).said == ["Thanks."]
+    _end_titles(first, second)
 
 
 TITLE = """
 import asyncio
 
+go_on = asyncio.Event()
+
 async def title(text: str) -> str:
-    await asyncio.Event().wait()
+    await go_on.wait()
 """
+
+
+def _end_titles(*clients: Chat) -> None:
+    for client in clients:
+        client.runtime.generation.snapshot.code.resolve("titles:go_on").set()
 
 
 async def test_the_events_of_a_turn_that_ends_as_it_should_are_deleted_after_a_while(pair: Pair) -> None:

@@ -46,6 +46,45 @@ ASKING = {
     "agents": {"helper": {"tools": ["ask"]}},
 }
 
+CLICKS = """
+import asyncio
+
+done = []
+reached, go_on = asyncio.Event(), asyncio.Event()
+
+async def show(ctx, action, sender):
+    await ctx.context.show_widget("bill")
+
+async def pay(ctx, action, sender):
+    done.append(action.payload)
+    await asyncio.sleep(0)
+    return {"type": "Card", "children": [{"type": "Text", "value": "Paid."}]}
+
+async def poke(ctx, action, sender):
+    done.append(action.payload)
+    reached.set()
+    await go_on.wait()
+
+async def drop(ctx, action, sender):
+    done.append(action.payload)
+    raise ValueError("dropped")
+"""
+BILL: dict[str, Any] = {
+    "widgets": {
+        "bill": {
+            "template": {
+                "type": "Card",
+                "children": [{"type": "Button", "label": "Pay", "onClickAction": {"type": "pay"}}],
+            }
+        }
+    },
+    "actions": {
+        "show": "acts:show",
+        **{name: {"python": f"acts:{name}", "sync": True} for name in ("pay", "poke", "drop")},
+    },
+}
+RUNNING, HANDLED = "This is already being done (wait until it is finished).", "This has already been done."
+
 Pair = Callable[..., Awaitable[tuple[Chat, Chat]]]
 
 
@@ -78,7 +117,7 @@ def _texts(items: list[dict[str, Any]]) -> list[str]:
     return [item["content"][0]["text"] for item in items if item["type"] in ("user_message", "assistant_message")]
 
 
-def _done(*clients: Chat) -> list[str]:
+def _done(*clients: Chat) -> list[Any]:
     return [order for client in clients for order in client.runtime.generation.snapshot.code.resolve("acts:done")]
 
 
@@ -216,6 +255,96 @@ async def test_a_retry_that_is_clicked_twice_at_one_process_replaces_the_answer_
     assert _notices(*await asyncio.gather(*retries)) == ["This message has been answered again already."]
     assert _texts(await client.items(asked.thread_id)) == ["hi", "New answer."]
     assert (await client.call("threads.retry_after_item", thread_id=asked.thread_id, item_id=message)).said
+
+
+async def _bill(client: Chat) -> tuple[str, str]:
+    """Show a widget with a button; return its thread and its id."""
+    thread = (await client.say("hi")).thread_id
+    return thread, (await client.act(thread, "show")).done("widget")[0]["id"]
+
+
+async def test_a_button_that_is_clicked_at_two_processes_is_handled_once(pair: Pair) -> None:
+    first, second = await pair(BILL, acts_py=CLICKS)
+    for race in range(RACES):
+        thread, item = await _bill(first)
+        answers = await asyncio.gather(*(client.act(thread, "pay", {"n": race}, item) for client in (first, second)))
+        assert [answer.status for answer in answers] == [200, 200]
+        assert len(_notices(*answers)) == 1
+        assert set(_notices(*answers)) <= {RUNNING, HANDLED}
+        assert sum(len(answer.of("thread.item.replaced")) for answer in answers) == 1
+    assert sorted(done["n"] for done in _done(first, second)) == list(range(RACES))
+
+
+async def test_a_sync_action_that_is_clicked_at_two_processes_is_handled_once(pair: Pair) -> None:
+    first, second = await pair(BILL, acts_py=CLICKS)
+    for race in range(RACES):
+        thread, item = await _bill(first)
+        clicks = (client.act_now(thread, "pay", {"n": race}, item) for client in (first, second))
+        answers = await asyncio.gather(*clicks)
+        assert sorted(answer.status for answer in answers) == [200, 409]
+        [refused] = [answer for answer in answers if answer.status == 409]
+        assert (refused.error["code"], refused.error["message"]) in [
+            ("action_running", RUNNING),
+            ("already_handled", HANDLED),
+        ]
+    assert sorted(done["n"] for done in _done(first, second)) == list(range(RACES))
+
+
+@pytest.mark.parametrize("other", [0, 1])
+async def test_a_click_is_refused_while_the_same_click_is_handled_and_then_handled_again(
+    pair: Pair, other: int
+) -> None:
+    clients = await pair(BILL, settings=ServerSettings(files_stable_s=0.01, lease_s=0.5, renew_s=0.05), acts_py=CLICKS)
+    first, second = clients[0], clients[other]
+    thread, item = await _bill(first)
+    code = first.runtime.generation.snapshot.code
+    running = asyncio.create_task(first.act_now(thread, "poke", {"n": 1}, item))
+    await code.resolve("acts:reached").wait()
+    refused = await second.act_now(thread, "poke", {"n": 1}, item)
+    assert (refused.status, refused.error["code"]) == (409, "action_running")
+    assert _notices(await second.act(thread, "poke", {"n": 1}, item)) == [RUNNING]
+    second.runtime.generation.snapshot.code.resolve("acts:go_on").set()
+    # Another payload is another click, such as the next value of a slider.
+    assert (await second.act_now(thread, "poke", {"n": 2}, item)).status == 200
+    code.resolve("acts:go_on").set()
+    assert (await running).status == 200
+    assert (await second.act_now(thread, "poke", {"n": 1}, item)).status == 200
+    processes = (first,) if second is first else (first, second)
+    assert sorted(done["n"] for done in _done(*processes)) == [1, 1, 2]
+
+
+async def test_a_handler_that_fails_can_be_tried_again_at_the_other_process(pair: Pair) -> None:
+    first, second = await pair(BILL, acts_py=CLICKS)
+    thread, item = await _bill(first)
+    for client in (first, second, first):
+        failed = await client.act_now(thread, "drop", {"n": 1}, item)
+        assert (failed.status, failed.error["code"]) == (500, "action_failed")
+    assert len(_done(first, second)) == 3
+
+
+async def test_a_button_that_a_handler_took_away_does_nothing_in_another_tab(pair: Pair) -> None:
+    first, second = await pair(BILL, acts_py=CLICKS)
+    thread, item = await _bill(first)
+    assert (await first.act_now(thread, "pay", {"n": 1}, item)).status == 200
+    late = await second.act_now(thread, "pay", {"n": 2}, item)
+    assert (late.status, late.error["code"]) == (409, "already_handled")
+    assert _notices(await first.act(thread, "pay", {"n": 1}, item)) == [HANDLED]
+    assert _done(first, second) == [{"n": 1}]
+
+
+async def test_a_click_whose_process_has_died_is_handled_again_once_its_claim_has_run_out(pair: Pair) -> None:
+    settings = ServerSettings(files_stable_s=0.01, lease_s=0.01, renew_s=60.0)
+    first, second = await pair(BILL, settings=settings, acts_py=CLICKS)
+    thread, item = await _bill(first)
+    running = asyncio.create_task(first.act_now(thread, "poke", None, item))
+    await first.runtime.generation.snapshot.code.resolve("acts:reached").wait()
+    second.runtime.generation.snapshot.code.resolve("acts:go_on").set()
+    async with asyncio.timeout(20):
+        while (await second.act_now(thread, "poke", None, item)).status == 409:
+            continue
+    first.runtime.generation.snapshot.code.resolve("acts:go_on").set()
+    assert (await running).status == 200
+    assert len(_done(first, second)) == 2
 
 
 async def test_a_turn_whose_lease_was_taken_over_ends_and_writes_nothing_more(pair: Pair) -> None:

@@ -21,7 +21,7 @@ from tests.conversations.conftest import Chat, MakeChat
 from tests.conversations.talking import Exchange
 
 POSTGRES = os.environ.get("CHATKIT_TEST_POSTGRES", "")
-ROUNDS = 25
+ROUNDS = int(os.environ.get("CHATKIT_TEST_RACES", "25"))
 ORIGIN = "http://localhost"
 TWO_PROCESSES = """
 import asyncio, json, sys

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +15,7 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 import sqlalchemy as sa
+from chatkit.types import LockedStatus
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -22,6 +24,7 @@ from runtime.stores import open_store
 from runtime.stores.cipher import new_key
 from runtime.stores.sql import SqlStore
 from runtime.stores.store import StoreError, ThreadStore
+from runtime.stores.turns import Click, EventChunk, LastEvents
 from runtime.testing.store_samples import new_file, new_hidden, new_mark, new_message, new_metadata, one_of_each
 
 POSTGRES = os.environ.get("CHATKIT_TEST_POSTGRES")
@@ -72,7 +75,12 @@ async def opened(url: str, *keys: str) -> AsyncIterator[SqlStore]:
 
 async def fill(store: ThreadStore, owner: str, word: str) -> str:
     """Store a thread with an item of every type, a summary, a rating, a file and usage; return its id."""
-    thread = new_metadata(title=f"{word} title", metadata={"note": f"{word} note"})
+    thread = new_metadata(
+        title=f"{word} title",
+        metadata={"note": f"{word} note"},
+        status=LockedStatus(reason=f"{word} reason"),
+        allowed_image_domains=[f"{word}.example.com"],
+    )
     items = one_of_each(thread.id)
     await store.create_thread(owner, thread, items, generation=new_mark(3))
     summary = {"summary": {"text": f"{word} summary", "until": "msg_a"}}
@@ -81,6 +89,13 @@ async def fill(store: ThreadStore, owner: str, word: str) -> str:
     file = new_file(thread.id)
     await store.save_attachment(owner, file.model_copy(update={"name": f"{word}.pdf"}))
     await store.add_usage(owner, thread.id, DAY, {"gpt": TokenUsage(1, 2, 3, 4, 5)})
+    if isinstance(store, SqlStore):
+        number = (await store.load_turn(owner, thread.id))[1].number
+        lease = await store.begin_turn(owner, thread.id, [], after=number, lease_s=60)
+        await store.write_in_turn(lease, [], events=EventChunk(1, f'["{word} answer"]'))
+        await store.end_turn(lease, events=LastEvents(None, 60, resumes=True))
+        click = Click(owner, thread.id, "msg_a", "pay", sha256(word.encode()).hexdigest())
+        assert await store.claim_click(click, 60)
     return thread.id
 
 
@@ -118,8 +133,54 @@ async def test_the_files_hold_no_byte_of_an_erased_user(make_url_of: MakeUrl) ->
             assert await _pages_with(url, "giraffe") > 0
 
 
-async def _pages_with(url: str, word: str) -> int:
-    """Return in how many pages of a PostgreSQL database's tables a word is, deleted rows included."""
+async def test_no_table_of_an_encrypted_store_holds_a_word(make_url_of: MakeUrl) -> None:
+    url = await make_url_of()
+    async with opened(url, KEY) as store:
+        await fill(store, "ann", "zebra")
+        assert "zebra" in str(await everything(store, "ann"))
+    if url.startswith("sqlite"):
+        assert b"zebra" not in stored_bytes(url)
+    else:
+        assert await _pages_with(url, "zebra") == 0
+
+
+async def test_what_was_stored_before_is_encrypted_everywhere(make_url_of: MakeUrl) -> None:
+    url = await make_url_of()
+    async with opened(url) as plain:
+        await fill(plain, "ann", "zebra")
+    async with opened(url, KEY) as store:
+        await store.encrypt_again(lambda table, rows: None)
+        await store.rewrite()
+        assert "zebra" in str(await everything(store, "ann"))
+        if url.startswith("sqlite"):
+            assert b"zebra" not in stored_bytes(url)
+        else:
+            assert await _pages_with(url, "zebra") == 0
+
+
+async def test_postgresql_keeps_no_samples_of_what_users_write(make_url_of: MakeUrl) -> None:
+    url = await make_url_of()
+    if url.startswith("sqlite"):
+        return  # it takes none
+    async with opened(url) as store:
+        for number in range(20):
+            await fill(store, "ann", f"zebra{number}")
+        await _run(url, "ANALYZE")
+        await store.erase_owner("ann")
+        await store.rewrite()
+        # Not even in rows of the catalogue that were deleted.
+        assert await _pages_with(url, "zebra", "pg_statistic%") == 0
+
+
+async def _run(url: str, statement: str) -> None:
+    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(sa.text(statement))
+    await engine.dispose()
+
+
+async def _pages_with(url: str, word: str, tables: str = "chatkit%") -> int:
+    """Return in how many places of a PostgreSQL database's tables a word is, deleted rows included."""
     engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"))
     try:
         async with engine.begin() as connection:
@@ -127,8 +188,9 @@ async def _pages_with(url: str, word: str) -> int:
             paths = await connection.execute(
                 sa.text(
                     "SELECT pg_relation_filepath(oid) FROM pg_class WHERE relkind IN ('r', 't', 'i') AND "
-                    "(relname LIKE 'chatkit%' OR relname LIKE 'pg_toast%') AND pg_relation_filepath(oid) IS NOT NULL"
-                )
+                    "(relname LIKE :tables OR relname LIKE 'pg_toast%') AND pg_relation_filepath(oid) IS NOT NULL"
+                ),
+                {"tables": tables},
             )
             count = 0
             for (path,) in paths.all():

@@ -152,6 +152,10 @@ class Errors(Section):
     """The answer took longer than `limits.turn`."""
     tokens: str | None = Field(None, min_length=1)
     """A budget of `limits.tokens` is used up; `budget` is `turn`, `thread`, `day` or `all`."""
+    interrupted: str | None = Field(None, min_length=1)
+    """The card below an answer whose process was killed; `reference` is that of the request that finds it."""
+    try_again: str | None = Field(None, min_length=1)
+    """The label of that card's button."""
     unexpected: str | None = Field(None, min_length=1)
     """Anything else."""
 
@@ -258,7 +262,7 @@ class Chat(Section):
     tags: MentionConfig | None = None
     """What users may mention with `@`: a list of entities, or Python functions."""
     errors: Errors = Field(default_factory=Errors)
-    """Messages to the user when an answer fails, in place of the built-in ones."""
+    """Messages to the user when an answer fails or is interrupted, in place of the built-in ones."""
     history: History = Field(default_factory=History)
     """How much of a thread the model sees."""
     title: Title = Field(default_factory=NoTitle)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from chatkit.types import ThreadItem, WidgetItem
 from chatkit.widgets import DynamicWidgetRoot
@@ -14,13 +14,28 @@ from runtime.stores.ids import new_id
 CONTINUE_ACTION = "runtime.continue"
 """The action type of the card's button; the runtime handles it."""
 _KEY = "runtime.interrupted"
-_TEXT = "The answer was interrupted."
 
 
-def interruption_card(thread_id: str) -> WidgetItem:
+@dataclass(frozen=True, slots=True)
+class CardTexts:
+    """The texts of the card."""
+
+    interrupted: str = "The answer was interrupted."
+    try_again: str = "Try again"
+
+
+DEFAULT_TEXTS = CardTexts()
+
+
+def interruption_card(thread_id: str, texts: CardTexts = DEFAULT_TEXTS) -> WidgetItem:
     """Make a card that says that the answer above was interrupted, with a button to try again."""
-    button = {"label": "Try again", "action": {"type": CONTINUE_ACTION, "payload": {}}}
-    return _card(thread_id, confirm=button)
+    caption = {"type": "Caption", "value": texts.interrupted}
+    button = {"label": texts.try_again, "action": {"type": CONTINUE_ACTION, "payload": {}}}
+    widget = DynamicWidgetRoot.model_validate(
+        {"type": "Card", "key": _KEY, "size": "sm", "children": [caption], "confirm": button}
+    )
+    now, copy_text = datetime.now(UTC), texts.interrupted
+    return WidgetItem(id=new_id("message"), thread_id=thread_id, created_at=now, widget=widget, copy_text=copy_text)
 
 
 def is_interruption(item: ThreadItem) -> bool:
@@ -35,17 +50,9 @@ def is_open_interruption(item: ThreadItem) -> bool:
 
 def close_interruptions(items: Sequence[ThreadItem]) -> list[WidgetItem]:
     """Return the cards among the items without their buttons, because the conversation has gone on."""
-    return [
-        _card(item.thread_id).model_copy(update={"id": item.id, "created_at": item.created_at})
-        for item in items
-        if is_open_interruption(item)
-    ]
+    return [_without_button(item) for item in items if isinstance(item, WidgetItem) and is_open_interruption(item)]
 
 
-def _card(thread_id: str, **button: Any) -> WidgetItem:
-    caption = {"type": "Caption", "value": _TEXT}
-    widget = DynamicWidgetRoot.model_validate(
-        {"type": "Card", "key": _KEY, "size": "sm", "children": [caption], **button}
-    )
-    now = datetime.now(UTC)
-    return WidgetItem(id=new_id("message"), thread_id=thread_id, created_at=now, widget=widget, copy_text=_TEXT)
+def _without_button(card: WidgetItem) -> WidgetItem:
+    widget = card.widget.model_dump(mode="json", exclude={"confirm"}, exclude_none=True)
+    return card.model_copy(update={"widget": DynamicWidgetRoot.model_validate(widget)})

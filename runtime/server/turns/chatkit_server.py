@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from runtime.assemble.actions import replacement
+from runtime.assemble.context import scope_of
 from runtime.assemble.project import Snapshot
 from runtime.auth.user import LOCAL_USER, Unauthenticated, User, authenticated
 from runtime.config.model.limits import Limits
@@ -27,10 +28,13 @@ from runtime.project_code.import_errors import raised_at
 from runtime.resources.containment import ProjectCodeError
 from runtime.resources.lease import Lease, Live
 from runtime.server.attachments.uploads import Uploads
+from runtime.server.history.interruption import DEFAULT_TEXTS, CardTexts
 from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
 from runtime.server.turns.admission import TurnSlots, UntilGone
+from runtime.server.turns.click_claims import ClickClaims
 from runtime.server.turns.clicks import resolve_click
 from runtime.server.turns.dictation import split_recording, transcribe
+from runtime.server.turns.errors import own_text
 from runtime.server.turns.followers import EventSource
 from runtime.server.turns.leases import LeaseKeeper
 from runtime.server.turns.partial_writes import PartialWriter
@@ -87,6 +91,7 @@ class RuntimeServer(ChatKitServer[Any]):
         self._live, self._is_draining, self._settings = live, is_draining, settings
         self.locks, self.slots = ThreadLocks(), TurnSlots()
         self.leases, self._partial_writer = LeaseKeeper(settings), PartialWriter(settings)
+        self._clicks = ClickClaims(settings)
         self.tasks: Tasks = {}
         self._resumable = ResumableTurns(self.tasks, settings)
 
@@ -335,22 +340,45 @@ class RuntimeServer(ChatKitServer[Any]):
             if generation.ending:
                 raise RequestError(503, "updated", "the assistant has been updated (try again)")
 
-        return ThreadAccess(
+        threads = ThreadAccess(
             generation.snapshot.config,
             OwnerStore(generation.store, info.user.id),
             self.locks,
             self.leases,
+            self._clicks,
             resources,
             mark=generation.mark,
             check=check,
+            card_texts=lambda thread: _card_texts(generation, info, threads, thread),
             wait_s=self._settings.busy_wait_s,
         )
+        return threads
 
 
 def _parse(body: str | bytes | bytearray, limits: Limits) -> tuple[types.ChatKitReq, bytes | None]:
     """Parse a body; the second part is the recording of a body that is too large to be parsed with it."""
     body = body.encode() if isinstance(body, str) else body
     return split_recording(body, limits) if len(body) > limits.body else (parse_request(body), None)
+
+
+def _card_texts(
+    generation: ServedGeneration, info: RequestInfo, threads: ThreadAccess, thread: types.ThreadMetadata
+) -> CardTexts:
+    """Return the texts of the card in a thread whose turn has died: the project's own, or else the built-in ones."""
+    own = generation.snapshot.errors
+    if not own.keys() & {"interrupted", "try_again"}:
+        return DEFAULT_TEXTS
+    try:
+        plan = SendNews(thread=thread)
+        scope = scope_of(Execution(generation.snapshot, info, threads, plan, generation.uploads).context)
+    except Exception as error:
+        # A context class of the project may raise; the thread is shown all the same.
+        logger.warning("the texts of `chat.errors` can't be rendered: %s: %s", type(error).__name__, error)
+        return DEFAULT_TEXTS
+    return CardTexts(
+        own_text("interrupted", own, scope, info.request_id) or DEFAULT_TEXTS.interrupted,
+        own_text("try_again", own, scope, info.request_id) or DEFAULT_TEXTS.try_again,
+    )
 
 
 async def _sign(generation: ServedGeneration, info: RequestInfo, items: Sequence[types.ThreadItem]) -> None:

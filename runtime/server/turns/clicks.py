@@ -4,37 +4,40 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from chatkit.actions import Action
 from chatkit.store import NotFoundError
-from chatkit.types import ThreadMetadata, WidgetItem
+from chatkit.types import ThreadItem, ThreadMetadata, WidgetItem
 
 from runtime.assemble.actions import BuiltAction
 from runtime.assemble.project import Snapshot
 from runtime.assemble.roles import require_role
 from runtime.auth.user import User
 from runtime.errors import RequestError
+from runtime.server.turns.click_claims import ClickRefused
 from runtime.server.turns.thread_access import ThreadAccess
 
 logger = logging.getLogger("runtime.server")
 
 
-class StaleWidget(RequestError):
-    """A click in a stored widget that the current configuration has no action for; `notice` is for the user."""
+class StaleWidget(ClickRefused):
+    """A click in a stored widget that the current configuration has no action for."""
 
     notice = "This button no longer works because the assistant was updated."
 
     def __init__(self) -> None:
-        super().__init__(409, "outdated_widget", self.notice)
+        super().__init__("outdated_widget", self.notice)
 
 
 async def resolve_click(
     snapshot: Snapshot, user: User, threads: ThreadAccess, thread_id: str, item_id: str | None, action: Action[str, Any]
 ) -> tuple[ThreadMetadata, WidgetItem | None, BuiltAction]:
-    """Return the thread, the widget and the declared action of a click.
+    """Return the thread, the widget and the declared action of a click, and claim it if a Python function handles it.
 
-    Raise StaleWidget for a widget of another version of the project, RequestError, NotFoundError.
+    Raise ClickRefused for a widget of another version of the project, and while the same click is handled; and
+    RequestError, NotFoundError.
     """
     if action.type in snapshot.actions:
         require_role(user, snapshot.actions[action.type].roles, f"the action {action.type!r}")
@@ -52,7 +55,8 @@ async def resolve_click(
         elif await is_stale(threads, thread, sender, action, error.message):
             raise StaleWidget from None
         raise
-    return *await _load_sender(threads, thread_id, item_id), built
+    claimed = action if built.is_exclusive else None
+    return *await _load_sender(threads, thread_id, item_id, claimed), built
 
 
 def find_action(snapshot: Snapshot, action: Action[str, Any]) -> BuiltAction:
@@ -99,12 +103,19 @@ def _is_action(key: str, value: Any, action_type: str) -> bool:
 
 
 async def _load_sender(
-    threads: ThreadAccess, thread_id: str, item_id: str | None
+    threads: ThreadAccess, thread_id: str, item_id: str | None, claimed: Action[str, Any] | None = None
 ) -> tuple[ThreadMetadata, WidgetItem | None]:
     thread = await threads.open(thread_id)
     if item_id is None:
         return thread, None
-    sender = await threads.store.backend.load_item(threads.store.owner, thread.id, item_id)
+    if claimed is None:
+        sender = await threads.store.backend.load_item(threads.store.owner, thread.id, item_id)
+    else:
+        sender = await threads.claim_click(thread.id, item_id, claimed, partial(_has_button, claimed.type))
     if not isinstance(sender, WidgetItem):
         raise RequestError(400, "wrong_item", f"item {item_id!r} is not a widget")
     return thread, sender
+
+
+def _has_button(action_type: str, item: ThreadItem) -> bool:
+    return isinstance(item, WidgetItem) and has_action(item, action_type)

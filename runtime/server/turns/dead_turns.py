@@ -15,7 +15,7 @@ from chatkit.store import NotFoundError
 from pydantic import TypeAdapter
 
 from runtime.config.model.chat import History
-from runtime.server.history.interruption import interruption_card
+from runtime.server.history.interruption import CardTexts, interruption_card
 from runtime.server.history.window import load_history
 from runtime.server.turns.model_items import function_calls, new_model_item
 from runtime.server.turns.recorder import Recorder, cut_off_note
@@ -31,7 +31,9 @@ UNKNOWN_RESULT = "The call was interrupted: whether it took effect is unknown. F
 _EVENT: TypeAdapter[types.ThreadStreamEvent] = TypeAdapter(types.ThreadStreamEvent)
 
 
-async def close_dead_turn(store: OwnerStore, thread: types.ThreadMetadata, status: TurnStatus, window: History) -> None:
+async def close_dead_turn(
+    store: OwnerStore, thread: types.ThreadMetadata, status: TurnStatus, window: History, texts: CardTexts
+) -> None:
     """Store the end of a turn that has died, and release its lease. Raise TurnConflict if somebody else was faster."""
     backend = store.backend
     assert isinstance(backend, TurnStore)
@@ -47,7 +49,7 @@ async def close_dead_turn(store: OwnerStore, thread: types.ThreadMetadata, statu
     if outputs:
         items.append(new_model_item(thread.id, {"model_items": outputs}))
     if items or not _is_complete(history):
-        items.append(interruption_card(thread.id))
+        items.append(interruption_card(thread.id, texts))
     await backend.close_turn(store.owner, thread.id, status.number, items)
     logger.warning("turn %d of thread %s has died: %d items stored at its end", status.number, thread.id, len(items))
 

@@ -14,8 +14,6 @@ from runtime.stores.turns import LastEvents, Signals, TurnLease, TurnStore
 
 logger = logging.getLogger("runtime.server")
 
-_MARGIN_S = 0.5
-
 
 class HeldLease:
     """The lease of a running turn, and what the turn wants to hear of it."""
@@ -36,9 +34,7 @@ class HeldLease:
         self._keeper.drop(self)
         self.on_lost = self.on_stop = None
         try:
-            kept = await self.store.end_turn(self.lease, usage=self.usage, events=self.events)
-            if kept and self.events is not None:
-                self._keeper.forget_events_after(self.store, self.events.keep_s)
+            await self.store.end_turn(self.lease, usage=self.usage, events=self.events)
         except Exception:
             logger.exception("the end of the turn in thread %s could not be stored", self.lease.thread_id)
 
@@ -57,8 +53,6 @@ class LeaseKeeper:
         self._held: set[HeldLease] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._renewal: asyncio.Task[None] | None = None
-        self._forgetting: dict[TurnStore, tuple[float, asyncio.TimerHandle]] = {}
-        self._deletions: set[asyncio.Task[None]] = set()
 
     def hold(self, store: TurnStore, lease: TurnLease) -> HeldLease:
         """Renew a lease until it is dropped."""
@@ -72,35 +66,13 @@ class LeaseKeeper:
         """Do not renew a lease any more."""
         self._held.discard(held)
 
-    def forget_events_after(self, store: TurnStore, keep_s: float) -> None:
-        """Delete the events of turns that have ended, after that time."""
-        loop = asyncio.get_running_loop()
-        # Later than the database says, whose clock is another one.
-        due = loop.time() + keep_s + _MARGIN_S
-        known = self._forgetting.get(store)
-        timer = loop.call_at(due, self._forget, store) if known is None else known[1]
-        self._forgetting[store] = due, timer
-
-    def _forget(self, store: TurnStore) -> None:
-        due, _ = self._forgetting.pop(store)
-        loop = asyncio.get_running_loop()
-        if due > loop.time():
-            self._forgetting[store] = due, loop.call_at(due, self._forget, store)
-        task = loop.create_task(_forget_events(store), name="events of turns that have ended")
-        self._deletions.add(task)
-        task.add_done_callback(self._deletions.discard)
-
     async def close(self) -> None:
         """Stop what would use the stores later; the turns have ended."""
-        for _, timer in self._forgetting.values():
-            timer.cancel()
-        self._forgetting.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        tasks = self._deletions if self._renewal is None else {*self._deletions, self._renewal}
-        if tasks:
-            await asyncio.wait(set(tasks))
+        if self._renewal is not None:
+            await asyncio.wait({self._renewal})
 
     def _wait(self) -> None:
         # One timer for all turns: a task for each of them would cost more than its renewals.
@@ -130,11 +102,3 @@ class LeaseKeeper:
                 continue
             for held in self._held.intersection(leases):
                 held.hear(renewed.get(held.lease))
-
-
-async def _forget_events(store: TurnStore) -> None:
-    try:
-        await store.forget_events()
-    except Exception as error:
-        # The next deletion finds them.
-        logger.info("the events of turns that have ended could not be deleted: %s: %s", type(error).__name__, error)

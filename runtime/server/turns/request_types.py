@@ -23,6 +23,7 @@ from runtime.server.turns.approvals import (
     is_expired,
     read_decision,
 )
+from runtime.server.turns.click_claims import ClickRefused
 from runtime.server.turns.clicks import StaleWidget, is_stale, resolve_click
 from runtime.server.turns.client_tools import (
     REMOVED_TOOL,
@@ -232,8 +233,8 @@ class Planner:
             thread, sender, built = await resolve_click(
                 self._snapshot, self._request.user, self._threads, thread_id, item_id, action
             )
-        except StaleWidget as stale:
-            return _notice(await self._threads.open(thread_id), stale.notice)
+        except ClickRefused as refused:
+            return _notice(await self._threads.open(thread_id), refused.notice)
         if built.message is None:
             # A click is not a turn: its handler runs at once, also while an answer is being written.
             return HandleAction(thread=thread, built=built, action=action, sender=sender)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
+from chatkit.actions import Action
 from chatkit.types import ActiveStatus, Attachment, ThreadItem, ThreadMetadata
 
 from runtime.config.model import Config
 from runtime.documents.untrusted import clean
 from runtime.errors import RequestError
+from runtime.server.history.interruption import CardTexts
 from runtime.server.history.window import load_history
+from runtime.server.turns.click_claims import ClickClaims, HasButton, click_of
 from runtime.server.turns.dead_turns import close_dead_turn
 from runtime.server.turns.leases import HeldLease, LeaseKeeper
 from runtime.stores.owner_store import OwnerStore
@@ -83,7 +87,8 @@ class ThreadAccess:
     A turn holds the lock of its thread in this process and, in a store that several processes share, the thread's
     lease, which it takes with its first write: `write` and `create` raise TurnConflict where another turn was faster.
     `mark` identifies the generation that answers; threads store it. `check` raises RequestError where no further turn
-    may begin. `wait_s` is how long, in seconds, a request waits for the turn before it.
+    may begin. `card_texts` returns the texts of the card in a thread whose turn has died. `wait_s` is how long, in
+    seconds, a request waits for the turn before it.
     """
 
     def __init__(
@@ -92,10 +97,12 @@ class ThreadAccess:
         store: OwnerStore,
         locks: ThreadLocks,
         leases: LeaseKeeper,
+        clicks: ClickClaims,
         resources: AsyncExitStack,
         *,
         mark: GenerationMark | None,
         check: Callable[[], None],
+        card_texts: Callable[[ThreadMetadata], CardTexts],
         wait_s: float,
     ) -> None:
         self.store, self.resources, self.mark, self.check = store, resources, mark, check
@@ -103,7 +110,8 @@ class ThreadAccess:
         """The lease of the turn, once it has begun in a store that has leases."""
         self.on_lease: Callable[[HeldLease], None] | None = None
         """Called when the lease is taken."""
-        self._config, self._locks, self._leases = config, locks, leases
+        self._config, self._locks, self._leases, self._clicks = config, locks, leases, clicks
+        self._card_texts = card_texts
         self.waited = False
         """Whether another turn of the thread ran since the request came."""
         self._wait_s = wait_s if config.chat.when_busy == "wait" else 0.0
@@ -169,7 +177,7 @@ class ThreadAccess:
 
     async def _close_dead_turn(self, thread: ThreadMetadata, status: TurnStatus) -> None:
         with suppress(TurnConflict):  # another request was faster
-            await close_dead_turn(self.store, thread, status, self._config.chat.history)
+            await close_dead_turn(self.store, thread, status, self._config.chat.history, self._card_texts(thread))
 
     def _left_s(self) -> float:
         now = asyncio.get_running_loop().time()
@@ -191,6 +199,13 @@ class ThreadAccess:
             wait_s = self._left_s() if self._wait_s else 0.0
             await self.resources.enter_async_context(self._locks.hold(key, wait_s=wait_s))
             self._locked.add(key)
+
+    async def claim_click(
+        self, thread_id: str, item_id: str, action: Action[str, Any], has_button: HasButton
+    ) -> ThreadItem:
+        """Hold a click until the request, or the turn that it starts, ends; return its item. See `ClickClaims.hold`."""
+        click = click_of(self.store.owner, thread_id, item_id, action)
+        return await self.resources.enter_async_context(self._clicks.hold(self.store.backend, click, has_button))
 
     async def history(self, thread_id: str, *, more: int = 0) -> list[ThreadItem]:
         """Load the items that a turn needs, oldest first, and `more` items beyond them."""
