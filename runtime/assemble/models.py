@@ -12,6 +12,7 @@ import agents
 import httpx
 import openai
 from agents import Agent, ModelResponse, ModelSettings, OpenAIChatCompletionsModel, OpenAIResponsesModel, Runner
+from agents.models.default_models import get_default_model_settings
 from agents.models.interface import Model
 from agents.retry import ModelRetryBackoffSettings, ModelRetrySettings, retry_policies
 from agents.run_config import ToolExecutionConfig
@@ -25,6 +26,7 @@ from runtime.assemble.instructions import Instructions
 from runtime.assemble.problems import AlreadyReported, BuildError, Problems
 from runtime.assemble.scripted_model import ScriptedConversation, ScriptError
 from runtime.assemble.token_meter import ANSWERING_MODEL, METERED
+from runtime.config.known_models import is_openai_address
 from runtime.config.model import Config
 from runtime.config.model import models as declared
 from runtime.config.project_files import ProjectFiles
@@ -138,7 +140,16 @@ class Models:
                 # An object that a module holds belongs to the module, so it is not closed here.
                 close = None if isinstance(value, Model) else _close_model
                 model = self._shared(lambda: _python(value, entry), entry, self.code, close=close)
-        return BuiltModel(model, build_settings(entry.settings), client)
+        return BuiltModel(model, self._settings_of(entry), client)
+
+    def _settings_of(self, entry: declared.Model) -> ModelSettings:
+        """Return the settings of a model: over those that the SDK's `Agent(model=NAME)` has for some of OpenAI's."""
+        settings = build_settings(entry.settings)
+        if not isinstance(entry, declared.OpenAIModel):
+            return settings
+        base_url = entry.base_url or self.environ.get("OPENAI_BASE_URL")
+        is_at_openai = not base_url or is_openai_address(base_url)
+        return get_default_model_settings(entry.name).resolve(settings) if is_at_openai else settings
 
     def _openai(self, entry: declared.OpenAIModel) -> tuple[Model, AsyncOpenAI | None]:
         key = entry.api_key or self.environ.get("OPENAI_API_KEY")

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 
 import httpx
 import openai
@@ -18,6 +19,7 @@ from openai import AsyncOpenAI
 from runtime.assemble.mcp import program_of
 from runtime.assemble.mcp_connections import McpConnection, McpUnavailable
 from runtime.assemble.scripted_model import ScriptedConversation
+from runtime.config.known_models import describe_shutdown, known_model
 from runtime.config.model.auth import JwtAuth
 from runtime.config.model.mcp import HttpMcpServer, StdioMcpServer
 from runtime.config.model.models import OpenAIModel
@@ -72,15 +74,19 @@ def explain_failure(what: str, error: BaseException, source: ProjectSource, path
     return Diagnostic("A610", f"{what}: {text}", place, path=path_text(path), length=length)
 
 
-async def try_connections(runtime: Runtime, *, answer_s: float = ANSWER_S) -> list[Diagnostic]:
+async def try_connections(
+    runtime: Runtime, *, answer_s: float = ANSWER_S, today: date | None = None
+) -> list[Diagnostic]:
     """Open what serving opens, call what it needs, and close everything; return the diagnostics.
 
-    A model endpoint has `answer_s` seconds to list its models, and a service to answer.
+    A model endpoint has `answer_s` seconds to list its models, and a service to answer. `today` is the day, in UTC, by
+    which a model is shut down or will be; by default that of the clock.
     """
+    today = today or datetime.now(UTC).date()
     try:
         results = await asyncio.gather(
             _open(runtime),
-            _check_models(runtime, answer_s),
+            _check_models(runtime, answer_s, today),
             _check_mcp_servers(runtime, answer_s),
             _check_services(runtime, answer_s),
             _check_login_keys(runtime, answer_s),
@@ -127,8 +133,16 @@ class _EndpointFault:
     key: str = ""
 
 
-async def _check_models(runtime: Runtime, answer_s: float) -> list[Diagnostic]:
-    """Check that the endpoint of each used model lists it; each endpoint is called once."""
+@dataclass(frozen=True, slots=True)
+class _ListedModel:
+    """A model in an endpoint's list, with the day of its shutdown if the endpoint tells one."""
+
+    name: str
+    shutdown: date | None
+
+
+async def _check_models(runtime: Runtime, answer_s: float, today: date) -> list[Diagnostic]:
+    """Check that the endpoint of each used model lists it, and until when; each endpoint is called once."""
     clients: dict[int, tuple[AsyncOpenAI, list[_UsedModel]]] = {}
     diagnostics: list[Diagnostic] = []
     for key, built in runtime.generation.snapshot.models.built.items():
@@ -141,18 +155,29 @@ async def _check_models(runtime: Runtime, answer_s: float) -> list[Diagnostic]:
             diagnostics.append(_diagnostic(runtime, "A630", model.path, message, severity="note"))
     answers = await asyncio.gather(*(_list_models(client, answer_s) for client, _ in clients.values()))
     for (_, models), answer in zip(clients.values(), answers, strict=True):
-        diagnostics += _check_listed(runtime, models, answer)
+        diagnostics += _check_listed(runtime, models, answer, today)
     return diagnostics
 
 
 def _check_listed(
-    runtime: Runtime, models: Sequence[_UsedModel], answer: Sequence[str] | _EndpointFault
+    runtime: Runtime, models: Sequence[_UsedModel], answer: Sequence[_ListedModel] | _EndpointFault, today: date
 ) -> list[Diagnostic]:
-    if not isinstance(answer, _EndpointFault):
-        missing = [model for model in models if not any(_is_same(model.name, listed) for listed in answer)]
-        return [_endpoint_diagnostic(runtime, model, _unlisted(model, answer)) for model in missing]
-    # One endpoint is one mistake, however many models it has.
-    return [_endpoint_diagnostic(runtime, models[0], answer)]
+    if isinstance(answer, _EndpointFault):
+        # One endpoint is one mistake, however many models it has.
+        return [_endpoint_diagnostic(runtime, models[0], answer)]
+    diagnostics = []
+    for model in models:
+        listed = next((each for each in answer if _is_same(model.name, each.name)), None)
+        if listed is None:
+            names = [each.name for each in answer]
+            diagnostics.append(_endpoint_diagnostic(runtime, model, _unlisted(model, names)))
+        elif listed.shutdown is not None:
+            known = known_model(model.name)
+            replacement = known.replacement if known is not None else ""
+            severity, message, hint = describe_shutdown(model.name, listed.shutdown, replacement, today)
+            path = (*model.path, "name")
+            diagnostics.append(_diagnostic(runtime, "A626", path, message, f"{hint}; its endpoint says so", severity))
+    return diagnostics
 
 
 def _endpoint_diagnostic(runtime: Runtime, model: _UsedModel, fault: _EndpointFault) -> Diagnostic:
@@ -172,7 +197,7 @@ def _is_same(name: str, listed: str) -> bool:
     return listed == name or listed == f"{name}:latest" or listed.endswith(f"/{name}")
 
 
-async def _list_models(client: AsyncOpenAI, answer_s: float) -> Sequence[str] | _EndpointFault:
+async def _list_models(client: AsyncOpenAI, answer_s: float) -> Sequence[_ListedModel] | _EndpointFault:
     address = _address_of(client)
     try:
         async with asyncio.timeout(answer_s):
@@ -190,7 +215,15 @@ async def _list_models(client: AsyncOpenAI, answer_s: float) -> Sequence[str] | 
     listed = body.get("data") if isinstance(body, Mapping) else body
     if not isinstance(listed, list):
         return _no_list(address)
-    return [entry["id"] for entry in listed if isinstance(entry, Mapping) and isinstance(entry.get("id"), str)]
+    entries = [entry for entry in listed if isinstance(entry, Mapping) and isinstance(entry.get("id"), str)]
+    return [_ListedModel(entry["id"], _day(entry.get("shutdown_date"))) for entry in entries]
+
+
+def _day(text: object) -> date | None:
+    try:
+        return date.fromisoformat(text[:10]) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def _refused(address: str, status: int) -> _EndpointFault:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from runtime.static_analysis.resolver import Resolver, Symbol
 class CheckedProject:
     """A project with a config, whose folder is `root`; `environ` are its variables, those of `.env` included.
 
+    `today` decides whether a model is still served.
+
     `widget_schemas` are the JSON Schemas of the widgets' data by name; the check of the widgets fills them in.
     """
 
@@ -27,16 +30,17 @@ class CheckedProject:
     root: Path
     files: ProjectFiles
     collector: DiagnosticCollector
+    today: date
     environ: Mapping[str, str] = field(repr=False)
     widget_schemas: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, loaded: LoadedProject) -> CheckedProject:
+    def of(cls, loaded: LoadedProject, today: date) -> CheckedProject:
         """Return what can be checked of a project, which has a config or a recovered part of one."""
         assert loaded.recovered.config is not None
         assert loaded.filled is not None
         collector = DiagnosticCollector(loaded.filled)
-        return cls(loaded.recovered.config, loaded.root.resolve(), loaded.files, collector, loaded.environ)
+        return cls(loaded.recovered.config, loaded.root.resolve(), loaded.files, collector, today, loaded.environ)
 
     @cached_property
     def resolver(self) -> Resolver:

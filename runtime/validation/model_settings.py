@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from runtime.config.known_models import KnownModel, known_model
 from runtime.config.model.agents import Agent
-from runtime.config.model.models import AnyLLMModel, LiteLLMModel, Model, OpenAIModel, Reasoning, Settings
+from runtime.config.model.models import AnyLLMModel, LiteLLMModel, OpenAIModel, Reasoning, Settings
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import suggest
 from runtime.validation.checked_project import CheckedProject
-from runtime.validation.models import agent_tools, is_at_openai, used_models
+from runtime.validation.models import UsedModel, agent_tools, is_at_openai, used_models
 
-_DATED = r"(-\d{4}-\d{2}-\d{2})?"
-_O_SERIES = re.compile(r"o[134](-(?!deep).*)?")
-_FIRST_5 = re.compile(rf"gpt-5(-(mini|nano|pro|codex))?{_DATED}")
-_LATER_5 = re.compile(rf"gpt-5\.(?P<minor>[1-5])(-(?P<kind>mini|nano|pro|codex(-max)?))?{_DATED}")
-_CHAT_5 = re.compile(r"gpt-5(\.\d)?-chat-latest")
-_CLASSIC = re.compile(r"(gpt-4|gpt-3\.5|chatgpt-4o)[\w.-]*")
+_NO_EFFORT = "none"
 _SAMPLING = ("temperature", "top_p", "top_logprobs", "frequency_penalty", "presence_penalty")
 # The settings that one of the two APIs lacks: the SDK omits them.
 _UNSENT = {"responses": ("frequency_penalty", "presence_penalty", "include_usage"), "chat_completions": ("truncation",)}
@@ -39,24 +34,26 @@ _Problem = tuple[str, str, str]
 def check_settings(project: CheckedProject) -> None:
     """Report settings that have no effect or that make every call fail, each once (A621)."""
     reported: set[tuple[KeyPath, str]] = set()
-    for _, _, model, settings in _merged_settings(project):
+    for _, agent, used, settings in _merged_settings(project):
+        model = used.model
         if not isinstance(model, OpenAIModel):
             continue
-        for name, message, hint in _problems(model, settings, is_at_openai(model, project)):
-            path = settings[name].path
+        has_tools = bool(agent.tools or agent.handoffs)
+        for name, message, hint in _problems(model, settings, is_at_openai(model, project), has_tools):
+            path = settings[name].path if name in settings else (*used.path, name)
             if (path, message) not in reported:
                 reported.add((path, message))
                 project.collector.report("A621", path, message, hint, severity="warning")
 
 
-def _merged_settings(project: CheckedProject) -> Iterator[tuple[str, Agent, Model, _Merged]]:
+def _merged_settings(project: CheckedProject) -> Iterator[tuple[str, Agent, UsedModel, _Merged]]:
     """Yield each agent with its model and the settings of its calls; its own override those of its model."""
     used_by_name = {used.name: used for used in used_models(project)}
     for key, agent in project.config.agents.items():
         if agent.has_key("model") and (used := used_by_name.get(agent.model)):
             declared = getattr(used.model, "settings", None) if used.is_declared else None
             merged = _written(declared, (*used.path, "settings")) if declared is not None else {}
-            yield key, agent, used.model, merged | _written(agent.settings, ("agents", key, "settings"))
+            yield key, agent, used, merged | _written(agent.settings, ("agents", key, "settings"))
 
 
 def _written(settings: Settings, path: KeyPath) -> _Merged:
@@ -67,12 +64,17 @@ def _written(settings: Settings, path: KeyPath) -> _Merged:
     }
 
 
-def _problems(model: OpenAIModel, settings: _Merged, at_openai: bool) -> Iterator[_Problem]:
+def _problems(model: OpenAIModel, settings: _Merged, at_openai: bool, has_tools: bool) -> Iterator[_Problem]:
     yield from _unsent(model, settings)
-    if at_openai:
-        yield from _sampling(model, settings)
-        yield from _reasoning(model, settings)
-        yield from _limits(model, settings)
+    if not at_openai:
+        return
+    known = known_model(model.name)
+    if known is not None:
+        yield from _sampling(model, known, settings)
+        yield from _reasoning(known, settings)
+        if model.api == "chat_completions":
+            yield from _chat_completions(known, settings, has_tools)
+    yield from _limits(model, settings)
 
 
 def _unsent(model: OpenAIModel, settings: _Merged) -> Iterator[_Problem]:
@@ -87,52 +89,59 @@ def _unsent(model: OpenAIModel, settings: _Merged) -> Iterator[_Problem]:
         yield "reasoning", message, "it is one of 'api: responses'"
 
 
-def _sampling(model: OpenAIModel, settings: _Merged) -> Iterator[_Problem]:
-    condition = _reasons_if(model.name, _effort(settings))
-    if condition is None:
+def _sampling(model: OpenAIModel, known: KnownModel, settings: _Merged) -> Iterator[_Problem]:
+    if not known.efforts:
         return
-    for name in _SAMPLING:
-        if name in settings and name not in _UNSENT[model.api]:
-            yield name, f"the model {model.name!r} refuses {name!r}{condition}", "leave it out"
+    can_skip = _NO_EFFORT in known.efforts
+    if not (can_skip and _effort(known, settings) == _NO_EFFORT):
+        condition = f" unless its effort is {_NO_EFFORT!r}" if can_skip else ""
+        hint = f"leave it out, or write 'reasoning: {{effort: {_NO_EFFORT}}}'" if can_skip else "leave it out"
+        for name in _SAMPLING:
+            if name in settings and name not in _UNSENT[model.api]:
+                yield name, f"the model {known.name!r} refuses {name!r}{condition}", hint
     if model.api == "chat_completions" and "max_tokens" in settings:
         hint = "write 'extra_args: {max_completion_tokens: …}', or take 'api: responses'"
-        yield "max_tokens", f"the model {model.name!r} refuses 'max_tokens' of the Chat Completions API", hint
+        yield "max_tokens", f"the model {known.name!r} refuses 'max_tokens' of the Chat Completions API", hint
 
 
-def _reasons_if(name: str, effort: str | None) -> str | None:
-    """Return the condition under which a model reasons and rejects sampling; None if it does not, or is unknown."""
-    if _O_SERIES.fullmatch(name) or _FIRST_5.fullmatch(name):
-        return ""
-    later = _LATER_5.fullmatch(name)
-    if later and later["kind"] in ("pro", "codex", "codex-max"):
-        return ""
-    return " unless its effort is 'none'" if later and effort not in (None, "none") else None
-
-
-def _reasoning(model: OpenAIModel, settings: _Merged) -> Iterator[_Problem]:
-    name, effort = model.name, _effort(settings)
-    if "reasoning" in settings and _CLASSIC.fullmatch(name):
+def _reasoning(known: KnownModel, settings: _Merged) -> Iterator[_Problem]:
+    name, reasoning = known.name, settings.get("reasoning")
+    effort = reasoning.value.effort if reasoning is not None and isinstance(reasoning.value, Reasoning) else None
+    if reasoning is not None and known.efforts == ():
         yield "reasoning", f"the model {name!r} refuses 'reasoning': it is no reasoning model", "leave it out"
-    elif effort is not None and (allowed := _efforts(name)) and effort not in allowed:
+    elif effort is not None and known.efforts and effort not in known.efforts:
+        allowed = known.efforts
         words = f"takes {' or '.join(map(repr, allowed))}" if len(allowed) < 3 else f"knows {', '.join(allowed)}"
         yield "reasoning", f"the model {name!r} refuses the effort {effort!r}", f"it {words}"
     verbosity = settings.get("verbosity")
-    is_of_old = _CLASSIC.fullmatch(name) or _O_SERIES.fullmatch(name)
-    if verbosity is not None and verbosity.value != "medium" and is_of_old:
+    if verbosity is not None and verbosity.value != "medium" and known.efforts is not None and not _has_verbosity(name):
         message = f"the model {name!r} refuses 'verbosity: {verbosity.value}'"
         yield "verbosity", message, "models from gpt-5 on can be told; ask for short answers in the instructions"
 
 
-def _efforts(name: str) -> tuple[str, ...]:
-    """Return the efforts that a model accepts; empty if they are unknown or there are none."""
-    if _O_SERIES.fullmatch(name):
-        return ("low", "medium", "high")
-    if _FIRST_5.fullmatch(name):
-        return ("high",) if name.startswith("gpt-5-pro") else ("minimal", "low", "medium", "high")
-    later = _LATER_5.fullmatch(name)
-    if later is None or later["kind"] in ("pro", "codex", "codex-max"):
-        return ()
-    return ("none", "low", "medium", "high") + (("xhigh",) if later["minor"] != "1" else ())
+def _has_verbosity(name: str) -> bool:
+    family, _, _ = name.removeprefix("gpt-").partition("-")
+    return name.startswith("gpt-") and family[:1].isdigit() and int(family[0]) >= 5
+
+
+def _chat_completions(known: KnownModel, settings: _Merged, has_tools: bool) -> Iterator[_Problem]:
+    name, way_out = known.name, "take 'api: responses'"
+    if known.responses_only:
+        yield "api", f"the model {name!r} is not served by the Chat Completions API", way_out
+    elif has_tools and known.function_tools == "never":
+        yield "api", f"the model {name!r} takes no function tools by the Chat Completions API", way_out
+    elif has_tools and known.function_tools == "without effort" and _effort(known, settings) != _NO_EFFORT:
+        message = f"the model {name!r} takes function tools by the Chat Completions API with the effort 'none' only"
+        place = "reasoning" if "reasoning" in settings else "api"
+        yield place, message, f"{way_out}, or write 'settings: {{reasoning: {{effort: {_NO_EFFORT}}}}}'"
+
+
+def _effort(known: KnownModel, settings: _Merged) -> str:
+    """Return the effort of a call; empty if it is not known."""
+    reasoning = settings.get("reasoning")
+    if reasoning is None:
+        return known.default_effort
+    return (reasoning.value.effort or "") if isinstance(reasoning.value, Reasoning) else ""
 
 
 def _limits(model: OpenAIModel, settings: _Merged) -> Iterator[_Problem]:
@@ -148,11 +157,6 @@ def _limits(model: OpenAIModel, settings: _Merged) -> Iterator[_Problem]:
             yield "metadata", "OpenAI refuses this metadata", hint
 
 
-def _effort(settings: _Merged) -> str | None:
-    reasoning = settings.get("reasoning")
-    return reasoning.value.effort if reasoning is not None and isinstance(reasoning.value, Reasoning) else None
-
-
 # `tool_choice` names a tool of the agent, as the model sees it.
 
 _WORDS = ("auto", "required", "none")
@@ -160,9 +164,9 @@ _WORDS = ("auto", "required", "none")
 
 def check_tool_choices(project: CheckedProject) -> None:
     """Report each `tool_choice` that names no tool of the agent (A622); scripted models ignore the setting."""
-    for key, agent, model, settings in _merged_settings(project):
+    for key, agent, used, settings in _merged_settings(project):
         choice = settings.get("tool_choice")
-        ignores = not isinstance(model, OpenAIModel | AnyLLMModel | LiteLLMModel)
+        ignores = not isinstance(used.model, OpenAIModel | AnyLLMModel | LiteLLMModel)
         if choice is not None and choice.value not in ("auto", "none") and not ignores:
             _check(str(choice.value), choice.path, agent, key, project)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
+from datetime import date
 from importlib.util import find_spec
 
+from runtime.config.known_models import is_openai_address, known_model, known_names
 from runtime.config.model.agents import Agent
 from runtime.config.model.models import AnyLLMModel, LiteLLMModel, Model, OpenAIModel
 from runtime.config.openapi_documents import operation_names
@@ -58,7 +57,8 @@ def has_key(model: OpenAIModel, project: CheckedProject) -> bool:
 
 def is_at_openai(model: OpenAIModel, project: CheckedProject) -> bool:
     """Return whether a model is at OpenAI, rather than at a compatible endpoint."""
-    return not (model.base_url or project.environ.get("OPENAI_BASE_URL"))
+    base_url = model.base_url or project.environ.get("OPENAI_BASE_URL")
+    return not base_url or is_openai_address(base_url)
 
 
 def check_models(project: CheckedProject) -> None:
@@ -92,7 +92,7 @@ def _check_name(used: UsedModel, model: OpenAIModel, project: CheckedProject) ->
         message = f"OpenAI has no model {model.name!r}"
         project.collector.report("A620", path, message, foreign, severity="warning")
         return
-    near = nearest(model.name, known_models(), _LIKE_A_MODEL)
+    near = nearest(model.name, _served_models(project.today), _LIKE_A_MODEL)
     hint = f"did you mean {near!r}?" if near else "it may be newer than this release"
     message = f"{model.name!r} is none of the OpenAI models that this release knows"
     project.collector.report("A620", path, message, hint, severity="note")
@@ -143,16 +143,11 @@ def _family(name: str) -> str | None:
 
 
 def _is_known(name: str) -> bool:
-    known = known_models()
-    return name in known or name.startswith("ft:") or _SNAPSHOT.sub("", name) in known
+    return name.startswith("ft:") or any(known_model(each) for each in (name, _SNAPSHOT.sub("", name)))
 
 
-@functools.cache
-def known_models() -> tuple[str, ...]:
-    """Return the names of the models that the installed OpenAI package lists."""
-    # Most projects need no list of models: it is read on the first use.
-    listed = json.loads((files("runtime.validation") / "openai_models.json").read_text(encoding="utf-8"))
-    return tuple(listed)
+def _served_models(today: date) -> list[str]:
+    return [name for name in known_names() if (model := known_model(name)) and not model.is_shut_down(today)]
 
 
 def _check_package(used: UsedModel, module: str, extra: str, project: CheckedProject) -> None:

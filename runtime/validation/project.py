@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, date, datetime
 
 from runtime.config.load import LoadedProject, other_profiles, with_profile
 from runtime.config.secrets.mask import mask_diagnostics
 from runtime.diagnostics.diagnostic import Diagnostic, join_causes, sort_diagnostics
 from runtime.validation.checked_project import CheckedProject
 from runtime.validation.foreign_variables import check_foreign_variables
+from runtime.validation.lifetimes import check_lifetimes
 from runtime.validation.model_settings import check_settings, check_tool_choices
 from runtime.validation.models import check_models
 from runtime.validation.python.code import check_code
@@ -20,16 +22,18 @@ from runtime.validation.template_fields import check_template_fields
 from runtime.validation.widgets.checks import check_icons, check_widgets
 
 
-def check_project(loaded: LoadedProject) -> list[Diagnostic]:
+def check_project(loaded: LoadedProject, today: date | None = None) -> list[Diagnostic]:
     """Return the diagnostics of a project, those of loading it included, sorted.
 
-    Without a selected profile, the errors of every profile are included.
+    Without a selected profile, the errors of every profile are included. `today` is the day, in UTC, for what has an
+    end, such as models; by default that of the clock.
     """
-    diagnostics = _check(loaded)
+    today = today or datetime.now(UTC).date()
+    diagnostics = _check(loaded, today)
     known = {(each.code, each.place, each.message) for each in diagnostics}
     for name in other_profiles(loaded):
         # Declarations that only this profile leaves unused are no mistakes of the file.
-        for each in _check(with_profile(loaded, name)):
+        for each in _check(with_profile(loaded, name), today):
             if each.severity == "error" and (each.code, each.place, each.message) not in known:
                 known.add((each.code, each.place, each.message))
                 hint = f"{each.hint}{' ' if each.hint.endswith('?') else '; '}" if each.hint else ""
@@ -37,10 +41,10 @@ def check_project(loaded: LoadedProject) -> list[Diagnostic]:
     return sort_diagnostics(diagnostics)
 
 
-def _check(loaded: LoadedProject) -> list[Diagnostic]:
+def _check(loaded: LoadedProject, today: date) -> list[Diagnostic]:
     if loaded.recovered.config is None or loaded.filled is None:
         return list(loaded.diagnostics)
-    project = CheckedProject.of(loaded)
+    project = CheckedProject.of(loaded, today)
     checks: tuple[Callable[[CheckedProject], None], ...] = (
         check_code,
         check_widgets,
@@ -49,6 +53,7 @@ def _check(loaded: LoadedProject) -> list[Diagnostic]:
         check_icons,
         check_openapi,
         check_models,
+        check_lifetimes,
         check_settings,
         check_tool_choices,
         check_scripts,

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,15 @@ def write(tmp_path: Path, modules_as_before: None) -> Write:
     return project
 
 
-async def tried(project: Path, environ: Mapping[str, str] | None = None, *, answer_s: float = ANSWER_S) -> list[str]:
+async def tried(
+    project: Path,
+    environ: Mapping[str, str] | None = None,
+    *,
+    answer_s: float = ANSWER_S,
+    today: date = date(2026, 11, 28),
+) -> list[str]:
     runtime = load(project, environ=environ or {})
-    found = await try_connections(runtime, answer_s=answer_s)
+    found = await try_connections(runtime, answer_s=answer_s, today=today)
     assert runtime.generation.closed
     return [
         f"{each.severity} {each.code} {each.path}: {each.message}" + f" ({each.hint})" * bool(each.hint)
@@ -79,6 +86,28 @@ async def test_a_model_that_is_not_listed_is_a_warning_with_the_one_that_was_mea
         "warning A630 models.near.name: the endpoint does not list a model 'scriptd' (did you mean 'scripted'?)",
         "warning A630 models.far.name: the endpoint does not list a model 'gpt-6-luna' (it lists 1 other)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (
+            '"2026-12-24"',
+            "warning A626 models.one.name: the model 'house-3' shuts down on 2026-12-24 "
+            "(choose another model; its endpoint says so)",
+        ),
+        ('"2026-11-28T00:00:00Z"', "error A626 models.one.name: the model 'house-3' was shut down on 2026-11-28"),
+        ("null", ""),
+        ('"soon"', ""),
+        ("7", ""),
+    ],
+)
+async def test_the_last_day_that_an_endpoint_tells_is_passed_on(write: Write, told: str, said: str) -> None:
+    body = f'{{"data": [{{"id": "house-3", "shutdown_date": {told}}}, {{"id": "house-4"}}]}}'
+    with endpoint(200, body.encode()) as url:
+        found = await tried(write({"one": {"name": "house-3", "base_url": url, "api_key": "none"}}))
+    assert len(found) == bool(said)
+    assert "".join(found).startswith(said)
 
 
 async def test_a_key_that_is_refused_is_an_error_and_is_not_shown(write: Write) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+from datetime import date
 from pathlib import Path
 from unittest.mock import patch
 
@@ -12,6 +13,8 @@ from runtime.config.load import LoadedProject, load_config
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.validation.project import check_project
 
+# The day of the reports: some name models that are served until a later one.
+TODAY = date(2026, 11, 28)
 CONFIGS = Path(__file__).parent.parent / "configs"
 ENVIRON = {"PORT": "8080", "WORD": "s3cret-word", "OPENAI_API_KEY": "none"}
 # These codes are reported only without a key.
@@ -53,7 +56,7 @@ def check(config: Path) -> tuple[LoadedProject, list[Diagnostic]]:
     loaded = load_config(config, environ=environ)
     # A624 depends on the packages that are installed.
     with patch("runtime.validation.models.find_spec", lambda name: None):
-        diagnostics = check_project(loaded)
+        diagnostics = check_project(loaded, TODAY)
     base = config.parent / "base" / config.name
     if base.is_file():
         # Only a few fixtures need it.

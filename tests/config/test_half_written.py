@@ -23,6 +23,7 @@ from runtime.config.load import load_config
 from runtime.config.schema import config_schema
 from runtime.diagnostics.diagnostic import Severity
 from runtime.validation.project import check_project
+from tests.config.catalogue import TODAY
 
 ROOT = Path(__file__).parents[2]
 PARTS = {
@@ -58,7 +59,7 @@ VARIABLE = re.compile(r"\$\{\w+:-([^}]*)\}")
 def worst_severity(project: Path, content: bytes) -> Severity:
     """Return the highest severity that `validate` reports for this agents.yaml; `note` if it reports nothing."""
     (project / "agents.yaml").write_bytes(content)
-    diagnostics = check_project(load_config(project, environ={"OPENAI_API_KEY": "key-of-the-tests"}))
+    diagnostics = check_project(load_config(project, environ={"OPENAI_API_KEY": "key-of-the-tests"}), TODAY)
     # A624 depends on the packages that are installed.
     severities = {diagnostic.severity for diagnostic in diagnostics if diagnostic.code != "A624"}
     return "error" if "error" in severities else "warning" if "warning" in severities else "note"

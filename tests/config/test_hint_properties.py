@@ -22,7 +22,7 @@ from runtime.diagnostics.diagnostic import Diagnostic, Place
 from runtime.documents.document import read_yaml
 from runtime.documents.variables import interpolate
 from runtime.validation.project import check_project
-from tests.config.catalogue import CONFIGS, ENVIRON, bad_configs, check, good_configs
+from tests.config.catalogue import CONFIGS, ENVIRON, TODAY, bad_configs, check, good_configs
 
 MEANT = re.compile(r"did you mean '(?P<name>[^']+)'(?: in '(?P<section>[^']+)')?\?")
 DENIED = re.compile(r"'(?P<name>\w+)' (?:is not (?:supported|a key|allowed)|does not exist)")
@@ -105,7 +105,7 @@ def test_the_name_that_a_hint_suggests_removes_the_diagnostic(config: Path, work
         try:
             file.write_text(corrected(text, diagnostic, name), encoding="utf-8", newline="")
             loaded = load_config(copy, environ=ENVIRON)
-            left = loaded.diagnostics if diagnostic.code < "A3" else check_project(loaded)
+            left = loaded.diagnostics if diagnostic.code < "A3" else check_project(loaded, TODAY)
         finally:
             file.write_bytes(original)
         same = [each for each in left if (each.code, each.place) == (diagnostic.code, diagnostic.place)]

@@ -14,7 +14,7 @@ import pytest
 from runtime.config.load import load_config
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.validation.project import check_project
-from tests.config.catalogue import CONFIGS, ENVIRON, good_configs
+from tests.config.catalogue import CONFIGS, ENVIRON, TODAY, good_configs
 
 GOOD = CONFIGS / "good"
 TOKEN = re.compile(r"[\w./:-]+|[\[\]{},:'\"]")
@@ -43,7 +43,7 @@ def some(items: Sequence[Item], chosen: random.Random) -> list[Item]:
 
 
 def report(config: Path) -> list[Diagnostic]:
-    return check_project(load_config(config, environ=ENVIRON))
+    return check_project(load_config(config, environ=ENVIRON), TODAY)
 
 
 @pytest.fixture

@@ -93,6 +93,29 @@ async def test_an_agents_settings_override_its_models_key_by_key(chat: MakeChat)
     assert client.runtime.agents["plain"].model_settings.temperature == 0.1
 
 
+@pytest.mark.parametrize(
+    ("model", "effort", "verbosity"),
+    [
+        ({"name": "gpt-5"}, "low", "low"),
+        ({"name": "gpt-5.6-luna"}, "none", "low"),
+        ({"name": "gpt-5.2-pro"}, "medium", "low"),
+        ({"name": "gpt-6-luna"}, None, None),
+        ({"name": "gpt-5", "settings": {"verbosity": "high"}}, "low", "high"),
+        ({"name": "gpt-5", "settings": {"reasoning": {"effort": "high"}}}, "high", "low"),
+        ({"name": "gpt-5", "base_url": "https://api.openai.com/v1"}, "low", "low"),
+        ({"name": "gpt-5", "base_url": "http://127.0.0.1:9/v1"}, None, None),
+    ],
+)
+async def test_a_model_of_openais_has_the_settings_that_the_agents_sdk_gives_it_by_its_name(
+    chat: MakeChat, model: dict[str, Any], effort: str | None, verbosity: str | None
+) -> None:
+    client = await chat({"models": {"m": {"api_key": "none", **model}}, "agents": {"helper": {"model": "m"}}})
+    settings = client.runtime.agents["helper"].model_settings
+    assert (settings.reasoning and settings.reasoning.effort, settings.verbosity) == (effort, verbosity)
+    if model.keys() == {"name"}:
+        assert settings == Agent(name="bare", model=model["name"]).model_settings
+
+
 async def test_the_limit_of_turns_is_the_entry_agents(chat: MakeChat) -> None:
     code = "def look_up(city: str) -> str:\n    'Look up.'\n    return city\n"
     client = await chat({"agents": {"helper": {"tools": ["acts:look_up"]}}}, acts_py=code)

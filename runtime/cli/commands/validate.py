@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # Codes of notes that are obsolete once the project was built.
 _DECIDED_BY_BUILD = {"A339"}
+# Errors that a build can't see: OpenAI no longer serves the model, or the prompt.
+_NEVER_SERVED = {"A626", "A627"}
 _POLL_S = 2.0
 _WAKE_S = 0.5
 
@@ -146,6 +148,9 @@ def _add_build(diagnostics: list[Diagnostic], path: Path, loaded: LoadedProject,
     from runtime.validation.build_errors import entry_of
 
     built = check_build(path, loaded, timeout_s=depth.timeout_s, connect=depth.connect)
+    # What an endpoint says of its own models is newer than the table.
+    told = {(each.code, each.place) for each in built if each.code == "A626"}
+    diagnostics = [each for each in diagnostics if (each.code, each.place) not in told]
     if not has_errors(built):
         return [*(_as_warning(each) for each in diagnostics if each.code not in _DECIDED_BY_BUILD), *built]
     build_errors = {(each.code, each.place) for each in built if each.severity == "error"}
@@ -156,7 +161,8 @@ def _add_build(diagnostics: list[Diagnostic], path: Path, loaded: LoadedProject,
 
 
 def _as_warning(diagnostic: Diagnostic) -> Diagnostic:
-    return replace(diagnostic, severity="warning") if diagnostic.severity == "error" else diagnostic
+    is_kept = diagnostic.severity != "error" or diagnostic.code in _NEVER_SERVED
+    return diagnostic if is_kept else replace(diagnostic, severity="warning")
 
 
 def _files(loaded: LoadedProject, depth: Depth) -> frozenset[Path]:
