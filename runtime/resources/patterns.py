@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import regex  # type: ignore[import-untyped]
-
 from runtime.errors import RuntimeFault
 from runtime.resources.threads import in_file_thread
 
@@ -57,6 +55,9 @@ class LimitedPattern:
 
 @lru_cache(maxsize=1024)
 def _compile(text: str) -> LimitedPattern:
+    # Imported on demand: few projects have a pattern.
+    import regex  # type: ignore[import-untyped]
+
     try:
         return LimitedPattern(text, regex.compile(text))
     except regex.error as error:

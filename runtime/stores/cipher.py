@@ -1,4 +1,4 @@
-"""Encryption of what a store holds of conversations: texts in columns, and the content of files.
+"""Encryption of what a store holds of conversations: its texts, and the content of files.
 
 Fernet (AES-128-CBC with HMAC-SHA256, of the `cryptography` package). The first key encrypts, every key decrypts. What
 was written before a store had keys stays readable, until `chatkit-runtime data encrypt` encrypts it.
@@ -7,19 +7,13 @@ was written before a store had keys stays readable, until `chatkit-runtime data 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from typing import Any
-from weakref import WeakKeyDictionary
-
-import sqlalchemy as sa
+from collections.abc import Sequence
 
 from runtime.stores.store import StoreError
 
 _MARK = "fernet:"
 _TOKEN = re.compile(r"fernet:gAAAA[A-Za-z0-9_-]+={0,2}")
 _NO_KEY = "the store is encrypted with a key that `store.encrypt` does not list (add the key; the first one encrypts)"
-
-Convert = Callable[[Any], Any]
 
 
 def new_key() -> str:
@@ -90,32 +84,3 @@ class Cipher:
 def is_encrypted(text: str) -> bool:
     """Return whether a stored text is a token of some key."""
     return text.startswith(_MARK) and _TOKEN.fullmatch(text) is not None
-
-
-_ciphers: WeakKeyDictionary[sa.Dialect, Cipher] = WeakKeyDictionary()
-
-
-def use_cipher(dialect: sa.Dialect, cipher: Cipher) -> None:
-    """Let the columns of type `EncryptedText` of this dialect, which one database has alone, use a cipher."""
-    _ciphers[dialect] = cipher
-
-
-class EncryptedText(sa.types.TypeDecorator[str]):
-    """A text that is encrypted where the database has a cipher; without one, it is a `Text` and costs nothing."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    def bind_processor(self, dialect: sa.Dialect) -> Convert | None:
-        """Return the conversion of a value for the database."""
-        cipher = _ciphers.get(dialect)
-        return None if cipher is None else _unless_null(cipher.encrypt)
-
-    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Convert | None:
-        """Return the conversion of a value from the database."""
-        cipher = _ciphers.get(dialect)
-        return None if cipher is None else _unless_null(cipher.decrypt)
-
-
-def _unless_null(convert: Convert) -> Convert:
-    return lambda value: None if value is None else convert(value)

@@ -14,8 +14,9 @@ from sqlalchemy.exc import ArgumentError
 from runtime.resources.token_usage import TokenUsage, UsageEntry
 from runtime.stores import serialization as codec
 from runtime.stores import statements as sql
-from runtime.stores.cipher import Cipher, is_encrypted, use_cipher
+from runtime.stores.cipher import Cipher, is_encrypted
 from runtime.stores.counts import SqlCounts
+from runtime.stores.encrypted_columns import use_cipher
 from runtime.stores.migrations import migrate, stored_version
 from runtime.stores.prepared_statements import Row
 from runtime.stores.rows import (

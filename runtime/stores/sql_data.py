@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from chatkit.types import Attachment
 
 from runtime.stores import serialization as codec
-from runtime.stores.cipher import Cipher, EncryptedText
+from runtime.stores.cipher import Cipher
 from runtime.stores.counts import COUNTS
+from runtime.stores.encrypted_columns import EncryptedText
 from runtime.stores.prepared_statements import Row
 from runtime.stores.sql_attachments import SqlAttachments
 from runtime.stores.sql_clicks import SqlClicks

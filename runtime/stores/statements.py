@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from runtime.resources.token_usage import TokenUsage
-from runtime.stores.cipher import EncryptedText
+from runtime.stores.encrypted_columns import EncryptedText
 from runtime.stores.store import ALL_KINDS, ItemKind, Order
 
 if TYPE_CHECKING:

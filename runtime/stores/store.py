@@ -166,6 +166,9 @@ class ThreadStore(ABC):
     because PostgreSQL rejects it. Methods raise ValueError for an `owner` with U+0000 and for a `limit` below one.
     """
 
+    is_shared: bool = False
+    """Whether processes on other machines may use the store at the same time."""
+
     async def open(self) -> None:  # noqa: B027
         """Connect. Raise StoreError if that is impossible."""
 

@@ -67,6 +67,13 @@ def test_the_memory_store_needs_no_sqlalchemy() -> None:
     assert result.stdout == "False\n"
 
 
+def test_a_server_imports_only_what_its_project_needs() -> None:
+    heavy = "{'sqlalchemy', 'cryptography.fernet', 'jwt', 'limits', 'regex', 'pypdf', 'asyncpg'}"
+    code = f"import sys; import runtime.server.app; print({heavy} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "set()\n"
+
+
 def test_a_sqlite_store_needs_nothing_of_postgresqls(tmp_path: Path) -> None:
     code = (
         "import sys; from runtime.stores import open_store; open_store('sqlite:///threads.db'); "

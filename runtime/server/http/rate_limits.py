@@ -9,7 +9,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,11 +18,13 @@ from runtime.auth.user import LOCAL_USER, User
 from runtime.config.model.limits import RequestRates
 from runtime.errors import RequestError
 from runtime.server.http.identity import refusal_response
-from runtime.stores.sql import SqlStore
 from runtime.stores.store import ThreadStore
 
 if TYPE_CHECKING:
+    # Not imported for a store in memory: SQLAlchemy takes a while.
     from limits.aio.strategies import RateLimiter
+
+    from runtime.stores.sql import SqlStore
 
 _MAX_REFUSED = 10_000
 
@@ -65,7 +67,7 @@ class RequestLimiter:
         raise RequestError(429, "too_many_requests", message, retry_after_s=max(math.ceil(until - now), 1))
 
     def _strategy(self, store: ThreadStore) -> RateLimiter:
-        shared = store if isinstance(store, SqlStore) and store.is_shared else None
+        shared = cast("SqlStore", store) if store.is_shared else None
         key = None if shared is None else id(shared)
         if key not in self._strategies:
             from limits.aio.storage import MemoryStorage

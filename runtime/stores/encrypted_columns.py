@@ -1,0 +1,41 @@
+"""The type of columns whose texts are encrypted where the database has a cipher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import sqlalchemy as sa
+
+from runtime.stores.cipher import Cipher
+
+Convert = Callable[[Any], Any]
+
+_ciphers: WeakKeyDictionary[sa.Dialect, Cipher] = WeakKeyDictionary()
+
+
+def use_cipher(dialect: sa.Dialect, cipher: Cipher) -> None:
+    """Let the columns of type `EncryptedText` of this dialect, which one database has alone, use a cipher."""
+    _ciphers[dialect] = cipher
+
+
+class EncryptedText(sa.types.TypeDecorator[str]):
+    """A text that is encrypted where the database has a cipher; without one, it is a `Text` and costs nothing."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def bind_processor(self, dialect: sa.Dialect) -> Convert | None:
+        """Return the conversion of a value for the database."""
+        cipher = _ciphers.get(dialect)
+        return None if cipher is None else _unless_null(cipher.encrypt)
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Convert | None:
+        """Return the conversion of a value from the database."""
+        cipher = _ciphers.get(dialect)
+        return None if cipher is None else _unless_null(cipher.decrypt)
+
+
+def _unless_null(convert: Convert) -> Convert:
+    return lambda value: None if value is None else convert(value)
