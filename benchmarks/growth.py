@@ -33,10 +33,11 @@ from benchmarks.client import (
     widgets_of,
 )
 from benchmarks.harness import HANDWRITTEN, BenchmarkError, Figure, Options, Sample, Session, count_noun, run
+from benchmarks.pages import POSTGRES, fill_stores, measure_pages
 from benchmarks.projects import Plan, thread_name
 from benchmarks.servers import SERVERS, Server, serve_project
 
-FIGURES = ("items", "threads", "agents", "approvals")
+FIGURES = ("items", "threads", "agents", "approvals", "pages")
 READ_ITEMS = 10
 """The number of items in the thread that is read, the newest of its store."""
 _PAGE = 10
@@ -61,13 +62,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_size("--items", (10, 1000, 5000), (10, 40), "items in a thread")
     parser.add_size("--threads", (10, 1000, 10000), (10, 40), "threads in the store")
     parser.add_size("--agents", (1, 100, 1000), (1, 12), "agents that handoffs reach")
+    parser.add_size(
+        "--pages", (100, 1_000_000), (100, 4000), "threads in a store, and a tenth as many items, at least 100"
+    )
+    parser.add_argument("--postgres", metavar="URL", help="postgresql://…, where `pages` may create databases")
     parser.add_size("--turns", 32, 2, "turns per figure, size, round and server")
     return run(_main(parser.parse(arguments)))
 
 
 async def _main(options: argparse.Namespace) -> int:
-    session = Session(options.servers)
+    with_postgres = options.postgres is not None and "pages" in options.only
+    session = Session((*options.servers, *([POSTGRES] * with_postgres)))
     for figure in options.only:
+        if figure == "pages":
+            await _measure_pages(options, session)
+            continue
         stage = _stage(figure, options)
         if stage.servers:
             await _measure_stage(figure, stage, options, session)
@@ -97,6 +106,20 @@ async def _measure_stage(figure: str, stage: Stage, options: argparse.Namespace,
                 label = f"{figure} with {size:,}: round {number + 1} of {options.rounds}"
                 take = partial(stage.measure, size, options.turns)
                 await session.measure_round(label, started[plan], take, number)
+
+
+async def _measure_pages(options: argparse.Namespace, session: Session) -> None:
+    """Measure stores without a server: what a server adds does not depend on their size."""
+    if "sqlite" not in options.servers:
+        return
+    sizes = [(max(threads // 10, 100), threads) for threads in options.pages]
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        async with fill_stores(Path(folder), options.postgres, sizes, session.log) as stores:
+            for number in range(options.rounds):
+                for (items, threads), databases in stores.items():
+                    label = f"pages with {threads:,}: round {number + 1} of {options.rounds}"
+                    take = partial(measure_pages, items, threads, options.turns * 4)
+                    await session.measure_round(label, databases, take, number)
 
 
 def _stage(figure: str, options: argparse.Namespace) -> Stage:

@@ -73,10 +73,11 @@ def _threads(plan: Plan) -> Iterator[tuple[ThreadMetadata, list[ThreadItem]]]:
         for number in range(threads):
             thread_id = thread_name(items, number)
             thread = ThreadMetadata(id=thread_id, created_at=now, title=f"Thread {number}")
-            yield thread, [_item(thread_id, place, now) for place in range(items)]
+            yield thread, [make_item(thread_id, place, now) for place in range(items)]
 
 
-def _item(thread_id: str, place: int, now: datetime) -> ThreadItem:
+def make_item(thread_id: str, place: int, now: datetime) -> ThreadItem:
+    """Return the item at a place, from 0: messages of the user and of the assistant take turns."""
     item_id = f"msg_{thread_id}_{place:06d}"
     if place % 2:
         content = [AssistantMessageContent(text=TEXT)]

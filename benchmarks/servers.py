@@ -29,6 +29,8 @@ ROOT = Path(__file__).resolve().parent.parent
 STORES = {"memory": "memory", "sqlite": "sqlite:///.chatkit/threads.db"}
 SECURED = "secured"
 """SQLite with a login by JSON Web Token, and every limit of requests."""
+ENCRYPTED = "encrypted"
+"""SQLite with `store.encrypt`."""
 SERVERS = (HANDWRITTEN, *STORES)
 PRELOADED = (
     "benchmarks.handwritten",
@@ -94,7 +96,7 @@ class Process(Protocol):
 async def serve_project(
     name: str, folder: Path, plan: Plan | None = None, *, fork: bool = False
 ) -> AsyncIterator[Server]:
-    """Run one of SERVERS, or SECURED, on a copy of PROJECT in `folder` until the block ends.
+    """Run one of SERVERS, SECURED or ENCRYPTED on a copy of PROJECT in `folder` until the block ends.
 
     May raise BenchmarkError.
     """
@@ -107,6 +109,8 @@ async def serve_project(
             (project / "agents.yaml").write_text(f"{text}store: {json.dumps(STORES.get(name, ''))}\n")
     mode = HANDWRITTEN if name == HANDWRITTEN else "runtime"
     token = _secure(project) if name == SECURED else ""
+    if name == ENCRYPTED:
+        _encrypt(project)
     async with run_server(name, mode, project, fork=fork) as server:
         yield replace(server, token=token)
 
@@ -125,6 +129,15 @@ def _secure(project: Path) -> str:
     claims = {"sub": "ann", "iss": "benchmark", "aud": "benchmark", "exp": int(time.time()) + 86400}
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return jwt.encode(claims, pem, algorithm="RS256")
+
+
+def _encrypt(project: Path) -> None:
+    """Let a project encrypt what it stores."""
+    from runtime.stores.cipher import new_key
+
+    file = project / "agents.yaml"
+    head, _, _ = file.read_text().partition("\nstore:")
+    file.write_text(f"{head}\nstore: {{url: {STORES['sqlite']!r}, encrypt: [{new_key()}]}}\n")
 
 
 @asynccontextmanager
@@ -150,7 +163,7 @@ def environment(name: str) -> dict[str, str]:
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("OPENAI_", "CHATKIT_"))}
     return inherited | {
         "OPENAI_AGENTS_DISABLE_TRACING": "1",
-        "BENCHMARK_STORE": STORES.get("sqlite" if name == SECURED else name, ""),
+        "BENCHMARK_STORE": STORES.get("sqlite" if name in (SECURED, ENCRYPTED) else name, ""),
     }
 
 

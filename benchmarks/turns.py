@@ -24,7 +24,7 @@ from benchmarks.client import (
     thread_id_of,
 )
 from benchmarks.harness import Figure, Line, Options, Sample, Session, count_noun, run
-from benchmarks.servers import SECURED, SERVERS, Server, serve_project
+from benchmarks.servers import ENCRYPTED, SECURED, SERVERS, Server, serve_project
 
 FIGURES = ("turns", "tool", "reads")
 
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_size("--rounds", 5, 1, "rounds per figure")
     parser.add_size("--turns", 128, 8, "turns per figure, round and server")
     parser.add_names("--only", FIGURES)
-    parser.add_names("--servers", (*SERVERS, SECURED), SERVERS)
+    parser.add_names("--servers", (*SERVERS, SECURED, ENCRYPTED), SERVERS)
     parser.add_argument("--gate", type=float, metavar="RATIO", help="exit with 1 if the CPU of a turn is above RATIO")
     return run(_main(parser.parse(arguments)))
 

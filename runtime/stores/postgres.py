@@ -23,6 +23,12 @@ logger = logging.getLogger("runtime.stores")
 _CHANNEL = "chatkit_turns"
 # Classes of SQLSTATE: no connection, read only, lock not available, resources, shutdown or cancelled, system error.
 _UNAVAILABLE = ("08", "25006", "55P03", "53", "57", "58")
+# The transactions of this database, and of PostgreSQL's own processes, that hold a snapshot.
+_SNAPSHOTS = text(
+    "SELECT pid, backend_xmin::text FROM pg_stat_activity WHERE backend_xmin IS NOT NULL"
+    " AND pid <> pg_backend_pid() AND (datname IS NULL OR datname = current_database())"
+)
+_SNAPSHOT_CHECKS, _SNAPSHOT_PAUSE_S = 300, 0.1
 
 
 class PostgresDatabase(Database):
@@ -65,6 +71,7 @@ class PostgresDatabase(Database):
 
     async def rewrite(self, tables: Sequence[str]) -> None:
         async with self._autocommit.connect() as connection:
+            await _wait_for_snapshots(connection)
             for table in tables:
                 await connection.execute(text(f"VACUUM FULL {table}"))
 
@@ -81,6 +88,20 @@ class PostgresDatabase(Database):
 
     def notify(self, session: SqlSession, key: str) -> None:
         session.connection.execute(text("SELECT pg_notify(:channel, :key)"), {"channel": _CHANNEL, "key": key})
+
+
+async def _wait_for_snapshots(connection: AsyncConnection) -> None:
+    """Wait for the transactions that may still see what was deleted: VACUUM would keep it. Raise StoreError."""
+    seeing = set((await connection.execute(_SNAPSHOTS)).all())
+    for _ in range(_SNAPSHOT_CHECKS):
+        seeing &= set((await connection.execute(_SNAPSHOTS)).all())
+        if not seeing:
+            return
+        await asyncio.sleep(_SNAPSHOT_PAUSE_S)
+    processes = ", ".join(sorted(str(row[0]) for row in seeing))
+    raise StoreError(
+        f"transactions that began before still see what was deleted: process {processes} (try again later)"
+    )
 
 
 class Listener:

@@ -137,7 +137,7 @@ class Database(ABC):
 
     @abstractmethod
     async def rewrite(self, tables: Sequence[str]) -> None:
-        """Rewrite the database's files without the bytes of deleted rows. Raise StoreError if it is in use."""
+        """Rewrite the database's files without the bytes of deleted rows. Raise StoreError if it is in use for long."""
 
     @asynccontextmanager
     async def watch(self, key: str) -> AsyncIterator[Callable[[float], Awaitable[None]]]:

@@ -172,6 +172,25 @@ async def test_postgresql_keeps_no_samples_of_what_users_write(make_url_of: Make
         assert await _pages_with(url, "zebra", "pg_statistic%") == 0
 
 
+async def test_what_an_older_transaction_still_sees_is_deleted_once_it_has_ended(make_url_of: MakeUrl) -> None:
+    url = await make_url_of()
+    if url.startswith("sqlite"):
+        return  # its readers make `rewrite` fail
+    engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), isolation_level="REPEATABLE READ")
+    async with opened(url) as store, engine.connect() as reader:
+        await fill(store, "ann", "zebra")
+        await reader.execute(sa.text("SELECT 1 FROM chatkit_counts"))
+        await store.erase_owner("ann")
+        rewriting = asyncio.create_task(store.rewrite())
+        # Another statement is answered meanwhile.
+        assert await everything(store, "ann") == [[], TokenUsage()]
+        assert not rewriting.done()
+        await reader.rollback()
+        await rewriting
+        assert await _pages_with(url, "zebra") == 0
+    await engine.dispose()
+
+
 async def _run(url: str, statement: str) -> None:
     engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
