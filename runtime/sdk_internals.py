@@ -33,6 +33,15 @@ def put_in_run(result: RunResultStreaming, event: Any) -> None:
     result._event_queue.put_nowait(event)
 
 
+def release_run(result: RunResultStreaming) -> None:
+    """Let a run whose events are all taken be freed at once: its clean-up refers to it, which makes a cycle.
+
+    The clean-up of a sandbox is kept, should it still have to run.
+    """
+    if result._sandbox_session is None:
+        result._sandbox_cleanup = None
+
+
 def current_agent_of(state: RunState[Any, Any]) -> Agent[Any] | None:
     """Return the agent that a stopped run continues with; `RunState` has no public property for it."""
     return state._current_agent

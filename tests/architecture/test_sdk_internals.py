@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from agents import Agent, Handoff, RunResultStreaming, RunState
+from agents import Agent, Handoff, Runner, RunResultStreaming, RunState
 from chatkit import agents as chatkit_agents
 from chatkit.agents import ResponseStreamConverter, ThreadItemConverter
 from fastapi import APIRouter, Depends, FastAPI, routing
@@ -27,6 +27,8 @@ from jinja2.sandbox import SandboxedEnvironment
 
 import runtime
 from runtime import sdk_internals
+from runtime.assemble.models import run_config
+from tests.conversations.playing import Player
 
 RUNTIME = Path(runtime.__file__).parent
 DOCUMENTED = {"_exit", "_getframe", "_replace"}
@@ -60,6 +62,20 @@ def test_routes_of_included_routers_are_found_at_any_depth() -> None:
     app.include_router(outer)
     methods = [getattr(route, "methods", None) for route in sdk_internals.flat_routes(app.routes)]
     assert methods == [{"PATCH"}, {"DELETE"}]
+
+
+async def test_a_run_whose_events_are_taken_is_freed_at_once() -> None:
+    result = Runner.run_streamed(Agent(name="helper", model=Player("Hello.")), "hi", run_config=run_config())
+    assert [event async for event in result.stream_events()]
+    assert result._sandbox_cleanup is not None
+    sdk_internals.release_run(result)
+    alive = weakref.ref(result)
+    gc.disable()
+    try:
+        del result
+        assert alive() is None
+    finally:
+        gc.enable()
 
 
 def test_a_handoff_refers_to_its_agent() -> None:

@@ -157,6 +157,8 @@ class StreamBuffer:
     def close(self) -> None:
         """End the stream after the bytes that were added."""
         self._closed = True
+        # It refers to the turn, which refers to this: the cycle would live until the next full collection.
+        self.on_overflow = None
         self._wake()
 
     def _wake(self, silent: bool = False) -> None:

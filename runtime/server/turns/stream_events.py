@@ -18,7 +18,7 @@ from chatkit import types
 from chatkit.agents import ResponseStreamConverter
 
 from runtime.assemble.context import RuntimeContext
-from runtime.sdk_internals import convert_annotation, convert_content, put_in_run
+from runtime.sdk_internals import convert_annotation, convert_content, put_in_run, release_run
 from runtime.server.turns.hosted_calls import hosted_call_items, output_of, work_item
 from runtime.server.turns.model_items import new_model_item
 from runtime.server.turns.sse import Event, TextDelta
@@ -69,6 +69,7 @@ class RunEvents:
                 raise
             finally:
                 queue.wake = None
+        release_run(result)
         while queue.events:
             for tool_event in self._from_tool(queue.events.popleft()):
                 yield tool_event
