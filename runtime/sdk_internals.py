@@ -11,6 +11,8 @@ import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from importlib.machinery import ModuleSpec
+from traceback import walk_tb
+from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -63,7 +65,51 @@ def run_sync_tools_with(run: Callable[..., Awaitable[Any]]) -> None:
     """
     from agents import tool
 
-    tool.asyncio = _AsyncioForTools(run)  # type: ignore[attr-defined,assignment]  # only its `to_thread` is another
+    _change_asyncio(tool, to_thread=run)
+
+
+def run_tasks_with(wrap: Callable[[Any], Any]) -> None:
+    """Let the SDK start `wrap(coroutine)` in place of each coroutine that it starts as a task, in this whole process.
+
+    The SDK calls guardrails, hooks, instructions and conditions in tasks. A SystemExit in one ends the event loop
+    before any code around it can catch it.
+    """
+    import asyncio
+
+    from agents import run, tool
+    from agents.run_internal import guardrails, model_retry, run_loop, tool_execution
+    from agents.util import _asyncio_tasks
+
+    def create_task(coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+        wrapped = wrap(coroutine)
+        task = asyncio.create_task(wrapped, **options)
+        if wrapped is not coroutine:
+            # A task that is cancelled before it starts would leave it without an `await`, of which Python warns.
+            task.add_done_callback(lambda _: coroutine.close())
+        return task
+
+    def ensure_future(awaitable: Any) -> asyncio.Future[Any]:
+        return create_task(awaitable) if asyncio.iscoroutine(awaitable) else asyncio.ensure_future(awaitable)
+
+    for module in (run, tool, guardrails, model_retry, run_loop, tool_execution, _asyncio_tasks):
+        _change_asyncio(module, create_task=create_task, ensure_future=ensure_future)
+
+
+def called_by_sdk(trace: TracebackType | None) -> str:
+    """Return what the SDK called, by the variables of its frames in a traceback: `guardrail 'g' of agent 'Keeper'`."""
+    what, agent = "", ""
+    for frame, _ in walk_tb(trace):
+        if not str(frame.f_globals.get("__name__", "")).startswith("agents."):
+            continue
+        values = frame.f_locals
+        agent = getattr(values.get("public_agent") or values.get("agent"), "name", None) or agent
+        if hasattr(values.get("guardrail"), "get_name"):
+            what = f"guardrail {values['guardrail'].get_name()!r}"
+        elif "needs_approval_setting" in values:
+            what = f"`needs_approval` of {what}" if what else "`needs_approval`"
+        elif hasattr(tool := values.get("function_tool") or values.get("func_tool"), "name"):
+            what = f"tool {tool.name!r}"
+    return f"{what} of agent {agent!r}" if what and agent else what or (f"agent {agent!r}" if agent else "")
 
 
 def prepare_called_tools(prepare: Callable[[FunctionTool, Any], FunctionTool]) -> None:
@@ -83,11 +129,17 @@ def prepare_called_tools(prepare: Callable[[FunctionTool, Any], FunctionTool]) -
     tool_execution._invoke_function_tool_with_metadata = invoke_prepared  # type: ignore[attr-defined]
 
 
-class _AsyncioForTools:
-    """The module asyncio with another `to_thread`."""
+def _change_asyncio(module: ModuleType, **functions: Callable[..., Any]) -> None:
+    """Replace functions of asyncio for one module of the SDK."""
+    changed = vars(module).get("asyncio")
+    if not isinstance(changed, _ChangedAsyncio):
+        changed = _ChangedAsyncio()
+        vars(module)["asyncio"] = changed
+    vars(changed).update(functions)
 
-    def __init__(self, run: Callable[..., Awaitable[Any]]) -> None:
-        self.to_thread = run
+
+class _ChangedAsyncio:
+    """The module asyncio with other functions, which are attributes of the object."""
 
     def __getattr__(self, name: str) -> Any:
         # Imported here: `validate` uses this module, and asyncio takes 50 ms to import.

@@ -14,7 +14,7 @@ from chatkit.actions import Action
 from pydantic import BaseModel
 
 from runtime.assemble.context import RuntimeContext, scope_of
-from runtime.assemble.functions import call_function, resolve_function
+from runtime.assemble.functions import AsyncFunction, ProjectFunctions, is_async_function, resolve_function
 from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.project_objects import SharedObjects
 from runtime.assemble.schemas import compile_schema, mismatches
@@ -52,25 +52,36 @@ class BuiltAction:
 
 
 def build_actions(
-    config: Config, shared: SharedObjects, widgets: Callable[[str], BuiltWidget], problems: Problems
+    config: Config,
+    functions: ProjectFunctions,
+    shared: SharedObjects,
+    widgets: Callable[[str], BuiltWidget],
+    problems: Problems,
 ) -> dict[str, BuiltAction]:
     """Return the declared actions by type; failures are recorded in `problems`. `shared` has the objects of methods."""
     built: dict[str, BuiltAction] = {}
     for name, entry in config.actions.items():
         with problems.record("A303", "actions", name):
-            built[name] = replace(_build(name, entry, shared, widgets), roles=entry.roles or ())
+            built[name] = replace(_build(name, entry, functions, shared, widgets), roles=entry.roles or ())
     return built
 
 
 def _build(
-    name: str, entry: declared.Action, shared: SharedObjects, widgets: Callable[[str], BuiltWidget]
+    name: str,
+    entry: declared.Action,
+    functions: ProjectFunctions,
+    shared: SharedObjects,
+    widgets: Callable[[str], BuiltWidget],
 ) -> BuiltAction:
     check = _checker(entry.payload)
     match entry:
         case declared.PythonAction():
-            function = _handler(shared, entry.python)
-            sync = _call_sync(function) if entry.sync else None
-            return BuiltAction(name, check, handle=_call(function), sync=sync, is_exclusive=True)
+            function, is_async = _handler(shared, entry.python)
+            # A streamed answer ends with its turn; only its sync part has the limit of a function.
+            limited = functions.limited(function, entry.python, is_async)
+            begin = functions.begun(function, is_async) if is_async else limited
+            sync = _call_sync(limited) if entry.sync else None
+            return BuiltAction(name, check, handle=_call(begin), sync=sync, is_exclusive=True)
         case declared.MessageAction():
             return BuiltAction(name, check, message=_message(Template.parse(entry.message)))
         case declared.EffectAction():
@@ -86,7 +97,8 @@ def _checker(schema: Mapping[str, Any] | None) -> Callable[[Any], str]:
     return lambda payload: mismatches(validator, {} if payload is None else payload)
 
 
-def _handler(shared: SharedObjects, path: str) -> Callable[..., Any]:
+def _handler(shared: SharedObjects, path: str) -> tuple[Callable[..., Any], bool]:
+    """Return the function at a path, and whether it is async."""
     function = resolve_function(shared.code, path, "`async def handler(ctx, action, sender)`")
     owner = _class_of_method(shared.code, path)
     try:
@@ -96,11 +108,12 @@ def _handler(shared: SharedObjects, path: str) -> Callable[..., Any]:
         raise BuildError(
             f"{path!r} can't be called with three arguments: {error}", hint, code="A331", about=function
         ) from None
+    is_async = is_async_function(function)
     if owner is None:
-        return function
+        return function, is_async
     owner_of = shared.maker_of_owner(owner)
     name = path.rpartition(".")[2]
-    return lambda ctx, action, sender: getattr(owner_of(), name)(ctx, action, sender)
+    return lambda ctx, action, sender: getattr(owner_of(), name)(ctx, action, sender), is_async
 
 
 def _class_of_method(code: ProjectCode, path: str) -> str | None:
@@ -113,11 +126,11 @@ def _class_of_method(code: ProjectCode, path: str) -> str | None:
     return owner if is_method else None
 
 
-def _call(function: Callable[..., Any]) -> Handler:
+def _call(begin: AsyncFunction) -> Handler:
     async def handle(context: RuntimeContext, action: ClickAction, sender: Sender) -> Events:
         with contained():
-            result = function(RunContextWrapper(context), action, sender)
-            answer = await result if inspect.isawaitable(result) else None
+            result = await begin(RunContextWrapper(context), action, sender)
+            answer = await result if inspect.isawaitable(result) else result
         if inspect.isasyncgen(result):
             async with aclosing(contained_items(result)) as events:
                 async for event in events:
@@ -143,9 +156,9 @@ def replacement(answer: Any, sender: Sender) -> chat.ThreadItem | None:
     return None if sender is None else redrawn(sender, drawn)
 
 
-def _call_sync(function: Callable[..., Any]) -> SyncHandler:
+def _call_sync(call: AsyncFunction) -> SyncHandler:
     async def handle(context: RuntimeContext, action: ClickAction, sender: Sender) -> Any:
-        return await call_function(function, RunContextWrapper(context), action, sender)
+        return await call(RunContextWrapper(context), action, sender)
 
     return handle
 

@@ -31,7 +31,7 @@ from agents.strict_schema import ensure_strict_json_schema
 
 from runtime.assemble.contained_objects import ContainedHooks, ContainedModel
 from runtime.assemble.context import RuntimeContext, current_call_id, declared_text, record_failure, scope_of
-from runtime.assemble.functions import call_function, holds, resolve_function, resolve_object
+from runtime.assemble.functions import ProjectFunctions, call_function, holds, resolve_function, resolve_object
 from runtime.assemble.guardrails import NO_GUARDRAILS, GuardrailSet, enforce
 from runtime.assemble.instructions import build_instructions
 from runtime.assemble.mcp import McpServers
@@ -60,10 +60,12 @@ AgentResult = RunResult | RunResultStreaming
 class AgentBuilder:
     """Makes the agents, and completes them once everything that they use is built."""
 
-    def __init__(self, config: Config, own: OwnAgents) -> None:
+    def __init__(self, config: Config, own: OwnAgents, functions: ProjectFunctions) -> None:
         self.config, self.own = config, own
         self.agents: Agents = {
-            key: restricted(copy_agent(own[key], entry.name) if key in own else Agent(name=entry.name or key))
+            key: restricted(
+                copy_agent(own[key], entry.name, functions) if key in own else Agent(name=entry.name or key)
+            )
             for key, entry in config.agents.items()
         }
         self.outputs: Mapping[str, BuiltOutput] = {}
@@ -112,7 +114,7 @@ class AgentBuilder:
     def complete(
         self,
         files: ProjectFiles,
-        code: ProjectCode,
+        functions: ProjectFunctions,
         models: Models,
         tools: Tools,
         guardrails: Mapping[str, GuardrailSet],
@@ -128,16 +130,16 @@ class AgentBuilder:
             if entry.has_key("instructions"):
                 with problems.record("A302", "agents", key, "instructions"):
                     agent.instructions = build_instructions(
-                        entry.instructions, files, code, ("agents", key, "instructions")
+                        entry.instructions, files, functions, ("agents", key, "instructions")
                     )
             if entry.prompt is not None:
                 agent.prompt = _stored_prompt(entry.prompt)
             if entry.hooks is not None:
                 with problems.record("A302", "agents", key, "hooks"):
                     hint = "derive it from agents.AgentHooks"
-                    hooks = resolve_object(code, entry.hooks, AgentHooksBase, "agents.AgentHooks", hint)
+                    hooks = resolve_object(functions.code, entry.hooks, AgentHooksBase, "agents.AgentHooks", hint)
                     agent.hooks = ContainedHooks(hooks)
-            self._add_handoffs(key, entry, code, guardrails, problems)
+            self._add_handoffs(key, entry, functions, guardrails, problems)
             agent.mcp_servers = servers.views(key)
             self._add_tools(key, entry, tools)
             with problems.record("A601", "agents", key, "python"):
@@ -147,14 +149,16 @@ class AgentBuilder:
         self,
         key: str,
         entry: declared.Agent,
-        code: ProjectCode,
+        functions: ProjectFunctions,
         guardrails: Mapping[str, GuardrailSet],
         problems: Problems,
     ) -> None:
         def lead_to(target: declared.Handoff) -> Handoff[Any, Any]:
             to, checks = self.agents[target.agent], guardrails.get(target.agent, NO_GUARDRAILS)
             text = target.description or to.handoff_description or ""
-            return _restrict(_build_handoff(target, to, checks, text, code), self.config.agents[target.agent].roles)
+            return _restrict(
+                _build_handoff(target, to, checks, text, functions), self.config.agents[target.agent].roles
+            )
 
         handoffs: list[Any] = []
         for index, target in enumerate(entry.handoffs):
@@ -278,11 +282,11 @@ def _call_id(result: FunctionToolResult) -> str | None:
 
 
 def _build_handoff(
-    entry: declared.Handoff, agent: Agent[Any], guardrails: GuardrailSet, description: str, code: ProjectCode
+    entry: declared.Handoff, agent: Agent[Any], guardrails: GuardrailSet, description: str, functions: ProjectFunctions
 ) -> Handoff[Any, Any]:
     """Make a handoff without a reference to its agent: the SDK follows the references of all agents on every run."""
     validator = compile_schema(entry.input, "input") if entry.input is not None else None
-    callback = resolve_function(code, entry.on_handoff, "a function of (ctx, data)") if entry.on_handoff else None
+    callback = functions.resolve(entry.on_handoff, "a function of (ctx, data)") if entry.on_handoff else None
 
     async def take(ctx: RunContextWrapper[Any], arguments: str) -> Agent[Any]:
         user_text = ctx.context._turn_state.user_text
@@ -292,7 +296,7 @@ def _build_handoff(
         if validator is not None:
             data = read_json(arguments or "{}", validator, "the input of the handoff", ModelBehaviorError)
         if callback is not None:
-            await call_function(callback, ctx, data)
+            await callback(ctx, data)
         return agent
 
     return Handoff(
@@ -302,7 +306,7 @@ def _build_handoff(
         strict_json_schema=not entry.input,
         on_invoke_handoff=take,
         agent_name=agent.name,
-        input_filter=_filter(entry.history, code),
+        input_filter=_filter(entry.history, functions.code),
         is_enabled=_enabled(entry.enabled_if, agent.name),
     )
 

@@ -13,9 +13,8 @@ from typing import Any
 from agents import FunctionTool, RunContextWrapper
 
 from runtime.assemble.context import RuntimeContext, scope_of
-from runtime.assemble.functions import call_function, holds, resolve_function
+from runtime.assemble.functions import ProjectFunctions, holds
 from runtime.config.model.tools import Approval, NeedsApproval, approval_of
-from runtime.project_code.loader import ProjectCode
 from runtime.templates.template import Template
 
 logger = logging.getLogger("runtime.assemble")
@@ -49,14 +48,14 @@ DEFAULT_APPROVAL = BuiltApproval(Approval(), True)
 """For tools that set `needs_approval` in Python."""
 
 
-def build_approval(declared: NeedsApproval, code: ProjectCode, tool: str) -> BuiltApproval | None:
+def build_approval(declared: NeedsApproval, functions: ProjectFunctions, tool: str) -> BuiltApproval | None:
     """Build the approval of a tool of this name; None where none is needed. Raise BuildError or ResolveError."""
     entry = approval_of(declared)
     if entry is None:
         return None
     needed: bool | Decide
     if entry.python is not None:
-        needed = _by_python(entry.python, code)
+        needed = _by_python(entry.python, functions)
     elif isinstance(entry.when, str):
         needed = _by_template(Template.parse(entry.when), tool)
     else:
@@ -80,12 +79,12 @@ def _by_template(when: Template, tool: str) -> Decide:
     return decide
 
 
-def _by_python(path: str, code: ProjectCode) -> Decide:
-    function = resolve_function(code, path, "a function of (ctx, args)")
+def _by_python(path: str, functions: ProjectFunctions) -> Decide:
+    function = functions.resolve(path, "a function of (ctx, args)")
 
     async def decide(ctx: RunContextWrapper[RuntimeContext], arguments: Mapping[str, Any], call_id: str) -> bool:
         try:
-            return bool(await call_function(function, ctx, arguments))
+            return bool(await function(ctx, arguments))
         except Exception as error:
             logger.warning("%s raised %s, so approval is needed: %s", path, type(error).__name__, error)
             return True

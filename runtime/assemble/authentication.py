@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.requests import HTTPConnection
 
-from runtime.assemble.functions import resolve_function
+from runtime.assemble.functions import is_async_function, resolve_function
 from runtime.assemble.problems import BuildError, Problems
 from runtime.auth.authenticator import Authenticator
 from runtime.auth.bearer import BearerAuthenticator
@@ -55,9 +55,7 @@ class PythonAuthenticator:
         timeout_s: float,
     ) -> None:
         self._path, self._threads, self._timeout_s = path, threads, timeout_s
-        self._is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-            getattr(function, "__call__", None)  # noqa: B004  # an object with an async `__call__`
-        )
+        self._is_async = is_async_function(function)
         self._function = partial(function, **arguments) if arguments else function
 
     async def identify(self, connection: HTTPConnection) -> User:

@@ -13,7 +13,7 @@ from chatkit.widgets import WidgetRoot
 from pydantic import ValidationError
 
 from runtime.assemble.context import RuntimeContext, scope_of
-from runtime.assemble.functions import call_function, resolve_function
+from runtime.assemble.functions import AsyncFunction, ProjectFunctions
 from runtime.assemble.instructions import build_instructions
 from runtime.assemble.models import Ask, Models
 from runtime.assemble.problems import BuildError, Problems
@@ -23,7 +23,6 @@ from runtime.config.model import chat as declared
 from runtime.config.model.chat import MentionConfig, MentionEntity
 from runtime.config.project_files import ProjectFiles
 from runtime.errors import RuntimeFault
-from runtime.project_code.loader import ProjectCode
 from runtime.templates.template import Template, TemplateError
 
 logger = logging.getLogger("runtime.assemble")
@@ -52,7 +51,7 @@ _SUFFIXES = {"audio/mpeg": "mp3", "audio/mp4": "mp4", "audio/x-m4a": "m4a", "aud
 
 
 def build_title(
-    config: Config, files: ProjectFiles, models: Models, code: ProjectCode, problems: Problems
+    config: Config, files: ProjectFiles, models: Models, functions: ProjectFunctions, problems: Problems
 ) -> WriteTitle | None:
     """Build what writes titles; None where titles are off. Failures are recorded in `problems`."""
     with problems.record("A602", "chat", "title"):
@@ -61,26 +60,26 @@ def build_title(
                 return None
             case declared.ModelTitle() as entry:
                 instructions = (
-                    build_instructions(entry.instructions, files, code, ("chat", "title", "instructions"))
+                    build_instructions(entry.instructions, files, functions, ("chat", "title", "instructions"))
                     or TITLE_INSTRUCTIONS
                 )
                 return _one_line(models.get(entry.model).asker("title", instructions))
             case declared.PythonTitle() as entry:
-                function = resolve_function(code, entry.python, "a function of the message's text")
+                function = functions.resolve(entry.python, "a function of the message's text")
                 return _one_line(lambda context, text: function(text))
     return None
 
 
-def _one_line(write: Callable[[Any, str], Any]) -> WriteTitle:
+def _one_line(write: Callable[[Any, str], Awaitable[Any]]) -> WriteTitle:
     async def write_title(context: Any, text: str) -> str:
-        line = " ".join(str(await call_function(write, context, text)).split()).strip("\"'“”")
+        line = " ".join(str(await write(context, text)).split()).strip("\"'“”")
         return line if len(line) <= _MAX_TITLE else line[: _MAX_TITLE - 1].rstrip() + "…"
 
     return write_title
 
 
 def build_summary(
-    config: Config, files: ProjectFiles, models: Models, code: ProjectCode, problems: Problems
+    config: Config, files: ProjectFiles, models: Models, functions: ProjectFunctions, problems: Problems
 ) -> Summarise | None:
     """Build what summarises long threads; None where summaries are off. Failures are recorded in `problems`."""
     entry = config.chat.history.summary
@@ -89,11 +88,11 @@ def build_summary(
     with problems.record("A602", "chat", "history", "summary"):
         if isinstance(entry, declared.ModelSummary):
             instructions = (
-                build_instructions(entry.instructions, files, code, ("chat", "history", "summary", "instructions"))
+                build_instructions(entry.instructions, files, functions, ("chat", "history", "summary", "instructions"))
                 or SUMMARY_INSTRUCTIONS
             )
             return _summarise_by_model(models.get(entry.model).asker("summary", instructions))
-        return _text_of(resolve_function(code, entry.python, "a function of (context, earlier_summary, items_as_text)"))
+        return _text_of(functions.resolve(entry.python, "a function of (context, earlier_summary, items_as_text)"))
     return None
 
 
@@ -105,14 +104,16 @@ def _summarise_by_model(ask: Ask) -> Summarise:
     return summarise
 
 
-def build_dictation(config: Config, models: Models, code: ProjectCode, problems: Problems) -> Transcribe | None:
+def build_dictation(
+    config: Config, models: Models, functions: ProjectFunctions, problems: Problems
+) -> Transcribe | None:
     """Build what transcribes speech; None where dictation is off. Failures are recorded in `problems`."""
     entry = config.chat.dictation
     if entry is None:
         return None
     with problems.record("A602", "chat", "dictation"):
         if entry.python:
-            return _text_of(resolve_function(code, entry.python, "a function of (audio, context)"))
+            return _text_of(functions.resolve(entry.python, "a function of (audio, context)"))
         return _transcribe_by_model(config, entry, models)
     return None
 
@@ -133,9 +134,9 @@ def _transcribe_by_model(config: Config, entry: declared.Dictation, models: Mode
     return transcribe
 
 
-def _text_of(function: Callable[..., Any]) -> Callable[..., Awaitable[str]]:
+def _text_of(function: AsyncFunction) -> Callable[..., Awaitable[str]]:
     async def call(*arguments: Any) -> str:
-        return str(await call_function(function, *arguments))
+        return str(await function(*arguments))
 
     return call
 
@@ -150,14 +151,14 @@ class BuiltMentions:
     """The entities that can be mentioned; the `context` of `search` and `get` is the request context."""
 
     entities: Mapping[str, MentionEntity]
-    functions: Mapping[str, Callable[..., Any]]
+    functions: Mapping[str, AsyncFunction]
     text: Template | None = None
     preview_widget: BuiltWidget | None = None
 
     async def search(self, query: str, context: Any) -> list[MentionEntity]:
         """Return at most 50 entities that match. Raise RuntimeFault if the project's function returns anything else."""
         if "search" in self.functions:
-            results = await call_function(self.functions["search"], query, context)
+            results = await self.functions["search"](query, context)
             return [_entity(value) for value in list(results or [])[:MAX_RESULTS]]
         words = query.casefold().split()
         matches = [entity for entity in self.entities.values() if _matches(entity, words)]
@@ -168,7 +169,7 @@ class BuiltMentions:
     async def get(self, entity_id: str, context: Any) -> MentionEntity | None:
         """Return the entity of that id. Raise RuntimeFault if the project's function returns anything else."""
         if "lookup" in self.functions:
-            value = await call_function(self.functions["lookup"], entity_id, context)
+            value = await self.functions["lookup"](entity_id, context)
             return None if value is None else _entity(value)
         return self.entities.get(entity_id)
 
@@ -188,7 +189,7 @@ class BuiltMentions:
         request_context = context.request_context
         try:
             if "python" in self.functions:
-                text = await call_function(self.functions["python"], tag, request_context)
+                text = await self.functions["python"](tag, request_context)
                 return None if text is None else str(text)
             entity = await self.get(tag.id, request_context)
             if entity is None:
@@ -203,22 +204,22 @@ class BuiltMentions:
 
 
 def build_mentions(
-    entry: MentionConfig | None, code: ProjectCode, widget: Callable[[str], BuiltWidget], problems: Problems
+    entry: MentionConfig | None, functions: ProjectFunctions, widget: Callable[[str], BuiltWidget], problems: Problems
 ) -> BuiltMentions | None:
     """Build the mentions; failures are recorded in `problems`."""
     if entry is None:
         return None
-    functions: dict[str, Callable[..., Any]] = {}
+    resolved: dict[str, AsyncFunction] = {}
     for key in ("python", "search", "lookup"):
         if (path := getattr(entry, key)) is not None:
             with problems.record("A310", "chat", "tags", key):
-                functions[key] = resolve_function(code, path, "a function of two arguments")
+                resolved[key] = functions.resolve(path, "a function of two arguments")
     preview: BuiltWidget | None = None
     if entry.preview is not None:
         with problems.record("A401", "chat", "tags", "preview"):
             preview = widget(entry.preview)
     entities = {entity.id: entity for entity in entry.entities}
-    return BuiltMentions(entities, functions, Template.parse(entry.text) if entry.text else None, preview)
+    return BuiltMentions(entities, resolved, Template.parse(entry.text) if entry.text else None, preview)
 
 
 def _entity(value: Any) -> MentionEntity:

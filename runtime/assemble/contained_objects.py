@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from contextvars import ContextVar
 from typing import Any
 
 from agents import FunctionTool, ModelResponse
@@ -14,10 +15,14 @@ from agents.models.interface import Model
 from agents.tool_context import ToolContext
 
 from runtime.assemble.context import RuntimeContext
+from runtime.assemble.functions import ProjectFunctions
 from runtime.documents.untrusted import clean
 from runtime.resources.containment import ProjectCodeError, contained, contained_function, contained_items
+from runtime.sdk_internals import called_by_sdk
 
 _MARK = "_is_contained"
+_calling: ContextVar[Any] = ContextVar("calling", default=None)
+"""The state of the turn whose tool is running."""
 _HOOKS = [name for name in vars(AgentHooksBase) if name.startswith("on_")]
 
 
@@ -63,10 +68,10 @@ class ContainedModel(Model):
 class ContainedEditor:
     """Forwards changes of files to the project's `ApplyPatchEditor`."""
 
-    def __init__(self, editor: ApplyPatchEditor) -> None:
-        self.create_file = contained_function(editor.create_file)
-        self.update_file = contained_function(editor.update_file)
-        self.delete_file = contained_function(editor.delete_file)
+    def __init__(self, editor: ApplyPatchEditor, functions: ProjectFunctions) -> None:
+        self.create_file = functions.limited(editor.create_file, "the editor's 'create_file'")
+        self.update_file = functions.limited(editor.update_file, "the editor's 'update_file'")
+        self.delete_file = functions.limited(editor.delete_file, "the editor's 'delete_file'")
 
 
 def contain_tool(tool: FunctionTool) -> FunctionTool:
@@ -77,6 +82,13 @@ def contain_tool(tool: FunctionTool) -> FunctionTool:
     inner, name = tool.on_invoke_tool, tool.name
 
     async def invoke(ctx: ToolContext[RuntimeContext], arguments: str) -> Any:
+        token = _calling.set(ctx.context._turn_state)
+        try:
+            return await call(ctx, arguments)
+        finally:
+            _calling.reset(token)
+
+    async def call(ctx: ToolContext[RuntimeContext], arguments: str) -> Any:
         state, agent = ctx.context._turn_state, ctx.agent.name if ctx.agent is not None else ""
         place = f"tool {name!r} of agent {agent!r}" if agent else f"tool {name!r}"
         state.running[ctx.tool_call_id] = place
@@ -94,10 +106,34 @@ def contain_tool(tool: FunctionTool) -> FunctionTool:
 
     contained_tool = copy.copy(tool)
     contained_tool.on_invoke_tool = invoke
+    if callable(tool.needs_approval):
+        contained_tool.needs_approval = contained_function(tool.needs_approval, f"`needs_approval` of tool {name!r}")
     if callable(tool.is_enabled):
         contained_tool.is_enabled = contained_function(tool.is_enabled, f"`is_enabled` of tool {name!r}")
     setattr(contained_tool, _MARK, True)
     return contained_tool
+
+
+def contain_task(coroutine: Any) -> Any:
+    """Return the coroutine that the SDK starts as a task in place of `coroutine`: it can't end the server.
+
+    Only what runs inside a tool can be code of the project that the runtime has not prepared, such as the guardrails of
+    an agent that is a tool of the project's own agent.
+    """
+    state = _calling.get()
+    return coroutine if state is None else _contained_task(coroutine, state)
+
+
+async def _contained_task(coroutine: Coroutine[Any, Any, Any], state: Any) -> Any:
+    try:
+        with contained():
+            return await coroutine
+    except ProjectCodeError as error:
+        # The frames around the call are those of the tasks that wait for this one, which add theirs.
+        traces = (error.cause.__traceback__, error.__traceback__)
+        error.place = error.place or next(filter(None, map(called_by_sdk, traces)), "")
+        state.fault = state.fault or error
+        raise
 
 
 def contain_called_tool(tool: FunctionTool, ctx: Any) -> FunctionTool:

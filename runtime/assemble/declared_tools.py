@@ -16,12 +16,10 @@ from jsonschema import Draft202012Validator
 from runtime.assemble.approvals import BuiltApproval
 from runtime.assemble.contained_objects import ContainedEditor
 from runtime.assemble.context import RuntimeContext, ToolFailure, record_failure, scope_of
-from runtime.assemble.functions import resolve_function, resolve_object
+from runtime.assemble.functions import ProjectFunctions, resolve_object
 from runtime.assemble.schemas import compile_schema, read_json, strict_form
 from runtime.assemble.widgets import BuiltWidget, WidgetError
 from runtime.config.model import tools as declared
-from runtime.project_code.loader import ProjectCode
-from runtime.resources.containment import contained_function
 from runtime.templates.template import Template, TemplateError
 
 Run = Callable[[RuntimeContext, str], Awaitable[str]]
@@ -181,16 +179,16 @@ def build_hosted(entry: HostedEntry) -> agents.Tool:
 
 
 def build_local(
-    entry: declared.ShellTool | declared.PatchTool, code: ProjectCode, approval: BuiltApproval | None
+    entry: declared.ShellTool | declared.PatchTool, functions: ProjectFunctions, approval: BuiltApproval | None
 ) -> agents.Tool:
     """Make a tool whose commands or file changes the project's own code executes. Raise BuildError or ResolveError."""
     needed = False if approval is None else approval.needed_for_object
     if isinstance(entry, declared.ShellTool):
-        execute = contained_function(resolve_function(code, entry.shell, "a function of the request"))
+        execute = functions.resolve(entry.shell, "a function of the request")
         return agents.ShellTool(executor=execute, needs_approval=needed)
     hint = "it needs create_file, update_file and delete_file"
-    editor = resolve_object(code, entry.apply_patch, ApplyPatchEditor, "agents.ApplyPatchEditor", hint)  # type: ignore[type-abstract]
-    return agents.ApplyPatchTool(editor=ContainedEditor(editor), needs_approval=needed)
+    editor = resolve_object(functions.code, entry.apply_patch, ApplyPatchEditor, "agents.ApplyPatchEditor", hint)  # type: ignore[type-abstract]
+    return agents.ApplyPatchTool(editor=ContainedEditor(editor, functions), needs_approval=needed)
 
 
 def _web_search(entry: declared.WebSearch) -> agents.WebSearchTool:

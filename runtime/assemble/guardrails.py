@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from agents import Agent, InputGuardrail, OutputGuardrail, RunContextWrapper
+from agents import Agent, GuardrailFunctionOutput, InputGuardrail, OutputGuardrail, RunContextWrapper
 from agents.tool_guardrails import (
     ToolGuardrailFunctionOutput,
     ToolInputGuardrail,
@@ -24,7 +24,7 @@ from agents.tool_guardrails import (
 )
 
 from runtime.assemble.context import RuntimeContext, scope_of
-from runtime.assemble.functions import call_function
+from runtime.assemble.functions import ProjectFunctions, call_function
 from runtime.assemble.instructions import Instructions, build_instructions
 from runtime.assemble.models import Models
 from runtime.assemble.problems import AlreadyReported, BuildError, Problems
@@ -34,7 +34,6 @@ from runtime.config.model.tools import AgentTool, Tool
 from runtime.config.project_files import ProjectFiles
 from runtime.diagnostics.key_path import KeyPath
 from runtime.errors import RuntimeFault
-from runtime.project_code.loader import ProjectCode
 from runtime.resources.patterns import LimitedPattern, PatternTimeout
 from runtime.templates.template import Template, TemplateError
 
@@ -109,7 +108,7 @@ class GuardrailRegistry:
 
     config: Config
     files: ProjectFiles
-    code: ProjectCode
+    functions: ProjectFunctions
     models: Models
     agents: dict[str, GuardrailSet] = field(default_factory=dict)
     _built: dict[str, BuiltGuardrail] = field(default_factory=dict)
@@ -149,10 +148,12 @@ class GuardrailRegistry:
             case declared.JudgeGuardrail():
                 return self._by_judge(name, entry)
             case declared.PythonGuardrail():
-                return _by_python(self.code.resolve(entry.python), entry.python)
+                return _by_python(self.functions, entry.python)
 
     def _by_judge(self, name: str, entry: declared.JudgeGuardrail) -> Check:
-        question = build_instructions(entry.instructions, self.files, self.code, ("guardrails", name, "instructions"))
+        question = build_instructions(
+            entry.instructions, self.files, self.functions, ("guardrails", name, "instructions")
+        )
         ask = self.models.get(entry.judge).asker("judge", _judge(question))
         asked = f": {question}" if isinstance(question, str) else ""
 
@@ -182,29 +183,32 @@ def _judge(question: Instructions) -> Instructions:
 def build_guardrails(
     config: Config,
     files: ProjectFiles,
-    code: ProjectCode,
+    functions: ProjectFunctions,
     models: Models,
     own: Mapping[str, Agent[Any]],
     problems: Problems,
 ) -> GuardrailRegistry:
     """Build the declared guardrails and the sets of the agents; failures are recorded in `problems`."""
-    registry = GuardrailRegistry(config, files, code, models)
+    registry = GuardrailRegistry(config, files, functions, models)
     for name, entry in config.guardrails.items():
         with problems.record("A305", "guardrails", name):
             registry.add(name, entry)
     for key, agent in config.agents.items():
         guardrails = registry.guardrail_set(("agents", key), agent.guardrails, problems)
         if key in own and not agent.has_key("guardrails"):
-            guardrails = _own_guardrails(own[key])
+            guardrails = _own_guardrails(own[key], functions)
         if guardrails != NO_GUARDRAILS:
             registry.agents[key] = guardrails
     return registry
 
 
-def _own_guardrails(agent: Agent[Any]) -> GuardrailSet:
+def _own_guardrails(agent: Agent[Any], functions: ProjectFunctions) -> GuardrailSet:
     """Return the SDK's guardrails of the project's own agent."""
     made = [
-        tuple(BuiltGuardrail(guardrail.get_name(), _by_sdk(guardrail), False, True, None) for guardrail in guardrails)
+        tuple(
+            BuiltGuardrail(guardrail.get_name(), _by_sdk(guardrail, functions), False, True, None)
+            for guardrail in guardrails
+        )
         for guardrails in (agent.input_guardrails, agent.output_guardrails)
     ]
     return GuardrailSet(*made)
@@ -235,14 +239,16 @@ def _by_length(minimum: int, maximum: int) -> Check:
     return check
 
 
-def _by_python(value: Any, path: str) -> Check:
+def _by_python(functions: ProjectFunctions, path: str) -> Check:
+    value = functions.code.resolve(path)
     if isinstance(value, InputGuardrail | OutputGuardrail):
-        return _by_sdk(value)
+        return _by_sdk(value, functions)
     if not callable(value) or isinstance(value, type):
         raise BuildError(f"{path!r} is {type(value).__name__}", "give a function of (ctx, text)", code="A324")
+    function = functions.limited(value, path)
 
     async def check(context: RuntimeContext, agent: Agent[Any], text: str) -> str | None:
-        answer = await call_function(value, RunContextWrapper(context), text)
+        answer = await function(RunContextWrapper(context), text)
         if isinstance(answer, str):
             return answer or None
         return f"{path} refused it" if answer else None
@@ -250,13 +256,12 @@ def _by_python(value: Any, path: str) -> Check:
     return check
 
 
-def _by_sdk(guardrail: InputGuardrail[Any] | OutputGuardrail[Any]) -> Check:
+def _by_sdk(guardrail: InputGuardrail[Any] | OutputGuardrail[Any], functions: ProjectFunctions) -> Check:
+    function = functions.limited(guardrail.guardrail_function, f"the guardrail {guardrail.get_name()!r}")
+
     async def check(context: RuntimeContext, agent: Agent[Any], text: str) -> str | None:
         wrapper: RunContextWrapper[Any] = RunContextWrapper(context)
-        if isinstance(guardrail, InputGuardrail):
-            output = (await guardrail.run(agent, text, wrapper)).output
-        else:
-            output = (await guardrail.run(wrapper, agent, text)).output
+        output: GuardrailFunctionOutput = await function(wrapper, agent, text)
         return str(output.output_info or guardrail.get_name()) if output.tripwire_triggered else None
 
     return check

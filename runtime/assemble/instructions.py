@@ -8,6 +8,7 @@ from typing import Any
 from agents import Agent, RunContextWrapper
 
 from runtime.assemble.context import scope_of
+from runtime.assemble.functions import ProjectFunctions
 from runtime.assemble.problems import BuildError
 from runtime.config.model import instructions as declared
 from runtime.config.project_files import ProjectFiles
@@ -15,8 +16,6 @@ from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath, path_text
 from runtime.documents.untrusted import clean
 from runtime.errors import RuntimeFault
-from runtime.project_code.loader import ProjectCode
-from runtime.resources.containment import contained_function
 from runtime.templates.template import Template, TemplateError
 
 Instructions = str | Callable[..., Any] | None
@@ -32,14 +31,14 @@ class InstructionsError(RuntimeFault):
 
 
 def build_instructions(
-    entry: declared.Instructions | None, files: ProjectFiles, code: ProjectCode, path: KeyPath
+    entry: declared.Instructions | None, files: ProjectFiles, functions: ProjectFunctions, path: KeyPath
 ) -> Instructions:
     """Return the instructions at a key path: a string, or a function for templates and Python. Raise BuildError."""
     match entry:
         case None:
             return None
         case declared.PythonInstructions():
-            return _from_python(entry.python, code)
+            return _from_python(entry.python, functions)
         case declared.FileInstructions():
             text, raw, file = _read(files, entry.file), entry.raw, entry.file
         case declared.InlineInstructions():
@@ -55,13 +54,13 @@ def _read(files: ProjectFiles, name: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _from_python(path: str, code: ProjectCode) -> str | Callable[..., Any]:
-    value = code.resolve(path)
+def _from_python(path: str, functions: ProjectFunctions) -> str | Callable[..., Any]:
+    value = functions.code.resolve(path)
     if not isinstance(value, str) and not callable(value):
         raise BuildError(
             f"{path!r} is {type(value).__name__}", "give a string or a function of (context, agent)", code="A324"
         )
-    return value if isinstance(value, str) else contained_function(value)
+    return value if isinstance(value, str) else functions.limited(value, path)
 
 
 def _from_template(text: str, path: KeyPath, file: str) -> Instructions:

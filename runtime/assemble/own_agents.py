@@ -10,6 +10,7 @@ from agents import Agent, Handoff, RunContextWrapper
 
 from runtime.assemble.contained_objects import ContainedHooks
 from runtime.assemble.context import RuntimeContext
+from runtime.assemble.functions import ProjectFunctions
 from runtime.assemble.guardrails import NO_GUARDRAILS, GuardrailSet, enforce
 from runtime.assemble.problems import BuildError, Problems
 from runtime.config.model import Config
@@ -56,12 +57,14 @@ def _answering(config: Config) -> set[str]:
     return {*config.entry_agents, *(handoff.agent for agent in config.agents.values() for handoff in agent.handoffs)}
 
 
-def copy_agent(own: Agent[Any], name: str | None) -> Agent[RuntimeContext]:
+def copy_agent(own: Agent[Any], name: str | None, functions: ProjectFunctions) -> Agent[RuntimeContext]:
     """Return a copy without what the runtime builds anew: tools, handoffs and guardrails."""
     return dataclasses.replace(
         own,
         name=name or own.name,
-        instructions=contained_function(own.instructions) if callable(own.instructions) else own.instructions,
+        instructions=functions.limited(own.instructions, f"the instructions of {own.name!r}")
+        if callable(own.instructions)
+        else own.instructions,
         hooks=None if own.hooks is None else ContainedHooks(own.hooks),
         tools=[],
         handoffs=[],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from runtime.assemble.agents import AgentBuilder
 from runtime.assemble.approvals import BuiltApproval
 from runtime.assemble.authentication import build_authenticator
 from runtime.assemble.context import RuntimeContext
-from runtime.assemble.functions import call_function
+from runtime.assemble.functions import AsyncFunction, ProjectFunctions
 from runtime.assemble.guardrails import GuardrailSet, build_guardrails
 from runtime.assemble.mcp import McpServers, build_servers
 from runtime.assemble.models import Models, build_models, run_config
@@ -59,7 +59,7 @@ class Snapshot:
     actions: Mapping[str, BuiltAction]
     shared: project_objects.SharedObjects
     context_type: type[RuntimeContext]
-    build_context: Callable[[Any], Any] | None
+    build_context: AsyncFunction | None
     converter: ThreadItemConverter
     routers: tuple[project_objects.BuiltRouter, ...]
     write_title: chat.WriteTitle | None
@@ -87,7 +87,7 @@ class Snapshot:
         """Return `ctx.context.request_context`: the result of the function of `context:`."""
         if self.build_context is None:
             return {"request": request}
-        return await call_function(self.build_context, request)
+        return await self.build_context(request)
 
 
 def build(
@@ -113,20 +113,19 @@ def build(
     widgets = Widgets(config, files, code, problems)
     models = build_models(config, files, code, environ, share, problems, offline)
     own = resolve_own_agents(config, code, problems)
-    agents = AgentBuilder(config, own)
-    guardrails = build_guardrails(config, files, code, models, own, problems)
     size = config.limits.tool_threads
     threads = share.get(("tool threads", size), lambda: ToolThreads(size), ToolThreads.close)
-    tools = Tools(
-        config, code, widgets.get, agents.as_tool, lambda entry: build_operations(entry, files, share), threads
-    )
+    functions = ProjectFunctions(code, threads, config.limits.tool)
+    agents = AgentBuilder(config, own, functions)
+    guardrails = build_guardrails(config, files, functions, models, own, problems)
+    tools = Tools(config, widgets.get, agents.as_tool, lambda entry: build_operations(entry, files, share), functions)
     build_tools(config, tools, guardrails, problems)
     outputs = build_outputs(config, code, widgets.get, own, problems)
     agents.outputs = outputs
     for key, output in outputs.items():
         agents.agents[key].output_type = output.type
     servers = build_servers(config, files, environ, share, code, problems)
-    agents.complete(files, code, models, tools, guardrails.agents, servers, problems)
+    agents.complete(files, functions, models, tools, guardrails.agents, servers, problems)
     shared = project_objects.build_shared_objects(config, code, share, problems)
     snapshot = Snapshot(
         config=config,
@@ -136,18 +135,18 @@ def build(
         tools=tools.built,
         widgets=widgets.built,
         agents=agents.agents,
-        actions=build_actions(config, shared, widgets.get, problems),
+        actions=build_actions(config, functions, shared, widgets.get, problems),
         shared=shared,
         context_type=project_objects.build_context_class(config, code, problems),
-        build_context=project_objects.build_context(config, code, problems),
+        build_context=project_objects.build_context(config, functions, problems),
         converter=project_objects.build_converter(config, code, mix_converter, problems),
         routers=project_objects.build_routers(config, code, problems),
-        write_title=chat.build_title(config, files, models, code, problems),
-        summarise=chat.build_summary(config, files, models, code, problems),
-        routing=build_routing(config, agents.agents, models, tools.built, code, problems),
+        write_title=chat.build_title(config, files, models, functions, problems),
+        summarise=chat.build_summary(config, files, models, functions, problems),
+        routing=build_routing(config, agents.agents, models, tools.built, functions, problems),
         prefaces={key: Template.parse(agent.preface) for key, agent in config.agents.items() if agent.preface},
         errors={kind: Template.parse(text) for kind, text in config.chat.errors if text},
-        mentions=chat.build_mentions(config.chat.tags, code, widgets.get, problems),
+        mentions=chat.build_mentions(config.chat.tags, functions, widgets.get, problems),
         approvals={built.tool.name: built.approval for built in tools.built.values() if built.approval is not None},
         guardrails=guardrails.agents,
         servers=servers,
@@ -160,7 +159,7 @@ def build(
             if each in tools.built
         },
         authenticator=build_authenticator(config, files, code, share, problems),
-        transcribe=chat.build_dictation(config, models, code, problems),
+        transcribe=chat.build_dictation(config, models, functions, problems),
         run_config=run_config(config.limits.parallel_tools),
         partial_images=_partial_images(tools.built),
     )

@@ -18,7 +18,7 @@ from chatkit.store import Store
 from fastapi import APIRouter
 
 from runtime.assemble.context import RuntimeContext, context_type
-from runtime.assemble.functions import refuse_coroutine, resolve_function
+from runtime.assemble.functions import AsyncFunction, ProjectFunctions, refuse_coroutine
 from runtime.assemble.problems import BuildError, Problems
 from runtime.config.model import Config
 from runtime.config.model.server import PythonStore
@@ -31,10 +31,10 @@ OwnConverter = type[ThreadItemConverter] | ThreadItemConverter | None
 MixConverter = Callable[[OwnConverter, Mapping[str, Any]], ThreadItemConverter]
 
 
-def build_context(config: Config, code: ProjectCode, problems: Problems) -> Callable[..., Any] | None:
+def build_context(config: Config, functions: ProjectFunctions, problems: Problems) -> AsyncFunction | None:
     """Return the function of `context`; None where there is none."""
     with problems.record("A310", "context"):
-        return resolve_function(code, config.context, "a function of the request") if config.context else None
+        return functions.resolve(config.context, "a function of the request") if config.context else None
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from agents.model_settings import MCPToolChoice
 from chatkit.types import InferenceOptions
 
 from runtime.assemble.context import RuntimeContext, scope_of
-from runtime.assemble.functions import call_function, holds, resolve_function
+from runtime.assemble.functions import AsyncFunction, ProjectFunctions, holds
 from runtime.assemble.models import Models, build_settings
 from runtime.assemble.problems import Problems
 from runtime.assemble.roles import may_use, require_role
@@ -22,7 +22,6 @@ from runtime.config.model import Config
 from runtime.config.model.agents import ChosenTool, PythonEntry, Route
 from runtime.config.openapi_documents import has_tool
 from runtime.errors import RuntimeFault
-from runtime.project_code.loader import ProjectCode
 from runtime.templates.template import Template
 
 Agents = Mapping[str, Agent[RuntimeContext]]
@@ -45,7 +44,7 @@ class Routing:
     models: Models
     tools: Mapping[str, BuiltTool]
     routes: tuple[Route, ...] = ()
-    function: Callable[[RuntimeContext], Any] | None = None
+    function: AsyncFunction | None = None
     _copies: dict[tuple[str, str | None, str | None], Agent[RuntimeContext]] = field(default_factory=dict)
 
     async def choose_agent(
@@ -84,7 +83,7 @@ class Routing:
 
     async def _choose(self, context: RuntimeContext, chosen: InferenceOptions | None, active: str | None) -> str:
         if self.function is not None:
-            key = await call_function(self.function, context)
+            key = await self.function(context)
             if key not in self.agents:
                 raise RuntimeFault(f"the function of `entry` returned {key!r}, and no agent is named that")
             return str(key)
@@ -154,14 +153,14 @@ def build_routing(
     agents: Agents,
     models: Models,
     tools: Mapping[str, BuiltTool],
-    code: ProjectCode,
+    functions: ProjectFunctions,
     problems: Problems,
 ) -> Routing:
     """Build the routing; failures are recorded in `problems`."""
     routing = Routing(config, agents, models, tools)
     if isinstance(config.entry, PythonEntry):
         with problems.record("A310", "entry", "python"):
-            routing.function = resolve_function(code, config.entry.python, "a function of the turn's context")
+            routing.function = functions.resolve(config.entry.python, "a function of the turn's context")
     elif isinstance(config.entry, list):
         routing.routes = tuple(route for route in config.entry if isinstance(route, Route))
     return routing

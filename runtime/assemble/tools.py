@@ -19,9 +19,9 @@ from chatkit.types import CustomTask, Workflow
 
 from runtime.assemble import declared_tools
 from runtime.assemble.approvals import BuiltApproval, build_approval
-from runtime.assemble.contained_objects import contain_called_tool, contain_tool
+from runtime.assemble.contained_objects import contain_called_tool, contain_task, contain_tool
 from runtime.assemble.context import RuntimeContext, current_call_id, record_failure, scope_of
-from runtime.assemble.functions import call_function, holds, refuse_coroutine, resolve_function
+from runtime.assemble.functions import ProjectFunctions, call_function, holds, refuse_coroutine, resolve_function
 from runtime.assemble.guardrails import GuardrailRegistry, ToolGuards, tool_guards
 from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.roles import Required, required_by, restrict
@@ -33,13 +33,14 @@ from runtime.config.openapi_documents import split_operation
 from runtime.config.references import ALL, split_reference
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.threads import ToolThreads, in_tool_thread, tool_threads
-from runtime.sdk_internals import prepare_called_tools, run_sync_tools_with
+from runtime.sdk_internals import prepare_called_tools, run_sync_tools_with, run_tasks_with
 from runtime.templates.template import Template, TemplateError
 
 logger = logging.getLogger("runtime.assemble")
 _TOOL_TYPES = tuple(get_origin(kind) or kind for kind in get_args(Tool))
 run_sync_tools_with(in_tool_thread)
 prepare_called_tools(contain_called_tool)
+run_tasks_with(contain_task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,10 @@ class Tools:
     """The tools of the project by name, each built once: declared ones first, import paths of agents on demand."""
 
     config: Config
-    code: ProjectCode
     widgets: Callable[[str], BuiltWidget]
     as_tool: Callable[[str, declared.AgentTool], FunctionTool]
     operations: Callable[[declared.OpenApiTool], dict[str, FunctionTool]]
-    threads: ToolThreads
+    functions: ProjectFunctions
     built: dict[str, BuiltTool] = field(default_factory=dict)
     operation_names: dict[str, list[str]] = field(default_factory=dict)
     """The names in `built` of an OpenAPI entry's operations, by the entry's name."""
@@ -102,17 +102,17 @@ class Tools:
     ) -> BuiltTool:
         """Build one tool, in the five steps; `tool` is given where it is bound already."""
         # Only declared tools need approval here, and each of them has a name.
-        approval = build_approval(needs_approval, self.code, name or "")
+        approval = build_approval(needs_approval, self.functions, name or "")
         tool = tool or self._bind(name, entry, approval)
         stop = isinstance(entry, declared.AskTool) or getattr(entry, "stop", False)
         client = isinstance(entry, declared.ClientTool)
         required = required_by(self.config, entry)
         if not isinstance(tool, FunctionTool):
             return BuiltTool(tool, stop, client, approval, required)
-        tool = _announce(tool, name, entry, self.threads)
+        tool = _announce(tool, name, entry, self.functions.threads)
         tool = contain_tool(tool)
         tool = limit_tool(tool, self.config.limits)
-        tool = _enable(tool, getattr(entry, "enabled_if", None), self.code)
+        tool = _enable(tool, getattr(entry, "enabled_if", None), self.functions.code)
         if approval is not None:
             tool = _with(tool, needs_approval=approval.needed)
         return BuiltTool(restrict(_guard(tool, guards), required), stop, client, approval, required)
@@ -122,9 +122,9 @@ class Tools:
         key = name or ""
         match entry:
             case declared.PythonTool():
-                return _as_tool(self.code.resolve(entry.python), entry.python, name)
+                return _as_tool(self.functions.code.resolve(entry.python), entry.python, name)
             case declared.FactoryTool():
-                made = self.code.resolve(entry.factory)(**entry.with_)
+                made = self.functions.code.resolve(entry.factory)(**entry.with_)
                 refuse_coroutine(made, entry.factory)
                 return _as_tool(made, entry.factory, name)
             case declared.WidgetTool():
@@ -138,7 +138,7 @@ class Tools:
             case declared.ThreadTool():
                 return declared_tools.thread_tool(key, entry)
             case declared.ShellTool() | declared.PatchTool():
-                return declared_tools.build_local(entry, self.code, approval)
+                return declared_tools.build_local(entry, self.functions, approval)
             case declared.AgentTool():
                 return self.as_tool(key, entry)
             case _:

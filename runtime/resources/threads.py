@@ -1,4 +1,4 @@
-"""Thread pools: the runtime's file work, the project's sync tools and its login have one each: none waits for others.
+"""Thread pools: the runtime's file work, the project's functions and its login have one each: none waits for others.
 
 A thread can't be stopped. A function that hangs occupies its thread until the process ends, so no pool waits for its
 functions at shutdown; `wait_for_running` names those that have not returned.
@@ -22,6 +22,7 @@ logger = logging.getLogger("runtime.server")
 
 _FILE_THREADS = 8
 _QUEUE_S = 30.0
+_UNSET = object()
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -87,7 +88,7 @@ def function_name(function: Callable[..., Any]) -> str:
 
 
 class ToolThreads:
-    """The threads in which one kind of the project's sync functions runs: its tools, or its login.
+    """The threads in which one kind of the project's sync functions runs: its tools and handlers, or its login.
 
     A call waits up to `queue_s` seconds for a free thread of `size`; the time counts as time of the function.
     """
@@ -102,8 +103,9 @@ class ToolThreads:
         return sum(future.running() for future in self._executor.running)
 
     async def run(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a function in a thread, with the context variables of the caller. Raise NoFreeThread.
+        """Run a function in a thread, with the context variables of the caller, which gets those that it sets.
 
+        Raise NoFreeThread.
         Cancelled before it has a thread, the function never starts; afterwards its result is dropped.
         """
         loop, context = asyncio.get_running_loop(), contextvars.copy_context()
@@ -116,7 +118,9 @@ class ToolThreads:
 
         timer = loop.call_later(self._queue_s, expire)
         try:
-            return await asyncio.wrap_future(future)
+            result: R = await asyncio.wrap_future(future)
+            _take_over(context)
+            return result
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if never_started and not (task is not None and task.cancelling()):
@@ -133,14 +137,23 @@ class ToolThreads:
         names = [name for future, name in self._executor.running.items() if future.running()]
         busy = ", ".join(f"{name} ({names.count(name)})" for name in sorted(set(names)))
         logger.error(
-            "%s was not started: all %d threads for sync tools were busy for %g s, with %s "
-            "(set a timeout in the tool's own calls, write it async, or raise limits.tool_threads)",
+            "%s was not started: all %d threads for sync functions were busy for %g s, with %s "
+            "(set a timeout in their own calls, write them async, or raise limits.tool_threads)",
             function_name(function),
             self.size,
             self._queue_s,
-            busy or "other tools",
+            busy or "other functions",
         )
-        return NoFreeThread(f"the server was too busy to start this tool within {self._queue_s:g} s (try again later)")
+        return NoFreeThread(
+            f"the server was too busy to start this function within {self._queue_s:g} s (try again later)"
+        )
+
+
+def _take_over(context: contextvars.Context) -> None:
+    """Set the variables that a function has set in its own context, such as the tenant of a request."""
+    for variable, value in context.items():
+        if variable.get(_UNSET) is not value:
+            variable.set(value)
 
 
 tool_threads: contextvars.ContextVar[ToolThreads | None] = contextvars.ContextVar("tool_threads", default=None)

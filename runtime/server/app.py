@@ -27,12 +27,11 @@ from runtime.server.generations.generation import Generation
 from runtime.server.generations.reloader import ReloadOutcome
 from runtime.server.http.event_stream import EVENT_STREAM_HEADERS
 from runtime.server.http.identity import not_from_this_machine, refusal_response
-from runtime.server.http.responses import error_response, shutting_down, unexpected
+from runtime.server.http.responses import UNAVAILABLE, error_response, shutting_down, unexpected
 from runtime.server.http.routes import LEASE, http_error, path_within
 from runtime.server.runtime import Runtime, load
 from runtime.server.turns.sse import PING
 from runtime.stores.ids import new_id
-from runtime.stores.store import StoreUnavailable
 
 logger = logging.getLogger("runtime.server")
 _VALID_REQUEST_ID = re.compile(r"[\w.:-]{1,128}")
@@ -70,7 +69,8 @@ def build_app(runtime: Runtime) -> FastAPI:
     app.state = runtime.app_state
     add_routes(app)
     app.add_exception_handler(HTTPException, http_error)
-    app.add_exception_handler(StoreUnavailable, unexpected)
+    for kind in UNAVAILABLE:
+        app.add_exception_handler(kind, unexpected)
     app.add_exception_handler(Exception, unexpected)
     app.add_middleware(GenerationMiddleware, runtime=runtime)
     app.add_middleware(RequestIdMiddleware)

@@ -317,3 +317,30 @@ def test_runs_call_tools_that_are_prepared() -> None:
     import runtime.assemble.tools  # noqa: F401  # prepares them
 
     assert tool_execution._invoke_function_tool_with_metadata.__module__ == "runtime.sdk_internals"
+
+
+async def test_the_sdk_starts_tasks_that_are_wrapped() -> None:
+    from agents.run_internal import guardrails
+
+    import runtime.assemble.tools  # noqa: F401  # wraps them
+
+    for module in (guardrails, sys.modules["agents.util._asyncio_tasks"], sys.modules["agents.run"]):
+        changed = vars(module)["asyncio"]
+        assert changed.create_task.__module__ == changed.ensure_future.__module__ == "runtime.sdk_internals"
+        assert await changed.create_task(asyncio.sleep(0, "slept")) == "slept"
+        assert changed.Task is asyncio.Task
+    assert asyncio.create_task.__module__ == "asyncio.tasks"
+
+
+async def test_what_the_sdk_called_is_found_in_a_traceback() -> None:
+    from agents import InputGuardrail, RunContextWrapper
+    from agents.run_internal.guardrails import run_single_input_guardrail
+
+    def fail(ctx: Any, agent: Any, text: Any) -> Any:
+        raise ZeroDivisionError
+
+    guardrail: InputGuardrail[Any] = InputGuardrail(fail, name="g")
+    with pytest.raises(ZeroDivisionError) as failed:
+        await run_single_input_guardrail(Agent(name="Keeper"), guardrail, "hi", RunContextWrapper(None))
+    assert sdk_internals.called_by_sdk(failed.value.__traceback__) == "guardrail 'g' of agent 'Keeper'"
+    assert sdk_internals.called_by_sdk(None) == ""

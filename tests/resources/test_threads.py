@@ -71,7 +71,7 @@ async def test_a_call_without_a_free_thread_fails_in_time_and_never_starts(
 ) -> None:
     threads, started = ToolThreads(2, queue_s=0.01), []
     tasks = await hanging.fill(threads.run, 2)
-    with pytest.raises(NoFreeThread, match=r"too busy to start this tool within 0.01 s"):
+    with pytest.raises(NoFreeThread, match=r"too busy to start this function within 0.01 s"):
         await threads.run(lambda: started.append(1))
     assert f"{__name__}:{Hanging.hang.__qualname__} (2)" in caplog.text
     assert "all 2 threads" in caplog.text

@@ -76,16 +76,16 @@ class Limits(Section):
     """How long an answer may take, tools included. After that it ends with an error that offers a retry, and the output
     so far is kept."""
     tool: PositiveDuration = Field(600.0, examples=["60s"])
-    """How long one call of a tool may take, unless the tool has a `timeout`. After that the model gets a timeout
-    message."""
+    """How long one call of a tool may take, unless the tool has a `timeout`, or one call of another function of the
+    project. After that the model gets a timeout message, and a request a 503."""
     tool_output: Size = Field(256 * 1024, ge=1024, examples=["64KiB"])
     """The size of a tool's output as text; the rest is cut, and the model is told so. A larger result of a tool in the
     browser is refused."""
     parallel_tools: int | None = Field(None, ge=1, examples=[4])
     """How many of the tools that a model calls at once run in parallel; all of them by default."""
     tool_threads: int = Field(40, ge=1, le=1000, examples=[100])
-    """How many sync tools run at once, each in a thread. Further calls wait up to 30 seconds for a free thread, and
-    then fail. Async tools need none."""
+    """How many sync tools and other sync functions of the project run at once, each in a thread. Further calls wait up
+    to 30 seconds for a free thread, and then fail. Async functions need none."""
     tokens: Annotated[str, Field(pattern=BUDGET_PATTERN)] | TokenBudgets | None = Field(
         None, examples=["200000/day", {"turn": 50_000, "day": 200_000}]
     )

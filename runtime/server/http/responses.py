@@ -7,9 +7,13 @@ import logging
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse
 
+from runtime.assemble.functions import FunctionTimeout
+from runtime.resources.threads import NoFreeThread
 from runtime.stores.ids import new_id
 from runtime.stores.store import StoreError, StoreUnavailable
 
+UNAVAILABLE = (StoreUnavailable, FunctionTimeout, NoFreeThread)
+"""Exceptions that `unexpected` answers with a 503."""
 logger = logging.getLogger("runtime.server")
 
 
@@ -38,8 +42,15 @@ def shutting_down(connection: HTTPConnection) -> JSONResponse:
 
 
 async def unexpected(connection: HTTPConnection, error: Exception) -> JSONResponse:
-    """Log an unexpected error; respond 500 with the request id as the reference, or 503 if the store is unavailable."""
+    """Log an unexpected error; respond 500 with the request id as the reference.
+
+    Respond 503 if the store is unavailable, or a function of the project took too long.
+    """
     request_id = request_id_of(connection)
+    if isinstance(error, FunctionTimeout | NoFreeThread):
+        logger.error("request failed [%s]: %s", request_id, error)
+        message = f"the server took too long (try again in a moment; reference {request_id})"
+        return error_response(connection, 503, "timeout", message)
     if isinstance(error, StoreUnavailable | StoreError):
         logger.warning("request failed [%s]: the store is not available: %s", request_id, error)
         message = "conversations can't be read or stored right now (try again in a moment)"

@@ -43,14 +43,14 @@ from runtime.server.http.mentions import MentionRoutes
 from runtime.server.http.options import component_options
 from runtime.server.http.rate_limits import AddressLimit, RequestLimiter
 from runtime.server.http.receiving import check_media_type, limit_receiving, read_body
-from runtime.server.http.responses import base_url_of, error_response, request_id_of, unexpected
+from runtime.server.http.responses import UNAVAILABLE, base_url_of, error_response, request_id_of, unexpected
 from runtime.server.http.thread_streams import RESUME_HEADER, ThreadStreamRoutes
 from runtime.server.settings import ServerSettings
 from runtime.server.turns.chatkit_server import RuntimeServer
 from runtime.server.turns.dictation import largest_body
 from runtime.server.turns.request_parsing import RequestInfo
 from runtime.server.turns.turn import Turn
-from runtime.stores.store import StoreUnavailable, ThreadStore
+from runtime.stores.store import ThreadStore
 
 logger = logging.getLogger("runtime.server")
 
@@ -282,7 +282,8 @@ def _new_app(state: Any) -> FastAPI:
     app.add_middleware(ContainedRoutes)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(RequestError, refused)
-    app.add_exception_handler(StoreUnavailable, unexpected)
+    for kind in UNAVAILABLE:
+        app.add_exception_handler(kind, unexpected)
     app.add_exception_handler(Exception, unexpected)
     return app
 
