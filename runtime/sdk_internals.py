@@ -7,6 +7,7 @@ this module costs nothing. The versions are the ones that the names were last re
 from __future__ import annotations
 
 import gc
+import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
@@ -107,8 +108,8 @@ def called_by_sdk(trace: TracebackType | None) -> str:
             what = f"guardrail {values['guardrail'].get_name()!r}"
         elif "needs_approval_setting" in values:
             what = f"`needs_approval` of {what}" if what else "`needs_approval`"
-        elif hasattr(tool := values.get("function_tool") or values.get("func_tool"), "name"):
-            what = f"tool {tool.name!r}"
+        elif name := getattr(values.get("function_tool") or values.get("func_tool"), "name", ""):
+            what = f"tool {name!r}"
     return f"{what} of agent {agent!r}" if what and agent else what or (f"agent {agent!r}" if agent else "")
 
 
@@ -168,6 +169,30 @@ def convert_annotation(annotation: Any, converter: ResponseStreamConverter) -> A
 def convert_item(converter: ThreadItemConverter, item: ThreadItem, is_last: bool) -> Awaitable[list[Any]]:
     """Convert one thread item; the public `to_agent_input` takes each list's last item for the newest message."""
     return converter._thread_item_to_input_item(item, is_last)
+
+
+# jsonschema 4.26
+
+
+def search_schema_patterns_with(search: Callable[[str, str], Any]) -> None:
+    """Let jsonschema call `search(pattern, text)` in place of `re.search`, in this whole process.
+
+    Four keywords search patterns, two of them deep inside of functions that no option reaches.
+    """
+    from jsonschema import _keywords, _legacy_keywords, _utils
+
+    for module in (_keywords, _legacy_keywords, _utils):
+        module.re = _ChangedRe(search)  # type: ignore[attr-defined]  # only its `search` is another
+
+
+class _ChangedRe:
+    """The module re with another `search`."""
+
+    def __init__(self, search: Callable[[str, str], Any]) -> None:
+        self.search = search
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(re, name)
 
 
 # fastapi 0.165

@@ -4,45 +4,18 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from agents import UserError
 from agents.strict_schema import ensure_strict_json_schema
-from jsonschema import Draft202012Validator, ValidationError
-from jsonschema.validators import extend
+from jsonschema import Draft202012Validator
 
 from runtime.assemble.problems import BuildError
 from runtime.json_schema.checks import is_plain_schema
 from runtime.json_schema.data import DataCheck, TreeError
-from runtime.resources.patterns import LimitedPattern, PatternTimeout
-
-
-def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    if isinstance(instance, str) and (problem := _mismatch(pattern, instance)):
-        yield ValidationError(problem)
-
-
-def _pattern_properties(validator: Any, patterns: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    if not isinstance(instance, dict):
-        return
-    for pattern, inner in patterns.items():
-        for name, value in instance.items():
-            if not _mismatch(pattern, name):
-                yield from validator.descend(value, inner, path=name, schema_path=pattern)
-
-
-def _mismatch(pattern: str, text: str) -> str:
-    try:
-        return "" if LimitedPattern.compile(pattern).matches(text) else f"{text!r} does not match {pattern!r}"
-    except PatternTimeout as error:
-        return str(error)
-
-
-# The texts come from models and users, and a pattern that is slow for some text must not block the event loop.
-_Validator: type[Draft202012Validator] = extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator, {"pattern": _pattern, "patternProperties": _pattern_properties}
-)
+from runtime.json_schema.pattern_limit import limited_patterns
+from runtime.resources.patterns import PatternTimeout
 
 
 def compile_schema(schema: Mapping[str, Any], key: str) -> Draft202012Validator:
@@ -52,7 +25,7 @@ def compile_schema(schema: Mapping[str, Any], key: str) -> Draft202012Validator:
             DataCheck(dict(schema))
     except TreeError as error:
         raise BuildError(error.message, code="A416", inside=(key, *error.path[1:])) from error
-    return _Validator(schema)
+    return Draft202012Validator(schema)
 
 
 def strict_form(schema: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -78,4 +51,8 @@ def read_json(text: str, validator: Draft202012Validator, name: str, failure: ty
 
 def mismatches(validator: Draft202012Validator, value: Any) -> str:
     """Return where and how a value does not match the schema; empty if it does."""
-    return "; ".join(f"{error.json_path}: {error.message}" for error in validator.iter_errors(value))
+    try:
+        with limited_patterns():
+            return "; ".join(f"{error.json_path}: {error.message}" for error in validator.iter_errors(value))
+    except PatternTimeout as error:
+        return str(error)

@@ -35,7 +35,7 @@ from runtime.config.references import (
     split_reference,
     transfer_name,
 )
-from runtime.config.slow_patterns import ambiguous_repeat
+from runtime.config.slow_patterns import SLOW_HINT, slowness
 from runtime.config.watched_files import read_watched
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath
@@ -256,10 +256,8 @@ def _check_pattern(pattern: str, path: KeyPath, collector: DiagnosticCollector) 
         where = f" at character {error.pos + 1}" if error.pos is not None else ""
         collector.report("A229", path, f"{pattern!r} is not a valid regular expression: {error.msg}{where}")
         return
-    if part := ambiguous_repeat(pattern):
-        message = f"{pattern!r} can take very long: {part} can match one text in many ways"
-        hint = "write it so that each repetition begins with something fixed, such as '(\\s\\w+)*' for '(\\w+\\s?)+'"
-        collector.report("A257", path, message, hint, severity="warning")
+    if message := slowness(pattern):
+        collector.report("A257", path, message, SLOW_HINT, severity="warning")
 
 
 def _check_dictation(config: Config, collector: DiagnosticCollector) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,18 @@ def ambiguous_repeat(pattern: str) -> str:
     In `(\\w+\\s?)+`, five letters are from one to five repetitions, in 16 ways; each further letter doubles them.
     """
     return "a repetition inside of a repetition" if _find(parse_pattern(pattern), inside=False) else ""
+
+
+SLOW_HINT = "write it so that each repetition begins with something fixed, such as '(\\s\\w+)*' for '(\\w+\\s?)+'"
+
+
+def slowness(pattern: str) -> str:
+    """Return the message about a pattern that can take very long; empty for others, and for one that is none."""
+    try:
+        part = ambiguous_repeat(pattern)
+    except re.error:
+        return ""
+    return f"{pattern!r} can take very long: {part} can match one text in many ways" if part else ""
 
 
 def _find(items: Iterable[tuple[Any, Any]], *, inside: bool) -> bool:

@@ -17,6 +17,8 @@ from referencing.exceptions import Unresolvable
 from runtime.diagnostics.key_path import KeyPath, show_path
 from runtime.diagnostics.wording import join_or, nearest
 from runtime.errors import RuntimeFault
+from runtime.json_schema.pattern_limit import limited_patterns
+from runtime.resources.patterns import PatternTimeout
 
 _Error = ValidationError | SchemaError
 
@@ -143,9 +145,15 @@ class DataCheck:
         return sorted(faults, key=lambda fault: [(isinstance(step, str), str(step)) for step in fault.path])
 
     def faults(self, value: Any) -> list[Fault]:
-        """Return every mismatch, sorted by path. Raise TreeError for a `$ref` that the schema does not define."""
+        """Return every mismatch, sorted by path. Raise TreeError for a `$ref` that the schema does not define.
+
+        A value whose patterns take too long is a mismatch as well.
+        """
         try:
-            faults = {fault for error in self._validator.iter_errors(value) for fault in _faults(error)}
+            with limited_patterns():
+                faults = {fault for error in self._validator.iter_errors(value) for fault in _faults(error)}
+        except PatternTimeout as error:
+            return [Fault((), str(error))]
         except Unresolvable as error:
             raise TreeError(("data",), f"the schema refers to {error.ref!r}, which it does not define") from None
         misspelt = {(*fault.path[:-1], fault.meant) for fault in faults if fault.meant}
@@ -154,7 +162,11 @@ class DataCheck:
 
     def misfits(self, value: Any) -> list[KeyPath]:
         """Return the paths of the mismatches without messages, which is much cheaper than `faults`."""
-        return [tuple(error.absolute_path) for error in self._validator.iter_errors(value)]
+        try:
+            with limited_patterns():
+                return [tuple(error.absolute_path) for error in self._validator.iter_errors(value)]
+        except PatternTimeout:
+            return [()]
 
     def problem(self, value: Any, start: str = "data") -> str:
         """Return one message for all mismatches, with paths from `start`; empty if the value is valid."""

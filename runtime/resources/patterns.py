@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Any
 
 from runtime.errors import RuntimeFault
-from runtime.resources.threads import in_file_thread
 
 THREAD_S = 1.0
 """How long a search in a thread may take."""
@@ -34,31 +33,38 @@ class LimitedPattern:
     _compiled: Any
 
     @classmethod
-    def compile(cls, text: str) -> LimitedPattern:
+    def compile(cls, text: str, *, ignore_case: bool = False) -> LimitedPattern:
         """Compile a pattern that `re` accepts. Raise ValueError."""
-        return _compile(text)
+        return _compile(text, ignore_case)
+
+    def search(self, text: str, limit_s: float = LOOP_S) -> Any:
+        """Return the first match in a text, which is like an `re.Match`, or None. Raise PatternTimeout."""
+        try:
+            return self._compiled.search(text, timeout=limit_s, concurrent=True)
+        except TimeoutError:
+            raise PatternTimeout(self.text, limit_s) from None
 
     def matches(self, text: str, limit_s: float = LOOP_S) -> bool:
         """Return whether the pattern is found in a text. Raise PatternTimeout."""
-        try:
-            return self._compiled.search(text, timeout=limit_s, concurrent=True) is not None
-        except TimeoutError:
-            raise PatternTimeout(self.text, limit_s) from None
+        return self.search(text, limit_s) is not None
 
     async def found_in(self, text: str) -> bool:
         """Return whether the pattern is found in a text, without blocking the event loop. Raise PatternTimeout."""
         try:
             return self.matches(text, _FIRST_S)
         except PatternTimeout:
+            # Not at the top: `validate` uses this module, and asyncio takes 50 ms to import.
+            from runtime.resources.threads import in_file_thread
+
             return await in_file_thread(self.matches, text, THREAD_S)
 
 
 @lru_cache(maxsize=1024)
-def _compile(text: str) -> LimitedPattern:
+def _compile(text: str, ignore_case: bool) -> LimitedPattern:
     # Imported on demand: few projects have a pattern.
     import regex  # type: ignore[import-untyped]
 
     try:
-        return LimitedPattern(text, regex.compile(text))
+        return LimitedPattern(text, regex.compile(text, regex.IGNORECASE if ignore_case else 0))
     except regex.error as error:
         raise ValueError(f"{text!r} is not a valid regular expression: {error}") from error

@@ -81,15 +81,33 @@ def _matcher(key: str, value: object, path: KeyPath) -> Matcher:
         return Matcher(key, texts, lambda situation: situation.agent.casefold() in names)
     patterns = tuple(_pattern(text, path) for text in texts)
 
-    def search(situation: Situation) -> re.Match[str] | None:
+    def search(situation: Situation) -> Any:
         text: str = getattr(situation, key)
-        return next((match for pattern in patterns if (match := pattern.search(text))), None)
+        pairs = zip(patterns, texts, strict=True)
+        searches = (_search(pattern, text, _is_regex(written), path) for pattern, written in pairs)
+        return next((match for match in searches if match), None)
 
     return Matcher(key, texts, search, patterns)
 
 
+def _is_regex(text: str) -> bool:
+    return len(text) > 1 and text.startswith("/") and text.endswith("/")
+
+
+def _search(pattern: re.Pattern[str], text: str, is_regex: bool, path: KeyPath) -> Any:
+    if not is_regex:
+        return pattern.search(text)
+    # Not at the top: `validate` parses scripts, and needs no library for it.
+    from runtime.resources.patterns import LimitedPattern, PatternTimeout
+
+    try:
+        return LimitedPattern.compile(pattern.pattern, ignore_case=True).search(text)
+    except PatternTimeout as error:
+        _refuse(str(error), path)
+
+
 def _pattern(text: str, path: KeyPath) -> re.Pattern[str]:
-    if len(text) > 1 and text.startswith("/") and text.endswith("/"):
+    if _is_regex(text):
         try:
             return re.compile(text[1:-1], re.IGNORECASE)
         except re.error as error:

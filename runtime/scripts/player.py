@@ -119,7 +119,7 @@ class Matcher:
 
     key: str
     texts: tuple[str, ...]
-    fits: Callable[[Situation], re.Match[str] | bool | None]
+    fits: Callable[[Situation], Any]
     patterns: tuple[re.Pattern[str], ...] = ()
 
 
@@ -152,7 +152,7 @@ class ScriptTurn:
             match = matcher.fits(situation)
             if not match:
                 return None
-            if isinstance(match, re.Match):
+            if not isinstance(match, bool):
                 groups |= _groups(match)
         keys = {matcher.key for matcher in self.matchers}
         return None if situation.answered and "user" in keys and "context" not in keys else groups

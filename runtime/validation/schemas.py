@@ -10,6 +10,7 @@ from typing import Any
 from runtime.config.model.tools import OpenApiTool
 from runtime.config.openapi_documents import read_openapi
 from runtime.config.references import find_values
+from runtime.config.slow_patterns import SLOW_HINT, slowness
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath, iter_values
 from runtime.json_schema.checks import find_misread, find_unsatisfiable, is_plain_schema
@@ -91,8 +92,20 @@ def check_schemas(project: CheckedProject) -> None:
     for path, schema in schemas.items():
         if schema and not is_plain_schema(schema):
             _check_schema(path, schema, project)
+        for place, pattern in _patterns(schema or {}):
+            if message := slowness(pattern):
+                project.collector.report("A257", (*path, *place), message, SLOW_HINT, severity="warning")
         for wrong in find_unsatisfiable(schema) if schema and path[0] != "widgets" else ():
             project.collector.report("A416", (*path, *wrong.path), wrong.message, wrong.hint, severity=wrong.severity)
+
+
+def _patterns(schema: Any) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the regular expressions of a schema: values of `pattern`, and keys of `patternProperties`."""
+    for path, value in iter_values(schema):
+        if path[-1:] == ("pattern",) and isinstance(value, str):
+            yield path, value
+        elif path[-1:] == ("patternProperties",) and isinstance(value, dict):
+            yield from ((path, pattern) for pattern in value)
 
 
 def _check_schema(path: KeyPath, schema: dict[str, Any], project: CheckedProject) -> None:

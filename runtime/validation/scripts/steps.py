@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from runtime.config.model.tools import AgentTool, AskTool, ClientTool, EffectTool, PythonTool, WidgetTool
+from runtime.config.slow_patterns import SLOW_HINT, slowness
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath, iter_values
 from runtime.diagnostics.wording import join_or, quote, suggest
@@ -65,6 +66,7 @@ def script_problems(project: CheckedProject, keys: Iterable[str], script: Script
         if all(project.config.agents[key].has_key("name") for key in keys):
             yield from _agent_problems(turn, names)
         yield from _group_problems(turn, data)
+        yield from _slow_patterns(turn)
         candidates = {name: tools for name, tools in agents.items() if _may_answer(turn, name, tools)}
         if not candidates and turn.responses and not all(project.config.agents[key].has_key("name") for key in keys):
             candidates = agents
@@ -152,6 +154,13 @@ def _group_problems(turn: ScriptTurn, data: Any) -> Iterator[ScriptProblem]:
             for name in sorted(fields - groups):
                 message = f"the template fails: no regular expression of this turn has the group {name!r}"
                 yield ScriptProblem(path, message, suggest(name, groups) or known)
+
+
+def _slow_patterns(turn: ScriptTurn) -> Iterator[ScriptProblem]:
+    for matcher in turn.matchers:
+        for pattern, text in zip(matcher.patterns, matcher.texts, strict=True):
+            if text.startswith("/") and (message := slowness(pattern.pattern)):
+                yield ScriptProblem((*turn.path[:-1], matcher.key), message, SLOW_HINT, "warning")
 
 
 def _call_problems(
