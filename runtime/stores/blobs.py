@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from chatkit.store import NotFoundError
 
+from runtime.config.secrets.mask import mask
 from runtime.errors import RuntimeFault
 from runtime.resources.threads import in_file_thread
 from runtime.stores.store import StoreError
@@ -250,7 +251,7 @@ class BucketStore(FileStore):
             import obstore
             from obstore.store import S3Store
         except ImportError as error:
-            raise StoreError(f"{url} needs obstore: pip install 'chatkit-runtime[s3]'") from error
+            raise StoreError(mask(f"{url} needs obstore: pip install 'chatkit-runtime[s3]'")) from error
         self._obstore = obstore
         settings: dict[str, Any] = dict(options)
         if settings.get("endpoint", "").startswith("http://"):
@@ -258,7 +259,7 @@ class BucketStore(FileStore):
         try:
             self._store: Any = S3Store.from_url(url, retry_config=_RETRIES, **settings)
         except Exception as error:
-            raise StoreError(f"{url} can't be used: {error}") from error
+            raise StoreError(mask(f"{url} can't be used: {error}")) from error
 
     def new_file(self) -> IO[bytes]:
         return tempfile.TemporaryFile()

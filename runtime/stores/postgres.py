@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from runtime.config.secrets.mask import mask
 from runtime.stores.sqlite import Database, SqlAlchemySession, SqlSession, T, Work
 from runtime.stores.store import StoreError, StoreUnavailable
 
@@ -52,8 +53,9 @@ class PostgresDatabase(Database):
                 return
         except (OSError, SQLAlchemyError) as error:
             reason = getattr(error, "orig", None) or error
-            where = self._url.render_as_string(hide_password=True)
-            raise StoreError(f"can't open the store {where!r}: {reason}") from error
+            # `hide_password` leaves one in the query.
+            where = mask(self._url.render_as_string(hide_password=True))
+            raise StoreError(mask(f"can't open the store {where!r}: {reason}")) from error
 
     async def close(self) -> None:
         await self._listener.close()

@@ -31,3 +31,18 @@ def test_every_requirement_has_a_hash(file: str) -> None:
     packages = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]
     assert len(packages) > 20
     assert [package.split()[0] for package in packages if "--hash=sha256:" not in package] == []
+
+
+def test_all_locks_have_the_same_versions_and_no_address() -> None:
+    locks: list[dict[str, set[str]]] = []
+    for file in ("runtime.txt", "dev.txt", "extras.txt"):
+        text = (ROOT / "requirements" / file).read_text("utf-8")
+        assert "://" not in text
+        pins: dict[str, set[str]] = {}
+        # A package may have a version for each Python.
+        for name, version in re.findall(r"^([\w.-]+)(?:\[[^]]*\])?==([^\s;]+)", text, re.MULTILINE):
+            pins.setdefault(name, set()).add(version)
+        locks.append(pins)
+    *smaller, largest = locks
+    for pins in smaller:
+        assert {name: versions for name, versions in pins.items() if largest[name] != versions} == {}

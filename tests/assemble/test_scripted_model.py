@@ -636,3 +636,15 @@ async def test_an_agent_with_an_output_type_either_answers_or_hands_over() -> No
     clerk = Agent(name="clerk", model=model.for_agent("clerk"), output_type=list[int], handoffs=[desk])
     with pytest.raises(ScriptError, match="'clerk' has an 'output', and the script lets it answer and hand over at"):
         await Runner.run(clerk, "go", run_config=QUIET)
+
+
+def test_a_regular_expression_that_would_take_years_is_given_up_and_named() -> None:
+    script = {"turns": [{"user": r"/^(a|aa)+$/", "reply": "hi"}]}
+    with pytest.raises(ScriptError, match=r"turns\[0\].user.*took longer than 0.1 s"):
+        steps(script, [user("a" * 60 + "!")])
+
+
+def test_a_regular_expression_finds_what_pythons_finds() -> None:
+    script = {"turns": [{"user": r"/^(\w+\s?)+$/", "reply": "{{ match[1] }}"}], "otherwise": "no"}
+    assert steps(script, [user("a" * 33 + "!")]) == [Say("no")]
+    assert steps(script, [user("HI there")]) == [Say("there")]

@@ -10,7 +10,7 @@ from tests.docs.reference import draw_reference
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("guide/*.md"))]
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("guide/**/*.md"))]
 WHOLE_FILES = [
     pytest.param(block, page, id=f"{page.name}-{number}")
     for page in PAGES

@@ -218,3 +218,9 @@ def test_an_agent_with_an_output_does_not_answer_and_hand_over_at_once(
     assert [line.partition(": ")[0] for line in lines] == ([place] if place else [])
     # Agent b may answer this turn, too, and has no output.
     assert found(tmp_path, f"otherwise: {reply.replace('handoff: a', 'handoff: b')}\n", OUTPUTS) == []
+
+
+def test_a_regular_expression_that_can_take_very_long_is_a_warning(tmp_path: Path) -> None:
+    (line,) = found(tmp_path, "turns:\n  - {user: '/^(\\w+\\s?)+$/', reply: x}\notherwise: y\n")
+    assert line.startswith("s.yaml:2:12: warning A623: ")
+    assert "can take very long" in line

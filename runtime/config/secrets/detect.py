@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args, get_origin
+from urllib.parse import unquote
 
 from pydantic import BaseModel
 
@@ -160,7 +161,9 @@ def is_worth_hiding(text: str) -> bool:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Yield the parts of a secret that an output may show alone: its lines, and the text after `Bearer`."""
+    """Yield other forms in which an output may show a secret: its lines, the text after `Bearer`, without %-escapes."""
+    if "%" in text:
+        yield unquote(text)
     if match := _SCHEME.fullmatch(text):
         yield match["rest"]
     if "\n" in text:

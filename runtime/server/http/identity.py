@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from fastapi.exception_handlers import http_exception_handler
 from starlette.exceptions import HTTPException
@@ -19,7 +20,7 @@ from runtime.auth.user import LOCAL_USER, USER, Unauthenticated, User, authentic
 from runtime.errors import RequestError
 from runtime.resources.containment import contained
 from runtime.server.http.loopback import is_loopback, refusal
-from runtime.server.http.responses import error_response, request_id_of, unexpected
+from runtime.server.http.responses import error_response, request_id_of, send_response, unexpected
 from runtime.server.settings import ServerSettings
 
 logger = logging.getLogger("runtime.server")
@@ -133,7 +134,7 @@ class IdentityMiddleware:
         if not access.public:
             refused = await self.admit(scope, access)
             if refused is not None:
-                await _refuse(refused, scope, receive, send)
+                await send_response(refused, scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -150,7 +151,7 @@ class IdentityMiddleware:
             return refusal_response(connection, error)
         except HTTPException as error:
             # Raised by the project's function.
-            return await http_exception_handler(Request(scope), error)
+            return await http_exception_handler(cast(Request, connection), error)
         except Exception as error:
             return await unexpected(connection, error)
         return None
@@ -177,14 +178,6 @@ def refusal_response(connection: HTTPConnection, error: RequestError) -> Respons
 def _one_line(reason: str) -> str:
     """Return a reason, which may quote what a client sent, as a line of the log."""
     return "".join(letter if letter.isprintable() else "?" for letter in reason[:_LONGEST_REASON])
-
-
-async def _refuse(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "websocket":
-        # Closing before accepting makes the server answer the handshake with 403.
-        await send({"type": "websocket.close", "code": 1008, "reason": "log in first"})
-    else:
-        await response(scope, receive, send)
 
 
 def not_from_this_machine(connection: HTTPConnection, origins: Sequence[bytes] = ()) -> str:

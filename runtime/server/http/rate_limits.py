@@ -18,6 +18,7 @@ from runtime.auth.user import LOCAL_USER, User
 from runtime.config.model.limits import RequestRates
 from runtime.errors import RequestError
 from runtime.server.http.identity import refusal_response
+from runtime.server.http.responses import send_response
 from runtime.stores.store import ThreadStore
 
 if TYPE_CHECKING:
@@ -88,11 +89,11 @@ class AddressLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward or refuse the request."""
-        if self._rates.address is not None and scope["type"] == "http" and scope.get("client"):
+        if self._rates.address is not None and scope["type"] in ("http", "websocket") and scope.get("client"):
             try:
                 await self._limiter.check_address(str(scope["client"][0]), self._rates, self._store_of(scope))
             except RequestError as error:
-                await refusal_response(HTTPConnection(scope), error)(scope, receive, send)
+                await send_response(refusal_response(HTTPConnection(scope), error), scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

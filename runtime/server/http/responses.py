@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from runtime.assemble.functions import FunctionTimeout
 from runtime.resources.threads import NoFreeThread
@@ -27,6 +28,15 @@ def error_response(connection: HTTPConnection, status: int, code: str, message: 
     error = {"code": code, "message": message, "request_id": request_id_of(connection)}
     headers = {"retry-after": "1"} if status == 503 else None
     return JSONResponse({"error": error, **more}, status_code=status, headers=headers)
+
+
+async def send_response(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send a response that refuses a request: also to the handshake of a websocket, before it is accepted."""
+    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+        # Closing before accepting makes the server answer the handshake with 403.
+        await send({"type": "websocket.close", "code": 1008, "reason": "refused"})
+    else:
+        await response(scope, receive, send)
 
 
 def base_url_of(request: Request, path: str) -> str:

@@ -43,7 +43,14 @@ from runtime.server.http.mentions import MentionRoutes
 from runtime.server.http.options import component_options
 from runtime.server.http.rate_limits import AddressLimit, RequestLimiter
 from runtime.server.http.receiving import check_media_type, limit_receiving, read_body
-from runtime.server.http.responses import UNAVAILABLE, base_url_of, error_response, request_id_of, unexpected
+from runtime.server.http.responses import (
+    UNAVAILABLE,
+    base_url_of,
+    error_response,
+    request_id_of,
+    send_response,
+    unexpected,
+)
 from runtime.server.http.thread_streams import RESUME_HEADER, ThreadStreamRoutes
 from runtime.server.settings import ServerSettings
 from runtime.server.turns.chatkit_server import RuntimeServer
@@ -172,7 +179,7 @@ class ProjectApp:
             try:
                 await self._limiter.check_user(user, rates, _store_of(scope))
             except RequestError as error:
-                await refusal_response(HTTPConnection(scope), error)(scope, receive, send)
+                await send_response(refusal_response(HTTPConnection(scope), error), scope, receive, send)
                 return
         await self._dispatch(scope, receive, send)
 

@@ -158,7 +158,7 @@ def _group_problems(turn: ScriptTurn, data: Any) -> Iterator[ScriptProblem]:
 
 def _slow_patterns(turn: ScriptTurn) -> Iterator[ScriptProblem]:
     for matcher in turn.matchers:
-        for pattern, text in zip(matcher.patterns, matcher.texts, strict=True):
+        for pattern, text in zip(matcher.patterns, matcher.texts, strict=False):
             if text.startswith("/") and (message := slowness(pattern.pattern)):
                 yield ScriptProblem((*turn.path[:-1], matcher.key), message, SLOW_HINT, "warning")
 
