@@ -60,7 +60,6 @@ def test_a_near_miss_is_suggested(tmp_path: Path) -> None:
         "turns: [{agent: Billing, reply: x}, {reply: {handoff: Billing}}]\n",
         "turns: [{agent: billing, reply: x}]\notherwise: {handoff: transfer_to_billing}\n",
         "otherwise: [{call: [look, {look: {}}]}, x]\n",
-        "turns: [{user: /(a+)+b/, reply: x}]\n",
     ],
 )
 def test_a_script_that_can_be_played_is_fine(tmp_path: Path, script: str) -> None:
