@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import make_url
@@ -126,3 +127,39 @@ async def test_a_silent_database_is_told_in_time_to_every_request_and_to_ready(
             assert (await ready).status == 503
             proxy.thaw()
             assert (await client.say("again", thread)).status == 200
+
+
+@NEEDS_POSTGRES
+async def test_a_turn_on_a_silent_database_tells_its_client_before_it_waits_again(
+    chat: MakeChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = asyncio.Event()
+
+    class Store(SqlStore):
+        async def end_turn(self, *args: Any, **options: Any) -> bool:
+            if not proxy.is_running:
+                await go_on.wait()
+            return await super().end_turn(*args, **options)
+
+    async with database() as declared:
+        url = make_url(declared)
+        proxy = Proxy(url.host or "127.0.0.1", url.port or 5432)
+        async with proxy.serve() as port:
+            through = url.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+            monkeypatch.setattr(generation, "open_store", lambda url, keys: Store(url, keys=keys, timeout_s=0.5))
+            client = await chat({"store": through})
+            thread = (await client.say("hi")).thread_id
+            client.player.replies = ["alpha beta gamma"]
+            gate = client.player.gate("beta")
+            exchange = client.begin("go on", thread)
+            await gate.reached.wait()
+            proxy.freeze()
+            gate.open.set()
+            await exchange.until(lambda said: said.of("error"))
+            error = exchange.events[-1]
+            assert error["message"].startswith("The conversation can't be stored right now.")
+            proxy.thaw()
+            go_on.set()
+            await exchange.end()
+            client.player.replies = ["Fine."]
+            assert (await client.say("again", thread)).said == ["Fine."]

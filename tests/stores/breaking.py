@@ -44,6 +44,10 @@ class Proxy:
         self._running.set()
         self._tasks: set[asyncio.Task[None]] = set()
 
+    @property
+    def is_running(self) -> bool:
+        return self._running.is_set()
+
     def freeze(self) -> None:
         self._running.clear()
 

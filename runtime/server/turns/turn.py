@@ -34,6 +34,7 @@ from runtime.server.turns.recorder import to_the_end
 from runtime.server.turns.sse import Event, TextDelta, frame
 from runtime.server.turns.summary import renew_summary
 from runtime.server.turns.turn_log import TurnLog
+from runtime.stores.store import StoreUnavailable
 from runtime.stores.turns import TurnLost
 
 logger = logging.getLogger("runtime.server")
@@ -222,8 +223,15 @@ class Turn:
             self._put_end(self._end_message, allow_retry=self._end_allows_retry)
         except Exception as error:
             self._complete = True
-            await to_the_end(self._store_partial())
-            await self._fail(self._execution.state.fault or error)
+            if isinstance(error, StoreUnavailable):
+                # Each further write may wait for the store as long as the one that failed: the client is told first.
+                await self._fail(error)
+                self.buffer.discard()
+                self.buffer.close()
+                await to_the_end(self._store_partial())
+            else:
+                await to_the_end(self._store_partial())
+                await self._fail(self._execution.state.fault or error)
         finally:
             if timer is not None:
                 timer.cancel()
