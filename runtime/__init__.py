@@ -56,6 +56,13 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'runtime' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(_HOMES[name]), name)
+    try:
+        value = getattr(import_module(_HOMES[name]), name)
+    except (ImportError, AttributeError) as error:
+        from runtime.validation.python.hidden_packages import explain_import_error
+
+        if explanation := explain_import_error(error):
+            raise ImportError(explanation, name=error.name) from error
+        raise
     globals()[name] = value
     return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -225,7 +225,7 @@ _TYPE_WORDS = {
 }
 _DATES = {"date": "date", "datetime": "date-time", "date-time": "date-time", "time": "time", "uuid": "uuid"}
 _DATES |= {"email": "email", "url": "uri", "uri": "uri"}
-_LIKE_A_KEYWORD = 0.8
+_LIKE_A_KEYWORD = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +244,7 @@ def find_misread(schema: Any, path: KeyPath = ()) -> Iterator[Misread]:
     if not isinstance(schema, Mapping):
         return
     unknown = [key for key in schema if key not in _KEYWORDS and not str(key).startswith("x-")]
-    if not path and unknown and not schema.keys() & _SHAPES and all(_is_property(schema[key]) for key in unknown):
+    if not path and unknown and _are_properties(schema, unknown):
         names = ", ".join(map(str, unknown))
         message = f"these are properties, and not a JSON Schema: any data would be valid ({names})"
         yield Misread(path, message, f"write {{type: object, properties: {{{names}: …}}, required: […]}}", at_key=True)
@@ -259,6 +259,14 @@ def find_misread(schema: Any, path: KeyPath = ()) -> Iterator[Misread]:
 
 
 _SHAPES = frozenset({"type", "properties", "$ref", "allOf", "anyOf", "oneOf", "enum", "const", "items", "if", "not"})
+
+
+def _are_properties(schema: Mapping[str, Any], unknown: Sequence[str]) -> bool:
+    """Return whether a schema that says nothing of a shape has fields in the place of its keywords."""
+    words = [str(key) for key in unknown if isinstance(schema[key], str)]
+    if schema.keys() & _SHAPES or any(nearest(word, ("type",), _LIKE_A_KEYWORD) for word in words):
+        return False
+    return all(_is_property(schema[key]) for key in unknown)
 
 
 def _is_property(value: Any) -> bool:

@@ -98,6 +98,60 @@ def test_each_edit_is_reported_until_ctrl_c(watch: Callable[..., Watching], tmp_
     assert (code, rest.strip()) == (130, "")
 
 
+# Saves that stop in the middle of something, or that have a word too much: what recovery drops, no check may miss.
+BROKEN = {
+    "an unquoted comma": ("chat: {start_prompts: [{label: Ask, me, prompt: Hello}]}\n", "A101"),
+    "half an entry of a handoff": (
+        "tools: {more: {agent: helper, descr: }}\nentry: [{when: , agnt: helper}]\n",
+        "A101",
+    ),
+    "a bracket that is not closed": ("tools: {look: {widget: card, ", "A010"),
+    "a quote that is not closed": ("chat: {greeting: 'Don't}\n", "A010"),
+    "a section without its content": ("widgets:\nguardrails: {calm: {regex: }}\n", "A102"),
+    "a name that nothing has": ("actions: {order: {widget: card}}\n", "A20"),
+    "half a template": ('entry: [{when: "{{ user.", agent: helper}, helper]\n', "A240"),
+}
+
+
+def test_each_broken_save_is_reported_and_the_mended_one_is_fine(
+    watch: Callable[..., Watching], tmp_path: Path
+) -> None:
+    write(tmp_path / "small", FINE)
+    watching = watch("small")
+    watching.until("small/agents.yaml: ok (1 agent)")
+
+    def save(text: str) -> None:
+        (tmp_path / "edited").write_text(text)
+        (tmp_path / "edited").replace(tmp_path / "small" / "agents.yaml")
+
+    for what, (text, code) in BROKEN.items():
+        save(FINE + text)
+        printed = watching.until("small/agents.yaml: ")
+        while not re.search(r"agents\.yaml: \d+ error", printed):
+            printed += watching.until("small/agents.yaml: ")
+        assert f"error {code}" in printed, what
+        assert "unexpected" not in printed, what
+        save(FINE)
+        watching.until("small/agents.yaml: ok (1 agent)")
+
+
+def test_a_file_that_grows_word_by_word_is_reported_to_its_end(watch: Callable[..., Watching], tmp_path: Path) -> None:
+    write(tmp_path / "small", "")
+    watching = watch("small")
+    watching.until("small/agents.yaml: 1 error")
+    whole = (
+        FINE
+        + "chat: {start_prompts: [{label: Ask, prompt: Hello}]}\nentry: [{when: '{{ true }}', agent: helper}, helper]\n"
+    )
+    for end in range(20, len(whole), 23):
+        (tmp_path / "edited").write_text(whole[:end])
+        (tmp_path / "edited").replace(tmp_path / "small" / "agents.yaml")
+        assert "unexpected" not in watching.until("small/agents.yaml: ")
+    (tmp_path / "edited").write_text(whole)
+    (tmp_path / "edited").replace(tmp_path / "small" / "agents.yaml")
+    watching.until("small/agents.yaml: ok (1 agent)")
+
+
 def test_a_project_that_is_not_there_yet_is_waited_for(watch: Callable[..., Watching], tmp_path: Path) -> None:
     (tmp_path / "small").mkdir()
     watching = watch("small")

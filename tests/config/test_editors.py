@@ -25,11 +25,7 @@ def editor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LanguageServer]
         yield server
 
 
-# `{label: Why:, prompt: Why?}` is valid for the parser of the runtime, and not for that of the server.
-READABLE = [file for file in WRITTEN if file.stem != "flow_colons"]
-
-
-@pytest.mark.parametrize("file", READABLE, ids=lambda file: f"{file.parent.name}-{file.stem}")
+@pytest.mark.parametrize("file", WRITTEN, ids=lambda file: f"{file.parent.name}-{file.stem}")
 def test_an_editor_underlines_nothing_in_a_correct_file(editor: LanguageServer, file: Path) -> None:
     assert editor.diagnostics(f"{file.parent.name}-{file.name}", file.read_text(encoding="utf-8")) == []
 

@@ -27,6 +27,11 @@ def codes(text: str) -> list[str]:
     return [diagnostic.code for diagnostic in read_yaml(text, "a.yaml").diagnostics]
 
 
+def test_a_text_in_braces_may_end_with_a_colon() -> None:
+    # YAML 1.2 forbids it, so editors underline it; every YAML parser for Python reads it.
+    assert read("{label: Why:, prompt: Why?}") == {"label": "Why:", "prompt": "Why?"}
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [

@@ -43,7 +43,9 @@ def test_a_package_is_an_error_as_well_and_so_is_a_module_that_a_tool_imports(tm
 
 def test_a_module_that_nothing_imports_hides_the_package_from_programs_that_start_there(tmp_path: Path) -> None:
     write(tmp_path, "shop:look", shop_py=TOOL, runtime_py="")
-    assert report(tmp_path) == [("warning", "A322", "rename runtime.py")]
+    assert report(tmp_path) == [
+        ("warning", "A322", "rename runtime.py: there, 'from runtime import create_app' imports it")
+    ]
 
 
 def test_a_folder_without_modules_and_a_module_that_is_installed_nowhere_are_fine(tmp_path: Path) -> None:

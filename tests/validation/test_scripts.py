@@ -223,3 +223,116 @@ def test_a_regular_expression_that_can_take_very_long_is_a_warning(tmp_path: Pat
     (line,) = found(tmp_path, "turns:\n  - {user: '/^(\\w+\\s?)+$/', reply: x}\notherwise: y\n")
     assert line.startswith("s.yaml:2:12: warning A623: ")
     assert "can take very long" in line
+
+
+NO_STEP_LEFT = "error: the reply has no step left after the call of {!r}, which does not end the turn"
+
+
+@pytest.mark.parametrize(
+    ("reply", "name"),
+    [
+        ("[{call: {weigh: {item: x}}}]", "weigh"),
+        ("[Hm, {think: hm}, {call: {mark: {size: big}}}]", "mark"),
+        ("{call: ask}", "ask"),
+        ("[{call: {seal: {colour: red}}}]", "seal"),
+        ("[{call: {weigh: {item: x}}}, {call: {weigh: {item: x}}}]", "weigh"),
+    ],
+)
+def test_a_reply_that_ends_with_a_call_after_which_the_model_runs_again_is_told(
+    tmp_path: Path, reply: str, name: str
+) -> None:
+    (line,) = desk(tmp_path, reply)
+    assert line.startswith(NO_STEP_LEFT.format(name))
+    assert "(add a 'say' behind it, or write 'stop: true' at the tool)" in line
+
+
+@pytest.mark.parametrize(
+    ("reply", "old", "new"),
+    [
+        ("{call: {show: {name: x}}}", "", ""),
+        ("{call: {look: {at: x}}}", "", ""),
+        ("{call: {weigh: {item: x}}}", "with: {unit: kg}", "stop: true, with: {unit: kg}"),
+        ("{call: {weigh: {item: x}}}", "with: {unit: kg}", "needs_approval: true, with: {unit: kg}"),
+        ("{call: ask}", "guide: {model: m", "guide: {tool_use_behavior: stop_on_first_tool, model: m"),
+        ("{call: [{show: {name: x}}, ask]}", "", ""),
+        ("[{call: {web_search: {}}}]", "", ""),
+        ("[{handoff: gear}, {call: ask}]", "gear: {model: m, tools: [look]", "gear: {model: m, tools: [look, ask]"),
+    ],
+)
+def test_a_reply_whose_last_call_may_end_the_turn_is_fine(tmp_path: Path, reply: str, old: str, new: str) -> None:
+    assert [line for line in desk(tmp_path, reply, DESK.replace(old, new)) if "no step left" in line] == []
+
+
+@pytest.mark.parametrize(
+    ("turns", "source"),
+    [
+        ("{context: done, reply: x}, {agent: guide, reply: {call: {weigh: {item: x}}}}", APP),
+        ("{tools: [look], reply: x}, {agent: guide, reply: {call: {weigh: {item: x}}}}", APP),
+        ("{agent: guide, instructions: help, reply: {call: {weigh: {item: x}}}}", APP),
+        (
+            "{agent: guide, reply: {call: {weigh: {item: x}}}}",
+            APP.replace("return item", "return ctx.context.call_client(item, {})"),
+        ),
+    ],
+)
+def test_a_call_that_may_change_which_turn_answers_or_end_it_itself_is_fine(
+    tmp_path: Path, turns: str, source: str
+) -> None:
+    (tmp_path / "app.py").write_text(source)
+    assert [line for line in found(tmp_path, f"turns: [{turns}]\n", DESK) if "no step left" in line] == []
+
+
+SPEAKERS = """version: 1
+entry: a
+models: {{m: {{scripted: s.yaml}}, n: {{name: gpt-4.1-mini, api_key: none}}}}
+chat: {{title: {title}}}
+guardrails: {{calm: {{judge: {judge}, instructions: Is this polite}}}}
+agents:
+  a: {{model: m, instructions: {instructions}, handoffs: [b], guardrails: {{input: [calm]}}}}
+  b: {{model: m, instructions: {{file: b.md}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("matcher", "told", "parts"),
+    [
+        ("titel", "(did you mean 'title'?)", {}),
+        ("/^translate/", "'/^translate/'", {}),
+        ("nothing like it", "'nothing like it'", {}),
+        ("title", "'title'", {"title": "off"}),
+        ("polite", "(did you mean 'police'?)", {"judge": "n", "instructions": "Call the police"}),
+        ("translates", "(did you mean 'translate'?)", {"instructions": "'Translate for {{ user.name }}'"}),
+    ],
+)
+def test_instructions_that_nothing_contains_are_told(
+    tmp_path: Path, matcher: str, told: str, parts: dict[str, str]
+) -> None:
+    (line,) = speak(tmp_path, matcher, **parts)
+    assert line.startswith("s.yaml:1:24: warning A623: this turn never answers: no instructions contain")
+    assert told in line
+
+
+@pytest.mark.parametrize(
+    ("matcher", "parts"),
+    [
+        ("title", {}),
+        ("polite", {}),
+        ("one word, yes or no", {}),
+        ("/^sell/", {}),
+        ("bookings", {}),
+        ("anything", {"instructions": "'For {{ user.name }}'"}),
+        ("anything", {"instructions": "{python: 'app:words'}"}),
+    ],
+)
+def test_instructions_that_something_contains_or_may_contain_are_fine(
+    tmp_path: Path, matcher: str, parts: dict[str, str]
+) -> None:
+    (tmp_path / "app.py").write_text("words = 'Say anything'\n")
+    assert speak(tmp_path, matcher, **parts) == []
+
+
+def speak(folder: Path, matcher: str, **parts: str) -> list[str]:
+    (folder / "b.md").write_text("Take bookings.\n")
+    parts = {"title": "{model: m}", "judge": "m", "instructions": "Sell tickets", **parts}
+    script = f"turns: [{{instructions: {matcher!r}, reply: x}}]\notherwise: x\n"
+    return found(folder, script, SPEAKERS.format(**parts))

@@ -243,10 +243,14 @@ def _build(
     source: ProjectSource, check: Check, settings: ServerSettings
 ) -> tuple[Runtime | None, tuple[Diagnostic, ...]]:
     """Build a project that was read; print its diagnostics, and return None and these if it can't be built."""
-    print_problems(from_here(source.loaded))
-    if source.loaded.config is None:
-        return None, source.loaded.diagnostics
-    if reason := check(source.loaded.config):
+    from runtime.validation.python.hidden_packages import find_hidden_packages
+
+    loaded = source.loaded
+    hidden = find_hidden_packages(loaded.root, loaded.file.name)
+    print_problems(from_here(replace(loaded, diagnostics=(*loaded.diagnostics, *hidden))))
+    if loaded.config is None:
+        return None, loaded.diagnostics
+    if reason := check(loaded.config):
         print(f"error: {reason}", file=sys.stderr)
         return None, ()
     from runtime.server.runtime import build_runtime

@@ -14,10 +14,10 @@ from runtime.static_analysis.resolver import AGENT, CONTEXTS, CONVERTERS, MCP_SE
 from runtime.static_analysis.signatures import call_problem, count_words, derives, is_callable, parameters_of
 from runtime.validation.checked_project import CheckedProject
 from runtime.validation.python.context_reads import check_context_reads
+from runtime.validation.python.hidden_packages import find_hidden_packages
 from runtime.validation.python.import_paths import ImportPath, PythonDiagnostics, import_paths
 from runtime.validation.python.imports import (
     check_computed_imports,
-    check_hidden,
     check_import,
     check_module,
     check_starts,
@@ -55,7 +55,9 @@ def check_code(project: CheckedProject) -> None:
         if symbol is not None:
             _check_object(diagnostics, path, symbol)
             named |= {symbol.node} if symbol.node is not None else set()
-    check_hidden(diagnostics)
+    collector = diagnostics.project.collector
+    root = diagnostics.resolver.modules.finder.root
+    collector.diagnostics.extend(find_hidden_packages(root, collector.filled.source.file, diagnostics.failing))
     for module, path in modules:
         check_context_reads(diagnostics, module, path, frozenset(named))
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from runtime.diagnostics.diagnostic import Diagnostic, Place
+from runtime.diagnostics.diagnostic import Place
 from runtime.diagnostics.wording import nearest, suggest
 from runtime.static_analysis.bindings import absolute_name, iter_expressions, iter_statements
 from runtime.static_analysis.module import Module, ModuleFinder
@@ -33,19 +33,6 @@ _LOADED = frozenset(
 def is_taken(name: str) -> bool:
     """Return whether the server has certainly loaded an installed module of this name, so that it keeps the name."""
     return name in _LOADED or (name in sys.stdlib_module_names and name in sys.modules)
-
-
-def check_hidden(diagnostics: PythonDiagnostics) -> None:
-    """Warn of modules beside agents.yaml that hide the packages of the server from programs started there (A322)."""
-    finder = diagnostics.resolver.modules.finder
-    for name in ("agents", "chatkit", "openai", "runtime"):
-        location = finder.find(name) if finder.knows(name) and name not in diagnostics.failing else None
-        if location is not None and location.path is not None:
-            file = location.path.relative_to(finder.root).as_posix()
-            message = f"{file!r} hides the installed package {name!r} from programs that start in this folder"
-            hint = f"rename {name + '/' if location.is_package else file}"
-            place = Place(diagnostics.project.collector.filled.source.file)
-            diagnostics.project.collector.diagnostics.append(Diagnostic("A322", message, place, "warning", hint))
 
 
 def prefixes(name: str) -> list[str]:

@@ -15,12 +15,13 @@ from runtime.validation.models import has_key, used_models
 
 @dataclass(slots=True)
 class _ScriptFile:
-    """A script: the `path` in agents.yaml that names it, and the keys of the `agents` that answer from it."""
+    """A script: the `path` in agents.yaml that names it, and the keys of the `agents` and `models` that use it."""
 
     project: CheckedProject
     file: str
     path: KeyPath
     agents: dict[str, None] = field(default_factory=dict)
+    models: dict[str, None] = field(default_factory=dict)
     is_played: bool = False
 
     def report(self, place: Place, message: str, hint: str, severity: Severity = "error") -> None:
@@ -57,6 +58,7 @@ def _script_files(project: CheckedProject) -> dict[str, _ScriptFile]:
         if not project.collector.filled.is_unresolved(path):
             script = scripts.setdefault(file, _ScriptFile(project, file, path))
             script.is_played |= is_played
+            script.models[used.name] = None
             script.agents |= {key: None for key, agent in project.config.agents.items() if agent.model == used.name}
     return scripts
 
@@ -65,6 +67,7 @@ def _check(script_file: _ScriptFile, text: str) -> None:
     # Few projects have a script: the others do not import what its checks need.
     from runtime.scripts.grammar import parse_script
     from runtime.scripts.player import ScriptError
+    from runtime.validation.scripts.instructions import unmatched_instructions
     from runtime.validation.scripts.steps import script_problems
 
     source = read_yaml(text, script_file.file)
@@ -82,6 +85,8 @@ def _check(script_file: _ScriptFile, text: str) -> None:
     except ScriptError as error:
         script_file.report(places.value(error.path), f"the script can't be played: {error.message}", error.hint)
         return
-    for problem in script_problems(script_file.project, script_file.agents, script, source.data):
+    project = script_file.project
+    unmatched = unmatched_instructions(project, script_file.models, script)
+    for problem in (*script_problems(project, script_file.agents, script, source.data), *unmatched):
         place = places.key(problem.path) if problem.at_key else places.value(problem.path)
         script_file.report(place, problem.message, problem.hint, problem.severity)

@@ -5,34 +5,29 @@ Only a call that certainly fails is an error. A template in the arguments is a f
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import replace
 from typing import Any
 
-from runtime.config.model.tools import AgentTool, AskTool, ClientTool, EffectTool, PythonTool, WidgetTool
+from runtime.config.model.tools import AgentTool, ClientTool, EffectTool, PythonTool, WidgetTool
 from runtime.config.slow_patterns import SLOW_HINT, slowness
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath, iter_values
-from runtime.diagnostics.wording import join_or, quote, suggest
+from runtime.diagnostics.wording import quote, suggest
 from runtime.scripts.player import Script, ScriptTurn, WrittenResponse, WrittenStep, plain_name
-from runtime.static_analysis.module import Module
 from runtime.static_analysis.resolver import Resolver, Symbol
 from runtime.static_analysis.signatures import (
     may_rename,
     missing_names,
     own_parameters,
     parameters_of,
-    type_name,
-    unquoted,
 )
 from runtime.templates.template import always_read
 from runtime.validation.checked_project import CheckedProject
 from runtime.validation.models import AgentTools, agent_name, agent_tools
-
-Agents = Mapping[str, AgentTools]
-"""Agents by name, and what each can call."""
+from runtime.validation.scripts.problems import Agents, ScriptProblem
+from runtime.validation.scripts.replies import depends_on_words, unfinished_replies, unreached_steps
+from runtime.validation.scripts.type_hints import expected_instead
 
 # An agent that is called without input answers all the same.
 _AGENT_INPUT = {"type": "object", "properties": {"input": {"type": "string"}}}
@@ -43,17 +38,6 @@ _CONDITIONAL = frozenset(
 _MAX_REFERENCES = 10
 
 
-@dataclass(frozen=True, slots=True)
-class ScriptProblem:
-    """A mistake at `path` of a script, or of a call's arguments; `at_key` says that the key is wrong."""
-
-    path: KeyPath
-    message: str
-    hint: str = ""
-    severity: Severity = "error"
-    at_key: bool = False
-
-
 def script_problems(project: CheckedProject, keys: Iterable[str], script: Script, data: Any) -> Iterator[ScriptProblem]:
     """Yield names in a script that do not exist, and arguments that a tool refuses.
 
@@ -62,6 +46,9 @@ def script_problems(project: CheckedProject, keys: Iterable[str], script: Script
     keys = list(keys)
     names = {key: agent_name(project, key) for key in keys}
     agents = {name: agent_tools(project, project.config.agents[key]) for key, name in names.items()}
+    keys_of = {name: key for key, name in names.items()}
+    # A call may change what an earlier turn matches, which then takes over.
+    is_taken_over = any(matcher.key == "context" for turn in script.turns for matcher in turn.matchers)
     for turn in script.turns:
         if all(project.config.agents[key].has_key("name") for key in keys):
             yield from _agent_problems(turn, names)
@@ -74,7 +61,10 @@ def script_problems(project: CheckedProject, keys: Iterable[str], script: Script
             yield from _double_answers(
                 project, turn.responses[0], [key for key, name in names.items() if name in candidates]
             )
-        yield from _unreached(project, turn, candidates)
+        yield from unreached_steps(project, turn, candidates)
+        if candidates and not is_taken_over:
+            yield from unfinished_replies(project, turn, {keys_of[name]: tools for name, tools in candidates.items()})
+        is_taken_over = is_taken_over or not depends_on_words(turn)
         for step in (step for response in turn.responses for step in response):
             if not candidates:
                 break
@@ -83,26 +73,6 @@ def script_problems(project: CheckedProject, keys: Iterable[str], script: Script
             elif step.kind == "handoff":
                 yield from _handoff_problems(step, candidates)
                 candidates = agents  # another agent goes on
-
-
-def _unreached(project: CheckedProject, turn: ScriptTurn, candidates: Agents) -> Iterator[ScriptProblem]:
-    """Yield the first step after a call that ends the turn: the user's answers, or next message, begin another one."""
-    for response, following in pairwise(turn.responses):
-        if not response or response[-1].kind != "call" or len(response[-1].value) != 1:
-            continue
-        [(name, _)] = response[-1].value
-        entries = [project.config.tools.get(tools.tools.get(name, "")) for tools in candidates.values()]
-        kinds = [_ending(entry) for entry in entries]
-        if following and kinds and all(kinds):
-            message = f"this step is never reached: the turn ends after {name!r}"
-            hint = "the answers are the user's next message: write a turn for it" if kinds[0] == "ask" else "remove it"
-            yield ScriptProblem(following[0].path, message, hint, "warning")
-            return
-
-
-def _ending(entry: object) -> str:
-    """Return how a tool ends the turn: `ask`, `stop`; an empty text if it does not."""
-    return "ask" if isinstance(entry, AskTool) else "stop" if getattr(entry, "stop", False) else ""
 
 
 def _agent_problems(turn: ScriptTurn, names: Mapping[str, str]) -> Iterator[ScriptProblem]:
@@ -318,74 +288,3 @@ def _show(value: Any) -> str:
         case bool():
             return "true" if value else "false"
     return repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}…"
-
-
-# Which values the SDK certainly refuses for a parameter, by its type hint: pydantic converts between some types.
-
-_EXPECTED = {
-    "str": "a string",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "list": "a list",
-    "List": "a list",
-    "dict": "a mapping",
-    "Dict": "a mapping",
-}
-_NUMBER_WORDS = frozenset({"nan", "inf", "infinity"})
-_BOOLEAN_WORDS = frozenset({"1", "0", "true", "false", "t", "f", "yes", "no", "y", "n", "on", "off"})
-
-
-def expected_instead(resolver: Resolver, module: Module, hint: ast.expr | None, value: Any) -> str:
-    """Return what a type hint expects where the SDK certainly refuses `value`, else an empty string."""
-    hint = unquoted(hint)
-    if hint is None or callable(value):
-        return ""
-    branches: list[ast.expr] = []
-    match hint:
-        case ast.Constant(value=None):
-            return "" if value is None else "nothing"
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            branches = [left, right]
-        case ast.Subscript(value=outer, slice=inner):
-            branches = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-            match type_name(resolver, module, outer):
-                case "Optional":
-                    branches = [*branches, ast.Constant(None)]
-                case "Literal":
-                    return _expected_literal(branches, value)
-                case name if name != "Union":
-                    return _expected_type(name, value)
-        case _:
-            return _expected_type(type_name(resolver, module, hint), value)
-    expected = [expected_instead(resolver, module, branch, value) for branch in branches]
-    return join_or(expected) if all(expected) else ""
-
-
-def _expected_literal(items: list[ast.expr], value: Any) -> str:
-    words = [item.value for item in items if isinstance(item, ast.Constant) and isinstance(item.value, str)]
-    # Only a list of strings is certain: pydantic compares numbers in ways of its own.
-    return f"one of {', '.join(quote(words))}" if len(words) == len(items) and value not in words else ""
-
-
-def _expected_type(name: str, value: Any) -> str:
-    expected = _EXPECTED.get(name, "")
-    return "" if _is_accepted(expected, value) else expected
-
-
-def _is_accepted(expected: str, value: Any) -> bool:
-    match expected:
-        case "a string":
-            return isinstance(value, str)
-        case "a list":
-            return isinstance(value, list)
-        case "a mapping":
-            return isinstance(value, Mapping)
-        case "true or false":
-            return str(value).strip().casefold() in _BOOLEAN_WORDS or (isinstance(value, float) and value in (0, 1))
-        case "a whole number" if isinstance(value, float):
-            return value.is_integer()
-    if isinstance(value, str):
-        word = value.strip().casefold().lstrip("+-")
-        return any(sign.isdigit() for sign in word) or (expected == "a number" and word in _NUMBER_WORDS)
-    return isinstance(value, int | float)

@@ -14,7 +14,7 @@ from runtime.validation.checked_project import CheckedProject
 from runtime.widgets.components import icons
 
 if TYPE_CHECKING:
-    from runtime.validation.widgets.actions import IdentifierSearch
+    from runtime.validation.identifier_search import IdentifierSearch
 
 
 def check_widgets(project: CheckedProject) -> None:
@@ -23,7 +23,8 @@ def check_widgets(project: CheckedProject) -> None:
     if not config.widgets and not _named([*config.tools.values(), *config.actions.values()]):
         return  # then no declared widget triggers its actions
     # A project without widgets imports none of this.
-    from runtime.validation.widgets.actions import IdentifierSearch, check_actions
+    from runtime.validation.identifier_search import IdentifierSearch
+    from runtime.validation.widgets.actions import check_actions
     from runtime.validation.widgets.checked_widget import read_widgets
     from runtime.validation.widgets.rendering import check_rendering
     from runtime.validation.widgets.templates import check_template

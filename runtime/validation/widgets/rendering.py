@@ -9,6 +9,7 @@ from runtime.config.check_templates import name_position
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath, show_path
 from runtime.documents.json_text import line_and_column
+from runtime.json_schema.checks import find_misread
 from runtime.validation.widgets.checked_widget import CheckedWidget, Part, SourceRange
 from runtime.validation.widgets.templates import COMPONENT_CODES, describe_component, text_at
 from runtime.widgets.component_checks import ComponentFault
@@ -82,6 +83,8 @@ def _report(widget: CheckedWidget, result: TrialResult) -> None:
 
 def _report_schema(widget: CheckedWidget, fault: TrialFault) -> None:
     path = tuple(fault["path"])
+    if fault.get("what") == "keyword" and any(each.path in ((), path) for each in find_misread(widget.data.value)):
+        return  # reported with a hint, where all schemas are checked
     document = widget.data.document
     severity: Severity = "warning" if fault.get("what") else "error"
     source_range = document.value(path)
