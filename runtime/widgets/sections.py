@@ -68,9 +68,7 @@ def lay_out_sections(written: Mapping[str, Any], start: KeyPath = ()) -> Node:
     Raise TreeError with the path of a mistake, below `start`. Rows and facts may also be an object, as those that a
     template returns.
     """
-    sections = written.get("sections")
-    listed = {"sections": [_with_pairs(each) for each in sections]} if isinstance(sections, list) else {}
-    widget = read_sections({**written, **listed}, start)
+    widget = read_sections(with_pairs(written), start)
 
     def shown() -> Iterator[list[Node]]:
         for index, section in enumerate(widget.sections):
@@ -78,6 +76,13 @@ def lay_out_sections(written: Mapping[str, Any], start: KeyPath = ()) -> Node:
             yield _with_heading(section.title, lay_out(content, (*start, "sections", index)))
 
     return _card(widget.title, shown())
+
+
+def with_pairs(written: Mapping[str, Any]) -> Node:
+    """Return a shorthand whose rows and facts are lists, also where they were objects."""
+    sections = written.get("sections")
+    listed = {"sections": [_with_pairs(each) for each in sections]} if isinstance(sections, list) else {}
+    return {**written, **listed}
 
 
 def _with_pairs(section: Any) -> Any:

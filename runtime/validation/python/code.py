@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.wording import nearest
+from runtime.static_analysis.bindings import Function
 from runtime.static_analysis.instances import required_fields
 from runtime.static_analysis.receivers import CONTEXT_ATTRIBUTES
 from runtime.static_analysis.resolver import AGENT, CONTEXTS, CONVERTERS, MCP_SERVERS, MODELS, ROUTERS, STORES, Symbol
@@ -25,6 +26,7 @@ from runtime.validation.python.imports import (
     follow,
     reached,
 )
+from runtime.validation.python.literal_trees import check_returned_trees
 from runtime.validation.python.tools import (
     check_arguments,
     check_factory,
@@ -55,6 +57,8 @@ def check_code(project: CheckedProject) -> None:
         if symbol is not None:
             _check_object(diagnostics, path, symbol)
             named |= {symbol.node} if symbol.node is not None else set()
+            if path.role == "widget" and symbol.module is not None and isinstance(symbol.node, Function):
+                check_returned_trees(diagnostics, symbol.module, path, symbol.node)
     collector = diagnostics.project.collector
     root = diagnostics.resolver.modules.finder.root
     collector.diagnostics.extend(find_hidden_packages(root, collector.filled.source.file, diagnostics.failing))

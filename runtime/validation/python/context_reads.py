@@ -14,6 +14,7 @@ from runtime.static_analysis.module import Module
 from runtime.static_analysis.receivers import CONTEXT_ATTRIBUTES, AttributeRead, context_reads, guarded_names
 from runtime.static_analysis.resolver import CONTEXTS, Symbol
 from runtime.validation.python.import_paths import ImportPath, PythonDiagnostics
+from runtime.validation.python.literal_trees import check_tree_argument
 
 _WIDGET_METHODS = frozenset({"show_widget", "render"})
 _STATE = "declare it in 'state', or as an attribute of 'context_class'"
@@ -38,6 +39,7 @@ def check_context_reads(
                 message = f"the context has no {read.name!r}"
                 diagnostics.at_node(path, "A332", module, read.node, message, hint)
             _check_widget(diagnostics, module, path, read)
+            check_tree_argument(diagnostics, module, path, function, read)
 
 
 def _functions(tree: ast.Module) -> Iterator[Function]:
