@@ -15,6 +15,7 @@ from runtime.assemble.guardrails import NO_GUARDRAILS, GuardrailSet, enforce
 from runtime.assemble.problems import BuildError, Problems
 from runtime.config.model import Config
 from runtime.config.model import agents as declared
+from runtime.config.references import ANOTHER_NAME, agents_of_one_name
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.containment import contained, contained_function
 
@@ -118,3 +119,13 @@ def _led_to(handoff: Handoff[Any, Any], agent: Agent[Any], guardrails: Guardrail
         is_enabled=contained_function(enabled) if callable(enabled) else enabled,
         input_filter=None if narrow is None else contained_function(narrow),
     )
+
+
+def check_names(agents: Mapping[str, Agent[Any]], own: OwnAgents, problems: Problems) -> None:
+    """Record a problem for each object whose name another agent has: turns find their agent by its name."""
+    names = {key: agent.name for key, agent in agents.items()}
+    # An object last, so that it is the one of the two that is reported.
+    for key, message in agents_of_one_name({key: names[key] for key in sorted(names, key=own.__contains__)}):
+        if key in own:
+            with problems.record("A216", "agents", key, "python"):
+                raise BuildError(message, ANOTHER_NAME)

@@ -22,7 +22,7 @@ from runtime.assemble.mcp import McpServers, build_servers
 from runtime.assemble.models import Models, build_models, run_config
 from runtime.assemble.openapi_tools import build_operations
 from runtime.assemble.outputs import BuiltOutput, build_outputs
-from runtime.assemble.own_agents import resolve_own_agents
+from runtime.assemble.own_agents import check_names, resolve_own_agents
 from runtime.assemble.problems import Problem, Problems
 from runtime.assemble.routing import Routing, build_routing
 from runtime.assemble.tools import BuiltTool, Tools, build_tools
@@ -117,6 +117,7 @@ def build(
     threads = share.get(("tool threads", size), lambda: ToolThreads(size), ToolThreads.close)
     functions = ProjectFunctions(code, threads, config.limits.tool)
     agents = AgentBuilder(config, own, functions)
+    check_names(agents.agents, own, problems)
     guardrails = build_guardrails(config, files, functions, models, own, problems)
     tools = Tools(config, widgets.get, agents.as_tool, lambda entry: build_operations(entry, files, share), functions)
     build_tools(config, tools, guardrails, problems)

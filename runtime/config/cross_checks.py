@@ -27,8 +27,10 @@ from runtime.config.openapi_documents import check_openapi, split_operation
 from runtime.config.project_files import ProjectFiles
 from runtime.config.references import (
     ALL,
+    ANOTHER_NAME,
     GUARDRAILS,
     WIDGET_SUFFIXES,
+    agents_of_one_name,
     find_names,
     find_values,
     model_references,
@@ -55,6 +57,7 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
     check_auth(config, files, collector)
     _check_references(config, collector)
     _check_names(config, collector)
+    _check_agent_names(config, collector)
     for key, agent in config.agents.items():
         _check_model(config, agent, key, collector)
         _check_tools(config, agent, key, collector)
@@ -227,6 +230,14 @@ def _check_handoffs(config: Config, agent: Agent, key: str, collector: Diagnosti
             collector.report("A210", path, message, "give one of them another name")
         targets.add(handoff.agent)
         names.setdefault(name, f"the handoff to {handoff.agent!r}")
+
+
+def _check_agent_names(config: Config, collector: DiagnosticCollector) -> None:
+    """Report agents of one name: threads, guardrails and approvals find an agent by its name (A216)."""
+    names = {key: agent.name or key for key, agent in config.agents.items() if agent.name or agent.python is None}
+    for key, message in agents_of_one_name(names):
+        path: KeyPath = ("agents", key, "name") if config.agents[key].name else ("agents", key)
+        collector.report("A216", path, message, ANOTHER_NAME, at_key=len(path) == 2)
 
 
 def tool_name(config: Config, reference: str) -> str:

@@ -125,3 +125,16 @@ def transfer_name(agent: str) -> str:
     The SDK itself prints a warning for every name with other characters than letters, digits and `_`.
     """
     return ("transfer_to_" + re.sub(r"[^a-zA-Z0-9_]", "_", agent).lower())[:64]
+
+
+ANOTHER_NAME = "give one of them another 'name'"
+"""The hint for two agents of one name."""
+
+
+def agents_of_one_name(names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield each agent whose name an earlier one has, with a message; `names` are the names of agents by key."""
+    first: dict[str, str] = {}
+    for key, name in names.items():
+        other = first.setdefault(name, key)
+        if other != key:
+            yield key, f"the agents {other!r} and {key!r} are both named {name!r}"

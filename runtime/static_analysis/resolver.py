@@ -26,8 +26,8 @@ class Symbol:
 
     `function`: `node` is the def or lambda; its first parameter is passed if `bound`. `class`: `node` is a plain
     class. `instance` of the class `node`. `literal` of the type `name`. `tool`: made by function_tool from the function
-    `node`, if known, with the options `call`. `external`: `name` of another package. `result`: of calling `name` of
-    another package.
+    `node`, if known, with the options `call`. `external`: `name` of another package. `result`: of the `call` of `name`
+    of another package.
     """
 
     kind: Kind
@@ -215,7 +215,7 @@ class Resolver:
             return self._tool(module, node.args[0], node, depth) if len(node.args) == 1 else UNKNOWN
         if maker.kind == "class" and not maker.decorated:
             return replace(maker, kind="instance")
-        return Symbol("result", name=maker.name) if maker.kind == "external" else UNKNOWN
+        return Symbol("result", name=maker.name, call=node) if maker.kind == "external" else UNKNOWN
 
     def _tool(self, module: Module, function: ast.expr, call: ast.Call, depth: int) -> Symbol:
         inner = self.value(module, function, depth + 1)

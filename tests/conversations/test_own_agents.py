@@ -61,6 +61,7 @@ ender = Agent(name="ender", tools=[feed], tool_use_behavior=ends)
 writer = Agent(name="writer", output_type=Brief)
 lost = Agent(name="lost", handoffs=[Agent(name="nobody")])
 number = 3
+twin = Agent(name=cat.name)
 """
 ALL = {"cat": {"python": "pets:cat"}, "dog": {"python": "pets:dog"}, "bird": {"python": "pets:bird"}}
 
@@ -152,6 +153,7 @@ async def test_it_may_be_a_tool(chat: MakeChat) -> None:
         ({"x": {"python": "pets:feed"}}, "'pets:feed' is a tool of the Agents SDK, not an agents.Agent"),
         ({"x": {"python": "pets:lost"}}, "hands over to the agent 'nobody', which agents.yaml does not declare"),
         ({"x": {"python": "pets:writer"}}, "'pets:writer' has an 'output_type', and nothing shows its answer"),
+        ({**ALL, "y": {"python": "pets:twin"}}, "the agents 'cat' and 'y' are both named 'The Cat'"),
     ],
 )
 async def test_what_can_not_work_is_refused_with_the_way_out(

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from runtime.config.references import ANOTHER_NAME, agents_of_one_name
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.wording import nearest
 from runtime.static_analysis.bindings import Function
@@ -52,13 +53,17 @@ def check_code(project: CheckedProject) -> None:
         if module.name in modules_named:
             check_computed_imports(diagnostics, module, path)
     named: set[ast.AST] = set()
+    own_agents: dict[str, tuple[ImportPath, Symbol]] = {}
     for path in paths:
         symbol = follow(diagnostics, path)
         if symbol is not None:
             _check_object(diagnostics, path, symbol)
             named |= {symbol.node} if symbol.node is not None else set()
+            if path.role == "agent":
+                own_agents[str(path.key_path[1])] = path, symbol
             if path.role == "widget" and symbol.module is not None and isinstance(symbol.node, Function):
                 check_returned_trees(diagnostics, symbol.module, path, symbol.node)
+    _check_agent_names(diagnostics, own_agents)
     collector = diagnostics.project.collector
     root = diagnostics.resolver.modules.finder.root
     collector.diagnostics.extend(find_hidden_packages(root, collector.filled.source.file, diagnostics.failing))
@@ -236,6 +241,28 @@ def _check_agent(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbo
     is_other = is_other or (symbol.kind == "instance" and derives(diagnostics.resolver, symbol, _AGENTS) is False)
     if is_other or symbol.kind in ("function", "class", "literal", "module", "tool"):
         diagnostics.wrong_kind(path, symbol, "an agents.Agent", "name an Agent of the Agents SDK that a module holds")
+
+
+def _check_agent_names(diagnostics: PythonDiagnostics, own: Mapping[str, tuple[ImportPath, Symbol]]) -> None:
+    """Report objects whose name another agent has (A216); `own` are the objects by the agents' keys."""
+    agents = diagnostics.project.config.agents
+    names = {key: agent.name or key for key, agent in agents.items() if agent.name or agent.python is None}
+    names |= {key: name for key, (_, symbol) in own.items() if key not in names and (name := _name_of_agent(symbol))}
+    for key, message in agents_of_one_name(names):
+        if key in own and not agents[key].name:
+            diagnostics.at_path(own[key][0], "A216", message, ANOTHER_NAME)
+
+
+def _name_of_agent(symbol: Symbol) -> str:
+    """Return the name that the call of `Agent` has as a text; empty if it is computed."""
+    match symbol.call if symbol.kind == "result" else None:
+        case ast.Call(args=[name, *_]):
+            given = [name]
+        case ast.Call(keywords=keywords):
+            given = [each.value for each in keywords if each.arg == "name"]
+        case _:
+            return ""
+    return next((each.value for each in given if isinstance(each, ast.Constant) and isinstance(each.value, str)), "")
 
 
 def _check_editor(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:

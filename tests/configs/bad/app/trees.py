@@ -8,7 +8,7 @@ from runtime import RuntimeContext
 
 
 def draw(data: dict[str, Any]) -> dict[str, Any]:
-    """Draw the card of a city."""
+    """Draw a city."""
     return {"type": "Card", "children": [{"type": "Txet", "value": data["city"]}]}
 
 

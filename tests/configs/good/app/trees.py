@@ -8,7 +8,7 @@ from runtime import RuntimeContext
 
 
 def draw(data: dict[str, Any]) -> dict[str, Any]:
-    """Draw the card of a city."""
+    """Draw a city."""
     lines = [{"type": "Text", "value": name, "weight": "bold"} for name in data["names"]]
     return {"type": "Card", "children": [{"type": "Title", "value": data["city"]}, *lines]}
 
