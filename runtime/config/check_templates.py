@@ -180,7 +180,7 @@ class _TemplateChecker:
         try:
             template = Template.parse(text)
         except TemplateError as error:
-            hint = "'{#' begins a comment; 'raw: true' turns templates off" if "{#" in text else _operator_hint(text)
+            hint = _syntax_hint(text)
             place = written.place(self.filled, error.line, error.column)
             self.collector.report("A240", path, f"the template can't be parsed: {error.message}", hint, place=place)
             return
@@ -188,6 +188,7 @@ class _TemplateChecker:
             place = written.place(self.filled, *name_position(text, name))
             hint = (
                 _foreign(text, name)
+                or _meant(name, scope or frozenset())
                 or suggest(name, scope or ())
                 or f"defined here: {', '.join(sorted(scope or ())) or 'nothing'}"
             )
@@ -219,8 +220,46 @@ def _foreign(text: str, name: str) -> str:
     return ""
 
 
+# Words of other systems: the name here, and what to say of it.
+_NAMES: dict[str, tuple[str, str]] = {
+    **dict.fromkeys(("arguments", "params", "input", "inputs", "kwargs", "payload"), ("args", "the arguments are")),
+    **dict.fromkeys(("datetime", "date", "today", "current_date", "current_time"), ("now", "the date and time are")),
+    **dict.fromkeys(("ctx", "session", "memory"), ("state", "shared objects are in")),
+    **dict.fromkeys(("action", "event", "args"), ("payload", "the payload of the click is")),
+    **dict.fromkeys(("result", "response", "answer"), ("output", "the answer is")),
+    **dict.fromkeys(("lang", "language"), ("locale", "the language is")),
+    **dict.fromkeys(("user_id", "userId", "uid"), ("user.id", "the user's id is")),
+    **dict.fromkeys(("user_name", "username", "userName"), ("user.name", "the user's name is")),
+    **dict.fromkeys(("thread_id", "conversation_id", "session_id"), ("thread.id", "the thread's id is")),
+}
+
+
+def _meant(name: str, scope: frozenset[str]) -> str:
+    """Return a hint at the name in scope that a word of another system means; empty if there is none."""
+    meant, what = _NAMES.get(name, ("", ""))
+    if meant.partition(".")[0] in scope:
+        return f"{what} {meant!r}"
+    part = next((part for part in ("args", "payload") if part in scope), "")
+    return f"a field of {part!r} is written '{part}.{name}'" if part and not suggest(name, scope) else ""
+
+
 _OPERATORS = {"&&": "and", "||": "or", "===": "==", "!==": "!=", "??": "default('…')"}
 _CODE = re.compile(r"\{[{%](.*?)[%}]\}", re.DOTALL)
+
+
+def _syntax_hint(text: str) -> str:
+    """Return how what can't be parsed is written in a template; empty if the text does not show what is meant."""
+    if re.search(r"\{\{\s*[#/]\s*(?:if|unless|each|with)\b|\{\{\s*else\s*\}\}", text):
+        return "a block is written {% if … %}…{% endif %} or {% for … in … %}…{% endfor %}"
+    if "{#" in text:
+        return "'{#' begins a comment; 'raw: true' turns templates off"
+    if re.search(r"\{\{\{|\}\}\}", text):
+        return "a value is written between two braces, as in {{ user.name }}"
+    if re.search(r"\{%-?\s*else\s*if\b", text):
+        return "write '{% elif … %}'"
+    if re.search(r"\{[{%][^{}]*[\w'\"\])]\s*=\s*[\w'\"\[(][^{}]*[%}]\}", text) and "{% set" not in text:
+        return "write '==' to compare"
+    return _operator_hint(text)
 
 
 def _operator_hint(text: str) -> str:

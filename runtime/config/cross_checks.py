@@ -41,12 +41,14 @@ from runtime.config.slow_patterns import SLOW_HINT, slowness
 from runtime.config.watched_files import read_watched
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath
-from runtime.diagnostics.wording import CLOSE, nearest
+from runtime.diagnostics.wording import CLOSE, nearest, quote
 from runtime.documents.variables import Interpolation
 
 DEFAULT_MODEL = "default"
 _DIGITS = re.compile(r"[0-9]+")
 _IMPORT = re.compile(IMPORT_PATTERN)
+# So many names are shown where none is like the one that is written.
+_FEW = 6
 _TOOL_NAME = re.compile(TOOL_NAME_PATTERN)
 
 
@@ -108,7 +110,17 @@ def _check_references(config: Config, collector: DiagnosticCollector) -> None:
             is_import_path = section == "guardrails" and ":" in name
             if name not in declared and not is_file and not is_import_path:
                 hint = f"declare it in {section!r}" if section == "guardrails" else ""
+                if section == "agents":
+                    hint = _hint_agent(config, name)
                 collector.report_unknown(code, path, f"there is no {section[:-1]} {name!r}", name, declared, hint)
+
+
+def _hint_agent(config: Config, name: str) -> str:
+    """Return the key of the agent that has a name, in place of the name; else the keys, if they are few."""
+    for key, agent in config.agents.items():
+        if (agent.name or "").casefold() == name.casefold():
+            return f"did you mean {key!r}, whose name is {agent.name!r}?"
+    return f"known: {', '.join(quote(config.agents))}" if len(config.agents) <= _FEW else ""
 
 
 def _check_names(config: Config, collector: DiagnosticCollector) -> None:
@@ -200,8 +212,11 @@ def _hint_tool(config: Config, reference: str) -> str:
         return f"an agent: name it in 'handoffs', or declare a tool '{{agent: {reference}}}' in 'tools'"
     if reference in config.widgets:
         return f"a widget: declare a tool '{{widget: {reference}, description: …}}' in 'tools'"
-    if reference in config.mcp:
-        return f"did you mean '{reference}.{ALL}'?"
+    server = reference.removeprefix("mcp.").removeprefix("mcp:")
+    if server in config.mcp:
+        return f"did you mean '{server}.{ALL}'?"
+    if server != reference and split_reference(config, server):
+        return f"did you mean {server!r}?"
     if reference in HOSTED_TOOLS:
         return f"declare it in 'tools': '{reference}: {{hosted: {reference}}}'"
     for separator in ("/", "__"):

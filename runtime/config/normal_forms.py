@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import re
 from collections.abc import Iterator
 
@@ -26,6 +27,7 @@ _MEASURE = re.compile(rf"\s*{_NUMBER}\s*(?P<unit>[A-Za-z]+)\s*")
 _THOUSANDS = {"": 1, "k": 1_000, "m": 1_000_000}
 _BUDGET = re.compile(rf"\s*{_NUMBER}\s*(?P<times>[km]?)(?: *tokens)?\s*(?:/|per)\s*(?P<of>[a-z]+)\s*", re.IGNORECASE)
 _BUDGETS = {"turn": ("turn", "answer", "message", "request"), "thread": ("thread", "session"), "day": ("d", "daily")}
+_MEDIA = ("image", "audio", "video", "text")
 _CALL = re.compile(r"\(.*\)\s*$")
 _IMPORTED = re.compile(r"\s*from\s+(?P<module>[\w.]+)\s+import\s+(?P<name>\w+)\s*")
 _FILE = re.compile(r"(?:\./)?(?P<module>[\w/.-]+?)(?:\.py)?\s*(?:::?|#)\s*(?P<name>\w+(?:\.\w+)*)")
@@ -43,9 +45,19 @@ def import_path(text: str) -> str:
     called = _CALL.sub("", text.strip()).replace("\\", "/")
     for form in (_IMPORTED, _FILE, _DOTTED):
         if match := form.fullmatch(called):
+            if match["name"] == "py":
+                return ""  # a file, without a name in it
             path = f"{match['module'].strip('./').replace('/', '.')}:{match['name']}"
             return path if IMPORT_PATH.match(path) else ""
     return ""
+
+
+def _media_type(text: str) -> str:
+    """Return the media type of a file's extension, `.png` or `pdf`; empty if there is none."""
+    extension = text.removeprefix("*").removeprefix(".").lower()
+    if text in ("*", "*/*", ""):
+        return ""
+    return mimetypes.types_map.get(f".{extension}", f"{extension}/*" if extension in _MEDIA else "")
 
 
 def _forms(value: str) -> Iterator[str]:
@@ -58,6 +70,10 @@ def _forms(value: str) -> Iterator[str]:
         number = float(match["number"].replace("_", "").replace(",", "")) * _THOUSANDS[match["times"].lower()]
         of = match["of"].lower()
         yield from (f"{number:.0f}/{unit}" for unit, words in _BUDGETS.items() if of in (unit, *words))
+    if media_type := _media_type(stripped):
+        yield media_type
+    if stripped.endswith((".db", ".sqlite", ".sqlite3")):
+        yield f"sqlite:///{stripped.removeprefix('./')}"
     yield import_path(value)
     yield stripped.upper()
     yield f"/{stripped.strip('/')}"

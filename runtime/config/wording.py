@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -50,6 +52,8 @@ _LIMITS = {
     "minProperties": "this mapping must not be empty",
 }
 _OLD_BOOLEANS = ("yes", "no", "on", "off", "Yes", "No", "On", "Off")
+# Word processors make them of a hyphen, or of an asterisk.
+_DASHES = tuple("\u2010\u2011\u2012\u2013\u2014\u2015\u2022\u2212\u00b7")
 _SHOWN = 40
 
 
@@ -100,13 +104,31 @@ def name_types(kinds: Iterable[dict[str, Any]]) -> list[str]:
     return nouns
 
 
+def _hint_items(path: KeyPath, value: str) -> str:
+    """Return how the items of a list are written that is a text; empty if the text does not show it."""
+    from runtime.config.unknown_keys import as_yaml
+
+    if value[:1] in _DASHES:
+        code = f"U+{ord(value[0]):04X} {unicodedata.name(value[0], '')}".strip()
+        return f"an item begins with '-' and a space, and this is {code}"
+    words = value.split()
+    if path[-1] == "args" and len(words) > 1:
+        return f"write '[{', '.join(filter(None, map(as_yaml, words)))}]'"
+    if value.startswith("-"):
+        return "a space is missing after the '-' of each item"
+    item = as_yaml(value)
+    return f"write '[{item}]'" if item else ""
+
+
 def hint_type(path: KeyPath, value: Any, expected: Sequence[str]) -> str:
     """Return how to write the expected type, if the value shows what the user meant."""
-    from runtime.config.unknown_keys import advise_value, as_yaml
+    from runtime.config.unknown_keys import advise_value
     from runtime.documents.syntax_errors import glued_key
 
     if path == ("version",):
         return "this release reads version 1"
+    if path[-1:] == ("output",) and isinstance(value, str) and re.fullmatch(IMPORT_PATTERN, value):
+        return f"write '{{python: {value}, template: …}}'"
     if isinstance(value, str) and "a mapping" in expected and (written := glued_key(value)):
         return f"a space is missing after the ':'; write {written!r}"
     if not path and isinstance(value, str):
@@ -123,10 +145,8 @@ def hint_type(path: KeyPath, value: Any, expected: Sequence[str]) -> str:
         return "write the number without quotes"
     if value is None and {"a list", "a mapping"} & {*expected}:
         return "indent the content below the key, or remove the key"
-    if expected == ["a list"] and isinstance(value, str) and value.startswith("-"):
-        return "a space is missing after the '-' of each item"
-    if expected == ["a list"] and isinstance(value, str) and (item := as_yaml(value)):
-        return f"write '[{item}]'"
+    if expected == ["a list"] and isinstance(value, str) and (hint := _hint_items(path, value)):
+        return hint
     if expected == ["a list"] and isinstance(value, (str, dict)):
         return "write a list as [one, two], or each item on a line after '- '"
     if expected == ["a string"] and isinstance(value, dict):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath
-from runtime.diagnostics.wording import nearest, suggest
+from runtime.diagnostics.wording import suggest
 
-_TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
+TYPES = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
 _STRING_KEYWORDS = frozenset({"description", "title", "format"})
 _NUMBER_KEYWORDS = frozenset({"minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"})
 _ALLOWS_MORE = frozenset({"patternProperties", "$ref", "$dynamicRef"})
@@ -28,7 +28,7 @@ def is_plain_schema(schema: Any) -> bool:
 
 def _is_plain(key: str, value: Any) -> bool:
     if key == "type":
-        return isinstance(value, str) and value in _TYPES
+        return isinstance(value, str) and value in TYPES
     if key == "properties":
         return isinstance(value, dict) and all(map(is_plain_schema, value.values()))
     if key == "items":
@@ -197,115 +197,3 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-# Schemas that are valid by the letter, because JSON Schema ignores what it does not know, and mean something else.
-
-_KEYWORDS = frozenset(
-    {
-        *("$schema", "$id", "$ref", "$defs", "definitions", "$comment", "$anchor", "$dynamicRef", "$dynamicAnchor"),
-        *("$vocabulary", "type", "enum", "const", "properties", "required", "additionalProperties"),
-        *("patternProperties", "propertyNames", "unevaluatedProperties", "minProperties", "maxProperties"),
-        *("dependentRequired", "dependentSchemas", "dependencies", "items", "prefixItems", "additionalItems"),
-        *("contains", "minContains", "maxContains", "minItems", "maxItems", "uniqueItems", "unevaluatedItems"),
-        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength"),
-        *("pattern", "format", "contentEncoding", "contentMediaType", "contentSchema", "allOf", "anyOf", "oneOf"),
-        *("not", "if", "then", "else", "title", "description", "default", "examples", "example", "deprecated"),
-        *("readOnly", "writeOnly", "nullable", "discriminator", "externalDocs", "xml", "strict"),
-    }
-)
-_TYPE_WORDS = {
-    **dict.fromkeys(("str", "text", "String", "varchar", "char"), "string"),
-    **dict.fromkeys(("int", "Integer", "long", "Int"), "integer"),
-    **dict.fromkeys(("float", "double", "decimal", "Number", "numeric"), "number"),
-    **dict.fromkeys(("bool", "Boolean"), "boolean"),
-    **dict.fromkeys(("list", "tuple", "set", "Array", "List"), "array"),
-    **dict.fromkeys(("dict", "map", "mapping", "Object", "struct", "json"), "object"),
-    **dict.fromkeys(("None", "none", "nil", "NoneType"), "null"),
-}
-_DATES = {"date": "date", "datetime": "date-time", "date-time": "date-time", "time": "time", "uuid": "uuid"}
-_DATES |= {"email": "email", "url": "uri", "uri": "uri"}
-_LIKE_A_KEYWORD = 0.75
-
-
-@dataclass(frozen=True, slots=True)
-class Misread:
-    """A part of a schema that JSON Schema reads otherwise than it is meant, or not at all."""
-
-    path: KeyPath
-    message: str
-    hint: str
-    severity: Severity = "error"
-    at_key: bool = False
-
-
-def find_misread(schema: Any, path: KeyPath = ()) -> Iterator[Misread]:
-    """Yield the parts of a schema that mean something else than their author thinks."""
-    if not isinstance(schema, Mapping):
-        return
-    unknown = [key for key in schema if key not in _KEYWORDS and not str(key).startswith("x-")]
-    if not path and unknown and _are_properties(schema, unknown):
-        names = ", ".join(map(str, unknown))
-        message = f"these are properties, and not a JSON Schema: any data would be valid ({names})"
-        yield Misread(path, message, f"write {{type: object, properties: {{{names}: …}}, required: […]}}", at_key=True)
-        for key in unknown:
-            yield from _property(schema[key], (*path, key))
-        return
-    for key in unknown:
-        if meant := nearest(str(key), _KEYWORDS - schema.keys(), _LIKE_A_KEYWORD):
-            message = f"JSON Schema has no keyword {key!r}, and ignores it"
-            yield Misread((*path, key), message, f"did you mean {meant!r}?", "warning", at_key=True)
-    yield from _in_schema(schema, path)
-
-
-_SHAPES = frozenset({"type", "properties", "$ref", "allOf", "anyOf", "oneOf", "enum", "const", "items", "if", "not"})
-
-
-def _are_properties(schema: Mapping[str, Any], unknown: Sequence[str]) -> bool:
-    """Return whether a schema that says nothing of a shape has fields in the place of its keywords."""
-    words = [str(key) for key in unknown if isinstance(schema[key], str)]
-    if schema.keys() & _SHAPES or any(nearest(word, ("type",), _LIKE_A_KEYWORD) for word in words):
-        return False
-    return all(_is_property(schema[key]) for key in unknown)
-
-
-def _is_property(value: Any) -> bool:
-    if isinstance(value, str):
-        return value in _TYPES or value in _TYPE_WORDS
-    return bool(_mapping(value).keys() & _KEYWORDS)
-
-
-def _property(value: Any, path: KeyPath) -> Iterator[Misread]:
-    if isinstance(value, str):
-        name = value if value in _TYPES else _TYPE_WORDS.get(value, "")
-        yield Misread(path, f"{value!r} is not a JSON Schema", f"write {{type: {name or 'string'}}}")
-    elif isinstance(value, Mapping):
-        yield from find_misread(value, path)
-
-
-def _in_schema(schema: Mapping[str, Any], path: KeyPath) -> Iterator[Misread]:
-    kind = schema.get("type")
-    if isinstance(kind, str) and kind not in _TYPES:
-        if kind in _TYPE_WORDS:
-            yield Misread((*path, "type"), f"JSON Schema has no type {kind!r}", f"write {_TYPE_WORDS[kind]!r}")
-        elif kind in _DATES:
-            hint = f"write {{type: string, format: {_DATES[kind]}}}"
-            yield Misread((*path, "type"), f"JSON Schema has no type {kind!r}", hint)
-        elif kind in ("any", "Any", "mixed"):
-            yield Misread((*path, "type"), f"JSON Schema has no type {kind!r}", "leave 'type' out for any value")
-    required = schema.get("required")
-    if isinstance(required, bool):
-        name = path[-1] if path else "name"
-        hint = f"write 'required: [{name}]' beside 'properties'" if required else "leave it out"
-        yield Misread((*path, "required"), "'required' is a list of names, and belongs to the object", hint)
-    for name, inner in _mapping(schema.get("properties")).items():
-        yield from _property(inner, (*path, "properties", name))
-    for key in ("items", "additionalProperties", "not"):
-        if isinstance(schema.get(key), str | Mapping):
-            yield from _property(schema[key], (*path, key))
-    for key in ("allOf", "anyOf", "oneOf", "prefixItems"):
-        for index, inner in enumerate(_list(schema.get(key))):
-            yield from _property(inner, (*path, key, index))
-    for key in ("$defs", "definitions"):
-        for name, inner in _mapping(schema.get(key)).items():
-            yield from _property(inner, (*path, key, name))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from runtime.diagnostics.wording import nearest
 from runtime.errors import RuntimeFault
 from runtime.resources.interrupts import is_interrupt
 
@@ -171,6 +172,11 @@ def paths_read(text: str) -> frozenset[tuple[str, ...]]:
     return strict_paths(text)
 
 
+def _unknown(noun: str, name: str, known: Iterable[str]) -> str:
+    near = nearest(name, known)
+    return f"no {noun} named {name!r}" + (f", did you mean {near!r}?" if near else "")
+
+
 def refuse_unknown(tree: nodes.Template, environment: Environment) -> None:
     """Raise jinja2.TemplateSyntaxError for mistakes that otherwise only the compiler finds.
 
@@ -184,9 +190,9 @@ def refuse_unknown(tree: nodes.Template, environment: Environment) -> None:
             case nodes.Include() | nodes.Import() | nodes.FromImport() | nodes.Extends():
                 raise TemplateSyntaxError("a template can't read another file", node.lineno)
             case nodes.Filter() if node.name not in environment.filters:
-                raise TemplateSyntaxError(f"no filter named {node.name!r}", node.lineno)
+                raise TemplateSyntaxError(_unknown("filter", node.name, environment.filters), node.lineno)
             case nodes.Test() if node.name not in environment.tests:
-                raise TemplateSyntaxError(f"no test named {node.name!r}", node.lineno)
+                raise TemplateSyntaxError(_unknown("test", node.name, environment.tests), node.lineno)
             case nodes.Block() if node.name in blocks:
                 raise TemplateSyntaxError(f"block {node.name!r} defined twice", node.lineno)
             case nodes.Block():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runtime.config.check_templates import SCOPES
-from runtime.config.secrets.detect import WrittenSecret, names_of_secrets
+from runtime.config.secrets.detect import WrittenSecret, is_template, names_of_secrets
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath, iter_values
 from runtime.documents.foreign_variables import as_variable, in_address
@@ -45,6 +45,8 @@ def _report_secret(project: CheckedProject, written: WrittenSecret) -> None:
     instead = as_variable(written.text)
     is_data = bool(_DATA.intersection(written.path))
     message = f"{written.text!r} is not a variable here: the text itself is sent"
+    if instead is None and is_template(written.text):
+        instead, message = "${NAME}", f"no template is rendered in {written.text!r}: the text itself is sent"
     if instead is None:
         # A key may consist of capital letters.
         instead, is_data = f"${{{written.text}}}", True

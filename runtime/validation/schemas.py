@@ -13,7 +13,8 @@ from runtime.config.references import find_values
 from runtime.config.slow_patterns import SLOW_HINT, slowness
 from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath, iter_values
-from runtime.json_schema.checks import find_misread, find_unsatisfiable, is_plain_schema
+from runtime.json_schema.checks import find_unsatisfiable, is_plain_schema
+from runtime.json_schema.misread import find_misread
 from runtime.validation.checked_project import CheckedProject
 
 _MAX_DIAGNOSTICS = 5
@@ -90,7 +91,9 @@ def check_schemas(project: CheckedProject) -> None:
         if agent.output is not None
     }
     for path, schema in schemas.items():
-        if schema and not is_plain_schema(schema):
+        if schema and is_plain_schema(schema):
+            _report_misread(path, schema, project, set())
+        elif schema:
             _check_schema(path, schema, project)
         for place, pattern in _patterns(schema or {}):
             if message := slowness(pattern):
@@ -115,11 +118,16 @@ def _check_schema(path: KeyPath, schema: dict[str, Any], project: CheckedProject
     faults = DataCheck.mistakes(schema)
     # The trial of a widget reports the first fault of its schema.
     reported = {faults[0].path} if path[0] == "widgets" and faults else set()
+    _report_misread(path, schema, project, reported)
+    for fault in faults:
+        if fault.path not in reported:
+            project.collector.report("A416", (*path, *fault.path), f"not a JSON Schema: {fault.message}", fault.hint)
+
+
+def _report_misread(path: KeyPath, schema: Any, project: CheckedProject, reported: set[KeyPath]) -> None:
+    """Report what a schema's author did not mean, except at the paths in `reported`, to which the others are added."""
     for mistake in find_misread(schema):
         if mistake.path not in reported:
             reported.add(mistake.path)
             place, hint, at_key = (*path, *mistake.path), mistake.hint, mistake.at_key
             project.collector.report("A416", place, mistake.message, hint, severity=mistake.severity, at_key=at_key)
-    for fault in faults:
-        if fault.path not in reported:
-            project.collector.report("A416", (*path, *fault.path), f"not a JSON Schema: {fault.message}", fault.hint)

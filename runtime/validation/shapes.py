@@ -41,6 +41,13 @@ class Shape:
 
 
 UNKNOWN = Shape()
+TEXT = Shape(closed=True, methods=frozenset(dir(str)))
+_SCALARS = {
+    "string": TEXT,
+    "integer": Shape(closed=True, methods=frozenset(dir(int))),
+    "number": Shape(closed=True, methods=frozenset((*dir(int), *dir(float)))),
+    "boolean": Shape(closed=True, methods=frozenset(dir(bool))),
+}
 
 
 def shape_of_names(names: Iterable[str], *, methods: frozenset[str] = frozenset()) -> Shape:
@@ -52,8 +59,10 @@ def shape_of_schema(schema: Any) -> Shape:
     """Return the shape of the objects that a JSON Schema accepts."""
     if not isinstance(schema, Mapping) or _OPEN & schema.keys():
         return UNKNOWN
-    properties = schema.get("properties", {})
-    if schema.get("type", "object") != "object" or not isinstance(properties, Mapping):
+    properties, kind = schema.get("properties", {}), schema.get("type", "object")
+    if isinstance(kind, str) and kind in _SCALARS:
+        return _SCALARS[kind]
+    if kind != "object" or not isinstance(properties, Mapping):
         return UNKNOWN
     more = schema.get("additionalProperties", True)
     if not properties and more is not False:

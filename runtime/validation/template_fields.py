@@ -19,6 +19,7 @@ from runtime.documents.json_text import line_and_column
 from runtime.templates.template import Template, TemplateError, paths_read
 from runtime.validation.checked_project import CheckedProject
 from runtime.validation.shapes import (
+    TEXT,
     UNKNOWN,
     Shape,
     shape_of_arguments,
@@ -44,8 +45,11 @@ def check_template_fields(project: CheckedProject) -> None:
 def _of_project(project: CheckedProject) -> Shapes:
     config = project.config
     shapes = {"context": UNKNOWN} if config.context is None else {"context": shape_of_result(project, config.context)}
+    shapes |= {"locale": TEXT}
+    if config.context_class is None and config.auth is None:
+        shapes["user"] = Shape({"id": TEXT, "name": TEXT})
     objects = {name: shape_of_result(project, path) for name, path in _state(project)}
-    # A name that `state` lacks is reported with agents.yaml itself.
+    # A name that `state` or `user` lacks is reported with agents.yaml itself.
     return {**shapes, "state": Shape(objects)} if objects else shapes
 
 
@@ -136,7 +140,7 @@ def _check_single_braces(project: CheckedProject, written: WrittenTemplate, shap
 def _report(project: CheckedProject, written: WrittenTemplate, read: tuple[str, ...], shape: Shape) -> None:
     severity: Severity = "error"
     if not shape.closed:
-        if read[0] == "state" or nearest(read[-1], shape.fields, CLOSE) is None:
+        if read[0] in ("state", "user") or nearest(read[-1], shape.fields, CLOSE) is None:
             return
         severity = "warning"
     path = ".".join(read)
@@ -144,6 +148,8 @@ def _report(project: CheckedProject, written: WrittenTemplate, read: tuple[str, 
     near = nearest(read[-1], shape.fields)
     meant = f"did you mean {'.'.join((*read[:-1], near))!r}?" if near else ""
     hint = shape.note.get(read[-1]) or meant or _known(shape)
+    if shape == TEXT:
+        hint = f"it is a text; filters change it, as in {{{{ {'.'.join(read[:-1])} | upper }}}}"
     message = f"{path!r} is not defined in this template"
     project.collector.report("A241", written.path, message, hint, severity=severity, place=place)
 

@@ -128,6 +128,11 @@ class WrittenSecret:
     noun: str = ""
 
 
+def is_template(value: str) -> bool:
+    """Return whether a text has a template in it, which no field of a secret renders."""
+    return "{{" in value and "}}" in value
+
+
 def is_placeholder(value: str) -> bool:
     """Return whether a value is a placeholder for a secret: `none`, `your-api-key`, a template, an empty text."""
     text = value.strip()
@@ -232,7 +237,8 @@ class _Search:
         kind = mark.get("") if isinstance(mark, dict) else mark
         if kind in ("field", "key") and not isinstance(value, bool):
             text = value if isinstance(value, str) else self.filled.source.places.text(path) or ""
-            if value is not None and path not in self.filled.strings and (as_variable(text) or bare_name(text)):
+            is_name = as_variable(text) or bare_name(text) or (kind == "field" and is_template(text))
+            if value is not None and path not in self.filled.strings and is_name:
                 self.names.append(WrittenSecret(path, text, kind))
                 return
             # A null value may have an anchor, so it is recorded as well.

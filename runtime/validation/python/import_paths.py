@@ -134,10 +134,13 @@ class PythonDiagnostics:
         severity = self._at_most(path, severity)
         self.project.collector.report(code, path.key_path, message, hint, severity=severity, wanted=wanted)
 
-    def at_argument(self, path: ImportPath, name: str, message: str, hint: str) -> None:
-        """Report a mistake at an argument of `with`."""
+    def at_argument(
+        self, path: ImportPath, name: str, message: str, hint: str = "", severity: Severity = "error"
+    ) -> None:
+        """Report an argument of `with` that does not exist, or, as a warning, one with a wrong value."""
         at: KeyPath = (*path.key_path[:-1], "with", name)
-        self.project.collector.report("A325", at, message, hint, severity=self._at_most(path, "error"), at_key=True)
+        severity, at_key = self._at_most(path, severity), severity == "error"
+        self.project.collector.report("A325", at, message, hint, severity=severity, at_key=at_key)
 
     def at_node(
         self,

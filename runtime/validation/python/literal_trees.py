@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath
 from runtime.static_analysis.bindings import Function
 from runtime.static_analysis.module import Module
@@ -38,10 +39,10 @@ def check_tree_argument(
 
 
 def check_returned_trees(diagnostics: PythonDiagnostics, module: Module, path: ImportPath, function: Function) -> None:
-    """Report the certain faults of the trees that a renderer returns."""
+    """Warn of the certain faults of the trees that a renderer returns; the rest of the turn works."""
     for node in _own_nodes(function):
         if isinstance(node, ast.Return) and node.value is not None:
-            _check(diagnostics, module, path, _value_of(function, node.value))
+            _check(diagnostics, module, path, _value_of(function, node.value), "warning")
 
 
 def _own_nodes(function: Function) -> Iterator[ast.AST]:
@@ -66,7 +67,9 @@ def _value_of(function: Function, node: ast.expr) -> ast.expr:
     return node
 
 
-def _check(diagnostics: PythonDiagnostics, module: Module, path: ImportPath, node: ast.expr) -> None:
+def _check(
+    diagnostics: PythonDiagnostics, module: Module, path: ImportPath, node: ast.expr, severity: Severity = "error"
+) -> None:
     if not isinstance(node, ast.Dict):
         return
     # Few projects write trees in Python: the others do not import the schemas of the components.
@@ -82,7 +85,7 @@ def _check(diagnostics: PythonDiagnostics, module: Module, path: ImportPath, nod
     parts = split_template(written)
     for error in parts.errors:
         if not tree.is_open(error.path):
-            diagnostics.at_node(path, "A410", module, tree.node(error.path), error.message, error.hint)
+            diagnostics.at_node(path, "A410", module, tree.node(error.path), error.message, error.hint, severity)
     if parts.errors or parts.kind == "studio":
         return
     if parts.kind == "sections":
@@ -91,7 +94,7 @@ def _check(diagnostics: PythonDiagnostics, module: Module, path: ImportPath, nod
             if not tree.is_open(where[:-1] if is_key else where):
                 message = f"{fault.kind} key {fault.path[-1]!r}" if fault.kind != "value" else fault.message
                 place = tree.node(where, at_key=is_key)
-                diagnostics.at_node(path, "A410", module, place, message, fault.hint)
+                diagnostics.at_node(path, "A410", module, place, message, fault.hint, severity)
         return
     for wrong in component_faults(parts.inner, templated=True):
         where, is_key = (*parts.inner_path, *wrong.path), wrong.kind == "property"
@@ -99,7 +102,7 @@ def _check(diagnostics: PythonDiagnostics, module: Module, path: ImportPath, nod
         is_empty = wrong.kind == "missing" and wrong.path[-1:] == ("children",)
         if not is_empty and not tree.is_open(where[:-1] if is_key else where):
             place = tree.node(where, at_key=is_key)
-            diagnostics.at_node(path, COMPONENT_CODES[wrong.kind], module, place, *describe_component(wrong))
+            diagnostics.at_node(path, COMPONENT_CODES[wrong.kind], module, place, *describe_component(wrong), severity)
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ from runtime.static_analysis.signatures import (
     unknown_names,
 )
 from runtime.validation.python.import_paths import ImportPath, PythonDiagnostics, describe
+from runtime.validation.python.type_hints import expected_instead
 
 _NAME = re.compile(TOOL_NAME_PATTERN.removesuffix("$") + r"\Z")
 _A_TOOL = "give a @function_tool, a function with type hints, or any Tool of the Agents SDK"
@@ -136,6 +137,11 @@ def _check_bound(
         if name not in known and name not in doubtful:
             message = f"the tool {path.declared!r} has no argument {name!r}"
             diagnostics.at_argument(path, name, message, suggest(name, known) or _has(known))
+    for parameter in asked if sure else ():
+        value, hint = path.arguments.get(parameter.name), parameter.node.annotation
+        if value is not None and (expected := expected_instead(diagnostics.resolver, module, hint, value)):
+            message = f"expected {expected} for {parameter.name!r}, which the type hint of {path.declared!r} says"
+            diagnostics.at_argument(path, parameter.name, message, severity="warning")
 
 
 def _has(names: list[str]) -> str:

@@ -25,9 +25,9 @@ from runtime.static_analysis.signatures import (
 from runtime.templates.template import always_read
 from runtime.validation.checked_project import CheckedProject
 from runtime.validation.models import AgentTools, agent_name, agent_tools
+from runtime.validation.python.type_hints import expected_instead
 from runtime.validation.scripts.problems import Agents, ScriptProblem
 from runtime.validation.scripts.replies import depends_on_words, unfinished_replies, unreached_steps
-from runtime.validation.scripts.type_hints import expected_instead
 
 # An agent that is called without input answers all the same.
 _AGENT_INPUT = {"type": "object", "properties": {"input": {"type": "string"}}}

@@ -9,7 +9,7 @@ from runtime.config.check_templates import name_position
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath, show_path
 from runtime.documents.json_text import line_and_column
-from runtime.json_schema.checks import find_misread
+from runtime.json_schema.misread import find_misread
 from runtime.validation.widgets.checked_widget import CheckedWidget, Part, SourceRange
 from runtime.validation.widgets.templates import COMPONENT_CODES, describe_component, text_at
 from runtime.widgets.component_checks import ComponentFault
