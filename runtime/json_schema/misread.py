@@ -158,12 +158,13 @@ def _contradictions(schema: Mapping[str, Any], path: KeyPath) -> Iterator[Misrea
     """Yield the keywords of a schema that contradict each other: it is valid, and its author did not mean it."""
     properties, required = schema.get("properties"), schema.get("required")
     if isinstance(properties, Mapping) and isinstance(required, list) and "additionalProperties" not in schema:
-        for index, name in enumerate(required):
-            if isinstance(name, str) and name not in properties and not schema.keys() & _COMBINES:
-                near = nearest(name, properties)
-                hint = f"did you mean {near!r}?" if near else "declare it there, or leave it out"
+        free = [name for name in properties if name not in required]
+        for index, name in enumerate(() if schema.keys() & _COMBINES else required):
+            # Without a likeness, the name may be meant: any value is accepted for it.
+            near = nearest(name, free) if isinstance(name, str) and name not in properties else None
+            if near:
                 message = f"{name!r} is required, and 'properties' does not describe it"
-                yield Misread((*path, "required", index), message, hint, "warning")
+                yield Misread((*path, "required", index), message, f"did you mean {near!r}?", "warning")
     for name in _mapping(properties):
         if str(name).endswith("?"):
             hint = f"write {str(name)[:-1]!r}, and leave it out of 'required'"

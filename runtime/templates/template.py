@@ -172,8 +172,11 @@ def paths_read(text: str) -> frozenset[tuple[str, ...]]:
     return strict_paths(text)
 
 
+_LIKE_A_NAME = 0.7
+
+
 def _unknown(noun: str, name: str, known: Iterable[str]) -> str:
-    near = nearest(name, known)
+    near = nearest(name, known, _LIKE_A_NAME)
     return f"no {noun} named {name!r}" + (f", did you mean {near!r}?" if near else "")
 
 

@@ -25,6 +25,7 @@ SPARED = [
     "fastapi",
     "starlette",
     "uvicorn",
+    "email",
 ]
 WRONG = "version: 1\nagents:\n  helper:\n    modle: x\n"
 

@@ -237,6 +237,17 @@ def test_a_model_without_a_key_is_said_to_be_offline(
     json.loads(cli("show", str(tmp_path), "--format", "json").out)
 
 
+@pytest.mark.parametrize("command", ["serve", "dev"])
+def test_a_folder_that_hides_the_package_is_said_when_serving(tmp_path: Path, command: str) -> None:
+    (tmp_path / "runtime").mkdir()
+    (tmp_path / "runtime" / "__init__.py").touch()
+    (tmp_path / "script.yaml").write_text("otherwise: hi\n")
+    (tmp_path / "agents.yaml").write_text("version: 1\nmodels: {default: {scripted: script.yaml}}\nagents: {a: {}}\n")
+    with serving(tmp_path, command) as server:
+        assert post(server.url).status_code == 200
+    assert "warning A322: 'runtime/__init__.py' hides the installed package 'runtime'" in "\n".join(server.head)
+
+
 def test_a_production_start_never_answers_from_an_offline_script_unless_told_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Callable[..., Any]
 ) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterator
-from importlib import metadata
 from pathlib import Path
 
 from runtime.diagnostics.diagnostic import Diagnostic, Place
@@ -38,6 +37,9 @@ def explain_import_error(error: ImportError | AttributeError) -> str:
     file = getattr(sys.modules.get(package), "__file__", None)
     if file is None:
         return ""
+    # It imports the package email, which `validate` does not need.
+    from importlib import metadata
+
     for distribution in metadata.packages_distributions().get(package, []):
         installed = Path(str(metadata.distribution(distribution).locate_file(f"{package}/__init__.py")))
         if installed.is_file() and not installed.samefile(file):
