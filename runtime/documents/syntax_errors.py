@@ -12,6 +12,8 @@ import yaml
 
 from runtime.diagnostics.diagnostic import Diagnostic, Place
 
+# A line up to a '#' that follows a space, directly before a word, outside of quotes.
+_CUT = re.compile(r"""(?:[^'"#]|'[^']*'|"[^"]*"|(?<! )#)* #(?=\w)""")
 _FLOW_VARIABLE = re.compile(r"[\[{,:]\s*\$\{")
 _GLUED = re.compile(r"(?P<indent>\s*(?:- +)*)(?P<key>[A-Za-z_][\w-]*):(?P<rest>[^\s/:].*)$")
 _BARE_KEY = re.compile(r"(?P<indent> *)(?P<key>[A-Za-z_][\w-]*)\s*")
@@ -178,6 +180,18 @@ def _missing_space(failure: _Failure) -> Diagnostic | None:
     return failure.diagnostic(number, here.end("key"), "a space is missing after this ':'", hint)
 
 
+def _comment_in_brackets(failure: _Failure) -> Diagnostic | None:
+    """Explain a '#' in a text between brackets: the comment that it begins hides what closes them."""
+    for number in range(failure.context.line, failure.mark.line):
+        row = failure.lines[number]
+        match = _CUT.match(row)
+        # The file must become readable up to a later line: the comment may be meant, and the mistake another one.
+        if match and _is_better(failure, number, f"{row[: match.end() - 1]}_{row[match.end() :]}", failure.mark.line):
+            message = "a comment begins at this '#', and hides the end of the brackets"
+            return failure.diagnostic(number, match.end() - 1, message, "put the text with the '#' in quotes")
+    return None
+
+
 def _variable_in_brackets(failure: _Failure) -> Diagnostic | None:
     line, column = failure.mark.line, failure.mark.column
     if not _FLOW_VARIABLE.search(failure.lines[line][: column + 1]):
@@ -326,8 +340,8 @@ def _quoted(text: str, was: str = "") -> str:
     return f"'{text}'" if "'" not in text else json.dumps(text, ensure_ascii=False)
 
 
-def _is_better(failure: _Failure, number: int, line: str) -> bool:
-    """Return whether the file can be read past a line if that is written so."""
+def _is_better(failure: _Failure, number: int, line: str, past: int = -1) -> bool:
+    """Return whether the file can be read past a line, and the line `past`, if the line is written so."""
     lines = [*failure.lines[:number], line, *failure.lines[number + 1 :]]
     try:
         for _ in yaml.parse("\n".join(lines), Loader=yaml.CLoader):
@@ -335,7 +349,7 @@ def _is_better(failure: _Failure, number: int, line: str) -> bool:
     except yaml.MarkedYAMLError as error:
         is_open = "scalar" in str(error.context)
         mark = error.context_mark if is_open else error.problem_mark
-        return mark is not None and mark.line > number
+        return mark is not None and mark.line > max(number, past)
     except (yaml.YAMLError, ValueError):
         return False
     return True
@@ -351,6 +365,7 @@ _EXPLANATIONS = (
     _missing_space,
     _missing_colon,
     _variable_in_brackets,
+    _comment_in_brackets,
     _early_end,
     _text_without_quotes,
 )

@@ -143,3 +143,22 @@ def test_a_comment_of_another_language_is_named(text: str) -> None:
     diagnostic = report(text)
     assert diagnostic.place.line == 2
     assert diagnostic.message == "a comment starts with '#'"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [
+        ('chat: {start_prompts: [{label: Issue #12, prompt: "Tell me"}]}\nserver: {}\n', 1, 38),
+        ("agents:\n  a: {name: 'x#1', tools: [a, call #one]}\n", 2, 36),
+        ("tools: [a,\n  b #c]\n", 2, 5),
+    ],
+)
+def test_a_comment_that_hides_the_end_of_brackets_is_named(text: str, line: int, column: int) -> None:
+    diagnostic = report(text)
+    assert diagnostic.message == "a comment begins at this '#', and hides the end of the brackets"
+    assert (diagnostic.place.line, diagnostic.place.column) == (line, column)
+
+
+def test_a_comment_between_brackets_is_not_blamed_for_another_mistake() -> None:
+    diagnostic = report("tools: [a, #first\n  b c: d e: f\n  ]\nagents: {}\n")
+    assert "comment" not in diagnostic.message
