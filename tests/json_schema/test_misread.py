@@ -58,6 +58,7 @@ def test_what_its_author_did_not_mean_is_told_with_the_way_out(
         {"properties": {"a": {}}, "patternProperties": {"^b": {}}, "required": ["b"]},
         {"required": ["b"]},
         {"properties": {"a": {}}, "required": ["b"]},
+        {"properties": {"a": {}}, "required": [{"a": 1}, ["b"], None]},
         {"properties": {"name": {}}, "required": ["name", "names"]},
     ],
 )

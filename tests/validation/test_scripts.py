@@ -141,6 +141,7 @@ def desk(folder: Path, reply: str, project: str = DESK) -> list[str]:
         ),
         ("{mark: {size: '-'}}", 'error: the call of \'mark\' fails: expected "big", got "-"'),
         ("{ask: {input: 5}}", "error: the call of 'ask' fails: expected a string, got 5"),
+        ("{ask: {inputt: hm}}", "error: the call of 'ask' fails: unknown argument 'inputt' (did you mean 'input'?)"),
         ("{weigh: {}}", "error: the call of 'weigh' fails: missing argument 'item'"),
         ("{weigh: {item: 5}}", "error: the call of 'weigh' fails: expected a string, got 5"),
         ("{weigh: {item: ['{{ match.n }}']}}", "error: the call of 'weigh' fails: expected a string, got a list"),

@@ -30,7 +30,7 @@ from runtime.validation.scripts.problems import Agents, ScriptProblem
 from runtime.validation.scripts.replies import depends_on_words, unfinished_replies, unreached_steps
 
 # An agent that is called without input answers all the same.
-_AGENT_INPUT = {"type": "object", "properties": {"input": {"type": "string"}}}
+_AGENT_INPUT = {"type": "object", "properties": {"input": {"type": "string"}}, "additionalProperties": False}
 # Keywords under which a fault of a part is not yet a fault of the whole, or decides whether others apply.
 _CONDITIONAL = frozenset(
     {"if", "not", "anyOf", "oneOf", "contains", "dependentSchemas", "unevaluatedProperties", "unevaluatedItems"}
