@@ -13,7 +13,7 @@ import chatkit_runtime
 import runtime
 
 CONFIG = """version: 1
-models: {default: {name: gpt-4.1-mini, api_key: none}}
+models: {default: {name: gpt-6-luna, api_key: none}}
 agents: {guide: {instructions: Hi}}
 """
 

@@ -10,7 +10,7 @@ from runtime.config.load import load_config
 from runtime.validation.project import check_project
 
 CONFIG = """version: 1
-models: {default: {name: gpt-4.1-mini, api_key: none}}
+models: {default: {name: gpt-6-luna, api_key: none}}
 agents: {guide: {instructions: Hi, tools: [app:show, card]}}
 tools: {card: {widget: card}}
 widgets: {card: {python: app:draw}}

@@ -285,7 +285,7 @@ def test_a_call_that_may_change_which_turn_answers_or_end_it_itself_is_fine(
 
 SPEAKERS = """version: 1
 entry: a
-models: {{m: {{scripted: s.yaml}}, n: {{name: gpt-4.1-mini, api_key: none}}}}
+models: {{m: {{scripted: s.yaml}}, n: {{name: gpt-6-luna, api_key: none}}}}
 chat: {{title: {title}}}
 guardrails: {{calm: {{judge: {judge}, instructions: Is this polite}}}}
 agents:

@@ -1,4 +1,4 @@
 from agents import Agent
 
-cat = Agent("Cat", instructions="Purr.", model="gpt-4.1-mini")
-dog = Agent(name="Cat", instructions="Bark.", model="gpt-4.1-mini")
+cat = Agent("Cat", instructions="Purr.", model="gpt-6-luna")
+dog = Agent(name="Cat", instructions="Bark.", model="gpt-6-luna")
