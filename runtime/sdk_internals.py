@@ -17,7 +17,7 @@ from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from agents import Agent, FunctionTool, Handoff, RunResultStreaming, RunState
+    from agents import Agent, FunctionTool, Handoff, Model, RunResultStreaming, RunState
     from chatkit.agents import ResponseStreamConverter, ThreadItemConverter
     from chatkit.types import Annotation, AssistantMessageContent, ThreadItem
     from jinja2 import Environment, nodes
@@ -128,6 +128,31 @@ def prepare_called_tools(prepare: Callable[[FunctionTool, Any], FunctionTool]) -
         return await invoke(function_tool=tool, context=context, arguments=arguments)
 
     tool_execution._invoke_function_tool_with_metadata = invoke_prepared  # type: ignore[attr-defined]
+
+
+def watch_chat_responses(kind: type[Model], watch: Callable[[Any], Any]) -> type[Model]:
+    """Return a subclass of a model of Chat Completions that passes each response through `watch` before it is read.
+
+    A response is a completion, or a pair with the stream of chunks. The SDK reads them in `stream_response`, and keeps
+    neither why an answer ended nor arguments that are no text.
+    """
+    name = next(name for name in ("_fetch_response", "_fetch_chat_response") if hasattr(kind, name))
+    fetch = getattr(kind, name)
+
+    async def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return watch(await fetch(self, *args, **kwargs))
+
+    return type(kind.__name__, (kind,), {name: watched})
+
+
+def deliver_events_before(error: Exception) -> None:
+    """Let a run yield the events that it has already when it ends with this error, rather than drop them.
+
+    The SDK does so for its own errors of a stream alone.
+    """
+    from agents.exceptions import _mark_error_to_drain_stream_events
+
+    _mark_error_to_drain_stream_events(error)
 
 
 def _change_asyncio(module: ModuleType, **functions: Callable[..., Any]) -> None:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, Literal
 
+from agents import Agent, Handoff
 from agents.run_config import ToolErrorFormatterArgs
 from chatkit import types as chat
 from chatkit.agents import AgentContext, ClientToolCall
@@ -299,13 +300,30 @@ def record_failure(context: RuntimeContext, tool: str, call_id: str, error: Exce
     tool_logger.warning("tool %r failed in thread %s: %s", tool, context.thread.id, text, exc_info=trace)
 
 
-def format_tool_error(args: ToolErrorFormatterArgs[Any]) -> str | None:
-    """Record a tool that raised; return the text for the model, or None for the SDK's own text."""
-    context = args.run_context.context
+ASKED_AGENT: ContextVar[Agent[Any] | None] = ContextVar("ASKED_AGENT", default=None)
+"""The agent whose model was asked last."""
+
+
+def format_tool_error(args: ToolErrorFormatterArgs[Any]) -> Any:
+    """Record a tool that raised; return the text for the model, or None for the SDK's own text.
+
+    For a tool that does not exist, return an awaitable of the text, which names those that do.
+    """
+    context, agent = args.run_context.context, ASKED_AGENT.get()
+    if args.kind == "tool_not_found" and agent is not None:
+        return _unknown_tool(args, agent)
     if args.kind == "tool_exception" and args.error is not None and isinstance(context, RuntimeContext):
         record_failure(context, args.tool_name, args.call_id, args.error)
         return declared_text(context, args.tool_name, str(args.error))
     return None
+
+
+async def _unknown_tool(args: ToolErrorFormatterArgs[Any], agent: Agent[Any]) -> str:
+    tools = [tool.name for tool in await agent.get_all_tools(args.run_context)]
+    tools += [each.tool_name for each in agent.handoffs if isinstance(each, Handoff)]
+    tool_logger.warning("the model of agent %r called the tool %r, which does not exist", agent.name, args.tool_name)
+    known = ", ".join(map(repr, tools)) or "none"
+    return f"There is no tool {args.tool_name!r}. The tools are: {known}. Call one of them, or answer without."
 
 
 def declared_text(context: RuntimeContext, tool: str, error: str) -> str | None:

@@ -9,12 +9,10 @@ from importlib import import_module
 from typing import Any
 
 import agents
-import httpx
-import openai
 from agents import Agent, ModelResponse, ModelSettings, OpenAIChatCompletionsModel, OpenAIResponsesModel, Runner
 from agents.models.default_models import get_default_model_settings
 from agents.models.interface import Model
-from agents.retry import ModelRetryBackoffSettings, ModelRetrySettings, retry_policies
+from agents.retry import ModelRetryBackoffSettings, ModelRetrySettings, RetryPolicyContext, retry_policies
 from agents.run_config import ToolExecutionConfig
 from openai import AsyncOpenAI
 from openai.types.shared import Reasoning
@@ -22,8 +20,11 @@ from openai.types.shared import Reasoning
 from runtime.assemble.contained_objects import ContainedModel
 from runtime.assemble.context import format_tool_error
 from runtime.assemble.functions import refuse_coroutine
+from runtime.assemble.http_traces import traced_client
 from runtime.assemble.instructions import Instructions
+from runtime.assemble.model_failures import failure_kind, may_answer_elsewhere
 from runtime.assemble.problems import AlreadyReported, BuildError, Problems
+from runtime.assemble.provider_models import ChatCompletionsModel, ResponsesModel, adopt, endpoint_of, library_model
 from runtime.assemble.scripted_model import ScriptedConversation, ScriptError
 from runtime.assemble.token_meter import ANSWERING_MODEL, METERED
 from runtime.config.known_models import is_openai_address
@@ -37,11 +38,16 @@ from runtime.project_code.loader import ProjectCode
 from runtime.resources.pool import Close, Share
 
 logger = logging.getLogger("runtime.models")
-_RETRYABLE = retry_policies.any(
+_TEMPORARY = retry_policies.any(
     retry_policies.provider_suggested(),
     retry_policies.network_error(),
     retry_policies.http_status([408, 409, 429, 500, 502, 503, 504]),
 )
+
+
+def _retryable(context: RetryPolicyContext) -> Any:
+    # No money left has the status of too many requests, and lasts.
+    return False if failure_kind(context.error) == "quota" else _TEMPORARY(context)
 
 
 Ask = Callable[[Any, str], Awaitable[str]]
@@ -140,7 +146,10 @@ class Models:
                 # An object that a module holds belongs to the module, so it is not closed here.
                 close = None if isinstance(value, Model) else _close_model
                 model = self._shared(lambda: _python(value, entry), entry, self.code, close=close)
-        return BuiltModel(model, self._settings_of(entry), client)
+        settings = self._settings_of(entry)
+        if settings.include_usage is None and _counts_on_request(entry):
+            settings = replace(settings, include_usage=True)
+        return BuiltModel(model, settings, client)
 
     def _settings_of(self, entry: declared.Model) -> ModelSettings:
         """Return the settings of a model: over those that the SDK's `Agent(model=NAME)` has for some of OpenAI's."""
@@ -168,9 +177,14 @@ class Models:
                 "where the endpoint wants none, `offline: script.yaml` to answer from a script meanwhile",
             )
         client = self._client(entry, key)
+        model: Model
         if entry.api == "chat_completions":
-            return OpenAIChatCompletionsModel(model=entry.name, openai_client=client), client
-        return OpenAIResponsesModel(model=entry.name, openai_client=client), client
+            # What comes from another endpoint is left out of the input before.
+            model = ChatCompletionsModel(entry.name, client, should_replay_reasoning_content=lambda thoughts: True)
+        else:
+            model = ResponsesModel(entry.name, client)
+        model.endpoint = endpoint_of(client, entry.name)
+        return model, client
 
     def _client(self, entry: declared.OpenAIModel, key: str) -> AsyncOpenAI:
         base_url = entry.base_url or self.environ.get("OPENAI_BASE_URL") or None
@@ -186,6 +200,7 @@ class Models:
                 project=entry.project,
                 default_headers=dict(headers),
                 max_retries=entry.retries,
+                http_client=traced_client(),
                 **options,
             )
 
@@ -239,7 +254,7 @@ def _retry(declared_retry: declared.Retry) -> ModelRetrySettings:
         backoff=ModelRetryBackoffSettings(
             initial_delay=backoff.initial, max_delay=backoff.max, multiplier=backoff.multiplier, jitter=backoff.jitter
         ),
-        policy=_RETRYABLE,
+        policy=_retryable,
     )
 
 
@@ -253,8 +268,18 @@ def _by_library(entry: declared.AnyLLMModel | declared.LiteLLMModel) -> Model:
     except ImportError as error:
         hint = f"pip install 'chatkit-runtime[{library}]'"
         raise BuildError(f"{library} is not installed: {error}", hint) from error
-    model: Model = make(model=name, base_url=entry.base_url, api_key=entry.api_key)
+    made = library_model(make)(model=name, base_url=entry.base_url, api_key=entry.api_key)
+    if library == "litellm":
+        made.should_replay_reasoning_content = lambda thoughts: True
+    made.endpoint = f"{entry.base_url or library} {name}"
+    model: Model = made
     return model
+
+
+def _counts_on_request(entry: declared.Model) -> bool:
+    """Return whether the endpoint counts the tokens of a stream only if it is asked to."""
+    is_chat = isinstance(entry, declared.OpenAIModel) and entry.api == "chat_completions"
+    return is_chat or isinstance(entry, declared.LiteLLMModel)
 
 
 def _scripted(files: ProjectFiles, name: str) -> ScriptedConversation:
@@ -279,6 +304,8 @@ def _python(value: Any, entry: declared.PythonModel) -> Model:
     if not isinstance(value, Model):
         raise BuildError(f"{entry.python!r} returned {type(value).__name__}, not an agents.Model", code="A324")
     # The SDK's own classes stay visible: what a model can do depends on them.
+    if type(value) in (OpenAIResponsesModel, OpenAIChatCompletionsModel):
+        return adopt(value, entry.python)
     return value if isinstance(value, OpenAIResponsesModel | OpenAIChatCompletionsModel) else ContainedModel(value)
 
 
@@ -290,13 +317,17 @@ def run_config(parallel_tools: int | None = None) -> agents.RunConfig:
     execution = ToolExecutionConfig(
         max_function_tool_concurrency=parallel_tools, pre_approval_tool_input_guardrails=True
     )
-    return agents.RunConfig(tracing_disabled=True, tool_error_formatter=format_tool_error, tool_execution=execution)
+    return agents.RunConfig(
+        tracing_disabled=True,
+        tool_error_formatter=format_tool_error,
+        tool_execution=execution,
+        tool_not_found_behavior="return_error_to_model",
+    )
 
 
 # Fallbacks.
 
 _BEFORE_OUTPUT = frozenset({"response.created", "response.in_progress", "response.queued"})
-_RETRYABLE_STATUSES = frozenset({408, 409, 429})
 
 
 class FallbackModel(Model):
@@ -369,15 +400,7 @@ class FallbackModel(Model):
         return replace(requested, **changed)
 
     def _continue_after(self, index: int, name: str, error: Exception) -> None:
-        if index + 1 == len(self._chain) or not is_retryable(error):
+        if index + 1 == len(self._chain) or not may_answer_elsewhere(error):
             raise error
         next_name = self._chain[index + 1][0]
         logger.warning("model %r failed, asking %r: %s: %s", name, next_name, type(error).__name__, error)
-
-
-def is_retryable(error: Exception) -> bool:
-    """Return whether the request may succeed at another model or later: False if the request itself was rejected."""
-    status = getattr(error, "status_code", None)
-    if isinstance(status, int):
-        return status in _RETRYABLE_STATUSES or status >= 500
-    return isinstance(error, openai.APIConnectionError | TimeoutError | ConnectionError | httpx.TransportError)

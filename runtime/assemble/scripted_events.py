@@ -27,11 +27,11 @@ _FRAGMENT = re.compile(r".{1,16}", re.DOTALL)
 _CHARACTERS_PER_TOKEN = 4
 _ITEMS: TypeAdapter[api.ResponseOutputItem] = TypeAdapter(api.ResponseOutputItem, config={"defer_build": True})
 
-_TEXT_DELTA = "response.output_text.delta"
+TEXT_DELTA = "response.output_text.delta"
 _SUMMARY_DELTA = "response.reasoning_summary_text.delta"
 _ARGUMENTS_DELTA = "response.function_call_arguments.delta"
 # Other tasks run before every chunk, even without a delay.
-_PAUSED_BEFORE = frozenset({_TEXT_DELTA, _SUMMARY_DELTA, _ARGUMENTS_DELTA})
+_PAUSED_BEFORE = frozenset({TEXT_DELTA, _SUMMARY_DELTA, _ARGUMENTS_DELTA})
 
 
 class ScriptedFailure(RuntimeFault, AgentsException):
@@ -156,7 +156,7 @@ class _Reply:
         yield self._added(item)
         yield self._event(api.ResponseContentPartAddedEvent, "response.content_part.added", part=empty, **at)
         chunks = _CHUNK.findall(text)
-        yield from self._deltas(api.ResponseTextDeltaEvent, _TEXT_DELTA, chunks, logprobs=[], **at)
+        yield from self._deltas(api.ResponseTextDeltaEvent, TEXT_DELTA, chunks, logprobs=[], **at)
         yield self._event(api.ResponseTextDoneEvent, "response.output_text.done", text=text, logprobs=[], **at)
         yield self._event(api.ResponseContentPartDoneEvent, "response.content_part.done", part=whole, **at)
         yield self._done(item.model_copy(update={"status": "completed", "content": [whole]}))

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from agents import Agent, Model, ModelResponse, RunContextWrapper, RunHooks
 
+from runtime.assemble.context import ASKED_AGENT
 from runtime.assemble.scripted_model import ScriptedConversation
 from runtime.documents.untrusted import clean
 from runtime.errors import RuntimeFault
@@ -54,6 +55,11 @@ TOKEN_METER: ContextVar[TokenMeter | None] = ContextVar("TOKEN_METER", default=N
 ANSWERING_MODEL: ContextVar[Model | None] = ContextVar("ANSWERING_MODEL", default=None)
 """The model that answered, set by a FallbackModel."""
 
+ESTIMATED_USAGE: ContextVar[bool] = ContextVar("ESTIMATED_USAGE", default=False)
+"""Whether the tokens of the last answer are estimated, because its endpoint has not counted them."""
+
+_ESTIMATED = " (estimated)"
+
 
 class MeteringHooks(RunHooks[Any]):
     """Checks the budgets before each model request, and counts the tokens of each response."""
@@ -61,11 +67,13 @@ class MeteringHooks(RunHooks[Any]):
     async def on_llm_start(
         self, context: RunContextWrapper[Any], agent: Agent[Any], system_prompt: str | None, input_items: list[Any]
     ) -> None:
-        """Raise TokenBudgetExceeded if a budget is used up."""
+        """Note which agent is asked. Raise TokenBudgetExceeded if a budget is used up."""
+        ASKED_AGENT.set(agent)
         meter = TOKEN_METER.get()
         if meter is not None:
             meter.check()
         ANSWERING_MODEL.set(None)
+        ESTIMATED_USAGE.set(False)
 
     async def on_llm_end(self, context: RunContextWrapper[Any], agent: Agent[Any], response: ModelResponse) -> None:
         """Count the response, and make its texts fit for the next request, which is UTF-8."""
@@ -73,7 +81,8 @@ class MeteringHooks(RunHooks[Any]):
             _clean_texts(item)
         meter, usage = TOKEN_METER.get(), response.usage
         if meter is not None and usage is not None:
-            meter.count(_name_of(ANSWERING_MODEL.get() or agent.model), _token_usage(usage))
+            name = name_of(ANSWERING_MODEL.get() or agent.model)
+            meter.count(f"{name}{_ESTIMATED}" if ESTIMATED_USAGE.get() else name, token_usage(usage))
 
 
 METERED = MeteringHooks()
@@ -91,10 +100,13 @@ def _clean_field(value: Any, name: str) -> None:
         setattr(value, name, cleaned)
 
 
-def _token_usage(usage: Any) -> TokenUsage:
+def token_usage(usage: Any) -> TokenUsage:
+    """Return the counts of the SDK, or of a response of the API; zeros if there are none."""
+    if usage is None:
+        return TokenUsage()
     input_details, output_details = usage.input_tokens_details, usage.output_tokens_details
     return TokenUsage(
-        max(usage.requests or 0, 1),
+        max(getattr(usage, "requests", 0) or 0, 1),
         usage.input_tokens or 0,
         (getattr(input_details, "cached_tokens", 0) or 0),
         usage.output_tokens or 0,
@@ -102,7 +114,7 @@ def _token_usage(usage: Any) -> TokenUsage:
     )
 
 
-def _name_of(model: Model | str | None) -> str:
+def name_of(model: Model | str | None) -> str:
     """Return the name of a model at its provider."""
     if isinstance(model, ScriptedConversation):
         return "scripted"

@@ -41,7 +41,7 @@ ALL_KINDS: Final[frozenset[ItemKind]] = frozenset({"visible", "hidden", "model"}
 _LARGEST_PAGE = 1_000_000_000
 PAGE_SIZE: Final = 100
 """Entries per page where a store is read page by page."""
-_MODEL_KEYS = ("model_items", "queued_client_tool", "pending_run", "left_out", "active_agent", "summary")
+_MODEL_KEYS = ("model_items", "queued_client_tool", "pending_run", "left_out", "active_agent", "summary", "unfinished")
 
 
 class ThreadChanges(TypedDict, total=False):
@@ -114,9 +114,9 @@ class ModelItem(HiddenContextItem):
     """An item that only the model sees. It is part of the thread's sequence, so that retry and delete remove it too.
 
     `content` is `{"model_items": [raw Responses input items]}`, `{"queued_client_tool": {…}}`, `{"pending_run": {…}}`,
-    `{"left_out": {…}}`, `{"active_agent": "key"}` or `{"summary": {"text": …, "until": id}}`, which covers the thread
-    from its beginning to that item. Every store can store it, because it is written as a hidden context item and
-    recognised by its content.
+    `{"left_out": {…}}`, `{"active_agent": "key"}`, `{"unfinished": [ids]}`, which a retry keeps, or
+    `{"summary": {"text": …, "until": id}}`, which covers the thread from its beginning to that item. Every store can
+    store it, because it is written as a hidden context item and recognised by its content.
     """
 
     content: dict[str, Any]

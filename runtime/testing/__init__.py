@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from runtime.assemble.scripted_model import ScriptedConversation, ScriptedFailure, ScriptError, load_script
     from runtime.testing.openai_stub import OpenAIStub, StubHold, StubRequest
+    from runtime.testing.provider_cases import PROVIDER_CASES, ProviderCase, RawReply
     from runtime.testing.sse import parse_events
     from runtime.testing.store_suite import StoreSuite, TurnStoreSuite
 
 __all__ = [
+    "PROVIDER_CASES",
     "OpenAIStub",
+    "ProviderCase",
+    "RawReply",
     "ScriptError",
     "ScriptedConversation",
     "ScriptedFailure",
@@ -28,6 +32,7 @@ __all__ = [
 _HOMES = {
     "runtime.assemble.scripted_model": ("ScriptError", "ScriptedConversation", "ScriptedFailure", "load_script"),
     "runtime.testing.openai_stub": ("OpenAIStub", "StubHold", "StubRequest"),
+    "runtime.testing.provider_cases": ("PROVIDER_CASES", "ProviderCase", "RawReply"),
     "runtime.testing.sse": ("parse_events",),
     "runtime.testing.store_suite": ("StoreSuite", "TurnStoreSuite"),
 }

@@ -32,6 +32,8 @@ from runtime.testing.openai_wire import (
     responses_frames,
     responses_situation,
 )
+from runtime.testing.provider_cases import ProviderCase, RawReply
+from runtime.testing.provider_rules import Provider, check_provider
 
 _ERRORS = {
     400: ("invalid_request_error", None, "The request is invalid."),
@@ -118,16 +120,25 @@ class Failure:
 class StubApp:
     """Answers from a script. `requests` has every request, in the order of arrival.
 
-    `failures` answer the next requests. `cuts` are the numbers of deltas after which the next responses are cut.
+    `failures` answer the next requests. `cuts` are the numbers of deltas after which the next responses are cut. `raw`
+    has the replies that are sent as they are to the next streaming requests, by the path of the request.
     """
 
-    def __init__(self, model: ScriptedConversation, api_key: str | None = None) -> None:
+    def __init__(
+        self, model: ScriptedConversation, api_key: str | None = None, provider: Provider | None = None
+    ) -> None:
         self.requests: list[StubRequest] = []
         self.failures: deque[Failure] = deque()
         self.cuts: deque[int] = deque()
         self.holds: list[StubHold] = []
+        self.raw: dict[str, deque[RawReply]] = {_CHAT: deque(), _RESPONSES: deque()}
         self._model = model
-        self._api_key = api_key
+        self._api_key, self._provider = api_key, provider
+
+    def replay(self, case: ProviderCase) -> None:
+        """Send the replies of a case to the next streaming requests of each API."""
+        self.raw[_CHAT] += case.chat
+        self.raw[_RESPONSES] += case.responses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
@@ -177,6 +188,9 @@ class StubApp:
         if request.method == "GET":
             model = {"id": "scripted", "object": "model", "created": 0, "owned_by": "stub"}
             await _send_json(send, 200, {"object": "list", "data": [model]})
+        elif request.body.get("stream") and self.raw[request.path]:
+            self._check(request)
+            await _send_raw(send, self.raw[request.path].popleft())
         else:
             events = self._events(request)
             cut = self.cuts.popleft() if self.cuts else None
@@ -192,13 +206,15 @@ class StubApp:
             if hold.after == deltas:
                 await hold.wait()
 
+    def _check(self, request: StubRequest) -> None:
+        check = check_chat if _is_chat(request) else check_responses
+        check(request.body)
+        if self._provider is not None:
+            check_provider(self._provider, request.body)
+
     def _events(self, request: StubRequest) -> AsyncIterator[TResponseStreamEvent]:
-        if _is_chat(request):
-            check_chat(request.body)
-            situation = chat_situation(request.body)
-        else:
-            check_responses(request.body)
-            situation = responses_situation(request.body)
+        self._check(request)
+        situation = chat_situation(request.body) if _is_chat(request) else responses_situation(request.body)
         size = len(json.dumps(request.body.get("input") or request.body.get("messages")))
         return play(
             self._model.steps(replace(situation, agent=self._model.agent)),
@@ -242,11 +258,12 @@ class StubApp:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-_ROUTES = frozenset({("GET", "/v1/models"), ("POST", "/v1/responses"), ("POST", "/v1/chat/completions")})
+_CHAT, _RESPONSES = "/v1/chat/completions", "/v1/responses"
+_ROUTES = frozenset({("GET", "/v1/models"), ("POST", _RESPONSES), ("POST", _CHAT)})
 
 
 def _is_chat(request: StubRequest) -> bool:
-    return request.path == "/v1/chat/completions"
+    return request.path == _CHAT
 
 
 async def _frames(request: StubRequest, events: AsyncIterator[TResponseStreamEvent]) -> AsyncGenerator[Frame, None]:
@@ -298,6 +315,11 @@ async def _start(send: Send, status: int, content_type: bytes, length: int | Non
         # Clients retry at once, so that tests don't wait.
         headers.append((b"retry-after-ms", b"1"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+async def _send_raw(send: Send, reply: RawReply) -> None:
+    await _start(send, reply.status, reply.content_type.encode(), len(reply.body))
+    await send({"type": "http.response.body", "body": reply.body})
 
 
 async def _send_json(send: Send, status: int, body: Mapping[str, Any], *, cut: bool = False) -> None:

@@ -6,7 +6,7 @@ async with OpenAIStub({"otherwise": "Hello there"}) as stub:
 ```
 
 It rejects invalid requests with the messages of OpenAI, records every request, and can be told to fail, to hold
-responses and to cut streams.
+responses, to cut streams, to send the quirks of other providers, and to reject what one of them rejects.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import uvicorn
 
 from runtime.assemble.scripted_model import ScriptedConversation, load_script
 from runtime.testing.openai_app import Failure, StubApp, StubHold, StubRequest
+from runtime.testing.provider_cases import PROVIDER_CASES, ProviderCase
+from runtime.testing.provider_rules import Provider
 
 __all__ = ["OpenAIStub", "StubHold", "StubRequest"]
 
@@ -34,11 +36,16 @@ class OpenAIStub:
 
     `script` is a model, the content of a script, or the path of a script file. Raise ScriptError for an invalid one,
     and for turns with `agent:`, because requests do not name it; a model `for_agent(name)` plays those of one agent.
-    With `api_key`, requests with another key get a 401.
+    With `api_key`, requests with another key get a 401. With `provider`, requests are rejected that this provider
+    rejects, besides those that OpenAI rejects.
     """
 
     def __init__(
-        self, script: ScriptedConversation | Mapping[str, Any] | str | Path, *, api_key: str | None = None
+        self,
+        script: ScriptedConversation | Mapping[str, Any] | str | Path,
+        *,
+        api_key: str | None = None,
+        provider: Provider | None = None,
     ) -> None:
         if isinstance(script, str | Path):
             model = load_script(Path(script))
@@ -47,7 +54,7 @@ class OpenAIStub:
         else:
             model = ScriptedConversation.from_data(script, "the stub's script")
         model.refuse_unknown_agent()
-        self._app = StubApp(model, api_key)
+        self._app = StubApp(model, api_key, provider)
         self._serving: _ServerThread | None = None
 
     @property
@@ -69,6 +76,13 @@ class OpenAIStub:
     def cut_next(self, after: int = 1, times: int = 1) -> None:
         """Drop the connection of the next `times` responses after `after` deltas, or half-way if they don't stream."""
         self._app.cuts.extend([after] * times)
+
+    def replay(self, case: str | ProviderCase) -> None:
+        """Answer the next streaming requests with the bytes of a case: a name of `PROVIDER_CASES`, or your own case.
+
+        Raise KeyError if no case has that name.
+        """
+        self._app.replay(PROVIDER_CASES[case] if isinstance(case, str) else case)
 
     def hold(self, after: int = 0) -> StubHold:
         """Hold responses after `after` deltas (0: before the first byte) until `release()` of the returned hold."""

@@ -344,3 +344,19 @@ async def test_what_the_sdk_called_is_found_in_a_traceback() -> None:
         await run_single_input_guardrail(Agent(name="Keeper"), guardrail, "hi", RunContextWrapper(None))
     assert sdk_internals.called_by_sdk(failed.value.__traceback__) == "guardrail 'g' of agent 'Keeper'"
     assert sdk_internals.called_by_sdk(None) == ""
+
+
+def test_a_chat_model_fetches_its_responses_in_one_function() -> None:
+    from agents import OpenAIChatCompletionsModel
+
+    assert list(inspect.signature(OpenAIChatCompletionsModel._fetch_response).parameters)[:2] == [
+        "self", "system_instructions",
+    ]  # fmt: skip
+
+
+def test_a_run_delivers_its_events_before_an_error_that_is_marked() -> None:
+    from agents.exceptions import _should_drain_stream_events_before_raising
+
+    error = ValueError()
+    sdk_internals.deliver_events_before(error)
+    assert _should_drain_stream_events_before_raising(error)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import openai
 import pytest
 
 from runtime.assemble.scripted_events import ScriptedFailure
@@ -105,15 +104,6 @@ async def test_an_endpoint_that_is_down_gives_way_to_one_that_is_there(chat: Mak
         }
         client = await chat({"models": models})
         assert (await client.say("hello")).said == ["I am here."]
-
-
-def test_connection_errors_are_retryable_and_mistakes_are_not() -> None:
-    from httpx import Request
-
-    from runtime.assemble.models import is_retryable
-
-    assert is_retryable(openai.APIConnectionError(request=Request("POST", "http://127.0.0.1")))
-    assert not is_retryable(ValueError("a mistake"))
 
 
 async def test_a_call_that_failed_is_tried_again_whatever_the_provider(chat: MakeChat) -> None:

@@ -165,7 +165,7 @@ async def test_an_endpoint_that_drops_the_connection_loses_neither_text_nor_thre
     client = await _project(chat, stub, api)
     thread = (await client.say("hello")).thread_id
     stub.cut_next(after=1)
-    broken = await client.say("Oslo", thread)
+    broken = await client.say("hello again", thread)
     assert broken.types[-1] == "error"
     assert broken.events[-1]["allow_retry"] is True
     assert (await client.say("still there?", thread)).said == ["Yes."]

@@ -134,7 +134,9 @@ def is_structural(kind: str) -> bool:
 
 CITATION = "response.output_text.annotation.added"
 """The one event that the stock path breaks at: docs/sdk-differences.md#citations."""
-BESIDE = [kind for kind in KINDS if not is_structural(kind) and kind != CITATION]
+REFUSAL = "response.refusal.delta"
+THOUGHTS = {"response.reasoning_text.delta", "response.reasoning_text.done"}
+BESIDE = [kind for kind in KINDS if not is_structural(kind) and kind not in (CITATION, REFUSAL, *THOUGHTS)]
 
 
 async def replay(player: Player, client: Any, events: Sequence[Any]) -> Exchange:
@@ -219,4 +221,4 @@ async def test_what_ends_a_run_is_an_error_on_both_paths(
 
 def test_the_corpus_has_every_event_of_the_sdk() -> None:
     played = {event.type for events in SCENES.values() for event in events} | {*BESIDE, *ENDS}
-    assert played | {"response.created", "response.completed", CITATION} == KINDS.keys()
+    assert played | {"response.created", "response.completed", CITATION, REFUSAL, *THOUGHTS} == KINDS.keys()

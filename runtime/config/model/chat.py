@@ -145,7 +145,15 @@ class Errors(Section):
     timeout: str | None = Field(None, min_length=1)
     """The model took too long."""
     refused: str | None = Field(None, min_length=1)
-    """The provider rejected the request, for its key, size or content."""
+    """The provider rejected the request, for example for its key or a setting."""
+    cut_off: str | None = Field(None, min_length=1)
+    """The answer reached the most tokens that the model may write (`max_tokens`); what it has said stays."""
+    filtered: str | None = Field(None, min_length=1)
+    """The provider's content filter stopped the answer, or rejected the message."""
+    too_long: str | None = Field(None, min_length=1)
+    """The conversation is too long for the model, also after its older half was left out."""
+    quota: str | None = Field(None, min_length=1)
+    """The account at the provider has no quota or credit left."""
     max_turns: str | None = Field(None, min_length=1)
     """The agents needed more steps than `max_turns` allows."""
     turn: str | None = Field(None, min_length=1)

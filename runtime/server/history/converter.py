@@ -19,6 +19,7 @@ from chatkit.store import NotFoundError
 from chatkit.types import (
     AssistantMessageItem,
     Attachment,
+    ClientToolCallItem,
     HiddenContextItem,
     SDKHiddenContextItem,
     StructuredInputItem,
@@ -47,7 +48,7 @@ from runtime.server.attachments.content import MODEL_IMAGES, SVG, decode_text, r
 from runtime.server.attachments.pdf_text import PdfText, PdfTexts
 from runtime.server.attachments.uploads import Uploads
 from runtime.server.history.interruption import is_interruption
-from runtime.server.history.window import window
+from runtime.server.history.window import PROVIDER_DATA, window
 from runtime.stores.serialization import Summary
 from runtime.stores.store import ModelItem
 
@@ -151,6 +152,18 @@ class RuntimeConverter(ThreadItemConverter):
         shown = f"The following graphical UI widget (id: {item.id}) was displayed to the user:{defuse(tree)}"
         content = [ResponseInputTextParam(type="input_text", text=shown)]
         return cast(TResponseInputItem, {"type": "message", "content": content, "role": "user"})
+
+    async def client_tool_call_to_input(
+        self, item: ClientToolCallItem
+    ) -> TResponseInputItem | list[TResponseInputItem] | None:
+        """Give the model its own call, with what its endpoint wants back."""
+        converted = await super().client_tool_call_to_input(item)
+        data = getattr(item, PROVIDER_DATA, None)
+        if data and isinstance(converted, list):
+            for call in converted:
+                if call.get("type") == "function_call":
+                    cast(dict[str, Any], call)[PROVIDER_DATA] = data
+        return converted
 
     async def to_agent_input(self, thread_items: Sequence[ThreadItem] | ThreadItem) -> list[TResponseInputItem]:
         """Convert thread items; a `ModelItem` holds the model's input as it is."""

@@ -19,6 +19,8 @@ from runtime.stores.owner_store import OwnerStore
 from runtime.stores.serialization import Summary, summaries_in, summary_in
 from runtime.stores.store import ALL_KINDS, ModelItem
 
+PROVIDER_DATA = "provider_data"
+"""The key of what a provider has sent with a call beside its name and arguments, in the items of the Agents SDK."""
 _CHARACTERS_PER_TOKEN = 4
 _IMAGE_TOKENS = 1_000
 _FEWEST_TURNS = 2
@@ -141,10 +143,12 @@ def _with_model_names(items: Sequence[ThreadItem]) -> list[ThreadItem]:
 
 
 def _name_and_arguments(call: dict[str, Any]) -> dict[str, Any]:
+    # Its endpoint may want back what it has sent with the call; the item has no field for it.
+    changes = {"name": call["name"], PROVIDER_DATA: call.get(PROVIDER_DATA)}
     try:
-        return {"name": call["name"], "arguments": json.loads(call["arguments"] or "{}")}
+        return {**changes, "arguments": json.loads(call["arguments"] or "{}")}
     except json.JSONDecodeError:
-        return {"name": call["name"]}
+        return changes
 
 
 def _without_answered_calls(items: Sequence[ThreadItem], tool_results: bool) -> list[ThreadItem]:

@@ -166,7 +166,8 @@ async def load_state(
     others = [agent for agent in snapshot.agents.values() if agent.name in names and agent.name != start.name]
     hub: Agent[RuntimeContext] = Agent(name="", handoffs=[_pointer(agent) for agent in (start, *others)])
     wrapper: RunContextWrapper[RuntimeContext] = RunContextWrapper(context)
-    state: RunState[Any, Any] = await RunState.from_json(hub, pending.state, context_override=wrapper)
+    stored = {**pending.state, "original_input": _with_plain_answers(pending.state.get("original_input"))}
+    state: RunState[Any, Any] = await RunState.from_json(hub, stored, context_override=wrapper)
     calls = {call.call_id: call for call in pending.calls}
     for interruption in state.get_interruptions():
         call = calls[_call_id(_raw_item(interruption))]
@@ -175,6 +176,20 @@ async def load_state(
         else:
             state.reject(interruption, rejection_message=call.rejection)
     return hub, state
+
+
+def _with_plain_answers(items: Any) -> Any:
+    """Return the input of a stored run with earlier answers as texts: the SDK stores parts, which its models refuse."""
+    if not isinstance(items, list):
+        return items
+    return [_plain_answer(item) if item.get("role") == "assistant" and "id" not in item else item for item in items]
+
+
+def _plain_answer(item: dict[str, Any]) -> dict[str, Any]:
+    content = item.get("content")
+    if not isinstance(content, list) or not all(part.get("type") == "output_text" for part in content):
+        return item
+    return {"role": "assistant", "content": "".join(part["text"] for part in content)}
 
 
 def _raw_item(interruption: ToolApprovalItem) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from chatkit.errors import CustomStreamError, StreamError
 from chatkit.types import ErrorEvent
 
 from runtime.assemble.instructions import InstructionsError
+from runtime.assemble.model_failures import FailureKind, ModelFailure, failure_kind
 from runtime.assemble.scripted_model import ScriptedFailure, ScriptError
 from runtime.errors import RequestError
 from runtime.resources.containment import ProjectCodeError
@@ -27,8 +28,6 @@ from runtime.stores.turns import TurnLost
 from runtime.templates.template import Template, TemplateError
 
 logger = logging.getLogger("runtime.server")
-
-_RETRYABLE_STATUS = {408, 409}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,32 @@ class _Failure:
     retry: bool
     kind: str = ""
 
+
+_MODEL_FAILURES: Mapping[FailureKind, _Failure] = {
+    "busy": _Failure("The model is receiving too many requests. Please try again in a moment.", True, "model"),
+    "unavailable": _Failure("The model is not available right now. Please try again.", True, "model"),
+    "unreachable": _Failure("The model can't be reached. Please try again.", True, "model"),
+    "silent": _Failure("The model sent no answer. Please try again.", True, "model"),
+    "refused": _Failure("The model refused the request.", False, "refused"),
+    "cut_off": _Failure(
+        "The answer was cut off: it reached the limit of what the model may write. Please ask for less at a time.",
+        False,
+        "cut_off",
+    ),
+    "filtered": _Failure(
+        "The content filter of the model's provider stopped the answer. Please ask in other words.", False, "filtered"
+    ),
+    "too_long": _Failure(
+        "This is too long for the model. Please write a shorter message, or start a new conversation.",
+        False,
+        "too_long",
+    ),
+    "quota": _Failure(
+        "The assistant has used up its quota at the model's provider. Please tell the people who run it.",
+        False,
+        "quota",
+    ),
+}
 
 LOST = "This answer was interrupted. Please try again."
 
@@ -105,16 +130,8 @@ def _describe(error: Exception) -> _Failure:
             return _Failure("The assistant can't answer this.", False)
         case openai.APITimeoutError() | ModelTimeoutError():
             return _Failure("The model took too long to answer.", True, "timeout")
-        case openai.APIStatusError(status_code=status) | ScriptedFailure(status_code=status):
-            if status == 429:
-                return _Failure(
-                    "The model is receiving too many requests. Please try again in a moment.", True, "model"
-                )
-            if status in _RETRYABLE_STATUS or status >= 500:
-                return _Failure("The model is not available right now. Please try again.", True, "model")
-            return _Failure("The model refused the request.", False, "refused")
-        case openai.APIConnectionError():
-            return _Failure("The model can't be reached. Please try again.", True, "model")
+        case ModelFailure() | openai.APIError() | ScriptedFailure() if (kind := failure_kind(error)) is not None:
+            return _MODEL_FAILURES[kind]
         case ModelBehaviorError():
             return _Failure("The model returned an invalid answer. Please try again.", True, "model")
         case StoreUnavailable():

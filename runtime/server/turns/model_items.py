@@ -17,6 +17,21 @@ def new_model_item(thread_id: str, content: dict[str, Any]) -> ModelItem:
     return ModelItem(id=new_id("call"), thread_id=thread_id, created_at=datetime.now(UTC), content=content)
 
 
+_UNFINISHED = "unfinished"
+# These say where an answer is from. What remains has to come back to the endpoint with the call.
+_ORIGIN = frozenset({"endpoint", "model", "response_id"})
+
+
+def stored_call(raw: Any) -> dict[str, Any]:
+    """Return a function call of a model as a thread stores it: without its id, and with what its endpoint wants back.
+
+    With an id, the Responses API requires the reasoning before the call as well.
+    """
+    call = {"type": "function_call", "call_id": raw.call_id, "name": raw.name, "arguments": raw.arguments}
+    data = getattr(raw, "provider_data", None) or {}
+    return call if data.keys() <= _ORIGIN else {**call, "provider_data": data}
+
+
 def function_calls(items: Iterable[ThreadItem]) -> Iterator[dict[str, Any]]:
     """Yield the function calls of the model that a thread stores."""
     for item in items:
@@ -42,3 +57,14 @@ def last_inference_options(items: Sequence[ThreadItem]) -> InferenceOptions | No
     """Return the user's choices in the composer for the last user message."""
     last = next((item for item in reversed(items) if isinstance(item, UserMessageItem)), None)
     return last.inference_options if last is not None else None
+
+
+def unfinished_mark(thread_id: str, item_ids: Sequence[str]) -> ModelItem:
+    """Make the mark of a turn that ended early after calls of tools: a retry keeps these items."""
+    return new_model_item(thread_id, {_UNFINISHED: list(item_ids)})
+
+
+def unfinished_items(items: Sequence[ThreadItem]) -> list[ThreadItem]:
+    """Return the items after a user's message that a retry of it keeps: what turns that ended early have done."""
+    kept = {each for item in items if isinstance(item, ModelItem) for each in item.content.get(_UNFINISHED, ())}
+    return [item for item in items if item.id in kept]

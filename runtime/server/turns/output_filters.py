@@ -106,7 +106,8 @@ class StructuredOutput:
                     if isinstance(event, types.ThreadItemAddedEvent):
                         hidden.add(item.id)
                         continue
-                    if isinstance(event, types.ThreadItemDoneEvent) and output is not None and item.id in hidden:
+                    is_hidden = item.id in hidden and item.id not in self._run.refusals
+                    if isinstance(event, types.ThreadItemDoneEvent) and output is not None and is_hidden:
                         yield types.ThreadItemDoneEvent(item=await self._render(item, output))
                         continue
                 yield event

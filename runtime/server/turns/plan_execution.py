@@ -14,11 +14,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from agents import Agent, OpenAIResponsesModel, RunContextWrapper, Runner, RunResultStreaming, Tool
+from agents import (
+    Agent,
+    ModelRefusalError,
+    OpenAIResponsesModel,
+    RunContextWrapper,
+    Runner,
+    RunResultStreaming,
+    Tool,
+)
 from agents.tool_context import ToolContext
 from chatkit import types
 from chatkit.actions import Action
 from chatkit.agents import ResponseStreamConverter
+from openai.types.responses import ResponseFunctionToolCall
 
 from runtime.assemble.actions import BuiltAction
 from runtime.assemble.context import EventQueue, TurnState, new_context, scope_of
@@ -37,7 +46,7 @@ from runtime.server.history.window import find_uncovered, take_summary
 from runtime.server.turns import token_budget as budget
 from runtime.server.turns.approvals import PendingRun, load_state, stop_for_approval
 from runtime.server.turns.errors import Activity
-from runtime.server.turns.model_items import active_agent, last_inference_options, new_model_item
+from runtime.server.turns.model_items import active_agent, last_inference_options, new_model_item, stored_call
 from runtime.server.turns.output_filters import OutputGuardrails, StructuredOutput, text_of_new_message
 from runtime.server.turns.recorder import Recorder, to_the_end
 from runtime.server.turns.request_parsing import RequestInfo
@@ -114,8 +123,13 @@ class CallHooks(MeteringHooks):
     async def on_tool_start(self, context: RunContextWrapper[Any], agent: Agent[Any], tool: Tool) -> None:
         """Store the call."""
         if self._threads.lease is not None and isinstance(context, ToolContext):
-            call = {"call_id": context.tool_call_id, "name": context.tool_name, "arguments": context.tool_arguments}
-            await self._recorder.store_call({"type": "function_call", **call})
+            call = context.tool_call or ResponseFunctionToolCall(
+                type="function_call",
+                call_id=context.tool_call_id,
+                name=context.tool_name,
+                arguments=context.tool_arguments,
+            )
+            await self._recorder.store_call(stored_call(call))
 
 
 class Execution:
@@ -305,6 +319,9 @@ class Execution:
             async for event in self._retract(tripped, guardrails.shown):
                 yield event
             return
+        except ModelRefusalError as refused:
+            # Its words are the answer, and are shown.
+            logger.info("turn %s: the model refused to answer: %s", self.request.request_id, refused.refusal)
         finally:
             # Also after a failure: the tools have run, and the model has to know their results.
             self.recorder.keep_calls(run.calls)

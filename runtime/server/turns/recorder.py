@@ -17,7 +17,7 @@ from chatkit import types
 from chatkit.store import NotFoundError
 
 from runtime.assemble.widgets import with_drawn_widget
-from runtime.server.turns.model_items import call_id_in, new_model_item
+from runtime.server.turns.model_items import call_id_in, new_model_item, unfinished_mark
 from runtime.server.turns.sse import Event, TextDelta
 from runtime.stores.ids import new_id
 from runtime.stores.owner_store import OwnerStore
@@ -65,6 +65,10 @@ class Recorder:
         """The ids of calls that are written, but not reported by their run yet."""
         self._reported_calls: list[str] = []
         """The ids of calls that their run has reported, but not begun yet."""
+        self._written: list[str] = []
+        """The ids of the items that this turn has written, up to its last call or result."""
+        self._since_calls: list[str] = []
+        """The ids of those that it has written after that."""
         self._writing = asyncio.Lock()
         self._known = _copied(_fields_of(thread))
 
@@ -110,10 +114,18 @@ class Recorder:
         async with self._writing:
             calls, self._calls = self._calls, []
             try:
-                return await self._store.write_in_turn(calls, events=events)
+                signals = await self._store.write_in_turn(calls, events=events)
             except Exception:
                 self._calls = [*calls, *self._calls]
                 raise
+            self._note_written(calls)
+            return signals
+
+    def _note_written(self, calls: Sequence[ModelItem], items: Sequence[types.ThreadItem] = ()) -> None:
+        if calls:
+            self._written += [*self._since_calls, *(item.id for item in calls)]
+            self._since_calls = []
+        self._since_calls += [item.id for item in items]
 
     def keep_workflow(self, item: types.WorkflowItem) -> None:
         """Write a workflow at the end of the turn: one of an earlier turn has no `added` event in this one."""
@@ -196,6 +208,7 @@ class Recorder:
                 # Nothing was written: keep both for the next attempt.
                 self._calls, self._stale = [*calls, *self._calls], [*stale, *self._stale]
                 raise
+            self._note_written(calls, items)
 
     def reload(self, thread: types.ThreadMetadata) -> None:
         """Replace the thread's fields by the stored ones."""
@@ -238,10 +251,15 @@ class Recorder:
     async def cut_off(self) -> list[types.AssistantMessageItem]:
         """Write what a turn that ended early has produced, and a note for the model that it is incomplete.
 
-        Return the incomplete messages.
+        What it has done up to its last call is marked, so that a retry continues there and no tool runs again. Return
+        the incomplete messages.
         """
         partial = self.partial_messages()
         notes = [cut_off_note(self._thread.id)] if partial else []
+        if self._calls:
+            await self.write()
+        if self._written:
+            self._calls.append(unfinished_mark(self._thread.id, self._written))
         if partial or self._calls or self._workflows:
             await self.write(*partial, *notes, *self._workflows.values())
         return partial

@@ -34,7 +34,7 @@ from runtime.server.turns.client_tools import (
     removed_tool,
     skip_open_calls,
 )
-from runtime.server.turns.model_items import active_agent, last_inference_options
+from runtime.server.turns.model_items import active_agent, last_inference_options, unfinished_items
 from runtime.server.turns.plan_execution import AnswerThread, Execution, HandleAction, Plan, ResumeRun, SendNews
 from runtime.server.turns.recorder import thread_response
 from runtime.server.turns.request_limits import check_texts
@@ -43,6 +43,7 @@ from runtime.server.turns.sse import Event
 from runtime.server.turns.thread_access import ThreadAccess
 from runtime.stores.ids import new_id
 from runtime.stores.serialization import cut_after
+from runtime.stores.store import ModelItem
 from runtime.stores.turns import TurnConflict
 from runtime.templates.template import TemplateError
 
@@ -212,10 +213,17 @@ class Planner:
         if self._threads.waited and stale != self._seen:
             # Clicked twice: the user has not seen the answer that this would delete.
             return _notice(thread, "This message has been answered again already.")
-        history, stale = cut_after(await self._threads.history(thread.id, more=len(stale)), stale, item_id)
+        loaded = await self._threads.history(thread.id, more=len(stale))
+        # Tools that have run for an answer that failed do not run again.
+        done = unfinished_items(_until_next_message([old for old in loaded if old.id in set(stale)]))
+        history, stale = cut_after(loaded, stale, item_id)
         await self._check_agent(thread, last_inference_options(history), history)
         await self._threads.write_mark(thread)
-        return AnswerThread(thread=thread, items=history, stale=stale)
+        kept = {old.id for old in done}
+        # The page has removed them.
+        shown: list[Event] = [types.ThreadItemDoneEvent(item=old) for old in done if not isinstance(old, _HIDDEN)]
+        stale = [old for old in stale if old not in kept]
+        return AnswerThread(thread=thread, items=[*history, *done], stale=stale, news=shown)
 
     async def _continue_interrupted(self, thread_id: str, item_id: str | None) -> Plan:
         """Let the agents answer again where an answer was interrupted; they know the tools that have run."""
@@ -301,6 +309,14 @@ class Planner:
             quoted_text=message.quoted_text,
             inference_options=message.inference_options,
         )
+
+
+_HIDDEN = (ModelItem, types.HiddenContextItem, types.SDKHiddenContextItem)
+
+
+def _until_next_message(items: Sequence[types.ThreadItem]) -> Sequence[types.ThreadItem]:
+    ends = [index for index, item in enumerate(items) if isinstance(item, types.UserMessageItem)]
+    return items[: ends[0]] if ends else items
 
 
 def message_item(text: str, thread: types.ThreadMetadata) -> types.UserMessageItem:

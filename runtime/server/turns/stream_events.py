@@ -20,7 +20,7 @@ from chatkit.agents import ResponseStreamConverter
 from runtime.assemble.context import RuntimeContext
 from runtime.sdk_internals import convert_annotation, convert_content, put_in_run, release_run
 from runtime.server.turns.hosted_calls import hosted_call_items, output_of, work_item
-from runtime.server.turns.model_items import new_model_item
+from runtime.server.turns.model_items import new_model_item, stored_call
 from runtime.server.turns.sse import Event, TextDelta
 from runtime.stores.ids import new_id
 from runtime.stores.store import ModelItem
@@ -48,6 +48,10 @@ class RunEvents:
         self._ids: dict[str, str] = {}
         self._annotations: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._thought: tuple[str, int, types.ThoughtTask] | None = None
+        self._shown_thoughts: set[int] = set()
+        """The indexes of the parts of the current reasoning item that are shown in full."""
+        self.refusals: set[str] = set()
+        """The ids of the messages in which a model refuses to answer."""
         context.workflow_item = _open_workflow(last_items)
 
     async def events(self, result: RunResultStreaming) -> AsyncGenerator[Event, None]:
@@ -114,10 +118,7 @@ class RunEvents:
     def _keep_call(self, item: Any) -> None:
         raw = item.raw_item
         if item.type == "tool_call_item" and getattr(raw, "type", None) == "function_call":
-            # Without its id: with an id, the API requires the reasoning before the call as well.
-            self._add_call(
-                {"type": "function_call", "call_id": raw.call_id, "name": raw.name, "arguments": raw.arguments}
-            )
+            self._add_call(stored_call(raw))
         elif item.type == "tool_call_output_item" and raw.get("type") == "function_call_output":
             self._add_call({"type": "function_call_output", "call_id": raw["call_id"], "output": raw["output"]})
         elif work := work_item(item):
@@ -171,6 +172,9 @@ class RunEvents:
 
     async def _item_added(self, data: Any) -> list[Event]:
         item, context = data.item, self.context
+        if item.type == "reasoning":
+            # Chat Completions models give every reasoning item the same id.
+            self._thought, self._shown_thoughts = None, set()
         if item.type == "reasoning" and not context.workflow_item:
             context.workflow_item = types.WorkflowItem(
                 id=context.generate_id("workflow"),
@@ -204,10 +208,14 @@ class RunEvents:
         if item.type == "message":
             self._ids.setdefault(item.id, new_id("message"))
             done = await self._message(item)
+            if item.content and all(part.type == "refusal" for part in item.content):
+                self.refusals.add(done.id)
             cited = self._cite(done)
             # The next message may have the same id, and no `added` event.
             del self._ids[item.id]
             return [*cited, types.ThreadItemDoneEvent(item=done)]
+        if item.type == "reasoning":
+            return self._show_thoughts(item)
         if item.type == "mcp_call":
             # Not from the run's items, which come after the whole response, behind its text.
             self._add_call(*hosted_call_items(item.id, item.model_dump(), output_of(item)))
@@ -256,7 +264,7 @@ class RunEvents:
         if workflow.workflow.type == "reasoning" and not tasks:
             # The first thought is streamed; later ones are shown when they are complete.
             task = types.ThoughtTask(content=data.delta)
-            self._thought = (data.item_id, data.summary_index, task)
+            self._thought = (data.item_id, _index_of(data), task)
             tasks.append(task)
             return self._updated(workflow.id, types.WorkflowTaskAdded(task=task, task_index=0))
         task_of = self._streaming_thought(data, tasks)
@@ -271,30 +279,55 @@ class RunEvents:
             return []
         tasks = workflow.workflow.tasks
         task = self._streaming_thought(data, tasks)
+        self._shown_thoughts.add(_index_of(data))
         if task is not None:
             task.content, self._thought = data.text, None
             return self._updated(workflow.id, types.WorkflowTaskUpdated(task=task, task_index=tasks.index(task)))
-        task = types.ThoughtTask(content=data.text)
-        tasks.append(task)
-        return self._updated(workflow.id, types.WorkflowTaskAdded(task=task, task_index=tasks.index(task)))
+        return [self._add_thought(workflow, data.text)]
+
+    def _add_thought(self, workflow: types.WorkflowItem, text: str) -> Event:
+        tasks = workflow.workflow.tasks
+        tasks.append(task := types.ThoughtTask(content=text))
+        return self._updated(workflow.id, types.WorkflowTaskAdded(task=task, task_index=len(tasks) - 1))[0]
+
+    def _show_thoughts(self, item: Any) -> list[Event]:
+        """Show what no event has told of a reasoning item: Chat Completions models tell the first thought alone."""
+        workflow = self.context.workflow_item
+        if workflow is None or workflow.workflow.type != "reasoning":
+            return []
+        shown = self._shown_thoughts if self._thought is None else {*self._shown_thoughts, self._thought[1]}
+        self._thought = None
+        texts = [part.text for part in item.summary or item.content or ()]
+        new = [text for index, text in enumerate(texts) if index not in shown and text.strip()]
+        return [self._add_thought(workflow, text) for text in new]
 
     def _streaming_thought(self, data: Any, tasks: Sequence[Any]) -> types.ThoughtTask | None:
         if self._thought is None:
             return None
         item_id, index, task = self._thought
-        return task if (item_id, index) == (data.item_id, data.summary_index) and task in tasks else None
+        return task if (item_id, index) == (data.item_id, _index_of(data)) and task in tasks else None
 
 
+def _index_of(thought: Any) -> int:
+    """Return the index of a thought in its reasoning item, which has summaries or texts."""
+    index: int = thought.content_index if thought.type.startswith(_THOUGHT_TEXT) else thought.summary_index
+    return index
+
+
+_THOUGHT_TEXT = "response.reasoning_text"
 _HANDLERS: dict[str, Any] = {
     "response.output_text.delta": RunEvents._delta,
     "response.content_part.added": RunEvents._part_added,
     "response.output_text.done": RunEvents._text_done,
+    "response.refusal.delta": RunEvents._delta,
     "response.output_text.annotation.added": RunEvents._annotation,
     "response.output_item.added": RunEvents._item_added,
     "response.output_item.done": RunEvents._item_done,
     "response.image_generation_call.partial_image": RunEvents._partial_image,
     "response.reasoning_summary_text.delta": RunEvents._thought_delta,
     "response.reasoning_summary_text.done": RunEvents._thought_done,
+    "response.reasoning_text.delta": RunEvents._thought_delta,
+    "response.reasoning_text.done": RunEvents._thought_done,
 }
 
 

@@ -1,0 +1,150 @@
+"""Failures of models that have a name: what each is, and whether another request can end otherwise.
+
+Providers report the same failure by an HTTP status, by an event or an error inside of a stream, by the reason why an
+answer ended, or by silence. All become a `ModelFailure`, or are exceptions of the provider's client with a status;
+`failure_kind` tells them apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import httpx
+import openai
+
+from runtime.errors import RuntimeFault
+from runtime.resources.token_usage import TokenUsage
+
+FailureKind = Literal[
+    "busy", "unavailable", "unreachable", "silent", "cut_off", "filtered", "too_long", "quota", "refused"
+]
+
+_STATUSES: Mapping[FailureKind, int] = {
+    "busy": 429,
+    "unavailable": 500,
+    "silent": 502,
+    "cut_off": 400,
+    "filtered": 400,
+    "too_long": 400,
+    "quota": 429,
+    "refused": 400,
+}
+_KINDS: Mapping[str, FailureKind] = {
+    "rate_limit_exceeded": "busy",
+    "rate_limit_error": "busy",
+    "too_many_requests": "busy",
+    "overloaded_error": "unavailable",
+    "server_error": "unavailable",
+    "internal_server_error": "unavailable",
+    "api_error": "unavailable",
+    "context_length_exceeded": "too_long",
+    "exceed_context_size_error": "too_long",
+    "string_above_max_length": "too_long",
+    "model_max_prompt_tokens_exceeded": "too_long",
+    "insufficient_quota": "quota",
+    "billing_hard_limit_reached": "quota",
+    "credit_balance_too_low": "quota",
+    "content_filter": "filtered",
+    "content_policy_violation": "filtered",
+    "data_inspection_failed": "filtered",
+    "invalid_prompt": "filtered",
+}
+# Some providers report these by the text of a 400 or 429 alone.
+_TEXTS: tuple[tuple[re.Pattern[str], FailureKind], ...] = (
+    (
+        re.compile(
+            r"maximum context length|context (window|size|length)|prompt is too long|too large for model|"
+            r"(input )?token count .{0,40}exceeds|exceeds the (maximum|model's) .{0,30}tokens",
+            re.IGNORECASE,
+        ),
+        "too_long",
+    ),
+    (
+        re.compile(
+            # Gemini says the same of its limits per minute.
+            r"credit balance is too low|insufficient (balance|credits|funds)|"
+            r"exceeded your current quota(?!.*(retry in|retrydelay|per.?minute))",
+            re.IGNORECASE | re.DOTALL,
+        ),
+        "quota",
+    ),
+)
+_RETRYABLE_STATUSES = frozenset({408, 409, 429})
+_LATER: frozenset[FailureKind] = frozenset({"busy", "unavailable", "unreachable", "silent"})
+_ELSEWHERE = _LATER | {"too_long", "quota"}
+
+
+class ModelFailure(RuntimeFault):
+    """A model did not answer, or not to the end. `status_code` is the HTTP status that the failure stands for.
+
+    `usage` are the tokens that were used all the same; `text` is what was said of an answer that is not complete.
+    """
+
+    def __init__(
+        self,
+        kind: FailureKind,
+        message: str,
+        *,
+        status_code: int | None = None,
+        code: str | None = None,
+        usage: TokenUsage | None = None,
+        text: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.kind: FailureKind = kind
+        self.status_code = status_code or _STATUSES.get(kind)
+        self.code, self.usage, self.text = code, usage, text
+
+    @classmethod
+    def of_error(cls, error: object, message: str = "") -> ModelFailure:
+        """Return the failure that a provider's error object or text describes."""
+        fields = error if isinstance(error, Mapping) else {"message": error}
+        code, text = fields.get("code"), str(fields.get("message") or message or "the stream ended with an error")
+        status = code if isinstance(code, int) and 400 <= code <= 599 else None
+        names = [str(fields.get(name) or "") for name in ("code", "type")]
+        kind = next(_kinds_of(names, text, status), None) or _kind_of_status(status or 500)
+        return cls(kind, text, status_code=status, code=next(filter(None, names), None))
+
+
+def failure_kind(error: BaseException) -> FailureKind | None:
+    """Return what kind of failure of a model an exception is; None for other exceptions."""
+    if isinstance(error, ModelFailure):
+        return error.kind
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int):
+        body = getattr(error, "body", None)
+        body = body.get("error", body) if isinstance(body, Mapping) else {}
+        fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
+        inner = fields.get("innererror")
+        names = [getattr(error, "code", None), getattr(error, "type", None), fields.get("code"), fields.get("type")]
+        names.append(inner.get("code") if isinstance(inner, Mapping) else None)
+        return next(_kinds_of([str(name or "") for name in names], str(error), status), None) or _kind_of_status(status)
+    if isinstance(error, openai.APIConnectionError | TimeoutError | ConnectionError | httpx.TransportError):
+        return "unreachable"
+    return None
+
+
+def can_end_otherwise(error: BaseException) -> bool:
+    """Return whether the same request may succeed later."""
+    return failure_kind(error) in _LATER
+
+
+def may_answer_elsewhere(error: BaseException) -> bool:
+    """Return whether another model may answer the request: False if the request itself was rejected."""
+    return failure_kind(error) in _ELSEWHERE
+
+
+def _kinds_of(names: list[str], text: str, status: int | None) -> Iterator[FailureKind]:
+    yield from (_KINDS[name.lower()] for name in names if name.lower() in _KINDS)
+    if status == 402:
+        yield "quota"
+    if status in (None, 400, 413, 422, 429, 500, 503):
+        yield from (kind for pattern, kind in _TEXTS if pattern.search(text))
+
+
+def _kind_of_status(status: int) -> FailureKind:
+    if status == 429:
+        return "busy"
+    return "unavailable" if status in _RETRYABLE_STATUSES or status >= 500 else "refused"

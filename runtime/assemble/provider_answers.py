@@ -1,0 +1,233 @@
+"""The answers of providers in one form: events and items as OpenAI sends them, and each failure as an exception.
+
+Endpoints that speak OpenAI's APIs differ in what they send. Here, calls get ids of ours and the names of tools that
+exist, `<think>` becomes a thought, and what must come back to the endpoint is kept with the call. An error, or an end
+before there is an answer, raises ModelFailure. Missing counts of tokens are estimated. Text passes unchanged.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import string
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Any
+
+from agents.usage import Usage
+from openai.types import responses as api
+from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
+
+from runtime.assemble.model_failures import ModelFailure
+from runtime.assemble.scripted_events import TEXT_DELTA, estimate_tokens
+from runtime.assemble.think_tags import MessageStream, visible_text
+from runtime.assemble.token_meter import ESTIMATED_USAGE, token_usage
+from runtime.resources.token_usage import TokenUsage
+
+_ID_CHARACTERS = string.ascii_letters + string.digits
+# Mistral accepts ids of exactly this length, and every other provider does as well.
+_ID_LENGTH = 9
+_PREFIX = re.compile(r"\A(?:functions?|tools?|default_api)[.:/]")
+_NUMBER = re.compile(r":\d+\Z")
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
+_LONGEST_NAME = 64
+# These events show nothing. They are held, so that a request that fails before the first word can be repeated.
+_HELD = frozenset(
+    {
+        "response.created",
+        "response.in_progress",
+        "response.queued",
+        "response.content_part.added",
+        "response.reasoning_summary_part.added",
+        "response.function_call_arguments.delta",
+        "response.function_call_arguments.done",
+    }
+)
+_HELD_ITEMS = frozenset({"message", "reasoning", "function_call"})
+
+
+class ProviderAnswer:
+    """Reads one answer of an endpoint.
+
+    `endpoint` says where the answer is from, and `keeps_thoughts` whether the endpoint wants its thoughts back with a
+    call. `tool_names` returns the names that the model may call, and `input_size` the characters of the request.
+    `may_be_empty`: the model may have nothing to add to what a tool has shown.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        tool_names: Callable[[], Iterable[str]],
+        input_size: Callable[[], int],
+        *,
+        keeps_thoughts: bool,
+        may_be_empty: bool,
+    ) -> None:
+        self._endpoint, self._tool_names, self._input_size = endpoint, tool_names, input_size
+        self._keeps_thoughts, self._may_be_empty = keeps_thoughts, may_be_empty
+        self._call_ids: dict[int, str] = {}
+        self._thoughts: dict[str, Any] | None = None
+        self._message = MessageStream()
+
+    async def events(self, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """Yield the events of a streamed answer. Raise ModelFailure."""
+        held: list[Any] = []
+        started = complete = False
+        message = self._message
+        async for event in stream:
+            if message.is_plain and event.type == TEXT_DELTA:
+                yield event
+                continue
+            for each in self._convert(event):
+                if not started and _shows_nothing(each):
+                    held.append(each)
+                    continue
+                if not started:
+                    started = True
+                    for waiting in held:
+                        yield waiting
+                complete = complete or each.type == "response.completed"
+                yield each
+        if not complete:
+            raise ModelFailure(
+                "unavailable" if started else "silent", "the stream ended before the answer was complete"
+            )
+
+    def correct(self, output: Iterable[Any]) -> None:
+        """Correct the items of a whole answer, in place. Raise ModelFailure if it says nothing."""
+        says_something = self._may_be_empty
+        for index, item in enumerate(output):
+            if item.type == "message":
+                _hide_thoughts(item)
+            else:
+                self._correct_item(index, item)
+            says_something = says_something or _says_something(item)
+        if not says_something:
+            raise ModelFailure("silent", "the answer is empty")
+
+    def estimate(self, output: Iterable[Any]) -> TokenUsage:
+        """Estimate the tokens of an answer whose endpoint has not counted them."""
+        ESTIMATED_USAGE.set(True)
+        size = sum(len(item.model_dump_json(include={"content", "summary", "arguments", "name"})) for item in output)
+        return TokenUsage(1, estimate_tokens(self._input_size()), 0, estimate_tokens(size))
+
+    def _convert(self, event: Any) -> Iterable[Any]:
+        message = self._message
+        match event.type:
+            case "response.output_item.added" if event.item.type == "message":
+                return message.open(event)
+            case "response.content_part.added" if event.part.type == "output_text":
+                return message.hold(event)
+            case "response.output_text.delta":
+                return message.add(event)
+            case "response.output_text.done":
+                event.text = visible_text(event.text)
+                return [*message.end(event), event]
+            case "response.content_part.done" if event.part.type == "output_text":
+                event.part.text = visible_text(event.part.text)
+                return [*message.end(event), event]
+            case "response.output_item.done" if event.item.type == "message":
+                _hide_thoughts(event.item)
+                return [*message.end(event), event]
+            case "response.refusal.delta":
+                return [*message.end(event), event]
+            case "response.output_item.added" | "response.output_item.done":
+                self._correct_item(event.output_index, event.item)
+            case "response.completed":
+                self._complete(event.response)
+            case "response.failed":
+                error = event.response.error
+                raise ModelFailure.of_error({} if error is None else {"code": error.code, "message": error.message})
+            case "error" | "response.error":
+                raise ModelFailure.of_error(_error_of(event))
+            case "response.incomplete":
+                details = event.response.incomplete_details
+                raise ended_early(None if details is None else details.reason, token_usage(event.response.usage))
+        return (event,)
+
+    def _complete(self, response: Any) -> None:
+        self.correct(response.output)
+        usage = response.usage
+        if usage is None or not (usage.input_tokens or usage.output_tokens):
+            used = self.estimate(response.output)
+            response.usage = api.ResponseUsage(
+                input_tokens=used.input_tokens,
+                output_tokens=used.output_tokens,
+                total_tokens=used.total,
+                input_tokens_details=InputTokensDetails(cached_tokens=0, cache_write_tokens=0),
+                output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
+            )
+
+    def _correct_item(self, index: int, item: Any) -> None:
+        if item.type == "reasoning":
+            item.provider_data = {**_provider_data(item), "endpoint": self._endpoint}
+            if self._keeps_thoughts and (item.summary or item.content):
+                self._thoughts = item.model_dump(mode="json", exclude_none=True)
+        elif item.type == "function_call":
+            item.call_id = self._call_ids.setdefault(index, _new_call_id())
+            item.name = repaired_name(item.name or "", self._tool_names)
+            if not isinstance(item.arguments, str):
+                item.arguments = json.dumps(item.arguments)
+            data = {**_provider_data(item), "endpoint": self._endpoint}
+            if self._thoughts is not None and index == min(self._call_ids):
+                data["reasoning"] = self._thoughts
+            item.provider_data = data
+
+
+def estimated_usage(used: TokenUsage) -> Usage:
+    """Return an estimate as the SDK counts tokens."""
+    return Usage(requests=1, input_tokens=used.input_tokens, output_tokens=used.output_tokens, total_tokens=used.total)
+
+
+def ended_early(reason: str | None, usage: TokenUsage | None = None, text: str = "") -> ModelFailure:
+    """Return the failure of an answer that ended for this reason, `length` or `content_filter` in one of the APIs."""
+    if reason == "content_filter":
+        return ModelFailure("filtered", "the content filter stopped the answer", usage=usage, text=text)
+    if reason in ("length", "max_tokens", "max_output_tokens"):
+        return ModelFailure("cut_off", "the answer reached the limit of tokens", usage=usage, text=text)
+    return ModelFailure("unavailable", f"the answer is incomplete: {reason or 'no reason was given'}", usage=usage)
+
+
+def repaired_name(name: str, known: Callable[[], Iterable[str]]) -> str:
+    """Return the tool that a model means where that is certain; else a name that the next request may contain."""
+    names = set(known())
+    if name in names:
+        return name
+    bare = _NUMBER.sub("", _PREFIX.sub("", name.partition("<|")[0].strip()))
+    if bare in names:
+        return bare
+    alike = [each for each in names if each.casefold() == bare.casefold()]
+    return alike[0] if len(alike) == 1 else _NOT_IN_NAMES.sub("_", bare)[:_LONGEST_NAME] or "unnamed"
+
+
+def _new_call_id() -> str:
+    return "".join(secrets.choice(_ID_CHARACTERS) for _ in range(_ID_LENGTH))
+
+
+def _shows_nothing(event: Any) -> bool:
+    if event.type == "response.output_item.added":
+        return event.item.type in _HELD_ITEMS
+    return event.type in _HELD
+
+
+def _says_something(item: Any) -> bool:
+    if item.type == "message":
+        return any(getattr(part, "text", "") or getattr(part, "refusal", "") for part in item.content)
+    return bool(item.type != "reasoning")
+
+
+def _hide_thoughts(item: Any) -> None:
+    for part in item.content:
+        if part.type == "output_text":
+            part.text = visible_text(part.text or "")
+
+
+def _provider_data(item: Any) -> Mapping[str, Any]:
+    return getattr(item, "provider_data", None) or {}
+
+
+def _error_of(event: Any) -> Mapping[str, Any]:
+    inner = getattr(event, "error", None)
+    if isinstance(inner, Mapping):
+        return inner
+    return {"code": getattr(event, "code", None), "message": getattr(event, "message", None)}

@@ -1,0 +1,279 @@
+"""Models of the SDK whose requests suit their endpoint, and whose answers have one form and named failures.
+
+Each is a subclass of the SDK's model: what a model can do depends on its class.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import openai
+from agents import (
+    FunctionTool,
+    ModelBehaviorError,
+    ModelResponse,
+    ModelSettings,
+    OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
+)
+from agents.exceptions import AgentsException
+from agents.models.interface import Model
+
+from runtime.assemble.http_traces import HttpTrace, new_trace
+from runtime.assemble.model_failures import ModelFailure, failure_kind
+from runtime.assemble.provider_answers import ProviderAnswer, ended_early, estimated_usage
+from runtime.assemble.provider_input import for_chat, for_responses, shortened
+from runtime.assemble.token_meter import TOKEN_METER, name_of
+from runtime.resources.token_usage import TokenUsage
+from runtime.sdk_internals import deliver_events_before, watch_chat_responses
+
+logger = logging.getLogger("runtime.models")
+
+# What the SDK raises of an answer that has not the shape of one.
+_MALFORMED = (ValueError, TypeError, AttributeError, LookupError)
+_SYSTEM = ("system", "developer")
+
+
+class _ProviderModel(Model):
+    """Stands before a model of the SDK; `endpoint` names where it sends its requests."""
+
+    endpoint = ""
+    _speaks_chat = True
+    _usage_refused = False
+
+    async def get_response(
+        self, system_instructions: Any, input: Any, model_settings: ModelSettings, *args: Any, **kwargs: Any
+    ) -> ModelResponse:
+        """Return a whole answer. Raise ModelFailure, or what the provider's client raises."""
+        request = _Request(self, system_instructions, input, model_settings, args, kwargs)
+        while True:
+            answer, trace = request.answer(), new_trace()
+            try:
+                response = await super().get_response(*request.arguments(), **kwargs)  # type: ignore[safe-super]
+                answer.correct(response.output)
+            except Exception as error:
+                request.adapt(self._named(error, trace), error)
+                continue
+            if not response.usage.total_tokens:
+                response.usage = estimated_usage(answer.estimate(response.output))
+            return response
+
+    async def stream_response(
+        self, system_instructions: Any, input: Any, model_settings: ModelSettings, *args: Any, **kwargs: Any
+    ) -> AsyncIterator[Any]:
+        """Stream an answer. Raise ModelFailure, or what the provider's client raises."""
+        request = _Request(self, system_instructions, input, model_settings, args, kwargs)
+        while True:
+            started, trace = False, new_trace()
+            try:
+                stream = super().stream_response(*request.arguments(), **kwargs)  # type: ignore[safe-super]
+                async for event in request.answer().events(stream):
+                    started = True
+                    yield event
+                return
+            except Exception as error:
+                request.adapt(self._named(error, trace), error, may_repeat=not started)
+
+    def _named(self, error: Exception, trace: HttpTrace) -> Exception:
+        """Return a failure as what it is; count the tokens that were used all the same."""
+        failure = _named(error, trace)
+        if isinstance(failure, ModelFailure):
+            meter = TOKEN_METER.get()
+            if meter is not None and failure.usage is not None and failure.usage.total:
+                meter.count(name_of(self), failure.usage)
+            if failure.kind == "silent":
+                logger.warning("model %r sent no answer: %s (%s)", name_of(self), failure, trace)
+        return failure
+
+
+class _Request:
+    """A request to a model, which is changed and sent once more where the endpoint refuses its form."""
+
+    def __init__(
+        self, model: _ProviderModel, instructions: Any, input: Any, settings: ModelSettings, args: Any, kwargs: Any
+    ) -> None:
+        self._model, self._instructions, self._settings, self._args = model, instructions, settings, args
+        self._tools = args[0] if args else kwargs.get("tools") or ()
+        self._handoffs = args[2] if len(args) > 2 else kwargs.get("handoffs") or ()
+        self._input = input
+        self._was_shortened = False
+
+    def arguments(self) -> tuple[Any, ...]:
+        """Return the arguments of the SDK's model, in the form that the endpoint accepts."""
+        model, instructions, items = self._model, self._instructions, self._input
+        settings = self._settings
+        if model._usage_refused and settings.include_usage:
+            settings = replace(settings, include_usage=None)
+        if isinstance(items, list):
+            if model._speaks_chat:
+                items = for_chat(items, model.endpoint)
+                instructions, items = _with_first_system_items(instructions, items)
+            else:
+                items = for_responses(items, model.endpoint)
+        return (instructions, items, settings, *self._args)
+
+    def answer(self) -> ProviderAnswer:
+        """Return the reader of the answer."""
+        last = self._input[-1] if isinstance(self._input, list) and self._input else {}
+        return ProviderAnswer(
+            self._model.endpoint,
+            self._tool_names,
+            self._size,
+            keeps_thoughts=self._model._speaks_chat,
+            may_be_empty=last.get("type") == "function_call_output",
+        )
+
+    def adapt(self, failure: Exception, error: Exception, *, may_repeat: bool = True) -> None:
+        """Change the request so that it can be sent once more; raise the failure if it can't."""
+        if may_repeat and self._refuses_usage(failure):
+            logger.info("the endpoint of model %r counts no tokens of streams", name_of(self._model))
+            self._model._usage_refused = True
+            return
+        if may_repeat and not self._was_shortened and failure_kind(failure) == "too_long":
+            shorter = shortened(self._input) if isinstance(self._input, list) else None
+            if shorter is not None:
+                logger.warning("the conversation is too long for model %r: it is shortened", name_of(self._model))
+                self._input, self._was_shortened = shorter, True
+                return
+        deliver_events_before(failure)
+        if failure is error:
+            raise error
+        raise failure from error
+
+    def _refuses_usage(self, failure: Exception) -> bool:
+        asked = self._settings.include_usage and self._model._speaks_chat and not self._model._usage_refused
+        return bool(asked and isinstance(failure, openai.APIStatusError) and "stream_options" in str(failure))
+
+    def _tool_names(self) -> Iterator[str]:
+        yield from (tool.name for tool in self._tools if isinstance(tool, FunctionTool))
+        yield from (handoff.tool_name for handoff in self._handoffs)
+
+    def _size(self) -> int:
+        schemas = (tool.params_json_schema for tool in self._tools if isinstance(tool, FunctionTool))
+        return len(str(self._instructions or "")) + len(str(self._input)) + sum(len(str(schema)) for schema in schemas)
+
+
+def _with_first_system_items(instructions: Any, items: list[Any]) -> tuple[Any, list[Any]]:
+    """Move system messages at the beginning into the instructions: chat templates accept one."""
+    count = next((index for index, item in enumerate(items) if item.get("role") not in _SYSTEM), len(items))
+    texts = [item["content"] for item in items[:count] if isinstance(item["content"], str)]
+    if len(texts) < count or not count:
+        return instructions, items
+    return "\n\n".join(filter(None, (instructions, *texts))), items[count:]
+
+
+def _named(error: Exception, trace: HttpTrace) -> Exception:
+    if isinstance(error, ModelFailure):
+        reported = trace.error() if error.kind == "silent" else None
+        return error if reported is None else ModelFailure.of_error(reported)
+    if isinstance(error, ModelBehaviorError):
+        return _of_sdk(error, trace)
+    if isinstance(error, openai.APIError) and failure_kind(error) is None:
+        return ModelFailure.of_error(error.body, error.message)
+    if isinstance(error, _MALFORMED) and not isinstance(error, AgentsException):
+        return ModelFailure("silent", f"the answer can't be read: {type(error).__name__}: {error}")
+    return error
+
+
+def _of_sdk(error: ModelBehaviorError, trace: HttpTrace) -> Exception:
+    """Return what the SDK tells only in words of an answer that it has not returned."""
+    text = str(error)
+    for reason in ("max_output_tokens", "content_filter", "finish_reason='length'"):
+        if reason in text:
+            return ended_early("length" if "length" in reason else reason)
+    if "has no choices" in text:
+        reported = trace.error()
+        return ModelFailure("silent", text) if reported is None else ModelFailure.of_error(reported)
+    return error
+
+
+# The reason why an answer of Chat Completions ended is in its chunks, and the SDK does not report it.
+
+
+class _WatchedStream:
+    """The chunks of an answer; raises ModelFailure at the end of one that was cut off or filtered."""
+
+    def __init__(self, stream: Any) -> None:
+        self.response = getattr(stream, "response", None)
+        self._stream, self._chunks = stream, self._read(stream)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._chunks
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+        await self._chunks.aclose()
+        close: Callable[[], Any] | None = getattr(self._stream, "aclose", None) or getattr(self._stream, "close", None)
+        if close is not None:
+            await close()
+
+    async def _read(self, stream: Any) -> AsyncGenerator[Any, None]:
+        finish = usage = None
+        async for chunk in stream:
+            usage = getattr(chunk, "usage", None) or usage
+            if choices := chunk.choices:
+                finish = choices[0].finish_reason or finish
+                delta = choices[0].delta
+                if delta is not None and delta.tool_calls:
+                    _make_text_of_arguments(delta.tool_calls)
+            yield chunk
+        if finish in ("length", "content_filter"):
+            raise ended_early(finish, _chat_usage(usage))
+
+
+def _make_text_of_arguments(calls: Any) -> None:
+    for call in calls:
+        function = call.function
+        if function is not None and isinstance(function.arguments, Mapping | list):
+            function.arguments = json.dumps(function.arguments)
+
+
+def _watch(response: Any) -> Any:
+    if isinstance(response, tuple):
+        first, stream = response
+        return first, _WatchedStream(stream)
+    choice = response.choices[0] if response.choices else None
+    if choice is not None and choice.finish_reason in ("length", "content_filter"):
+        text = choice.message.content or ""
+        raise ended_early(choice.finish_reason, _chat_usage(getattr(response, "usage", None)), text)
+    if choice is not None and choice.message.tool_calls:
+        _make_text_of_arguments(choice.message.tool_calls)
+    return response
+
+
+def _chat_usage(usage: Any) -> TokenUsage | None:
+    return None if usage is None else TokenUsage(1, usage.prompt_tokens or 0, 0, usage.completion_tokens or 0)
+
+
+class ChatCompletionsModel(_ProviderModel, watch_chat_responses(OpenAIChatCompletionsModel, _watch)):  # type: ignore[misc]
+    """A model of a Chat Completions endpoint."""
+
+
+class ResponsesModel(_ProviderModel, OpenAIResponsesModel):
+    """A model of a Responses endpoint."""
+
+    _speaks_chat = False
+
+
+def library_model(kind: type[Model]) -> Any:
+    """Return the class of a library's models, LiteLLM's or any-llm's, with the same behaviour."""
+    return type(kind.__name__, (_ProviderModel, watch_chat_responses(kind, _watch)), {})
+
+
+def adopt(model: Model, endpoint: str) -> Model:
+    """Return a model that the project's Python has made of the SDK's class, as one of ours."""
+    ours = ChatCompletionsModel if isinstance(model, OpenAIChatCompletionsModel) else ResponsesModel
+    adopted = copy.copy(model)
+    adopted.__class__ = ours
+    adopted.endpoint = endpoint  # type: ignore[attr-defined]
+    return adopted
+
+
+def endpoint_of(client: openai.AsyncOpenAI, model: str) -> str:
+    """Return the name of an endpoint: where its requests go, and to which model."""
+    return f"{client.base_url} {model}"
