@@ -15,6 +15,7 @@ from agents import (
     MessageOutputItem,
     Model,
     ModelBehaviorError,
+    ModelRefusalError,
     ModelSettings,
     Prompt,
     RunContextWrapper,
@@ -85,8 +86,10 @@ class AgentBuilder:
             return text_for_model(result.final_output) or _last_text(result)
 
         def fail(ctx: RunContextWrapper[RuntimeContext], error: Exception) -> str:
+            if isinstance(error, ModelRefusalError):
+                return f"The agent {agent.name} refused: {error.refusal}"
             # Recorded, so that `stop` does not end the turn without an answer.
-            record_failure(ctx.context, name, current_call_id.get() or "", error)
+            record_failure(ctx.context, name, current_call_id.get() or "", error, f"agent {agent.name!r}")
             return declared_text(ctx.context, name, str(error)) or default_tool_error_function(ctx, error)
 
         return agent.as_tool(

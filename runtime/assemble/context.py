@@ -84,6 +84,8 @@ class TurnState:
     """The tools that run, by the id of their call, as text for the log."""
     fault: ProjectCodeError | None = None
     """What a tool raised that ends the turn."""
+    asked_agent: Agent[Any] | None = None
+    """The agent whose model was asked last."""
     citations: list[CitationSource] = field(default_factory=list)
     """The sources to attach to the model's next message."""
 
@@ -292,16 +294,18 @@ class ToolFailure(RuntimeFault):
     """A call of one of our own tools failed; the message is its output for the model."""
 
 
-def record_failure(context: RuntimeContext, tool: str, call_id: str, error: Exception | str) -> None:
-    """Log why a call failed, with the traceback of an exception, and mark the call as failed."""
+def record_failure(context: RuntimeContext, tool: str, call_id: str, error: Exception | str, behind: str = "") -> None:
+    """Log why a call failed, with the traceback of an exception, and mark the call as failed.
+
+    `behind` is the agent or the server that the tool calls.
+    """
     context._turn_state.failed_calls.add(call_id)
     text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
     trace = error if isinstance(error, Exception) else None
-    tool_logger.warning("tool %r failed in thread %s: %s", tool, context.thread.id, text, exc_info=trace)
-
-
-ASKED_AGENT: ContextVar[Agent[Any] | None] = ContextVar("ASKED_AGENT", default=None)
-"""The agent whose model was asked last."""
+    asked = context._turn_state.asked_agent
+    caller = f" of agent {asked.name!r}" if asked is not None else ""
+    place = f"{caller} ({behind})" if behind else caller
+    tool_logger.warning("tool %r%s failed in thread %s: %s", tool, place, context.thread.id, text, exc_info=trace)
 
 
 def format_tool_error(args: ToolErrorFormatterArgs[Any]) -> Any:
@@ -309,16 +313,18 @@ def format_tool_error(args: ToolErrorFormatterArgs[Any]) -> Any:
 
     For a tool that does not exist, return an awaitable of the text, which names those that do.
     """
-    context, agent = args.run_context.context, ASKED_AGENT.get()
-    if args.kind == "tool_not_found" and agent is not None:
-        return _unknown_tool(args, agent)
+    context = args.run_context.context
+    if args.kind == "tool_not_found" and isinstance(context, RuntimeContext):
+        return _unknown_tool(args, context._turn_state.asked_agent)
     if args.kind == "tool_exception" and args.error is not None and isinstance(context, RuntimeContext):
         record_failure(context, args.tool_name, args.call_id, args.error)
         return declared_text(context, args.tool_name, str(args.error))
     return None
 
 
-async def _unknown_tool(args: ToolErrorFormatterArgs[Any], agent: Agent[Any]) -> str:
+async def _unknown_tool(args: ToolErrorFormatterArgs[Any], agent: Agent[Any] | None) -> str | None:
+    if agent is None:
+        return None
     tools = [tool.name for tool in await agent.get_all_tools(args.run_context)]
     tools += [each.tool_name for each in agent.handoffs if isinstance(each, Handoff)]
     tool_logger.warning("the model of agent %r called the tool %r, which does not exist", agent.name, args.tool_name)
@@ -326,9 +332,9 @@ async def _unknown_tool(args: ToolErrorFormatterArgs[Any], agent: Agent[Any]) ->
     return f"There is no tool {args.tool_name!r}. The tools are: {known}. Call one of them, or answer without."
 
 
-def declared_text(context: RuntimeContext, tool: str, error: str) -> str | None:
+def declared_text(context: RuntimeContext, tool: str, error: str, template: Template | None = None) -> str | None:
     """Return the text that the tool's `error` template makes of an error; None without a template, or if it fails."""
-    template = context._turn_state.tool_errors.get(tool)
+    template = template or context._turn_state.tool_errors.get(tool)
     if template is None:
         return None
     try:

@@ -11,9 +11,10 @@ from typing import Any
 
 from agents import AgentBase, RunContextWrapper
 from agents.mcp import MCPServer, MCPServerSse, MCPServerStdio, MCPServerStdioParams, MCPServerStreamableHttp
-from mcp.types import CallToolResult
+from mcp.types import CallToolResult, TextContent
 from mcp.types import Tool as McpTool
 
+from runtime.assemble.context import declared_text, record_failure, tool_logger
 from runtime.assemble.mcp_connections import (
     ConnectionPool,
     HeaderValues,
@@ -21,6 +22,7 @@ from runtime.assemble.mcp_connections import (
     McpUnavailable,
     ServerConnection,
     merge_headers,
+    reason_of,
 )
 from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.roles import may_use
@@ -32,6 +34,10 @@ from runtime.config.references import servers_of
 from runtime.config.watched_files import program_digest
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.pool import Share
+from runtime.templates.template import Template
+
+_LOGGED = 500
+"""The most characters of an error of a server in the log."""
 
 
 class _ServerView(MCPServer):
@@ -42,9 +48,12 @@ class _ServerView(MCPServer):
     ) -> None:
         ask = entry.needs_approval
         policy: Any = "always" if ask is True else {f"{entry.prefix}{name}": "always" for name in ask or ()}
-        super().__init__(use_structured_content=entry.structured, require_approval=policy or None)
+        super().__init__(
+            use_structured_content=entry.structured, require_approval=policy or None, failure_error_function=self._fail
+        )
         self._connection, self._entry, self._referenced = connection, entry, referenced
         self._max_output = max_output
+        self._error = Template.parse(entry.error) if entry.error else None
 
     @property
     def name(self) -> str:
@@ -73,8 +82,23 @@ class _ServerView(MCPServer):
     async def call_tool(
         self, tool_name: str, arguments: dict[str, Any] | None, meta: dict[str, Any] | None = None
     ) -> CallToolResult:
-        result = await self._connection.call(tool_name.removeprefix(self._entry.prefix), arguments, meta)
+        tool = tool_name.removeprefix(self._entry.prefix)
+        result = await self._connection.call(tool, arguments, meta)
+        if result.is_error:
+            text = " ".join(part.text for part in result.content if isinstance(part, TextContent))
+            tool_logger.warning("tool %r of the MCP server %r reports an error: %s", tool, self.name, text[:_LOGGED])
         return cut_result(result, self._max_output)
+
+    def _fail(self, ctx: RunContextWrapper[Any], error: Exception) -> str:
+        """Log why a call failed, and return the text for the model."""
+        tool = getattr(ctx, "tool_name", "")
+        reason = reason_of(error)
+        record_failure(ctx.context, tool, getattr(ctx, "tool_call_id", ""), reason, f"MCP server {self.name!r}")
+        if self._error is not None:
+            text = declared_text(ctx.context, tool, reason, self._error)
+            if text is not None:
+                return text
+        return f"The call of {tool!r} failed: {reason}"
 
     # Prompts of servers are not used.
     async def list_prompts(self) -> Any:
@@ -123,7 +147,9 @@ def build_servers(
     for name in sorted(used):
         entry = config.mcp[name]
         # These keys affect the views only: a change of them keeps the connection.
-        identity = entry.model_dump_json(exclude={"tools", "exclude", "prefix", "needs_approval", "structured"})
+        identity = entry.model_dump_json(
+            exclude={"tools", "exclude", "prefix", "needs_approval", "error", "structured"}
+        )
         key: tuple[object, ...] = ("mcp", name, identity)
         if isinstance(entry, declared.PythonMcpServer):
             with problems.record("A301", "mcp", name, "python"):

@@ -167,7 +167,7 @@ class ServerConnection:
 
     def _reason_of(self, error: BaseException) -> str:
         cause = self._cause(error)
-        return _reason(cause) if cause is not None else f"{type(error).__name__}, whose text contains a user's header"
+        return reason_of(cause) if cause is not None else f"{type(error).__name__}, whose text contains a user's header"
 
     async def _end(self) -> None:
         owner, self._owner, self._server, self._tools = self._owner, None, None, None
@@ -185,7 +185,7 @@ def _fail(opened: asyncio.Future[MCPServer], error: Exception) -> None:
         opened.exception()  # marks it as retrieved: the waiting task may be gone
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """Return the message of the innermost cause; the SDK removes passwords from addresses."""
     if isinstance(error, TimeoutError):
         return "it did not answer in time"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
 import agents
-from agents import Agent, ModelResponse, ModelSettings, OpenAIChatCompletionsModel, OpenAIResponsesModel, Runner
+from agents import Agent, ModelSettings, OpenAIChatCompletionsModel, OpenAIResponsesModel, Runner
 from agents.models.default_models import get_default_model_settings
 from agents.models.interface import Model
 from agents.retry import ModelRetryBackoffSettings, ModelRetrySettings, RetryPolicyContext, retry_policies
@@ -19,14 +19,15 @@ from openai.types.shared import Reasoning
 
 from runtime.assemble.contained_objects import ContainedModel
 from runtime.assemble.context import format_tool_error
+from runtime.assemble.fallback_models import FallbackModel
 from runtime.assemble.functions import refuse_coroutine
 from runtime.assemble.http_traces import traced_client
 from runtime.assemble.instructions import Instructions
-from runtime.assemble.model_failures import failure_kind, may_answer_elsewhere
+from runtime.assemble.model_failures import failure_kind
 from runtime.assemble.problems import AlreadyReported, BuildError, Problems
 from runtime.assemble.provider_models import ChatCompletionsModel, ResponsesModel, adopt, endpoint_of, library_model
 from runtime.assemble.scripted_model import ScriptedConversation, ScriptError
-from runtime.assemble.token_meter import ANSWERING_MODEL, METERED
+from runtime.assemble.token_meter import METERED
 from runtime.config.known_models import is_openai_address
 from runtime.config.model import Config
 from runtime.config.model import models as declared
@@ -323,84 +324,3 @@ def run_config(parallel_tools: int | None = None) -> agents.RunConfig:
         tool_execution=execution,
         tool_not_found_behavior="return_error_to_model",
     )
-
-
-# Fallbacks.
-
-_BEFORE_OUTPUT = frozenset({"response.created", "response.in_progress", "response.queued"})
-
-
-class FallbackModel(Model):
-    """Asks a chain of models, each with its name for the log and its settings, until one answers."""
-
-    def __init__(self, chain: Sequence[tuple[str, Model, ModelSettings]]) -> None:
-        self._chain = list(chain)
-
-    def for_agent(self, name: str) -> FallbackModel:
-        """Return the chain for one agent: a script may have replies for that agent only."""
-        if not any(isinstance(model, ScriptedConversation) for _, model, _ in self._chain):
-            return self
-        return FallbackModel(
-            [
-                (key, model.for_agent(name) if isinstance(model, ScriptedConversation) else model, settings)
-                for key, model, settings in self._chain
-            ]
-        )
-
-    async def close(self) -> None:
-        """Do nothing: the models are shared."""
-
-    async def get_response(
-        self, system_instructions: Any, input: Any, model_settings: ModelSettings, *args: Any, **kwargs: Any
-    ) -> ModelResponse:
-        """Return the first response. Raise the exception of the last model."""
-        for index, (name, model, _) in enumerate(self._chain):
-            settings = self._settings(index, model_settings)
-            try:
-                response = await model.get_response(system_instructions, input, settings, *args, **kwargs)
-                ANSWERING_MODEL.set(model)
-                return response
-            except Exception as error:
-                self._continue_after(index, name, error)
-        raise AssertionError("the last model returns or raises")
-
-    async def stream_response(
-        self, system_instructions: Any, input: Any, model_settings: ModelSettings, *args: Any, **kwargs: Any
-    ) -> AsyncIterator[Any]:
-        """Stream the response of the first model that starts one. An error after its first output is raised."""
-        for index, (name, model, _) in enumerate(self._chain):
-            settings = self._settings(index, model_settings)
-            held: list[Any] = []
-            started = False
-            try:
-                async for event in model.stream_response(system_instructions, input, settings, *args, **kwargs):
-                    if not started and event.type in _BEFORE_OUTPUT:
-                        held.append(event)
-                        continue
-                    started = True
-                    while held:
-                        yield held.pop(0)
-                    yield event
-                for event in held:
-                    yield event
-                ANSWERING_MODEL.set(model)
-                return
-            except Exception as error:
-                if started:
-                    raise
-                self._continue_after(index, name, error)
-
-    def _settings(self, index: int, requested: ModelSettings) -> ModelSettings:
-        """Return the settings for one model: those that equal the first model's defaults become its own defaults."""
-        if index == 0:
-            return requested
-        first, own = self._chain[0][2], self._chain[index][2]
-        names = [setting.name for setting in fields(ModelSettings)]
-        changed = {name: getattr(own, name) for name in names if getattr(requested, name) == getattr(first, name)}
-        return replace(requested, **changed)
-
-    def _continue_after(self, index: int, name: str, error: Exception) -> None:
-        if index + 1 == len(self._chain) or not may_answer_elsewhere(error):
-            raise error
-        next_name = self._chain[index + 1][0]
-        logger.warning("model %r failed, asking %r: %s: %s", name, next_name, type(error).__name__, error)

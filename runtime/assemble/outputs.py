@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from runtime.assemble.context import RuntimeContext, scope_of
+from runtime.assemble.json_answers import json_in
 from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.schemas import compile_schema, read_json, strict_form
 from runtime.assemble.widgets import BuiltWidget
@@ -59,6 +61,34 @@ def text_for_model(value: Any) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     return json.dumps(to_jsonable_python(value, fallback=str), ensure_ascii=False)
+
+
+class _LenientOutputSchema(AgentOutputSchemaBase):
+    """An output type that also reads JSON inside a fence, after prose, or after thoughts."""
+
+    def __init__(self, strict: AgentOutputSchemaBase) -> None:
+        self._of = strict
+
+    def is_plain_text(self) -> bool:
+        return self._of.is_plain_text()
+
+    def name(self) -> str:
+        return self._of.name()
+
+    def json_schema(self) -> dict[str, Any]:
+        return self._of.json_schema()
+
+    def is_strict_json_schema(self) -> bool:
+        return self._of.is_strict_json_schema()
+
+    def validate_json(self, json_str: str) -> Any:
+        try:
+            return self._of.validate_json(json_str)
+        except ModelBehaviorError:
+            for candidate in json_in(json_str):
+                with suppress(ModelBehaviorError):
+                    return self._of.validate_json(candidate)
+            raise
 
 
 class _JsonOutputSchema(AgentOutputSchemaBase):
@@ -112,13 +142,18 @@ def _build_output(
     built = widget(entry.widget) if entry.widget is not None else None
     text = Template.parse(entry.template) if entry.template is not None else None
     if entry.python is not None:
-        return BuiltOutput(_output_type(code.resolve(entry.python), entry.python), built, text)
+        return BuiltOutput(_lenient(_output_type(code.resolve(entry.python), entry.python)), built, text)
     if entry.schema_ is None and own is not None and own.output_type is not None:
-        return BuiltOutput(_output_type(own.output_type, key), built, text)
+        return BuiltOutput(_lenient(_output_type(own.output_type, key)), built, text)
     schema = entry.schema_ if entry.schema_ is not None else built.data_schema if built is not None else None
     if schema is None:
         raise BuildError("the answer has no schema", "give the widget its 'data', or the output a 'schema'")
-    return BuiltOutput(_JsonOutputSchema(f"{key}_output", schema, compile_schema(schema, "schema")), built, text)
+    made = _JsonOutputSchema(f"{key}_output", schema, compile_schema(schema, "schema"))
+    return BuiltOutput(_lenient(made), built, text)
+
+
+def _lenient(schema: AgentOutputSchemaBase) -> AgentOutputSchemaBase:
+    return schema if schema.is_plain_text() else _LenientOutputSchema(schema)
 
 
 def _output_type(value: Any, path: str) -> AgentOutputSchemaBase:

@@ -148,6 +148,7 @@ class ProviderAnswer:
     def _complete(self, response: Any) -> None:
         self.correct(response.output)
         usage = response.usage
+        ESTIMATED_USAGE.set(False)
         if usage is None or not (usage.input_tokens or usage.output_tokens):
             used = self.estimate(response.output)
             response.usage = api.ResponseUsage(

@@ -28,7 +28,7 @@ from runtime.assemble.http_traces import HttpTrace, new_trace
 from runtime.assemble.model_failures import ModelFailure, failure_kind
 from runtime.assemble.provider_answers import ProviderAnswer, ended_early, estimated_usage
 from runtime.assemble.provider_input import for_chat, for_responses, shortened
-from runtime.assemble.token_meter import TOKEN_METER, name_of
+from runtime.assemble.token_meter import ESTIMATED_USAGE, TOKEN_METER, name_of
 from runtime.resources.token_usage import TokenUsage
 from runtime.sdk_internals import deliver_events_before, watch_chat_responses
 
@@ -59,6 +59,7 @@ class _ProviderModel(Model):
             except Exception as error:
                 request.adapt(self._named(error, trace), error)
                 continue
+            ESTIMATED_USAGE.set(False)
             if not response.usage.total_tokens:
                 response.usage = estimated_usage(answer.estimate(response.output))
             return response

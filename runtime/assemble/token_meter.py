@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from agents import Agent, Model, ModelResponse, RunContextWrapper, RunHooks
 
-from runtime.assemble.context import ASKED_AGENT
+from runtime.assemble.context import RuntimeContext
 from runtime.assemble.scripted_model import ScriptedConversation
 from runtime.documents.untrusted import clean
 from runtime.errors import RuntimeFault
@@ -68,12 +68,12 @@ class MeteringHooks(RunHooks[Any]):
         self, context: RunContextWrapper[Any], agent: Agent[Any], system_prompt: str | None, input_items: list[Any]
     ) -> None:
         """Note which agent is asked. Raise TokenBudgetExceeded if a budget is used up."""
-        ASKED_AGENT.set(agent)
+        if isinstance(context.context, RuntimeContext):
+            context.context._turn_state.asked_agent = agent
         meter = TOKEN_METER.get()
         if meter is not None:
             meter.check()
         ANSWERING_MODEL.set(None)
-        ESTIMATED_USAGE.set(False)
 
     async def on_llm_end(self, context: RunContextWrapper[Any], agent: Agent[Any], response: ModelResponse) -> None:
         """Count the response, and make its texts fit for the next request, which is UTF-8."""

@@ -25,6 +25,7 @@ from runtime.assemble.functions import ProjectFunctions, call_function, holds, r
 from runtime.assemble.guardrails import GuardrailRegistry, ToolGuards, tool_guards
 from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.roles import Required, required_by, restrict
+from runtime.assemble.tool_arguments import check_arguments, check_before_approval
 from runtime.assemble.tool_limits import limit_tool
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
@@ -110,6 +111,11 @@ class Tools:
         if not isinstance(tool, FunctionTool):
             return BuiltTool(tool, stop, client, approval, required)
         tool = _announce(tool, name, entry, self.functions.threads)
+        if isinstance(entry, declared.PythonTool | declared.FactoryTool | declared.AgentTool):
+            # The others check their arguments themselves.
+            tool = check_arguments(tool)
+        if approval is not None or tool.needs_approval:
+            tool = check_before_approval(tool)
         tool = contain_tool(tool)
         tool = limit_tool(tool, self.config.limits)
         tool = _enable(tool, getattr(entry, "enabled_if", None), self.functions.code)

@@ -41,6 +41,7 @@ SCOPES: dict[str, frozenset[str]] = {
     "tools.*.ask": _TURN | {"args"},
     "tools.*.steps": _TURN | {"args"},
     "tools.*.error": _TURN | {"error"},
+    "mcp.*.error": _TURN | {"error"},
     "tools.*.enabled_if": _TURN,
     "tools.*.reason": _TURN,
     "tools.*.progress": _TURN | {"args"},

@@ -20,6 +20,8 @@ class _McpServer(Section):
     """A prefix of each tool name that the model sees."""
     needs_approval: bool | list[str] = False
     """Whether the user must approve a call: true for all tools, or the names of some."""
+    error: str | None = Field(None, min_length=1)
+    """The message to the model when a call fails; a template over `error`, the reason."""
     timeout: PositiveDuration = 30.0
     """How long one call may take."""
     connect_timeout: PositiveDuration = 10.0

@@ -305,6 +305,7 @@ def _texts(approval: BuiltApproval, context: RuntimeContext, name: str, argument
         values = json.loads(arguments)
     except json.JSONDecodeError:
         values = {}
+    values = values if isinstance(values, dict) else {}
     scope = {**scope_of(context), "args": values}
     title = _render(approval.title, scope, name, "title") or f"Allow {name}?"
     return title, _render(approval.text, scope, name, "text") or "\n".join(
