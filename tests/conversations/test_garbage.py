@@ -12,6 +12,7 @@ import pytest
 from agents import RunResultStreaming
 
 from runtime.server.turns.plan_execution import Execution
+from runtime.server.turns.thread_access import ThreadAccess
 from runtime.server.turns.turn import Turn
 from tests.conversations.conftest import MakeChat
 from tests.conversations.playing import call
@@ -43,7 +44,8 @@ def _collector_off() -> Iterator[None]:
 
 
 def _left() -> list[Any]:
-    return [thing for thing in gc.get_objects() if isinstance(thing, Turn | Execution | RunResultStreaming)]
+    kinds = (Turn, Execution, ThreadAccess, RunResultStreaming)
+    return [thing for thing in gc.get_objects() if isinstance(thing, kinds)]
 
 
 @pytest.mark.parametrize(

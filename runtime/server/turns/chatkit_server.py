@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Protocol
 
 from chatkit import types
@@ -340,7 +341,7 @@ class RuntimeServer(ChatKitServer[Any]):
             if generation.ending:
                 raise RequestError(503, "updated", "the assistant has been updated (try again)")
 
-        threads = ThreadAccess(
+        return ThreadAccess(
             generation.snapshot.config,
             OwnerStore(generation.store, info.user.id),
             self.locks,
@@ -349,10 +350,9 @@ class RuntimeServer(ChatKitServer[Any]):
             resources,
             mark=generation.mark,
             check=check,
-            card_texts=lambda thread: _card_texts(generation, info, threads, thread),
+            card_texts=partial(_card_texts, generation, info),
             wait_s=self._settings.busy_wait_s,
         )
-        return threads
 
 
 def _parse(body: str | bytes | bytearray, limits: Limits) -> tuple[types.ChatKitReq, bytes | None]:

@@ -102,7 +102,7 @@ class ThreadAccess:
         *,
         mark: GenerationMark | None,
         check: Callable[[], None],
-        card_texts: Callable[[ThreadMetadata], CardTexts],
+        card_texts: Callable[[ThreadAccess, ThreadMetadata], CardTexts],
         wait_s: float,
     ) -> None:
         self.store, self.resources, self.mark, self.check = store, resources, mark, check
@@ -177,7 +177,8 @@ class ThreadAccess:
 
     async def _close_dead_turn(self, thread: ThreadMetadata, status: TurnStatus) -> None:
         with suppress(TurnConflict):  # another request was faster
-            await close_dead_turn(self.store, thread, status, self._config.chat.history, self._card_texts(thread))
+            texts = self._card_texts(self, thread)
+            await close_dead_turn(self.store, thread, status, self._config.chat.history, texts)
 
     def _left_s(self) -> float:
         now = asyncio.get_running_loop().time()
