@@ -27,10 +27,11 @@ from runtime.assemble.model_failures import failure_kind
 from runtime.assemble.problems import AlreadyReported, BuildError, Problems
 from runtime.assemble.provider_models import ChatCompletionsModel, ResponsesModel, adopt, endpoint_of, library_model
 from runtime.assemble.scripted_model import ScriptedConversation, ScriptError
-from runtime.assemble.token_meter import METERED
-from runtime.config.known_models import is_openai_address
+from runtime.assemble.token_meter import METERED, name_of
+from runtime.config.known_models import Prices
 from runtime.config.model import Config
 from runtime.config.model import models as declared
+from runtime.config.model_facts import is_openais_model, model_prices
 from runtime.config.project_files import ProjectFiles
 from runtime.config.references import model_references
 from runtime.diagnostics.diagnostic import Diagnostic
@@ -91,6 +92,8 @@ class Models:
     entries: Mapping[str, declared.Model]
     offline: bool = False
     """Whether a model without a key answers from its `offline` script."""
+    prices: dict[str, Prices] = field(default_factory=dict)
+    """What the models cost that have a price, by their names at the provider."""
     _built: dict[str, BuiltModel] = field(default_factory=dict)
     _bases: dict[str, BuiltModel] = field(default_factory=dict)
     _failed: set[str] = field(default_factory=set)
@@ -130,7 +133,13 @@ class Models:
 
     def _base(self, name: str) -> BuiltModel:
         if name not in self._bases:
-            self._bases[name] = self._build(self._entry(name))
+            entry = self._entry(name)
+            built = self._bases[name] = self._build(entry)
+            prices = model_prices(entry, self.environ)
+            if prices is not None:
+                known = self.prices.get(name_of(built.model), prices)
+                # Two endpoints of one name are counted together: a budget must not be too large.
+                self.prices[name_of(built.model)] = max(known, prices, key=lambda each: each.output)
         return self._bases[name]
 
     def _build(self, entry: declared.Model) -> BuiltModel:
@@ -157,8 +166,7 @@ class Models:
         settings = build_settings(entry.settings)
         if not isinstance(entry, declared.OpenAIModel):
             return settings
-        base_url = entry.base_url or self.environ.get("OPENAI_BASE_URL")
-        is_at_openai = not base_url or is_openai_address(base_url)
+        is_at_openai = is_openais_model(entry, self.environ)
         return get_default_model_settings(entry.name).resolve(settings) if is_at_openai else settings
 
     def _openai(self, entry: declared.OpenAIModel) -> tuple[Model, AsyncOpenAI | None]:

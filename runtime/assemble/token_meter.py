@@ -6,47 +6,79 @@ starts are counted if it passes `hooks=METERED`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from agents import Agent, Model, ModelResponse, RunContextWrapper, RunHooks
 
 from runtime.assemble.context import RuntimeContext
 from runtime.assemble.scripted_model import ScriptedConversation
+from runtime.config.known_models import Prices
 from runtime.documents.untrusted import clean
 from runtime.errors import RuntimeFault
-from runtime.resources.token_usage import TokenUsage
+from runtime.resources.token_usage import NANO, TokenUsage
+
+_MILLION = 1_000_000
 
 Budget = Literal["turn", "thread", "day", "all"]
 
 
-class TokenBudgetExceeded(RuntimeFault):
-    """The token budget `budget` is used up."""
+Unit = Literal["tokens", "cost"]
 
-    def __init__(self, budget: Budget) -> None:
-        super().__init__(f"the token budget of the {budget} is used up")
+
+class TokenBudgetExceeded(RuntimeFault):
+    """The budget `budget` of `limits.tokens`, or of `limits.cost`, is used up."""
+
+    def __init__(self, budget: Budget, unit: Unit = "tokens") -> None:
+        what = "token budget" if unit == "tokens" else "budget in money"
+        super().__init__(f"the {what} of the {budget} is used up")
         self.budget: Budget = budget
+        self.unit: Unit = unit
 
 
 @dataclass(slots=True)
 class TokenMeter:
-    """The tokens that one turn has used, by model, and those that were `left` of each budget when it started."""
+    """The tokens that one turn has used, by model, and what was `left` of each budget when it started.
 
+    `prices` are those of the models by their names at the provider. What is left of a budget in money is in billionths
+    of a US dollar.
+    """
+
+    prices: Mapping[str, Prices] = field(default_factory=dict)
     used: dict[str, TokenUsage] = field(default_factory=dict)
     left: dict[Budget, int] = field(default_factory=dict)
+    cost_left: dict[Budget, int] = field(default_factory=dict)
     _total: int = 0
+    _cost: int = 0
 
-    def count(self, model: str, usage: TokenUsage) -> None:
-        """Add the usage of one response."""
+    def count(self, model: str, usage: TokenUsage, *, is_estimated: bool = False) -> None:
+        """Add the usage of one response, and what it costs; estimated counts have an entry of their own."""
+        prices = self.prices.get(model)
+        model = f"{model}{_ESTIMATED}" if is_estimated else model
+        if prices is not None:
+            usage = replace(usage, nano_cost=nano_cost(usage, prices))
         self.used[model] = self.used.get(model, TokenUsage()) + usage
         self._total += usage.total
+        self._cost += usage.nano_cost
 
     def check(self) -> None:
         """Raise TokenBudgetExceeded if a budget is used up."""
         for budget, left in self.left.items():
             if self._total >= left:
                 raise TokenBudgetExceeded(budget)
+        for budget, left in self.cost_left.items():
+            if self._cost >= left:
+                raise TokenBudgetExceeded(budget, "cost")
+
+
+def nano_cost(usage: TokenUsage, prices: Prices) -> int:
+    """Return what tokens cost, in billionths of a US dollar; the prices are for a million tokens."""
+    cached = min(usage.cached_tokens, usage.input_tokens)
+    fresh = usage.input_tokens - cached
+    dollars = fresh * prices.input + cached * prices.cached + usage.output_tokens * prices.output
+    return round(dollars * NANO / _MILLION)
 
 
 TOKEN_METER: ContextVar[TokenMeter | None] = ContextVar("TOKEN_METER", default=None)
@@ -82,7 +114,7 @@ class MeteringHooks(RunHooks[Any]):
         meter, usage = TOKEN_METER.get(), response.usage
         if meter is not None and usage is not None:
             name = name_of(ANSWERING_MODEL.get() or agent.model)
-            meter.count(f"{name}{_ESTIMATED}" if ESTIMATED_USAGE.get() else name, token_usage(usage))
+            meter.count(name, token_usage(usage), is_estimated=ESTIMATED_USAGE.get())
 
 
 METERED = MeteringHooks()

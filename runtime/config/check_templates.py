@@ -34,6 +34,7 @@ SCOPES: dict[str, frozenset[str]] = {
     "chat.tags.text": _TURN | {"id", "title", "group", "icon", "data"},
     "chat.errors.*": _TURN | {"reference"},
     "chat.errors.tokens": _TURN | {"reference", "budget"},
+    "chat.errors.cost": _TURN | {"reference", "budget"},
     "guardrails.*.message": _TURN | {"reason"},
     "tools.*.needs_approval": _TURN | {"args"},
     "agents.*.handoffs.*.enabled_if": _TURN,

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import date
+from typing import Any
+
+NANO = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """Counts of requests and tokens; the input includes the cached tokens, and the output the reasoning tokens."""
+    """Counts of requests and tokens; the input includes the cached tokens, and the output the reasoning tokens.
+
+    `nano_cost` is what they cost, in billionths of a US dollar: an integer, because sums of many small ones are exact.
+    It is 0 where the price is unknown.
+    """
 
     requests: int = 0
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
     reasoning_tokens: int = 0
+    nano_cost: int = 0
+
+    @property
+    def cost(self) -> float:
+        """What the tokens cost, in US dollars."""
+        return self.nano_cost / NANO
 
     @property
     def total(self) -> int:
@@ -35,6 +48,13 @@ class UsageEntry:
     thread_id: str
     model: str
     usage: TokenUsage
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the entry for exports, with the cost in US dollars."""
+        counts = asdict(self.usage)
+        del counts["nano_cost"]
+        key = {"day": self.day.isoformat(), "owner": self.owner, "thread_id": self.thread_id, "model": self.model}
+        return {**key, **counts, "cost_usd": self.usage.cost}
 
 
 class UsageTable:

@@ -22,7 +22,6 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtime.errors import RequestError
-from runtime.resources.token_usage import UsageEntry
 from runtime.server.generations.generation import Generation
 from runtime.server.generations.reloader import ReloadOutcome
 from runtime.server.http.event_stream import EVENT_STREAM_HEADERS
@@ -260,7 +259,7 @@ async def _usage(request: Request) -> Response:
     await runtime.open()
     with runtime.live.lease() as generation:
         entries = await generation.store.list_usage(since)
-    return _json_lines([_usage_data(entry) for entry in entries])
+    return _json_lines([entry.as_data() for entry in entries])
 
 
 async def _stream_events(request: Request) -> Response:
@@ -311,11 +310,6 @@ def _identify(generation: Generation) -> dict[str, Any]:
 
 def _activity(generation: Generation) -> dict[str, Any]:
     return {"loaded_at": generation.loaded_at.isoformat(), "in_flight": len(generation.requests)}
-
-
-def _usage_data(entry: UsageEntry) -> dict[str, Any]:
-    key = {"day": entry.day.isoformat(), "owner": entry.owner, "thread_id": entry.thread_id, "model": entry.model}
-    return {**key, **asdict(entry.usage)}
 
 
 def _json_lines(entries: list[dict[str, Any]]) -> Response:

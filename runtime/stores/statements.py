@@ -103,6 +103,7 @@ USAGE = sa.Table(
     sa.Column("cached_tokens", sa.BigInteger, nullable=False),
     sa.Column("output_tokens", sa.BigInteger, nullable=False),
     sa.Column("reasoning_tokens", sa.BigInteger, nullable=False),
+    sa.Column("nano_cost", sa.BigInteger, nullable=False, server_default="0"),
     sa.PrimaryKeyConstraint("owner", "day", "thread_id", "model", name="chatkit_usage_pk"),
     sa.Index("chatkit_usage_thread", "thread_id"),
     sa.Index("chatkit_usage_day", "day"),

@@ -290,7 +290,7 @@ class StoreSuite(ItemPromises, AttachmentPromises):
         day, next_day = date(2026, 3, 29), date(2026, 3, 30)
         thread = new_metadata()
         await store.create_thread(owner, thread)
-        one, two = TokenUsage(1, 100, 50, 10, 5), TokenUsage(2, 2**40, 0, 20, 0)
+        one, two = TokenUsage(1, 100, 50, 10, 5, 7), TokenUsage(2, 2**40, 0, 20, 0, 2**40)
         before = await store.sum_usage(None, day=day)
         await store.add_usage(owner, thread.id, day, {"a": one, "b": two})
         await store.add_usage(owner, thread.id, day, {"a": one})

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from importlib.util import find_spec
 
-from runtime.config.known_models import is_openai_address, known_model, known_names
+from runtime.config.known_models import known_model, known_names
 from runtime.config.model.agents import Agent
-from runtime.config.model.models import AnyLLMModel, LiteLLMModel, Model, OpenAIModel
+from runtime.config.model.models import AnyLLMModel, LiteLLMModel, Model, OpenAIModel, ScriptedModel
+from runtime.config.model_facts import is_openais_model, model_prices
 from runtime.config.openapi_documents import operation_names
 from runtime.config.references import ALL, model_references, split_reference, transfer_name
 from runtime.diagnostics.key_path import KeyPath
@@ -57,8 +58,7 @@ def has_key(model: OpenAIModel, project: CheckedProject) -> bool:
 
 def is_at_openai(model: OpenAIModel, project: CheckedProject) -> bool:
     """Return whether a model is at OpenAI, rather than at a compatible endpoint."""
-    base_url = model.base_url or project.environ.get("OPENAI_BASE_URL")
-    return not base_url or is_openai_address(base_url)
+    return is_openais_model(model, project.environ)
 
 
 def check_models(project: CheckedProject) -> None:
@@ -74,12 +74,31 @@ def check_models(project: CheckedProject) -> None:
                 _check_package(used, "any_llm", "any-llm", project)
             case LiteLLMModel():
                 _check_package(used, "litellm", "litellm", project)
+    _check_prices(project)
     if keyless:
         first, more = keyless[0], len(keyless) - 1
         others = f", nor has {more} other{'s' if more > 1 else ''}" if more else ""
         # A CI run that checks a change usually has no key, and needs none: only a note.
         message = f"the model {first.name!r} has no key{others}"
         project.collector.report("A625", first.path, message, _WAYS_OUT, severity="note")
+
+
+def _check_prices(project: CheckedProject) -> None:
+    """Report models whose tokens a budget in money can't count (A629)."""
+    if project.config.limits.cost_budgets is None:
+        return
+    for used in used_models(project):
+        is_free = isinstance(used.model, ScriptedModel) or _is_for_speech(used.model)
+        if not is_free and model_prices(used.model, project.environ) is None:
+            message = f"the model {used.name!r} has no price, so 'limits.cost' does not count what it uses"
+            hint = "write 'price: {input: …, output: …}', in US dollars for a million tokens"
+            hint = hint if used.is_declared else f"declare it in 'models': {{name: {used.name}, price: …}}"
+            project.collector.report("A629", used.path, message, hint, severity="warning")
+
+
+def _is_for_speech(model: Model) -> bool:
+    known = known_model(model.name) if isinstance(model, OpenAIModel) else None
+    return known is not None and known.kind == "transcription"
 
 
 def _check_name(used: UsedModel, model: OpenAIModel, project: CheckedProject) -> None:

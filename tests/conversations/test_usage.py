@@ -157,6 +157,67 @@ async def test_a_thread_and_everybody_have_budgets_too(chat: MakeChat) -> None:
     ]
 
 
+GREETING = {"turns": [{"user": "hello", "reply": "Hi."}], "otherwise": "Hi."}
+# A dollar for each token of the input, and nothing for the others.
+DEAR = {"input": 1_000_000, "cached": 0, "output": 0}
+
+
+def dear_models(stub: OpenAIStub, **more: Any) -> dict[str, Any]:
+    return {"default": {"name": "house-1", "base_url": stub.base_url, "api_key": "none", "price": DEAR, **more}}
+
+
+async def test_usage_says_what_the_tokens_cost(chat: MakeChat) -> None:
+    with OpenAIStub(GREETING) as stub:
+        models = dear_models(stub) | {"free": {"name": "gpt-6-luna", "base_url": stub.base_url, "api_key": "none"}}
+        agents: dict[str, Any] = {"helper": {}, "other": {"model": "free"}}
+        client = await chat({**TOKEN, "models": models, "agents": agents, "entry": "helper"})
+        await client.say("hello")
+        await reloaded(client, {"entry": "other"})
+        await client.say("hello")
+    lines = {line["model"]: line for line in await usage(client)}
+    dear = lines["house-1"]
+    assert dear["cost_usd"] == dear["input_tokens"] - dear["cached_tokens"] > 0
+    assert lines["gpt-6-luna"]["cost_usd"] == 0, "the list price of another endpoint's model is unknown"
+
+
+@pytest.mark.parametrize(
+    ("cost", "words"),
+    [
+        ("0.5/day", "You have reached your daily cost limit. It resets at midnight UTC."),
+        ({"thread": 0.01, "day": 1_000_000}, "This conversation has reached its cost limit. Please start a new one."),
+        ({"all": 1}, "The daily cost limit has been reached. It resets at midnight UTC."),
+    ],
+)
+async def test_a_budget_in_money_ends_with_a_notice(chat: MakeChat, cost: Any, words: str) -> None:
+    with OpenAIStub(GREETING) as stub:
+        client = await chat({**TOKEN, "models": dear_models(stub), "limits": {"cost": cost}})
+        first = await client.say("hello")
+        assert notices(first) == []
+        assert notices(await client.say("hello", first.thread_id)) == [words]
+        assert len(stub.requests) == 1
+
+
+async def test_a_price_that_is_changed_holds_from_the_next_answer_on(chat: MakeChat) -> None:
+    with OpenAIStub(GREETING) as stub:
+        client = await chat({**TOKEN, "models": dear_models(stub)})
+        thread_id = (await client.say("hello")).thread_id
+        [before] = await usage(client)
+        await reloaded(client, {"models": dear_models(stub, price={"input": 0, "output": 0})})
+        await client.say("hello", thread_id)
+        [after] = await usage(client)
+    assert after["input_tokens"] > before["input_tokens"]
+    assert after["cost_usd"] == before["cost_usd"] > 0
+
+
+async def test_the_project_says_in_its_own_words_that_the_money_is_spent(chat: MakeChat) -> None:
+    with OpenAIStub(GREETING) as stub:
+        errors = {"cost": "No more money by {{ budget }}.", "tokens": "No more tokens."}
+        limits = {"cost": "0.5/thread"}
+        client = await chat({"models": dear_models(stub), "limits": limits, "chat": {"errors": errors}})
+        first = await client.say("hello")
+        assert notices(await client.say("hello", first.thread_id)) == ["No more money by thread."]
+
+
 async def test_the_project_says_it_in_its_own_words(chat: MakeChat) -> None:
     words = "Sorry {{ user.id }}, no more by {{ budget }} ({{ reference }})."
     client = await chat({**DAY, "chat": {"errors": {"tokens": words, "turn": "Too long, {{ user.id }}."}}})

@@ -89,7 +89,7 @@ async def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path:
     with closing(connect(path)) as database:
         database.execute(f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
         database.commit()
-    with pytest.raises(StoreError, match=r"schema version '9999', newer than '0007' \(upgrade chatkit-runtime\)"):
+    with pytest.raises(StoreError, match=r"schema version '9999', newer than '0008' \(upgrade chatkit-runtime\)"):
         await make(path)
     with closing(connect(path)) as database:
         assert database.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchall() == [("9999",)]

@@ -295,8 +295,7 @@ async def _everything_of(data: ProjectData, user: str, folder: Path) -> AsyncIte
         yield {"type": "attachment", "attachment": _json(attachment), "file": name}
     for entry in await store.list_usage(date.min):
         if entry.owner == user:
-            key = {"day": entry.day.isoformat(), "thread_id": entry.thread_id, "model": entry.model}
-            yield {"type": "usage", **key, **asdict(entry.usage)}
+            yield {"type": "usage", **entry.as_data()}
 
 
 async def _export_file(files: FileStore, user: str, attachment: Any, folder: Path) -> str | None:

@@ -160,6 +160,8 @@ class Errors(Section):
     """The answer took longer than `limits.turn`."""
     tokens: str | None = Field(None, min_length=1)
     """A budget of `limits.tokens` is used up; `budget` is `turn`, `thread`, `day` or `all`."""
+    cost: str | None = Field(None, min_length=1)
+    """A budget of `limits.cost` is used up; `budget` is `turn`, `thread`, `day` or `all`."""
     interrupted: str | None = Field(None, min_length=1)
     """The card below an answer whose process was killed; `reference` is that of the request that finds it."""
     try_again: str | None = Field(None, min_length=1)

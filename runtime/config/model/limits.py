@@ -48,6 +48,20 @@ class TokenBudgets(Section):
     """By all users together, in a day."""
 
 
+class CostBudgets(Section):
+    """How much the tokens may cost, in US dollars; days are in UTC. A budget is checked before each model call."""
+
+    turn: float | None = Field(None, gt=0, examples=[0.25])
+    """By one answer."""
+    thread: float | None = Field(None, gt=0, examples=[2])
+    """By one thread, in total."""
+    day: float | None = Field(None, gt=0, examples=[1])
+    """By each user, in a day."""
+    all: float | None = Field(None, gt=0, examples=[50])
+    """By all users together, in a day."""
+
+
+COST_PATTERN = r"^([1-9][0-9]{0,8}(\.[0-9]{1,6})?|0\.0{0,5}[1-9][0-9]{0,5})/(turn|thread|day)$"
 BUDGET_PATTERN = r"^[1-9][0-9]{0,14}/(turn|thread|day)$"
 
 
@@ -90,6 +104,19 @@ class Limits(Section):
         None, examples=["200000/day", {"turn": 50_000, "day": 200_000}]
     )
     """How many tokens may be used; `200000/day` is short for `{day: 200000}`. After that, the user gets a notice."""
+    cost: Annotated[str, Field(pattern=COST_PATTERN)] | CostBudgets | None = Field(
+        None, examples=["0.50/day", {"thread": 2, "all": 50}]
+    )
+    """How much the tokens may cost, in US dollars, by the prices of the models; `0.50/day` is short for `{day: 0.5}`.
+    After that, the user gets a notice."""
+
+    @property
+    def cost_budgets(self) -> CostBudgets | None:
+        """Return the budgets in money of either form."""
+        if not isinstance(self.cost, str):
+            return self.cost
+        number, _, of = self.cost.partition("/")
+        return CostBudgets.model_validate({of: float(number)})
 
     @property
     def budgets(self) -> TokenBudgets | None:

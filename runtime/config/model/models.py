@@ -104,12 +104,25 @@ class Settings(Section):
     """More keyword arguments for the provider's client."""
 
 
+class Price(Section):
+    """What a model's tokens cost, in US dollars for a million of them."""
+
+    input: float = Field(ge=0, examples=[0.1])
+    """Tokens of the input."""
+    cached: float | None = Field(None, ge=0, examples=[0.01])
+    """Tokens of the input that the provider has cached; the price of `input` by default."""
+    output: float = Field(ge=0, examples=[0.5])
+    """Tokens of the output, thoughts included."""
+
+
 class _Model(Section):
     fallback: list[str] = []
     """Models that are used in turn if this one can't be reached, is rate-limited, or fails before any output: names of
     the `models` section, or of OpenAI models."""
     settings: Settings = Field(default_factory=Settings)
     """Settings of every call to this model."""
+    price: Price | None = None
+    """What its tokens cost; for models at OpenAI, the list price that this release knows by default."""
 
 
 class OpenAIModel(_Model, ShortFormSection, short_key="name"):

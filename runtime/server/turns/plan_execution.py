@@ -154,7 +154,7 @@ class Execution:
             locale=request.locale,
             config=snapshot.config,
         )
-        self.meter = TokenMeter()
+        self.meter = TokenMeter(snapshot.models.prices)
         self.title: asyncio.Task[None] | None = None
         """The task that names the thread after the user's message, which a guardrail may reject."""
         self.summary_due = False
@@ -335,8 +335,8 @@ class Execution:
             self.buffer.put(*(frame(types.ThreadItemDoneEvent(item=card)) for card in cards))
 
     async def _check_budget(self) -> None:
-        budgets = self.snapshot.config.limits.budgets
-        await budget.check_budgets(self.meter, budgets, self.threads.store, self.plan.thread.id)
+        limits = self.snapshot.config.limits
+        await budget.check_budgets(self.meter, limits, self.threads.store, self.plan.thread.id)
 
     async def _entry_agent(self, items: Sequence[types.ThreadItem]) -> EntryAgent:
         """Choose the agent that answers, with the user's choices for the last message, which may be some calls ago."""

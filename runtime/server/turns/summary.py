@@ -40,10 +40,10 @@ _RESULT_CHARACTERS = 500
 
 async def renew_summary(snapshot: Snapshot, context: RuntimeContext, store: OwnerStore) -> None:
     """Summarize the items that the thread's summary does not cover. A failure is logged; the old summary stays."""
-    thread_id, meter = context.thread.id, TokenMeter()
+    thread_id, meter = context.thread.id, TokenMeter(snapshot.models.prices)
     TOKEN_METER.set(meter)
     try:
-        await budget.check_budgets(meter, snapshot.config.limits.budgets, store, thread_id)
+        await budget.check_budgets(meter, snapshot.config.limits, store, thread_id)
         await _renew(snapshot, context, store)
     except TokenBudgetExceeded as exceeded:
         logger.info("no summary for thread %s: %s", thread_id, exceeded)

@@ -10,19 +10,26 @@ from typing import Any
 from chatkit.types import NoticeEvent
 
 from runtime.assemble.token_meter import Budget, TokenBudgetExceeded, TokenMeter
-from runtime.config.model.limits import TokenBudgets
-from runtime.resources.token_usage import TokenUsage
+from runtime.config.model.limits import Limits
+from runtime.resources.token_usage import NANO, TokenUsage
 from runtime.server.turns.errors import own_text
 from runtime.stores.owner_store import OwnerStore
 from runtime.templates.template import Template
 
 logger = logging.getLogger("runtime.server")
 
+_BUDGETS: tuple[Budget, ...] = ("turn", "thread", "day", "all")
 _MESSAGES: Mapping[Budget, str] = {
     "turn": "This answer has reached its token limit. Please ask for less at a time.",
     "thread": "This conversation has reached its token limit. Please start a new one.",
     "day": "You have reached your daily token limit. It resets at midnight UTC.",
     "all": "The daily token limit has been reached. It resets at midnight UTC.",
+}
+_COST_MESSAGES: Mapping[Budget, str] = {
+    "turn": "This answer has reached its cost limit. Please ask for less at a time.",
+    "thread": "This conversation has reached its cost limit. Please start a new one.",
+    "day": "You have reached your daily cost limit. It resets at midnight UTC.",
+    "all": "The daily cost limit has been reached. It resets at midnight UTC.",
 }
 
 
@@ -31,20 +38,36 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-async def check_budgets(meter: TokenMeter, budgets: TokenBudgets | None, store: OwnerStore, thread_id: str) -> None:
+async def check_budgets(meter: TokenMeter, limits: Limits, store: OwnerStore, thread_id: str) -> None:
     """Set what is left of each budget on the meter. Raise TokenBudgetExceeded if nothing is left of one."""
-    if budgets is None:
+    tokens, costs = limits.budgets, limits.cost_budgets
+    if tokens is None and costs is None:
         return
-    used, day = store.backend.sum_usage, today()
-    if budgets.turn is not None:
-        meter.left["turn"] = budgets.turn
-    if budgets.thread is not None:
-        meter.left["thread"] = budgets.thread - (await used(store.owner, thread_id=thread_id)).total
-    if budgets.day is not None:
-        meter.left["day"] = budgets.day - (await used(store.owner, day=day)).total
-    if budgets.all is not None:
-        meter.left["all"] = budgets.all - (await used(None, day=day)).total
+    for budget in _BUDGETS:
+        token_limit: int | None = getattr(tokens, budget, None)
+        cost_limit: float | None = getattr(costs, budget, None)
+        if token_limit is None and cost_limit is None:
+            continue
+        used = await _used(budget, store, thread_id)
+        if token_limit is not None:
+            meter.left[budget] = token_limit - used.total
+        if cost_limit is not None:
+            meter.cost_left[budget] = round(cost_limit * NANO) - used.nano_cost
     meter.check()
+
+
+async def _used(budget: Budget, store: OwnerStore, thread_id: str) -> TokenUsage:
+    """Return what earlier turns have used of a budget."""
+    sum_usage = store.backend.sum_usage
+    match budget:
+        case "turn":
+            return TokenUsage()
+        case "thread":
+            return await sum_usage(store.owner, thread_id=thread_id)
+        case "day":
+            return await sum_usage(store.owner, day=today())
+        case "all":
+            return await sum_usage(None, day=today())
 
 
 async def store_usage(meter: TokenMeter, store: OwnerStore, thread_id: str) -> None:
@@ -63,7 +86,8 @@ def take_usage(meter: TokenMeter, thread_id: str) -> tuple[date, Mapping[str, To
     used, meter.used = meter.used, {}
     for model, usage in used.items():
         sides = usage.input_tokens, usage.output_tokens
-        logger.info("thread %s used %d tokens of %s (%d in, %d out)", thread_id, usage.total, model, *sides)
+        cost = f", {usage.cost:.6f} USD" if usage.nano_cost else ""
+        logger.info("thread %s used %d tokens of %s (%d in, %d out%s)", thread_id, usage.total, model, *sides, cost)
     return (today(), used) if used else None
 
 
@@ -72,5 +96,6 @@ def budget_notice(
 ) -> NoticeEvent:
     """Return the notice for the user, with the project's own text if there is one."""
     logger.info("turn stopped [%s]: %s", request_id, exceeded)
-    text = own_text("tokens", own, scope, request_id, budget=exceeded.budget)
-    return NoticeEvent(level="warning", message=text or _MESSAGES[exceeded.budget])
+    text = own_text(exceeded.unit, own, scope, request_id, budget=exceeded.budget)
+    messages = _MESSAGES if exceeded.unit == "tokens" else _COST_MESSAGES
+    return NoticeEvent(level="warning", message=text or messages[exceeded.budget])

@@ -367,7 +367,7 @@ class Turn:
 
     async def _write_title(self, text: str) -> None:
         assert self.snapshot.write_title is not None
-        meter = TokenMeter()
+        meter = TokenMeter(self.snapshot.models.prices)
         TOKEN_METER.set(meter)
         try:
             title = await self.snapshot.write_title(self._execution.context, text)

@@ -13,7 +13,7 @@ from runtime.stores.sqlite import Database
 from runtime.stores.store import StoreError
 
 # Every revision in `versions/`, oldest first. A newer runtime wrote a database that has any other one.
-VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 VERSION_TABLE = "chatkit_version"
 
 # An arbitrary number: replicas of a service that start together take this lock, so that one of them migrates.
