@@ -11,6 +11,7 @@ import json
 import os
 import random
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -57,12 +58,15 @@ class Conversation:
 @contextmanager
 def _serving(folder: Path, ledger: Path) -> Iterator[tuple[ForkedProcess, str]]:
     environ = {**os.environ, "LEDGER": str(ledger), "WORDS": TEXT}
-    process = ForkedProcess([str(LEASE_S)], folder, environ, program=SERVE)
+    process, reader = ForkedProcess([str(LEASE_S)], folder, environ, program=SERVE), None
     try:
         heard = []
         for line in process.stdout:
             heard.append(line)
             if line.startswith("serving "):
+                # Its log would fill the pipe, and the server would wait for ever.
+                reader = threading.Thread(target=process.stdout.read)
+                reader.start()
                 yield process, line.split()[1]
                 break
         else:
@@ -70,6 +74,8 @@ def _serving(folder: Path, ledger: Path) -> Iterator[tuple[ForkedProcess, str]]:
     finally:
         process.kill()
         process.wait()
+        if reader is not None:
+            reader.join()
         process.stdout.close()
 
 
