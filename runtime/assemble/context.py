@@ -328,7 +328,9 @@ async def _unknown_tool(args: ToolErrorFormatterArgs[Any], agent: Agent[Any] | N
     tools = [tool.name for tool in await agent.get_all_tools(args.run_context)]
     tools += [each.tool_name for each in agent.handoffs if isinstance(each, Handoff)]
     tool_logger.warning("the model of agent %r called the tool %r, which does not exist", agent.name, args.tool_name)
-    known = ", ".join(map(repr, tools)) or "none"
+    if not tools:
+        return f"There is no tool {args.tool_name!r}, and no other one. Answer without tools."
+    known = ", ".join(map(repr, tools))
     return f"There is no tool {args.tool_name!r}. The tools are: {known}. Call one of them, or answer without."
 
 

@@ -48,7 +48,7 @@ EDITS: dict[str, tuple[str | None, str, list[tuple[str, str, str]]]] = {
     "half a file": ("build", CONFIG, [(CONFIG, TEXTS[CONFIG][1500:], "")]),
     "a tool that the agent lacks": (
         "turn",
-        "find_trails not found",
+        "the tool 'find_trails', which does not exist",
         [(CONFIG, "tools: [find_trails, get", "tools: [get")],
     ),
     "a tool that raises": ("turn", "has no attribute 'packing'", [(CONFIG, "state: {packing", "state: {packed")]),

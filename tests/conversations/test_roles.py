@@ -58,11 +58,13 @@ async def test_a_call_of_a_tool_that_was_not_offered_runs_nothing(chat: MakeChat
     client = await _make(chat, {"agents": {"helper": {"tools": ["secret"]}}, "tools": tools})
     client.player.replies = [[call("secret")], "Done."]
     client.headers = BOB
-    answer = await client.say("hi")
-    assert answer.of("error")
-    assert b"the secret" not in answer.body
+    assert (await client.say("hi")).said == ["Done."]
+    [told] = client.player.asked[-1].of("function_call_output")
+    assert told["output"] == "There is no tool 'secret', and no other one. Answer without tools."
+    client.player.replies = [[call("secret")], "Done."]
     client.headers = ADA
     assert (await client.say("hi")).said == ["Done."]
+    assert client.player.asked[-1].of("function_call_output")[0]["output"] == "the secret"
 
 
 async def test_a_role_that_was_lost_while_an_approval_waited_is_missed(chat: MakeChat) -> None:
@@ -86,8 +88,9 @@ async def test_an_agent_is_reached_neither_by_a_handoff_nor_first_nor_by_staying
     client.headers = BOB
     await client.say("hi")
     assert client.player.asked[-1].handoffs == []
-    client.player.replies = [[call("transfer_to_boss")], "Boss."]
-    assert (await client.say("hi")).of("error")
+    client.player.replies = [[call("transfer_to_boss")], "No boss."]
+    await client.say("hi")
+    assert "no tool 'transfer_to_boss'" in client.player.asked[-1].of("function_call_output")[0]["output"]
     client.player.replies = [[call("transfer_to_boss")], "I am the boss."]
     client.headers = ADA
     thread = (await client.say("hi")).thread_id

@@ -220,7 +220,7 @@ async def test_a_tool_that_raises_is_in_the_log_with_its_name_and_its_place(
 
     assert turn.said == ["Sorry."]
     record = next(record for record in caplog.records if record.name == "runtime.tools")
-    assert record.getMessage() == f"tool 'hello' failed in thread {turn.thread_id}: ValueError: boom"
+    assert record.getMessage() == f"tool 'hello' of agent 'helper' failed in thread {turn.thread_id}: ValueError: boom"
     assert record.exc_info is not None
     assert "line 2, in greet" in caplog.text
 
