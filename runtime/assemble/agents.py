@@ -143,8 +143,8 @@ class AgentBuilder:
                     hooks = resolve_object(functions.code, entry.hooks, AgentHooksBase, "agents.AgentHooks", hint)
                     agent.hooks = ContainedHooks(hooks)
             self._add_handoffs(key, entry, functions, guardrails, problems)
-            agent.mcp_servers = servers.views(key)
             self._add_tools(key, entry, tools)
+            agent.mcp_servers = servers.views(key, _names_of(agent))
             with problems.record("A601", "agents", key, "python"):
                 self._add_model(key, entry, models, tools)
 
@@ -282,6 +282,12 @@ def _call_id(result: FunctionToolResult) -> str | None:
 
 
 # Handoffs.
+
+
+def _names_of(agent: Agent[Any]) -> set[str]:
+    """Return the names of an agent's tools and handoffs, those of MCP servers excepted."""
+    handoffs = {each.tool_name if isinstance(each, Handoff) else transfer_name(each.name) for each in agent.handoffs}
+    return {tool.name for tool in agent.tools} | handoffs
 
 
 def _build_handoff(

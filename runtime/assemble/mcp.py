@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from runtime.config.model import Config
 from runtime.config.model import mcp as declared
 from runtime.config.project_files import ProjectFiles
 from runtime.config.references import servers_of
+from runtime.config.tool_names import ToolNames
 from runtime.config.watched_files import program_digest
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.pool import Share
@@ -40,23 +41,30 @@ _LOGGED = 500
 """The most characters of an error of a server in the log."""
 
 
-class _ServerView(MCPServer):
-    """A server as one agent sees it: the tools that it may use, with the entry's prefix."""
+class ServerView(MCPServer):
+    """A server as one agent sees it: the tools that it may use, by names that the agent's `names` keep apart."""
 
     def __init__(
-        self, connection: McpConnection, entry: declared.McpServer, referenced: set[str] | None, max_output: int
+        self,
+        connection: McpConnection,
+        entry: declared.McpServer,
+        referenced: set[str] | None,
+        max_output: int,
+        names: ToolNames,
     ) -> None:
         ask = entry.needs_approval
-        policy: Any = "always" if ask is True else {f"{entry.prefix}{name}": "always" for name in ask or ()}
+        policy: Any = "always" if ask is True else self._asks if ask else None
         super().__init__(
-            use_structured_content=entry.structured, require_approval=policy or None, failure_error_function=self._fail
+            use_structured_content=entry.structured, require_approval=policy, failure_error_function=self._fail
         )
         self._connection, self._entry, self._referenced = connection, entry, referenced
+        self._names, self._tools = names, dict[str, str]()
         self._max_output = max_output
         self._error = Template.parse(entry.error) if entry.error else None
 
     @property
     def name(self) -> str:
+        """The server's key in the file."""
         return self._connection.name
 
     async def connect(self) -> None:
@@ -75,14 +83,33 @@ class _ServerView(MCPServer):
             tools = await self._connection.tools()
         except McpUnavailable:
             return []
-        prefix = self._entry.prefix
         allowed = [tool for tool in tools if self._allows(tool.name)]
-        return [tool.model_copy(update={"name": f"{prefix}{tool.name}"}) for tool in allowed] if prefix else allowed
+        for change in self.rename(allowed):
+            tool_logger.warning(change)
+        names = {tool: name for name, tool in self._tools.items()}
+        return [tool.model_copy(update={"name": names[tool.name]}) for tool in allowed]
+
+    def rename(self, tools: Iterable[McpTool]) -> list[str]:
+        """Give tools of the server their names for the model; return a message for each that had to change."""
+        changes = []
+        for tool in tools:
+            name, reason = self._names.name_of(self.name, tool.name, self._entry.prefix)
+            self._tools[name] = tool.name
+            if reason:
+                changes.append(f"the model knows {tool.name!r} of the MCP server {self.name!r} as {name!r}: {reason}")
+        return changes
+
+    def _asks(self, ctx: RunContextWrapper[Any], agent: AgentBase, tool: McpTool) -> bool:
+        """Return whether the user must approve a call; `tool` has its name for the model."""
+        ask = self._entry.needs_approval
+        return ask is True or self._tools.get(tool.name, tool.name) in (ask or ())
 
     async def call_tool(
         self, tool_name: str, arguments: dict[str, Any] | None, meta: dict[str, Any] | None = None
     ) -> CallToolResult:
-        tool = tool_name.removeprefix(self._entry.prefix)
+        """Call a tool by its name for the model."""
+        # A turn that waited for its user may have begun before these names were given.
+        tool = self._tools.get(tool_name) or tool_name.removeprefix(self._entry.prefix)
         result = await self._connection.call(tool, arguments, meta)
         if result.is_error:
             text = " ".join(part.text for part in result.content if isinstance(part, TextContent))
@@ -100,11 +127,12 @@ class _ServerView(MCPServer):
                 return text
         return f"The call of {tool!r} failed: {reason}"
 
-    # Prompts of servers are not used.
     async def list_prompts(self) -> Any:
+        """Refuse: prompts of servers are not used."""
         raise NotImplementedError
 
     async def get_prompt(self, name: str, arguments: dict[str, Any] | None = None) -> Any:
+        """Refuse: prompts of servers are not used."""
         raise NotImplementedError
 
     def _allows(self, tool: str) -> bool:
@@ -120,11 +148,11 @@ class McpServers:
     config: Config
     connections: Mapping[str, McpConnection]
 
-    def views(self, agent: str) -> list[MCPServer]:
-        """Return the views of an agent, in the order of its tools."""
-        used = servers_of(self.config, self.config.agents[agent])
+    def views(self, agent: str, reserved: set[str]) -> list[MCPServer]:
+        """Return the views of an agent, in the order of its tools; `reserved` are the names of its other tools."""
+        used, names = servers_of(self.config, self.config.agents[agent]), ToolNames(reserved)
         return [
-            _ServerView(self.connections[name], self.config.mcp[name], tools, self.config.limits.tool_output)
+            ServerView(self.connections[name], self.config.mcp[name], tools, self.config.limits.tool_output, names)
             for name, tools in used.items()
             if name in self.connections
         ]

@@ -22,6 +22,7 @@ from runtime.assemble.model_failures import ModelFailure
 from runtime.assemble.scripted_events import TEXT_DELTA, estimate_tokens
 from runtime.assemble.think_tags import MessageStream, visible_text
 from runtime.assemble.token_meter import ESTIMATED_USAGE, token_usage
+from runtime.config.tool_names import NOT_IN_NAMES
 from runtime.resources.token_usage import TokenUsage
 
 _ID_CHARACTERS = string.ascii_letters + string.digits
@@ -29,7 +30,6 @@ _ID_CHARACTERS = string.ascii_letters + string.digits
 _ID_LENGTH = 9
 _PREFIX = re.compile(r"\A(?:functions?|tools?|default_api)[.:/]")
 _NUMBER = re.compile(r":\d+\Z")
-_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 _LONGEST_NAME = 64
 # These events show nothing. They are held, so that a request that fails before the first word can be repeated.
 _HELD = frozenset(
@@ -198,7 +198,7 @@ def repaired_name(name: str, known: Callable[[], Iterable[str]]) -> str:
     if bare in names:
         return bare
     alike = [each for each in names if each.casefold() == bare.casefold()]
-    return alike[0] if len(alike) == 1 else _NOT_IN_NAMES.sub("_", bare)[:_LONGEST_NAME] or "unnamed"
+    return alike[0] if len(alike) == 1 else NOT_IN_NAMES.sub("_", bare)[:_LONGEST_NAME] or "unnamed"
 
 
 def _new_call_id() -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from runtime.config.collector import DiagnosticCollector
 from runtime.config.model import Config
 from runtime.config.model.mcp import HttpMcpServer
 from runtime.config.model.tools import HostedMcp
-from runtime.config.references import ALL, mcp_references
+from runtime.config.references import ALL, mcp_references, split_reference, tool_name
+from runtime.config.tool_names import legal_tool_name
 from runtime.diagnostics.key_path import KeyPath
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -38,6 +40,30 @@ def check_mcp_servers(config: Config, collector: DiagnosticCollector) -> None:
         if tool != ALL and ((server.tools is not None and tool not in server.tools) or tool in server.exclude):
             message = f"the server {name!r} does not allow the tool {tool!r}"
             collector.report_unknown("A253", path, message, tool, server.tools or (), "see its 'tools' and 'exclude'")
+
+
+def check_mcp_names(config: Config, collector: DiagnosticCollector) -> None:
+    """Report tools of an agent that have one name, as far as the file lists the tools of its servers (A209)."""
+    for key, agent in config.agents.items():
+        seen = {tool_name(config, each): each for each in agent.tools if split_reference(config, each) is None}
+        for server, tool, path in _listed_tools(config, key):
+            wanted = legal_tool_name(f"{config.mcp[server].prefix}{tool}")
+            first = seen.setdefault(wanted, f"{server}.{tool}")
+            if first != f"{server}.{tool}":
+                message = (
+                    f"the tools {first!r} and '{server}.{tool}' of the agent {key!r} have the same name {wanted!r}"
+                )
+                hint = f"give the server {server!r} a 'prefix'; without one, the model gets another name for this tool"
+                collector.report("A209", path, message, hint, severity="warning")
+
+
+def _listed_tools(config: Config, agent: str) -> Iterator[tuple[str, str, KeyPath]]:
+    """Yield the server, the name and the reference of each MCP tool of an agent that the file names."""
+    for server, tool, path in mcp_references(config):
+        if path[1] == agent:
+            entry = config.mcp[server]
+            tools = [tool] if tool != ALL else [each for each in entry.tools or () if each not in entry.exclude]
+            yield from ((server, each, path) for each in tools)
 
 
 def check_hosted_mcp(config: Config, collector: DiagnosticCollector) -> None:

@@ -12,7 +12,7 @@ from runtime.config.check_auth import check_auth
 from runtime.config.check_conditions import check_conditions
 from runtime.config.check_endpoints import check_endpoints
 from runtime.config.check_entry import check_entry, check_unused
-from runtime.config.check_mcp import check_hosted_mcp, check_mcp_servers
+from runtime.config.check_mcp import check_hosted_mcp, check_mcp_names, check_mcp_servers
 from runtime.config.check_templates import check_templates
 from runtime.config.check_texts import check_texts
 from runtime.config.collector import DiagnosticCollector
@@ -35,6 +35,7 @@ from runtime.config.references import (
     find_values,
     model_references,
     split_reference,
+    tool_name,
     transfer_name,
 )
 from runtime.config.slow_patterns import SLOW_HINT, slowness
@@ -74,6 +75,7 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
             collector.report("A254", path, f"the model {name!r} falls back to itself")
     _check_guardrails(config, collector)
     check_mcp_servers(config, collector)
+    check_mcp_names(config, collector)
     check_hosted_mcp(config, collector)
     _check_deprecated(filled.source.data, collector)
     _check_empty_keys(config, filled.source.data, collector)
@@ -253,11 +255,6 @@ def _check_agent_names(config: Config, collector: DiagnosticCollector) -> None:
     for key, message in agents_of_one_name(names):
         path: KeyPath = ("agents", key, "name") if config.agents[key].name else ("agents", key)
         collector.report("A216", path, message, ANOTHER_NAME, at_key=len(path) == 2)
-
-
-def tool_name(config: Config, reference: str) -> str:
-    """Return the tool name that the model sees; for an import path, the name that the tool most likely has."""
-    return reference if reference in config.tools else reference.rpartition(":")[2].rpartition(".")[2]
 
 
 def _check_guardrails(config: Config, collector: DiagnosticCollector) -> None:

@@ -119,6 +119,11 @@ def is_widget_file(config: Config, widget: str) -> bool:
     return widget not in config.widgets and widget.endswith(WIDGET_SUFFIXES)
 
 
+def tool_name(config: Config, reference: str) -> str:
+    """Return the tool name that the model sees; for an import path, the name that the tool most likely has."""
+    return reference if reference in config.tools else reference.rpartition(":")[2].rpartition(".")[2]
+
+
 def transfer_name(agent: str) -> str:
     """Return the name of the tool that hands over to an agent, as the Agents SDK makes it, in at most 64 characters.
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 import httpx
 import openai
-from mcp.client.stdio import get_default_environment
+from mcp.types import Tool as McpTool
 from openai import AsyncOpenAI
 
-from runtime.assemble.mcp import program_of
+from runtime.assemble.mcp import ServerView
 from runtime.assemble.mcp_connections import McpConnection, McpUnavailable
+from runtime.assemble.mcp_programs import end_of_program
 from runtime.assemble.scripted_model import ScriptedConversation
 from runtime.config.known_models import describe_shutdown, known_model
 from runtime.config.model.auth import JwtAuth
@@ -26,7 +25,7 @@ from runtime.config.model.models import OpenAIModel
 from runtime.config.model.tools import OpenApiTool
 from runtime.config.openapi_documents import read_openapi
 from runtime.config.references import ALL, split_reference
-from runtime.config.secrets.mask import mask, mask_source
+from runtime.config.secrets.mask import mask
 from runtime.diagnostics.diagnostic import Diagnostic, Place, Severity
 from runtime.diagnostics.key_path import KeyPath, path_text
 from runtime.diagnostics.wording import nearest, suggest
@@ -40,8 +39,6 @@ from runtime.stores.store import StoreError
 
 ANSWER_S = 10.0
 _CLOSING_S = 1.0
-_LAST_LINES = 5
-_LAST_CHARACTERS = 500
 _UNREACHABLE_HINT = "is it running, and is its address right?"
 
 
@@ -319,17 +316,32 @@ async def _check_login_keys(runtime: Runtime, answer_s: float) -> list[Diagnosti
 
 async def _check_mcp_servers(runtime: Runtime, answer_s: float) -> list[Diagnostic]:
     connections = runtime.generation.snapshot.servers.connections
+    listed: dict[str, Sequence[McpTool]] = {}
     results = await asyncio.gather(
-        *(_check_mcp_server(runtime, name, connection, answer_s) for name, connection in connections.items())
+        *(_check_mcp_server(runtime, name, connection, answer_s, listed) for name, connection in connections.items())
     )
-    return [diagnostic for diagnostics in results for diagnostic in diagnostics]
+    renamed = [each for key in runtime.config.agents for each in _renamed_tools(runtime, key, listed)]
+    return [diagnostic for diagnostics in (*results, renamed) for diagnostic in diagnostics]
+
+
+def _renamed_tools(runtime: Runtime, key: str, listed: Mapping[str, Sequence[McpTool]]) -> list[Diagnostic]:
+    diagnostics = []
+    for view in runtime.agents[key].mcp_servers:
+        references = runtime.config.agents[key].tools
+        index = next((n for n, each in enumerate(references) if each.partition(".")[0] == view.name), 0)
+        changes = view.rename(listed.get(view.name, ())) if isinstance(view, ServerView) else []
+        for message in changes:
+            hint = "a 'prefix' on the server keeps its names apart; the log says the same"
+            diagnostics.append(_diagnostic(runtime, "A209", ("agents", key, "tools", index), message, hint, "warning"))
+    return diagnostics
 
 
 async def _check_mcp_server(
-    runtime: Runtime, name: str, connection: McpConnection, answer_s: float
+    runtime: Runtime, name: str, connection: McpConnection, answer_s: float, listed: dict[str, Sequence[McpTool]]
 ) -> list[Diagnostic]:
     try:
-        tools = {tool.name for tool in await connection.tools()}
+        listed[name] = await connection.tools()
+        tools = {tool.name for tool in listed[name]}
     except McpUnavailable as error:
         return [await _unavailable(runtime, name, error, answer_s)]
     finally:
@@ -351,44 +363,10 @@ async def _unavailable(runtime: Runtime, name: str, error: McpUnavailable, answe
         # The server may be available to a request that has the headers of a user.
         hint = "it was called without the headers of a user"
         return _diagnostic(runtime, "A631", ("mcp", name, "url"), str(error), hint, "warning")
-    if isinstance(entry, StdioMcpServer) and (ended := await _end_of_program(runtime, entry, answer_s)):
+    if isinstance(entry, StdioMcpServer) and (
+        ended := await end_of_program(entry, runtime.generation.source.loaded, answer_s)
+    ):
         message = f"the MCP server {name!r} can't be reached: {ended}"
         return _diagnostic(runtime, "A631", ("mcp", name, "command"), message, "run the command in a terminal")
     key = next(key for key in ("url", "command", "python") if hasattr(entry, key))
     return _diagnostic(runtime, "A631", ("mcp", name, key), str(error), "is it running, and is the key right?")
-
-
-async def _end_of_program(runtime: Runtime, entry: StdioMcpServer, answer_s: float) -> str:
-    """Run the program of a server again, without input; return how it ended and what it printed, or '' if it runs."""
-    loaded = runtime.generation.source.loaded
-    program = program_of(entry, loaded.root, loaded.environ)
-    try:
-        process = await asyncio.create_subprocess_exec(
-            program["command"],
-            *program["args"],
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            env={**get_default_environment(), **program["env"]},
-            cwd=program["cwd"],
-            start_new_session=True,
-        )
-    except OSError as error:
-        return f"{program['command']!r} can't be started: {(error.strerror or str(error)).lower()}"
-    try:
-        async with asyncio.timeout(answer_s):
-            _, printed = await process.communicate()
-    except TimeoutError:
-        with suppress(ProcessLookupError):
-            # With the programs that it started, as npx does.
-            os.killpg(process.pid, signal.SIGKILL) if hasattr(os, "killpg") else process.kill()
-        await process.wait()
-        return ""
-    if not process.returncode:
-        return ""
-    lines = [line.strip() for line in printed.decode(errors="replace").splitlines() if line.strip()]
-    # Masked first: half of a secret would not be recognised.
-    last = mask_source("; ".join(lines[-_LAST_LINES:]), loaded.secrets)[-_LAST_CHARACTERS:]
-    code = process.returncode
-    ended = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
-    return f"the program {ended}: {last}" if last else f"the program {ended}, and printed nothing"

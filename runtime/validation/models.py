@@ -14,6 +14,7 @@ from runtime.config.model.models import AnyLLMModel, LiteLLMModel, Model, OpenAI
 from runtime.config.model_facts import is_openais_model, model_prices
 from runtime.config.openapi_documents import operation_names
 from runtime.config.references import ALL, model_references, split_reference, transfer_name
+from runtime.config.tool_names import legal_tool_name
 from runtime.diagnostics.key_path import KeyPath
 from runtime.diagnostics.wording import nearest
 from runtime.validation.checked_project import CheckedProject
@@ -231,7 +232,8 @@ def agent_tools(project: CheckedProject, agent: Agent) -> AgentTools:
             if listed is None:
                 servers[split[0]] = (server.prefix, frozenset(server.exclude))
             else:
-                tools |= {f"{server.prefix}{name}": reference for name in listed if name not in server.exclude}
+                allowed = (f"{server.prefix}{name}" for name in listed if name not in server.exclude)
+                tools |= {legal_tool_name(name): reference for name in allowed}
         elif ":" in reference:
             symbol = project.find_symbol(reference)
             name = own_name(symbol) if symbol is not None and symbol.kind in ("function", "tool") else ""

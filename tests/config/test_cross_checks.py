@@ -106,3 +106,23 @@ agents:
 def test_every_scope_offers_the_names_of_a_turn() -> None:
     turn = {"user", "locale", "thread", "context", "state", "now"}
     assert all(turn <= names for names in SCOPES.values())
+
+
+@pytest.mark.parametrize(
+    ("servers", "tools", "count"),
+    [
+        ("files: {command: f, tools: [search]}, wiki: {command: w, tools: [search]}", "[files.*, wiki.*]", 1),
+        ("files: {command: f}, wiki: {command: w}", "[files.search, wiki.search]", 1),
+        ("files: {command: f, tools: [a.b, a/b]}", "[files.*]", 1),
+        ("files: {command: f}", "[search, files.search]", 1),
+        (
+            "files: {command: f, tools: [search]}, wiki: {command: w, tools: [search], prefix: w_}",
+            "[files.*, wiki.*]",
+            0,
+        ),
+        ("files: {command: f, tools: [search], exclude: [search]}, wiki: {command: w}", "[files.*, wiki.search]", 0),
+    ],
+)
+def test_tools_of_servers_with_one_name_are_told(tmp_path: Path, servers: str, tools: str, count: int) -> None:
+    text = f"tools: {{search: {{client: s}}}}\nmcp: {{{servers}}}\nagents:\n  a: {{model: m, tools: {tools}}}\n"
+    assert [each.split()[0] for each in reported(tmp_path, text)].count("A209") == count

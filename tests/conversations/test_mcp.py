@@ -254,3 +254,94 @@ async def test_python_that_makes_no_server_is_left_out_and_what_can_make_none_is
     with pytest.raises(ConfigError, match="is an int") as caught:
         await chat(_config({"python": "app.mcp:number"}), name="other", app__mcp_py=OWN)
     assert [diagnostic.path for diagnostic in caught.value.diagnostics] == ["mcp.library.python"]
+
+
+NAMES = """
+import asyncio
+
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+from mcp.types import CallToolResult, ListToolsResult, TextContent, Tool
+import sys
+
+NAMES = sys.argv[1:]
+
+
+async def list_tools(ctx, params):
+    schema = {"type": "object", "properties": {}}
+    return ListToolsResult(tools=[Tool(name=name, description=name, input_schema=schema) for name in NAMES])
+
+
+async def call_tool(ctx, params):
+    return CallToolResult(content=[TextContent(type="text", text=f"called {params.name}")])
+
+
+async def main():
+    server = Server("names", on_list_tools=list_tools, on_call_tool=call_tool)
+    async with stdio_server() as (read, write):
+        await server.run(read, write, server.create_initialization_options())
+
+asyncio.run(main())
+"""
+LONG = "look_up_the_opening_hours_of_the_branch_that_is_nearest_to_the_reader_at_home"
+
+
+def _named(*names: str, **more: Any) -> dict[str, Any]:
+    return {"command": sys.executable, "args": ["names.py", *names], **more}
+
+
+async def test_tools_of_one_name_and_with_names_that_apis_refuse_are_called_by_names_of_ours(
+    chat: MakeChat, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = {
+        "mcp": {"files": _named("search", "files.read", LONG), "wiki": _named("search", needs_approval=["other"])},
+        "agents": {"clerk": {"tools": ["files.*", "wiki.*"]}},
+    }
+    client = await chat(config, names_py=NAMES)
+    client.player.replies = [[call("wiki_search"), call("search"), call("files_read")], "Done."]
+    assert (await client.say("go")).said == ["Done."]
+    asked, after = client.player.asked
+    assert asked.tools[:2] + asked.tools[3:] == ["search", "files_read", "wiki_search"]
+    long = asked.tools[2]
+    assert (long[:57], len(long)) == (LONG[:57], 64)
+    outputs = [str(item["output"]) for item in after.of("function_call_output")]
+    assert [text for text in ("called search", "called search", "called files.read") if text not in str(outputs)] == []
+    assert "the model knows 'search' of the MCP server 'wiki' as 'wiki_search': 'search' is taken" in caplog.text
+    client.player.replies = [[call(long)], "Done."]
+    assert (await client.say("go on")).said == ["Done."]
+    assert f"called {LONG}" in str(client.player.asked[-1].of("function_call_output"))
+
+
+async def test_a_tool_that_got_another_name_still_asks_for_approval(chat: MakeChat) -> None:
+    config = {
+        "mcp": {"files": _named("burn"), "wiki": _named("burn", needs_approval=["burn"])},
+        "agents": {"clerk": {"tools": ["files.*", "wiki.*"]}},
+    }
+    client = await chat(config, names_py=NAMES)
+    client.player.replies = [[call("wiki_burn")], "Burnt."]
+    answer = await client.say("go")
+    assert answer.said == []
+    assert len(client.player.asked) == 1
+    client.player.replies = [[call("burn")], "Burnt."]
+    assert (await client.say("then the other")).said == ["Burnt."]
+
+
+async def test_connect_says_at_the_line_which_tools_get_another_name(chat: MakeChat) -> None:
+    config = {
+        "mcp": {"files": _named("search", "a.b"), "wiki": _named("search")},
+        "agents": {"clerk": {"tools": ["files.*", "wiki.*"]}},
+    }
+    client = await chat(config, names_py=NAMES)
+    found = [(each.code, each.path, each.message) for each in await try_connections(client.runtime)]
+    assert [each for each in found if each[0] == "A209"] == [
+        (
+            "A209",
+            "agents.clerk.tools[0]",
+            "the model knows 'a.b' of the MCP server 'files' as 'a_b': 'a.b' is refused by the APIs of models",
+        ),
+        (
+            "A209",
+            "agents.clerk.tools[1]",
+            "the model knows 'search' of the MCP server 'wiki' as 'wiki_search': 'search' is taken",
+        ),
+    ]
