@@ -9,6 +9,9 @@ from typing import Any
 
 from openai import DefaultAsyncHttpxClient
 
+from runtime.config.secrets.detect import is_worth_hiding
+from runtime.config.secrets.mask import mask
+
 _MOST_BYTES = 2_000
 _LOGGED_CHARACTERS = 200
 
@@ -21,11 +24,12 @@ class HttpTrace:
     def __init__(self) -> None:
         self.content_type = ""
         self._first = bytearray()
+        self._secrets: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         if not self.content_type:
             return "no response is known"
-        text = self._first.decode("utf-8", "replace")[:_LOGGED_CHARACTERS]
+        text = mask(self._first.decode("utf-8", "replace"), self._secrets)[:_LOGGED_CHARACTERS]
         return f"content type {self.content_type!r}, first bytes {text!r}"
 
     def error(self) -> object:
@@ -40,6 +44,9 @@ class HttpTrace:
         """Keep the first bytes of a response that is about to be read."""
         self.content_type = str(response.headers.get("content-type", "none"))
         self._first = first = bytearray()
+        # Some endpoints repeat the key in what they say of it.
+        key = str(response.request.headers.get("authorization", "")).partition(" ")[2]
+        self._secrets = frozenset({key} if is_worth_hiding(key) else ())
         read = response.aiter_bytes
 
         async def aiter_bytes(*args: Any) -> Any:
