@@ -36,6 +36,7 @@ from runtime.assemble.functions import ProjectFunctions, call_function, holds, r
 from runtime.assemble.guardrails import NO_GUARDRAILS, GuardrailSet, enforce
 from runtime.assemble.instructions import build_instructions
 from runtime.assemble.mcp import McpServers
+from runtime.assemble.model_failures import REASONS, failure_kind
 from runtime.assemble.models import Models, build_settings
 from runtime.assemble.outputs import BuiltOutput, text_for_model
 from runtime.assemble.own_agents import OwnAgents, copy_agent, own_handoffs
@@ -89,8 +90,14 @@ class AgentBuilder:
             if isinstance(error, ModelRefusalError):
                 return f"The agent {agent.name} refused: {error.refusal}"
             # Recorded, so that `stop` does not end the turn without an answer.
-            record_failure(ctx.context, name, current_call_id.get() or "", error, f"agent {agent.name!r}")
-            return declared_text(ctx.context, name, str(error)) or default_tool_error_function(ctx, error)
+            caller = getattr(ctx, "agent", None)
+            record_failure(ctx.context, name, current_call_id.get() or "", error, f"agent {agent.name!r}", caller)
+            if own := declared_text(ctx.context, name, str(error)):
+                return own
+            kind = failure_kind(error)
+            if kind is not None:
+                return f"The agent {agent.name} did not answer: {REASONS[kind]}."
+            return default_tool_error_function(ctx, error)
 
         return agent.as_tool(
             name,

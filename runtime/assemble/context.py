@@ -294,17 +294,24 @@ class ToolFailure(RuntimeFault):
     """A call of one of our own tools failed; the message is its output for the model."""
 
 
-def record_failure(context: RuntimeContext, tool: str, call_id: str, error: Exception | str, behind: str = "") -> None:
+def record_failure(
+    context: RuntimeContext,
+    tool: str,
+    call_id: str,
+    error: Exception | str,
+    behind: str = "",
+    caller: Agent[Any] | None = None,
+) -> None:
     """Log why a call failed, with the traceback of an exception, and mark the call as failed.
 
-    `behind` is the agent or the server that the tool calls.
+    `behind` is the agent or the server that the tool calls, and `caller` the agent whose tool it is.
     """
     context._turn_state.failed_calls.add(call_id)
     text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
     trace = error if isinstance(error, Exception) else None
-    asked = context._turn_state.asked_agent
-    caller = f" of agent {asked.name!r}" if asked is not None else ""
-    place = f"{caller} ({behind})" if behind else caller
+    caller = caller or context._turn_state.asked_agent
+    place = f" of agent {caller.name!r}" if caller is not None else ""
+    place += f" ({behind})" if behind else ""
     tool_logger.warning("tool %r%s failed in thread %s: %s", tool, place, context.thread.id, text, exc_info=trace)
 
 

@@ -120,7 +120,8 @@ class ServerView(MCPServer):
         """Log why a call failed, and return the text for the model."""
         tool = getattr(ctx, "tool_name", "")
         reason = reason_of(error)
-        record_failure(ctx.context, tool, getattr(ctx, "tool_call_id", ""), reason, f"MCP server {self.name!r}")
+        call_id, caller = getattr(ctx, "tool_call_id", ""), getattr(ctx, "agent", None)
+        record_failure(ctx.context, tool, call_id, reason, f"MCP server {self.name!r}", caller)
         if self._error is not None:
             text = declared_text(ctx.context, tool, reason, self._error)
             if text is not None:

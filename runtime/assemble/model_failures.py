@@ -71,6 +71,19 @@ _TEXTS: tuple[tuple[re.Pattern[str], FailureKind], ...] = (
         "quota",
     ),
 )
+REASONS: Mapping[FailureKind, str] = {
+    "busy": "its model gets too many requests at the moment",
+    "unavailable": "its model is not available at the moment",
+    "unreachable": "its model can't be reached",
+    "silent": "its model sent no answer",
+    "cut_off": "its answer reached the limit of tokens and was cut off",
+    "filtered": "the content filter stopped its answer",
+    "too_long": "its input is too long for its model",
+    "quota": "its model has no quota left",
+    "refused": "its model rejected the request",
+}
+"""What another model is told of an agent that did not answer, without the words of the provider."""
+
 _RETRYABLE_STATUSES = frozenset({408, 409, 429})
 _LATER: frozenset[FailureKind] = frozenset({"busy", "unavailable", "unreachable", "silent"})
 _ELSEWHERE = _LATER | {"too_long", "quota"}

@@ -23,10 +23,11 @@ from runtime.assemble.fallback_models import FallbackModel
 from runtime.assemble.functions import refuse_coroutine
 from runtime.assemble.http_traces import traced_client
 from runtime.assemble.instructions import Instructions
-from runtime.assemble.model_failures import failure_kind
+from runtime.assemble.model_failures import ModelFailure, failure_kind
 from runtime.assemble.problems import AlreadyReported, BuildError, Problems
 from runtime.assemble.provider_models import ChatCompletionsModel, ResponsesModel, adopt, endpoint_of, library_model
 from runtime.assemble.scripted_model import ScriptedConversation, ScriptError
+from runtime.assemble.think_tags import visible_text
 from runtime.assemble.token_meter import METERED, name_of
 from runtime.config.known_models import Prices
 from runtime.config.model import Config
@@ -75,7 +76,12 @@ class BuiltModel:
         agent: Agent[Any] = Agent(name=name, instructions=instructions, model=self.model, model_settings=self.settings)
 
         async def ask(context: Any, text: str) -> str:
-            result = await Runner.run(agent, text, context=context, hooks=METERED, run_config=run_config())
+            try:
+                result = await Runner.run(agent, text, context=context, hooks=METERED, run_config=run_config())
+            except ModelFailure as failure:
+                if failure.kind == "cut_off" and (said := visible_text(failure.text).strip()):
+                    return said
+                raise
             return str(result.final_output)
 
         return ask

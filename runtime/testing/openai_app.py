@@ -121,7 +121,7 @@ class StubApp:
     """Answers from a script. `requests` has every request, in the order of arrival.
 
     `failures` answer the next requests. `cuts` are the numbers of deltas after which the next responses are cut. `raw`
-    has the replies that are sent as they are to the next streaming requests, by the path of the request.
+    has the replies that are sent as they are to the next requests, by the path of the request.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class StubApp:
         self._api_key, self._provider = api_key, provider
 
     def replay(self, case: ProviderCase) -> None:
-        """Send the replies of a case to the next streaming requests of each API."""
+        """Send the replies of a case to the next requests of each API."""
         self.raw[_CHAT] += case.chat
         self.raw[_RESPONSES] += case.responses
 
@@ -188,9 +188,9 @@ class StubApp:
         if request.method == "GET":
             model = {"id": "scripted", "object": "model", "created": 0, "owned_by": "stub"}
             await _send_json(send, 200, {"object": "list", "data": [model]})
-        elif request.body.get("stream") and self.raw[request.path]:
+        elif (raw := self.raw[request.path]) and raw[0].whole is not bool(request.body.get("stream")):
             self._check(request)
-            await _send_raw(send, self.raw[request.path].popleft())
+            await _send_raw(send, raw.popleft())
         else:
             events = self._events(request)
             cut = self.cuts.popleft() if self.cuts else None

@@ -20,11 +20,15 @@ _MODEL = "quirky-1"
 
 @dataclass(frozen=True, slots=True)
 class RawReply:
-    """One response, sent as it is: the bytes of its body, its status and its content type."""
+    """One response, sent as it is: the bytes of its body, its status and its content type.
+
+    A `whole` one answers a request without `stream`, such as those for titles and of agents that are tools.
+    """
 
     body: bytes
     status: int = 200
     content_type: str = _EVENT_STREAM
+    whole: bool = False
 
     def __post_init__(self) -> None:
         if not 200 <= self.status <= 599:
@@ -35,7 +39,7 @@ class RawReply:
 class ProviderCase:
     """What a provider sends in one situation: `chat` and `responses` answer one request each, in order.
 
-    The bytes are those of streams; a request without `stream` is answered by the script.
+    A request of the other form, whole or streamed, is answered by the script.
     """
 
     name: str

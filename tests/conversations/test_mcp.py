@@ -88,7 +88,7 @@ async def test_an_agent_gets_what_it_names_under_the_prefix(chat: MakeChat) -> N
     assert "Momo is yours" in str(client.player.asked[2].input[-1]["output"])
 
 
-async def test_a_tool_that_fails_tells_the_model(chat: MakeChat) -> None:
+async def test_a_tool_that_fails_tells_the_model_and_the_log(chat: MakeChat, caplog: pytest.LogCaptureFixture) -> None:
     client = await chat(_config(_stdio()))
     client.player.replies = [
         [call("burn_book", title="Momo")],
@@ -99,6 +99,9 @@ async def test_a_tool_that_fails_tells_the_model(chat: MakeChat) -> None:
     first = await client.say("burn Momo")
     assert first.said == ["It can't be done."]
     assert "Error executing tool burn_book" in str(client.player.asked[1].input[-1]["output"])
+    assert (
+        "tool 'burn_book' of the MCP server 'library' reports an error: Error executing tool burn_book" in caplog.text
+    )
     assert (await client.say("find", first.thread_id)).said == ["F."]
 
 

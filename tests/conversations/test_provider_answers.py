@@ -318,3 +318,94 @@ async def test_an_endpoint_that_refuses_to_count_is_asked_without(chat: MakeChat
     assert first.said == ["Yes."]
     await client.say("hello", first.thread_id)
     assert ["stream_options" in request.body for request in stub.requests] == [True, False, False]
+
+
+# Whole answers: of agents that are tools, of judges and of titles.
+
+
+def _whole(text: str | None = None, finish: str = "stop", **message: Any) -> ProviderCase:
+    """A case with one answer without a stream, in both APIs."""
+    refusal = message.get("refusal")
+    said = {"role": "assistant", "content": text, **message}
+    chat = {
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "quirky-1",
+        "choices": [{"index": 0, "finish_reason": finish, "message": said}],
+    }  # fmt: skip
+    part = (
+        {"type": "refusal", "refusal": refusal} if refusal else {"type": "output_text", "text": text, "annotations": []}
+    )
+    incomplete = {"length": "max_output_tokens", "content_filter": "content_filter"}.get(finish)
+    responses = {
+        "id": "resp_1", "object": "response", "created_at": 1, "model": "quirky-1", "error": None, "tools": [],
+        "status": "incomplete" if incomplete else "completed", "parallel_tool_calls": True, "tool_choice": "auto",
+        "incomplete_details": {"reason": incomplete} if incomplete else None,
+        "output": [{"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]}],
+    }  # fmt: skip
+    replies = [
+        RawReply(json.dumps(body).encode(), content_type="application/json", whole=True) for body in (chat, responses)
+    ]
+    return ProviderCase("whole", "a whole answer", (replies[0],), (replies[1],))
+
+
+def _with_expert(api: str, stub: OpenAIStub, expert: OpenAIStub) -> dict[str, Any]:
+    return project(
+        api,
+        stub,
+        models={"default": model_of(api, stub), "other": model_of(api, expert)},
+        tools={"look_up": {"agent": "expert"}},
+        agents={"helper": {"tools": ["look_up"]}, "expert": {"model": "other", "description": "Knows."}},
+        entry="helper",
+    )
+
+
+ASKS = {
+    "turns": [{"user": "ask", "reply": [{"call": {"look_up": {"input": "What?"}}}, "{{ result }}"]}],
+    "otherwise": "Yes.",
+}
+
+
+@APIS
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (_whole(refusal="I can't help with that."), "The agent expert refused: I can't help with that."),
+        (_whole("<think>Hm.</think>\n\nForty-two."), "Forty-two."),
+        (_whole("Forty-", "length"), "did not answer: its answer reached the limit of tokens"),
+        (_whole("Forty-", "content_filter"), "did not answer: the content filter stopped its answer"),
+        (_whole(""), "did not answer: its model sent no answer"),
+    ],
+    ids=["refusal", "thoughts", "cut off", "filtered", "empty"],
+)
+async def test_the_caller_of_an_agent_is_told_how_its_answer_ended(
+    chat: MakeChat, api: str, answer: ProviderCase, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with OpenAIStub(ASKS) as stub, OpenAIStub({"otherwise": "No."}) as expert:
+        client = await chat(_with_expert(api, stub, expert))
+        expert.replay(answer)
+        said = await client.say("ask the expert")
+        assert said.of("error") == []
+        assert told in _outputs(stub)[0]
+        if "did not answer" in told:
+            assert "tool 'look_up' of agent 'helper' (agent 'expert') failed" in caplog.text
+        else:
+            assert "Traceback" not in caplog.text
+
+
+@APIS
+@pytest.mark.parametrize(
+    ("answer", "title"),
+    [(_whole("<think>Hm.</think>\n\nParks of Oslo"), "Parks of Oslo"), (_whole("Parks of", "length"), "Parks of")],
+    ids=["thoughts", "cut off"],
+)
+async def test_a_title_has_no_thoughts_and_may_be_cut_off(
+    chat: MakeChat, stub: OpenAIStub, api: str, answer: ProviderCase, title: str
+) -> None:
+    with OpenAIStub({"otherwise": "No."}) as titles:
+        models = {"default": model_of(api, stub), "titles": model_of(api, titles)}
+        client = await chat(project(api, stub, models=models, chat={"title": {"model": "titles"}}), acts_py=TOOLS)
+        if api == "responses" and title == "Parks of":
+            pytest.skip("the SDK does not return the text of an incomplete response")
+        titles.replay(answer)
+        said = await client.say("hello")
+        thread = await client.call("threads.get_by_id", thread_id=said.thread_id)
+        assert thread.json["title"] == title
