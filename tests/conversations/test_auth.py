@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -156,6 +157,8 @@ async def test_auth_decides_where_starlettes_middleware_knows_a_user_as_well(cha
         ({"origin": "https://evil.example"}, "the Origin header names another site"),
         ({"x-forwarded-for": "127.0.0.1"}, "a proxy has forwarded the request (header 'x-forwarded-for')"),
         ({"forwarded": "for=127.0.0.1"}, "a proxy has forwarded the request (header 'forwarded')"),
+        ({"x-forwarded-server": "proxy"}, "a proxy has forwarded the request (header 'x-forwarded-server')"),
+        ({"cf-connecting-ip": "127.0.0.1"}, "a proxy has forwarded the request (header 'cf-connecting-ip')"),
     ],
 )
 async def test_auth_none_answers_this_machine_alone(chat: MakeChat, headers: dict[str, str], reason: str) -> None:
@@ -164,6 +167,21 @@ async def test_auth_none_answers_this_machine_alone(chat: MakeChat, headers: dic
     answer = await _list(client, **headers)
     assert (answer.status, answer.error["code"]) == (403, "forbidden")
     assert reason in answer.error["message"]
+
+
+@pytest.mark.in_process
+async def test_a_proxy_that_adds_no_header_is_known_by_its_http_1_0(chat: MakeChat) -> None:
+    """nginx with its defaults forwards so, with a Host of its own."""
+    client = await chat({"auth": "none"})
+
+    async def old(scope: Any, receive: Any, send: Any) -> None:
+        await client.app({**scope, "http_version": "1.0"}, receive, send)
+
+    around = replace(client, app=old)
+    for answer in (await _list(around), await around.get("/-/config")):
+        assert (answer.status, answer.error["code"]) == (403, "forbidden")
+    assert "HTTP/1.0" in (await _list(around)).error["message"]
+    assert (await around.get("/health")).status == 200
 
 
 async def test_auth_none_answers_pages_of_declared_origins_but_not_of_any(chat: MakeChat) -> None:

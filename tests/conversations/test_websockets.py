@@ -60,7 +60,7 @@ async def handshake(client: Chat, path: str, headers: dict[str, str], **scope: A
         "path": path,
         "query_string": b"",
         "client": ("127.0.0.1", 50000),
-        "headers": [(b"host", b"localhost"), *((k.encode(), v.encode()) for k, v in headers.items())],
+        "headers": [(k.encode(), v.encode()) for k, v in {"host": "localhost", **headers}.items()],
         "subprotocols": [],
         "extensions": {"websocket.http.response": {}},
         **scope,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from chatkit.store import NotFoundError
 from chatkit.types import Attachment
@@ -20,6 +20,7 @@ from runtime.errors import RequestError
 from runtime.server.attachments.content import CHECKED_IMAGES, normal_mime_type
 from runtime.server.attachments.uploads import Uploads
 from runtime.server.http.identity import refusal_response
+from runtime.server.http.receiving import announced_size
 from runtime.server.http.responses import base_url_of, error_response, unexpected
 from runtime.stores.blobs import FileStoreError, StoredFile
 from runtime.stores.store import StoreUnavailable
@@ -34,8 +35,8 @@ _CACHE_S = 12 * 3600
 class FileRoutes:
     """`PUT` and `GET /chatkit/files/{token}`, and `POST /chatkit/files` with a form that has the field `file`."""
 
-    def __init__(self, uploads: Uploads, path: str, origins: Sequence[str] = ()) -> None:
-        self.uploads, self.path, self._origins = uploads, path, origins
+    def __init__(self, uploads: Uploads, path: str) -> None:
+        self.uploads, self.path = uploads, path
 
     def add_to(self, app: Router, open_routes: Router) -> None:
         """Add the routes: those with a token in their address, which is the permission, to `open_routes`."""
@@ -69,7 +70,6 @@ class FileRoutes:
 
     async def _take_form(self, request: Request) -> Response:
         owner = current_user(request).id
-        self._refuse_other_origin(request)
         self._refuse_large(request, _MAX_FORM_OVERHEAD)
         most = self.uploads.declared.max_size + _MAX_FORM_OVERHEAD
         limited = Request(request.scope, _limited(request.receive, most, self._too_large))
@@ -84,20 +84,8 @@ class FileRoutes:
         body = attachment.model_dump_json(exclude_none=True, context={"exclude_metadata": True})
         return Response(body, media_type="application/json")
 
-    def _refuse_other_origin(self, request: Request) -> None:
-        """Raise RequestError (403) for a form of another site's page: browsers post forms without asking by CORS."""
-        origin = request.headers.get("origin")
-        if origin is None or origin in self._origins or "*" in self._origins:
-            return
-        # A page can't set these headers; a proxy may replace the first one.
-        hosts = (request.headers.get("host"), request.headers.get("x-forwarded-host"))
-        if urlsplit(origin).netloc not in hosts:
-            hint = "declare its origin in server.cors"
-            raise RequestError(403, "forbidden", f"a form of another site's page is refused ({hint})")
-
     def _refuse_large(self, request: Request, overhead: int) -> None:
-        announced = request.headers.get("content-length", "")
-        if announced.isdigit() and int(announced) > self.uploads.declared.max_size + overhead:
+        if announced_size(request) > self.uploads.declared.max_size + overhead:
             raise self._too_large()
 
     def _too_large(self) -> RequestError:

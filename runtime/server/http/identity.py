@@ -20,13 +20,19 @@ from runtime.auth.user import LOCAL_USER, USER, Unauthenticated, User, authentic
 from runtime.errors import RequestError
 from runtime.resources.containment import contained
 from runtime.server.http.loopback import is_loopback, refusal
+from runtime.server.http.origins import refuse_other_sites
 from runtime.server.http.responses import error_response, request_id_of, send_response, unexpected
 from runtime.server.settings import ServerSettings
 
 logger = logging.getLogger("runtime.server")
 
-# A proxy on this machine connects from loopback, too; these headers show that it forwards another client's request.
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via")
+# A proxy on this machine connects from loopback, too; these headers show that it forwards another client's request,
+# or that of the network before it.
+_FORWARDED = (
+    *("forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-original-forwarded-for", "x-original-host"),
+    *("cf-connecting-ip", "cf-ray", "true-client-ip", "fastly-client-ip", "fly-client-ip", "x-envoy-external-address"),
+)
+_FORWARDED_PREFIX = "x-forwarded"
 _LONGEST_REASON = 300
 _NO_LOGIN = (
     "requests are refused, because nobody authenticates them: agents.yaml has no `auth:`, and the application around "
@@ -117,11 +123,18 @@ USERS, PUBLIC = Access(), Access(public=True)
 class IdentityMiddleware:
     """ASGI middleware: put the user of each request into its scope, or refuse the request before its body is read.
 
-    `access` returns who may use the route of a request. A public route gets no user.
+    `access` returns who may use the route of a request. A public route gets no user. A form or a websocket of another
+    site's page is refused, unless it is one of `origins`: a browser sends them with its user's cookies.
     """
 
-    def __init__(self, app: ASGIApp, authenticator: Authenticator, access: Callable[[Scope], Access]) -> None:
-        self._app, self._authenticator, self._access = app, authenticator, access
+    def __init__(
+        self,
+        app: ASGIApp,
+        authenticator: Authenticator,
+        access: Callable[[Scope], Access],
+        origins: Sequence[str] = (),
+    ) -> None:
+        self._app, self._authenticator, self._access, self._origins = app, authenticator, access, origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward or refuse the request."""
@@ -145,6 +158,7 @@ class IdentityMiddleware:
         try:
             with contained():
                 user = await identify(self._authenticator, connection)
+            refuse_other_sites(connection, self._origins)
             require_role(user, access.roles, "this route")
             scope[USER] = user
         except RequestError as error:
@@ -188,7 +202,11 @@ def not_from_this_machine(connection: HTTPConnection, origins: Sequence[bytes] =
     client = connection.client
     if client is None or not is_loopback(client.host):
         return "the request comes from another address"
-    if forwarded := [name for name in _FORWARDED if name in connection.headers]:
-        return f"a proxy has forwarded the request (header {forwarded[0]!r})"
     headers = connection.scope["headers"]
+    names = [name.decode("latin-1") for name, _ in headers]
+    if forwarded := [name for name in names if name in _FORWARDED or name.startswith(_FORWARDED_PREFIX)]:
+        return f"a proxy has forwarded the request (header {forwarded[0]!r})"
+    # nginx with its defaults: no such header, and a Host of its own.
+    if connection.scope.get("http_version") == "1.0":
+        return "it is HTTP/1.0, as a proxy forwards requests without a header that says so (send HTTP/1.1)"
     return refusal([(name, value) for name, value in headers if name != b"origin" or value not in origins]) or ""

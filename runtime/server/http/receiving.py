@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 from starlette.requests import Request
 from starlette.types import Message, Receive
@@ -11,6 +12,7 @@ from runtime.config.model.limits import Limits
 from runtime.errors import RequestError
 from runtime.server.turns.dictation import AUDIO_KEY, too_large
 
+_LENGTH = re.compile(r"[0-9]{1,20}")
 _MIN_RATE = 16 * 1024
 """Bytes for which a client has another second."""
 
@@ -49,13 +51,18 @@ def check_media_type(request: Request) -> None:
         raise RequestError(415, "unsupported_media_type", "send JSON with the header content-type: application/json")
 
 
+def announced_size(request: Request) -> int:
+    """Return the bytes that a body has by its Content-Length; 0 where that is unknown, or is no number."""
+    text = request.headers.get("content-length", "")
+    return int(text) if _LENGTH.fullmatch(text) else 0
+
+
 async def read_body(request: Request, limits: Limits, largest: int) -> bytearray:
     """Read the whole body. Raise RequestError (413) as soon as it is known to be too large.
 
     That is beyond `limits.body` bytes, or beyond `largest` for a recording, whose key comes before that limit.
     """
-    announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > largest:
+    if announced_size(request) > largest:
         raise too_large(largest)
     body, most = bytearray(), limits.body
     async for part in request.stream():

@@ -90,8 +90,7 @@ class ProjectApp:
         self._others = [(PUBLIC, files)]
         self._routes.add_route(f"{self.path}/options.json", self._options, methods=["GET"])
         if uploads is not None:
-            origins = config.server.cors or ()
-            FileRoutes(uploads, self.path, origins).add_to(self._routes.router, files.router)
+            FileRoutes(uploads, self.path).add_to(self._routes.router, files.router)
         ThreadStreamRoutes(server, self._identify).add_to(self._routes, self.path)
         mentions = MentionRoutes(snapshot)
         self._routes.add_route(f"{self.path}/entities", mentions.search, methods=["GET"])
@@ -99,7 +98,9 @@ class ProjectApp:
         self._routes.add_route(f"{self.path}/entities/{{id}}/preview", mentions.preview, methods=["GET"])
         for built in snapshot.routers:
             self._add_router(built, state)
-        self._identity = IdentityMiddleware(self._limit_user, authenticator_of(snapshot, settings), self._access)
+        self._identity = IdentityMiddleware(
+            self._limit_user, authenticator_of(snapshot, settings), self._access, config.server.cors
+        )
         self._app: ASGIApp = AddressLimit(self._identity, limiter, config.limits.requests, _store_of)
         if config.server.cors:
             # Around the login: the response to a request without one is for its page as well.

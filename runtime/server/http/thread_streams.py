@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI
@@ -17,6 +18,7 @@ from runtime.server.turns.request_parsing import RequestInfo
 RESUME_HEADER = "x-chatkit-resume"
 """With the value 1, the events of a streamed response have ids, and its disconnection does not stop the turn."""
 _LARGEST_ID = 2**63 - 1
+_EVENT_ID = re.compile(r"[0-9]{1,19}")
 
 Identify = Callable[[Request], Awaitable[tuple[Generation, RequestInfo]]]
 
@@ -49,6 +51,7 @@ class ThreadStreamRoutes:
 def _event_id(header: str | None) -> int | None:
     if not header:
         return None
-    if not (header.isascii() and header.isdigit()) or int(header[:20]) > _LARGEST_ID:
+    # Not every text of digits: Python converts no more than 4,300.
+    if not _EVENT_ID.fullmatch(header) or int(header) > _LARGEST_ID:
         raise RequestError(400, "invalid_event_id", f"the header last-event-id is no id of an event: {header[:40]!r}")
     return int(header)
