@@ -168,6 +168,15 @@ def _files(client: Chat) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
+async def test_an_id_that_a_store_would_clean_deletes_nothing(chat: MakeChat) -> None:
+    client = await chat(OFFER)
+    attached = await _attach(client)
+    for alias in (f"{attached}\0", f"\0{attached}", f"{attached}\ud800", f"{attached[:9]}\0{attached[9:]}"):
+        assert (await client.call("attachments.delete", attachment_id=alias)).status == 404
+    assert (await client.say("look", attachments=[attached])).status == 200
+    assert _files(client)
+
+
 async def test_more_files_than_are_allowed_are_refused(chat: MakeChat) -> None:
     client = await chat({"chat": {"attachments": {"max_count": 1}}})
     two = [await _attach(client), await _attach(client)]

@@ -38,7 +38,13 @@ CONFIG: dict[str, Any] = {
 COOKIE = {"cookie": "session=1", "host": "chat.example.com"}
 # What a browser posts for a page without asking; the last one is a request without a type.
 TYPES = ["text/plain", "Multipart/Form-Data; boundary=b", "application/x-www-form-urlencoded", "text/plain; a=json", ""]
-FOREIGN = ["https://evil.example", "null", "https://chat.example.com.evil.example", "https://[", "http://localhost:5173"]
+FOREIGN = [
+    "https://evil.example",
+    "null",
+    "https://chat.example.com.evil.example",
+    "https://[",
+    "http://localhost:5173",
+]
 OWN = ["https://chat.example.com", "https://app.example.com"]
 
 

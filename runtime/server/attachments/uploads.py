@@ -121,10 +121,12 @@ class Uploads:
 
     async def delete(self, owner: str, attachment_id: str) -> None:
         """Delete an attachment that was not sent, and its content. Raise NotFoundError, RequestError (409)."""
+        # First: it refuses what a store, which drops U+0000, takes for the id of an attachment.
+        key = file_key(owner, attachment_id)
         await self.backend.load_attachment(owner, attachment_id)
         if not await self.backend.delete_unsent_attachment(owner, attachment_id):
             raise RequestError(409, "already_sent", "the file was sent with a message (delete the thread to delete it)")
-        await self.files.delete(file_key(owner, attachment_id))
+        await self.files.delete(key)
 
     async def delete_files(self, owner: str, attachment_ids: Iterable[str]) -> None:
         """Delete the files of attachments whose thread was deleted."""

@@ -29,7 +29,7 @@ logger = logging.getLogger("runtime.server")
 # A proxy on this machine connects from loopback, too; these headers show that it forwards another client's request,
 # or that of the network before it.
 _FORWARDED = (
-    *("forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-original-forwarded-for", "x-original-host"),
+    *("forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-original-forwarded-for"),
     *("cf-connecting-ip", "cf-ray", "true-client-ip", "fastly-client-ip", "fly-client-ip", "x-envoy-external-address"),
 )
 _FORWARDED_PREFIX = "x-forwarded"

@@ -1,6 +1,6 @@
 """What a page of another site can make a browser send with its user's login, without asking by CORS.
 
-The browser adds cookies, and the login of a proxy, to such a request; its Origin shows that another site's page sent it.
+The browser adds cookies, and the login of a proxy, to such a request; its Origin shows whose page sent it.
 """
 
 from __future__ import annotations
