@@ -153,7 +153,7 @@ class OpenAIModel(_Model, ShortFormSection, short_key="name"):
 class AnyLLMModel(_Model):
     """A model of any provider through any-llm (install `chatkit-runtime[any-llm]`)."""
 
-    any_llm: str = Field(min_length=1, examples=["anthropic/claude-sonnet-4-5"])
+    any_llm: str = Field(min_length=1, examples=["anthropic/claude-sonnet-5-5"])
     """Provider and model, as any-llm names them."""
     base_url: str | None = None
     """The endpoint's URL, if it is not the provider's own."""
@@ -164,7 +164,7 @@ class AnyLLMModel(_Model):
 class LiteLLMModel(_Model):
     """A model of any provider through LiteLLM (install `chatkit-runtime[litellm]`)."""
 
-    litellm: str = Field(min_length=1, examples=["anthropic/claude-sonnet-4-5"])
+    litellm: str = Field(min_length=1, examples=["anthropic/claude-sonnet-5-5"])
     """Provider and model, as LiteLLM names them."""
     base_url: str | None = None
     """The endpoint's URL, if it is not the provider's own."""
