@@ -27,6 +27,7 @@ from runtime.resources.child_process import (
     limit_resources,
     memory_in_use,
 )
+from runtime.resources.patterns import LimitedPattern
 from runtime.widgets.trial import LimitExceeded, TrialFault, TrialInput, try_widget
 
 StopReason = Literal["", "time", "memory", "output", "refused", "crash", "skipped"]
@@ -174,6 +175,9 @@ def try_one(widget: TrialInput, send: Send) -> StopReason:
 
 def _prepare(widgets: Sequence[TrialInput]) -> None:
     _import_all(sections=any('"sections"' in json.dumps(widget["root"]) for widget in widgets))
+    if any('"pattern' in json.dumps(widget) for widget in widgets):
+        # A large import, which few schemas need.
+        LimitedPattern.compile("")
 
 
 @functools.cache

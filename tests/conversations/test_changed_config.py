@@ -209,28 +209,20 @@ async def test_a_widget_that_is_declared_no_more_is_shown_and_told_to_the_model_
     assert "Buy" in json.dumps(client.player.asked[-1].input)
 
 
-async def test_a_model_that_calls_a_tool_it_had_once_fails_in_a_way_that_may_be_retried(version: Version) -> None:
+async def test_a_model_that_calls_a_tool_it_had_once_is_told_that_it_is_gone(version: Version) -> None:
     client = await version(_tools(look="acts:look"), acts_py='def look() -> str:\n    "Look."\n    return "a lake"\n')
     client.player.replies = [[call("look")], "A lake."]
     thread = (await client.say("Look!")).thread_id
     client = await version({})
-    client.player.replies = [[call("look")]]
+    client.player.replies = [[call("look")], "I can't look any more."]
 
-    failed = await client.say("Again!", thread)
+    assert (await client.say("Again!", thread)).said == ["I can't look any more."]
 
     asked = client.player.asked[-1]
-    assert [item["name"] for item in asked.of("function_call")] == ["look"]
-    assert [item["output"] for item in asked.of("function_call_output")] == ["a lake"]
     assert asked.tools == []
-    (error,) = failed.of("error")
-    assert error["allow_retry"] is True
-    assert "look" not in error["message"]
-    client.player.replies = ["I can't look any more."]
-    message = failed.done("user_message")[0]["id"]
-    retried = await client.call("threads.retry_after_item", thread_id=thread, item_id=message)
-    assert retried.said == ["I can't look any more."]
-    asked = client.player.asked[-1]
-    assert len(asked.of("function_call")) == len(asked.of("function_call_output"))
+    assert [item["name"] for item in asked.of("function_call")] == ["look", "look"]
+    gone = "There is no tool 'look', and no other one. Answer without tools."
+    assert [item["output"] for item in asked.of("function_call_output")] == ["a lake", gone]
 
 
 async def test_a_thread_goes_on_with_the_agent_that_is_the_entry_now(version: Version) -> None:
