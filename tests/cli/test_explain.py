@@ -36,7 +36,7 @@ def test_without_a_code_all_are_listed(cli: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize(
     ("code", "hint"),
-    [("A216", "did you mean 'A215'?"), ("203", "did you mean 'A203'?"), ("B203", "did you mean 'A203'?")],
+    [("A217", "did you mean 'A216'?"), ("203", "did you mean 'A203'?"), ("B203", "did you mean 'A203'?")],
 )
 def test_an_unknown_code_is_wrong_usage_and_the_nearest_is_named(cli: Callable[..., Any], code: str, hint: str) -> None:
     ran = cli("explain", code)
