@@ -348,3 +348,31 @@ async def test_connect_says_at_the_line_which_tools_get_another_name(chat: MakeC
             "the model knows 'search' of the MCP server 'wiki' as 'wiki_search': 'search' is taken",
         ),
     ]
+
+
+async def test_an_error_of_the_protocol_reaches_the_log_and_the_model_as_error_says(
+    chat: MakeChat, caplog: pytest.LogCaptureFixture
+) -> None:
+    code = """
+from agents.mcp import MCPServer
+from mcp import MCPError
+from mcp.types import Tool
+
+class Broken(MCPServer):
+    name = "broken"
+    async def connect(self): ...
+    async def cleanup(self): ...
+    async def list_prompts(self): ...
+    async def get_prompt(self, name, arguments=None): ...
+    async def list_tools(self, run_context=None, agent=None):
+        return [Tool(name="find", inputSchema={"type": "object", "properties": {}})]
+    async def call_tool(self, tool_name, arguments, meta=None):
+        raise MCPError(-32602, "the index is closed")
+"""
+    server = {"python": "acts:Broken", "error": "Not now: {{ error }}"}
+    client = await chat({"mcp": {"lib": server}, "agents": {"clerk": {"tools": ["lib.*"]}}}, acts_py=code)
+    client.player.replies = [[call("find")], "It can't be done."]
+    assert (await client.say("find it")).said == ["It can't be done."]
+    assert client.player.asked[1].input[-1]["output"] == "Not now: the index is closed"
+    assert "tool 'find' of agent 'clerk' (MCP server 'lib') failed" in caplog.text
+    assert "the index is closed" in caplog.text
