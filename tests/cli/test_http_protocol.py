@@ -58,6 +58,8 @@ class Sweeps:
 @asynccontextmanager
 async def served(guard: ConnectionGuard, app: App = answer) -> AsyncIterator[int]:
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    # Otherwise the kernel takes megabytes for a client that does not read.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
     http: Any = guard.protocol
     config = uvicorn.Config(app, http=http, lifespan="off", log_config=None, access_log=False, ws="none")
     server = uvicorn.Server(config)
