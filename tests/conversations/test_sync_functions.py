@@ -159,7 +159,7 @@ async def test_a_sync_function_beyond_its_time_ends_its_request_and_is_named(
 
     assert "did not return within 0.05 s" in caplog.text
     assert ("'guard'" if kind == "own guardrail" else "app:f") in caplog.text
-    if kind in ("search", "lookup", "context"):
+    if kind in ("search", "lookup", "context", "sync action", "dictation"):
         assert (answer.status, answer.error["code"]) == (503, "timeout")
     elif kind not in ("approval", "title"):  # a title is missed by nobody; without a decision, the user is asked
         assert answer.status >= 500 or answer.events[-1]["type"] == "error"

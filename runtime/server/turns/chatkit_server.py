@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 
 from runtime.assemble.actions import replacement
 from runtime.assemble.context import scope_of
+from runtime.assemble.functions import FunctionTimeout
 from runtime.assemble.project import Snapshot
 from runtime.auth.user import LOCAL_USER, Unauthenticated, User, authenticated
 from runtime.config.model.limits import Limits
@@ -28,6 +29,7 @@ from runtime.errors import RequestError
 from runtime.project_code.import_errors import raised_at
 from runtime.resources.containment import ProjectCodeError
 from runtime.resources.lease import Lease, Live
+from runtime.resources.threads import NoFreeThread
 from runtime.server.attachments.uploads import Uploads
 from runtime.server.history.interruption import DEFAULT_TEXTS, CardTexts
 from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
@@ -281,7 +283,7 @@ class RuntimeServer(ChatKitServer[Any]):
         recorder, state = execution.recorder, execution.state
         try:
             answer = await action.sync(execution.context, params.action, sender)
-        except (RequestError, HTTPException):
+        except (RequestError, HTTPException, FunctionTimeout, NoFreeThread):
             raise
         except Exception as error:
             cause = error.cause if isinstance(error, ProjectCodeError) else error

@@ -13,9 +13,11 @@ import re
 
 from chatkit import types
 
+from runtime.assemble.functions import FunctionTimeout
 from runtime.assemble.project import Snapshot
 from runtime.config.model.limits import Limits
 from runtime.errors import RequestError
+from runtime.resources.threads import NoFreeThread
 from runtime.server.turns.request_parsing import RequestInfo, parse_request
 
 logger = logging.getLogger("runtime.server")
@@ -73,6 +75,8 @@ async def transcribe(
         raise RequestError(400, "invalid_audio", "the recording is empty")
     try:
         return types.TranscriptionResult(text=await snapshot.transcribe(audio, info.request_context))
+    except (FunctionTimeout, NoFreeThread):
+        raise
     except Exception as error:
         logger.error("dictation failed [%s]: %s: %s", info.request_id, type(error).__name__, error)
         message = f"the recording could not be transcribed (reference {info.request_id})"
