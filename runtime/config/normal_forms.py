@@ -32,6 +32,12 @@ _CALL = re.compile(r"\(.*\)\s*$")
 _IMPORTED = re.compile(r"\s*from\s+(?P<module>[\w.]+)\s+import\s+(?P<name>\w+)\s*")
 _FILE = re.compile(r"(?:\./)?(?P<module>[\w/.-]+?)(?:\.py)?\s*(?:::?|#)\s*(?P<name>\w+(?:\.\w+)*)")
 _DOTTED = re.compile(r"(?P<module>\w+(?:\.\w+)*)\.(?P<name>\w+)")
+_DATABASE = re.compile(r"(?:(?:sqlite3?(?:\+\w+)?|file):(?://)?/?)?(?P<file>[\w./ -]+\.(?:db|sqlite3?))")
+
+
+def is_plain_file(text: str) -> bool:
+    """Return whether a store's address is a file of SQLite or memory, written otherwise: it holds no secret."""
+    return normal_form(text, r"(memory|sqlite:///[\w./ -]+)") != ""
 
 
 def normal_form(value: str, pattern: str) -> str:
@@ -72,8 +78,10 @@ def _forms(value: str) -> Iterator[str]:
         yield from (f"{number:.0f}/{unit}" for unit, words in _BUDGETS.items() if of in (unit, *words))
     if media_type := _media_type(stripped):
         yield media_type
-    if stripped.endswith((".db", ".sqlite", ".sqlite3")):
-        yield f"sqlite:///{stripped.removeprefix('./')}"
+    if stripped in ("in-memory", "in_memory", ":memory:", "sqlite://", "sqlite:///:memory:"):
+        yield "memory"
+    if match := _DATABASE.fullmatch(stripped):
+        yield f"sqlite:///{match['file'].removeprefix('./')}"
     yield import_path(value)
     yield stripped.upper()
     yield f"/{stripped.strip('/')}"

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runtime.config.model.root import NAMED_SECTIONS
+from runtime.config.model.server import STORE_PATTERN
 from runtime.config.model.types import IMPORT_PATTERN
-from runtime.config.normal_forms import normal_form
+from runtime.config.normal_forms import is_plain_file, normal_form
 from runtime.config.unknown_keys import (
     ForeignModel,
     advise,
@@ -285,7 +286,8 @@ class Explainer:
                 hint = f'write "{instead}"'
             text = str(value)
             hides = path in self.filled.strings or (isinstance(schema, dict) and schema.get("writeOnly"))
-            right = "" if hides else normal_form(text, limit)
+            may_show = not hides or (limit == STORE_PATTERN and path not in self.filled.strings and is_plain_file(text))
+            right = normal_form(text, limit) if may_show else ""
             hint = f"did you mean {right!r}?" if right else hint
             self._report("A105", path, f"{self._shown(path, value, schema)} is not {noun}", hint)
             if limit == IMPORT_PATTERN and not hides:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runtime.static_analysis.bindings import Function
 from runtime.static_analysis.module import Module
-from runtime.static_analysis.resolver import CONTEXTS, WRAPPERS, Resolver
-from runtime.static_analysis.signatures import parameters_in, unquoted
+from runtime.static_analysis.resolver import CONTEXTS, WRAPPERS, Resolver, Symbol
+from runtime.static_analysis.signatures import derives, parameters_in, unquoted
 
 CONTEXT_ATTRIBUTES = frozenset(
     {
@@ -33,15 +33,22 @@ class AttributeRead:
     name: str
     node: ast.Attribute
     call: ast.Call | None = None
+    knows_class: bool = True
+    """Whether the object is the context of this project's turns, rather than one of a class that derives from it."""
 
 
-def context_reads(resolver: Resolver, module: Module, function: Function, *, is_named: bool) -> list[AttributeRead]:
+def context_reads(
+    resolver: Resolver, module: Module, function: Function, *, is_named: bool, owner: ast.ClassDef | None = None
+) -> list[AttributeRead]:
     """Return what a function reads of the turn's context: `ctx.context.name`, or `context.name` by its type hint.
 
     A function that agents.yaml does not name (`is_named`) may get a context of another runner, unless its type hint
-    says which.
+    says which. `owner` is the class of a method: its first parameter is a context if the class derives from one.
     """
     wrappers, contexts = set[str](), set[str]()
+    derived_wrappers, derived = set[str](), set[str]()
+    if owner is not None and not function.decorator_list and _derives(resolver, Symbol("class", module, owner)):
+        derived |= {parameter.name for parameter in parameters_in(function.args)[:1]}
     for parameter in parameters_in(function.args):
         hint = unquoted(parameter.node.annotation)
         if hint is None:
@@ -51,9 +58,30 @@ def context_reads(resolver: Resolver, module: Module, function: Function, *, is_
         if _is_one_of(resolver, module, outer, WRAPPERS):
             if is_named or (inner is not None and _is_context(resolver, module, inner)):
                 wrappers.add(parameter.name)
+            elif inner is not None and _derives(resolver, resolver.value(module, inner)):
+                derived_wrappers.add(parameter.name)
         elif _is_one_of(resolver, module, outer, CONTEXTS):
             contexts.add(parameter.name)
-    return list(_reads(function, wrappers, contexts)) if wrappers or contexts else []
+        elif isinstance(outer, ast.Name | ast.Attribute) and _derives(resolver, resolver.value(module, outer)):
+            derived.add(parameter.name)
+    reads = list(_reads(function, wrappers, contexts)) if wrappers or contexts else []
+    if derived_wrappers or derived:
+        reads += [replace(read, knows_class=False) for read in _reads(function, derived_wrappers, derived)]
+    return reads
+
+
+def untyped_context_reads(function: Function) -> list[AttributeRead]:
+    """Return what a helper reads of a parameter without a type hint that is called `context` or `ctx`."""
+    names = {
+        parameter.name
+        for parameter in parameters_in(function.args)
+        if parameter.node.annotation is None and parameter.name.rpartition("_")[2] in ("context", "ctx")
+    }
+    return [replace(read, knows_class=False) for read in _reads(function, names, names)] if names else []
+
+
+def _derives(resolver: Resolver, symbol: Symbol) -> bool:
+    return symbol.kind == "class" and derives(resolver, symbol, {"runtime.RuntimeContext"}) is True
 
 
 def _is_one_of(resolver: Resolver, module: Module, node: ast.expr, names: frozenset[str]) -> bool:

@@ -337,3 +337,16 @@ def speak(folder: Path, matcher: str, **parts: str) -> list[str]:
     parts = {"title": "{model: m}", "judge": "m", "instructions": "Sell tickets", **parts}
     script = f"turns: [{{instructions: {matcher!r}, reply: x}}]\notherwise: x\n"
     return found(folder, script, SPEAKERS.format(**parts))
+
+
+@pytest.mark.parametrize(
+    ("agent", "severity"),
+    [
+        ("Biling", "error"),  # like a name that exists
+        ("b", "error"),  # the key; its name is 'Billing'
+        ("Night shift", "warning"),  # another project may share the script
+    ],
+)
+def test_a_turn_of_an_agent_that_nobody_is_named_is_never_reached(tmp_path: Path, agent: str, severity: str) -> None:
+    [line] = found(tmp_path, f"turns: [{{agent: {agent}, reply: x}}, {{reply: y}}]\n")
+    assert line.startswith(f"s.yaml:1:17: {severity} A623: no agent that answers from this script is named {agent!r}")

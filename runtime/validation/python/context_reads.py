@@ -11,12 +11,21 @@ from runtime.diagnostics.wording import quote, suggest
 from runtime.static_analysis.bindings import Function
 from runtime.static_analysis.instances import BASES, attributes_of
 from runtime.static_analysis.module import Module
-from runtime.static_analysis.receivers import CONTEXT_ATTRIBUTES, AttributeRead, context_reads, guarded_names
+from runtime.static_analysis.receivers import (
+    CONTEXT_ATTRIBUTES,
+    AttributeRead,
+    context_reads,
+    guarded_names,
+    untyped_context_reads,
+)
 from runtime.static_analysis.resolver import CONTEXTS, Symbol
 from runtime.validation.python.import_paths import ImportPath, PythonDiagnostics
-from runtime.validation.python.literal_trees import check_tree_argument
+from runtime.validation.python.literal_trees import TREE_METHODS, check_tree_argument
 
-_WIDGET_METHODS = frozenset({"show_widget", "render"})
+# With the name of the parameter that takes the widget's name.
+_WIDGET_METHODS = {"show_widget": "name", "render": "widget"}
+# Of an object without a type hint, the name of the method says what it is.
+_DISTINCTIVE = frozenset({"show_widget"})
 _STATE = "declare it in 'state', or as an attribute of 'context_class'"
 
 
@@ -30,11 +39,18 @@ def check_context_reads(
     if module.tree is None or not module.ours:
         return
     attributes = _attributes(diagnostics)
+    redefined = _redefined(diagnostics)
+    owners = _owners(module.tree)
     for function in _functions(module.tree):
-        reads = context_reads(diagnostics.resolver, module, function, is_named=function in named)
+        owner = owners.get(function)
+        reads = context_reads(diagnostics.resolver, module, function, is_named=function in named, owner=owner)
         guarded = guarded_names(function) if reads else set()
+        reads += [read for read in untyped_context_reads(function) if read.name in _DISTINCTIVE]
         for read in reads:
-            if attributes is not None and read.name not in attributes | guarded and not _is_private(read.name):
+            if not read.knows_class and read.name in redefined:
+                continue
+            is_known = attributes is None or read.name in attributes | guarded or _is_private(read.name)
+            if read.knows_class and attributes is not None and not is_known:
                 hint = suggest(read.name, sorted(attributes - set(dir(BaseModel)))) or _STATE
                 message = f"the context has no {read.name!r}"
                 diagnostics.at_node(path, "A332", module, read.node, message, hint)
@@ -44,6 +60,22 @@ def check_context_reads(
 
 def _functions(tree: ast.Module) -> Iterator[Function]:
     yield from (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def _owners(tree: ast.Module) -> dict[ast.AST, ast.ClassDef]:
+    """Return the class of each method."""
+    return {child: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for child in node.body}
+
+
+def _redefined(diagnostics: PythonDiagnostics) -> set[str]:
+    """Return the methods that show widgets and that the project may define otherwise."""
+    modules = [module for module in diagnostics.resolver.modules.read.values() if module is not None and module.ours]
+    methods = {*_WIDGET_METHODS, *TREE_METHODS}
+    return {
+        name
+        for name in methods
+        if any(f"def {name}(".encode() in module.text or name in module.implicit.attributes for module in modules)
+    }
 
 
 def _is_private(name: str) -> bool:
@@ -69,9 +101,10 @@ def _attributes(diagnostics: PythonDiagnostics) -> frozenset[str] | None:
 
 
 def _check_widget(diagnostics: PythonDiagnostics, module: Module, path: ImportPath, read: AttributeRead) -> None:
-    if read.name not in _WIDGET_METHODS or read.call is None or not read.call.args:
+    if read.name not in _WIDGET_METHODS or read.call is None:
         return
-    name = read.call.args[0]
+    named = (each.value for each in read.call.keywords if each.arg == _WIDGET_METHODS[read.name])
+    name = next(iter((*read.call.args[:1], *named)), None)
     declared = diagnostics.project.config.widgets
     if isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value not in declared:
         hint = suggest(name.value, declared)

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from runtime.diagnostics.diagnostic import Place
+from runtime.diagnostics.diagnostic import Place, Severity
 from runtime.diagnostics.wording import nearest, suggest
 from runtime.static_analysis.bindings import absolute_name, iter_expressions, iter_statements
 from runtime.static_analysis.module import Module, ModuleFinder
 from runtime.static_analysis.resolver import Missing, Symbol, Undecided
 from runtime.static_analysis.signatures import derives, free_form, own_parameters, parameters_of
 from runtime.validation.python.import_paths import ImportPath, PythonDiagnostics
+from runtime.validation.python.requirements import may_be_elsewhere
 from runtime.validation.python.sdk_names import hint_sdk_name, is_of_sdk, missing_in_sdk
 from runtime.validation.python.tools import check_context_first, options_of
 
@@ -93,7 +94,8 @@ def check_module(diagnostics: PythonDiagnostics, path: ImportPath) -> None:
     elif near := _near(diagnostics, path, missing):
         diagnostics.at_path(path, "A320", message, near)
     else:
-        diagnostics.at_path(path, "A320", message, _NOT_FOUND, "warning", wanted=path.text)
+        severity: Severity = "warning" if may_be_elsewhere(finder.root, top) else "error"
+        diagnostics.at_path(path, "A320", message, _NOT_FOUND, severity, wanted=path.text)
 
 
 def _near(diagnostics: PythonDiagnostics, path: ImportPath, missing: str) -> str:

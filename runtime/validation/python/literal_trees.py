@@ -17,7 +17,7 @@ from runtime.static_analysis.module import Module
 from runtime.static_analysis.receivers import AttributeRead
 from runtime.validation.python.import_paths import ImportPath, PythonDiagnostics
 
-_ARGUMENTS = {"stream_widget": 0, "update_widget": 1, "render": 0}
+TREE_METHODS = {"stream_widget": 0, "update_widget": 1, "render": 0}
 """The methods of the context that take a tree, each with the position of the argument `widget`."""
 # A template matches any schema, as does what is not known.
 _UNKNOWN = "{{ unknown }}"
@@ -28,7 +28,7 @@ def check_tree_argument(
     diagnostics: PythonDiagnostics, module: Module, path: ImportPath, function: Function, read: AttributeRead
 ) -> None:
     """Report the certain faults of a tree that a call of the context's method passes (A410, A412 to A415)."""
-    position = _ARGUMENTS.get(read.name)
+    position = TREE_METHODS.get(read.name)
     if position is None or read.call is None:
         return
     arguments = [each.value for each in read.call.keywords if each.arg == "widget"]

@@ -51,7 +51,7 @@ def script_problems(project: CheckedProject, keys: Iterable[str], script: Script
     is_taken_over = any(matcher.key == "context" for turn in script.turns for matcher in turn.matchers)
     for turn in script.turns:
         if all(project.config.agents[key].has_key("name") for key in keys):
-            yield from _agent_problems(turn, names)
+            yield from _agent_problems(project, turn, names)
         yield from _group_problems(turn, data)
         yield from _slow_patterns(turn)
         candidates = {name: tools for name, tools in agents.items() if _may_answer(turn, name, tools)}
@@ -75,15 +75,23 @@ def script_problems(project: CheckedProject, keys: Iterable[str], script: Script
                 candidates = agents  # another agent goes on
 
 
-def _agent_problems(turn: ScriptTurn, names: Mapping[str, str]) -> Iterator[ScriptProblem]:
+def _agent_problems(project: CheckedProject, turn: ScriptTurn, names: Mapping[str, str]) -> Iterator[ScriptProblem]:
+    """Yield names of agents that nobody has: the turn is never reached.
+
+    A name like none of the project's is a warning: another project or profile that shares the script may have it.
+    """
     known = {name.casefold() for name in names.values()}
     by_key = {key.casefold(): name for key, name in names.items()}
+    every = {word.casefold() for key in project.config.agents for word in (key, agent_name(project, key))}
+    is_certain = not any(project.config.agents[key].python for key in names)
     for texts in (matcher.texts for matcher in turn.matchers if matcher.key == "agent"):
         if known.isdisjoint(text.casefold() for text in texts):
             name = by_key.get(texts[0].casefold())
             hint = f"its name is {name!r}" if name else suggest(texts[0], names.values())
             message = f"no agent that answers from this script is named {texts[0]!r}"
-            yield ScriptProblem((*turn.path[:-1], "agent"), message, hint, "warning")
+            is_slip = is_certain and bool(hint) and (bool(name) or every.isdisjoint(text.casefold() for text in texts))
+            severity: Severity = "error" if is_slip else "warning"
+            yield ScriptProblem((*turn.path[:-1], "agent"), message, hint, severity)
 
 
 def _double_answers(project: CheckedProject, response: WrittenResponse, keys: Sequence[str]) -> Iterator[ScriptProblem]:
