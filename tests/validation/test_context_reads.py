@@ -42,7 +42,7 @@ def report(folder: Path, helpers: str) -> list[str]:
         "async def helper(chat_context):\n    await chat_context.show_widget(name={})\n",
         "class Own(RuntimeContext):\n    async def show_list(self):\n        await self.show_widget({})\n",
         "class Own(RuntimeContext): ...\nasync def helper(it: Own):\n    await it.render({})\n",
-        "class Own(RuntimeContext): ...\nasync def helper(c: RunContextWrapper[Own]):\n    await c.context.render({})\n",
+        "class Own(RuntimeContext): ...\nasync def f(c: RunContextWrapper[Own]):\n    await c.context.render({})\n",
     ],
 )
 def test_a_helper_that_shows_a_widget_by_a_wrong_name_is_reported(tmp_path: Path, helper: str) -> None:
@@ -56,9 +56,9 @@ def test_a_helper_that_shows_a_widget_by_a_wrong_name_is_reported(tmp_path: Path
         "async def helper(panel):\n    await panel.show_widget('crad')\n",
         "async def helper(context: Any):\n    await context.show_widget('crad')\n",
         "async def helper(context):\n    context = draw\n    await context.show_widget('crad')\n",
-        "class P:\n    def show_widget(self, n): ...\nasync def helper(context):\n    await context.show_widget('crad')\n",
+        "class P:\n    def show_widget(self, n): ...\nasync def f(context):\n    await context.show_widget('crad')\n",
         "async def helper(context):\n    await context.render('crad')\n",
-        "class Own(RuntimeContext):\n    @staticmethod\n    async def f(self):\n        await self.show_widget('crad')\n",
+        "class C(RuntimeContext):\n    @staticmethod\n    async def f(self):\n        await self.show_widget('crad')\n",
         "class Own(RuntimeContext):\n    async def f(self):\n        return self.anything\n",
         "class Own:\n    async def f(self):\n        await self.show_widget('crad')\n",
     ],
