@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from agents import Agent, RunContextWrapper
+from agents.exceptions import UserError
+from agents.mcp import MCPServerStdio
 from starlette.types import Receive, Scope, Send
 
 from runtime.errors import ConfigError
@@ -376,3 +379,12 @@ class Broken(MCPServer):
     assert client.player.asked[1].input[-1]["output"] == "Not now: the index is closed"
     assert "tool 'find' of agent 'clerk' (MCP server 'lib') failed" in caplog.text
     assert "the index is closed" in caplog.text
+
+
+async def test_the_bare_sdk_fails_on_two_servers_with_a_tool_of_one_name(tmp_path: Path) -> None:
+    (tmp_path / "names.py").write_text(NAMES)
+    program = {"command": sys.executable, "args": [str(tmp_path / "names.py"), "search"]}
+    async with MCPServerStdio(program, name="files") as files, MCPServerStdio(program, name="wiki") as wiki:
+        agent: Agent[None] = Agent(name="clerk", mcp_servers=[files, wiki])
+        with pytest.raises(UserError, match="Duplicate tool names found across MCP servers"):
+            await agent.get_all_tools(RunContextWrapper(None))
