@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import URL, text
+from sqlalchemy import URL, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -188,7 +188,7 @@ def _postgres_engine(url: URL, pool_size: int, timeout_s: float) -> AsyncEngine:
     if "sslmode" in query:
         query["ssl"] = query.pop("sslmode")
     url = url.set(drivername="postgresql+asyncpg", query=query)
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
@@ -196,3 +196,10 @@ def _postgres_engine(url: URL, pool_size: int, timeout_s: float) -> AsyncEngine:
         pool_timeout=timeout_s,
         connect_args={"timeout": timeout_s},
     )
+    event.listen(engine.sync_engine, "invalidate", _cut)
+    return engine
+
+
+def _cut(connection: Any, record: Any, error: BaseException | None) -> None:
+    """End a connection that is given up: SQLAlchemy would wait two more seconds for a server that does not answer."""
+    connection.driver_connection.terminate()

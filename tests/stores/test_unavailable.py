@@ -7,10 +7,12 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chatkit.types import AssistantMessageContent, AssistantMessageItem, ThreadMetadata
-from sqlalchemy import make_url
+from sqlalchemy import event, make_url
+from sqlalchemy.pool import Pool
 
 from runtime.stores.ids import new_id
 from runtime.stores.sql import SqlStore
@@ -91,6 +93,34 @@ async def test_a_frozen_postgresql_is_unavailable_in_time_and_serves_again() -> 
             proxy.thaw()
             assert (await store.load_thread("ann", thread)).id == thread
             await store.close()
+
+
+@NEEDS_POSTGRES
+async def test_a_connection_that_does_not_answer_is_cut_without_a_farewell() -> None:
+    """SQLAlchemy's own close waits two seconds for the answer to it."""
+    cut: list[bool] = []
+
+    def note(connection: Any, _: Any) -> None:
+        cut.append(connection.driver_connection.is_closed())
+
+    async with database() as declared:
+        url = make_url(declared)
+        proxy = Proxy(url.host or "127.0.0.1", url.port or 5432)
+        async with proxy.serve() as port:
+            through = url.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+            store = SqlStore(through, pool_size=1, timeout_s=0.2)
+            await store.open()
+            await new_thread(store)
+            proxy.freeze()
+            event.listen(Pool, "close", note)
+            try:
+                with pytest.raises(StoreUnavailable):
+                    await new_thread(store)
+            finally:
+                event.remove(Pool, "close", note)
+            proxy.thaw()
+            await store.close()
+    assert cut == [True]
 
 
 @NEEDS_POSTGRES
