@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 from pypdf import PdfWriter
 
 from runtime.server.attachments.pdf_text import PdfLimits, PdfTexts
 from runtime.server.attachments.uploads import Uploads
+from tests.bucket_server import OPTIONS, bucket_server
 from tests.conversations.conftest import Chat, MakeChat
 from tests.server.attachments.pictures import heif, jpeg, png, slow_pdf
 
@@ -261,21 +261,13 @@ async def test_where_nothing_is_offered_nothing_is_taken(chat: MakeChat) -> None
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    import boto3
-
-    server = ThreadedMotoServer("127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys).create_bucket(Bucket="chat")
-    yield url
-    server.stop()
+    with bucket_server() as url:
+        yield url
 
 
 async def test_files_may_be_kept_in_a_bucket(chat: MakeChat, bucket: str) -> None:
-    options = {"endpoint": bucket, "region": "us-east-1", "access_key_id": "test", "secret_access_key": "test"}
+    options = {**OPTIONS, "endpoint": bucket}
     declared = {"store": "s3://chat/files-of-ours", "options": options, "keep_unsent": "1h"}
     client = await chat({"chat": {"attachments": declared}})
     made = (await _announce(client)).json

@@ -9,28 +9,18 @@ from uuid import uuid4
 
 import pytest
 from chatkit.store import NotFoundError
-from moto.server import ThreadedMotoServer
 
 from runtime.stores.blobs import CHUNK, BucketStore, FileStore, FileStoreError, FolderStore
 from runtime.stores.cipher import new_key
 from runtime.stores.encrypted_files import open_file_store
-
-OPTIONS = {"region": "us-east-1", "access_key_id": "test", "secret_access_key": "test"}
+from tests.bucket_server import OPTIONS, bucket_server
 
 
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    import boto3
-
-    server = ThreadedMotoServer("127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys).create_bucket(Bucket="chat")
-    yield url
-    server.stop()
+    with bucket_server() as url:
+        yield url
 
 
 @pytest.fixture(params=["folder", "bucket"])
