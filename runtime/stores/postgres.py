@@ -29,6 +29,10 @@ _SNAPSHOTS = text(
     "SELECT pid, backend_xmin::text FROM pg_stat_activity WHERE backend_xmin IS NOT NULL"
     " AND pid <> pg_backend_pid() AND (datname IS NULL OR datname = current_database())"
 )
+# Of all databases of the server: a new snapshot is as old as the oldest transaction that writes.
+_NEXT_TRANSACTION = text("SELECT txid_snapshot_xmax(txid_current_snapshot())")
+_OLDEST_TRANSACTION = text("SELECT txid_snapshot_xmin(txid_current_snapshot())")
+_WRITING = text("SELECT pid FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()")
 _SNAPSHOT_CHECKS, _SNAPSHOT_PAUSE_S = 300, 0.1
 
 
@@ -95,12 +99,14 @@ class PostgresDatabase(Database):
 async def _wait_for_snapshots(connection: AsyncConnection) -> None:
     """Wait for the transactions that may still see what was deleted: VACUUM would keep it. Raise StoreError."""
     seeing = set((await connection.execute(_SNAPSHOTS)).all())
+    until = (await connection.execute(_NEXT_TRANSACTION)).scalar_one()
     for _ in range(_SNAPSHOT_CHECKS):
         seeing &= set((await connection.execute(_SNAPSHOTS)).all())
-        if not seeing:
+        if not seeing and (await connection.execute(_OLDEST_TRANSACTION)).scalar_one() >= until:
             return
         await asyncio.sleep(_SNAPSHOT_PAUSE_S)
-    processes = ", ".join(sorted(str(row[0]) for row in seeing))
+    seeing |= set((await connection.execute(_WRITING)).all())
+    processes = ", ".join(sorted({str(row[0]) for row in seeing}))
     raise StoreError(
         f"transactions that began before still see what was deleted: process {processes} (try again later)"
     )

@@ -191,6 +191,24 @@ async def test_what_an_older_transaction_still_sees_is_deleted_once_it_has_ended
     await engine.dispose()
 
 
+async def test_what_a_transaction_of_another_database_keeps_is_deleted_once_it_has_ended(make_url_of: MakeUrl) -> None:
+    url = await make_url_of()
+    if url.startswith("sqlite"):
+        return  # a file is one database
+    engine = create_async_engine(make_url(await make_url_of()).set(drivername="postgresql+asyncpg"))
+    async with opened(url) as store, engine.connect() as writer:
+        await fill(store, "ann", "zebra")
+        await writer.execute(sa.text("CREATE TABLE other (id int)"))
+        await store.erase_owner("ann")
+        rewriting = asyncio.create_task(store.rewrite())
+        assert await everything(store, "ann") == [[], TokenUsage()]
+        assert not rewriting.done()
+        await writer.rollback()
+        await rewriting
+        assert await _pages_with(url, "zebra") == 0
+    await engine.dispose()
+
+
 async def _run(url: str, statement: str) -> None:
     engine = create_async_engine(make_url(url).set(drivername="postgresql+asyncpg"), isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
