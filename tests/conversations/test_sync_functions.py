@@ -164,7 +164,8 @@ async def test_a_sync_function_beyond_its_time_ends_its_request_and_is_named(
     elif kind not in ("approval", "title"):  # a title is missed by nobody; without a decision, the user is asked
         assert answer.status >= 500 or answer.events[-1]["type"] == "error"
     go_on.set()
-    assert await asyncio.to_thread(late.wait, 20)
+    # On a busy machine, the time may be over before a thread has called it.
+    assert not begun.acquire(blocking=False) or await asyncio.to_thread(late.wait, 20)
 
 
 @pytest.mark.parametrize("kind", ["def", "async def"])
