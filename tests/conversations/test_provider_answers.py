@@ -403,9 +403,9 @@ async def test_a_title_has_no_thoughts_and_may_be_cut_off(
     with OpenAIStub({"otherwise": "No."}) as titles:
         models = {"default": model_of(api, stub), "titles": model_of(api, titles)}
         client = await chat(project(api, stub, models=models, chat={"title": {"model": "titles"}}), acts_py=TOOLS)
-        if api == "responses" and title == "Parks of":
-            pytest.skip("the SDK does not return the text of an incomplete response")
+        # The SDK does not return the text of a response that is cut off.
+        wanted = None if (api, title) == ("responses", "Parks of") else title
         titles.replay(answer)
         said = await client.say("hello")
         thread = await client.call("threads.get_by_id", thread_id=said.thread_id)
-        assert thread.json["title"] == title
+        assert thread.json.get("title") == wanted
