@@ -70,6 +70,8 @@ _TEXTS: tuple[tuple[re.Pattern[str], FailureKind], ...] = (
         ),
         "quota",
     ),
+    # LiteLLM drops Azure's code.
+    (re.compile(r"content management policy|content.?policy.?violation", re.IGNORECASE), "filtered"),
 )
 REASONS: Mapping[FailureKind, str] = {
     "busy": "its model gets too many requests at the moment",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +112,9 @@ def _package(requirement: str) -> str | None:
 def _is_installed(name: str) -> bool:
     if re.sub(r"[-_.]+", "-", name).lower() in _OWN:
         return True
+    # Imported on demand: a correct project needs none of it.
+    from importlib import metadata
+
     try:
         metadata.distribution(name)
     except metadata.PackageNotFoundError:
