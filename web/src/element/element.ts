@@ -1,0 +1,2 @@
+/** `<openai-chatkit>`: the client in an iframe. */
+export {};

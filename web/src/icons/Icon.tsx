@@ -1,0 +1,21 @@
+/** Icons by the names of ChatKit, loaded after the first paint; the few of the first view are in `essential.tsx`. */
+import { lazy, Suspense, type ReactNode } from 'react';
+
+export interface IconProps {
+  /** A name of ChatKit (`book-open`), of Lucide (`lucide:anchor`), or of a vendor (`vendor:github`). */
+  name: string;
+  className?: string;
+}
+
+export const loadIcons = () => import('./NamedIcon');
+const NamedIcon = lazy(loadIcons);
+
+/** As large as `1em` and of the text's color, unless CSS says otherwise; hidden from screen readers. */
+export function Icon({ name, className }: IconProps): ReactNode {
+  const box = <svg aria-hidden="true" width="1em" height="1em" className={className} />;
+  return (
+    <Suspense fallback={box}>
+      <NamedIcon name={name} className={className} />
+    </Suspense>
+  );
+}
