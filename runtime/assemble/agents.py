@@ -53,6 +53,7 @@ from runtime.config.project_files import ProjectFiles
 from runtime.config.references import transfer_name
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.containment import contained_function
+from runtime.sdk_shortcuts import fix_identities
 from runtime.templates.template import Template
 
 Agents = dict[str, Agent[RuntimeContext]]
@@ -154,6 +155,7 @@ class AgentBuilder:
             agent.mcp_servers = servers.views(key, _names_of(agent))
             with problems.record("A601", "agents", key, "python"):
                 self._add_model(key, entry, models, tools)
+        fix_identities(self.agents.values())
 
     def _add_handoffs(
         self,

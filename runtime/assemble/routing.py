@@ -22,6 +22,7 @@ from runtime.config.model import Config
 from runtime.config.model.agents import ChosenTool, PythonEntry, Route
 from runtime.config.openapi_documents import has_tool
 from runtime.errors import RuntimeFault
+from runtime.sdk_shortcuts import fix_identities
 from runtime.templates.template import Template
 
 Agents = Mapping[str, Agent[RuntimeContext]]
@@ -118,7 +119,8 @@ class Routing:
             tool = None
         choice = (key, model, tool)
         if choice not in self._copies:
-            self._copies[choice] = self._copy(*choice)
+            self._copies[choice] = copied = self._copy(*choice)
+            fix_identities([copied])
         return EntryAgent(key, self._copies[choice])
 
     def _copy(self, key: str, model: str | None, tool: str | None) -> Agent[RuntimeContext]:

@@ -9,6 +9,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from starlette.requests import HTTPConnection
@@ -23,6 +24,7 @@ from runtime.stores.store import ThreadStore
 
 if TYPE_CHECKING:
     # Not imported for a store in memory: SQLAlchemy takes a while.
+    from limits import RateLimitItem
     from limits.aio.strategies import RateLimiter
 
     from runtime.stores.sql import SqlStore
@@ -49,14 +51,11 @@ class RequestLimiter:
             await self._hit("user", user.id, rates.user, store)
 
     async def _hit(self, kind: str, name: str, rate: str, store: ThreadStore) -> None:
-        # Imported on demand: it takes 100 ms.
-        from limits import parse
-
         key = kind, name, rate
         now = self._clock()
         until = self._refused.get(key, 0.0)
         if until <= now:
-            strategy, item = self._strategy(store), parse(rate)
+            strategy, item = self._strategy(store), _parsed(rate)
             if await strategy.hit(item, kind, name):
                 return
             until = (await strategy.get_window_stats(item, kind, name)).reset_time
@@ -96,6 +95,14 @@ class AddressLimit:
                 await send_response(refusal_response(HTTPConnection(scope), error), scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+@cache
+def _parsed(rate: str) -> RateLimitItem:
+    # Imported on demand: it takes 100 ms.
+    from limits import parse
+
+    return parse(rate)
 
 
 def _shared_storage(store: SqlStore) -> Any:
