@@ -30,7 +30,6 @@ DYING = ServerSettings(
     lease_s=-1.0,
     renew_s=60.0,
     poll_s=0.01,
-    partial_after_s=0.0,
     partial_every_s=0.01,
     keep_events_s=0.01,
 )

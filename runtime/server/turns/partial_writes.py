@@ -15,12 +15,15 @@ from runtime.stores.turns import EventChunk, LastEvents, Signals, TurnLost, Turn
 
 logger = logging.getLogger("runtime.server")
 
+_LOOKS = 5
+"""How often a turn is looked at while its events may wait."""
+
 
 class PartialWriter:
     """Writes the events of all turns of this process together: one transaction for each store.
 
-    A turn takes part once it has run for `partial_after_s`: a short one costs no write. The results of its tools are
-    written with its events, in a transaction of their own.
+    What a turn has produced is written once it has waited for `partial_every_s`: a short turn costs no write. The
+    results of its tools are written with its events, in a transaction of their own.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -43,11 +46,12 @@ class PartialWriter:
 
     def _wait(self) -> None:
         # One timer for all turns.
-        self._timer = asyncio.get_running_loop().call_later(self.settings.partial_every_s, self._tick)
+        self._timer = asyncio.get_running_loop().call_later(self.settings.partial_every_s / _LOOKS, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
-        due = [turn for turn in self._turns if turn.take_due()]
+        now = asyncio.get_running_loop().time()
+        due = [turn for turn in self._turns if turn.take_due(now)]
         if due:
             self._writing = asyncio.create_task(_write(due), name="partial writes")
             self._writing.add_done_callback(self._written)
@@ -65,7 +69,8 @@ class PartialWrites:
 
     def __init__(self, recorder: Recorder, log: TurnLog, lease: HeldLease, writer: PartialWriter) -> None:
         self._recorder, self._log, self.lease, self._writer = recorder, log, lease, writer
-        self._began = asyncio.get_running_loop().time()
+        self._whole_at = asyncio.get_running_loop().time()
+        """Until when everything is written, or being written."""
         self._last = self._written = 0
         self.is_being_written = False
         writer.add(self)
@@ -75,11 +80,12 @@ class PartialWrites:
         """Whether there are calls or results of tools that are not written yet."""
         return self._recorder.has_calls
 
-    def take_due(self) -> bool:
-        """Return whether there is something to write now, and decide what."""
-        is_old = asyncio.get_running_loop().time() - self._began >= self._writer.settings.partial_after_s
-        self._last = self._log.last if is_old else self._written
-        self.is_being_written = self._last > self._written or self.has_calls
+    def take_due(self, now: float) -> bool:
+        """Return whether something has waited for long enough to be written now."""
+        waits = self._log.last > self._written or self.has_calls
+        self.is_being_written = waits and now - self._whole_at >= self._writer.settings.partial_every_s
+        if self.is_being_written or not waits:
+            self._last, self._whole_at = self._log.last, now
         return self.is_being_written
 
     def chunk(self) -> EventChunk | None:
