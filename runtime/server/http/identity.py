@@ -36,16 +36,15 @@ _FORWARDED_PREFIX = "x-forwarded"
 _LONGEST_REASON = 300
 _NO_LOGIN = (
     "requests are refused, because nobody authenticates them: agents.yaml has no `auth:`, and the application around "
-    "this one has no AuthenticationMiddleware. Declare who the users are (docs/guide/login.md)%s; "
-    "`auth: none` serves this machine alone"
+    "this one has no AuthenticationMiddleware. Declare who the users are (docs/guide/login.md); "
+    "`auth: none` serves this machine alone%s"
 )
 _OWN_MIDDLEWARE = (
     ". The application sets `request.state.user`, which this function passes on:\n"
     "    auth: {python: app.login:user}\n"
     "    # app/login.py\n"
     "    def user(request):\n"
-    "        return str(request.state.user.id)\n"
-    "Besides"
+    "        return str(request.state.user.id)"
 )
 
 
