@@ -31,7 +31,7 @@ from agents.lifecycle import AgentHooksBase
 from agents.strict_schema import ensure_strict_json_schema
 
 from runtime.assemble.contained_objects import ContainedHooks, ContainedModel
-from runtime.assemble.context import RuntimeContext, current_call_id, declared_text, record_failure, scope_of
+from runtime.assemble.context import RuntimeContext, current_call_id, scope_of
 from runtime.assemble.functions import ProjectFunctions, call_function, holds, resolve_function, resolve_object
 from runtime.assemble.guardrails import NO_GUARDRAILS, GuardrailSet, enforce
 from runtime.assemble.instructions import build_instructions
@@ -44,6 +44,7 @@ from runtime.assemble.problems import AlreadyReported, BuildError, Problems
 from runtime.assemble.roles import may_use, restricted, set_tool_roles
 from runtime.assemble.schemas import compile_schema, read_json
 from runtime.assemble.token_meter import METERED
+from runtime.assemble.tool_failures import declared_text, record_failure
 from runtime.assemble.tools import Tools
 from runtime.config.model import Config
 from runtime.config.model import agents as declared

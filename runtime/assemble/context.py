@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import warnings
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -13,8 +12,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, Literal
 
-from agents import Agent, Handoff
-from agents.run_config import ToolErrorFormatterArgs
+from agents import Agent
 from chatkit import types as chat
 from chatkit.agents import AgentContext, ClientToolCall
 from chatkit.server import stream_widget
@@ -26,14 +24,15 @@ from runtime.assemble.widgets import BuiltWidget, DrawnStates, Tree, draw_tree, 
 from runtime.auth.user import User
 from runtime.config.model import Config
 from runtime.documents.untrusted import one_line
-from runtime.errors import RuntimeFault
 from runtime.resources.containment import ProjectCodeError
-from runtime.templates.template import Template, TemplateError
-
-tool_logger = logging.getLogger("runtime.tools")
+from runtime.templates.template import Template
 
 current_call_id: ContextVar[str | None] = ContextVar("current_call_id", default=None)
 """The id of the running tool call. A client tool call is bound to the function call that made it."""
+
+
+BESIDE_WORKFLOWS = frozenset({"client_tool_call", "hidden_context_item", "sdk_hidden_context"})
+"""The types of items that do not end the workflow before them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +60,14 @@ class EventQueue:
             self.wake()
 
 
+@dataclass(slots=True, eq=False)
+class Steps:
+    """The `steps` of one call of a tool: their workflow, and the index of the current one."""
+
+    workflow: chat.WorkflowItem
+    at: int = 0
+
+
 @dataclass(slots=True)
 class TurnState:
     """The private state of one turn's context."""
@@ -78,8 +85,8 @@ class TurnState:
     """Whether an action's handler asked for an answer of the agents."""
     user_text: str | None = None
     """The user's new message; None where the turn continues without one."""
-    workflow_step: int | None = None
-    """The index of the current step of the running tool's `steps`."""
+    steps: dict[str | None, Steps] = field(default_factory=dict)
+    """The `steps` of the tools that run, by the id of their call."""
     running: dict[str, str] = field(default_factory=dict)
     """The tools that run, by the id of their call, as text for the log."""
     fault: ProjectCodeError | None = None
@@ -112,8 +119,58 @@ class RuntimeContext(AgentContext[Any]):
         super().__setattr__(name, value)
 
     async def stream(self, event: chat.ThreadStreamEvent) -> None:
-        """Send an event to the user; completed items are stored first."""
+        """Send an event to the user; completed items are stored first. An item ends the workflow before it."""
+        if isinstance(event, chat.ThreadItemAddedEvent | chat.ThreadItemDoneEvent):
+            item, workflow = event.item, self.workflow_item
+            if workflow is not None and workflow.id != item.id and item.type not in BESIDE_WORKFLOWS:
+                self._end_workflow_before()
+            if isinstance(item, chat.WorkflowItem):
+                self.workflow_item = item if event.type == "thread.item.added" else None
         self._turn_state.queue.put(event)
+
+    async def start_workflow(self, workflow: chat.Workflow) -> None:
+        """Begin a new workflow, which ends the one before. It is shown once it has a task."""
+        self._end_workflow_before()
+        self.workflow_item = self._new_workflow(workflow)
+        if workflow.type == "reasoning" or workflow.tasks:
+            await self.stream(chat.ThreadItemAddedEvent(item=self.workflow_item))
+
+    def _new_workflow(self, workflow: chat.Workflow) -> chat.WorkflowItem:
+        return chat.WorkflowItem(
+            id=self.generate_id("workflow"),
+            thread_id=self.thread.id,
+            created_at=datetime.now(UTC),
+            workflow=workflow,
+        )
+
+    async def add_workflow_task(self, task: chat.Task) -> None:
+        """Add a task to the workflow, or begin a new workflow with it."""
+        item = self.workflow_item
+        if item is None:
+            self.workflow_item = item = self._new_workflow(chat.Workflow(type="custom", tasks=[]))
+        tasks = item.workflow.tasks
+        tasks.append(task)
+        if item.workflow.type != "reasoning" and len(tasks) == 1:
+            await self.stream(chat.ThreadItemAddedEvent(item=item))
+        else:
+            added = chat.WorkflowTaskAdded(task=task, task_index=len(tasks) - 1)
+            await self.stream(chat.ThreadItemUpdatedEvent(item_id=item.id, update=added))
+
+    async def end_workflow(self, summary: chat.WorkflowSummary | None = None, expanded: bool = False) -> None:
+        """End the workflow, with the given summary, its own, or its duration. Without a workflow, do nothing."""
+        item, steps = self.workflow_item, self._turn_state.steps
+        if item is None:
+            return
+        for call_id in [call_id for call_id, each in steps.items() if each.workflow is item]:
+            del steps[call_id]
+        end_workflow(item, summary, expanded)
+        await self.stream(chat.ThreadItemDoneEvent(item=item))
+
+    def _end_workflow_before(self) -> None:
+        item, self.workflow_item = self.workflow_item, None
+        if item is not None and (item.workflow.type == "reasoning" or item.workflow.tasks):
+            end_workflow(item)
+            self._turn_state.queue.put(chat.ThreadItemDoneEvent(item=item))
 
     async def stream_widget(
         self, widget: WidgetRoot | Tree | AsyncGenerator[WidgetRoot | Tree, None], copy_text: str | None = None
@@ -201,18 +258,25 @@ class RuntimeContext(AgentContext[Any]):
         self._turn_state.citations += sources
 
     async def next_step(self) -> bool:
-        """Start the next of the tool's declared `steps`; return False if there is none."""
-        at, workflow = self._turn_state.workflow_step, self.workflow_item
-        if at is None or workflow is None:
+        """Start the next of the tool's declared `steps`; after the last one, end their workflow and return False."""
+        steps = self._turn_state.steps.get(current_call_id.get())
+        if steps is None:
             return False
-        tasks = workflow.workflow.tasks
-        await self.update_workflow_task(tasks[at].model_copy(update={"status_indicator": "complete"}), at)
-        if at + 1 == len(tasks):
-            self._turn_state.workflow_step = None
+        await self._mark_step(steps, "complete")
+        if steps.at + 1 == len(steps.workflow.workflow.tasks):
+            del self._turn_state.steps[current_call_id.get()]
+            if self.workflow_item is steps.workflow:
+                await self.end_workflow()
             return False
-        await self.update_workflow_task(tasks[at + 1].model_copy(update={"status_indicator": "loading"}), at + 1)
-        self._turn_state.workflow_step = at + 1
+        steps.at += 1
+        await self._mark_step(steps, "loading")
         return True
+
+    async def _mark_step(self, steps: Steps, status: Literal["loading", "complete"]) -> None:
+        tasks = steps.workflow.workflow.tasks
+        tasks[steps.at] = task = tasks[steps.at].model_copy(update={"status_indicator": status})
+        updated = chat.WorkflowTaskUpdated(task=task, task_index=steps.at)
+        await self.stream(chat.ThreadItemUpdatedEvent(item_id=steps.workflow.id, update=updated))
 
     def lock_thread(self, reason: str | None = None) -> None:
         """Lock the thread when this turn ends, until `open_thread`; `reason` is shown to the user."""
@@ -233,6 +297,16 @@ class RuntimeContext(AgentContext[Any]):
     async def call_client(self, name: str, arguments: Mapping[str, Any] | None = None) -> None:
         """Call a tool in the browser: the turn ends, and its result starts the next one."""
         self.client_tool_call = ClientToolCall(name=name, arguments=dict(arguments or {}))
+
+
+def end_workflow(item: chat.WorkflowItem, summary: chat.WorkflowSummary | None = None, expanded: bool = False) -> None:
+    """Mark a workflow as ended, with the given summary, its own, or its duration."""
+    began = item.created_at if item.created_at.tzinfo else item.created_at.astimezone(UTC)
+    if summary is not None:
+        item.workflow.summary = summary
+    elif item.workflow.summary is None:
+        item.workflow.summary = chat.DurationSummary(duration=int((datetime.now(UTC) - began).total_seconds()))
+    item.workflow.expanded = expanded
 
 
 def _with_time_zone(event: chat.ThreadStreamEvent) -> chat.ThreadStreamEvent:
@@ -285,69 +359,3 @@ def _prompt_thread(thread: chat.ThreadMetadata) -> chat.ThreadMetadata:
     if thread.title is None or (title := one_line(thread.title)) is thread.title:
         return thread
     return thread.model_copy(update={"title": title})
-
-
-# Failing tool calls: the model gets an error text, the log gets the cause, and `stop` does not end the turn.
-
-
-class ToolFailure(RuntimeFault):
-    """A call of one of our own tools failed; the message is its output for the model."""
-
-
-def record_failure(
-    context: RuntimeContext,
-    tool: str,
-    call_id: str,
-    error: Exception | str,
-    behind: str = "",
-    caller: Agent[Any] | None = None,
-) -> None:
-    """Log why a call failed, with the traceback of an exception, and mark the call as failed.
-
-    `behind` is the agent or the server that the tool calls, and `caller` the agent whose tool it is.
-    """
-    context._turn_state.failed_calls.add(call_id)
-    text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
-    trace = error if isinstance(error, Exception) else None
-    caller = caller or context._turn_state.asked_agent
-    place = f" of agent {caller.name!r}" if caller is not None else ""
-    place += f" ({behind})" if behind else ""
-    tool_logger.warning("tool %r%s failed in thread %s: %s", tool, place, context.thread.id, text, exc_info=trace)
-
-
-def format_tool_error(args: ToolErrorFormatterArgs[Any]) -> Any:
-    """Record a tool that raised; return the text for the model, or None for the SDK's own text.
-
-    For a tool that does not exist, return an awaitable of the text, which names those that do.
-    """
-    context = args.run_context.context
-    if args.kind == "tool_not_found" and isinstance(context, RuntimeContext):
-        return _unknown_tool(args, context._turn_state.asked_agent)
-    if args.kind == "tool_exception" and args.error is not None and isinstance(context, RuntimeContext):
-        record_failure(context, args.tool_name, args.call_id, args.error)
-        return declared_text(context, args.tool_name, str(args.error))
-    return None
-
-
-async def _unknown_tool(args: ToolErrorFormatterArgs[Any], agent: Agent[Any] | None) -> str | None:
-    if agent is None:
-        return None
-    tools = [tool.name for tool in await agent.get_all_tools(args.run_context)]
-    tools += [each.tool_name for each in agent.handoffs if isinstance(each, Handoff)]
-    tool_logger.warning("the model of agent %r called the tool %r, which does not exist", agent.name, args.tool_name)
-    if not tools:
-        return f"There is no tool {args.tool_name!r}, and no other one. Answer without tools."
-    known = ", ".join(map(repr, tools))
-    return f"There is no tool {args.tool_name!r}. The tools are: {known}. Call one of them, or answer without."
-
-
-def declared_text(context: RuntimeContext, tool: str, error: str, template: Template | None = None) -> str | None:
-    """Return the text that the tool's `error` template makes of an error; None without a template, or if it fails."""
-    template = template or context._turn_state.tool_errors.get(tool)
-    if template is None:
-        return None
-    try:
-        return str(template.render({**scope_of(context), "error": error}))
-    except TemplateError as failure:
-        tool_logger.warning("the `error` text of tool %r can't be rendered: %s", tool, failure)
-        return None

@@ -15,9 +15,10 @@ from jsonschema import Draft202012Validator
 
 from runtime.assemble.approvals import BuiltApproval
 from runtime.assemble.contained_objects import ContainedEditor
-from runtime.assemble.context import RuntimeContext, ToolFailure, record_failure, scope_of
+from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.assemble.functions import ProjectFunctions, resolve_object
 from runtime.assemble.schemas import compile_schema, read_json, strict_form
+from runtime.assemble.tool_failures import ToolFailure, record_failure
 from runtime.assemble.widgets import BuiltWidget, WidgetError
 from runtime.config.model import tools as declared
 from runtime.templates.template import Template, TemplateError

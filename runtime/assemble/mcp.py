@@ -14,7 +14,6 @@ from agents.mcp import MCPServer, MCPServerSse, MCPServerStdio, MCPServerStdioPa
 from mcp.types import CallToolResult, TextContent
 from mcp.types import Tool as McpTool
 
-from runtime.assemble.context import declared_text, record_failure, tool_logger
 from runtime.assemble.mcp_connections import (
     ConnectionPool,
     HeaderValues,
@@ -26,6 +25,7 @@ from runtime.assemble.mcp_connections import (
 )
 from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.roles import may_use
+from runtime.assemble.tool_failures import declared_text, record_failure, tool_logger
 from runtime.assemble.tool_limits import cut_result
 from runtime.config.model import Config
 from runtime.config.model import mcp as declared

@@ -18,7 +18,6 @@ from openai import AsyncOpenAI
 from openai.types.shared import Reasoning
 
 from runtime.assemble.contained_objects import ContainedModel
-from runtime.assemble.context import format_tool_error
 from runtime.assemble.fallback_models import FallbackModel
 from runtime.assemble.functions import refuse_coroutine
 from runtime.assemble.http_traces import traced_client
@@ -29,6 +28,7 @@ from runtime.assemble.provider_models import ChatCompletionsModel, ResponsesMode
 from runtime.assemble.scripted_model import ScriptedConversation, ScriptError
 from runtime.assemble.think_tags import visible_text
 from runtime.assemble.token_meter import METERED, name_of
+from runtime.assemble.tool_failures import format_tool_error
 from runtime.config.known_models import Prices
 from runtime.config.model import Config
 from runtime.config.model import models as declared

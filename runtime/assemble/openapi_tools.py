@@ -14,9 +14,10 @@ from agents import FunctionTool
 from agents.tool_context import ToolContext
 from jsonschema import Draft202012Validator
 
-from runtime.assemble.context import RuntimeContext, ToolFailure, declared_text, record_failure
+from runtime.assemble.context import RuntimeContext
 from runtime.assemble.problems import BuildError
 from runtime.assemble.schemas import compile_schema, read_json
+from runtime.assemble.tool_failures import ToolFailure, declared_text, record_failure
 from runtime.config.model.tools import OpenApiTool
 from runtime.config.openapi_documents import read_openapi
 from runtime.config.openapi_operations import FORM_BODY, JSON_BODY, Operation, OperationParameter

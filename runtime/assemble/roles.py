@@ -11,7 +11,8 @@ from agents import Agent, FunctionTool, RunContextWrapper
 from agents import Tool as SdkTool
 from agents.tool_context import ToolContext
 
-from runtime.assemble.context import RuntimeContext, record_failure
+from runtime.assemble.context import RuntimeContext
+from runtime.assemble.tool_failures import record_failure
 from runtime.auth.user import User
 from runtime.config.model import Config
 from runtime.config.model.tools import AgentTool, Tool

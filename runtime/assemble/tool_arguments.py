@@ -12,7 +12,8 @@ from agents import FunctionTool, ToolGuardrailFunctionOutput, ToolInputGuardrail
 from agents.tool_context import ToolContext
 from jsonschema import Draft202012Validator, ValidationError
 
-from runtime.assemble.context import RuntimeContext, declared_text, record_failure
+from runtime.assemble.context import RuntimeContext
+from runtime.assemble.tool_failures import declared_text, record_failure
 
 Problem = Callable[[str], str]
 """Takes the arguments of a call as JSON; returns what is wrong with them, or an empty text."""

@@ -20,12 +20,13 @@ from chatkit.types import CustomTask, Workflow
 from runtime.assemble import declared_tools
 from runtime.assemble.approvals import BuiltApproval, build_approval
 from runtime.assemble.contained_objects import contain_called_tool, contain_task, contain_tool
-from runtime.assemble.context import RuntimeContext, current_call_id, record_failure, scope_of
+from runtime.assemble.context import RuntimeContext, Steps, current_call_id, scope_of
 from runtime.assemble.functions import ProjectFunctions, call_function, holds, refuse_coroutine, resolve_function
 from runtime.assemble.guardrails import GuardrailRegistry, ToolGuards, tool_guards
 from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.roles import Required, required_by, restrict
 from runtime.assemble.tool_arguments import check_arguments, check_before_approval
+from runtime.assemble.tool_failures import record_failure
 from runtime.assemble.tool_limits import limit_tool
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
@@ -298,14 +299,13 @@ async def _begin_steps(context: RuntimeContext, titles: Sequence[str]) -> None:
     tasks: list[Any] = [CustomTask(title=title, status_indicator="none") for title in titles]
     tasks[0].status_indicator = "loading"
     await context.start_workflow(Workflow(type="custom", tasks=tasks, expanded=True))
-    context._turn_state.workflow_step = 0
+    assert context.workflow_item is not None
+    context._turn_state.steps[current_call_id.get()] = Steps(context.workflow_item)
 
 
 async def _end_steps(context: RuntimeContext) -> None:
-    if context._turn_state.workflow_step is not None:
-        while await context.next_step():
-            continue
-        await context.end_workflow()
+    while await context.next_step():
+        continue
 
 
 # Enable: `enabled_if`, evaluated before each request to the model. Guard: the guardrails of the tool.

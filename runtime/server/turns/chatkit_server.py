@@ -17,37 +17,32 @@ from chatkit import types
 from chatkit.server import ChatKitServer, NonStreamingResult, StreamingResult
 from chatkit.store import NotFoundError
 from pydantic import BaseModel
-from starlette.exceptions import HTTPException
 
-from runtime.assemble.actions import replacement
 from runtime.assemble.context import scope_of
-from runtime.assemble.functions import FunctionTimeout
 from runtime.assemble.project import Snapshot
 from runtime.auth.user import LOCAL_USER, Unauthenticated, User, authenticated
 from runtime.config.model.limits import Limits
 from runtime.errors import RequestError
-from runtime.project_code.import_errors import raised_at
-from runtime.resources.containment import ProjectCodeError
 from runtime.resources.lease import Lease, Live
-from runtime.resources.threads import NoFreeThread
 from runtime.server.attachments.uploads import Uploads
 from runtime.server.history.interruption import DEFAULT_TEXTS, CardTexts
 from runtime.server.settings import DEFAULT_SETTINGS, ServerSettings
 from runtime.server.turns.admission import TurnSlots, UntilGone
 from runtime.server.turns.click_claims import ClickClaims
-from runtime.server.turns.clicks import resolve_click
 from runtime.server.turns.dictation import split_recording, transcribe
 from runtime.server.turns.errors import own_text
 from runtime.server.turns.followers import EventSource
 from runtime.server.turns.leases import LeaseKeeper
 from runtime.server.turns.partial_writes import PartialWriter
-from runtime.server.turns.plan_execution import Execution, SendNews
+from runtime.server.turns.plan_execution import Execution
+from runtime.server.turns.plans import SendNews
 from runtime.server.turns.recorder import thread_response
 from runtime.server.turns.request_limits import check_texts
 from runtime.server.turns.request_parsing import DEFAULT_PER_PAGE, RequestInfo, page_limit, parse_request
 from runtime.server.turns.request_types import Planner
 from runtime.server.turns.resumable_turns import ResumableTurns
-from runtime.server.turns.sse import TextDelta, to_bytes
+from runtime.server.turns.sse import TextDelta, single_frames, to_bytes
+from runtime.server.turns.sync_actions import answer_sync_action
 from runtime.server.turns.thread_access import ThreadAccess, ThreadLocks
 from runtime.server.turns.turn import DELETED, Tasks, Turn
 from runtime.stores.owner_store import OwnerStore
@@ -108,15 +103,18 @@ class RuntimeServer(ChatKitServer[Any]):
     ) -> StreamingResult | NonStreamingResult:
         """Handle a request that `user`, or the user with that id, sent to an endpoint of your own.
 
-        Tools get `context` as `request_context`. Raise RequestError for a refused request, 401 for one without a user
-        unless `auth` is `none`; its `status`, `code` and `message` are for the response.
+        A stream yields one event at a time. Tools get `context` as `request_context`. Raise RequestError for a refused
+        request, 401 for one without a user unless `auth` is `none`; its `status`, `code` and `message` are for the
+        response.
         """
 
         async def identify(snapshot: Snapshot) -> RequestInfo:
             return RequestInfo(user=self._user(snapshot, user), request_context=context)
 
         result = await self.handle(request, identify)
-        return NonStreamingResult(result) if isinstance(result, bytes) else StreamingResult(result.chunks())
+        return (
+            NonStreamingResult(result) if isinstance(result, bytes) else StreamingResult(single_frames(result.chunks()))
+        )
 
     async def handle(
         self,
@@ -256,8 +254,8 @@ class RuntimeServer(ChatKitServer[Any]):
             case types.ItemsFeedbackReq(params=params):
                 await backend.save_feedback(owner, params.thread_id, params.item_ids, params.kind)
                 return _Empty()
-            case types.ThreadsSyncCustomActionReq():
-                return await self._sync_action(request, generation, info, threads)
+            case types.ThreadsSyncCustomActionReq(params=params):
+                return await answer_sync_action(generation.snapshot, info, threads, generation.uploads, params)
             case types.AttachmentsCreateReq(params=params):
                 return await _uploads_of(generation).announce(info.user.id, params, info.base_url)
             case types.AttachmentsDeleteReq(params=params):
@@ -265,44 +263,6 @@ class RuntimeServer(ChatKitServer[Any]):
                 return _Empty()
             case _:
                 raise RequestError(400, "invalid_request", f"the request's type {request.type!r} is unknown")
-
-    async def _sync_action(
-        self,
-        request: types.ThreadsSyncCustomActionReq,
-        generation: ServedGeneration,
-        info: RequestInfo,
-        threads: ThreadAccess,
-    ) -> types.SyncCustomActionResponse:
-        params, snapshot = request.params, generation.snapshot
-        thread, sender, action = await resolve_click(
-            snapshot, info.user, threads, params.thread_id, params.item_id, params.action
-        )
-        if action.sync is None:
-            raise RequestError(501, "not_supported", f"action {action.type!r} is not declared with `sync: true`")
-        execution = Execution(snapshot, info, threads, SendNews(thread=thread), generation.uploads)
-        recorder, state = execution.recorder, execution.state
-        try:
-            answer = await action.sync(execution.context, params.action, sender)
-        except (RequestError, HTTPException, FunctionTimeout, NoFreeThread):
-            raise
-        except Exception as error:
-            cause = error.cause if isinstance(error, ProjectCodeError) else error
-            place, _ = raised_at(cause, snapshot.code.sources)
-            reason = f"{type(cause).__name__}: {cause}"
-            logger.error("action %r failed [%s] at %s: %s", action.type, info.request_id, place, reason, exc_info=error)
-            message = f"the action {action.type!r} failed (reference {info.request_id})"
-            raise RequestError(500, "action_failed", message) from error
-        if state.client_calls or state.answer_requested:
-            message = f"action {action.type!r} is sync: it can neither call the client nor let the agents answer"
-            raise RequestError(501, "not_supported", message)
-        while state.queue.events:
-            await recorder.record(state.queue.events.popleft())
-        response = types.SyncCustomActionResponse(updated_item=replacement(answer, sender))
-        if response.updated_item is not None:
-            # Stored, so that a page that is loaded again shows it.
-            await recorder.write(response.updated_item)
-        await recorder.thread_changes()
-        return response
 
     def get_stream_options(self, thread: types.ThreadMetadata, context: Any) -> types.StreamOptions:
         """Return whether the user may stop an answer."""

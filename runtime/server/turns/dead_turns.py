@@ -39,11 +39,9 @@ async def close_dead_turn(
     assert isinstance(backend, TurnStore)
     recorder = Recorder(store, thread)
     await _replay(recorder, await backend.load_events(store.owner, thread.id, status.number))
-    messages = [item for item in recorder.partial_messages() if not await _is_stored(store, item)]
-    workflows = [_ended(item) for item in recorder.partial_workflows() if not await _is_stored(store, item)]
+    items = [_ended(item) for item in recorder.pending_items() if not await _is_stored(store, item)]
     history = await load_history(store, thread.id, window)
-    items: list[types.ThreadItem] = [*workflows, *messages]
-    if messages:
+    if any(isinstance(item, types.AssistantMessageItem) for item in items):
         items.append(cut_off_note(thread.id))
     outputs = [_unknown(call) for call in _unanswered(history)]
     if outputs:
@@ -72,10 +70,11 @@ async def _is_stored(store: OwnerStore, item: types.ThreadItem) -> bool:
     return True
 
 
-def _ended(item: types.WorkflowItem) -> types.WorkflowItem:
-    item.workflow.expanded = False
-    if item.workflow.summary is None:
-        item.workflow.summary = types.CustomSummary(title="Interrupted")
+def _ended(item: types.ThreadItem) -> types.ThreadItem:
+    if isinstance(item, types.WorkflowItem):
+        item.workflow.expanded = False
+        if item.workflow.summary is None:
+            item.workflow.summary = types.CustomSummary(title="Interrupted")
     return item
 
 

@@ -1,7 +1,6 @@
 """Carry out a plan: run the agents or an action's handler, and yield the events that the client gets.
 
-A plan is data, which `Planner` makes of a request. What a new kind of request does is a class of plan here and a case
-in `Execution.events`; mypy reports a missing case.
+What a new kind of request does is a class in `plans` and a case in `Execution.events`; mypy reports a missing case.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,6 +46,7 @@ from runtime.server.turns.approvals import PendingRun, load_state, stop_for_appr
 from runtime.server.turns.errors import Activity
 from runtime.server.turns.model_items import active_agent, last_inference_options, new_model_item, stored_call
 from runtime.server.turns.output_filters import OutputGuardrails, StructuredOutput, text_of_new_message
+from runtime.server.turns.plans import AnswerThread, HandleAction, Plan, ResumeRun, SendNews
 from runtime.server.turns.recorder import Recorder, to_the_end
 from runtime.server.turns.request_parsing import RequestInfo
 from runtime.server.turns.sse import Event, StreamBuffer, frame
@@ -59,53 +58,6 @@ from runtime.stores.store import ModelItem
 from runtime.stores.turns import TurnConflict
 
 logger = logging.getLogger("runtime.server")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Common:
-    """The fields of every plan; all checks of the request have passed."""
-
-    thread: types.ThreadMetadata
-    opening: Sequence[Event] = ()
-    """Events to send before the stream's options; they are stored already."""
-    news: Sequence[Event] = ()
-    """Events to send after the stream's options; they are stored already."""
-    stale: Sequence[str] = ()
-    """The ids of the items that a retry replaces."""
-    title_from: str | None = None
-    """The text that a thread without a title is named after."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendNews(_Common):
-    """Send `news` and nothing more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerThread(_Common):
-    """Let the agents answer a thread that holds `items`, oldest first."""
-
-    items: Sequence[types.ThreadItem]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResumeRun(_Common):
-    """Continue a run for which the user has decided every call; `items` is the thread without the stored run."""
-
-    pending: PendingRun
-    items: Sequence[types.ThreadItem]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandleAction(_Common):
-    """Run the Python handler of an action, and let the agents answer where the handler asks for it."""
-
-    built: BuiltAction
-    action: Action[str, Any]
-    sender: types.WidgetItem | None
-
-
-Plan = SendNews | AnswerThread | ResumeRun | HandleAction
 
 
 DEFAULT_MAX_TURNS = 10
@@ -314,6 +266,10 @@ class Execution:
                 async for event in events:
                     if run.calls:
                         self.recorder.keep_calls(run.calls)
+                    yield event
+            if result.interruptions:
+                # Before the cards, as it is shown.
+                for event in run.end_workflow():
                     yield event
         except GuardrailTripped as tripped:
             async for event in self._retract(tripped, guardrails.shown):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,8 +15,10 @@ from typing import Any
 from chatkit import types
 from chatkit.store import NotFoundError
 
+from runtime.assemble.context import EventQueue, end_workflow
 from runtime.assemble.widgets import with_drawn_widget
 from runtime.server.turns.model_items import call_id_in, new_model_item, unfinished_mark
+from runtime.server.turns.pending_items import Pending, PendingItem, PendingMessage, is_piece
 from runtime.server.turns.sse import Event, TextDelta
 from runtime.stores.ids import new_id
 from runtime.stores.owner_store import OwnerStore
@@ -26,30 +27,8 @@ from runtime.stores.store import ModelItem
 from runtime.stores.turns import EventChunk, Signals
 
 _FIELDS = ("title", "status", "allowed_image_domains", "metadata")
+_HIDDEN = types.HiddenContextItem | types.SDKHiddenContextItem
 CUT_OFF = "The answer above is incomplete: it was cut off before its end."
-
-
-class _Partial:
-    """An assistant message that is being streamed; its text is a list of pieces, joined on demand."""
-
-    __slots__ = ("annotations", "item", "parts")
-
-    def __init__(self, item: types.AssistantMessageItem) -> None:
-        self.item = item
-        self.parts: list[list[str]] = [[part.text] for part in item.content]
-        self.annotations: defaultdict[int, list[types.Annotation]] = defaultdict(list)
-
-    def part(self, index: int) -> list[str]:
-        while len(self.parts) <= index:
-            self.parts.append([])
-        return self.parts[index]
-
-    def item_so_far(self) -> types.AssistantMessageItem | None:
-        texts = ["".join(part) for part in self.parts]
-        if not any(text.strip() for text in texts):
-            return None
-        content = [types.AssistantMessageContent(text=t, annotations=self.annotations[i]) for i, t in enumerate(texts)]
-        return self.item.model_copy(update={"content": content})
 
 
 class Recorder:
@@ -58,8 +37,10 @@ class Recorder:
     def __init__(self, store: OwnerStore, thread: types.ThreadMetadata, stale: Sequence[str] = ()) -> None:
         self._store = store
         self._thread, self._stale = thread, list(stale)
-        self._partial: dict[str, _Partial] = {}
-        self._workflows: dict[str, types.WorkflowItem] = {}
+        self._messages: dict[str, PendingMessage] = {}
+        self._others: dict[str, PendingItem] = {}
+        self._stored: set[str] = set()
+        """The ids of those of both that are stored already, and have been updated."""
         self._calls: list[ModelItem] = []
         self._stored_calls: list[str] = []
         """The ids of calls that are written, but not reported by their run yet."""
@@ -74,9 +55,9 @@ class Recorder:
 
     def grow(self, delta: TextDelta) -> None:
         """Add a piece of text to the message that is being streamed."""
-        partial = self._partial.get(delta.item_id)
-        if partial is not None:
-            partial.part(delta.content_index).append(delta.delta)
+        message = self._messages.get(delta.item_id)
+        if message is not None:
+            message.part(delta.content_index).append(delta.delta)
 
     def keep_calls(self, calls: list[ModelItem]) -> None:
         """Take tool calls and results out of `calls`, to write them with the next item."""
@@ -129,71 +110,92 @@ class Recorder:
 
     def keep_workflow(self, item: types.WorkflowItem) -> None:
         """Write a workflow at the end of the turn: one of an earlier turn has no `added` event in this one."""
-        self._workflows[item.id] = item
+        self._others[item.id] = PendingItem(item)
 
     async def record(self, event: types.ThreadStreamEvent) -> list[Event]:
         """Store an event and return the events for the client."""
         visible: list[Event] = [event]
         match event:
             case types.ThreadItemAddedEvent(item=item):
+                event.item = item = with_time_zone(item)
                 self._begin(item)
             case types.ThreadItemDoneEvent(item=item) | types.ThreadItemReplacedEvent(item=item):
-                event.item = item = with_drawn_widget(item)
+                event.item = item = with_time_zone(with_drawn_widget(item))
                 await self.write(item)
             case types.ThreadItemRemovedEvent(item_id=item_id):
+                if not self._is_pending(item_id) and await self._is_hidden(item_id):
+                    visible = []
                 self._forget(item_id)
                 await self._store.delete_thread_item(self._thread.id, item_id)
             case types.ThreadItemUpdatedEvent():
-                visible = [await self._update(event)]
-        if isinstance(getattr(event, "item", None), types.HiddenContextItem | types.SDKHiddenContextItem):
+                visible = await self._update(event)
+        if isinstance(getattr(event, "item", None), _HIDDEN):
             visible = []
         return visible + await self.thread_changes()
 
+    async def record_emitted(self, queue: EventQueue) -> None:
+        """Store the events that wait in a queue and the fields of the thread; no client gets them."""
+        while queue.events:
+            await self.record(queue.events.popleft())
+        await self.thread_changes()
+
     def _begin(self, item: types.ThreadItem) -> None:
         if isinstance(item, types.AssistantMessageItem):
-            self._partial[item.id] = _Partial(item)
-        elif isinstance(item, types.WorkflowItem):
-            self._workflows[item.id] = item
+            self._messages[item.id] = PendingMessage(item)
+        elif not isinstance(item, _HIDDEN):
+            self._others[item.id] = PendingItem(item)
+
+    def _pending(self, item_id: str) -> Pending | None:
+        return self._messages.get(item_id) or self._others.get(item_id)
+
+    def _is_pending(self, item_id: str) -> bool:
+        return self._pending(item_id) is not None
 
     def _forget(self, item_id: str) -> None:
-        self._partial.pop(item_id, None)
-        self._workflows.pop(item_id, None)
+        self._messages.pop(item_id, None)
+        self._others.pop(item_id, None)
+        self._stored.discard(item_id)
 
-    async def _update(self, event: types.ThreadItemUpdatedEvent) -> Event:
-        partial = self._partial.get(event.item_id)
-        match event.update:
-            case types.AssistantMessageContentPartAdded(content_index=index, content=content) if partial:
-                partial.part(index)[:] = [content.text]
-            case types.AssistantMessageContentPartAnnotationAdded(content_index=index, annotation=annotation) if (
-                partial
-            ):
-                partial.annotations[index].append(annotation)
-            case types.AssistantMessageContentPartDone(content_index=index, content=content) if partial:
-                partial.part(index)[:] = [content.text]
-            case types.WidgetRootUpdated(widget=widget):
-                return await self._replace_widget(event, widget)
-        return event
-
-    async def _replace_widget(self, event: types.ThreadItemUpdatedEvent, widget: Any) -> Event:
-        """Store the update of a widget that is stored already, which would be lost when the page is loaded again."""
+    async def _is_hidden(self, item_id: str) -> bool:
         try:
-            stored = await self._store.load_item(self._thread.id, event.item_id)
+            return isinstance(await self._load(item_id), _HIDDEN)
         except NotFoundError:
-            return event  # it is being streamed, and is stored when it is done
-        if not isinstance(stored, types.WidgetItem):
-            return event
-        item = stored.model_copy(update={"widget": widget})
+            return False
+
+    async def _load(self, item_id: str) -> types.ThreadItem:
+        return await self._store.backend.load_item(self._store.owner, self._thread.id, item_id)
+
+    async def _update(self, event: types.ThreadItemUpdatedEvent) -> list[Event]:
+        """Apply an update, and return the events for the client; that of a stored item is stored."""
+        item_id, update = event.item_id, event.update
+        pending = self._pending(item_id)
+        if pending is None:
+            try:
+                stored = await self._load(item_id)
+            except NotFoundError:
+                return [event]
+            if isinstance(stored, _HIDDEN):
+                return []
+            self._begin(stored)
+            self._stored.add(item_id)
+            pending = self._pending(item_id)
+        assert pending is not None
+        pending.apply(update)
+        if item_id not in self._stored or is_piece(update):
+            return [event]
+        item = pending.so_far()
+        if item is None:
+            return [event]
         await self.write(item)
-        return types.ThreadItemReplacedEvent(item=item)
+        # Not the update: the client may not have the item as it is stored.
+        return [types.ThreadItemReplacedEvent(item=item)] if isinstance(update, types.WidgetRootUpdated) else [event]
 
     async def write(self, *items: types.ThreadItem, done: bool = False) -> None:
         """Write items and the calls before them, and delete those of an earlier answer, in one transaction."""
         for item in items:
             if isinstance(item, types.WidgetItem):
                 check_item(item)  # a handler of the project may have made it
-        visible = done or any(
-            not isinstance(item, types.HiddenContextItem | types.SDKHiddenContextItem) for item in items
-        )
+        visible = done or any(not isinstance(item, _HIDDEN) for item in items)
         await to_the_end(self._write(*items, visible=visible))
         for item in items:
             self._forget(item.id)
@@ -244,33 +246,36 @@ class Recorder:
         return [types.ThreadUpdatedEvent(thread=thread_response(self._thread))]
 
     async def finish(self) -> None:
-        """Write the calls after the last item, and the workflows that the next turn continues."""
-        if self._calls or self._workflows or self._stale:
-            await self.write(*self._workflows.values(), done=True)
+        """Write the calls after the last item, and the items that are not done, such as workflows to continue."""
+        pending = self.pending_items()
+        if self._calls or pending or self._stale:
+            await self.write(*pending, done=True)
 
-    async def cut_off(self) -> list[types.AssistantMessageItem]:
+    async def cut_off(self) -> list[types.ThreadItem]:
         """Write what a turn that ended early has produced, and a note for the model that it is incomplete.
 
         What it has done up to its last call is marked, so that a retry continues there and no tool runs again. Return
-        the incomplete messages.
+        the incomplete items.
         """
-        partial = self.partial_messages()
-        notes = [cut_off_note(self._thread.id)] if partial else []
+        partial = self.pending_items()
+        for item in partial:
+            if isinstance(item, types.WorkflowItem):
+                end_workflow(item)
+        says_something = any(isinstance(item, types.AssistantMessageItem) for item in partial)
+        notes = [cut_off_note(self._thread.id)] if says_something else []
         if self._calls:
             await self.write()
         if self._written:
             self._calls.append(unfinished_mark(self._thread.id, self._written))
-        if partial or self._calls or self._workflows:
-            await self.write(*partial, *notes, *self._workflows.values())
+        if partial or self._calls:
+            await self.write(*partial, *notes)
         return partial
 
-    def partial_messages(self) -> list[types.AssistantMessageItem]:
-        """Return the messages that are being streamed, as far as they have come."""
-        return [item for partial in self._partial.values() if (item := partial.item_so_far())]
-
-    def partial_workflows(self) -> list[types.WorkflowItem]:
-        """Return the workflows that have not ended."""
-        return list(self._workflows.values())
+    def pending_items(self) -> list[types.ThreadItem]:
+        """Return the items that are not done, and those that were updated, as far as their events have come."""
+        pending: list[Pending] = [*self._messages.values(), *self._others.values()]
+        items = [item for each in pending if (item := each.so_far()) is not None]
+        return sorted(items, key=lambda item: item.created_at)
 
     async def replay(self, event: types.ThreadStreamEvent) -> None:
         """Take note of an event of a turn that has died, without writing anything."""
@@ -281,13 +286,17 @@ class Recorder:
                 self._forget(item.id)
             case types.ThreadItemRemovedEvent(item_id=item_id):
                 self._forget(item_id)
-            case types.ThreadItemUpdatedEvent(update=types.WorkflowTaskAdded() | types.WorkflowTaskUpdated() as update):
-                workflow = self._workflows.get(event.item_id)
-                if workflow is not None:
-                    end = update.task_index + (update.type == "workflow.task.updated")
-                    workflow.workflow.tasks[update.task_index : end] = [update.task]
-            case types.ThreadItemUpdatedEvent(update=update) if not isinstance(update, types.WidgetRootUpdated):
-                await self._update(event)
+            case types.ThreadItemUpdatedEvent(item_id=item_id, update=update):
+                if (pending := self._pending(item_id)) is not None:
+                    pending.apply(update)
+
+
+def with_time_zone(item: types.ThreadItem) -> types.ThreadItem:
+    """Return the item with an aware time: a naive one is local time, as in the SDK."""
+    if item.created_at.tzinfo is not None:
+        return item
+    # A copy: the project's code may subtract the time of its own item from another naive one.
+    return item.model_copy(update={"created_at": item.created_at.astimezone(UTC)})
 
 
 def cut_off_note(thread_id: str) -> types.SDKHiddenContextItem:

@@ -35,7 +35,8 @@ from runtime.server.turns.client_tools import (
     skip_open_calls,
 )
 from runtime.server.turns.model_items import active_agent, last_inference_options, unfinished_items
-from runtime.server.turns.plan_execution import AnswerThread, Execution, HandleAction, Plan, ResumeRun, SendNews
+from runtime.server.turns.plan_execution import Execution
+from runtime.server.turns.plans import AnswerThread, HandleAction, Plan, ResumeRun, SendNews
 from runtime.server.turns.recorder import thread_response
 from runtime.server.turns.request_limits import check_texts
 from runtime.server.turns.request_parsing import RequestInfo, check_message

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import NamedTuple, Protocol
 
 from chatkit.types import AssistantMessageContentPartTextDelta, ThreadItemUpdatedEvent, ThreadStreamEvent
@@ -13,7 +14,8 @@ from pydantic_core import to_json
 
 from runtime.documents.untrusted import clean, clean_value
 
-PING = b": ping\n\n"
+_FRAME_END = b"\n\n"
+PING = b": ping" + _FRAME_END
 MERGE_S = 0.005
 """Text deltas that follow each other within this time, in seconds, share one write to the socket."""
 
@@ -53,6 +55,14 @@ def frame(event: Event) -> bytes:
             % (to_json(event.item_id), event.content_index, _text_to_json(event.delta))
         )
     return b"data: " + to_bytes(event) + b"\n\n"  # type: ignore[arg-type]  # a delta has returned above
+
+
+async def single_frames(chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Yield the frames of a stream one by one; a chunk contains whole frames, without a blank line inside of one."""
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            for one in chunk.split(_FRAME_END)[:-1]:
+                yield one + _FRAME_END
 
 
 def _text_to_json(text: str) -> bytes:

@@ -17,7 +17,7 @@ from agents import Agent, RunResultStreaming
 from chatkit import types
 from chatkit.agents import ResponseStreamConverter
 
-from runtime.assemble.context import RuntimeContext
+from runtime.assemble.context import BESIDE_WORKFLOWS, RuntimeContext, end_workflow
 from runtime.sdk_internals import convert_annotation, convert_content, put_in_run, release_run
 from runtime.server.turns.hosted_calls import hosted_call_items, output_of, work_item
 from runtime.server.turns.model_items import new_model_item, stored_call
@@ -52,7 +52,8 @@ class RunEvents:
         """The indexes of the parts of the current reasoning item that are shown in full."""
         self.refusals: set[str] = set()
         """The ids of the messages in which a model refuses to answer."""
-        context.workflow_item = _open_workflow(last_items)
+        # Tools may be ahead in `context.workflow_item`: their events wait in the queue.
+        self._workflow = context.workflow_item = _open_workflow(last_items)
 
     async def events(self, result: RunResultStreaming) -> AsyncGenerator[Event, None]:
         """Yield the events of the run and of its tools, in the order in which they were emitted."""
@@ -94,26 +95,23 @@ class RunEvents:
     def _from_tool(self, event: types.ThreadStreamEvent) -> list[Event]:
         events: list[Event] = []
         if isinstance(event, types.ThreadItemAddedEvent | types.ThreadItemDoneEvent):
-            item, workflow = event.item, self.context.workflow_item
-            if workflow and workflow.id != item.id and item.type not in ("client_tool_call", "hidden_context_item"):
-                events.append(self._end_workflow(workflow))
-            if event.type == "thread.item.added" and isinstance(item, types.WorkflowItem) and not self._is_ended(item):
-                self.context.workflow_item = item
+            item = event.item
+            if self._workflow is not None and self._workflow.id != item.id and item.type not in BESIDE_WORKFLOWS:
+                events += self.end_workflow()
+            if isinstance(item, types.WorkflowItem):
+                self._workflow = item if event.type == "thread.item.added" else None
         events.append(event)
         return events
 
-    def _is_ended(self, workflow: types.WorkflowItem) -> bool:
-        """Return whether the tool has ended its workflow already; that event is still in the queue."""
-        waiting = self.context._turn_state.queue.events
-        return any(isinstance(event, types.ThreadItemDoneEvent) and event.item.id == workflow.id for event in waiting)
-
-    def _end_workflow(self, item: types.WorkflowItem) -> types.ThreadItemDoneEvent:
-        self.context.workflow_item = None
-        if item.workflow.summary is None:
-            since = item.created_at if item.created_at.tzinfo else item.created_at.astimezone(UTC)
-            item.workflow.summary = types.DurationSummary(duration=int((datetime.now(UTC) - since).total_seconds()))
-        item.workflow.expanded = False
-        return types.ThreadItemDoneEvent(item=item)
+    def end_workflow(self) -> list[Event]:
+        """Return the event that ends the open workflow, if there is one."""
+        item, self._workflow = self._workflow, None
+        if item is None:
+            return []
+        if self.context.workflow_item is item:
+            self.context.workflow_item = None
+        end_workflow(item)
+        return [types.ThreadItemDoneEvent(item=item)]
 
     def _keep_call(self, item: Any) -> None:
         raw = item.raw_item
@@ -175,16 +173,17 @@ class RunEvents:
         if item.type == "reasoning":
             # Chat Completions models give every reasoning item the same id.
             self._thought, self._shown_thoughts = None, set()
-        if item.type == "reasoning" and not context.workflow_item:
-            context.workflow_item = types.WorkflowItem(
+        if item.type == "reasoning" and self._workflow is None:
+            self._workflow = workflow = types.WorkflowItem(
                 id=context.generate_id("workflow"),
                 created_at=datetime.now(UTC),
                 workflow=types.Workflow(type="reasoning", tasks=[]),
                 thread_id=self.thread_id,
             )
-            return [types.ThreadItemAddedEvent(item=context.workflow_item)]
+            context.workflow_item = context.workflow_item or workflow
+            return [types.ThreadItemAddedEvent(item=workflow)]
         if item.type == "message":
-            ended: list[Event] = [self._end_workflow(context.workflow_item)] if context.workflow_item else []
+            ended = self.end_workflow()
             # Not the model's id: Chat Completions models give every message the same one.
             self._ids[item.id] = new_id("message")
             return [*ended, types.ThreadItemAddedEvent(item=await self._message(item))]
@@ -257,7 +256,7 @@ class RunEvents:
         return self._updated(item.id, types.GeneratedImageUpdated(image=item.image, progress=progress))
 
     async def _thought_delta(self, data: Any) -> list[Event]:
-        workflow = self.context.workflow_item
+        workflow = self._workflow
         if workflow is None:
             return []
         tasks = workflow.workflow.tasks
@@ -274,7 +273,7 @@ class RunEvents:
         return self._updated(workflow.id, types.WorkflowTaskUpdated(task=task_of, task_index=tasks.index(task_of)))
 
     async def _thought_done(self, data: Any) -> list[Event]:
-        workflow = self.context.workflow_item
+        workflow = self._workflow
         if workflow is None:
             return []
         tasks = workflow.workflow.tasks
@@ -292,7 +291,7 @@ class RunEvents:
 
     def _show_thoughts(self, item: Any) -> list[Event]:
         """Show what no event has told of a reasoning item: Chat Completions models tell the first thought alone."""
-        workflow = self.context.workflow_item
+        workflow = self._workflow
         if workflow is None or workflow.workflow.type != "reasoning":
             return []
         shown = self._shown_thoughts if self._thought is None else {*self._shown_thoughts, self._thought[1]}

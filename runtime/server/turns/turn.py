@@ -29,7 +29,8 @@ from runtime.server.turns.errors import LOST, error_event, own_text
 from runtime.server.turns.followers import EventSource, LogFollower
 from runtime.server.turns.leases import HeldLease
 from runtime.server.turns.partial_writes import PartialWriter, PartialWrites
-from runtime.server.turns.plan_execution import Execution, HandleAction
+from runtime.server.turns.plan_execution import Execution
+from runtime.server.turns.plans import HandleAction
 from runtime.server.turns.recorder import to_the_end
 from runtime.server.turns.sse import Event, TextDelta, frame
 from runtime.server.turns.summary import renew_summary
@@ -358,6 +359,8 @@ class Turn:
             for item in await self._recorder.cut_off():
                 if self.resumes or self._stopped_by_user:
                     self.buffer.put(frame(ThreadItemDoneEvent(item=item)))
+            for event in await self._recorder.thread_changes():
+                self.buffer.put(frame(event))
         except TurnLost as error:
             logger.warning("the partial answer of turn %s is dropped: %s", self._request_id, error)
         except NotFoundError:
