@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 _KEPT = "_kept_identities"
 
 
-def skip_idle_hooks() -> None:
-    """Let runs not start a task for a hook that nobody has written.
+def skip_idle_tasks() -> None:
+    """Let runs not start a task for a hook that nobody has written, and not wait where there is nothing to wait for.
 
     The SDK gathers the hooks of the run and of the agent at each step; an absent one is a coroutine that does nothing.
+    It also gathers the conditions of handoffs and tools where there are none.
     """
     from agents.lifecycle import AgentHooksBase, RunHooksBase
-    from agents.run_internal import run_loop, turn_resolution
+    from agents.run_internal import run_loop, tool_execution, turn_preparation, turn_resolution
     from agents.util import _asyncio_tasks, _coro
 
     hooks = (hook for base in (RunHooksBase, AgentHooksBase) for name, hook in vars(base).items() if name[:3] == "on_")
@@ -41,7 +42,7 @@ def skip_idle_hooks() -> None:
         found = iter(results)
         return tuple(next(found) if each in busy else None for each in awaitables)
 
-    for module in (run_loop, turn_resolution):
+    for module in (run_loop, tool_execution, turn_preparation, turn_resolution):
         vars(module)["gather_with_cancel"] = gather_busy
 
 

@@ -36,7 +36,7 @@ from runtime.config.references import ALL, split_reference
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.threads import ToolThreads, in_tool_thread, tool_threads
 from runtime.sdk_internals import prepare_called_tools, run_sync_tools_with, run_tasks_with
-from runtime.sdk_shortcuts import compare_tools_once, keep_identities, skip_idle_hooks
+from runtime.sdk_shortcuts import compare_tools_once, keep_identities, skip_idle_tasks
 from runtime.templates.template import Template, TemplateError
 
 logger = logging.getLogger("runtime.assemble")
@@ -44,7 +44,7 @@ _TOOL_TYPES = tuple(get_origin(kind) or kind for kind in get_args(Tool))
 run_sync_tools_with(in_tool_thread)
 prepare_called_tools(contain_called_tool)
 run_tasks_with(contain_task)
-skip_idle_hooks()
+skip_idle_tasks()
 compare_tools_once()
 keep_identities()
 

@@ -28,6 +28,7 @@ async def test_hooks_that_nobody_wrote_start_no_task() -> None:
     loop.set_task_factory(lambda loop, coroutine, **options: _noted(started, loop, coroutine, options))
     try:
         gather = vars(run_loop)["gather_with_cancel"]
+        assert await gather() == ()
         assert await gather(_coro.noop_coroutine(), RunHooks[Any]().on_agent_start(Any, Any)) == (None, None)
         assert started == []
         mixed = await gather(_coro.noop_coroutine(), _answer(1), _coro.noop_coroutine(), _answer(2))
@@ -61,7 +62,8 @@ async def test_hooks_of_ones_own_are_called() -> None:
 def _as_installed() -> ModuleType:
     """Return the SDK's module again, as it is without the shortcut."""
     spec = importlib.util.find_spec(agent_tool_configuration.__name__)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
