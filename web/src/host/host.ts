@@ -1,58 +1,37 @@
 /** The page around the client: its options, its functions, its network, and the events that it listens to. */
-import type { ChatKitEvents, ChatKitOptions } from '@openai/chatkit';
+import type { ChatKitEvents, ChatKitOptions, OpenAIChatKit } from '@openai/chatkit';
+import type { FunctionPath, Method } from './surface';
 
-/** The options as data: functions are called by their path (`Host.call`). */
-export type Options = ChatKitOptions;
-
-/** The functions that options may hold, by their paths. */
-export const FUNCTION_PATHS = [
-  'api.fetch',
-  'api.getClientSecret',
-  'onClientTool',
-  'header.leftAction.onClick',
-  'header.rightAction.onClick',
-  'widgets.onAction',
-  'entities.onTagSearch',
-  'entities.onClick',
-  'entities.onRequestPreview',
-  'commands.onSearch',
-  'commands.onSelect',
-] as const;
-export type FunctionPath = (typeof FUNCTION_PATHS)[number];
+/** The options as data: their functions are called by their paths (`Host.call`). */
+export type Options = Omit<ChatKitOptions, 'api'> & {
+  api: { url: string; domainKey?: string; uploadStrategy?: { type: 'two_phase' } | { type: 'direct'; uploadUrl: string } };
+};
 
 export type EventName = keyof ChatKitEvents;
 export type EventDetail<K extends EventName> = ChatKitEvents[K] extends CustomEvent<infer D> ? D : never;
 
 /** The methods of the element that the client carries out. */
-export const METHODS = [
-  'focusComposer',
-  'setThreadId',
-  'sendCustomAction',
-  'sendUserMessage',
-  'setComposerValue',
-  'showHistory',
-  'hideHistory',
-  'fetchUpdates',
-] as const;
-export type Method = (typeof METHODS)[number];
-export type Methods = Record<Method, (...args: never[]) => Promise<void>>;
+export type Methods = { [M in Method]: OpenAIChatKit[M] };
 
 export interface Host {
   /** Whether the newest options have a function at the path. */
   has(path: FunctionPath): boolean;
   /** Call a function of the newest options. Rejects with what it throws. */
   call(path: FunctionPath, ...args: unknown[]): Promise<unknown>;
-  /** The page's fetch, or `api.fetch`. */
-  fetch(url: string, init?: HostRequest): Promise<Response>;
+  /** `api.fetch`, or the page's own. */
+  fetch(url: string, request?: HostRequest): Promise<Response>;
   emit<K extends EventName>(name: K, ...detail: EventDetail<K> extends void ? [] : [EventDetail<K>]): void;
 }
 
-/** What can be sent over a port: no Headers, no FormData, no AbortSignal of the other side. */
+/** What can be sent to the page. */
 export interface HostRequest {
   method?: string;
   headers?: Record<string, string>;
-  body?: string | Blob | FormData;
+  body?: string | Blob;
+  form?: [name: string, value: string | File][];
   signal?: AbortSignal;
+  /** Not by `api.fetch`: the address carries its own permission. */
+  plain?: boolean;
   /** Told while the body is sent, 0 to 1. */
   onProgress?: (share: number) => void;
 }

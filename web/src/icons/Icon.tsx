@@ -1,5 +1,7 @@
 /** Icons by the names of ChatKit, loaded after the first paint; the few of the first view are in `essential.tsx`. */
-import { lazy, Suspense, type ReactNode } from 'react';
+import { lazy, Suspense, type ComponentType, type ReactNode, type SVGProps } from 'react';
+
+export type Drawing = ComponentType<SVGProps<SVGSVGElement>>;
 
 export interface IconProps {
   /** A name of ChatKit (`book-open`), of Lucide (`lucide:anchor`), or of a vendor (`vendor:github`). */

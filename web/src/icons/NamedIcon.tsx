@@ -1,7 +1,18 @@
-import { EmptyCircle } from '@openai/apps-sdk-ui/components/Icon';
-import type { ReactNode } from 'react';
+import { lazy, Suspense, type ReactNode } from 'react';
+import { CHATKIT } from './drawings';
 import type { IconProps } from './Icon';
 
-export default function NamedIcon({ className }: IconProps): ReactNode {
-  return <EmptyCircle aria-hidden="true" width="1em" height="1em" className={className} />;
+const LucideIcon = lazy(() => import('./LucideIcon'));
+const PREFIX = /^(?:lucide|vendor):/;
+
+/** A name without a drawing is an empty circle. */
+export default function NamedIcon({ name, className }: IconProps): ReactNode {
+  const bare = name.replace(PREFIX, '');
+  const Drawing = CHATKIT[bare];
+  if (Drawing) return <Drawing aria-hidden="true" width="1em" height="1em" className={className} />;
+  return (
+    <Suspense fallback={<svg aria-hidden="true" width="1em" height="1em" className={className} />}>
+      <LucideIcon name={bare} className={className} />
+    </Suspense>
+  );
 }

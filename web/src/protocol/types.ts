@@ -71,6 +71,8 @@ export interface GeneratedImage {
 export interface GeneratedImageItem extends ItemBase {
   type: 'generated_image';
   image?: GeneratedImage | null;
+  /** Ours, from the updates: 0 to 1 while the image is being generated. */
+  progress?: number | null;
 }
 
 export interface StructuredInputAnswer {

@@ -1,0 +1,102 @@
+/** What stands below the last item: what is being done, notices, and failures with their way out. */
+import { Suspense, type ReactNode } from 'react';
+import { useClient } from '../client';
+import { useLanguage } from '../i18n/i18n';
+import type { TextKey } from '../i18n/en';
+import { Icon } from '../icons/Icon';
+import { X } from '../icons/essential';
+import { Markdown } from '../markdown';
+import type { Failure, SessionState, ThreadSession } from '../protocol/session';
+import type { NoticeEvent } from '../protocol/types';
+import { useStore } from '../store';
+import { IconButton } from '../ui/IconButton';
+
+export function ThreadStatus({ session }: { session: ThreadSession }): ReactNode {
+  const { t } = useLanguage();
+  const state = useStore(session);
+  const { phase, progress, notices, failure, loading } = state;
+  return (
+    <>
+      {loading && <p className="ck-progress ck-shimmer">{t('loading')}</p>}
+      {phase === 'reconnecting' ? (
+        <p className="ck-progress">
+          <span className="ck-spinner" />
+          <span>{t('reconnecting')}</span>
+          <button type="button" className="ck-button" onClick={() => session.hurry()}>{t('reconnectNow')}</button>
+        </p>
+      ) : (
+        isWaiting(state) && (
+          <p className="ck-progress" role="presentation">
+            {progress?.icon && <Icon name={progress.icon} />}
+            {progress ? <span className="ck-shimmer" dir="auto">{progress.text}</span> : <span className="ck-dots" role="img" aria-label={t('thinking')}><i /><i /><i /></span>}
+          </p>
+        )
+      )}
+      {notices.map((notice, index) => (
+        <NoticeView key={index} notice={notice} session={session} />
+      ))}
+      {failure && <FailureView failure={failure} session={session} />}
+    </>
+  );
+}
+
+/** Something is being done, and nothing that is written shows it. */
+function isWaiting({ phase, progress, open, items }: SessionState): boolean {
+  if (phase === 'idle') return false;
+  if (progress) return true;
+  const last = items.at(-1);
+  if (!last || !open.has(last.id)) return true;
+  return last.type === 'assistant_message' && !last.content.some(({ text }) => text);
+}
+
+function NoticeView({ notice, session }: { notice: NoticeEvent; session: ThreadSession }): ReactNode {
+  const client = useClient();
+  const { t } = useLanguage();
+  return (
+    <div className="ck-notice" data-level={notice.level} role={notice.level === 'info' ? 'status' : 'alert'}>
+      <div className="ck-grow">
+        {notice.title && <strong dir="auto">{notice.title}</strong>}
+        <Suspense fallback={<p dir="auto">{notice.message}</p>}>
+          <Markdown source={notice.message} onDeepLink={(href) => client.openDeepLink(href)} />
+        </Suspense>
+      </div>
+      <IconButton label={t('dismiss')} onClick={() => session.dismissNotice(notice)}>
+        <X />
+      </IconButton>
+    </div>
+  );
+}
+
+const TEXTS: Record<Failure['kind'], TextKey> = {
+  offline: 'offline',
+  lost: 'lost',
+  unauthorized: 'unauthorized',
+  busy: 'busy',
+  missing: 'missing',
+  too_large: 'tooLarge',
+  failed: 'failed',
+};
+
+function FailureView({ failure, session }: { failure: Failure; session: ThreadSession }): ReactNode {
+  const client = useClient();
+  const { t } = useLanguage();
+  const wayOut = {
+    resend: { label: t('tryAgain'), act: () => session.resend() },
+    retry: { label: t('tryAgain'), act: () => session.retry() },
+    reload: { label: t('reload'), act: () => (session.get().items.length ? session.refresh() : session.load()) },
+    none: null,
+  }[failure.wayOut];
+  return (
+    <div className="ck-failure" role="alert">
+      <span className="ck-grow" dir="auto">{failure.message ?? t(TEXTS[failure.kind])}</span>
+      {wayOut && (
+        <button type="button" className="ck-button" onClick={() => wayOut.act().catch((error: Error) => client.onError(error))}>
+          {wayOut.label}
+        </button>
+      )}
+      {failure.kind === 'missing' && (
+        <button type="button" className="ck-button" onClick={() => void client.setThreadId(null)}>{t('startNew')}</button>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,132 @@
+/** The items of a thread, of which only those near the view are in the document. */
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type ReactNode } from 'react';
+import { Virtualizer, type VirtualizerHandle } from 'virtua';
+import { useClient } from '../client';
+import { useLanguage } from '../i18n/i18n';
+import { ArrowUp } from '../icons/essential';
+import { isVisible, Item } from '../items/Item';
+import type { SessionState, ThreadSession } from '../protocol/session';
+import type { ThreadItem } from '../protocol/types';
+import { useStore } from '../store';
+import { Boundary } from '../ui/Boundary';
+import { AnswerActions } from './AnswerActions';
+import { ThreadStatus } from './ThreadStatus';
+
+/** Within this distance of the end, in px, the view follows what is written. */
+const NEAR_END = 80;
+/** How far from the beginning older items are loaded, in px. */
+const NEAR_START = 600;
+
+interface Row {
+  item: ThreadItem;
+  /** The items of the answer that ends here. */
+  answer: readonly ThreadItem[] | null;
+}
+
+function rowsOf({ items, pending, phase }: SessionState): Row[] {
+  const rows: Row[] = [];
+  let answer: ThreadItem[] = [];
+  const end = (): void => {
+    const last = rows.at(-1);
+    if (last && answer.length) last.answer = answer;
+    answer = [];
+  };
+  for (const item of items) {
+    if (!isVisible(item)) continue;
+    if (item.type === 'user_message') end();
+    else answer.push(item);
+    rows.push({ item, answer: null });
+  }
+  if (phase === 'idle' || pending) end();
+  if (pending) rows.push({ item: pending, answer: null });
+  return rows;
+}
+
+export default function ThreadView({ session }: { session: ThreadSession }): ReactNode {
+  const client = useClient();
+  const { t } = useLanguage();
+  const { thread: threadOption } = useStore(client.options);
+  const state = useStore(session);
+  const { items, pending, phase, open, prepended, olderCursor, loadingOlder } = state;
+  // eslint-disable-next-line react-hooks/exhaustive-deps
+  const rows = useMemo(() => rowsOf(state), [items, pending, phase]);
+  const scroller = useRef<HTMLDivElement>(null);
+  const list = useRef<VirtualizerHandle>(null);
+  const [atEnd, setAtEnd] = useState(true);
+  const follows = useRef(true);
+
+  const toEnd = useCallback(() => {
+    const element = scroller.current;
+    if (element) element.scrollTop = element.scrollHeight;
+  }, []);
+
+  // `shift` exactly in the render in which older items came in front.
+  const prependedBefore = useRef(prepended);
+  const shift = prepended > prependedBefore.current;
+  useEffect(() => {
+    prependedBefore.current = prepended;
+  }, [prepended]);
+
+  // A thread opens at its end; heights are measured after the first paint.
+  useLayoutEffect(() => {
+    follows.current = true;
+    toEnd();
+  }, [session, state.loading, toEnd]);
+
+  // A message of one's own is always shown.
+  useLayoutEffect(() => {
+    if (!pending) return;
+    follows.current = true;
+    toEnd();
+  }, [pending, toEnd]);
+
+  const mayFollow = threadOption?.autoScroll === true || phase === 'idle' || phase === 'starting';
+  const onResize = useCallback(() => {
+    if (follows.current && mayFollow) toEnd();
+  }, [mayFollow, toEnd]);
+  useEffect(() => {
+    const content = scroller.current?.firstElementChild;
+    if (!content) return;
+    const observer = new ResizeObserver(onResize);
+    observer.observe(content);
+    observer.observe(scroller.current as Element);
+    return () => observer.disconnect();
+  }, [onResize]);
+
+  const onScroll = (): void => {
+    const element = scroller.current;
+    if (!element) return;
+    const rest = element.scrollHeight - element.scrollTop - element.clientHeight;
+    follows.current = rest < NEAR_END;
+    setAtEnd(rest < NEAR_END);
+    if (element.scrollTop < NEAR_START && olderCursor !== null && !loadingOlder && !state.loading) {
+      session.loadOlder().catch((error: Error) => client.onError(error));
+    }
+  };
+
+  return (
+    <div className="ck-thread-view">
+      <div className="ck-scroller" ref={scroller} onScroll={onScroll} tabIndex={0} role="region" aria-label={state.thread?.title ?? t('untitled')}>
+        <div className="ck-thread-content">
+          {loadingOlder && <p className="ck-older ck-quiet ck-shimmer">{t('loading')}</p>}
+          <Virtualizer ref={list} scrollRef={scroller} shift={shift} bufferSize={600}>
+            {rows.map(({ item, answer }) => (
+              <div key={item.id} className="ck-item" data-type={item.type}>
+                <Boundary fallback={<p className="ck-quiet">{t('brokenItem')}</p>} onError={(error) => client.onError(error)}>
+                  <Item item={item} session={session} isOpen={open.has(item.id)} />
+                </Boundary>
+                {answer && <AnswerActions session={session} items={answer} />}
+              </div>
+            ))}
+          </Virtualizer>
+          <ThreadStatus session={session} />
+        </div>
+      </div>
+      {!atEnd && (
+        <button type="button" className="ck-to-end" aria-label={t('toEnd')} title={t('toEnd')} onClick={toEnd}>
+          <ArrowUp />
+        </button>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,116 @@
+/** The theme of the options as CSS variables of the document. Whatever is not set is the design system's. */
+import type { ColorScheme, FontObject, ThemeOption } from '@openai/chatkit';
+
+/** The lightness of the design system's grays, in percent, from the surface to the text; dark ones run the other way. */
+const GRAYS = {
+  light: { 0: 100, 25: 99, 50: 97.6, 75: 95.3, 100: 92.9, 150: 87.5, 200: 80.4, 250: 72.5, 300: 68.6, 350: 62.4, 400: 53, 450: 46.3, 500: 36.5, 550: 31, 600: 25.5, 650: 22.4, 700: 18.8, 750: 15.7, 800: 12.9, 850: 11, 900: 9.4, 925: 8.6, 950: 7.5, 975: 6.3, 1000: 5.1 },
+  dark: { 0: 5.1, 25: 6.3, 50: 7.5, 75: 8.6, 100: 9.4, 150: 11, 200: 12.9, 250: 15.7, 300: 18.8, 350: 22.4, 400: 25.5, 450: 31, 500: 36.5, 550: 46.3, 600: 60, 650: 62.4, 700: 68.6, 750: 72.5, 800: 80.4, 850: 86.3, 900: 92.9, 925: 95.3, 950: 95.3, 975: 97.6, 1000: 100 },
+} as const;
+
+const RADII = {
+  pill: { control: '9999px', card: '1rem', composer: '1.75rem', bubble: '1.25rem' },
+  round: { control: '0.75rem', card: '0.875rem', composer: '1rem', bubble: '1rem' },
+  soft: { control: '0.5rem', card: '0.5rem', composer: '0.625rem', bubble: '0.625rem' },
+  sharp: { control: '0px', card: '0px', composer: '0px', bubble: '0px' },
+} as const;
+
+const GAPS = { compact: '0.75', normal: '1', spacious: '1.35' } as const;
+
+let applied: string[] = [];
+let fonts: FontFace[] = [];
+let fontKey = '';
+
+export function schemeOf(theme: ColorScheme | ThemeOption | undefined): ColorScheme {
+  return (typeof theme === 'string' ? theme : theme?.colorScheme) === 'dark' ? 'dark' : 'light';
+}
+
+export function applyTheme(theme: ColorScheme | ThemeOption | undefined): void {
+  const scheme = schemeOf(theme);
+  const { typography, radius = 'pill', density = 'normal', color }: ThemeOption = typeof theme === 'object' ? theme : {};
+  const root = document.documentElement;
+  root.dataset.theme = scheme;
+  const radii = RADII[radius] ?? RADII.pill;
+  const values: Record<string, string | undefined> = {
+    'color-scheme': scheme,
+    'font-size': typography?.baseSize ? `${typography.baseSize}px` : undefined,
+    '--font-sans': typography?.fontFamily,
+    '--default-font-family': typography?.fontFamily,
+    '--font-mono': typography?.fontFamilyMono,
+    '--default-mono-font-family': typography?.fontFamilyMono,
+    '--ck-radius-control': radii.control,
+    '--ck-radius-card': radii.card,
+    '--ck-radius-composer': radii.composer,
+    '--ck-radius-bubble': radii.bubble,
+    '--ck-density': GAPS[density] ?? '1',
+    ...grays(scheme, color?.grayscale),
+    ...accents(color?.accent),
+    ...surfaces(color?.surface),
+  };
+  for (const name of applied) if (values[name] === undefined) root.style.removeProperty(name);
+  applied = Object.keys(values).filter((name) => values[name] !== undefined);
+  for (const name of applied) root.style.setProperty(name, values[name] as string);
+  loadFonts(typography?.fontSources ?? []);
+}
+
+type Color = NonNullable<ThemeOption['color']>;
+
+function grays(scheme: ColorScheme, option: Color['grayscale']): Record<string, string> {
+  if (!option) return {};
+  const { hue, tint, shade = 0 } = option;
+  const entries = Object.entries(GRAYS[scheme]).map(([step, lightness]) => {
+    // A shade moves the surfaces, and leaves the texts readable.
+    const isSurface = Number(step) <= 300;
+    const moved = isSurface ? Math.min(Math.max(lightness + shade * (scheme === 'light' ? -0.7 : -1.2), 0), 100) : lightness;
+    return [`--gray-${step}`, `hsl(${hue} ${tint * 3}% ${moved.toFixed(1)}%)`];
+  });
+  return { ...(Object.fromEntries(entries) as Record<string, string>), '--alpha-base': `hsl(${hue} ${tint * 3}% ${scheme === 'light' ? 5 : 100}%)` };
+}
+
+function accents(option: Color['accent']): Record<string, string> {
+  if (!option) return {};
+  const { primary, level } = option;
+  const onAccent = (luminanceOf(primary) ?? 0) > 0.4 ? '#0d0d0d' : '#ffffff';
+  const values: Record<string, string> = { '--ck-accent': primary, '--ck-on-accent': onAccent };
+  if (level >= 1) values['--ck-link'] = primary;
+  if (level === 2) values['--ck-bubble'] = `color-mix(in oklab, ${primary} 14%, var(--ck-background))`;
+  if (level === 3) Object.assign(values, { '--ck-bubble': primary, '--ck-on-bubble': onAccent });
+  return values;
+}
+
+function surfaces(option: Color['surface']): Record<string, string> {
+  if (!option) return {};
+  const { background, foreground } = option;
+  const values: Record<string, string> = { '--ck-background': background };
+  const [a, b] = [luminanceOf(background), luminanceOf(foreground)];
+  const contrast = a === null || b === null ? 21 : (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  // Pages use it for both: a color for texts, or the color of what lies above the background.
+  values[contrast >= 3 ? '--color-text' : '--ck-surface'] = foreground;
+  return values;
+}
+
+/** The relative luminance of any CSS color; null where there is no canvas, or the color is none. */
+export function luminanceOf(color: string): number | null {
+  const context = document.createElement('canvas').getContext('2d');
+  if (!context || !CSS.supports('color', color)) return null;
+  context.fillStyle = color;
+  context.fillRect(0, 0, 1, 1);
+  const [red = 0, green = 0, blue = 0] = [...context.getImageData(0, 0, 1, 1).data].map((value) => {
+    const share = value / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
+/** By `FontFace`: a style element is against the policy. */
+function loadFonts(sources: readonly FontObject[]): void {
+  const key = JSON.stringify(sources);
+  if (key === fontKey) return;
+  fontKey = key;
+  for (const font of fonts) document.fonts.delete(font);
+  fonts = sources.map(({ family, src, weight, style, display, unicodeRange }) => {
+    const descriptors: FontFaceDescriptors = { weight: String(weight ?? 'normal'), style: style ?? 'normal', display: display ?? 'auto' };
+    if (unicodeRange) descriptors.unicodeRange = unicodeRange;
+    return new FontFace(family, `url(${JSON.stringify(src)})`, descriptors);
+  });
+  for (const font of fonts) document.fonts.add(font);
+}
