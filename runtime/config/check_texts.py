@@ -12,8 +12,8 @@ from runtime.config.model.instructions import InlineInstructions
 from runtime.config.model.types import IMPORT_PATTERN
 from runtime.config.references import find_names, find_values
 from runtime.config.wording import shorten
-from runtime.diagnostics.characters import misleading_character
-from runtime.diagnostics.diagnostic import Place
+from runtime.diagnostics.characters import as_it_looks, misleading_character
+from runtime.diagnostics.diagnostic import Place, Severity
 from runtime.diagnostics.key_path import KeyPath, iter_values
 
 PROSE = frozenset(
@@ -36,7 +36,7 @@ def check_texts(config: Config, collector: DiagnosticCollector) -> None:
     _check_comments(collector)
     _check_controls(collector)
     _check_paths(config, collector)
-    _check_characters(collector)
+    _check_characters(config, collector)
 
 
 # A ` #` ends a text without quotes. A comment is set off by a space behind the `#`.
@@ -138,16 +138,19 @@ def _check_paths(config: Config, collector: DiagnosticCollector) -> None:
 # Characters that look like others, or like nothing.
 
 
-def _check_characters(collector: DiagnosticCollector) -> None:
+def _check_characters(config: Config, collector: DiagnosticCollector) -> None:
     source = collector.filled.source
     if all(text.isascii() for text in source.texts.values()):
         return
+    declared = {name for section in _SECTIONS for name in getattr(config, section)}
     for text, path, at_key in _names(source.data, ()):
         found = misleading_character(text)
         if found is not None:
             message = f"{shorten(text)} contains {found}"
-            hint = "type it again"
-            collector.report("A114", path, message, hint, severity="warning", at_key=at_key)
+            # Nobody gives a name that only looks like a declared one to something else.
+            is_meant = not at_key and text not in declared and as_it_looks(text) in declared
+            severity: Severity = "error" if is_meant else "warning"
+            collector.report("A114", path, message, "type it again", severity=severity, at_key=at_key)
 
 
 def _names(value: Any, path: KeyPath) -> Iterator[tuple[str, KeyPath, bool]]:
@@ -172,6 +175,8 @@ def _is_name(value: str, path: KeyPath) -> bool:
     return not is_shown and not is_text
 
 
+# The sections whose entries other places name.
+_SECTIONS = ("agents", "tools", "models", "widgets", "actions", "mcp", "guardrails", "state")
 _ENTRY = 2  # names of entries, such as a model named `default`
 _DATA = frozenset({"data", "sample", "enum", "const", "default", "examples"})
 _SCHEME = re.compile(r"(?:Bearer|Basic|Token|ApiKey)\s+\S+$|\w+://")

@@ -48,6 +48,13 @@ def misleading_character(text: str) -> str | None:
     return None
 
 
+def as_it_looks(text: str) -> str:
+    """Return a name without invisible characters, and with the plain ones that others look like."""
+    similar = {**_LETTERS, **_DASHES, **_SPACES, **_QUOTES}
+    shown = "".join(similar.get(each, each) for each in text if ord(each) not in _INVISIBLE)
+    return unicodedata.normalize("NFKC", shown).strip()
+
+
 def _is_beside_others(text: str, character: str) -> bool:
     return not (text.replace(character, "")).isascii()
 

@@ -183,7 +183,7 @@ class Script:
             if groups is None:
                 continue
             past = turn.past(situation)
-            played = _played(turn.responses, past)
+            played = played_responses(turn.responses, past)
             if played == len(turn.responses):
                 last = f" after the result of {past[-1].name!r}" if past else ""
                 raise ScriptError(f"the reply has no step left{last}", turn.path, hint="end it with a 'say'")
@@ -193,8 +193,8 @@ class Script:
         raise ScriptError(f"no turn fits {words[:80]!r}", ("turns",), hint="add a turn, or 'otherwise'")
 
 
-def _played(responses: Sequence[WrittenResponse], past: Sequence[PastCall]) -> int:
-    """Count the responses so far by their calls: those of one response in any order, the responses in order.
+def played_responses(responses: Sequence[WrittenResponse], past: Sequence[PastCall]) -> int:
+    """Count the responses that `past` calls have used up: those of one response in any order, the responses in order.
 
     A call that the reply does not make is skipped: another agent made it before a handoff, or another turn did.
     """

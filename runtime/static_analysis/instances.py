@@ -15,12 +15,12 @@ from runtime.static_analysis.module import Module
 from runtime.static_analysis.resolver import BUILTINS, Resolver, Symbol
 from runtime.static_analysis.signatures import own_nodes, unquoted
 
-_TYPED_DICTS = {"typing.TypedDict", "typing_extensions.TypedDict"}
+TYPED_DICTS = {"typing.TypedDict", "typing_extensions.TypedDict"}
 BASES: Mapping[str, frozenset[str]] = {
     **dict.fromkeys((BUILTINS + "object", "abc.ABC", "typing.Generic", "typing.Protocol"), frozenset(dir(object))),
     "pydantic.BaseModel": frozenset(dir(BaseModel)),
     "typing.NamedTuple": frozenset(dir(tuple)) | {"_asdict", "_replace", "_fields", "_make"},
-    **dict.fromkeys(_TYPED_DICTS, frozenset(dir(dict))),
+    **dict.fromkeys(TYPED_DICTS, frozenset(dir(dict))),
 }
 _ABSTRACT = {"abc.ABC", "typing.Protocol", "typing_extensions.Protocol"}
 _ANY_ATTRIBUTE = {"__getattr__", "__getattribute__"}
@@ -50,7 +50,7 @@ def _names_of(
     resolver: Resolver, module: Module, node: ast.ClassDef, bases: Mapping[str, frozenset[str]], depth: int
 ) -> frozenset[str] | None:
     bound = read_names(node.body).bound
-    is_typed_dict = any(resolver.value(module, base).name in _TYPED_DICTS for base in node.bases)
+    is_typed_dict = any(resolver.value(module, base).name in TYPED_DICTS for base in node.bases)
     if depth > _MAX_DEPTH or (node.keywords and not is_typed_dict) or _ANY_ATTRIBUTE & bound.keys():
         return None
     if module.implicit.sets_self or module.implicit.dynamic or _allows_more(bound, node):

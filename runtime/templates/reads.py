@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, nodes
 
 from runtime.sdk_internals import names_visitor
+from runtime.templates.template import ITEM
 
 Field = tuple[str, str]
 
@@ -57,7 +58,7 @@ def find_names(tree: nodes.Template) -> frozenset[str]:
 
 def find_reads(tree: nodes.Template) -> frozenset[Field]:
     """Return `(name, field)` for each field that every rendering reads, except of names the template sets."""
-    return frozenset((read[0], read[1]) for read in _find(tree) if len(read) > 1)
+    return frozenset((read[0], read[1]) for read in _find(tree) if len(read) > 1 and read[1] != ITEM)
 
 
 def fixed_text(tree: nodes.Template) -> str | None:
@@ -78,11 +79,11 @@ def fixed_text(tree: nodes.Template) -> str | None:
 
 def strict_reads(text: str) -> frozenset[Read]:
     """Return each name, and each field as `(name, field, …)`, without which a text that parses can't be rendered."""
-    return frozenset(read for read in _find(Environment().parse(text)) if read[-1] != _CALL)
+    return frozenset(read for read in _find(Environment().parse(text)) if read[-1] != _CALL and ITEM not in read)
 
 
 def strict_paths(text: str) -> frozenset[Read]:
-    """Return what `strict_reads` returns, and each method that is called, as if it were a field."""
+    """Return what `strict_reads` returns, methods that are called as if they were fields, and reads into lists."""
     reads = _find(Environment().parse(text))
     return frozenset(read[:-1] if read[-1] == _CALL else read for read in reads)
 
@@ -136,7 +137,7 @@ def _reads(node: nodes.Node) -> Iterator[Read]:
 
 
 def _chain(node: nodes.Node) -> Read:
-    """Return the names of `a.b["c"]`; empty where one is computed."""
+    """Return the names of `a.b["c"]`, with `ITEM` for an index; empty where one is computed."""
     match node:
         case nodes.Name():
             return (node.name,)
@@ -146,4 +147,7 @@ def _chain(node: nodes.Node) -> Read:
         case nodes.Getitem(arg=nodes.Const(value=str() as key)):
             before = _chain(node.node)
             return (*before, key) if before else ()
+        case nodes.Getitem(arg=nodes.Const(value=int())) | nodes.Getitem(arg=nodes.Neg(node=nodes.Const(value=int()))):
+            before = _chain(node.node)
+            return (*before, ITEM) if before else ()
     return ()

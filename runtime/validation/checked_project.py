@@ -13,6 +13,7 @@ from runtime.config.collector import DiagnosticCollector
 from runtime.config.load import LoadedProject
 from runtime.config.model import Config
 from runtime.config.project_files import ProjectFiles
+from runtime.static_analysis.factories import made_tool
 from runtime.static_analysis.module import Modules
 from runtime.static_analysis.resolver import Resolver, Symbol
 
@@ -54,3 +55,8 @@ class CheckedProject:
         module = modules.get(module_name) if modules.finder.knows(module_name) else None
         symbol = None if module is None else self.resolver.follow(module, attributes.split("."))
         return symbol if isinstance(symbol, Symbol) else None
+
+    def find_made_tool(self, import_path: str) -> Symbol | None:
+        """Return the tool that a factory makes of a function inside it; None where that is not certain."""
+        factory = self.find_symbol(import_path)
+        return None if factory is None else made_tool(self.resolver, factory)

@@ -37,6 +37,11 @@ class IdentifierSearch:
         matches = (file.endswith(_PYTHON) and word in text for file, text in self._all())
         return any(matches) or self._is_too_large
 
+    def python_with(self, word: str) -> list[str] | None:
+        """Return the texts of the Python files that contain the word; None if there are too many files to search."""
+        texts = [text for file, text in self._all() if file.endswith(_PYTHON) and word in text]
+        return None if self._is_too_large else texts
+
     def _all(self) -> Iterator[tuple[str, str]]:
         yield from list(self._texts.items())
         if self._rest is None:

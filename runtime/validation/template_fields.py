@@ -19,6 +19,7 @@ from runtime.documents.json_text import line_and_column
 from runtime.templates.template import Template, TemplateError, paths_read
 from runtime.validation.checked_project import CheckedProject
 from runtime.validation.shapes import (
+    DATETIME,
     TEXT,
     UNKNOWN,
     Shape,
@@ -45,7 +46,7 @@ def check_template_fields(project: CheckedProject) -> None:
 def _of_project(project: CheckedProject) -> Shapes:
     config = project.config
     shapes = {"context": UNKNOWN} if config.context is None else {"context": shape_of_result(project, config.context)}
-    shapes |= {"locale": TEXT}
+    shapes |= {"locale": TEXT, "now": DATETIME}
     if config.context_class is None and config.auth is None:
         shapes["user"] = Shape({"id": TEXT, "name": TEXT})
     objects = {name: shape_of_result(project, path) for name, path in _state(project)}
@@ -148,6 +149,9 @@ def _report(project: CheckedProject, written: WrittenTemplate, read: tuple[str, 
     near = nearest(read[-1], shape.fields)
     meant = f"did you mean {'.'.join((*read[:-1], near))!r}?" if near else ""
     hint = shape.note.get(read[-1]) or meant or _known(shape)
+    if shape == DATETIME:
+        near = nearest(read[-1], shape.methods, CLOSE)
+        hint = f"did you mean {'.'.join((*read[:-1], near))!r}?" if near else 'as in {{ now.strftime("%A, %d %B") }}'
     if shape == TEXT:
         hint = f"it is a text; filters change it, as in {{{{ {'.'.join(read[:-1])} | upper }}}}"
     message = f"{path!r} is not defined in this template"

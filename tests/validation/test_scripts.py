@@ -234,7 +234,7 @@ NO_STEP_LEFT = "error: the reply has no step left after the call of {!r}, which 
     [
         ("[{call: {weigh: {item: x}}}]", "weigh"),
         ("[Hm, {think: hm}, {call: {mark: {size: big}}}]", "mark"),
-        ("{call: ask}", "ask"),
+        ("{call: {ask: {input: hm}}}", "ask"),
         ("[{call: {seal: {colour: red}}}]", "seal"),
         ("[{call: {weigh: {item: x}}}, {call: {weigh: {item: x}}}]", "weigh"),
     ],

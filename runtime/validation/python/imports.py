@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from runtime.diagnostics.diagnostic import Place, Severity
+from runtime.diagnostics.diagnostic import Place
 from runtime.diagnostics.wording import nearest, suggest
 from runtime.static_analysis.bindings import absolute_name, iter_expressions, iter_statements
 from runtime.static_analysis.module import Module, ModuleFinder
 from runtime.static_analysis.resolver import Missing, Symbol, Undecided
 from runtime.static_analysis.signatures import derives, free_form, own_parameters, parameters_of
 from runtime.validation.python.import_paths import ImportPath, PythonDiagnostics
-from runtime.validation.python.requirements import may_be_elsewhere
 from runtime.validation.python.sdk_names import hint_sdk_name, is_of_sdk, missing_in_sdk
 from runtime.validation.python.tools import check_context_first, options_of
 
@@ -85,17 +85,53 @@ def check_module(diagnostics: PythonDiagnostics, path: ImportPath) -> None:
         diagnostics.at_path(path, "A320", message, near, wanted="" if near else path.text)
     elif parent and _makes_modules(diagnostics, parent):
         diagnostics.doubt(path, parent, f"{parent!r} may define modules at run time")
+    elif parent and _is_namespace(diagnostics, parent):
+        diagnostics.at_path(path, "A320", message, _NOT_FOUND, "warning", wanted=path.text)
     elif parent:
         gives_way = f"the folder {top!r} has no __init__.py, so the name means the installed package"
         diagnostics.at_path(path, "A320", message, gives_way if finder.gives_way(top) else "")
     elif path.role == "tool" and path.module in diagnostics.project.config.mcp:
         meant = f"{path.module}.{path.attributes[-1]}"
         diagnostics.at_path(path, "A320", message, f"did you mean {meant!r}?")
-    elif near := _near(diagnostics, path, missing):
+    else:
+        _report_unknown_top(diagnostics, path, top)
+
+
+def _report_unknown_top(diagnostics: PythonDiagnostics, path: ImportPath, top: str) -> None:
+    """Report a top-level module that is not here. Another package or PYTHONPATH may provide it where the project runs.
+
+    It is an error only where the module with the nearest name has what the path names: then it was meant.
+    """
+    message, finder = f"no module named {top!r}", diagnostics.resolver.modules.finder
+    if folder := _folder_of(finder.root, top):
+        hint = f"{folder!r} has it: add the folder to PYTHONPATH where 'validate' runs"
+        diagnostics.at_path(path, "A320", message, hint, "warning")
+        return
+    near = _near(diagnostics, path, top)
+    meant = diagnostics.resolver.modules.get((_nearest(finder, top) or "") + path.module.removeprefix(top))
+    if meant is not None and isinstance(diagnostics.resolver.follow(meant, path.attributes), Symbol):
         diagnostics.at_path(path, "A320", message, near)
     else:
-        severity: Severity = "warning" if may_be_elsewhere(finder.root, top) else "error"
-        diagnostics.at_path(path, "A320", message, _NOT_FOUND, severity, wanted=path.text)
+        diagnostics.at_path(path, "A320", message, near or _NOT_FOUND, "warning", wanted=path.text)
+
+
+def _folder_of(root: Path, top: str) -> str:
+    """Return the folder of the project's repository that has a top-level module; empty if none has."""
+    folders = (root, *root.parents)
+    depth = next((index for index, folder in enumerate(folders) if (folder / ".git").exists()), 0)
+    patterns = [f"{inside}{top}{end}" for inside in ("", "*/", "*/*/") for end in ("/__init__.py", "/*.py", ".py")]
+    modules = (found for folder in folders[: depth + 1] for pattern in patterns for found in folder.glob(pattern))
+    found = next(modules, None)
+    if found is None:
+        return ""
+    folder = found.parent if found.stem == top else found.parent.parent
+    return Path(os.path.relpath(folder, root)).as_posix()
+
+
+def _is_namespace(diagnostics: PythonDiagnostics, package: str) -> bool:
+    """Return whether a package has no code of its own: another distribution may add modules to it."""
+    location = diagnostics.resolver.modules.finder.find(package)
+    return location is not None and location.is_package and location.path is None and not location.opaque
 
 
 def _near(diagnostics: PythonDiagnostics, path: ImportPath, missing: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from runtime.config.model.instructions import (
@@ -32,20 +32,46 @@ class _Instructions:
     is_whole: bool
 
 
-def unmatched_instructions(project: CheckedProject, models: Collection[str], script: Script) -> Iterator[ScriptProblem]:
-    """Yield the `instructions:` that no instructions of a model contain: their turns never answer."""
-    matchers = [(turn, matcher) for turn in script.turns for matcher in turn.matchers if matcher.key == "instructions"]
-    if not matchers:
-        return
-    known = [_instructions_at(project, path) for name, path in model_references(project.config) if name in models]
-    for turn, matcher in matchers:
-        if any(pattern.search(each.text) for pattern in matcher.patterns for each in known):
-            continue
-        near = _near(matcher, " ".join(each.text for each in known))
-        if near or all(each.is_whole for each in known):
-            message = f"this turn never answers: no instructions contain {matcher.texts[0]!r}"
-            hint = f"did you mean {near!r}?" if near else ""
-            yield ScriptProblem((*turn.path[:-1], "instructions"), message, hint, "warning")
+@dataclass(frozen=True, slots=True)
+class KnownInstructions:
+    """What the models that answer from a script are instructed, by the path that names the model."""
+
+    known: Mapping[KeyPath, _Instructions]
+
+    @classmethod
+    def of(cls, project: CheckedProject, models: Collection[str]) -> KnownInstructions:
+        """Return the instructions of some models of a project."""
+        paths = [path for name, path in model_references(project.config) if name in models]
+        return cls({path: _instructions_at(project, path) for path in paths})
+
+    def contain(self, matcher: Matcher, path: KeyPath) -> bool | None:
+        """Return whether the instructions at `path` match; None if a template may add what is missing.
+
+        What other instructions contain is meant for them.
+        """
+        own = self.known.get(path)
+        if own is not None and _is_in(matcher, own):
+            return True
+        is_for_others = any(_is_in(matcher, each) for each in self.known.values())
+        return False if is_for_others or (own is not None and own.is_whole) else None
+
+
+def _is_in(matcher: Matcher, instructions: _Instructions) -> bool:
+    return any(pattern.search(instructions.text) for pattern in matcher.patterns)
+
+
+def unmatched_instructions(instructions: KnownInstructions, script: Script) -> Iterator[ScriptProblem]:
+    """Yield the `instructions:` that no instructions contain: their turns never answer."""
+    known = instructions.known.values()
+    for turn in script.turns:
+        for matcher in (each for each in turn.matchers if each.key == "instructions"):
+            if any(_is_in(matcher, each) for each in known):
+                continue
+            near = _near(matcher, " ".join(each.text for each in known))
+            if near or all(each.is_whole for each in known):
+                message = f"this turn never answers: no instructions contain {matcher.texts[0]!r}"
+                hint = f"did you mean {near!r}?" if near else ""
+                yield ScriptProblem((*turn.path[:-1], "instructions"), message, hint, "warning")
 
 
 def _near(matcher: Matcher, text: str) -> str | None:

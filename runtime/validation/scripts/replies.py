@@ -59,12 +59,12 @@ def unfinished_replies(
     if not able or any(agent.python or agent.tool_use_behavior != "run_llm_again" for agent in agents):
         return
     references = {tools[name] for tools in able.values() for name in names}
-    if depends_on_words(turn) and all(_goes_on(project, reference) for reference in references):
+    if depends_on_words(turn) and all(goes_on(project, reference) for reference in references):
         message = f"the reply has no step left after the call of {quote(names)[0]}, which does not end the turn"
         yield ScriptProblem(steps[-1].path, message, "add a 'say' behind it, or write 'stop: true' at the tool")
 
 
-def _goes_on(project: CheckedProject, reference: str) -> bool:
+def goes_on(project: CheckedProject, reference: str) -> bool:
     """Return whether the model certainly runs again after a call of the tool."""
     tool = project.config.tools.get(reference)
     if tool is None and ":" in reference:

@@ -67,7 +67,8 @@ def _check(script_file: _ScriptFile, text: str) -> None:
     # Few projects have a script: the others do not import what its checks need.
     from runtime.scripts.grammar import parse_script
     from runtime.scripts.player import ScriptError
-    from runtime.validation.scripts.instructions import unmatched_instructions
+    from runtime.validation.scripts.instructions import KnownInstructions, unmatched_instructions
+    from runtime.validation.scripts.rehearsal import start_prompt_problems
     from runtime.validation.scripts.steps import script_problems
 
     source = read_yaml(text, script_file.file)
@@ -85,8 +86,13 @@ def _check(script_file: _ScriptFile, text: str) -> None:
     except ScriptError as error:
         script_file.report(places.value(error.path), f"the script can't be played: {error.message}", error.hint)
         return
-    project = script_file.project
-    unmatched = unmatched_instructions(project, script_file.models, script)
-    for problem in (*script_problems(project, script_file.agents, script, source.data), *unmatched):
+    project, agents = script_file.project, script_file.agents
+    instructions = KnownInstructions.of(project, script_file.models)
+    problems = [
+        *script_problems(project, agents, script, source.data),
+        *start_prompt_problems(project, agents, instructions, script),
+        *unmatched_instructions(instructions, script),
+    ]
+    for problem in problems:
         place = places.key(problem.path) if problem.at_key else places.value(problem.path)
         script_file.report(place, problem.message, problem.hint, problem.severity)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from runtime.config.model.tools import AgentTool, ClientTool, EffectTool, PythonTool, WidgetTool
+from runtime.config.model.tools import AgentTool, ClientTool, EffectTool, FactoryTool, PythonTool, WidgetTool
 from runtime.config.slow_patterns import SLOW_HINT, slowness
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath, iter_values
@@ -22,15 +22,18 @@ from runtime.static_analysis.signatures import (
     own_parameters,
     parameters_of,
 )
-from runtime.templates.template import always_read
 from runtime.validation.checked_project import CheckedProject
 from runtime.validation.models import AgentTools, agent_name, agent_tools
 from runtime.validation.python.type_hints import expected_instead
 from runtime.validation.scripts.problems import Agents, ScriptProblem
 from runtime.validation.scripts.replies import depends_on_words, unfinished_replies, unreached_steps
+from runtime.validation.scripts.templates import group_problems, result_problems, written_at
 
-# An agent that is called without input answers all the same.
-_AGENT_INPUT = {"type": "object", "properties": {"input": {"type": "string"}}, "additionalProperties": False}
+# The parameters that the SDK gives an agent as a tool.
+_AGENT_INPUT = {
+    **{"type": "object", "properties": {"input": {"type": "string"}}},
+    **{"required": ["input"], "additionalProperties": False},
+}
 # Keywords under which a fault of a part is not yet a fault of the whole, or decides whether others apply.
 _CONDITIONAL = frozenset(
     {"if", "not", "anyOf", "oneOf", "contains", "dependentSchemas", "unevaluatedProperties", "unevaluatedItems"}
@@ -52,7 +55,7 @@ def script_problems(project: CheckedProject, keys: Iterable[str], script: Script
     for turn in script.turns:
         if all(project.config.agents[key].has_key("name") for key in keys):
             yield from _agent_problems(project, turn, names)
-        yield from _group_problems(turn, data)
+        yield from group_problems(turn, data)
         yield from _slow_patterns(turn)
         candidates = {name: tools for name, tools in agents.items() if _may_answer(turn, name, tools)}
         if not candidates and turn.responses and not all(project.config.agents[key].has_key("name") for key in keys):
@@ -62,6 +65,7 @@ def script_problems(project: CheckedProject, keys: Iterable[str], script: Script
                 project, turn.responses[0], [key for key, name in names.items() if name in candidates]
             )
         yield from unreached_steps(project, turn, candidates)
+        yield from result_problems(project, turn, data, candidates)
         if candidates and not is_taken_over:
             yield from unfinished_replies(project, turn, {keys_of[name]: tools for name, tools in candidates.items()})
         is_taken_over = is_taken_over or not depends_on_words(turn)
@@ -119,21 +123,6 @@ def _may_answer(turn: ScriptTurn, name: str, tools: AgentTools) -> bool:
     return True
 
 
-def _group_problems(turn: ScriptTurn, data: Any) -> Iterator[ScriptProblem]:
-    """Yield templates that read a group which no regular expression of the turn has."""
-    groups = {name for matcher in turn.matchers for pattern in matcher.patterns for name in pattern.groupindex}
-    known = f"known are {', '.join(quote(sorted(groups)))}" if groups else "a group is written (?P<name>…)"
-    for step in (step for response in turn.responses for step in response):
-        for path, text in iter_values(_written(data, step.path), step.path):
-            if not isinstance(text, str):
-                continue
-            # A dict has its methods, whatever its keys are.
-            fields = {field for name, field in always_read(text) if name == "match" and not hasattr(dict, field)}
-            for name in sorted(fields - groups):
-                message = f"the template fails: no regular expression of this turn has the group {name!r}"
-                yield ScriptProblem(path, message, suggest(name, groups) or known)
-
-
 def _slow_patterns(turn: ScriptTurn) -> Iterator[ScriptProblem]:
     for matcher in turn.matchers:
         for pattern, text in zip(matcher.patterns, matcher.texts, strict=False):
@@ -144,7 +133,7 @@ def _slow_patterns(turn: ScriptTurn) -> Iterator[ScriptProblem]:
 def _call_problems(
     project: CheckedProject, step: WrittenStep, data: Any, candidates: Agents
 ) -> Iterator[ScriptProblem]:
-    paths = _call_paths(_written(data, step.path), step.path)
+    paths = _call_paths(written_at(data, step.path), step.path)
     for (name, arguments), path in zip(step.value, paths, strict=True):
         is_key = path[-1] == name
         references = {tools.tools.get(name) for tools in candidates.values() if name in tools.names}
@@ -172,6 +161,9 @@ def _argument_problems(
         case PythonTool(python=import_path, with_=bound):
             symbol = project.find_symbol(import_path)
             return [] if symbol is None else _parameter_problems(project.resolver, symbol, arguments, bound)
+        case FactoryTool(factory=import_path):
+            symbol = project.find_made_tool(import_path)
+            return [] if symbol is None else _parameter_problems(project.resolver, symbol, arguments, ())
         case ClientTool(parameters=schema) | EffectTool(parameters=schema):
             return _schema_problems(schema, arguments)
         case WidgetTool(widget=widget):
@@ -188,14 +180,6 @@ def _handoff_problems(step: WrittenStep, candidates: Agents) -> Iterator[ScriptP
         message = f"the script hands off to {step.value!r}, and no agent that answers from it can"
         known = ", ".join(quote(sorted(handoffs.values()))) or "none"
         yield ScriptProblem(step.path, message, suggest(step.value, handoffs.values()) or f"known are {known}")
-
-
-def _written(data: Any, path: KeyPath) -> Any:
-    """Return what is written at a path of the script; a bare text is short for a `say`."""
-    for step in path:
-        if isinstance(data, list | Mapping):
-            data = data[step]  # type: ignore[index]  # the step into a list is an index
-    return data
 
 
 def _call_paths(value: Any, path: KeyPath) -> Iterator[KeyPath]:
