@@ -35,6 +35,8 @@ class ServerSettings:
     local_user: Literal["declared", "default", "always"] = "declared"
     """Which projects serve everybody on this machine as one user: those with `auth: none`; also those without `auth`;
     or all, also those whose users log in."""
+    always_page: bool = False
+    """Whether `/` shows the chat page of every project, also of those without `server.page`."""
     ready_s: float = 2.0
     """How long `/ready` waits for the store."""
     max_unsent: int = 8 * 1024 * 1024

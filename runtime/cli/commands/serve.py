@@ -82,7 +82,7 @@ def serve_project(
 
 def serve_locally(path: Path, *, port: int | None, last_good: bool) -> int:
     """Serve the project at `path` on loopback, with an access log; return 1 if the config has errors."""
-    runtime = start_project(path, lambda config: "", last_good=last_good, offline=True)
+    runtime = start_project(path, lambda config: "", last_good=last_good, offline=True, page=True)
     if runtime is None:
         return 1
     from runtime.server.http.loopback import is_loopback
@@ -124,6 +124,8 @@ def serve_runtime(
             prepare_for_serving()
             tasks.append(asyncio.get_running_loop().create_task(collect_when_idle(collector), name="collect"))
             print(summary(runtime.generation.source.loaded, config))
+            if runtime.generation.app.has_page:
+                print(f"open {url_of(listener, '/')} in a browser")
             print(f"serving {url}", flush=True)
             if after:
                 print(after.replace("{url}", url), flush=True)
@@ -138,7 +140,7 @@ def serve_runtime(
         app = build_app(runtime)
         enable_autoreload(app, watch=watch)
         run_app(
-            LoopbackOnly(app) if local else app,
+            LoopbackOnly(app, lambda scope: runtime.generation.app.is_client_file(scope)) if local else app,
             listener,
             ready=ready,
             access_log=access_log,
@@ -203,11 +205,13 @@ def offline_models(loaded: LoadedProject, config: Config) -> dict[str, str]:
 
 
 @startup_heap_frozen()
-def start_project(path: Path, check: Check, *, last_good: bool = False, offline: bool = False) -> Runtime | None:
+def start_project(
+    path: Path, check: Check, *, last_good: bool = False, offline: bool = False, page: bool = False
+) -> Runtime | None:
     """Build the project in the folder or file `path`; print the reason to standard error and return None if it fails.
 
     Without `auth`, everybody on this machine is one user; `check` refuses that where others could reach the server.
-    With `offline`, models without a key answer from their scripts.
+    With `offline`, models without a key answer from their scripts. With `page`, `/` shows the chat page.
 
     `last_good` builds the last version that was served if the files have errors.
     """
@@ -216,7 +220,7 @@ def start_project(path: Path, check: Check, *, last_good: bool = False, offline:
     from runtime.server.settings import ServerSettings
 
     source = read_project(path.absolute(), None)
-    settings = ServerSettings(local_user="default", offline=offline)
+    settings = ServerSettings(local_user="default", offline=offline, always_page=page)
     runtime, diagnostics = _build(source, check, settings)
     if runtime is not None or not (last_good and diagnostics):
         return runtime

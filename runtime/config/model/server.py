@@ -18,6 +18,7 @@ from runtime.config.model.types import (
 )
 
 STORE_PATTERN = r"^(memory|sqlite:///.+|postgres(ql)?://.+|\$\{.+)$"
+LOGIN_PATTERN = r"^(https?://[^\s]+|/([^/\\\s][^\\\s]*)?|\$\{.+)$"
 KEY_PATTERN = r"^([A-Za-z0-9_-]{43}=|\$\{.+)$"
 
 
@@ -50,6 +51,16 @@ Store = Annotated[
 ]
 
 
+class ChatPage(Section):
+    """The chat page that the server shows to people at `/`, and where they log in."""
+
+    login: str | None = Field(None, pattern=LOGIN_PATTERN, examples=["https://login.example.com/", "/login"])
+    """Where the page sends a user who is not logged in: an `https://` address, or a path of this site. Without it, the
+    page asks for the token of `bearer` and `jwt`, and leaves the login of `header` to the proxy."""
+    return_parameter: str = Field("return_to", pattern=r"^[A-Za-z0-9_.-]{1,64}$", examples=["rd"])
+    """The parameter in which `login` is told the address of the page, to which it sends the user back."""
+
+
 class Server(Section):
     """The HTTP server."""
 
@@ -60,10 +71,18 @@ class Server(Section):
     path: str = Field("/chatkit", pattern=r"^/([A-Za-z0-9_.~-]+(/[A-Za-z0-9_.~-]+)*)?$")
     """The path of ChatKit requests."""
     cors: list[str] = Field([], examples=[["https://app.example.com"]])
-    """Origins whose pages may call the server from a browser, the project's own `routes` included; `*` for any."""
+    """Origins whose pages may call the server from a browser, the project's own `routes` included, and show its chat in
+    a frame; `*` for any."""
+    page: bool | ChatPage = False
+    """Whether `/` shows the chat page to people: true, or the login of its users. `dev` always shows it."""
     grace: Duration = Field(10.0, examples=["30s"])
     """How long running answers may continue after the server was asked to stop. After that they end with an error that
     offers a retry, and the output so far is kept."""
+
+    @property
+    def chat_page(self) -> ChatPage | None:
+        """Return the chat page of either form; None if there is none."""
+        return self.page if isinstance(self.page, ChatPage) else ChatPage() if self.page else None
 
 
 class RouteEntry(ShortFormSection, short_key="python"):

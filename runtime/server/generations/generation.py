@@ -46,8 +46,14 @@ _IMPORT_PATH_KEYS = ("python", "factory")
 class GenerationApp(Protocol):
     """The ASGI app of one generation."""
 
+    has_page: bool
+    """Whether `/` shows the chat page."""
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
+
+    def is_client_file(self, scope: Scope) -> bool:
+        """Return whether a request reads a file of the web client, which is the same for everybody."""
 
     async def admit(self, scope: Scope, roles: Sequence[str]) -> Response | None:
         """Set the user of a request that another app answers; return the response to one without such a role."""
@@ -195,6 +201,9 @@ class Generation:
                 await self.app(scope, receive, send)
         finally:
             self.requests.discard(task)
+
+    def is_client_file(self, scope: Scope) -> bool:
+        """Return whether a request reads a file of the web client, which is the same for everybody."""
 
     async def admit(self, scope: Scope, roles: Sequence[str]) -> Response | None:
         """Set the user of a request that another app answers; return the response to one without such a role."""

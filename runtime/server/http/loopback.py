@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -30,14 +31,18 @@ def is_loopback(host: str) -> bool:
 
 
 class LoopbackOnly:
-    """ASGI middleware: respond 403 unless the Host, and the Origin if there is one, are loopback."""
+    """ASGI middleware: respond 403 unless the Host, and the Origin if there is one, are loopback.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    `is_open` returns whether a page of any origin may have the response, also the web client's own frame, whose origin
+    is `null`.
+    """
+
+    def __init__(self, app: ASGIApp, is_open: Callable[[Scope], bool] = lambda scope: False) -> None:
+        self._app, self._is_open = app, is_open
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Forward or refuse the request."""
-        reason = refusal(scope["headers"]) if scope["type"] in ("http", "websocket") else None
+        reason = self._refusal(scope) if scope["type"] in ("http", "websocket") else None
         if reason is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -45,6 +50,12 @@ class LoopbackOnly:
             await send({"type": "websocket.close", "code": 1008, "reason": reason})
         else:
             await _send_forbidden(send, reason)
+
+    def _refusal(self, scope: Scope) -> str | None:
+        headers = scope["headers"]
+        if self._is_open(scope):
+            headers = [(name, value) for name, value in headers if name != b"origin"]
+        return refusal(headers)
 
 
 def refusal(headers: list[tuple[bytes, bytes]]) -> str | None:

@@ -29,6 +29,8 @@ from runtime.resources.lease import Lease
 from runtime.sdk_internals import flat_routes, forget_endpoints
 from runtime.server.attachments.uploads import Uploads
 from runtime.server.generations.generation import Generation
+from runtime.server.http.chat_page import chat_page
+from runtime.server.http.client_files import ASSETS, ClientFile, client_files
 from runtime.server.http.event_stream import EventStreamResponse
 from runtime.server.http.files import FileRoutes
 from runtime.server.http.identity import (
@@ -84,20 +86,26 @@ class ProjectApp:
         self._snapshot, self._server, self._limiter = snapshot, server, limiter
         config = snapshot.config
         self.path = config.server.path
+        below = self.path.rstrip("/")
         self._routes, files = _new_app(state), _new_app(state)
         # Routes that not every user may use, or that need no login, are in apps of their own: a request that an app
         # gets can reach no other route.
         self._others = [(PUBLIC, files)]
-        self._routes.add_route(f"{self.path}/options.json", self._options, methods=["GET"])
+        self._routes.add_route(f"{below}/options.json", self._options, methods=["GET"])
         if uploads is not None:
-            FileRoutes(uploads, self.path).add_to(self._routes.router, files.router)
-        ThreadStreamRoutes(server, self._identify).add_to(self._routes, self.path)
+            FileRoutes(uploads, below).add_to(self._routes.router, files.router)
+        ThreadStreamRoutes(server, self._identify).add_to(self._routes, below)
         mentions = MentionRoutes(snapshot)
-        self._routes.add_route(f"{self.path}/entities", mentions.search, methods=["GET"])
-        self._routes.add_route(f"{self.path}/entities/{{id}}", mentions.read, methods=["GET"])
-        self._routes.add_route(f"{self.path}/entities/{{id}}/preview", mentions.preview, methods=["GET"])
+        self._routes.add_route(f"{below}/entities", mentions.search, methods=["GET"])
+        self._routes.add_route(f"{below}/entities/{{id}}", mentions.read, methods=["GET"])
+        self._routes.add_route(f"{below}/entities/{{id}}/preview", mentions.preview, methods=["GET"])
         for built in snapshot.routers:
             self._add_router(built, state)
+        self._client = {f"{below}/{name}": file for name, file in client_files(config.server.cors).items()}
+        page = self._page(config, settings)
+        self.has_page = page is not None
+        if page is not None:
+            self._client["/"] = page
         self._identity = IdentityMiddleware(
             self._limit_user, authenticator_of(snapshot, settings), self._access, config.server.cors
         )
@@ -125,11 +133,20 @@ class ProjectApp:
 
     def addresses(self) -> list[tuple[str, str]]:
         """Return the method and the path of every route, ChatKit's own endpoint included."""
-        found = {("POST", self.path)}
+        found = {("POST", self.path), *(("GET", _one_for_all(path)) for path in self._client)}
         for app in self._apps:
             for route in flat_routes(app.routes):
                 found |= {(method, str(getattr(route, "path", ""))) for method in getattr(route, "methods", None) or ()}
         return sorted(found)
+
+    def _page(self, config: Config, settings: ServerSettings) -> ClientFile | None:
+        """Return the chat page for `/`, unless a route of the project is there."""
+        if config.server.chat_page is None and not settings.always_page:
+            return None
+        root = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        if any(_match(app, root) is Match.FULL for app in self._apps):
+            return None
+        return chat_page(config, settings.has_local_user(config))
 
     @property
     def _apps(self) -> list[FastAPI]:
@@ -149,7 +166,21 @@ class ProjectApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
+        file = self._client_file(scope)
+        if file is not None:
+            # Without limits and login: these files hold no data, and a page needs a dozen of them.
+            await file.respond(scope)(scope, receive, send)
+            return
         await self._app(scope, receive, send)
+
+    def is_client_file(self, scope: Scope) -> bool:
+        """See `GenerationApp`."""
+        return self._client_file(scope) is not None
+
+    def _client_file(self, scope: Scope) -> ClientFile | None:
+        if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+            return None
+        return self._client.get(path_within(scope))
 
     async def admit(self, scope: Scope, roles: Sequence[str]) -> Response | None:
         """See `GenerationApp`."""
@@ -282,6 +313,12 @@ def path_within(scope: Scope) -> str:
     """Return the path below the root at which the app is mounted."""
     path, root = str(scope["path"]), str(scope.get("root_path", "")).rstrip("/")
     return path.removeprefix(root) if path.startswith(f"{root}/") else path
+
+
+def _one_for_all(path: str) -> str:
+    """Return the address of a file of the client; those with a hash in their name have one for all of them."""
+    folder, found, _ = path.rpartition(f"/{ASSETS}/")
+    return f"{folder}{found}{{file}}" if found else path
 
 
 def _new_app(state: Any) -> FastAPI:
