@@ -29,7 +29,7 @@ _EPILOG = f"""
 [bold]Get started[/bold]
   {PROGRAM} init my-chat   write a working project that runs offline
   {PROGRAM} chat my-chat   talk to it in the terminal
-  {PROGRAM} dev my-chat    serve it on this machine
+  {PROGRAM} dev my-chat    chat with it in the browser
 
 [bold]Exit codes[/bold]
   0  success
@@ -175,6 +175,7 @@ def token(
 def dev(path: Project = Path(), port: Port = None, last_good: LastGood = False, profile: Profile = None) -> int:
     """Serve a project to this machine only, log each request, and reload the project when its files change.
 
+    The first line with an address is that of the chat page, also of a project without `server.page`.
     A request whose Host or Origin is not loopback is refused, so that no web page can reach the server through your
     browser. Edits take effect with the next message, as with serve.
     """
@@ -330,14 +331,21 @@ def client(
         ),
     ] = None,
     script: Annotated[
-        str | None, Option("--script", metavar="URL", help="The URL of the ChatKit component. Default: OpenAI's.")
+        str | None,
+        Option(
+            "--script",
+            metavar="URL",
+            help="The URL of the ChatKit component, such as /chatkit/element.js of the server. Default: OpenAI's.",
+        ),
     ] = None,
     profile: Profile = None,
 ) -> int:
     """Write the files that connect a web page to the project: a complete page, or TypeScript for your own page.
 
-    page is an HTML page with the ChatKit component. The page loads its options from the server. It calls handlers.js
-    for each client tool, effect and client action; that file is generated once and is then yours to edit.
+    page is an HTML page with the ChatKit component. OpenAI's is loaded from its network; where it can't be reached, the
+    page says so and shows the server's own, which --script always selects. The page loads its options from the server.
+    It calls handlers.js for each client tool, effect and client action; that file is generated once and is then yours
+    to edit.
 
     types is a TypeScript module: the types of client tools, effects and payloads, the interface Handlers with a handler
     for each of them, and connect(), which connects the handlers to the component. It needs @openai/chatkit.

@@ -1,4 +1,4 @@
-"""Cross-checks of `auth`, and of the roles that agents, tools, actions and routes require."""
+"""Cross-checks of `auth`, of the login of the chat page, and of the roles that parts of the project require."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ def check_auth(config: Config, files: ProjectFiles, collector: DiagnosticCollect
         if route.public and route.roles:
             message = "a public route has no user, so nobody has the roles"
             collector.report("A271", ("routes", index, "public"), message, "remove 'public', or 'roles'", at_key=True)
+    _check_page(config, collector)
     _check_roles(config, collector)
 
 
@@ -138,6 +139,24 @@ def _is_safe(url: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _check_page(config: Config, collector: DiagnosticCollector) -> None:
+    page, path = config.server.chat_page, ("server", "page")
+    if page is None:
+        return
+    if page.login is None:
+        if isinstance(config.auth, PythonAuth):
+            message = "the page can't log users in: only 'auth.python' knows how"
+            collector.report("A274", path, message, "add 'login': where users log in", severity="warning", at_key=True)
+        return
+    at = (*path, "login")
+    if config.auth == "none":
+        message = "nobody is sent to the login: with `auth: none` there is one user, and no other is answered"
+        collector.report("A274", at, message, "remove 'login'", severity="warning")
+    if not page.login.startswith(("/", "${")) and not _is_safe(page.login):
+        message = "the login must have an https address, or be on this machine: others could replace it on the way"
+        collector.report("A271", at, message, "write https://…, or the path of a login on this site: /login")
 
 
 def _check_network(proxy: str, path: KeyPath, collector: DiagnosticCollector) -> None:

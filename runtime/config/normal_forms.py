@@ -32,6 +32,7 @@ _CALL = re.compile(r"\(.*\)\s*$")
 _IMPORTED = re.compile(r"\s*from\s+(?P<module>[\w.]+)\s+import\s+(?P<name>\w+)\s*")
 _FILE = re.compile(r"(?:\./)?(?P<module>[\w/.-]+?)(?:\.py)?\s*(?:::?|#)\s*(?P<name>\w+(?:\.\w+)*)")
 _DOTTED = re.compile(r"(?P<module>\w+(?:\.\w+)*)\.(?P<name>\w+)")
+_HOST_AND_PATH = re.compile(r"([A-Za-z0-9-]+\.)+[A-Za-z]{2,}(:[0-9]+)?(/\S*)?", re.ASCII)
 _DATABASE = re.compile(r"(?:(?:sqlite3?(?:\+\w+)?|file):(?://)?/?)?(?P<file>[\w./ -]+\.(?:db|sqlite3?))")
 
 
@@ -84,6 +85,8 @@ def _forms(value: str) -> Iterator[str]:
         yield f"sqlite:///{match['file'].removeprefix('./')}"
     yield import_path(value)
     yield stripped.upper()
+    if _HOST_AND_PATH.fullmatch(stripped):
+        yield f"https://{stripped}"
     yield f"/{stripped.strip('/')}"
     yield f"http://{stripped}"
     yield re.sub(r"[^A-Za-z0-9_-]+", "_", stripped).strip("_")

@@ -9,7 +9,7 @@ from typing import Any
 
 from runtime.config.model.agents import PROMPT_PATTERN
 from runtime.config.model.root import NAMED_SECTIONS
-from runtime.config.model.server import KEY_PATTERN, STORE_PATTERN
+from runtime.config.model.server import KEY_PATTERN, LOGIN_PATTERN, STORE_PATTERN
 from runtime.config.model.types import (
     DURATION_PATTERN,
     IMPORT_PATTERN,
@@ -39,6 +39,7 @@ _PATTERNS = (
     (KEY_PATTERN[1:], "a key", "32 bytes in URL-safe base64, as `chatkit-runtime data key` prints them"),
     (STORE_PATTERN[1:], "a store's address", "memory, sqlite:///FILE or postgresql://…"),
     (PROMPT_PATTERN[1:], "the id of a stored prompt", "such as pmpt_1234; a text for the model is 'instructions'"),
+    (LOGIN_PATTERN[1:], "the address of a login", "such as https://login.example.com/, or a path of this site: /login"),
     ("([A-Za-z0-9_.~-]+(/", "a path", "such as /chatkit"),
     ("[A-Z]{2}", "a country", "two capital letters, such as NO"),
     ("(https?://", "an address", "such as http://127.0.0.1:11434/v1"),
@@ -135,10 +136,11 @@ def hint_type(path: KeyPath, value: Any, expected: Sequence[str]) -> str:
         return "an agents.yaml starts with 'version: 1' and 'agents:'"
     if advice := advise_value(path, value):
         return advice
+    if "true or false" in expected and isinstance(value, str) and value in _OLD_BOOLEANS:
+        return "YAML 1.2 has only true and false"
     if expected == ["true or false"]:
         text = value if isinstance(value, str) else ""
-        hint = f"write {text} without quotes" if parse_bool(text) is not None else ""
-        return "YAML 1.2 has only true and false" if text in _OLD_BOOLEANS else hint
+        return f"write {text} without quotes" if parse_bool(text) is not None else ""
     if isinstance(value, bool) and "a string" in expected:
         return "put a text in quotes"
     if isinstance(value, str) and parse_number(value) is not None and {"a number", "a whole number"} & {*expected}:

@@ -46,16 +46,30 @@ def test_the_page_has_the_projects_names_and_no_text_of_it_as_html(declared: Pat
     page = cli("client", "page", "small").out
     assert '<html lang="nb-NO">' in page
     assert "<title>&lt;b&gt;Trips &amp; more&lt;/b&gt;</title>" in page
-    assert 'src="https://cdn.platform.openai.com/deployments/chatkit/chatkit.js"' in page
-    assert "const url = 'http://127.0.0.1:9000/talk';" in page
+    assert "load('https://cdn.platform.openai.com/deployments/chatkit/chatkit.js')" in page
+    assert "const url = 'http://127.0.0.1:9000/talk', below" in page
     assert "const clientTools = ['pick'], effects = ['fly to'], hasMentions = false;" in page
     assert re.findall(r"\b[A-Z][A-Z_]{3,}\b", page) == []
 
 
 def test_server_and_component_may_be_elsewhere(declared: Path, cli: Callable[..., Any]) -> None:
     page = cli("client", "page", "small", "--server", "/it's", "--script", '/own.js?a&"b').out
-    assert "const url = '/it\\'s';" in page
-    assert '<script src="/own.js?a&amp;&quot;b" async>' in page
+    assert "const url = '/it\\'s', below" in page
+    assert "load('/own.js?a&\"b')" in page
+
+
+def test_no_address_ends_the_script_of_the_page(declared: Path, cli: Callable[..., Any]) -> None:
+    page = cli("client", "page", "small", "--server", "/a</script>", "--script", "/b</script>").out
+    assert page.count("</script>") == 1
+
+
+def test_the_chat_at_the_root_of_a_server_has_no_empty_part_in_its_addresses(
+    declared: Path, cli: Callable[..., Any]
+) -> None:
+    (declared / "agents.yaml").write_text(CONFIG.replace("path: /talk", "path: /"))
+    page = cli("client", "page", "small").out
+    assert "const url = 'http://127.0.0.1:9000/', below = url.replace(/\\/$/, '');" in page
+    assert "`${url}" not in page
 
 
 @pytest.mark.parametrize(
@@ -65,7 +79,7 @@ def test_an_address_that_no_page_can_ask_is_this_machines(
     declared: Path, cli: Callable[..., Any], host: str, address: str
 ) -> None:
     (declared / "agents.yaml").write_text(CONFIG.replace("port: 9000", f'host: "{host}"'))
-    assert f"const url = 'http://{address}:8000/talk';" in cli("client", "page", "small").out
+    assert f"const url = 'http://{address}:8000/talk', below" in cli("client", "page", "small").out
 
 
 def test_the_handlers_are_written_once_and_never_again(declared: Path, cli: Callable[..., Any]) -> None:

@@ -5,6 +5,7 @@ ChatKit's component is the one thing that is not real: tests/browser/stand_in.js
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -156,11 +157,13 @@ class Opened:
 
 
 @pytest.fixture
-def opened(browser: Browser) -> Iterator[Callable[[str], Opened]]:
+def opened(browser: Browser) -> Iterator[Callable[..., Opened]]:
     context = browser.new_context()
 
-    def open_page(url: str) -> Opened:
+    def open_page(url: str, closed: str = "") -> Opened:
         made = Opened(context.new_page())
+        if closed:
+            made.page.route(closed, lambda route: route.abort())
         made.page.on("console", lambda message: made.errors.append(message.text) if message.type == "error" else None)
         made.page.goto(url)
         return made
@@ -241,6 +244,19 @@ def test_a_page_that_the_server_does_not_welcome_says_what_to_do(
         expect(opened(origin).page.locator("#problem")).to_contain_text(
             f"does server.cors in agents.yaml have {origin}?"
         )
+
+
+def test_a_page_that_can_t_load_openai_s_component_says_so_and_shows_the_server_s_own(
+    web: tuple[Path, str], cli: Callable[..., Any], opened: Callable[..., Opened]
+) -> None:
+    folder, origin = web
+    with serving(folder.parent, "dev") as server:
+        cli("client", "page", "small", "-o", str(folder), "--server", server.url)
+        page = opened(origin, closed="https://cdn.platform.openai.com/**").page
+        expect(page.locator("#notice")).to_have_text(
+            re.compile("^can't load https://cdn.*: this is the chat client of")
+        )
+        expect(page.locator("head > script").last).to_have_attribute("src", f"{server.url}/element.js")
 
 
 def test_a_page_whose_handlers_are_broken_says_so(

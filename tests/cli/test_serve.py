@@ -198,6 +198,45 @@ def test_dev_answers_this_machine_alone_and_logs_each_request(project: Path) -> 
     assert out.count("POST /chatkit") == 4
 
 
+def test_dev_shows_the_chat_page_and_its_address_is_the_first_one_that_is_printed(project: Path) -> None:
+    with serving(project, "dev") as server:
+        root = server.url.removesuffix("chatkit")
+        assert [line for line in server.head if "http" in line] == [
+            f"open {root} in a browser",
+            f"serving {server.url}",
+        ]
+        page = httpx.get(root, trust_env=False)
+        assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        evil = {"host": "evil.com"}
+        assert httpx.get(root, headers=evil, trust_env=False).status_code == 403
+        # A frame that is sandboxed has no origin, and loads the scripts of the client.
+        nowhere = {"origin": "null"}
+        assert httpx.get(f"{server.url}/frame.html", headers=nowhere, trust_env=False).status_code == 200
+        assert httpx.get(f"{server.url}/options.json", headers=nowhere, trust_env=False).status_code == 403
+
+
+def test_serve_shows_the_chat_page_if_it_is_declared(project: Path) -> None:
+    with serving(project, "serve") as server:
+        assert httpx.get(server.url.removesuffix("chatkit"), trust_env=False).status_code == 404
+    with (project / "agents.yaml").open("a") as file:
+        file.write("server: {page: true}\n")
+    with serving(project, "serve") as server:
+        root = server.url.removesuffix("chatkit")
+        assert f"open {root} in a browser" in server.head
+        assert httpx.get(root, trust_env=False).status_code == 200
+
+
+def test_dev_leaves_the_root_to_a_route_of_the_project(project: Path) -> None:
+    (project / "api.py").write_text(
+        "from fastapi import APIRouter\n\nrouter = APIRouter()\n\n@router.get('/')\ndef root():\n    return 'mine'\n"
+    )
+    with (project / "agents.yaml").open("a") as file:
+        file.write("routes: ['api:router']\n")
+    with serving(project, "dev") as server:
+        assert [line for line in server.head if "http" in line] == [f"serving {server.url}"]
+        assert httpx.get(server.url.removesuffix("chatkit"), trust_env=False).json() == "mine"
+
+
 @pytest.mark.parametrize(
     ("model", "shown"),
     [

@@ -126,3 +126,29 @@ def test_every_scope_offers_the_names_of_a_turn() -> None:
 def test_tools_of_servers_with_one_name_are_told(tmp_path: Path, servers: str, tools: str, count: int) -> None:
     text = f"tools: {{search: {{client: s}}}}\nmcp: {{{servers}}}\nagents:\n  a: {{model: m, tools: {tools}}}\n"
     assert [each.split()[0] for each in reported(tmp_path, text)].count("A209") == count
+
+
+@pytest.mark.parametrize(
+    ("auth", "page", "diagnostics"),
+    [
+        ("none", "true", []),
+        ("{python: 'app:user'}", "false", []),
+        ("{python: 'app:user'}", "true", ["A274 server.page"]),
+        ("{python: 'app:user'}", "{return_parameter: rd}", ["A274 server.page"]),
+        ("{python: 'app:user'}", "{login: '/login?next=1'}", []),
+        ("{python: 'app:user'}", "{login: 'https://id.example.com/start'}", []),
+        ("{python: 'app:user'}", "{login: 'http://localhost:9000/start'}", []),
+        ("{python: 'app:user'}", "{login: 'http://id.example.com/start'}", ["A271 server.page.login"]),
+        ("{python: 'app:user'}", "{login: '//id.example.com'}", ["A105 server.page.login"]),
+        ("{python: 'app:user'}", "{login: '/\\id.example.com'}", ["A105 server.page.login"]),
+        ("{python: 'app:user'}", "{login: 'https://ada@id.example.com'}", ["A105 server.page.login"]),
+        ("{python: 'app:user'}", "{login: 'javascript:alert(1)'}", ["A105 server.page.login"]),
+        ("{python: 'app:user'}", "{login: /login, return_parameter: 'a&b'}", ["A105 server.page.return_parameter"]),
+        ("none", "{login: /login}", ["A274 server.page.login"]),
+    ],
+)
+def test_the_login_of_the_chat_page_leads_to_a_safe_address(
+    tmp_path: Path, auth: str, page: str, diagnostics: list[str]
+) -> None:
+    text = f"agents: {{a: {{model: m, instructions: Help.}}}}\nauth: {auth}\nserver: {{page: {page}}}\n"
+    assert reported(tmp_path, text) == diagnostics

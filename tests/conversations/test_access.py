@@ -18,6 +18,7 @@ from chatkit.types import ChatKitReq
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from runtime.server.http.client_files import built_files
 from tests.conversations.conftest import Chat, MakeChat
 from tests.conversations.logins import AUDIENCE, ISSUER, Provider, bearer, identity_provider, token
 from tests.conversations.talking import Client, Exchange, user_input
@@ -25,6 +26,7 @@ from tests.conversations.talking import Client, Exchange, user_input
 POSTGRES = os.environ.get("CHATKIT_TEST_POSTGRES")
 PAGE = Path(__file__).parents[2] / "docs" / "access.md"
 COLUMNS = ("nobody", "user A", "user B", "wrong role", "expired token", "wrong issuer", "spoofed header")
+ASSET = next(name.removeprefix("assets/") for name in sorted(built_files()) if name.startswith("assets/"))
 AWAY = ("203.0.113.7", 5000)
 CODE = """
 from fastapi import APIRouter
@@ -64,6 +66,7 @@ CONFIG: dict[str, Any] = {
         "tags": "app.code:search",
     },
     "admin": {"roles": ["staff"], "token": "t" * 40},
+    "server": {"page": True},
 }
 
 # The statuses for: nobody, user A, user B, A without the role, A's expired token, A's token of another issuer, a header
@@ -104,6 +107,11 @@ EXPECTED: dict[str, tuple[int, ...]] = {
     # A body without a type: 400 for those who may send one.
     "POST /chatkit": (401, 400, 400, 400, 401, 401, 401),
     "GET /chatkit/options.json": EVERY_USER,
+    # The page and the web client are the same for everybody, and hold nothing of the project.
+    "GET /": EVERYBODY,
+    "GET /chatkit/element.js": EVERYBODY,
+    "GET /chatkit/frame.html": EVERYBODY,
+    "GET /chatkit/assets/{file}": EVERYBODY,
     "GET /chatkit/entities": EVERY_USER,
     "GET /chatkit/entities/{id}": (401, 404, 404, 404, 401, 401, 401),
     "GET /chatkit/entities/{id}/preview": (401, 404, 404, 404, 401, 401, 401),
@@ -176,7 +184,12 @@ class World:
         client = self.client(column)
         if " " in row:
             method, _, path = row.partition(" ")
-            path = path.replace("{thread_id}", thread).replace("{id}", "x").replace("{token}", "x.y")
+            path = (
+                path.replace("{thread_id}", thread)
+                .replace("{id}", "x")
+                .replace("{token}", "x.y")
+                .replace("{file}", ASSET)
+            )
             exchange = client.request(method, path, b"{}" if method in ("POST", "PUT") else b"")
             if path == "/-/events":
                 await exchange.until(lambda got: got.status)
@@ -280,5 +293,6 @@ proxy, and comes from another address. All of them send from another machine. Se
 
 A 400 is the answer to a request that is allowed and incomplete here, such as a form without a file. `threads.delete` of
 a thread that is not there is no error, and deletes nothing. The address of a file is signed: it is the permission, and
-needs no login.
+needs no login. The chat page and the files of the web client hold nothing of a project or of a user: the page asks for
+everything else with its user's login.
 """

@@ -25,7 +25,7 @@ TEMPLATES = {
 _NEXT = """
 next:
 {cd}  chatkit-runtime chat       talk to it in the terminal; it runs offline
-  chatkit-runtime dev        serve it on this machine
+  chatkit-runtime dev        chat with it in the browser
   chatkit-runtime validate   check agents.yaml after a change
   python -m pytest           run its tests (pip install pytest)"""
 

@@ -51,7 +51,7 @@ export async function connect(element: OpenAIChatKit, handlers: Handlers, settin
 
 /** Loads the component's options from the server; `wire` adds the functions. */
 export async function loadOptions(settings: Settings): Promise<ChatKitOptions> {
-  const address = `${settings.url}/options.json`;
+  const address = `${settings.url.replace(/\/$/, '')}/options.json`;
   const ask = settings.fetch ?? ((input: RequestInfo | URL, init?: RequestInit) => fetch(input, init));
   let response: Response;
   try {
@@ -119,8 +119,9 @@ function missing(kind: string, name: string): string {
 
 function mentions(api: { url: string; fetch?: typeof fetch }): NonNullable<ChatKitOptions['entities']> {
   const ask = async (path: string) => {
-    const response = await (api.fetch ?? fetch)(`${api.url}/entities${path}`);
-    if (!response.ok) throw new Error(`can't get ${api.url}/entities${path}: status ${response.status}`);
+    const address = `${api.url.replace(/\/$/, '')}/entities${path}`;
+    const response = await (api.fetch ?? fetch)(address);
+    if (!response.ok) throw new Error(`can't get ${address}: status ${response.status}`);
     return response.json();
   };
   return {

@@ -111,7 +111,7 @@ def page_text(config: Config, interface: PageInterface, *, server: str | None, s
     values = {
         "LANGUAGE": escape(config.chat.locale or "en"),
         "TITLE": escape(config.chat.frame_title or "Chat"),
-        "SCRIPT": escape(script),
+        "SCRIPT": quote(script),
         "URL": quote(server or server_url(config)),
         "CLIENT_TOOLS": _array_text(interface.tools),
         "EFFECTS": _array_text(interface.effects),

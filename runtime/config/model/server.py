@@ -18,7 +18,7 @@ from runtime.config.model.types import (
 )
 
 STORE_PATTERN = r"^(memory|sqlite:///.+|postgres(ql)?://.+|\$\{.+)$"
-LOGIN_PATTERN = r"^(https?://[^\s]+|/([^/\\\s][^\\\s]*)?|\$\{.+)$"
+LOGIN_PATTERN = r"^(https?://[^\s/?#@\\]+([/?#][^\s\\]*)?|/([^/\\\s][^\\\s]*)?|\$\{.+)$"
 KEY_PATTERN = r"^([A-Za-z0-9_-]{43}=|\$\{.+)$"
 
 

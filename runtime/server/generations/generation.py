@@ -202,9 +202,6 @@ class Generation:
         finally:
             self.requests.discard(task)
 
-    def is_client_file(self, scope: Scope) -> bool:
-        """Return whether a request reads a file of the web client, which is the same for everybody."""
-
     async def admit(self, scope: Scope, roles: Sequence[str]) -> Response | None:
         """Set the user of a request that another app answers; return the response to one without such a role."""
         with self.snapshot.code.pinned():

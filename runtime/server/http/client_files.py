@@ -114,7 +114,10 @@ def _walk(folder: Traversable, prefix: str) -> Sequence[tuple[str, bytes]]:
 def client_files(cors: Sequence[str]) -> Mapping[str, ClientFile]:
     """Return the files below the chat's path; the pages of the origins `cors` may show the frame."""
     policy = _FRAME_POLICY.format(ancestors=" ".join(["'self'", *_ancestors(cors)]))
-    found = {ELEMENT: _shared_file(ELEMENT, _ASK_AGAIN, {}), FRAME: _shared_file(FRAME, _ASK_AGAIN, policy_header(policy))}
+    found = {
+        ELEMENT: _shared_file(ELEMENT, _ASK_AGAIN, {}),
+        FRAME: _shared_file(FRAME, _ASK_AGAIN, policy_header(policy)),
+    }
     for name in built_files():
         if name.startswith(f"{ASSETS}/"):
             found[name] = _asset(name)
