@@ -1,4 +1,4 @@
-import { lazy, Suspense, useEffect, useState, type DragEvent, type ReactNode } from 'react';
+import { lazy, Suspense, useEffect, useLayoutEffect, useState, type DragEvent, type ReactNode } from 'react';
 import { Header } from './chat/Header';
 import { LiveRegion } from './chat/LiveRegion';
 import { QuoteButton } from './chat/QuoteButton';
@@ -18,7 +18,8 @@ const HistoryPanel = lazy(() => import('./history/HistoryPanel'));
 
 export function App({ client }: { client: ChatClient }): ReactNode {
   const { theme, locale, frameTitle } = useStore(client.options);
-  useEffect(() => applyTheme(theme), [theme]);
+  const variables = useStore(client.variables);
+  useLayoutEffect(() => applyTheme(theme, variables), [theme, variables]);
   useEffect(() => {
     document.title = frameTitle ?? 'Chat';
   }, [frameTitle]);

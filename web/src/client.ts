@@ -32,6 +32,8 @@ let localIds = 0;
 export class ChatClient implements SessionListener, Methods {
   readonly options: Store<Options>;
   readonly active: Store<ThreadSession>;
+  /** CSS variables of the page. */
+  readonly variables = new Store<Record<string, string>>({});
   readonly historyOpen = new Store(false);
   readonly api: Api;
   readonly history: History;

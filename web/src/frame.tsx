@@ -8,10 +8,11 @@ import type { Options } from './host/host';
 
 const root = createRoot(document.getElementById('root') as HTMLElement);
 let client: ChatClient | null = null;
-let early: { options: Options; thread: string | null | undefined } | null = null;
+let early: { options: Options; variables: Record<string, string>; thread: string | null | undefined } | null = null;
 
-function start(host: FrameHost, options: Options, thread: string | null | undefined): void {
+function start(host: FrameHost, { options, variables, thread }: NonNullable<typeof early>): void {
   const started = (client = new ChatClient(host, options));
+  started.variables.set(variables);
   root.render(<App client={started} />);
   if (thread) void started.setThreadId(thread);
   // The first view is painted with the next frame.
@@ -19,12 +20,16 @@ function start(host: FrameHost, options: Options, thread: string | null | undefi
 }
 
 const connected = connectToElement({
-  onOptions(options, thread) {
-    if (client) client.options.set(options);
-    else early = { options, thread };
+  onOptions(options, variables, thread) {
+    if (client) {
+      client.variables.set(variables);
+      client.options.set(options);
+    } else {
+      early = { options, variables, thread };
+    }
     void connected.then((host) => {
       if (client || !early) return;
-      start(host, early.options, early.thread);
+      start(host, early);
     });
   },
   async onMethod(name, args) {

@@ -16,7 +16,7 @@ export function StartScreen(): ReactNode {
   };
   return (
     <div className="ck-start">
-      <h2 className="ck-greeting" dir="auto">{startScreen?.greeting ?? t('greeting')}</h2>
+      <h2 className="ck-greeting">{startScreen?.greeting ?? t('greeting')}</h2>
       {!!startScreen?.prompts?.length && (
         <ul className="ck-prompts">
           {startScreen.prompts.map(({ label, prompt, icon }, index) => (

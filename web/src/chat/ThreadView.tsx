@@ -81,9 +81,17 @@ export default function ThreadView({ session }: { session: ThreadSession }): Rea
   }, [pending, toEnd]);
 
   const mayFollow = threadOption?.autoScroll === true || phase === 'idle' || phase === 'starting';
+  const measure = useCallback(() => {
+    const element = scroller.current;
+    if (!element) return;
+    const rest = element.scrollHeight - element.scrollTop - element.clientHeight;
+    follows.current = rest < NEAR_END;
+    setAtEnd(rest < NEAR_END);
+  }, []);
   const onResize = useCallback(() => {
     if (follows.current && mayFollow) toEnd();
-  }, [mayFollow, toEnd]);
+    measure();
+  }, [mayFollow, toEnd, measure]);
   useEffect(() => {
     const content = scroller.current?.firstElementChild;
     if (!content) return;
@@ -96,9 +104,7 @@ export default function ThreadView({ session }: { session: ThreadSession }): Rea
   const onScroll = (): void => {
     const element = scroller.current;
     if (!element) return;
-    const rest = element.scrollHeight - element.scrollTop - element.clientHeight;
-    follows.current = rest < NEAR_END;
-    setAtEnd(rest < NEAR_END);
+    measure();
     if (element.scrollTop < NEAR_START && olderCursor !== null && !loadingOlder && !state.loading) {
       session.loadOlder().catch((error: Error) => client.onError(error));
     }

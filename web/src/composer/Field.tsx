@@ -34,7 +34,7 @@ interface FieldProps {
 
 export function Field({ label, placeholder, disabled, onSubmit, onFiles, onEmpty, actions, onAction }: FieldProps): ReactNode {
   const client = useClient();
-  const { t } = useLanguage();
+  const { t, direction } = useLanguage();
   const { commands } = useStore(client.options);
   const root = useRef<HTMLDivElement>(null);
   const [trigger, setTrigger] = useState<Trigger | null>(null);
@@ -241,7 +241,8 @@ export function Field({ label, placeholder, disabled, onSubmit, onFiles, onEmpty
         contentEditable={!disabled}
         suppressContentEditableWarning
         spellCheck
-        dir="auto"
+        // Without a text, that of the interface.
+        dir={empty ? direction : 'auto'}
         tabIndex={0}
         data-empty={empty || undefined}
         data-placeholder={placeholder}

@@ -3,7 +3,7 @@
  * does all network; the frame asks for both over a MessagePort. A classic script without dependencies.
  */
 import type { ChatKitOptions } from '@openai/chatkit';
-import { METHODS } from '../host/surface';
+import { METHODS, VARIABLES } from '../host/surface';
 import type { ErrorData, FetchData, Message, OptionsData } from '../protocol/messages';
 
 type Callback = (...args: never[]) => unknown;
@@ -88,7 +88,9 @@ export class ChatKitElement extends HTMLElement {
 
   #sendOptions(first: boolean): void {
     const functions: string[] = [];
-    const data: OptionsData = { options: split(this.#options, functions), functions };
+    const style = getComputedStyle(this);
+    const variables = Object.fromEntries(VARIABLES.map((name) => [name, style.getPropertyValue(name).trim()]).filter(([, value]) => value));
+    const data: OptionsData = { options: split(this.#options, functions), functions, variables };
     if (first) data.thread = this.#thread === undefined ? (this.#options?.initialThread ?? null) : this.#thread;
     try {
       this.#port?.postMessage([0, 'options', data]);

@@ -18,6 +18,12 @@ export default function HistoryPanel(): ReactNode {
   useEffect(() => {
     void client.history.open();
     panel.current?.focus();
+    // Also while nothing has the focus: after a row is gone.
+    const escape = (event: KeyboardEvent): void => {
+      if (event.key === 'Escape' && !event.defaultPrevented) void client.hideHistory().then(() => client.focusComposer());
+    };
+    addEventListener('keydown', escape);
+    return () => removeEventListener('keydown', escape);
   }, [client]);
   return (
     <section
@@ -26,9 +32,6 @@ export default function HistoryPanel(): ReactNode {
       role="dialog"
       aria-label={t('history')}
       tabIndex={-1}
-      onKeyDown={(event) => {
-        if (event.key === 'Escape') close();
-      }}
     >
       <header className="ck-header">
         <h2 className="ck-title">{t('history')}</h2>
@@ -90,7 +93,7 @@ function ThreadRow({ thread, onProblem }: { thread: ThreadMetadata; onProblem(te
           }}
           onKeyDown={(event) => {
             if (event.key !== 'Escape') return;
-            event.stopPropagation();
+            event.preventDefault();
             setMode('shown');
           }}
         >

@@ -7,7 +7,7 @@ const NO_BODY = [101, 204, 205, 304];
 
 export interface FrameListener {
   /** `thread` is given the first time: the thread to show. */
-  onOptions(options: Options, thread?: string | null): void;
+  onOptions(options: Options, variables: Record<string, string>, thread?: string | null): void;
   onMethod(name: Method, args: unknown[]): Promise<unknown>;
 }
 
@@ -112,9 +112,9 @@ export class FrameHost implements Host {
       if (name) asked?.resolve(value);
       else asked?.reject(named(value as ErrorData));
     } else if (name === 'options') {
-      const { options, functions, thread } = value as OptionsData;
+      const { options, functions, variables, thread } = value as OptionsData;
       this.#functions = new Set(functions);
-      this.listener.onOptions(options as Options, thread);
+      this.listener.onOptions(options as Options, variables, thread);
     } else {
       this.listener.onMethod(name as Method, value as unknown[]).then(
         () => this.port.postMessage([id, true, undefined]),

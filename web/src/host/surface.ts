@@ -29,6 +29,31 @@ export const METHODS = [
 ] as const;
 export type Method = (typeof METHODS)[number];
 
+/** The CSS variables of the client. A page sets them on the element, in its own style sheet. */
+export const VARIABLES = [
+  '--ck-background',
+  '--ck-surface',
+  '--ck-accent',
+  '--ck-on-accent',
+  '--ck-link',
+  '--ck-bubble',
+  '--ck-on-bubble',
+  '--ck-radius-control',
+  '--ck-radius-card',
+  '--ck-radius-composer',
+  '--ck-radius-bubble',
+  '--ck-density',
+  '--ck-width',
+  '--ck-inset',
+  '--color-text',
+  '--color-text-secondary',
+  '--color-text-tertiary',
+  '--color-border',
+  '--color-ring',
+  '--font-sans',
+  '--font-mono',
+] as const;
+
 export const EVENTS = [
   'chatkit.ready',
   'chatkit.error',

@@ -48,22 +48,26 @@ const LanguageContext = createContext<Language>(makeLanguage('en', {}));
 
 export function LanguageProvider({ locale: wanted, children }: { locale: string | undefined; children: ReactNode }): ReactNode {
   const locale = valid(wanted);
-  const [texts, setTexts] = useState<Partial<Texts>>({});
+  // null: not there yet; a first view in English would change under the reader's eyes.
+  const [texts, setTexts] = useState<Partial<Texts> | null>(() => (textsFor(locale) ? null : {}));
   useEffect(() => {
     let current = true;
     const load = textsFor(locale);
-    if (!load) setTexts({});
-    else load().then((loaded) => current && setTexts(loaded.default), () => {});
+    const show = (loaded: Partial<Texts>): void => {
+      if (current) setTexts(loaded);
+    };
+    if (!load) show({});
+    else load().then((loaded) => show(loaded.default), () => show({}));
     return () => {
       current = false;
     };
   }, [locale]);
-  const language = useMemo(() => makeLanguage(locale, texts), [locale, texts]);
+  const language = useMemo(() => makeLanguage(locale, texts ?? {}), [locale, texts]);
   useEffect(() => {
     document.documentElement.lang = language.locale;
     document.documentElement.dir = language.direction;
   }, [language]);
-  return <LanguageContext value={language}>{children}</LanguageContext>;
+  return texts && <LanguageContext value={language}>{children}</LanguageContext>;
 }
 
 export function useLanguage(): Language {

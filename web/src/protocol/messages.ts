@@ -40,6 +40,8 @@ export interface OptionsData {
   options: unknown;
   /** The paths of the functions in the options, which are called by `call`. */
   functions: string[];
+  /** The CSS variables that the page sets on the element. */
+  variables: Record<string, string>;
   /** The thread to show first; absent: the frame shows one already. */
   thread?: string | null;
 }

@@ -24,7 +24,8 @@ export function schemeOf(theme: ColorScheme | ThemeOption | undefined): ColorSch
   return (typeof theme === 'string' ? theme : theme?.colorScheme) === 'dark' ? 'dark' : 'light';
 }
 
-export function applyTheme(theme: ColorScheme | ThemeOption | undefined): void {
+/** `variables` are the page's own, which count most. */
+export function applyTheme(theme: ColorScheme | ThemeOption | undefined, variables: Record<string, string> = {}): void {
   const scheme = schemeOf(theme);
   const { typography, radius = 'pill', density = 'normal', color }: ThemeOption = typeof theme === 'object' ? theme : {};
   const root = document.documentElement;
@@ -45,6 +46,7 @@ export function applyTheme(theme: ColorScheme | ThemeOption | undefined): void {
     ...grays(scheme, color?.grayscale),
     ...accents(color?.accent),
     ...surfaces(color?.surface),
+    ...variables,
   };
   for (const name of applied) if (values[name] === undefined) root.style.removeProperty(name);
   applied = Object.keys(values).filter((name) => values[name] !== undefined);
