@@ -81,13 +81,18 @@ export default function ThreadView({ session }: { session: ThreadSession }): Rea
   }, [pending, toEnd]);
 
   const mayFollow = threadOption?.autoScroll === true || phase === 'idle' || phase === 'starting';
+  const before = useRef({ top: 0, height: 0 });
   const measure = useCallback(() => {
     const element = scroller.current;
     if (!element) return;
-    const rest = element.scrollHeight - element.scrollTop - element.clientHeight;
-    follows.current = rest < NEAR_END;
-    setAtEnd(rest < NEAR_END);
-  }, []);
+    const { scrollTop: top, scrollHeight: height } = element;
+    const isNear = height - top - element.clientHeight < NEAR_END;
+    if (isNear) follows.current = true;
+    // Only a reader moves up; what grows below the view moves nothing.
+    else if (top < before.current.top - 4 && height >= before.current.height) follows.current = false;
+    before.current = { top, height };
+    setAtEnd(isNear || (follows.current && mayFollow));
+  }, [mayFollow]);
   const onResize = useCallback(() => {
     if (follows.current && mayFollow) toEnd();
     measure();

@@ -45,13 +45,13 @@ export const VARIABLES = [
   '--ck-density',
   '--ck-width',
   '--ck-inset',
-  '--color-text',
-  '--color-text-secondary',
-  '--color-text-tertiary',
-  '--color-border',
-  '--color-ring',
-  '--font-sans',
-  '--font-mono',
+  '--ck-text',
+  '--ck-text-secondary',
+  '--ck-text-tertiary',
+  '--ck-border',
+  '--ck-ring',
+  '--ck-font',
+  '--ck-font-mono',
 ] as const;
 
 export const EVENTS = [

@@ -16,6 +16,17 @@ const RADII = {
 
 const GAPS = { compact: '0.75', normal: '1', spacious: '1.35' } as const;
 
+/** Variables of the page that are the design system's under another name: a page may have a `--color-text` of its own. */
+const TOKENS: Record<string, string> = {
+  '--ck-text': '--color-text',
+  '--ck-text-secondary': '--color-text-secondary',
+  '--ck-text-tertiary': '--color-text-tertiary',
+  '--ck-border': '--color-border',
+  '--ck-ring': '--color-ring',
+  '--ck-font': '--default-font-family',
+  '--ck-font-mono': '--default-mono-font-family',
+};
+
 let applied: string[] = [];
 let fonts: FontFace[] = [];
 let fontKey = '';
@@ -46,7 +57,7 @@ export function applyTheme(theme: ColorScheme | ThemeOption | undefined, variabl
     ...grays(scheme, color?.grayscale),
     ...accents(color?.accent),
     ...surfaces(color?.surface),
-    ...variables,
+    ...Object.fromEntries(Object.entries(variables).map(([name, value]) => [TOKENS[name] ?? name, value])),
   };
   for (const name of applied) if (values[name] === undefined) root.style.removeProperty(name);
   applied = Object.keys(values).filter((name) => values[name] !== undefined);
