@@ -27,7 +27,9 @@ class PartialWriter:
     """
 
     def __init__(self, settings: ServerSettings) -> None:
-        self.settings = settings
+        self.every_s, self.keep_events_s = settings.partial_every_s, settings.keep_events_s
+        self.pause_s = self.every_s / _LOOKS
+        """The time between two looks."""
         self._turns: set[PartialWrites] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
@@ -46,7 +48,7 @@ class PartialWriter:
 
     def _wait(self) -> None:
         # One timer for all turns.
-        self._timer = asyncio.get_running_loop().call_later(self.settings.partial_every_s / _LOOKS, self._tick)
+        self._timer = asyncio.get_running_loop().call_later(self.pause_s, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
@@ -81,9 +83,9 @@ class PartialWrites:
         return self._recorder.has_calls
 
     def take_due(self, now: float) -> bool:
-        """Return whether something has waited for long enough to be written now."""
+        """Return whether something would have waited for too long at the next look, and is to be written now."""
         waits = self._log.last > self._written or self.has_calls
-        self.is_being_written = waits and now - self._whole_at >= self._writer.settings.partial_every_s
+        self.is_being_written = waits and now + self._writer.pause_s > self._whole_at + self._writer.every_s
         if self.is_being_written or not waits:
             self._last, self._whole_at = self._log.last, now
         return self.is_being_written
@@ -113,7 +115,7 @@ class PartialWrites:
         if not (resumes or self._written):
             return None
         self._last = self._log.last
-        return LastEvents(self.chunk(), self._writer.settings.keep_events_s, resumes)
+        return LastEvents(self.chunk(), self._writer.keep_events_s, resumes)
 
 
 async def _write(turns: list[PartialWrites]) -> None:
