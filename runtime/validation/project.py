@@ -11,6 +11,7 @@ from runtime.config.secrets.mask import mask_diagnostics
 from runtime.diagnostics.diagnostic import Diagnostic, join_causes, sort_diagnostics
 from runtime.validation.checked_project import CheckedProject
 from runtime.validation.foreign_variables import check_foreign_variables
+from runtime.validation.icons import check_icons
 from runtime.validation.lifetimes import check_lifetimes
 from runtime.validation.model_settings import check_settings, check_tool_choices
 from runtime.validation.models import check_models
@@ -19,7 +20,7 @@ from runtime.validation.schemas import check_openapi, check_schemas
 from runtime.validation.scripts.scripts import check_scripts
 from runtime.validation.secrets import check_secrets
 from runtime.validation.template_fields import check_template_fields
-from runtime.validation.widgets.checks import check_icons, check_widgets
+from runtime.validation.widgets.checks import check_widgets
 
 
 def check_project(loaded: LoadedProject, today: date | None = None) -> list[Diagnostic]:

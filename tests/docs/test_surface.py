@@ -21,6 +21,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from runtime.config.schema import config_schema, resolve
+from runtime.validation.icons import chat_icons
 from tests.cli.compiling import MODULES, missing
 
 HERE = Path(__file__).parent
@@ -151,3 +152,13 @@ def test_the_page_is_the_table() -> None:
     if os.environ.get("UPDATE_EXPECTED"):
         PAGE.write_text(draw(), encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == draw()
+
+
+def test_the_icons_are_those_of_the_component() -> None:
+    modules = os.environ.get(MODULES)
+    if not modules:
+        missing(f"the types of @openai/chatkit are missing: `npm ci` in a copy of tests/browser, and {MODULES}")
+    text = (Path(modules) / "@openai" / "chatkit" / "types" / "index.d.ts").read_text(encoding="utf-8")
+    declared = text.partition("export type ChatKitIcon =")[2].partition(";")[0]
+    *names, lucide = re.findall(r"\| '?([\w-]+)'?", declared)
+    assert (sorted(names), lucide) == (sorted(chat_icons()), "LucideIcon")

@@ -61,7 +61,7 @@ class StartPrompt(Section):
     prompt: Prompt
     """The message that is sent: a text, or a list of texts and mentions, `{tag: …}`."""
     icon: str | None = None
-    """An icon of ChatKit, such as `sparkle`."""
+    """An icon of ChatKit, such as `sparkle`, or of Lucide, such as `lucide:cloud-rain`."""
 
 
 class ModelSummary(ShortFormSection, short_key="model"):
@@ -208,7 +208,7 @@ class MentionEntity(Section):
     group: str | None = None
     """Its heading in the menu."""
     icon: str | None = None
-    """An icon of ChatKit, such as `map-pin`."""
+    """An icon of ChatKit, such as `map-pin`, or of Lucide, such as `lucide:train`."""
     data: dict[str, Any] = {}
     """More data, for `text` and `preview`; its texts are sent to the page as well."""
     interactive: bool = True

@@ -37,7 +37,7 @@ class ComposerTool(Section):
     label: str = Field(min_length=1)
     """The label in the menu."""
     icon: str = "sparkle"
-    """An icon of ChatKit, such as `globe`."""
+    """An icon of ChatKit, such as `globe`, or of Lucide, such as `lucide:train`."""
     tool: str | None = Field(None, min_length=1)
     """The tool of the answering agent that the model must call first; without it, the choice only selects a route."""
     short_label: str | None = None

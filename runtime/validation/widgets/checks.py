@@ -1,4 +1,4 @@
-"""All checks of widgets: their templates, components and actions, and a trial with their samples; icons as well."""
+"""All checks of widgets: their templates, components and actions, and a trial with their samples."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from runtime.config.model.tools import WidgetTool
 from runtime.config.model.widgets import WidgetAction
 from runtime.config.references import WIDGET_SUFFIXES
 from runtime.diagnostics.diagnostic import Severity
-from runtime.diagnostics.wording import suggest
 from runtime.validation.checked_project import CheckedProject
-from runtime.widgets.components import icons
 
 if TYPE_CHECKING:
     from runtime.validation.identifier_search import IdentifierSearch
@@ -63,15 +61,3 @@ def _check_shown(project: CheckedProject, identifiers: IdentifierSearch) -> None
 
 def _named(entries: Sequence[object]) -> set[str]:
     return {entry.widget for entry in entries if isinstance(entry, WidgetTool | WidgetAction)}
-
-
-_VENDOR = "vendor:"
-
-
-def check_icons(project: CheckedProject) -> None:
-    """Report icons of start prompts that ChatKit does not have: the page shows none in their place (A414)."""
-    for index, prompt in enumerate(project.config.chat.start_prompts):
-        if prompt.icon is not None and not prompt.icon.startswith(_VENDOR) and prompt.icon not in icons():
-            path = ("chat", "start_prompts", index, "icon")
-            hint = suggest(prompt.icon, icons())
-            project.collector.report("A414", path, f"ChatKit has no icon {prompt.icon!r}", hint, severity="warning")
