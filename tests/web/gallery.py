@@ -1,0 +1,125 @@
+"""The gallery of web/gallery in Chromium: a page that draws the widgets and the Markdown that a test gives it."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import ConsoleMessage, Page, Request, sync_playwright
+
+from tests.cli.compiling import missing
+from tests.cli.test_client_browser import ARGUMENTS
+
+WEB = Path(__file__).parents[2] / "web"
+# What the client's frame is served with.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: https:; "
+    "font-src 'self' data: https:; media-src blob:; connect-src 'none'; form-action 'none'; base-uri 'none'; "
+    "object-src 'none'; frame-ancestors 'self'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+BUILD_SECONDS = 300
+
+
+@functools.cache
+def _built() -> Path:
+    """Build the gallery once in a process, with the packages that `npm ci` puts into web/."""
+    node, vite = shutil.which("node"), WEB / "node_modules" / "vite" / "bin" / "vite.js"
+    if node is None or not vite.is_file():
+        missing("the client's packages are missing: `npm ci --ignore-scripts` in web/")
+    folder = Path(tempfile.mkdtemp(prefix="gallery-"))
+    command = [node, str(vite), "build", "--config", "gallery/vite.config.ts", "--outDir", str(folder)]
+    ran = subprocess.run(command, cwd=WEB, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return folder
+
+
+class _Files(SimpleHTTPRequestHandler):
+    def end_headers(self) -> None:
+        self.send_header("Content-Security-Policy", POLICY)
+        super().end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@contextmanager
+def _served(folder: Path) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Files, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+class Gallery:
+    """The page, and what went wrong in it."""
+
+    def __init__(self, page: Page, origin: str) -> None:
+        self.page, self.problems = page, list[str]()
+        page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
+        page.on("console", self._on_console)
+        page.on("request", partial(self._on_request, origin))
+        page.goto(f"{origin}/index.html")
+        page.locator("html[data-ready]").wait_for()
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        # A violation of the policy is an error, too.
+        if message.type == "error":
+            self.problems.append(f"console: {message.text}")
+
+    def _on_request(self, origin: str, request: Request) -> None:
+        if not request.url.startswith((origin, "data:")):
+            self.problems.append(f"request to {request.url}")
+
+    def draw(self, widget: dict[str, Any], **look: bool) -> None:
+        """Draw a widget, by default anew; `fresh=False` makes it the next version of the one before."""
+        self.page.evaluate("([widget, look]) => gallery.draw(widget, look)", [widget, look])
+
+    def write(self, source: str, props: dict[str, Any] | None = None, **look: bool) -> None:
+        """Draw a text as Markdown."""
+        self.page.evaluate(
+            "([props, look]) => gallery.write(props, look)",
+            [{"source": source, **(props or {})}, {"fresh": True, **look}],
+        )
+
+    def html(self, selector: str = "#root") -> str:
+        """Return the inner HTML of an element."""
+        return self.page.locator(selector).inner_html()
+
+    def actions(self) -> list[dict[str, Any]]:
+        """Return the actions that were sent since the last call."""
+        actions: list[dict[str, Any]] = self.page.evaluate("() => gallery.actions()")
+        return actions
+
+    def hold(self, on: bool = True) -> None:
+        """Leave the actions that follow unanswered until `finish`."""
+        self.page.evaluate("(on) => gallery.hold(on)", on)
+
+    def finish(self, error: str | None = None) -> None:
+        """Answer the held actions, or fail them."""
+        self.page.evaluate("(error) => gallery.finish(error ?? undefined)", error)
+
+
+@contextmanager
+def open_gallery() -> Iterator[Gallery]:
+    """Open the gallery in a browser of its own."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        missing("no browser: Chromium is missing (`apt-get install chromium`)")
+    with _served(_built()) as origin, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        context = browser.new_context(
+            viewport={"width": 720, "height": 800}, permissions=["clipboard-read", "clipboard-write"]
+        )
+        yield Gallery(context.new_page(), origin)
+        browser.close()

@@ -1,0 +1,140 @@
+/** A page for tests, which draws widgets and Markdown that the test gives it. It is no part of the client. */
+import { StrictMode, Suspense } from 'react';
+import { flushSync } from 'react-dom';
+import { createRoot } from 'react-dom/client';
+import { Markdown, type MarkdownProps } from '../src/markdown';
+import { readBlocks, type Blocks } from '../src/markdown/blocks';
+import type { ActionConfig, WidgetNode } from '../src/protocol/types';
+import { WidgetView } from '../src/widgets';
+import '../src/styles/main.css';
+import './gallery.css';
+
+interface Look {
+  dark?: boolean;
+  rtl?: boolean;
+  /** Start anew, without the state of the widget before. */
+  fresh?: boolean;
+}
+
+const place = document.getElementById('root') as HTMLElement;
+const root = createRoot(place);
+const actions: ActionConfig[] = [];
+const waiting: { done(): void; fail(error: Error): void }[] = [];
+let hold = false;
+let generation = 0;
+
+const onAction = (action: ActionConfig): Promise<void> => {
+  actions.push(action);
+  if (!hold) return Promise.resolve();
+  return new Promise((done, fail) => waiting.push({ done, fail }));
+};
+
+const look = ({ dark, rtl, fresh }: Look): void => {
+  document.documentElement.dataset.theme = dark ? 'dark' : 'light';
+  document.documentElement.dir = rtl ? 'rtl' : 'ltr';
+  if (fresh !== false) generation += 1;
+};
+
+const draw = (widget: WidgetNode, given: Look = {}): void => {
+  look(given);
+  flushSync(() =>
+    root.render(
+      <StrictMode>
+        <Suspense>
+          <WidgetView key={generation} widget={widget} itemId="item" onAction={onAction} locale="en" colorScheme={given.dark ? 'dark' : 'light'} />
+        </Suspense>
+      </StrictMode>,
+    ),
+  );
+};
+
+/** What can be seen of each element: its place, its computed style, its content. Attributes for CSS count by their effect. */
+const sight = (): string => {
+  const lines: string[] = [];
+  const style = (element: Element, pseudo?: string): string => {
+    const computed = getComputedStyle(element, pseudo);
+    return Array.from(computed, (name) => (name.startsWith('--') ? '' : computed.getPropertyValue(name))).join();
+  };
+  for (const element of place.querySelectorAll('*')) {
+    const { x, y, width, height } = element.getBoundingClientRect();
+    const attributes = [...element.attributes]
+      .filter(({ name }) => !/^(data-(?!field|theme|1p|lp|bw)|class|style|for|aria-labelledby|aria-describedby)/.test(name))
+      .map(({ name, value }) => `${name}=${value}`);
+    const field = element as HTMLInputElement;
+    lines.push([element.tagName, x, y, width, height, style(element), style(element, '::before'), attributes, field.value ?? '', field.checked ?? ''].join());
+    for (const child of element.childNodes) if (child instanceof Text) lines.push(child.data);
+  }
+  return lines.join('\n').replace(/_r_\w+_/g, 'id');
+};
+
+/** Two frames: chunks are there, observers of sizes have told theirs. */
+const settled = (): Promise<void> => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())));
+
+const digest = async (text: string): Promise<string> => {
+  const bytes = new Uint8Array(await crypto.subtle.digest('SHA-1', new TextEncoder().encode(text)));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+};
+
+/** Draw each widget; tell what can be seen of it as a digest, and the notes that it shows. */
+const compare = async (widgets: WidgetNode[]): Promise<{ sight: string; notes: string[] }[]> => {
+  const seen = [];
+  for (const widget of widgets) {
+    draw(widget);
+    await settled();
+    const notes = [...place.querySelectorAll('.ckw-note')].map((note) => note.textContent ?? '');
+    for (const animation of document.getAnimations()) animation.cancel();
+    seen.push({ sight: await digest(sight()), notes });
+  }
+  return seen;
+};
+
+const write = (props: MarkdownProps, given: Look = {}): void => {
+  look({ fresh: false, ...given });
+  flushSync(() =>
+    root.render(
+      <StrictMode>
+        <Suspense>
+          <Markdown key={generation} {...props} renderAnnotations={(group) => <sup>{group.map(({ source }) => source.title).join()}</sup>} />
+        </Suspense>
+      </StrictMode>,
+    ),
+  );
+};
+
+/** Read a text in growing parts; tell the first length at which the blocks differ from those of the whole text. */
+const grow = (source: string, step: number): number | null => {
+  let blocks: Blocks | undefined;
+  const show = ({ list, links }: Blocks): string => JSON.stringify([list, links]);
+  for (let length = 0; length <= source.length + step; length += step) {
+    const part = source.slice(0, length);
+    blocks = readBlocks(part, blocks);
+    if (show(blocks) !== show(readBlocks(part))) return length;
+  }
+  return null;
+};
+
+const gallery = {
+  draw,
+  write,
+  compare,
+  grow,
+  actions: () => actions.splice(0),
+  hold: (on: boolean) => void (hold = on),
+  finish: (error?: string) => {
+    for (const { done, fail } of waiting.splice(0)) error ? fail(new Error(error)) : done();
+  },
+};
+
+declare global {
+  interface Window {
+    gallery: typeof gallery;
+  }
+}
+
+window.gallery = gallery;
+// The parts that are loaded when they are used are there before the first test.
+void Promise.all([import('../src/widgets/WidgetView'), import('../src/markdown/Markdown'), import('../src/icons/NamedIcon')]).then(async () => {
+  draw({ type: 'Card', children: [{ type: 'Markdown', value: 'ready' }, { type: 'Icon', name: 'star' }] });
+  await settled();
+  document.documentElement.dataset.ready = '';
+});

@@ -1,0 +1,89 @@
+/** One component of a widget by its type. What is unknown or fails leaves a note, and the rest is shown. */
+import { Component, type ComponentType, type ReactNode } from 'react';
+import type { WidgetNode } from '../protocol/types';
+import { Chart } from './Chart';
+import { Badge, Caption, Icon, Image, Label, Markdown, Text, Title } from './content';
+import { Button, Checkbox, DatePicker, Input, RadioGroup, Select, Textarea } from './controls';
+import { Basic, Box, Card, Col, Divider, Form, ListView, ListViewItem, Row, Spacer, Table, TableCell, TableRow, Transition } from './layout';
+import { texts } from './texts';
+import { children } from './values';
+
+export const COMPONENTS = {
+  Badge,
+  Basic,
+  Box,
+  Button,
+  Caption,
+  Card,
+  Chart,
+  Checkbox,
+  Col,
+  DatePicker,
+  Divider,
+  Form,
+  Icon,
+  Image,
+  Input,
+  Label,
+  ListView,
+  ListViewItem,
+  Markdown,
+  RadioGroup,
+  Row,
+  Select,
+  Spacer,
+  Table,
+  'Table.Cell': TableCell,
+  'Table.Row': TableRow,
+  Text,
+  Textarea,
+  Title,
+  Transition,
+} as const;
+
+const known = new Map<string, ComponentType<{ node: WidgetNode }>>(Object.entries(COMPONENTS));
+
+interface BoundaryState {
+  failed: boolean;
+  node: WidgetNode | null;
+}
+
+class Boundary extends Component<{ node: WidgetNode; children: ReactNode }, BoundaryState> {
+  override state: BoundaryState = { failed: false, node: null };
+  static getDerivedStateFromError(): Partial<BoundaryState> {
+    return { failed: true };
+  }
+  /** The next version of the component is tried again. */
+  static getDerivedStateFromProps({ node }: { node: WidgetNode }, state: BoundaryState): BoundaryState | null {
+    return node === state.node ? null : { failed: false, node };
+  }
+  override render(): ReactNode {
+    return this.state.failed ? <Note>{texts.failed(this.props.node.type)}</Note> : this.props.children;
+  }
+}
+
+const Note = ({ children: inner }: { children: ReactNode }): ReactNode => (
+  <p className="ckw-note" role="note">
+    {inner}
+  </p>
+);
+
+export function Node({ node }: { node: WidgetNode }): ReactNode {
+  const View = known.get(node.type);
+  if (!View)
+    return (
+      <>
+        <Note>{texts.unknown(node.type)}</Note>
+        <Children node={node} />
+      </>
+    );
+  return (
+    <Boundary node={node}>
+      <View node={node} />
+    </Boundary>
+  );
+}
+
+export function Children({ node }: { node: WidgetNode }): ReactNode {
+  return children(node).map((child, index) => <Node key={child.key ?? child.id ?? index} node={child} />);
+}
