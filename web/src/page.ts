@@ -1,64 +1,11 @@
-/** The chat as a page of its own: the element with the options of the server, and a login by a bearer token. */
+/** The chat as a page of its own: the element with the options of the server, and its user's login. */
 import './styles/page.css';
 import type { ChatKitOptions, Entity, OpenAIChatKit } from '@openai/chatkit';
+import { LoginNeeded, authorizedFetch } from './login';
 
-const TOKEN = 'chatkit.token';
 /** The files lie below the endpoint: `/chatkit/assets/page.js`. */
 const endpoint = new URL('..', import.meta.url).href.replace(/\/$/, '');
 const chat = document.getElementById('chat') as OpenAIChatKit;
-
-let token = stored();
-
-/** Storage may be barred; then the token lives as long as the page. */
-function stored(value?: string): string | null {
-  try {
-    if (value !== undefined) sessionStorage.setItem(TOKEN, value);
-    return sessionStorage.getItem(TOKEN);
-  } catch {
-    return value ?? null;
-  }
-}
-
-let asking: Promise<void> | null = null;
-
-async function authorizedFetch(input: RequestInfo | URL, init: RequestInit = {}): Promise<Response> {
-  const headers = new Headers(init.headers);
-  const used = token;
-  if (used) headers.set('authorization', `Bearer ${used}`);
-  const response = await fetch(input, { ...init, headers });
-  if (response.status !== 401 || !/^bearer/i.test(response.headers.get('www-authenticate') ?? '')) return response;
-  // Requests that fail together ask once.
-  if (token === used) await (asking ??= askToken(used !== null).finally(() => (asking = null)));
-  return authorizedFetch(input, init);
-}
-
-function element<K extends keyof HTMLElementTagNameMap>(name: K, properties: Partial<HTMLElementTagNameMap[K]>): HTMLElementTagNameMap[K] {
-  return Object.assign(document.createElement(name), properties);
-}
-
-/** Ask for a token until there is one. */
-function askToken(wasRefused: boolean): Promise<void> {
-  const dialog = element('dialog', { className: 'login' });
-  const form = element('form', { method: 'dialog' });
-  const field = element('input', { type: 'password', name: 'token', required: true, autocomplete: 'current-password', id: 'token' });
-  const label = element('label', { htmlFor: 'token', textContent: 'Token' });
-  const note = element('p', { textContent: wasRefused ? 'The token was refused. It may have expired.' : 'This chat needs an access token. It is kept until this tab is closed.' });
-  if (wasRefused) note.setAttribute('role', 'alert');
-  form.append(element('h1', { textContent: 'Sign in' }), note, label, field, element('button', { textContent: 'Continue' }));
-  dialog.append(form);
-  dialog.setAttribute('aria-label', 'Sign in');
-  dialog.addEventListener('cancel', (event) => event.preventDefault());
-  document.body.append(dialog);
-  dialog.showModal();
-  return new Promise((resolve) => {
-    form.addEventListener('submit', () => {
-      token = field.value.trim();
-      stored(token);
-      dialog.remove();
-      resolve();
-    });
-  });
-}
 
 async function get<T>(path: string): Promise<T> {
   const response = await authorizedFetch(`${endpoint}${path}`);
@@ -66,15 +13,19 @@ async function get<T>(path: string): Promise<T> {
   return (await response.json()) as T;
 }
 
-function report(problem: string): void {
-  const line = element('p', { className: 'problem', textContent: problem });
+function report(error: unknown): void {
+  const { message } = error as Error;
+  const line = document.createElement('p');
+  line.className = 'problem';
   line.setAttribute('role', 'alert');
-  const again = element('button', { textContent: 'Try again' });
+  const again = document.createElement('button');
+  again.textContent = error instanceof LoginNeeded ? 'Log in' : 'Try again';
   again.addEventListener('click', () => {
+    if (error instanceof LoginNeeded) return error.address === location.href ? location.reload() : location.assign(error.address);
     line.remove();
     void start();
   });
-  line.append(again);
+  line.append(error instanceof LoginNeeded ? message : `The chat could not be opened (${message}).`, again);
   document.body.append(line);
 }
 
@@ -95,7 +46,7 @@ async function start(): Promise<void> {
       },
     });
   } catch (error) {
-    report(`The chat could not be opened (${(error as Error).message}).`);
+    report(error);
   }
 }
 

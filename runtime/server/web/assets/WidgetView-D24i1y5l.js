@@ -1,1 +1,0 @@
-import{j as e}from"./frame-CBKb1jj9.js";function a({widget:r}){return e.jsx(n,{node:r})}function n({node:r}){if(typeof r.value=="string")return e.jsx("p",{children:r.value});const t=Array.isArray(r.children)?r.children:[];return e.jsx("div",{children:t.map((i,s)=>e.jsx(n,{node:i},i.key??i.id??s))})}export{a as default};
