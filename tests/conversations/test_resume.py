@@ -23,9 +23,7 @@ from tests.conversations.talking import Exchange, texts
 POSTGRES = os.environ.get("CHATKIT_TEST_POSTGRES")
 NEEDS_POSTGRES = pytest.mark.skipif(not POSTGRES, reason="CHATKIT_TEST_POSTGRES names no database")
 RACES = int(os.environ.get("CHATKIT_TEST_RACES", "10"))
-SOON = ServerSettings(
-    files_stable_s=0.01, renew_s=0.02, poll_s=0.01, partial_every_s=0.01, ping_s=0.05
-)
+SOON = ServerSettings(files_stable_s=0.01, renew_s=0.02, poll_s=0.01, partial_every_s=0.01, ping_s=0.05)
 RESUME = {"x-chatkit-resume": "1"}
 LONG = " ".join(f"word{number}" for number in range(60))
 FLASH = """

@@ -137,7 +137,7 @@ SAMPLES: dict[str, list[Any]] = {
         {"name": "x", "autoComplete": "email"},
         {"name": "x", "allowAutofillExtensions": True},
     ],
-    **{key: _LENGTHS for key in ("width", "height", "size", "minHeight", "minWidth", "minSize")},
+    **dict.fromkeys(("width", "height", "size", "minHeight", "minWidth", "minSize"), _LENGTHS),
     **{key: [11, "1rem"] for key in ("maxHeight", "maxWidth", "maxSize")},
 }
 SAMPLES_OF: dict[tuple[str, str], list[Any]] = {

@@ -82,6 +82,14 @@ export const en = {
   skipped: 'Skipped',
   otherAnswer: 'Another answer',
   brokenItem: 'This part can’t be shown.',
+  clear: 'Clear {name}',
+  details: 'Details',
+  showMore_one: 'Show one more',
+  showMore_other: 'Show {count} more',
+  showLess: 'Show less',
+  search: 'Search',
+  wrongFormat: 'Please match the requested format.',
+  unknownComponent: 'This chat can’t show the component “{type}”.',
 } as const;
 
 export type TextKey = keyof typeof en;

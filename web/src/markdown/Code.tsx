@@ -1,5 +1,6 @@
 /** A block of code with its language and a button that copies it. */
 import { useEffect, useRef, useState, type ReactNode } from 'react';
+import { useLanguage } from '../i18n/i18n';
 import { Icon } from '../icons/Icon';
 
 const COPIED_MS = 2000;
@@ -16,6 +17,7 @@ const copy = async (source: string, element: HTMLElement | null): Promise<boolea
 };
 
 export function Code({ source, language }: { source: string; language: string }): ReactNode {
+  const { t } = useLanguage();
   const code = useRef<HTMLElement>(null);
   const [copied, setCopied] = useState(false);
   useEffect(() => {
@@ -29,7 +31,7 @@ export function Code({ source, language }: { source: string; language: string })
         <span>{language}</span>
         <button type="button" onClick={() => void copy(source, code.current).then(setCopied)}>
           <Icon name={copied ? 'check' : 'copy'} />
-          <span aria-live="polite">{copied ? 'Copied' : 'Copy'}</span>
+          <span aria-live="polite">{t(copied ? 'copied' : 'copy')}</span>
         </button>
       </figcaption>
       <pre tabIndex={0}>

@@ -186,25 +186,25 @@ function block(token: Token, key: number, context: Context): ReactNode {
     case 'heading': {
       // The first level is the page's.
       const Tag = `h${Math.min(6, (token as Tokens.Heading).depth + 1)}` as 'h2';
-      return <Tag key={key}>{inline(token.tokens, context)}</Tag>;
+      return <Tag key={key} dir="auto">{inline(token.tokens, context)}</Tag>;
     }
     case 'paragraph':
-      return <p key={key}>{inline(token.tokens, context)}</p>;
+      return <p key={key} dir="auto">{inline(token.tokens, context)}</p>;
     case 'text':
-      return <p key={key}>{span(token, 0, context)}</p>;
+      return <p key={key} dir="auto">{span(token, 0, context)}</p>;
     case 'code':
       return <Code key={key} source={clean(String(token.text))} language={/^\S*/.exec(decode(String(token.lang ?? '')))?.[0] ?? ''} />;
     case 'blockquote':
-      return <blockquote key={key}>{token.tokens?.map((inner, index) => block(inner, index, context))}</blockquote>;
+      return <blockquote key={key} dir="auto">{token.tokens?.map((inner, index) => block(inner, index, context))}</blockquote>;
     case 'list': {
       const { ordered, start, loose, items } = token as Tokens.List;
       const entries = items.map((entry, index) => item(entry, index, loose, context));
       return ordered ? (
-        <ol key={key} start={start === 1 || start === '' ? undefined : start}>
+        <ol key={key} dir="auto" start={start === 1 || start === '' ? undefined : start}>
           {entries}
         </ol>
       ) : (
-        <ul key={key}>{entries}</ul>
+        <ul key={key} dir="auto">{entries}</ul>
       );
     }
     case 'table':
@@ -224,7 +224,7 @@ function block(token: Token, key: number, context: Context): ReactNode {
         </p>
       );
     default:
-      return <p key={key}>{say(token.raw, context)}</p>;
+      return <p key={key} dir="auto">{say(token.raw, context)}</p>;
   }
 }
 

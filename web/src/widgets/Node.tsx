@@ -1,11 +1,11 @@
 /** One component of a widget by its type. What is unknown or fails leaves a note, and the rest is shown. */
 import { Component, type ComponentType, type ReactNode } from 'react';
+import { useLanguage } from '../i18n/i18n';
 import type { WidgetNode } from '../protocol/types';
 import { Chart } from './Chart';
 import { Badge, Caption, Icon, Image, Label, Markdown, Text, Title } from './content';
 import { Button, Checkbox, DatePicker, Input, RadioGroup, Select, Textarea } from './controls';
 import { Basic, Box, Card, Col, Divider, Form, ListView, ListViewItem, Row, Spacer, Table, TableCell, TableRow, Transition } from './layout';
-import { texts } from './texts';
 import { children } from './values';
 
 export const COMPONENTS = {
@@ -58,22 +58,25 @@ class Boundary extends Component<{ node: WidgetNode; children: ReactNode }, Boun
     return node === state.node ? null : { failed: false, node };
   }
   override render(): ReactNode {
-    return this.state.failed ? <Note>{texts.failed(this.props.node.type)}</Note> : this.props.children;
+    return this.state.failed ? <Note text="brokenItem" type={this.props.node.type} /> : this.props.children;
   }
 }
 
-const Note = ({ children: inner }: { children: ReactNode }): ReactNode => (
-  <p className="ckw-note" role="note">
-    {inner}
-  </p>
-);
+function Note({ text: key, type }: { text: 'brokenItem' | 'unknownComponent'; type: string }): ReactNode {
+  const { t } = useLanguage();
+  return (
+    <p className="ckw-note" role="note">
+      {t(key, { type })}
+    </p>
+  );
+}
 
 export function Node({ node }: { node: WidgetNode }): ReactNode {
   const View = known.get(node.type);
   if (!View)
     return (
       <>
-        <Note>{texts.unknown(node.type)}</Note>
+        <Note text="unknownComponent" type={node.type} />
         <Children node={node} />
       </>
     );

@@ -1,11 +1,11 @@
 /** What widgets say and show: texts, badges, icons, images, Markdown. */
 import { Suspense, use, useRef, type CSSProperties, type ReactNode } from 'react';
 import { Icon as NamedIcon } from '../icons/Icon';
+import { useLanguage } from '../i18n/i18n';
 import { Markdown as MarkdownView } from '../markdown';
 import type { WidgetNode } from '../protocol/types';
 import { Scope } from './actions';
 import { autofill, useField, usePattern } from './form';
-import { texts } from './texts';
 import { background, block, number, oneOf, px, record, text, textColor } from './values';
 
 type Props = { node: WidgetNode };
@@ -71,7 +71,7 @@ export function Text({ node }: Props): ReactNode {
 function EditableText({ node }: Props): ReactNode {
   const edit = record(node.editable) ?? {};
   const field = useField(edit);
-  const match = usePattern(edit.pattern, texts.format);
+  const match = usePattern(edit.pattern, useLanguage().t('wrongFormat'));
   const one = node.truncate === true || number(node.maxLines) === 1;
   const { style } = type(node);
   const least = number(node.minLines) ?? 1;

@@ -2,10 +2,10 @@
 import { Button as KitButton } from '@openai/apps-sdk-ui/components/Button';
 import { use, useState, type ReactNode, type SyntheticEvent } from 'react';
 import { Icon } from '../icons/Icon';
+import { useLanguage } from '../i18n/i18n';
 import type { WidgetNode } from '../protocol/types';
 import { actionOf, FormContext, Scope, useAction } from './actions';
 import { autofill, useField, usePattern, useSelection } from './form';
-import { texts } from './texts';
 import { number, oneOf, record, text } from './values';
 
 type Props = { node: WidgetNode };
@@ -91,7 +91,7 @@ export function Input({ node }: Props): ReactNode {
 
 export function Textarea({ node }: Props): ReactNode {
   const field = useField(node);
-  const match = usePattern(node.pattern, texts.format);
+  const match = usePattern(node.pattern, useLanguage().t('wrongFormat'));
   const select = useSelection<HTMLTextAreaElement>(node.autoSelect);
   const rows = number(node.rows) ?? 3;
   const most = number(node.maxRows);
@@ -127,12 +127,13 @@ export function Textarea({ node }: Props): ReactNode {
 
 /** A control of one value that can be emptied: its box, its value, and the button that empties it. */
 function Clearable({ node, empty, onClear, children }: Props & { empty: boolean; onClear(): void; children: ReactNode }) {
+  const { t } = useLanguage();
   const shown = node.clearable === true && !empty && node.disabled !== true;
   return (
     <span className="ckw-field" data-block={node.block === true ? '' : undefined} data-clear={shown ? '' : undefined}>
       {children}
       {shown ? (
-        <button type="button" className="ckw-clear" aria-label={`${texts.clear}: ${text(node.placeholder) || text(node.name)}`} onClick={onClear}>
+        <button type="button" className="ckw-clear" aria-label={t('clear', { name: text(node.placeholder) || text(node.name) })} onClick={onClear}>
           <svg aria-hidden="true" viewBox="0 0 12 12">
             <path d="M3 3l6 6M9 3l-6 6" />
           </svg>
@@ -182,6 +183,7 @@ export function Select({ node }: Props): ReactNode {
 function SearchedSelect({ node, options }: Props & { options: Option[] }): ReactNode {
   const field = useField(node);
   const [value, set] = useValue(node, field.name, text(node.defaultValue));
+  const { t } = useLanguage();
   const [typed, setTyped] = useState<string | null>(null);
   const chosen = options.find((option) => option.value === value);
   const shown = typed ?? chosen?.label ?? '';
@@ -202,7 +204,7 @@ function SearchedSelect({ node, options }: Props & { options: Option[] }): React
         // The value of the option, not its label, is sent.
         data-value={value}
         value={shown}
-        placeholder={text(node.placeholder) || texts.search}
+        placeholder={text(node.placeholder) || t('search')}
         disabled={node.disabled === true}
         autoComplete="off"
         onChange={(event) => {

@@ -2,11 +2,11 @@
 import { Button as KitButton } from '@openai/apps-sdk-ui/components/Button';
 import { use, useEffect, useId, useLayoutEffect, useRef, useState, type ReactNode } from 'react';
 import { Icon } from '../icons/Icon';
+import { useLanguage } from '../i18n/i18n';
 import type { ActionConfig, WidgetNode } from '../protocol/types';
 import { actionOf, FormContext, Scope, useAction } from './actions';
 import { FormHost } from './form';
 import { Children, Node } from './Node';
-import { texts } from './texts';
 import { align, background, borderColor, borders, children, flexBox, number, oneOf, px, record, space, spacing, text } from './values';
 
 type Props = { node: WidgetNode };
@@ -80,6 +80,7 @@ export function Card({ node }: Props): ReactNode {
 }
 
 function CardBody({ node, confirm }: Props & { confirm: ReturnType<typeof cardAction> }): ReactNode {
+  const { t } = useLanguage();
   const id = useId();
   const [open, setOpen] = useState(false);
   const form = use(FormContext);
@@ -95,7 +96,7 @@ function CardBody({ node, confirm }: Props & { confirm: ReturnType<typeof cardAc
     <>
       {collapsed ? (
         <button type="button" className="ckw-header ckw-toggle" aria-expanded={open} aria-controls={id} onClick={() => setOpen(!open)}>
-          {record(node.status) ? <Status value={node.status} /> : <span className="ckw-status">{texts.details}</span>}
+          {record(node.status) ? <Status value={node.status} /> : <span className="ckw-status">{t('details')}</span>}
           <span className="ckw-chevron">
             <Icon name="chevron-right" />
           </span>
@@ -129,6 +130,7 @@ function CardBody({ node, confirm }: Props & { confirm: ReturnType<typeof cardAc
 const AUTO_LIMIT = 5;
 
 export function ListView({ node }: Props): ReactNode {
+  const { t } = useLanguage();
   const theme = themeOf(node);
   const [all, setAll] = useState(false);
   const items = children(node);
@@ -150,7 +152,7 @@ export function ListView({ node }: Props): ReactNode {
         </ul>
         {hidden ? (
           <button type="button" className="ckw-more" aria-expanded={all} onClick={() => setAll(!all)}>
-            {all ? texts.less : texts.more(hidden)}
+            {all ? t('showLess') : t('showMore', { count: hidden })}
           </button>
         ) : null}
       </div>
