@@ -152,7 +152,7 @@ export function ListView({ node }: Props): ReactNode {
         </ul>
         {hidden ? (
           <button type="button" className="ckw-more" aria-expanded={all} onClick={() => setAll(!all)}>
-            {all ? t('showLess') : t('showMore', { count: hidden })}
+            {all ? t('showLess') : t('showCount', { count: hidden })}
           </button>
         ) : null}
       </div>

@@ -83,5 +83,12 @@ const texts: Texts = {
   skipped: 'تم التخطي',
   otherAnswer: 'إجابة أخرى',
   brokenItem: 'لا يمكن عرض هذا الجزء.',
+  clear: 'مسح {name}',
+  details: 'التفاصيل',
+  showCount: 'عرض {count} أخرى',
+  showLess: 'عرض أقل',
+  search: 'بحث',
+  wrongFormat: 'يُرجى الالتزام بالتنسيق المطلوب.',
+  unknownComponent: 'لا يمكن لهذه الدردشة عرض المكوّن «{type}».',
 };
 export default texts;

@@ -83,5 +83,12 @@ const texts: Texts = {
   skipped: 'Přeskočeno',
   otherAnswer: 'Jiná odpověď',
   brokenItem: 'Tuto část nelze zobrazit.',
+  clear: 'Vymazat {name}',
+  details: 'Podrobnosti',
+  showCount: 'Zobrazit další ({count})',
+  showLess: 'Zobrazit méně',
+  search: 'Hledat',
+  wrongFormat: 'Dodržte prosím požadovaný formát.',
+  unknownComponent: 'Tento chat neumí zobrazit komponentu „{type}“.',
 };
 export default texts;

@@ -83,5 +83,12 @@ const texts: Texts = {
   skipped: 'Sprunget over',
   otherAnswer: 'Et andet svar',
   brokenItem: 'Denne del kan ikke vises.',
+  clear: 'Ryd {name}',
+  details: 'Detaljer',
+  showCount: 'Vis {count} mere',
+  showLess: 'Vis færre',
+  search: 'Søg',
+  wrongFormat: 'Brug det ønskede format.',
+  unknownComponent: 'Denne chat kan ikke vise komponenten “{type}”.',
 };
 export default texts;

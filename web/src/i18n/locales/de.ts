@@ -83,5 +83,12 @@ const texts: Texts = {
   skipped: 'Übersprungen',
   otherAnswer: 'Andere Antwort',
   brokenItem: 'Dieser Teil kann nicht angezeigt werden.',
+  clear: '{name} leeren',
+  details: 'Details',
+  showCount: '{count} weitere anzeigen',
+  showLess: 'Weniger anzeigen',
+  search: 'Suchen',
+  wrongFormat: 'Bitte das verlangte Format verwenden.',
+  unknownComponent: 'Dieser Chat kann die Komponente „{type}“ nicht anzeigen.',
 };
 export default texts;

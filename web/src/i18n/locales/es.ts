@@ -83,5 +83,12 @@ const texts: Texts = {
   skipped: 'Omitida',
   otherAnswer: 'Otra respuesta',
   brokenItem: 'Esta parte no se puede mostrar.',
+  clear: 'Borrar {name}',
+  details: 'Detalles',
+  showCount: 'Mostrar {count} más',
+  showLess: 'Mostrar menos',
+  search: 'Buscar',
+  wrongFormat: 'Usa el formato solicitado.',
+  unknownComponent: 'Este chat no puede mostrar el componente «{type}».',
 };
 export default texts;

@@ -83,5 +83,12 @@ const texts: Texts = {
   skipped: 'Passé',
   otherAnswer: 'Autre réponse',
   brokenItem: 'Cet élément ne peut pas être affiché.',
+  clear: 'Effacer {name}',
+  details: 'Détails',
+  showCount: 'Afficher {count} de plus',
+  showLess: 'Afficher moins',
+  search: 'Rechercher',
+  wrongFormat: 'Veuillez respecter le format demandé.',
+  unknownComponent: 'Ce chat ne peut pas afficher le composant « {type} ».',
 };
 export default texts;

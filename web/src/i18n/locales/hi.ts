@@ -83,5 +83,12 @@ const texts: Texts = {
   skipped: 'छोड़ा गया',
   otherAnswer: 'कोई और उत्तर',
   brokenItem: 'यह भाग दिखाया नहीं जा सकता।',
+  clear: '{name} साफ़ करें',
+  details: 'विवरण',
+  showCount: '{count} और दिखाएँ',
+  showLess: 'कम दिखाएँ',
+  search: 'खोजें',
+  wrongFormat: 'कृपया माँगे गए प्रारूप का पालन करें।',
+  unknownComponent: 'यह चैट घटक “{type}” नहीं दिखा सकती।',
 };
 export default texts;

@@ -83,5 +83,12 @@ const texts: Texts = {
   skipped: 'Saltata',
   otherAnswer: 'Un’altra risposta',
   brokenItem: 'Questa parte non può essere mostrata.',
+  clear: 'Cancella {name}',
+  details: 'Dettagli',
+  showCount: 'Mostra altri {count}',
+  showLess: 'Mostra meno',
+  search: 'Cerca',
+  wrongFormat: 'Rispetta il formato richiesto.',
+  unknownComponent: 'Questa chat non può mostrare il componente “{type}”.',
 };
 export default texts;

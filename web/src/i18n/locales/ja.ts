@@ -83,5 +83,12 @@ const texts: Texts = {
   skipped: 'スキップしました',
   otherAnswer: 'その他の回答',
   brokenItem: 'この部分は表示できません。',
+  clear: '{name}をクリア',
+  details: '詳細',
+  showCount: 'さらに{count}件を表示',
+  showLess: '表示を減らす',
+  search: '検索',
+  wrongFormat: '指定された形式で入力してください。',
+  unknownComponent: 'このチャットではコンポーネント「{type}」を表示できません。',
 };
 export default texts;

@@ -83,5 +83,12 @@ const texts: Texts = {
   skipped: '건너뜀',
   otherAnswer: '다른 답변',
   brokenItem: '이 부분을 표시할 수 없습니다.',
+  clear: '{name} 지우기',
+  details: '세부 정보',
+  showCount: '{count}개 더 보기',
+  showLess: '간단히 보기',
+  search: '검색',
+  wrongFormat: '요청된 형식에 맞춰 입력하세요.',
+  unknownComponent: '이 채팅에서는 “{type}” 구성 요소를 표시할 수 없습니다.',
 };
 export default texts;

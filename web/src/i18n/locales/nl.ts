@@ -83,5 +83,12 @@ const texts: Texts = {
   skipped: 'Overgeslagen',
   otherAnswer: 'Ander antwoord',
   brokenItem: 'Dit deel kan niet worden getoond.',
+  clear: '{name} wissen',
+  details: 'Details',
+  showCount: 'Nog {count} tonen',
+  showLess: 'Minder tonen',
+  search: 'Zoeken',
+  wrongFormat: 'Gebruik de gevraagde indeling.',
+  unknownComponent: 'Deze chat kan het onderdeel ‘{type}’ niet tonen.',
 };
 export default texts;

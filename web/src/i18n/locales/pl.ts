@@ -83,5 +83,12 @@ const texts: Texts = {
   skipped: 'Pominięto',
   otherAnswer: 'Inna odpowiedź',
   brokenItem: 'Nie można wyświetlić tej części.',
+  clear: 'Wyczyść {name}',
+  details: 'Szczegóły',
+  showCount: 'Pokaż jeszcze {count}',
+  showLess: 'Pokaż mniej',
+  search: 'Szukaj',
+  wrongFormat: 'Użyj wymaganego formatu.',
+  unknownComponent: 'Ten czat nie może wyświetlić komponentu „{type}”.',
 };
 export default texts;

@@ -83,5 +83,12 @@ const texts: Texts = {
   skipped: 'Pulada',
   otherAnswer: 'Outra resposta',
   brokenItem: 'Esta parte não pode ser mostrada.',
+  clear: 'Limpar {name}',
+  details: 'Detalhes',
+  showCount: 'Mostrar mais {count}',
+  showLess: 'Mostrar menos',
+  search: 'Pesquisar',
+  wrongFormat: 'Use o formato solicitado.',
+  unknownComponent: 'Este chat não consegue mostrar o componente “{type}”.',
 };
 export default texts;

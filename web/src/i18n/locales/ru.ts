@@ -83,5 +83,12 @@ const texts: Texts = {
   skipped: 'Пропущено',
   otherAnswer: 'Другой ответ',
   brokenItem: 'Эту часть нельзя показать.',
+  clear: 'Очистить {name}',
+  details: 'Подробности',
+  showCount: 'Показать ещё {count}',
+  showLess: 'Показать меньше',
+  search: 'Поиск',
+  wrongFormat: 'Введите данные в указанном формате.',
+  unknownComponent: 'Этот чат не может показать компонент «{type}».',
 };
 export default texts;

@@ -83,5 +83,12 @@ const texts: Texts = {
   skipped: 'Överhoppad',
   otherAnswer: 'Ett annat svar',
   brokenItem: 'Den här delen kan inte visas.',
+  clear: 'Rensa {name}',
+  details: 'Detaljer',
+  showCount: 'Visa {count} till',
+  showLess: 'Visa färre',
+  search: 'Sök',
+  wrongFormat: 'Använd det begärda formatet.',
+  unknownComponent: 'Den här chatten kan inte visa komponenten ”{type}”.',
 };
 export default texts;

@@ -83,5 +83,12 @@ const texts: Texts = {
   skipped: 'Atlandı',
   otherAnswer: 'Başka yanıt',
   brokenItem: 'Bu bölüm gösterilemiyor.',
+  clear: '{name} alanını temizle',
+  details: 'Ayrıntılar',
+  showCount: '{count} tane daha göster',
+  showLess: 'Daha az göster',
+  search: 'Ara',
+  wrongFormat: 'Lütfen istenen biçime uyun.',
+  unknownComponent: 'Bu sohbet “{type}” bileşenini gösteremiyor.',
 };
 export default texts;

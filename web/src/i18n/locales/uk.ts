@@ -83,5 +83,12 @@ const texts: Texts = {
   skipped: 'Пропущено',
   otherAnswer: 'Інша відповідь',
   brokenItem: 'Цю частину не можна показати.',
+  clear: 'Очистити {name}',
+  details: 'Подробиці',
+  showCount: 'Показати ще {count}',
+  showLess: 'Показати менше',
+  search: 'Пошук',
+  wrongFormat: 'Введіть дані в указаному форматі.',
+  unknownComponent: 'Цей чат не може показати компонент «{type}».',
 };
 export default texts;

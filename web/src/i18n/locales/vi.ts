@@ -83,5 +83,12 @@ const texts: Texts = {
   skipped: 'Đã bỏ qua',
   otherAnswer: 'Câu trả lời khác',
   brokenItem: 'Không hiển thị được phần này.',
+  clear: 'Xóa {name}',
+  details: 'Chi tiết',
+  showCount: 'Hiển thị thêm {count}',
+  showLess: 'Hiển thị ít hơn',
+  search: 'Tìm kiếm',
+  wrongFormat: 'Vui lòng nhập đúng định dạng yêu cầu.',
+  unknownComponent: 'Cuộc trò chuyện này không thể hiển thị thành phần “{type}”.',
 };
 export default texts;

@@ -83,5 +83,12 @@ const texts: Texts = {
   skipped: '已略過',
   otherAnswer: '其他回答',
   brokenItem: '無法顯示此部分。',
+  clear: '清除{name}',
+  details: '詳細資料',
+  showCount: '再顯示 {count} 項',
+  showLess: '收合',
+  search: '搜尋',
+  wrongFormat: '請使用要求的格式。',
+  unknownComponent: '此聊天無法顯示元件「{type}」。',
 };
 export default texts;

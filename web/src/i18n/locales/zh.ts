@@ -83,5 +83,12 @@ const texts: Texts = {
   skipped: '已跳过',
   otherAnswer: '其他回答',
   brokenItem: '无法显示此部分。',
+  clear: '清除{name}',
+  details: '详情',
+  showCount: '再显示 {count} 项',
+  showLess: '收起',
+  search: '搜索',
+  wrongFormat: '请使用要求的格式。',
+  unknownComponent: '此聊天无法显示组件“{type}”。',
 };
 export default texts;
