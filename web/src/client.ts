@@ -189,7 +189,7 @@ export class ChatClient implements SessionListener, Methods {
     await session.stream('threads.custom_action', { thread_id: session.id, item_id: itemId ?? null, action });
   }
 
-  /** Carry out an action of a widget, where it says. */
+  /** Carry out an action of a widget, where it says. Resolves when it has been carried out. */
   async runAction(session: ThreadSession, item: WidgetItem, action: ActionConfig): Promise<void> {
     const { type, payload } = action;
     const data = payload === undefined ? { type } : { type, payload };
@@ -200,7 +200,7 @@ export class ChatClient implements SessionListener, Methods {
     const { id } = session;
     if (id === null) return;
     const params = { thread_id: id, item_id: item.id, action: data };
-    if (action.streaming !== false) return session.stream('threads.custom_action', params);
+    if (action.streaming !== false) return session.perform('threads.custom_action', params);
     const { updated_item: updated } = await this.api.request('threads.sync_custom_action', params);
     if (updated) session.putItem(updated);
   }

@@ -120,16 +120,18 @@ export default function ThreadView({ session }: { session: ThreadSession }): Rea
       <div className="ck-scroller" ref={scroller} onScroll={onScroll} tabIndex={0} role="region" aria-label={state.thread?.title ?? t('untitled')}>
         <div className="ck-thread-content">
           {loadingOlder && <p className="ck-older ck-quiet ck-shimmer">{t('loading')}</p>}
+          <div role="feed" aria-busy={phase !== 'idle'} aria-label={t('messages')}>
           <Virtualizer ref={list} scrollRef={scroller} shift={shift} bufferSize={600}>
-            {rows.map(({ item, answer }) => (
-              <div key={item.id} className="ck-item" data-type={item.type}>
+            {rows.map(({ item, answer }, index) => (
+              <article key={item.id} className="ck-item" data-type={item.type} aria-posinset={index + 1} aria-setsize={olderCursor === null ? rows.length : -1}>
                 <Boundary fallback={<p className="ck-quiet">{t('brokenItem')}</p>} onError={(error) => client.onError(error)}>
                   <Item item={item} session={session} isOpen={open.has(item.id)} />
                 </Boundary>
                 {answer && <AnswerActions session={session} items={answer} />}
-              </div>
+              </article>
             ))}
           </Virtualizer>
+          </div>
           <ThreadStatus session={session} />
         </div>
       </div>

@@ -70,6 +70,7 @@ export const en = {
   imageFailed: 'The image can’t be shown',
   runningTool: 'Running {name}',
   you: 'You said',
+  messages: 'Messages',
   assistant: 'Answer',
   answerDone: 'The answer is complete.',
   answering: 'The answer is being written.',

@@ -23,7 +23,7 @@ export function AssistantMessage({ item, session, isOpen }: AssistantMessageProp
   const renderAnnotations = useCallback((group: readonly Annotation[]) => <Citations group={group} />, []);
   const onDeepLink = useCallback((href: string) => client.openDeepLink(href), [client]);
   return (
-    <article className="ck-assistant" aria-busy={isOpen}>
+    <div className="ck-assistant" aria-busy={isOpen}>
       <h2 className="ck-hidden">{t('assistant')}</h2>
       {item.content.map((part, index) => (
         <Suspense key={index} fallback={<div className="ck-markdown ck-plain" dir="auto">{part.text}</div>}>
@@ -37,7 +37,7 @@ export function AssistantMessage({ item, session, isOpen }: AssistantMessageProp
           />
         </Suspense>
       ))}
-    </article>
+    </div>
   );
 }
 

@@ -7,7 +7,7 @@ import { EntityTag } from './EntityTag';
 export function UserMessage({ item }: { item: UserMessageItem }): ReactNode {
   const { t } = useLanguage();
   return (
-    <article className="ck-user">
+    <div className="ck-user">
       <h2 className="ck-hidden">{t('you')}</h2>
       {!!item.attachments?.length && (
         <ul className="ck-attachments">
@@ -33,7 +33,7 @@ export function UserMessage({ item }: { item: UserMessageItem }): ReactNode {
           )}
         </p>
       )}
-    </article>
+    </div>
   );
 }
 

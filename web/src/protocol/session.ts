@@ -102,6 +102,9 @@ export class ThreadSession extends Store<SessionState> {
   #turns: Promise<unknown> = Promise.resolve();
   #hurry: (() => void) | null = null;
   #resend: (() => Promise<void>) | null = null;
+  #isReading = false;
+  /** Called at the end of the turn. */
+  #ends: (() => void)[] = [];
 
   constructor(
     id: string | null,
@@ -126,6 +129,8 @@ export class ThreadSession extends Store<SessionState> {
     const attempt = (): Promise<void> => {
       this.#change({ pending: shown, failure: null });
       return this.#turn((signal) => {
+        // Once more: the turn before may have ended only now.
+        this.#change({ pending: shown });
         const { id } = this.get();
         return id === null
           ? this.api.stream('threads.create', { input }, signal)
@@ -141,8 +146,19 @@ export class ThreadSession extends Store<SessionState> {
     await this.#resend?.().catch(() => {});
   }
 
+  /** Resolves when the server has accepted the request. */
   stream<T extends keyof StreamingRequests>(type: T, params: StreamingRequests[T]): Promise<void> {
     return this.#turn((signal) => this.api.stream(type, params, signal), 'reload');
+  }
+
+  /** Resolves when the turn of the request has ended. */
+  async perform<T extends keyof StreamingRequests>(type: T, params: StreamingRequests[T]): Promise<void> {
+    let ended = Promise.resolve();
+    await this.#turn((signal) => {
+      ended = new Promise((resolve) => this.#ends.push(resolve));
+      return this.api.stream(type, params, signal);
+    }, 'reload');
+    await ended;
   }
 
   /** Let the server answer anew after an item; without one, after the user's last message. */
@@ -158,7 +174,7 @@ export class ThreadSession extends Store<SessionState> {
     if (phase === 'idle' || !abort) return;
     this.#change({ phase: 'stopping' });
     // Without ids the server knows no other way than a connection that is closed.
-    if (id === null || this.#lastId === null) return abort.abort();
+    if (id === null || this.#lastId === null || !this.#isReading) return abort.abort();
     const late = setTimeout(() => abort.abort(), STOP_GRACE);
     abort.signal.addEventListener('abort', () => clearTimeout(late));
     await this.api.stop(id).catch(() => abort.abort());
@@ -279,9 +295,12 @@ export class ThreadSession extends Store<SessionState> {
           this.#change({ phase: 'running', canStop: true });
           if (!started) this.listener.onResponseStart(this);
           started = true;
+          this.#isReading = true;
           await this.#read(events, abort.signal);
+          this.#isReading = false;
         }
         next = abort.signal.aborted ? null : await this.#answerTool();
+        if (abort.signal.aborted) next = null;
         silent = false;
       }
     } catch (error) {
@@ -293,9 +312,11 @@ export class ThreadSession extends Store<SessionState> {
     } finally {
       this.#flush();
       this.#abort = null;
+      this.#isReading = false;
       const { pending, failure } = this.get();
       this.#change({ phase: 'idle', open: new Set(), progress: null, pending: failure ? pending : null });
       if (started) this.listener.onResponseEnd(this);
+      for (const end of this.#ends.splice(0)) end();
     }
   }
 

@@ -71,6 +71,7 @@ const texts: Texts = {
   imageFailed: 'لا يمكن عرض الصورة',
   runningTool: 'جارٍ تشغيل {name}',
   you: 'قلت',
+  messages: 'الرسائل',
   assistant: 'الإجابة',
   answerDone: 'اكتملت الإجابة.',
   answering: 'تُكتب الإجابة الآن.',

@@ -71,6 +71,7 @@ const texts: Texts = {
   imageFailed: 'Obrázek nelze zobrazit',
   runningTool: 'Běží {name}',
   you: 'Napsali jste',
+  messages: 'Zprávy',
   assistant: 'Odpověď',
   answerDone: 'Odpověď je hotová.',
   answering: 'Odpověď se píše.',

@@ -71,6 +71,7 @@ const texts: Texts = {
   imageFailed: 'Billedet kan ikke vises',
   runningTool: 'Kører {name}',
   you: 'Du skrev',
+  messages: 'Beskeder',
   assistant: 'Svar',
   answerDone: 'Svaret er færdigt.',
   answering: 'Svaret skrives.',

@@ -71,6 +71,7 @@ const texts: Texts = {
   imageFailed: 'Das Bild kann nicht angezeigt werden',
   runningTool: '{name} wird ausgeführt',
   you: 'Sie haben geschrieben',
+  messages: 'Nachrichten',
   assistant: 'Antwort',
   answerDone: 'Die Antwort ist vollständig.',
   answering: 'Die Antwort wird geschrieben.',

@@ -71,6 +71,7 @@ const texts: Texts = {
   imageFailed: 'No se puede mostrar la imagen',
   runningTool: 'Ejecutando {name}',
   you: 'Dijiste',
+  messages: 'Mensajes',
   assistant: 'Respuesta',
   answerDone: 'La respuesta está completa.',
   answering: 'Se está escribiendo la respuesta.',

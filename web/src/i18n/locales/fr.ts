@@ -71,6 +71,7 @@ const texts: Texts = {
   imageFailed: 'L’image ne peut pas être affichée',
   runningTool: 'Exécution de {name}',
   you: 'Vous avez dit',
+  messages: 'Messages',
   assistant: 'Réponse',
   answerDone: 'La réponse est complète.',
   answering: 'La réponse est en cours.',

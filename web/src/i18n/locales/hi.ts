@@ -71,6 +71,7 @@ const texts: Texts = {
   imageFailed: 'चित्र दिखाया नहीं जा सकता',
   runningTool: '{name} चल रहा है',
   you: 'आपने कहा',
+  messages: 'संदेश',
   assistant: 'उत्तर',
   answerDone: 'उत्तर पूरा हुआ।',
   answering: 'उत्तर लिखा जा रहा है।',

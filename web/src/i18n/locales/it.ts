@@ -71,6 +71,7 @@ const texts: Texts = {
   imageFailed: 'L’immagine non può essere mostrata',
   runningTool: 'Esecuzione di {name}',
   you: 'Hai scritto',
+  messages: 'Messaggi',
   assistant: 'Risposta',
   answerDone: 'La risposta è completa.',
   answering: 'La risposta è in corso.',

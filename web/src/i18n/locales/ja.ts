@@ -71,6 +71,7 @@ const texts: Texts = {
   imageFailed: '画像を表示できません',
   runningTool: '{name} を実行中',
   you: 'あなたの発言',
+  messages: 'メッセージ',
   assistant: '回答',
   answerDone: '回答が完了しました。',
   answering: '回答を書いています。',

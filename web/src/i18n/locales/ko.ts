@@ -71,6 +71,7 @@ const texts: Texts = {
   imageFailed: '이미지를 표시할 수 없습니다',
   runningTool: '{name} 실행 중',
   you: '내 메시지',
+  messages: '메시지',
   assistant: '답변',
   answerDone: '답변이 완료되었습니다.',
   answering: '답변을 작성하고 있습니다.',

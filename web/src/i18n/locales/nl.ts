@@ -71,6 +71,7 @@ const texts: Texts = {
   imageFailed: 'De afbeelding kan niet worden getoond',
   runningTool: '{name} wordt uitgevoerd',
   you: 'Jij schreef',
+  messages: 'Berichten',
   assistant: 'Antwoord',
   answerDone: 'Het antwoord is volledig.',
   answering: 'Het antwoord wordt geschreven.',

@@ -71,6 +71,7 @@ const texts: Texts = {
   imageFailed: 'Nie można wyświetlić obrazu',
   runningTool: 'Uruchomiono: {name}',
   you: 'Twoja wiadomość',
+  messages: 'Wiadomości',
   assistant: 'Odpowiedź',
   answerDone: 'Odpowiedź jest gotowa.',
   answering: 'Trwa pisanie odpowiedzi.',

@@ -71,6 +71,7 @@ const texts: Texts = {
   imageFailed: 'A imagem não pode ser mostrada',
   runningTool: 'Executando {name}',
   you: 'Você disse',
+  messages: 'Mensagens',
   assistant: 'Resposta',
   answerDone: 'A resposta está completa.',
   answering: 'A resposta está sendo escrita.',

@@ -71,6 +71,7 @@ const texts: Texts = {
   imageFailed: 'Изображение нельзя показать',
   runningTool: 'Выполняется {name}',
   you: 'Вы написали',
+  messages: 'Сообщения',
   assistant: 'Ответ',
   answerDone: 'Ответ готов.',
   answering: 'Ответ пишется.',

@@ -71,6 +71,7 @@ const texts: Texts = {
   imageFailed: 'Bilden kan inte visas',
   runningTool: 'Kör {name}',
   you: 'Du skrev',
+  messages: 'Meddelanden',
   assistant: 'Svar',
   answerDone: 'Svaret är klart.',
   answering: 'Svaret skrivs.',

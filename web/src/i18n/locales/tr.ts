@@ -71,6 +71,7 @@ const texts: Texts = {
   imageFailed: 'Görsel gösterilemiyor',
   runningTool: '{name} çalışıyor',
   you: 'Siz',
+  messages: 'Mesajlar',
   assistant: 'Yanıt',
   answerDone: 'Yanıt tamamlandı.',
   answering: 'Yanıt yazılıyor.',

@@ -71,6 +71,7 @@ const texts: Texts = {
   imageFailed: 'Зображення не можна показати',
   runningTool: 'Виконується {name}',
   you: 'Ви написали',
+  messages: 'Повідомлення',
   assistant: 'Відповідь',
   answerDone: 'Відповідь готова.',
   answering: 'Відповідь пишеться.',

@@ -71,6 +71,7 @@ const texts: Texts = {
   imageFailed: 'Không hiển thị được hình ảnh',
   runningTool: 'Đang chạy {name}',
   you: 'Bạn đã viết',
+  messages: 'Tin nhắn',
   assistant: 'Câu trả lời',
   answerDone: 'Câu trả lời đã xong.',
   answering: 'Đang viết câu trả lời.',

@@ -71,6 +71,7 @@ const texts: Texts = {
   imageFailed: '無法顯示圖片',
   runningTool: '正在執行 {name}',
   you: '您說',
+  messages: '訊息',
   assistant: '回答',
   answerDone: '回答已完成。',
   answering: '正在撰寫回答。',

@@ -71,6 +71,7 @@ const texts: Texts = {
   imageFailed: '无法显示图片',
   runningTool: '正在运行 {name}',
   you: '您说',
+  messages: '消息',
   assistant: '回答',
   answerDone: '回答已完成。',
   answering: '正在撰写回答。',
