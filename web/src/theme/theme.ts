@@ -14,6 +14,10 @@ const RADII = {
   sharp: { control: '0px', card: '0px', composer: '0px', bubble: '0px' },
 } as const;
 
+/** The design system's radii in rem, which a theme scales. */
+const STEPS = { '2xs': 0.125, xs: 0.25, sm: 0.375, md: 0.5, lg: 0.625, xl: 0.75, '2xl': 1, '3xl': 1.25, '4xl': 1.5 };
+const SCALES = { pill: 1, round: 0.85, soft: 0.5, sharp: 0 } as const;
+
 const GAPS = { compact: '0.75', normal: '1', spacious: '1.35' } as const;
 
 /** Variables of the page that are the design system's under another name: a page may have a `--color-text` of its own. */
@@ -42,6 +46,7 @@ export function applyTheme(theme: ColorScheme | ThemeOption | undefined, variabl
   const root = document.documentElement;
   root.dataset.theme = scheme;
   const radii = RADII[radius] ?? RADII.pill;
+  root.dataset.radius = radius;
   const values: Record<string, string | undefined> = {
     'color-scheme': scheme,
     'font-size': typography?.baseSize ? `${typography.baseSize}px` : undefined,
@@ -53,6 +58,7 @@ export function applyTheme(theme: ColorScheme | ThemeOption | undefined, variabl
     '--ck-radius-card': radii.card,
     '--ck-radius-composer': radii.composer,
     '--ck-radius-bubble': radii.bubble,
+    ...scaledRadii(SCALES[radius] ?? 1),
     '--ck-density': GAPS[density] ?? '1',
     ...grays(scheme, color?.grayscale),
     ...accents(color?.accent),
@@ -63,6 +69,10 @@ export function applyTheme(theme: ColorScheme | ThemeOption | undefined, variabl
   applied = Object.keys(values).filter((name) => values[name] !== undefined);
   for (const name of applied) root.style.setProperty(name, values[name] as string);
   loadFonts(typography?.fontSources ?? []);
+}
+
+function scaledRadii(scale: number): Record<string, string> {
+  return scale === 1 ? {} : Object.fromEntries(Object.entries(STEPS).map(([step, size]) => [`--radius-${step}`, `${size * scale}rem`]));
 }
 
 type Color = NonNullable<ThemeOption['color']>;
