@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from runtime.assemble.request_forms import BESIDE, IMAGES, has_thoughts, whole_message
 from runtime.assemble.tool_limits import cut_text
 
 Item = dict[str, Any]
@@ -17,14 +18,19 @@ _MESSAGE_TYPES = (None, "message")
 _NOT_CONVERTED = frozenset({"mcp_list_tools", "compaction", "item_reference", "mcp_approval_request"})
 _INPUT_KEYS = ("action", "queries", "code", "arguments", "operation", "input")
 _OUTPUT_KEYS = ("results", "outputs", "output", "error")
-_BESIDE = "[The image is in the next message.]"
-_IMAGES = "Images from the tools that were just called:"
 
 
-def for_responses(items: Sequence[Mapping[str, Any]], endpoint: str) -> list[Item]:
-    """Return the input of a Responses endpoint: thoughts of other endpoints, and what only they read, are left out."""
+def for_responses(items: Sequence[Mapping[str, Any]], endpoint: str, *, is_stored: bool = True) -> list[Item]:
+    """Return the input of a Responses endpoint: thoughts of other endpoints, and what only they read, are left out.
+
+    Ids name what the endpoint stores; unless it `is_stored`, thoughts come back encrypted or not at all.
+    """
     prepared: list[Item] = []
     for item in items:
+        if not is_stored:
+            if item.get("type") == "reasoning" and not item.get("encrypted_content"):
+                continue
+            item = {key: value for key, value in item.items() if key != "id"}
         data = item.get("provider_data")
         if data is None:
             prepared.append(dict(item))
@@ -89,6 +95,10 @@ class _ChatInput:
             self._prepared.append(item)
 
     def _add_call(self, item: Mapping[str, Any]) -> None:
+        last = self._prepared[-1] if self._prepared else {}
+        if last.get("role") == "assistant" and _is_text(last):
+            # What was said before a call is part of the same message.
+            self._prepared[-1] = whole_message(last["content"])
         data = item.get("provider_data")
         if not data:
             self._prepared.append(dict(item))
@@ -97,19 +107,10 @@ class _ChatInput:
             self._prepared.append({key: value for key, value in item.items() if key != "provider_data"})
             return
         thoughts = data.get("reasoning")
-        if thoughts is not None and not self._has_thoughts():
+        if thoughts is not None and not has_thoughts(self._prepared):
             self._prepared.append(dict(thoughts))
         kept = {key: value for key, value in data.items() if key not in ("reasoning", "endpoint")}
         self._prepared.append({**item, "provider_data": kept})
-
-    def _has_thoughts(self) -> bool:
-        """Return whether the thoughts of the answer whose calls are being added stand in the input already."""
-        for item in reversed(self._prepared):
-            if item.get("type") == "reasoning":
-                return True
-            if item.get("role") == "user" or item.get("type") == "function_call_output":
-                return False
-        return False
 
     def _add_output(self, item: Mapping[str, Any]) -> None:
         output = item["output"]
@@ -122,7 +123,7 @@ class _ChatInput:
 
     def _add_images(self) -> None:
         if self._images:
-            content = [{"type": "input_text", "text": _IMAGES}, *self._images]
+            content = [{"type": "input_text", "text": IMAGES}, *self._images]
             self._images = []
             self._add_message({"role": "user", "content": content})
 
@@ -187,7 +188,7 @@ def _parts(content: Any) -> list[Any]:
 
 def _left_out(part: Mapping[str, Any]) -> dict[str, str]:
     if part.get("type") == "input_image":
-        return {"type": "input_text", "text": _BESIDE}
+        return {"type": "input_text", "text": BESIDE}
     name = part.get("filename") or part.get("file_id") or ""
     return {
         "type": "input_text",

@@ -28,6 +28,7 @@ from runtime.assemble.http_traces import HttpTrace, new_trace
 from runtime.assemble.model_failures import ModelFailure, failure_kind
 from runtime.assemble.provider_answers import ProviderAnswer, ended_early, estimated_usage
 from runtime.assemble.provider_input import for_chat, for_responses, shortened
+from runtime.assemble.request_forms import Form, declared_tools, form_after, reform_items, with_schema
 from runtime.assemble.token_meter import ESTIMATED_USAGE, TOKEN_METER, name_of
 from runtime.resources.token_usage import TokenUsage
 from runtime.sdk_internals import deliver_events_before, watch_chat_responses
@@ -44,7 +45,8 @@ class _ProviderModel(Model):
 
     endpoint = ""
     _speaks_chat = True
-    _usage_refused = False
+    _forms: frozenset[Form] = frozenset()
+    """What the endpoint was found to demand of a request."""
 
     async def get_response(
         self, system_instructions: Any, input: Any, model_settings: ModelSettings, *args: Any, **kwargs: Any
@@ -54,7 +56,8 @@ class _ProviderModel(Model):
         while True:
             answer, trace = request.answer(), new_trace()
             try:
-                response = await super().get_response(*request.arguments(), **kwargs)  # type: ignore[safe-super]
+                args, kwargs = request.arguments()
+                response = await super().get_response(*args, **kwargs)  # type: ignore[safe-super]
                 answer.correct(response.output)
             except Exception as error:
                 request.adapt(self._named(error, trace), error)
@@ -72,7 +75,8 @@ class _ProviderModel(Model):
         while True:
             started, trace = False, new_trace()
             try:
-                stream = super().stream_response(*request.arguments(), **kwargs)  # type: ignore[safe-super]
+                args, kwargs = request.arguments()
+                stream = super().stream_response(*args, **kwargs)  # type: ignore[safe-super]
                 async for event in request.answer().events(stream):
                     started = True
                     yield event
@@ -98,25 +102,44 @@ class _Request:
     def __init__(
         self, model: _ProviderModel, instructions: Any, input: Any, settings: ModelSettings, args: Any, kwargs: Any
     ) -> None:
-        self._model, self._instructions, self._settings, self._args = model, instructions, settings, args
+        self._model, self._instructions, self._settings = model, instructions, settings
+        self._args, self._kwargs = args, kwargs
         self._tools = args[0] if args else kwargs.get("tools") or ()
         self._handoffs = args[2] if len(args) > 2 else kwargs.get("handoffs") or ()
         self._input = input
         self._was_shortened = False
+        self._forms = model._forms
 
-    def arguments(self) -> tuple[Any, ...]:
+    def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments of the SDK's model, in the form that the endpoint accepts."""
         model, instructions, items = self._model, self._instructions, self._input
-        settings = self._settings
-        if model._usage_refused and settings.include_usage:
-            settings = replace(settings, include_usage=None)
         if isinstance(items, list):
             if model._speaks_chat:
                 items = for_chat(items, model.endpoint)
                 instructions, items = _with_first_system_items(instructions, items)
             else:
-                items = for_responses(items, model.endpoint)
-        return (instructions, items, settings, *self._args)
+                items = for_responses(items, model.endpoint, is_stored=self._settings.store is not False)
+        if not self._forms:
+            return (instructions, items, self._settings, *self._args), self._kwargs
+        return self._reformed(instructions, items)
+
+    def _reformed(self, instructions: Any, items: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        settings = self._settings
+        if "uncounted" in self._forms and settings.include_usage:
+            settings = replace(settings, include_usage=None)
+        changes: dict[str, Any] = {}
+        if isinstance(items, list):
+            items = reform_items(items, self._forms)
+            if "declared_tools" in self._forms and not self._handoffs:
+                changes["tools"] = declared_tools(self._tools, items)
+        schema = self._args[1] if self._args else self._kwargs.get("output_schema")
+        if "described_output" in self._forms and schema is not None and not schema.is_plain_text():
+            instructions, changes["output_schema"] = with_schema(instructions, schema), None
+        args, kwargs = self._args, {**self._kwargs, **changes}
+        if args:
+            named = dict(zip(("tools", "output_schema"), args, strict=False)) | changes
+            args, kwargs = (*named.values(), *args[2:]), self._kwargs
+        return (instructions, items, settings, *args), kwargs
 
     def answer(self) -> ProviderAnswer:
         """Return the reader of the answer."""
@@ -131,9 +154,11 @@ class _Request:
 
     def adapt(self, failure: Exception, error: Exception, *, may_repeat: bool = True) -> None:
         """Change the request so that it can be sent once more; raise the failure if it can't."""
-        if may_repeat and self._refuses_usage(failure):
-            logger.info("the endpoint of model %r counts no tokens of streams", name_of(self._model))
-            self._model._usage_refused = True
+        form = form_after(failure) if may_repeat else None
+        if form is not None and form not in self._forms:
+            logger.info("the endpoint of model %r rejects a form of request: now %r", name_of(self._model), form)
+            self._model._forms |= {form}
+            self._forms |= {form}
             return
         if may_repeat and not self._was_shortened and failure_kind(failure) == "too_long":
             shorter = shortened(self._input) if isinstance(self._input, list) else None
@@ -145,10 +170,6 @@ class _Request:
         if failure is error:
             raise error
         raise failure from error
-
-    def _refuses_usage(self, failure: Exception) -> bool:
-        asked = self._settings.include_usage and self._model._speaks_chat and not self._model._usage_refused
-        return bool(asked and isinstance(failure, openai.APIStatusError) and "stream_options" in str(failure))
 
     def _tool_names(self) -> Iterator[str]:
         yield from (tool.name for tool in self._tools if isinstance(tool, FunctionTool))
@@ -220,18 +241,29 @@ class _WatchedStream:
             if choices := chunk.choices:
                 finish = choices[0].finish_reason or finish
                 delta = choices[0].delta
-                if delta is not None and delta.tool_calls:
-                    _make_text_of_arguments(delta.tool_calls)
+                if delta is not None:
+                    _make_texts(delta)
             yield chunk
         if finish in ("length", "content_filter"):
             raise ended_early(finish, _chat_usage(usage))
 
 
-def _make_text_of_arguments(calls: Any) -> None:
-    for call in calls:
+def _make_texts(said: Any) -> None:
+    """Give a message, or a piece of one, the form of OpenAI's: arguments are texts, and thoughts are no content."""
+    for call in said.tool_calls or ():
         function = call.function
         if function is not None and isinstance(function.arguments, Mapping | list):
             function.arguments = json.dumps(function.arguments)
+    if isinstance(said.content, list):
+        # Mistral's models that think.
+        thoughts = [part["thinking"] for part in said.content if part.get("type") == "thinking"]
+        said.content = "".join(part["text"] for part in said.content if part.get("type") == "text")
+        if thoughts:
+            said.reasoning_content = "".join(map(_text_of_thought, thoughts))
+
+
+def _text_of_thought(thought: Any) -> str:
+    return thought if isinstance(thought, str) else "".join(part.get("text", "") for part in thought)
 
 
 def _watch(response: Any) -> Any:
@@ -240,10 +272,11 @@ def _watch(response: Any) -> Any:
         return first, _WatchedStream(stream)
     choice = response.choices[0] if response.choices else None
     if choice is not None and choice.finish_reason in ("length", "content_filter"):
+        _make_texts(choice.message)
         text = choice.message.content or ""
         raise ended_early(choice.finish_reason, _chat_usage(getattr(response, "usage", None)), text)
-    if choice is not None and choice.message.tool_calls:
-        _make_text_of_arguments(choice.message.tool_calls)
+    if choice is not None:
+        _make_texts(choice.message)
     return response
 
 

@@ -247,6 +247,11 @@ def _kind_of_text(text: str) -> _Kind:
     return "other" if text.startswith(_NOTE_STARTS) else "message"
 
 
+def is_users_words(text: str) -> bool:
+    """Return whether the text of a user's message is from the user: not a context, nor the description of a widget."""
+    return _kind_of_text(text) == "message"
+
+
 def _unwrapped(text: str) -> str:
     wrapped = _WRAPPED.fullmatch(text)
     return wrapped[1] if wrapped else text

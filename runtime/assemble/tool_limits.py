@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 import copy
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from agents import FunctionTool, ToolOutputFileContent, ToolOutputImage, ToolOutputText
+from agents import (
+    ApplyPatchTool,
+    CustomTool,
+    FunctionTool,
+    LocalShellTool,
+    ShellResult,
+    ShellTool,
+    Tool,
+    ToolOutputFileContent,
+    ToolOutputImage,
+    ToolOutputText,
+)
+from agents.editor import ApplyPatchEditor, ApplyPatchResult
 from agents.tool_context import ToolContext
 from mcp.types import CallToolResult, TextContent
 
@@ -29,6 +44,57 @@ def limit_tool(tool: FunctionTool, limits: Limits) -> FunctionTool:
     if limited.timeout_seconds is None:
         limited.timeout_seconds = limits.tool
     return limited
+
+
+def limit_local_tool(tool: Tool, limits: Limits) -> Tool:
+    """Return a tool that is no function, whose output is cut if the project's own code makes it.
+
+    What a hosted tool finds, and the screenshots of a computer, are not cut.
+    """
+    most, limited = limits.tool_output, copy.copy(tool)
+    match limited:
+        case ShellTool() if limited.executor is not None:
+            limited.executor = _cutting(limited.executor, most)
+        case LocalShellTool():
+            limited.executor = _cutting(limited.executor, most)
+        case ApplyPatchTool():
+            limited.editor = _CuttingEditor(limited.editor, most)
+        case CustomTool():
+            limited.on_invoke_tool = _cutting(limited.on_invoke_tool, most)
+        case _:
+            return tool
+    return limited
+
+
+class _CuttingEditor:
+    def __init__(self, editor: ApplyPatchEditor, most: int) -> None:
+        self.create_file = _cutting(editor.create_file, most)
+        self.update_file = _cutting(editor.update_file, most)
+        self.delete_file = _cutting(editor.delete_file, most)
+
+
+def _cutting(function: Callable[..., Any], most: int) -> Callable[..., Any]:
+    async def call(*args: Any) -> Any:
+        result = function(*args)
+        return _cut_local(await result if inspect.isawaitable(result) else result, most)
+
+    return call
+
+
+def _cut_local(result: Any, most: int) -> Any:
+    match result:
+        case ApplyPatchResult():
+            return replace(result, output=cut_output(result.output, most))
+        case ShellResult():
+            outputs, left = [], most
+            for output in result.output:
+                stdout, stderr = cut_text(output.stdout, max(left, 0)), output.stderr
+                left -= len(output.stdout)
+                stderr = cut_text(stderr, max(left, 0))
+                left -= len(output.stderr)
+                outputs.append(replace(output, stdout=stdout, stderr=stderr))
+            return replace(result, output=outputs)
+    return cut_output(result, most)
 
 
 def cut_output(output: Any, most: int) -> Any:

@@ -27,7 +27,7 @@ from runtime.assemble.problems import BuildError, Problems
 from runtime.assemble.roles import Required, required_by, restrict
 from runtime.assemble.tool_arguments import check_arguments, check_before_approval
 from runtime.assemble.tool_failures import record_failure
-from runtime.assemble.tool_limits import limit_tool
+from runtime.assemble.tool_limits import limit_local_tool, limit_tool
 from runtime.assemble.widgets import BuiltWidget
 from runtime.config.model import Config
 from runtime.config.model import tools as declared
@@ -114,7 +114,7 @@ class Tools:
         client = isinstance(entry, declared.ClientTool)
         required = required_by(self.config, entry)
         if not isinstance(tool, FunctionTool):
-            return BuiltTool(tool, stop, client, approval, required)
+            return BuiltTool(limit_local_tool(tool, self.config.limits), stop, client, approval, required)
         tool = _announce(tool, name, entry, self.functions.threads)
         if isinstance(entry, declared.PythonTool | declared.FactoryTool | declared.AgentTool):
             # The others check their arguments themselves.

@@ -34,6 +34,7 @@ from runtime.testing.openai_wire import (
 )
 from runtime.testing.provider_cases import ProviderCase, RawReply
 from runtime.testing.provider_rules import Provider, check_provider
+from runtime.testing.provider_style import Style, style_of
 
 _ERRORS = {
     400: ("invalid_request_error", None, "The request is invalid."),
@@ -133,7 +134,7 @@ class StubApp:
         self.holds: list[StubHold] = []
         self.raw: dict[str, deque[RawReply]] = {_CHAT: deque(), _RESPONSES: deque()}
         self._model = model
-        self._api_key, self._provider = api_key, provider
+        self._api_key, self._provider, self._style = api_key, provider, style_of(provider)
 
     def replay(self, case: ProviderCase) -> None:
         """Send the replies of a case to the next requests of each API."""
@@ -232,7 +233,7 @@ class StubApp:
                 response = event.response
         assert response is not None, "play() ends with response.completed"
         chat = _is_chat(request)
-        body = chat_completion(response, request.body) if chat else response.model_dump(mode="json")
+        body = chat_completion(response, request.body, self._style) if chat else response.model_dump(mode="json")
         await _send_json(send, 200, body, cut=cut is not None)
         if cut is not None:
             request.outcome = "cut"
@@ -243,7 +244,7 @@ class StubApp:
         await self._pause(0)
         deltas = 0
         started = False
-        async with aclosing(_frames(request, events)) as frames:
+        async with aclosing(_frames(request, events, self._style)) as frames:
             async for frame in frames:
                 if not started:
                     await _start(send, 200, b"text/event-stream; charset=utf-8")
@@ -266,11 +267,14 @@ def _is_chat(request: StubRequest) -> bool:
     return request.path == _CHAT
 
 
-async def _frames(request: StubRequest, events: AsyncIterator[TResponseStreamEvent]) -> AsyncGenerator[Frame, None]:
+async def _frames(
+    request: StubRequest, events: AsyncIterator[TResponseStreamEvent], style: Style
+) -> AsyncGenerator[Frame, None]:
     """Yield the frames of the events. A failure before the first one is raised, a later one becomes the last frame."""
     sent = 0
     try:
-        async for frame in chat_frames(events, request.body) if _is_chat(request) else responses_frames(events):
+        is_chat = _is_chat(request)
+        async for frame in chat_frames(events, request.body, style) if is_chat else responses_frames(events, style):
             yield frame
             sent += 1
     except ScriptedFailure as error:

@@ -12,8 +12,9 @@ from agents.items import TResponseStreamEvent
 from openai.types.responses import Response, ResponseFunctionToolCall, ResponseOutputMessage, ResponseReasoningItem
 
 from runtime.assemble.scripted_events import new_id
-from runtime.assemble.scripted_model import read_situation, text_of
+from runtime.assemble.scripted_model import is_users_words, read_situation, text_of
 from runtime.scripts.player import Situation
+from runtime.testing.provider_style import OPENAI_STYLE, Style
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,15 @@ def chat_situation(body: Mapping[str, Any]) -> Situation:
     return read_situation(items, instructions="\n".join(told), tools=tools, handoffs=_handoffs(tools))
 
 
-async def responses_frames(events: AsyncIterator[TResponseStreamEvent]) -> AsyncIterator[Frame]:
+async def responses_frames(
+    events: AsyncIterator[TResponseStreamEvent], style: Style = OPENAI_STYLE
+) -> AsyncIterator[Frame]:
     """Yield the events in the format of the Responses API."""
     async for event in events:
-        yield _responses_frame(event.type, event.model_dump_json(exclude_unset=True))
+        if not style.raw_thoughts:
+            yield _responses_frame(event.type, event.model_dump_json(exclude_unset=True))
+        elif (raw := _with_raw_thoughts(event.model_dump(mode="json", exclude_unset=True))) is not None:
+            yield _responses_frame(raw["type"], json.dumps(raw, ensure_ascii=False))
 
 
 def responses_error(message: str, sequence_number: int) -> Frame:
@@ -52,7 +58,9 @@ def responses_error(message: str, sequence_number: int) -> Frame:
     return _responses_frame("error", json.dumps({**event, "sequence_number": sequence_number}))
 
 
-async def chat_frames(events: AsyncIterator[TResponseStreamEvent], body: Mapping[str, Any]) -> AsyncIterator[Frame]:
+async def chat_frames(
+    events: AsyncIterator[TResponseStreamEvent], body: Mapping[str, Any], style: Style = OPENAI_STYLE
+) -> AsyncIterator[Frame]:
     """Yield the events in the format of the Chat Completions API."""
     chunk = {"id": new_id("chatcmpl"), "object": "chat.completion.chunk", "created": int(time.time())}
     chunk |= {"model": body["model"], "system_fingerprint": None}
@@ -70,11 +78,11 @@ async def chat_frames(events: AsyncIterator[TResponseStreamEvent], body: Mapping
                 calls[event.output_index] = len(calls)
                 started = {"index": calls[event.output_index], "id": event.item.call_id, "type": "function"}
                 function = {"name": event.item.name, "arguments": ""}
-                yield _chat_frame(chunk, {"tool_calls": [{**started, "function": function}]})
+                yield _chat_frame(chunk, {"tool_calls": [style.styled_call({**started, "function": function})]})
             case "response.output_text.delta":
                 yield _chat_frame(chunk, {"content": event.delta}, is_delta=True)
             case "response.reasoning_summary_text.delta":
-                yield _chat_frame(chunk, {"reasoning_content": event.delta}, is_delta=True)
+                yield _chat_frame(chunk, style.thought(event.delta), is_delta=True)
             case "response.function_call_arguments.delta":
                 piece = {"index": calls[event.output_index], "function": {"arguments": event.delta}}
                 yield _chat_frame(chunk, {"tool_calls": [piece]}, is_delta=True)
@@ -90,7 +98,7 @@ def chat_error(message: str) -> Frame:
     return _data_frame({"error": {"message": message, "type": "server_error", "param": None, "code": None}})
 
 
-def chat_completion(response: Response, body: Mapping[str, Any]) -> dict[str, Any]:
+def chat_completion(response: Response, body: Mapping[str, Any], style: Style = OPENAI_STYLE) -> dict[str, Any]:
     """Return a complete response of the Chat Completions API, without a stream."""
     texts = [
         part.text
@@ -103,10 +111,13 @@ def chat_completion(response: Response, body: Mapping[str, Any]) -> dict[str, An
     calls = [item for item in response.output if isinstance(item, ResponseFunctionToolCall)]
     message: dict[str, Any] = {"role": "assistant", "content": "\n\n".join(texts) if texts else None, "refusal": None}
     if thoughts:
-        message["reasoning_content"] = "\n\n".join(thoughts)
+        message |= style.thought("\n\n".join(thoughts), message["content"])
     if calls:
         message["tool_calls"] = [
-            {"id": c.call_id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}} for c in calls
+            style.styled_call(
+                {"id": c.call_id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
+            )
+            for c in calls
         ]
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "tool_calls" if calls else "stop"}
     return {
@@ -128,10 +139,31 @@ def _items(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         output = text_of(message.get("content"))
         yield {"type": "function_call_output", "call_id": message["tool_call_id"], "output": output}
         return
-    if message.get("content"):
-        yield {"type": "message", "role": message["role"], "content": message["content"]}
+    if content := message.get("content"):
+        if message["role"] == "user" and isinstance(content, list):
+            # What came before the user's words is part of the same message here.
+            start = next((index for index, part in enumerate(content) if is_users_words(text_of([part]))), 0)
+            for part in content[:start]:
+                yield {"type": "message", "role": "user", "content": [part]}
+            content = content[start:]
+        yield {"type": "message", "role": message["role"], "content": content}
     for call in message.get("tool_calls") or []:
         yield {"type": "function_call", "call_id": call["id"], "name": call["function"]["name"]}
+
+
+def _with_raw_thoughts(event: dict[str, Any]) -> dict[str, Any] | None:
+    """Return an event whose thoughts are texts and no summaries, or None for one that only summaries have."""
+    kind = event["type"]
+    if kind.startswith("response.reasoning_summary_part"):
+        return None
+    if kind.startswith("response.reasoning_summary_text"):
+        event["type"] = kind.replace("summary_", "")
+        event["content_index"] = event.pop("summary_index")
+    for item in (event.get("item"), *(event.get("response") or {}).get("output", ())):
+        if item is not None and item["type"] == "reasoning" and item["summary"]:
+            item["content"] = [{"type": "reasoning_text", "text": part["text"]} for part in item["summary"]]
+            item["summary"] = []
+    return event
 
 
 def _responses_frame(kind: str, data: str) -> Frame:

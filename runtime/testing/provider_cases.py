@@ -266,6 +266,8 @@ def _thought_cases() -> Iterator[ProviderCase]:
     signed = _tool_call("look_up", _ARGUMENTS, extra_content={"google": {"thought_signature": "c2lnbmVk"}})
     yield _with_call("thought_signature", "Gemini: a signature that must come back with the call", (signed,))
     yield _with_call("reasoning_field", "vLLM, OpenRouter: thoughts in `reasoning`", ({"reasoning": _THOUGHT}, call))
+    parts = {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": _THOUGHT}]}]}
+    yield _with_call("thinking_parts", "Mistral: thoughts as parts of the content", (parts, call))
     text = _stream().think(_THOUGHT).call("look_up", _ARGUMENTS)
     yield _with_call("reasoning_text", "vLLM, LM Studio: thoughts as `reasoning_text`", (), text)
     yield _answered("think_tags", "thoughts between `<think>` tags", "<thi", f"nk>{_THOUGHT}</th", "ink>\n\n", _ANSWER)

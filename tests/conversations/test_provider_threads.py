@@ -37,7 +37,9 @@ def _sent(stub: OpenAIStub, index: int = -1) -> list[dict[str, Any]]:
 
 
 def _outcomes(stub: OpenAIStub) -> set[str]:
-    return {request.outcome for request in stub.requests}
+    """The outcomes of all requests but the first, whose form the endpoint may reject."""
+    first_in_form = 1 if stub.requests[0].outcome == "refused" else 0
+    return {request.outcome for request in stub.requests[first_in_form:]}
 
 
 async def _click(client: Chat, answer: Any, approved: bool = True) -> Any:
@@ -172,7 +174,7 @@ async def test_thoughts_do_not_go_to_another_endpoint(chat: MakeChat, stub: Open
 
 
 async def test_a_failed_turn_and_a_preface_leave_a_thread_that_chat_templates_accept(chat: MakeChat) -> None:
-    with OpenAIStub(SCRIPT, provider="local") as stub:
+    with OpenAIStub(SCRIPT, provider="llama_cpp") as stub:
         agents = {"helper": {"tools": ["look_up"], "instructions": "Be kind.", "preface": "Today is Monday."}}
         client = await chat(project("chat_completions", stub, agents=agents), acts_py=TOOLS)
         first = await client.say("hello")
