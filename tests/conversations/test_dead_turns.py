@@ -221,6 +221,39 @@ async def test_a_tool_that_was_running_has_an_unknown_result(pair: Pair) -> None
     assert [item["name"] for item in told.of("function_call")] == ["slow"]
 
 
+async def _retry(client: Chat, thread: str) -> Exchange:
+    message = (await client.items(thread))[0]["id"]
+    return await client.call("threads.retry_after_item", thread_id=thread, item_id=message)
+
+
+async def test_a_retry_does_not_run_a_tool_again_that_has_run(pair: Pair) -> None:
+    first, second = await pair(TOOLS, acts_py=ACTS)
+    first.player.replies = [
+        ["I will refund it.", call("refund", order="A1")], "one two three", "Refunded already.", "Yes.",
+    ]  # fmt: skip
+    answer = await _die_in_the_middle(first)
+    assert (await _retry(second, answer.thread_id)).said[-1] == "Refunded already."
+    told = first.player.asked[-1]
+    assert [item["output"] for item in told.of("function_call_output")] == ["refunded A1"]
+    assert "one two" not in str(told.input)
+    items = await second.items(answer.thread_id)
+    assert texts(items[1:]) == ["I will refund it.", "Refunded already."]
+    await second.say("thanks", answer.thread_id)
+    assert len(first.player.asked[-1].of("function_call")) == 1
+
+
+async def test_a_retry_knows_that_the_result_of_a_call_is_unknown(pair: Pair) -> None:
+    first, second = await pair(TOOLS, acts_py=ACTS)
+    first.player.replies = [[call("slow", order="A1")], "Let me see."]
+    answer = first.begin("refund A1")
+    await first.runtime.generation.snapshot.code.resolve("acts:reached").wait()
+    await answer.until(lambda so_far: "thread.created" in so_far.types)
+    assert (await _retry(second, answer.thread_id)).said == ["Let me see."]
+    told = first.player.asked[-1]
+    assert [item["output"] for item in told.of("function_call_output")] == [UNKNOWN_RESULT]
+    assert second.runtime.generation.snapshot.code.resolve("acts:done") == []
+
+
 async def test_thoughts_that_were_streamed_are_shown_as_interrupted(pair: Pair) -> None:
     first, second = await pair()
     first.player.replies = [[think("Let me count."), "one two three four"]]

@@ -17,7 +17,13 @@ from pydantic import TypeAdapter
 from runtime.config.model.chat import History
 from runtime.server.history.interruption import CardTexts, interruption_card
 from runtime.server.history.window import load_history
-from runtime.server.turns.model_items import function_calls, new_model_item
+from runtime.server.turns.model_items import (
+    done_so_far,
+    function_calls,
+    new_model_item,
+    since_last_message,
+    unfinished_mark,
+)
 from runtime.server.turns.recorder import Recorder, cut_off_note
 from runtime.server.turns.sse import TextDelta
 from runtime.server.turns.turn_log import read_chunk
@@ -43,10 +49,14 @@ async def close_dead_turn(
     history = await load_history(store, thread.id, window)
     if any(isinstance(item, types.AssistantMessageItem) for item in items):
         items.append(cut_off_note(thread.id))
+    done = done_so_far(history)
     outputs = [_unknown(call) for call in _unanswered(history)]
     if outputs:
         items.append(new_model_item(thread.id, {"model_items": outputs}))
+        done.append(items[-1].id)
     if items or not _is_complete(history):
+        if done:
+            items.append(unfinished_mark(thread.id, done))
         items.append(interruption_card(thread.id, texts))
     await backend.close_turn(store.owner, thread.id, status.number, items)
     logger.warning("turn %d of thread %s has died: %d items stored at its end", status.number, thread.id, len(items))
@@ -78,15 +88,9 @@ def _ended(item: types.ThreadItem) -> types.ThreadItem:
     return item
 
 
-def _of_turn(history: Sequence[types.ThreadItem]) -> Sequence[types.ThreadItem]:
-    """Return the items since the user's last message."""
-    starts = [index for index, item in enumerate(history) if isinstance(item, types.UserMessageItem)]
-    return history[starts[-1] + 1 :] if starts else history
-
-
 def _unanswered(history: Sequence[types.ThreadItem]) -> list[dict[str, Any]]:
     """Return the function calls of the turn that have no output, and wait for nobody."""
-    turn = _of_turn(history)
+    turn = since_last_message(history)
     if any(isinstance(item, ModelItem) and "pending_run" in item.content for item in turn):
         return []
     answered = {raw.get("call_id") for raw in _model_items(turn) if raw.get("type") == "function_call_output"}
@@ -104,7 +108,7 @@ def _unknown(call: dict[str, Any]) -> dict[str, Any]:
 
 def _is_complete(history: Sequence[types.ThreadItem]) -> bool:
     """Return whether the turn had only to be ended: its answer is there, or it waits for the user."""
-    turn = _of_turn(history)
+    turn = since_last_message(history)
     last = turn[-1] if turn else None
     match last:
         case ModelItem():

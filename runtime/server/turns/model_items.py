@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from chatkit.types import InferenceOptions, ThreadItem, UserMessageItem
+from chatkit.types import ClientToolCallItem, InferenceOptions, ThreadItem, UserMessageItem
 
 from runtime.stores.ids import new_id
 from runtime.stores.store import ModelItem
@@ -57,6 +57,23 @@ def last_inference_options(items: Sequence[ThreadItem]) -> InferenceOptions | No
     """Return the user's choices in the composer for the last user message."""
     last = next((item for item in reversed(items) if isinstance(item, UserMessageItem)), None)
     return last.inference_options if last is not None else None
+
+
+def since_last_message(items: Sequence[ThreadItem]) -> Sequence[ThreadItem]:
+    """Return the items of a thread after the user's last message."""
+    starts = [index for index, item in enumerate(items) if isinstance(item, UserMessageItem)]
+    return items[starts[-1] + 1 :] if starts else items
+
+
+def done_so_far(items: Sequence[ThreadItem]) -> list[str]:
+    """Return the ids of a thread's items after the user's last message, up to the last call or result."""
+    turn = since_last_message(items)
+    ends = [end for end, item in enumerate(turn, 1) if _is_call_or_result(item)]
+    return [item.id for item in turn[: ends[-1]]] if ends else []
+
+
+def _is_call_or_result(item: ThreadItem) -> bool:
+    return isinstance(item, ClientToolCallItem) or (isinstance(item, ModelItem) and "model_items" in item.content)
 
 
 def unfinished_mark(thread_id: str, item_ids: Sequence[str]) -> ModelItem:

@@ -94,7 +94,7 @@ class Execution:
         self._uploads = uploads
         self.log = TurnLog()
         self.buffer = StreamBuffer(self.log)
-        self.recorder = Recorder(threads.store, plan.thread, plan.stale)
+        self.recorder = Recorder(threads.store, plan.thread, plan.stale, plan.items)
         self.state = TurnState(snapshot.widgets, snapshot.shared.state, tool_errors=snapshot.tool_errors)
         self.context = new_context(
             snapshot.context_type,

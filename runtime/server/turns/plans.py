@@ -27,6 +27,8 @@ class _Common:
     """The ids of the items that a retry replaces."""
     title_from: str | None = None
     """The text that a thread without a title is named after."""
+    items: Sequence[types.ThreadItem] = ()
+    """The items of the thread that the agents answer, oldest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +38,7 @@ class SendNews(_Common):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerThread(_Common):
-    """Let the agents answer a thread that holds `items`, oldest first."""
-
-    items: Sequence[types.ThreadItem]
+    """Let the agents answer a thread that holds `items`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,6 @@ class ResumeRun(_Common):
     """Continue a run for which the user has decided every call; `items` is the thread without the stored run."""
 
     pending: PendingRun
-    items: Sequence[types.ThreadItem]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

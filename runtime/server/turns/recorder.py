@@ -17,7 +17,7 @@ from chatkit.store import NotFoundError
 
 from runtime.assemble.context import EventQueue, end_workflow
 from runtime.assemble.widgets import with_drawn_widget
-from runtime.server.turns.model_items import call_id_in, new_model_item, unfinished_mark
+from runtime.server.turns.model_items import call_id_in, done_so_far, new_model_item, unfinished_mark
 from runtime.server.turns.pending_items import Pending, PendingItem, PendingMessage, is_piece
 from runtime.server.turns.sse import Event, TextDelta
 from runtime.stores.ids import new_id
@@ -32,10 +32,20 @@ CUT_OFF = "The answer above is incomplete: it was cut off before its end."
 
 
 class Recorder:
-    """Stores one turn's events; `stale` are the ids of items to delete with the first item that is written."""
+    """Stores one turn's events.
 
-    def __init__(self, store: OwnerStore, thread: types.ThreadMetadata, stale: Sequence[str] = ()) -> None:
-        self._store = store
+    `stale` are the ids of items to delete with the first item that is written. `earlier` are the items of the thread
+    that the turn continues.
+    """
+
+    def __init__(
+        self,
+        store: OwnerStore,
+        thread: types.ThreadMetadata,
+        stale: Sequence[str] = (),
+        earlier: Sequence[types.ThreadItem] = (),
+    ) -> None:
+        self._store, self._earlier = store, earlier
         self._thread, self._stale = thread, list(stale)
         self._messages: dict[str, PendingMessage] = {}
         self._others: dict[str, PendingItem] = {}
@@ -254,8 +264,8 @@ class Recorder:
     async def cut_off(self) -> list[types.ThreadItem]:
         """Write what a turn that ended early has produced, and a note for the model that it is incomplete.
 
-        What it has done up to its last call is marked, so that a retry continues there and no tool runs again. Return
-        the incomplete items.
+        What was done for the user's message up to the last call is marked, so that a retry continues there and no tool
+        runs again. Return the incomplete items.
         """
         partial = self.pending_items()
         for item in partial:
@@ -265,8 +275,8 @@ class Recorder:
         notes = [cut_off_note(self._thread.id)] if says_something else []
         if self._calls:
             await self.write()
-        if self._written:
-            self._calls.append(unfinished_mark(self._thread.id, self._written))
+        if done := [*done_so_far(self._earlier), *self._written]:
+            self._calls.append(unfinished_mark(self._thread.id, done))
         if partial or self._calls:
             await self.write(*partial, *notes)
         return partial

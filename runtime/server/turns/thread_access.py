@@ -156,6 +156,8 @@ class ThreadAccess:
                 return thread
             if status.state == "expired":
                 await self._close_dead_turn(thread, status)
+                # What it leaves is no answer.
+                self.waited = False
             else:
                 await self._wait_for_turn(backend, thread_id)
 
