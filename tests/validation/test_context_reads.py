@@ -65,3 +65,50 @@ def test_a_helper_that_shows_a_widget_by_a_wrong_name_is_reported(tmp_path: Path
 )
 def test_nothing_is_said_of_what_may_be_another_object(tmp_path: Path, helper: str) -> None:
     assert report(tmp_path, helper) == []
+
+
+MAKER = """
+from agents import function_tool
+
+def make(kind, note=None):
+    async def made(ctx: RunContextWrapper[Any], day: str) -> str:
+        {body}
+        return ""
+    return function_tool(made)
+"""
+
+
+def bound(folder: Path, body: str, value: str) -> list[str]:
+    config = CONFIG.replace("tools: {", f"tools: {{made: {{factory: 'app:make', with: {{kind: {value}}}}}, ")
+    (folder / "agents.yaml").write_text(config.replace("card]", "card, made]"))
+    (folder / "app.py").write_text(APP + MAKER.format(body=body))
+    return [str(each) for each in check_project(load_config(folder, environ={})) if each.severity == "error"]
+
+
+@pytest.mark.parametrize("value", ["crad", "null", "''"])
+def test_a_wrong_name_that_with_binds_is_reported_at_its_value(tmp_path: Path, value: str) -> None:
+    body = "await ctx.context.show_widget(kind, {})"
+    (line,) = bound(tmp_path, body, value)
+    assert line.startswith("agents.yaml:4:")
+    assert "A333: there is no widget" in line
+    assert line.endswith("[tools.made.with.kind]")
+    assert bound(tmp_path, body, "card") == []
+
+
+def test_the_context_of_a_tool_that_a_factory_makes_is_known(tmp_path: Path) -> None:
+    (line,) = bound(tmp_path, "ctx.context.sayy('hi')", "card")
+    assert "A332: the context has no 'sayy'" in line
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "await ctx.context.show_widget('card' if kind else 'card')",
+        "if kind: await ctx.context.show_widget(kind)",
+        "kind = 'card'; await ctx.context.show_widget(kind)",
+        "await ctx.context.show_widget(NAMES[kind])",
+        "print(kind)",
+    ],
+)
+def test_a_bound_name_that_may_not_be_shown_is_fine(tmp_path: Path, body: str) -> None:
+    assert bound(tmp_path, body, "crad") == []

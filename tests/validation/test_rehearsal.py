@@ -59,6 +59,10 @@ def found(folder: Path, turns: str, project: str = PROJECT) -> list[str]:
             "'Which boots' fails: the agent 'gear' has no tool 'show' ('guide' can",
         ),
         (
+            "{user: boots, reply: [It is, {say: '{{ data.x }}'}]}",
+            "'Which boots' fails: the template reads a result, and no tool was called (call a tool in a step before)",
+        ),
+        (
             "{user: boots, reply: {handoff: guide}}",
             "'Which boots' fails: the agent 'guide' can't hand over to 'guide' ('gear' can",
         ),
@@ -76,6 +80,9 @@ def test_a_start_prompt_whose_steps_the_agent_cannot_take_is_an_error(
     [
         "{agent: gear, user: [water, boots], reply: [{call: pack}, x]}, {user: boots, reply: {handoff: gear}}",
         "{user: boots, reply: [{handoff: gear}, {call: pack}, done]}",
+        "{user: boots, reply: [{call: show}, '{{ result }}']}",
+        "{user: boots, reply: [{handoff: gear}, '{{ data.assistant }}']}",
+        "{user: boots, reply: '{{ result | default(1) }}{{ data if data is defined }}'}",
         # Only the user's words in the middle of a conversation come here.
         "{user: yes please, reply: [{call: pack}, done]}",
         # The turn ends, or waits for the user.
@@ -87,6 +94,13 @@ def test_a_start_prompt_whose_steps_the_agent_cannot_take_is_an_error(
 )
 def test_what_may_go_well_is_not_refused(tmp_path: Path, turns: str) -> None:
     assert [line for line in found(tmp_path, turns) if "start prompt" in line] == []
+
+
+def test_a_turn_for_titles_does_not_hide_a_reply_that_ends_too_early(tmp_path: Path) -> None:
+    (line,) = found(tmp_path, "{user: maps, reply: {call: show}}")
+    assert line.startswith("error: the reply has no step left after the call of 'show'")
+    # A template of guide's instructions may bring these words after the call.
+    assert found(tmp_path, "{instructions: ida, reply: x}, {user: maps, reply: {call: show}}") == []
 
 
 @pytest.mark.parametrize(

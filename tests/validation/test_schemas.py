@@ -100,3 +100,22 @@ def test_most_schemas_look_plain() -> None:
             "additionalProperties": False,
         }
     )
+
+
+@pytest.mark.parametrize("required", ["true", "7", "[{value: name}]", "[[name]]", "[null]", "{name: true}", "name"])
+def test_an_odd_required_of_a_schema_that_actions_use_is_reported(tmp_path: Path, required: str) -> None:
+    schema = f"{{type: object, properties: {{name: {{type: string}}}}, required: {required}}}"
+    (tmp_path / "agents.yaml").write_text(
+        f"""version: 1
+models: {{m: {{name: gpt-6-luna, api_key: none}}}}
+agents: {{a: {{model: m, instructions: Hi, tools: [show]}}}}
+tools: {{show: {{widget: card}}}}
+widgets:
+  card:
+    template: {{type: Card, children: [{{type: Button, label: Go, onClickAction: {{type: go, payload: {{name: x}}}}}}]}}
+    data: {schema}
+actions: {{go: {{message: hi, payload: {schema}}}, again: {{widget: card}}}}
+"""
+    )
+    found = {each.code for each in check_project(load_config(tmp_path, environ={}))}
+    assert "A416" in found or "A102" in found

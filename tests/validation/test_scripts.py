@@ -235,6 +235,7 @@ NO_STEP_LEFT = "error: the reply has no step left after the call of {!r}, which 
         ("[{call: {weigh: {item: x}}}]", "weigh"),
         ("[Hm, {think: hm}, {call: {mark: {size: big}}}]", "mark"),
         ("{call: {ask: {input: hm}}}", "ask"),
+        ("{call: {look: {at: x}}}", "look"),
         ("[{call: {seal: {colour: red}}}]", "seal"),
         ("[{call: {weigh: {item: x}}}, {call: {weigh: {item: x}}}]", "weigh"),
     ],
@@ -251,7 +252,6 @@ def test_a_reply_that_ends_with_a_call_after_which_the_model_runs_again_is_told(
     ("reply", "old", "new"),
     [
         ("{call: {show: {name: x}}}", "", ""),
-        ("{call: {look: {at: x}}}", "", ""),
         ("{call: {weigh: {item: x}}}", "with: {unit: kg}", "stop: true, with: {unit: kg}"),
         ("{call: {weigh: {item: x}}}", "with: {unit: kg}", "needs_approval: true, with: {unit: kg}"),
         ("{call: ask}", "guide: {model: m", "guide: {tool_use_behavior: stop_on_first_tool, model: m"),

@@ -10,6 +10,7 @@ from runtime.config.references import ANOTHER_NAME, agents_of_one_name
 from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.wording import nearest
 from runtime.static_analysis.bindings import Function
+from runtime.static_analysis.factories import made_tool
 from runtime.static_analysis.instances import required_fields
 from runtime.static_analysis.receivers import CONTEXT_ATTRIBUTES
 from runtime.static_analysis.resolver import AGENT, CONTEXTS, CONVERTERS, MCP_SERVERS, MODELS, ROUTERS, STORES, Symbol
@@ -52,13 +53,17 @@ def check_code(project: CheckedProject) -> None:
         check_starts(diagnostics, module, path)
         if module.name in modules_named:
             check_computed_imports(diagnostics, module, path)
-    named: set[ast.AST] = set()
+    named: dict[ast.AST, list[ImportPath]] = {}
     own_agents: dict[str, tuple[ImportPath, Symbol]] = {}
     for path in paths:
         symbol = follow(diagnostics, path)
         if symbol is not None:
             _check_object(diagnostics, path, symbol)
-            named |= {symbol.node} if symbol.node is not None else set()
+            if symbol.node is not None:
+                named.setdefault(symbol.node, []).append(path)
+            made = made_tool(diagnostics.resolver, symbol) if path.role == "factory" else None
+            if made is not None and made.node is not None:
+                named.setdefault(made.node, [])
             if path.role == "agent":
                 own_agents[str(path.key_path[1])] = path, symbol
             if path.role == "widget" and symbol.module is not None and isinstance(symbol.node, Function):
@@ -68,7 +73,7 @@ def check_code(project: CheckedProject) -> None:
     root = diagnostics.resolver.modules.finder.root
     collector.diagnostics.extend(find_hidden_packages(root, collector.filled.source.file, diagnostics.failing))
     for module, path in modules:
-        check_context_reads(diagnostics, module, path, frozenset(named))
+        check_context_reads(diagnostics, module, path, named)
 
 
 # How the function of a role is called: what is expected, the number of arguments, the call, and the severity.

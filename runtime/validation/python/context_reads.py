@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import BaseModel
 
@@ -19,6 +19,7 @@ from runtime.static_analysis.receivers import (
     untyped_context_reads,
 )
 from runtime.static_analysis.resolver import CONTEXTS, Symbol
+from runtime.static_analysis.signatures import parameters_in
 from runtime.validation.python.import_paths import ImportPath, PythonDiagnostics
 from runtime.validation.python.literal_trees import TREE_METHODS, check_tree_argument
 
@@ -30,11 +31,11 @@ _STATE = "declare it in 'state', or as an attribute of 'context_class'"
 
 
 def check_context_reads(
-    diagnostics: PythonDiagnostics, module: Module, path: ImportPath, named: frozenset[ast.AST]
+    diagnostics: PythonDiagnostics, module: Module, path: ImportPath, named: Mapping[ast.AST, Sequence[ImportPath]]
 ) -> None:
     """Report attributes of the context that certainly do not exist (A332), and widgets (A333).
 
-    `named` are the functions that agents.yaml names.
+    `named` are the functions that agents.yaml names, each with the paths that lead to it.
     """
     if module.tree is None or not module.ours:
         return
@@ -55,6 +56,7 @@ def check_context_reads(
                 message = f"the context has no {read.name!r}"
                 diagnostics.at_node(path, "A332", module, read.node, message, hint)
             _check_widget(diagnostics, module, path, read)
+            _check_bound_widget(diagnostics, function, named, read)
             check_tree_argument(diagnostics, module, path, function, read)
 
 
@@ -101,14 +103,59 @@ def _attributes(diagnostics: PythonDiagnostics) -> frozenset[str] | None:
 
 
 def _check_widget(diagnostics: PythonDiagnostics, module: Module, path: ImportPath, read: AttributeRead) -> None:
+    name = _widget_argument(read)
+    if isinstance(name, ast.Constant) and isinstance(name.value, str):
+        for message, hint in _unknown_widget(diagnostics, name.value):
+            diagnostics.at_node(path, "A333", module, name, f"{message}, so this call fails", hint)
+
+
+def _widget_argument(read: AttributeRead) -> ast.expr | None:
+    """Return what a call passes as a widget's name; None for any other read."""
     if read.name not in _WIDGET_METHODS or read.call is None:
-        return
+        return None
     named = (each.value for each in read.call.keywords if each.arg == _WIDGET_METHODS[read.name])
-    name = next(iter((*read.call.args[:1], *named)), None)
+    return next(iter((*read.call.args[:1], *named)), None)
+
+
+def _unknown_widget(diagnostics: PythonDiagnostics, name: str | None) -> Iterator[tuple[str, str]]:
     declared = diagnostics.project.config.widgets
-    if isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value not in declared:
-        hint = suggest(name.value, declared)
-        if not hint:
-            hint = f"declared are {', '.join(quote(sorted(declared)))}" if declared else "declare it in 'widgets'"
-        message = f"there is no widget {name.value!r}, so this call fails"
-        diagnostics.at_node(path, "A333", module, name, message, hint)
+    if name not in declared:
+        known = f"declared are {', '.join(quote(sorted(declared)))}" if declared else "declare it in 'widgets'"
+        yield f"there is no widget {name!r}", suggest(name or "", declared) or known
+
+
+def _check_bound_widget(
+    diagnostics: PythonDiagnostics,
+    function: Function,
+    named: Mapping[ast.AST, Sequence[ImportPath]],
+    read: AttributeRead,
+) -> None:
+    """Report a widget's name that `with` binds to a parameter, which the function, or one inside it, shows."""
+    name = _widget_argument(read)
+    for outer, paths in named.items() if isinstance(name, ast.Name) else ():
+        if not isinstance(outer, Function) or not (outer is function or function in ast.walk(outer)):
+            continue
+        assert isinstance(name, ast.Name)
+        if not _only_passes_on(outer, name.id):
+            continue
+        for path in paths:
+            value = path.arguments.get(name.id, {})
+            if isinstance(value, str | None):
+                for message, hint in _unknown_widget(diagnostics, value):
+                    diagnostics.at_value(path, name.id, "A333", f"{message}, which {path.text!r} shows", hint)
+
+
+def _only_passes_on(function: Function, name: str) -> bool:
+    """Return whether a parameter is bound once, and passed to calls only: a condition may be about its value."""
+    nodes = list(ast.walk(function))
+    passed = [argument for node in nodes if isinstance(node, ast.Call) for argument in node.args]
+    passed += [each.value for node in nodes if isinstance(node, ast.Call) for each in node.keywords]
+    reads = [node for node in nodes if isinstance(node, ast.Name) and node.id == name]
+    is_parameter = any(parameter.name == name for parameter in parameters_in(function.args))
+    return is_parameter and sum(_binds(node, name) for node in nodes) == 1 and all(node in passed for node in reads)
+
+
+def _binds(node: ast.AST, name: str) -> bool:
+    if isinstance(node, ast.arg):
+        return node.arg == name
+    return isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load)

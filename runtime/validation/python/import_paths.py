@@ -142,6 +142,11 @@ class PythonDiagnostics:
         severity, at_key = self._at_most(path, severity), severity == "error"
         self.project.collector.report("A325", at, message, hint, severity=severity, at_key=at_key)
 
+    def at_value(self, path: ImportPath, name: str, code: str, message: str, hint: str) -> None:
+        """Report the value of an argument of `with`."""
+        at: KeyPath = (*path.key_path[:-1], "with", name)
+        self.project.collector.report(code, at, message, hint, severity=self._at_most(path, "error"))
+
     def at_node(
         self,
         path: ImportPath,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from runtime.config.slow_patterns import slowness
 from runtime.diagnostics.key_path import KeyPath
@@ -27,12 +28,16 @@ from runtime.validation.models import AgentTools, agent_name, agent_tools
 from runtime.validation.scripts.instructions import KnownInstructions
 from runtime.validation.scripts.problems import ScriptProblem
 from runtime.validation.scripts.replies import goes_on
+from runtime.validation.scripts.templates import first_read_of_results
 
 
 def start_prompt_problems(
-    project: CheckedProject, keys: Iterable[str], instructions: KnownInstructions, script: Script
+    project: CheckedProject, keys: Iterable[str], instructions: KnownInstructions, script: Script, data: Any
 ) -> Iterator[ScriptProblem]:
-    """Yield the steps that fail when a user chooses a start prompt; the agents `keys` answer from the script."""
+    """Yield the steps that fail when a user chooses a start prompt.
+
+    The agents `keys` answer from the script, whose YAML is `data`.
+    """
     [entry, *others] = dict.fromkeys(project.config.entry_agents)
     agents = {key: agent_tools(project, project.config.agents[key]) for key in keys}
     if others or entry not in agents:
@@ -40,7 +45,7 @@ def start_prompt_problems(
     reported: set[KeyPath] = set()
     for start in project.config.chat.start_prompts:
         if isinstance(start.prompt, str):
-            problem = _Rehearsal(project, agents, instructions, script, start.prompt).problem(entry)
+            problem = _Rehearsal(project, agents, instructions, script, data, start.prompt).problem(entry)
             if problem is not None and problem.path not in reported:
                 reported.add(problem.path)
                 yield problem
@@ -54,6 +59,7 @@ class _Rehearsal:
     agents: Mapping[str, AgentTools]
     instructions: KnownInstructions
     script: Script
+    data: Any
     text: str
     past: list[PastCall] = field(default_factory=list)
 
@@ -97,6 +103,9 @@ class _Rehearsal:
         """Take the steps of a turn; return the one that fails, or the agent that goes on; None for neither."""
         tools = self.agents[key]
         for step in (step for response in turn.responses[played:] for step in response):
+            if not self.past and (path := first_read_of_results(self.data, step.path)):
+                message = f"the start prompt {self.text!r} fails: the template reads a result, and no tool was called"
+                return ScriptProblem(path, message, "call a tool in a step before")
             if step.kind == "handoff":
                 return self._hand_over(step, key)
             for name in [name for name, _ in step.value] if step.kind == "call" else ():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from runtime.config.model.tools import AgentTool, AskTool, EffectTool, PythonTool, WidgetTool
+from runtime.config.model.tools import AgentTool, AskTool, ClientTool, EffectTool, PythonTool, WidgetTool
 from runtime.diagnostics.wording import quote
 from runtime.scripts.player import ScriptTurn
 from runtime.validation.checked_project import CheckedProject
@@ -69,7 +69,9 @@ def goes_on(project: CheckedProject, reference: str) -> bool:
     tool = project.config.tools.get(reference)
     if tool is None and ":" in reference:
         tool = PythonTool.model_construct(python=reference, stop=False, needs_approval=False)
-    if not isinstance(tool, AgentTool | EffectTool | PythonTool | WidgetTool) or tool.stop or tool.needs_approval:
+    # With the result of the browser's tool, too, the model runs again.
+    kinds = AgentTool | ClientTool | EffectTool | PythonTool | WidgetTool
+    if not isinstance(tool, kinds) or tool.stop or tool.needs_approval:
         return False
     if not isinstance(tool, PythonTool):
         return True

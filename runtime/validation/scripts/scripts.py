@@ -89,8 +89,8 @@ def _check(script_file: _ScriptFile, text: str) -> None:
     project, agents = script_file.project, script_file.agents
     instructions = KnownInstructions.of(project, script_file.models)
     problems = [
-        *script_problems(project, agents, script, source.data),
-        *start_prompt_problems(project, agents, instructions, script),
+        *script_problems(project, agents, instructions, script, source.data),
+        *start_prompt_problems(project, agents, instructions, script, source.data),
         *unmatched_instructions(instructions, script),
     ]
     for problem in problems:

@@ -25,6 +25,7 @@ from runtime.static_analysis.signatures import (
 from runtime.validation.checked_project import CheckedProject
 from runtime.validation.models import AgentTools, agent_name, agent_tools
 from runtime.validation.python.type_hints import expected_instead
+from runtime.validation.scripts.instructions import KnownInstructions
 from runtime.validation.scripts.problems import Agents, ScriptProblem
 from runtime.validation.scripts.replies import depends_on_words, unfinished_replies, unreached_steps
 from runtime.validation.scripts.templates import group_problems, result_problems, written_at
@@ -41,7 +42,9 @@ _CONDITIONAL = frozenset(
 _MAX_REFERENCES = 10
 
 
-def script_problems(project: CheckedProject, keys: Iterable[str], script: Script, data: Any) -> Iterator[ScriptProblem]:
+def script_problems(
+    project: CheckedProject, keys: Iterable[str], instructions: KnownInstructions, script: Script, data: Any
+) -> Iterator[ScriptProblem]:
     """Yield names in a script that do not exist, and arguments that a tool refuses.
 
     `keys` are the agents that answer from the script, as agents.yaml declares them; `data` is the script's YAML.
@@ -68,7 +71,7 @@ def script_problems(project: CheckedProject, keys: Iterable[str], script: Script
         yield from result_problems(project, turn, data, candidates)
         if candidates and not is_taken_over:
             yield from unfinished_replies(project, turn, {keys_of[name]: tools for name, tools in candidates.items()})
-        is_taken_over = is_taken_over or not depends_on_words(turn)
+        is_taken_over = is_taken_over or not (depends_on_words(turn) or _is_for_others(turn, keys, instructions))
         for step in (step for response in turn.responses for step in response):
             if not candidates:
                 break
@@ -77,6 +80,13 @@ def script_problems(project: CheckedProject, keys: Iterable[str], script: Script
             elif step.kind == "handoff":
                 yield from _handoff_problems(step, candidates)
                 candidates = agents  # another agent goes on
+
+
+def _is_for_others(turn: ScriptTurn, keys: Iterable[str], instructions: KnownInstructions) -> bool:
+    """Return whether the instructions that a turn wants are a title's, or a judge's, and none of the agents'."""
+    matchers = [matcher for matcher in turn.matchers if matcher.key == "instructions"]
+    paths = [("agents", key, "model") for key in keys]
+    return any(all(instructions.contain(matcher, path) is False for path in paths) for matcher in matchers)
 
 
 def _agent_problems(project: CheckedProject, turn: ScriptTurn, names: Mapping[str, str]) -> Iterator[ScriptProblem]:

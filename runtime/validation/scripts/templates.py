@@ -15,6 +15,7 @@ from runtime.validation.scripts.problems import Agents, ScriptProblem
 from runtime.validation.shapes import TEXT, UNKNOWN, Shape
 from runtime.validation.tool_results import shape_of_tool_result
 
+_RESULTS = frozenset({"result", "data", "results"})
 _TEXTS: Mapping[str, Shape] = dict.fromkeys(("user", "context", "agent", "result"), TEXT)
 
 
@@ -49,6 +50,14 @@ def result_problems(
         called = {name: _result(project, name, candidates) for name, _ in last.value} if last.kind == "call" else {}
         latest = next(iter(called.values())) if len(called) == 1 else UNKNOWN
         results |= called
+
+
+def first_read_of_results(data: Any, path: KeyPath) -> KeyPath | None:
+    """Return where a step's templates need the result of a tool; None if they do not."""
+    for place, text in iter_values(written_at(data, path), path):
+        if isinstance(text, str) and "{{" in text and any(read[0] in _RESULTS for read in paths_read(text)):
+            return place
+    return None
 
 
 def _problem(path: KeyPath, read: Sequence[str], shape: Shape) -> ScriptProblem | None:

@@ -155,8 +155,10 @@ def _schema_problems(
     """Yield mismatches; `fields` are the keys that a form adds to the payload, None if they are not known."""
     properties = schema.get("properties", {})
     properties = properties if isinstance(properties, Mapping) else {}
-    for key in schema.get("required", ()) if fields is not None else ():
-        if key not in payload and key not in (fields or ()):
+    required = schema.get("required")
+    for key in required if fields is not None and isinstance(required, list) else ():
+        # Another value than a name is reported with the schema itself.
+        if isinstance(key, str) and key not in payload and key not in (fields or ()):
             yield f"needs {key!r} in its payload", "", ()
     for key, value in payload.items():
         if is_open(key):
