@@ -12,13 +12,11 @@ from typing import Any
 from jinja2 import Environment, nodes
 
 from runtime.sdk_internals import names_visitor
-from runtime.templates.template import ITEM
+from runtime.templates.steps import CALL, ITEM
 
 Field = tuple[str, str]
 
 Read = tuple[str, ...]
-# The last step of a read that calls a method: `text.upper()` needs no field of that name.
-_CALL = "()"
 
 # Filters that accept a missing field: they replace it, or read it later, if at all.
 _LENIENT = {"default", "d", "map", "select", "reject", "selectattr", "rejectattr", "items", "batch", "slice", "groupby"}
@@ -79,13 +77,13 @@ def fixed_text(tree: nodes.Template) -> str | None:
 
 def strict_reads(text: str) -> frozenset[Read]:
     """Return each name, and each field as `(name, field, …)`, without which a text that parses can't be rendered."""
-    return frozenset(read for read in _find(Environment().parse(text)) if read[-1] != _CALL and ITEM not in read)
+    return frozenset(read for read in _find(Environment().parse(text)) if read[-1] != CALL and ITEM not in read)
 
 
 def strict_paths(text: str) -> frozenset[Read]:
     """Return what `strict_reads` returns, methods that are called as if they were fields, and reads into lists."""
     reads = _find(Environment().parse(text))
-    return frozenset(read[:-1] if read[-1] == _CALL else read for read in reads)
+    return frozenset(read[:-1] if read[-1] == CALL else read for read in reads)
 
 
 def _find(tree: nodes.Template) -> Iterator[Read]:
@@ -122,7 +120,7 @@ def _reads(node: nodes.Node) -> Iterator[Read]:
             yield from _reads(node.node)
         case nodes.Call(node=nodes.Getattr() as method):
             if read := _chain(method):
-                yield (*read, _CALL)
+                yield (*read, CALL)
             yield from _reads(method.node)
         case nodes.Call():
             yield from _reads(node.node)

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from jinja2 import Environment, nodes
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-ITEM = "[]"
-"""The step into a list in what `paths_read` returns: `rows[0].name` reads `(rows, [], name)`."""
 _MARKS = ("{{", "{%", "{#")
 _NAME = "[A-Za-z_][A-Za-z0-9_]*"
 _PLAIN_FIELD = re.compile(rf"(?<!\{{)\{{\{{-?\s+(?P<name>{_NAME})(?:\.(?P<field>{_NAME}))?(?:\.{_NAME})*\s+-?\}}\}}")

@@ -21,7 +21,7 @@ from runtime.config.model.tools import (
 from runtime.static_analysis.instances import attributes_of, returned_by
 from runtime.static_analysis.resolver import Symbol
 from runtime.static_analysis.signatures import may_rename, own_parameters, parameters_of
-from runtime.templates.template import ITEM
+from runtime.templates.steps import ITEM
 from runtime.validation.checked_project import CheckedProject
 
 METHODS = frozenset(dir(dict))

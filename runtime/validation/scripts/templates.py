@@ -9,7 +9,8 @@ from runtime.diagnostics.diagnostic import Severity
 from runtime.diagnostics.key_path import KeyPath, iter_values
 from runtime.diagnostics.wording import CLOSE, nearest, quote, suggest
 from runtime.scripts.player import ScriptTurn, WrittenResponse
-from runtime.templates.template import ITEM, always_read, paths_read
+from runtime.templates.steps import ITEM
+from runtime.templates.template import always_read, paths_read
 from runtime.validation.checked_project import CheckedProject
 from runtime.validation.scripts.problems import Agents, ScriptProblem
 from runtime.validation.shapes import TEXT, UNKNOWN, Shape
