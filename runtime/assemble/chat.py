@@ -108,6 +108,15 @@ def build_dictation(
     return None
 
 
+def build_feedback(config: Config, functions: ProjectFunctions, problems: Problems) -> AsyncFunction | None:
+    """Build the function that is told of ratings; None where there is none. Failures are recorded in `problems`."""
+    entry = config.chat.feedback
+    if isinstance(entry, declared.FeedbackFunction):
+        with problems.record("A310", "chat", "feedback", "python"):
+            return functions.resolve(entry.python, "a function of (thread_id, item_ids, kind, context)")
+    return None
+
+
 def _transcribe_by_model(config: Config, entry: declared.Dictation, models: Models) -> Transcribe:
     assert entry.model is not None
     client = models.get(entry.model).client

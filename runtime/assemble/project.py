@@ -79,6 +79,7 @@ class Snapshot:
     authenticator: Authenticator | None
     """None without `auth`, and for `auth: none`."""
     transcribe: chat.Transcribe | None
+    tell_feedback: AsyncFunction | None
     tool_errors: Mapping[str, Template]
     run_config: RunConfig
     partial_images: int | None
@@ -161,6 +162,7 @@ def build(
         },
         authenticator=build_authenticator(config, files, code, share, problems),
         transcribe=chat.build_dictation(config, models, functions, problems),
+        tell_feedback=chat.build_feedback(config, functions, problems),
         run_config=run_config(config.limits.parallel_tools),
         partial_images=_partial_images(tools.built),
     )

@@ -65,6 +65,18 @@ class ChatKitStoreAdapter(ThreadStore):
         """Call `close()` of the store, if it has one."""
         await _call_if_there(self._own, "close")
 
+    def new_thread_id(self, owner: str) -> str:
+        """Call `generate_thread_id` of the store, if it has one of its own: the SDK's ids have 32 random bits."""
+        if _is_own(self.store.generate_thread_id, Store.generate_thread_id):
+            return str(self._own.generate_thread_id(self._context(owner)))
+        return super().new_thread_id(owner)
+
+    def new_item_id(self, owner: str, kind: str, thread: ThreadMetadata | None) -> str:
+        """Call `generate_item_id` of the store, if it has one of its own."""
+        if thread is not None and _is_own(self.store.generate_item_id, Store.generate_item_id):
+            return str(self._own.generate_item_id(kind, thread, self._context(owner)))
+        return super().new_item_id(owner, kind, thread)
+
     async def load_thread(self, owner: str, thread_id: str) -> ThreadMetadata:
         return _thread(await self._own.load_thread(codec.clean(thread_id), self._context(owner)))
 
@@ -326,6 +338,10 @@ class ChatKitStoreAdapter(ThreadStore):
             if not page.has_more or page.after is None or page.after == cursor:
                 return
             cursor = page.after
+
+
+def _is_own(method: Any, of_sdk: Any) -> bool:
+    return getattr(method, "__func__", method) is not of_sdk
 
 
 async def _call_if_there(store: object, name: str) -> None:

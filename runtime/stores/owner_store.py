@@ -12,8 +12,7 @@ from typing import Any, Unpack
 from chatkit.store import Store, StoreItemType
 from chatkit.types import Attachment, Page, ThreadItem, ThreadMetadata
 
-from runtime.stores.ids import new_id
-from runtime.stores.serialization import clean, deleted_with
+from runtime.stores.serialization import clean, deleted_with, with_sdk_widget
 from runtime.stores.store import VISIBLE_AND_HIDDEN, Order, ThreadChanges, ThreadStore
 from runtime.stores.turns import EventChunk, Signals, TurnLease, TurnStore
 
@@ -21,9 +20,9 @@ from runtime.stores.turns import EventChunk, Signals, TurnLease, TurnStore
 class OwnerStore(Store[Any]):
     """The part of a `ThreadStore` that belongs to one owner; every `context` is optional and ignored.
 
-    Pages omit items that only the model sees. Adding an item that exists replaces it, and deleting a missing one does
-    nothing. Errors are those of `ThreadStore`. While it has a `lease`, writes to the thread of that lease belong to its
-    turn: they raise TurnLost once a later turn has begun.
+    Widgets are of the SDK's classes, such as `Card`. Pages omit items that only the model sees. Adding an item that
+    exists replaces it, and deleting a missing one does nothing. Errors are those of `ThreadStore`. While it has a
+    `lease`, writes to the thread of that lease belong to its turn: they raise TurnLost once a later turn has begun.
     """
 
     def __init__(self, backend: ThreadStore, owner: str) -> None:
@@ -33,13 +32,13 @@ class OwnerStore(Store[Any]):
 
     def generate_thread_id(self, context: Any = None) -> str:
         """Return a new id for a thread."""
-        return new_id("thread")
+        return self.backend.new_thread_id(self.owner)
 
     def generate_item_id(
         self, item_type: StoreItemType, thread: ThreadMetadata | None = None, context: Any = None
     ) -> str:
         """Return a new id for an item."""
-        return new_id(item_type)
+        return self.backend.new_item_id(self.owner, item_type, thread)
 
     async def load_thread(self, thread_id: str, context: Any = None) -> ThreadMetadata:
         """Return a thread of this owner. Raise NotFoundError."""
@@ -96,9 +95,11 @@ class OwnerStore(Store[Any]):
         self, thread_id: str, after: str | None, limit: int, order: str, context: Any = None
     ) -> Page[ThreadItem]:
         """Return a page of a thread's items, hidden context included."""
-        return await self.backend.load_items(
+        page = await self.backend.load_items(
             self.owner, thread_id, limit=limit, after=after, order=_order(order), kinds=VISIBLE_AND_HIDDEN
         )
+        page.data = list(map(with_sdk_widget, page.data))
+        return page
 
     async def add_thread_item(self, thread_id: str, item: ThreadItem, context: Any = None) -> None:
         """Insert or replace an item."""
@@ -110,7 +111,7 @@ class OwnerStore(Store[Any]):
 
     async def load_item(self, thread_id: str, item_id: str, context: Any = None) -> ThreadItem:
         """Return an item. Raise NotFoundError."""
-        return await self.backend.load_item(self.owner, thread_id, item_id)
+        return with_sdk_widget(await self.backend.load_item(self.owner, thread_id, item_id))
 
     async def delete_thread_item(self, thread_id: str, item_id: str, context: Any = None) -> None:
         """Delete an item, if it exists, and the summaries that cover it."""

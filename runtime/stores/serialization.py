@@ -6,6 +6,7 @@ Every store uses these functions, so that a round trip has the same effect in al
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Union, get_args
 
 from chatkit import types
 from chatkit.store import NotFoundError
-from chatkit.widgets import DynamicWidgetRoot
+from chatkit.widgets import DynamicWidgetRoot, StrictWidgetRoot
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
@@ -44,6 +45,25 @@ def _as_widget_item(item: _StoredWidgetItem) -> types.WidgetItem:
     return types.WidgetItem.model_construct(item.model_fields_set, **item.__dict__)
 
 
+def with_sdk_widget(item: types.ThreadItem) -> types.ThreadItem:
+    """Return the item with a widget of the SDK's classes, such as `Card`, as the SDK reads it; others stay as they are.
+
+    So does a widget with fields that those classes do not know, and would drop.
+    """
+    if not isinstance(item, types.WidgetItem) or not isinstance(item.widget, DynamicWidgetRoot):
+        return item
+    tree = item.widget.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            widget = _SDK_WIDGET.validate_python(tree)
+    except ValidationError:
+        return item
+    if widget.model_dump(mode="json", exclude_unset=True, exclude_none=True) != tree:
+        return item
+    return item.model_copy(update={"widget": widget})
+
+
 def _as_model_item(item: types.HiddenContextItem) -> types.HiddenContextItem:
     if is_model_content(item.content):
         return ModelItem.model_construct(item.model_fields_set, **item.__dict__)
@@ -60,6 +80,7 @@ def _stored_union() -> Any:
 
 
 _STORED_ITEM: Any = _stored_union()
+_SDK_WIDGET: TypeAdapter[Any] = TypeAdapter(StrictWidgetRoot)
 _ITEM: TypeAdapter[types.ThreadItem] = TypeAdapter(_STORED_ITEM)
 _ITEMS: TypeAdapter[list[types.ThreadItem]] = TypeAdapter(list[_STORED_ITEM])
 _ATTACHMENT: TypeAdapter[types.Attachment] = TypeAdapter(types.Attachment)

@@ -148,6 +148,16 @@ class Database(ABC):
         """Wake those that `watch` this key in any process, once the transaction is committed."""
 
 
+class _NotOpen:
+    """In place of a session, as long as the database is not open."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __getattr__(self, name: str) -> Any:
+        raise StoreError(f"the store {str(self._path)!r} is not open (await its `open()`, or start the app, first)")
+
+
 class SqliteDatabase(Database):
     """A SQLite file in WAL mode.
 
@@ -167,6 +177,7 @@ class SqliteDatabase(Database):
         self._prepared = PreparedStatements(self.dialect)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="chatkit-store")
         self._sessions: list[SqliteSession] = []
+        self._near = self._far = self._not_open = cast(SqliteSession, _NotOpen(path))
         self._near_lock = threading.Lock()
         self._last: Future[Any] | None = None
         self._commits = 0
@@ -262,6 +273,7 @@ class SqliteDatabase(Database):
         executor, self._executor = self._executor, ThreadPoolExecutor(1, thread_name_prefix="chatkit-store")
         executor.shutdown()
         with self._near_lock:
+            self._near = self._far = self._not_open
             while self._sessions:
                 self._sessions.pop().connection.close()
         self._engine.dispose()

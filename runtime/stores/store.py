@@ -28,6 +28,7 @@ from pydantic import field_validator
 
 from runtime.errors import RuntimeFault
 from runtime.resources.token_usage import TokenUsage, UsageEntry
+from runtime.stores.ids import new_id
 
 ItemKind = Literal["visible", "hidden", "model"]
 Order = Literal["asc", "desc"]
@@ -178,6 +179,14 @@ class ThreadStore(ABC):
     async def check(self) -> None:
         """Raise an exception unless threads can be read and written. By default, one thread is read."""
         await self.load_threads("", limit=1, after=None, order="desc")
+
+    def new_thread_id(self, owner: str) -> str:
+        """Return an id for a new thread."""
+        return new_id("thread")
+
+    def new_item_id(self, owner: str, kind: str, thread: ThreadMetadata | None) -> str:
+        """Return an id for a new item of a thread; `kind` is one of the SDK's types of ids, such as `message`."""
+        return new_id(kind)
 
     @abstractmethod
     async def load_thread(self, owner: str, thread_id: str) -> ThreadMetadata:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.conversations.conftest import Chat, MakeChat
 
 TOKEN = "let-me-in"
@@ -38,3 +40,34 @@ async def test_a_stranger_gets_none_of_it(chat: MakeChat) -> None:
 async def test_the_page_is_told_whether_answers_can_be_rated(chat: MakeChat) -> None:
     client = await chat({"chat": {"feedback": True}})
     assert (await client.get("/chatkit/options.json")).json["threadItemActions"]["feedback"] is True
+
+
+TELLS = """
+told = []
+async def tell(thread_id, item_ids, kind, context):
+    told.append((thread_id, item_ids, kind, context["who"]))
+    if kind == "negative":
+        raise RuntimeError("the desk does not answer")
+def who(request):
+    return {"who": "me"}
+"""
+
+
+async def test_a_function_is_told_of_each_rating_after_it_is_stored(
+    chat: MakeChat, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = {"chat": {"feedback": {"python": "desk:tell"}}, "context": "desk:who"}
+    client = await chat(config, desk_py=TELLS)
+    assert (await client.get("/chatkit/options.json")).json["threadItemActions"]["feedback"] is True
+    answer = await client.say("one")
+    thread, item = answer.thread_id, answer.done("assistant_message")[0]["id"]
+    await _rate(client, thread, item, "positive")
+    # Its failure is no failure of the rating.
+    await _rate(client, thread, item, "negative")
+    told = client.runtime.live.current.snapshot.code.resolve("desk:told")
+    assert told == [(thread, [item], "positive", "me"), (thread, [item], "negative", "me")]
+    assert await client.runtime.store.load_feedback("local", thread) == {item: "negative"}
+    assert "`chat.feedback` failed" in caplog.text
+    assert "RuntimeError: the desk does not answer" in caplog.text
+    unknown = await client.call("items.feedback", thread_id=thread, item_ids=["msg_none"], kind="positive")
+    assert (unknown.status, len(told)) == (404, 2)

@@ -137,6 +137,14 @@ class Dictation(Section):
     """A function `(audio, context)`, sync or async, that returns the text. `audio` has `data` and `media_type`."""
 
 
+class FeedbackFunction(Section):
+    """Users rate answers, and a function is told of it."""
+
+    python: ImportPath
+    """A function `(thread_id, item_ids, kind, context)`, sync or async, which is called after a rating is stored;
+    `kind` is `positive` or `negative`."""
+
+
 class Errors(Section):
     """Messages to the user when an answer fails; templates, in which `reference` is the request's id in the log."""
 
@@ -259,8 +267,8 @@ class Chat(Section):
     """The key with which OpenAI allows the page's domain the component; any works on localhost. It is not secret."""
     frame_title: str | None = Field(None, min_length=1)
     """The name of the chat for screen readers."""
-    feedback: bool = False
-    """Whether an answer can be rated, thumbs up or down."""
+    feedback: bool | FeedbackFunction = False
+    """Whether an answer can be rated, thumbs up or down; `{python: …}` is told of each rating as well."""
     retry: bool = True
     """Whether the page offers to retry an answer; the server accepts such a request in any case."""
     auto_scroll: bool = False

@@ -170,11 +170,13 @@ class RuntimeConverter(ThreadItemConverter):
         given = thread_items if isinstance(thread_items, Sequence) else [thread_items]
         items = [item for item in given if not is_interruption(item)]
         model_input: list[TResponseInputItem] = []
+        # The turn of the user's last message may go on after a client tool, questions or an approval.
+        message = next((item for item in reversed(items) if isinstance(item, UserMessageItem)), None)
         for item in items:
             if isinstance(item, ModelItem):
                 model_input += item.content.get("model_items", ())
             else:
-                model_input += await convert_item(self, item, item is items[-1])
+                model_input += await convert_item(self, item, item is message or item is items[-1])
         return model_input
 
 

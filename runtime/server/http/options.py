@@ -30,7 +30,7 @@ def component_options(config: Config, url: str, base_url: str = "", user: User =
         "composer": _composer(chat.composer, config, user),
         "header": _header(chat.header),
         "history": _history(chat.history_panel),
-        "threadItemActions": {"feedback": chat.feedback, "retry": chat.retry},
+        "threadItemActions": {"feedback": chat.feedback is not False, "retry": chat.retry},
         "thread": {"autoScroll": chat.auto_scroll},
         "locale": chat.locale,
         "frameTitle": chat.frame_title,

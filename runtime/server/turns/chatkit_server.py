@@ -31,6 +31,7 @@ from runtime.server.turns.admission import TurnSlots, UntilGone
 from runtime.server.turns.click_claims import ClickClaims
 from runtime.server.turns.dictation import split_recording, transcribe
 from runtime.server.turns.errors import own_text
+from runtime.server.turns.feedback import save_feedback
 from runtime.server.turns.followers import EventSource
 from runtime.server.turns.leases import LeaseKeeper
 from runtime.server.turns.partial_writes import PartialWriter
@@ -252,7 +253,7 @@ class RuntimeServer(ChatKitServer[Any]):
                 self._end_turns_of(owner, params.thread_id)
                 return _Empty()
             case types.ItemsFeedbackReq(params=params):
-                await backend.save_feedback(owner, params.thread_id, params.item_ids, params.kind)
+                await save_feedback(generation.snapshot, info, backend, params)
                 return _Empty()
             case types.ThreadsSyncCustomActionReq(params=params):
                 return await answer_sync_action(generation.snapshot, info, threads, generation.uploads, params)

@@ -18,6 +18,7 @@ from runtime.auth.user import User
 from runtime.errors import RequestError
 from runtime.server.turns.click_claims import ClickRefused
 from runtime.server.turns.thread_access import ThreadAccess
+from runtime.stores.serialization import with_sdk_widget
 
 logger = logging.getLogger("runtime.server")
 
@@ -112,6 +113,7 @@ async def _load_sender(
         sender = await threads.store.backend.load_item(threads.store.owner, thread.id, item_id)
     else:
         sender = await threads.claim_click(thread.id, item_id, claimed, partial(_has_button, claimed.type))
+    sender = with_sdk_widget(sender)
     if not isinstance(sender, WidgetItem):
         raise RequestError(400, "wrong_item", f"item {item_id!r} is not a widget")
     return thread, sender

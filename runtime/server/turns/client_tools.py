@@ -22,7 +22,7 @@ REMOVED_TOOL = "The tool for this result is no longer part of this assistant."
 def make_call_item(context: RuntimeContext, call: ClientCall) -> ClientToolCallItem:
     """Make the item that lets the browser run a tool, with the id of the function call that asked for it."""
     return ClientToolCallItem(
-        id=new_id("tool_call"),
+        id=context.generate_id("tool_call"),
         thread_id=context.thread.id,
         created_at=datetime.now(UTC),
         name=call.call.name,

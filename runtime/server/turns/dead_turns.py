@@ -48,7 +48,7 @@ async def close_dead_turn(
     items = [_ended(item) for item in recorder.pending_items() if not await _is_stored(store, item)]
     history = await load_history(store, thread.id, window)
     if any(isinstance(item, types.AssistantMessageItem) for item in items):
-        items.append(cut_off_note(thread.id))
+        items.append(cut_off_note(store, thread))
     done = done_so_far(history)
     outputs = [_unknown(call) for call in _unanswered(history)]
     if outputs:

@@ -53,7 +53,6 @@ from runtime.server.turns.sse import Event, StreamBuffer, frame
 from runtime.server.turns.stream_events import RunEvents
 from runtime.server.turns.thread_access import ThreadAccess
 from runtime.server.turns.turn_log import TurnLog
-from runtime.stores.ids import new_id
 from runtime.stores.store import ModelItem
 from runtime.stores.turns import TurnConflict
 
@@ -335,7 +334,10 @@ class Execution:
         content = [types.AssistantMessageContent(text=tripped.message)]
         yield types.ThreadItemDoneEvent(
             item=types.AssistantMessageItem(
-                id=new_id("message"), thread_id=thread_id, created_at=datetime.now(UTC), content=content
+                id=self.context.generate_id("message"),
+                thread_id=thread_id,
+                created_at=datetime.now(UTC),
+                content=content,
             )
         )
 

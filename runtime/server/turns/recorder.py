@@ -20,7 +20,6 @@ from runtime.assemble.widgets import with_drawn_widget
 from runtime.server.turns.model_items import call_id_in, done_so_far, new_model_item, unfinished_mark
 from runtime.server.turns.pending_items import Pending, PendingItem, PendingMessage, is_piece
 from runtime.server.turns.sse import Event, TextDelta
-from runtime.stores.ids import new_id
 from runtime.stores.owner_store import OwnerStore
 from runtime.stores.serialization import check_item
 from runtime.stores.store import ModelItem
@@ -272,7 +271,7 @@ class Recorder:
             if isinstance(item, types.WorkflowItem):
                 end_workflow(item)
         says_something = any(isinstance(item, types.AssistantMessageItem) for item in partial)
-        notes = [cut_off_note(self._thread.id)] if says_something else []
+        notes = [cut_off_note(self._store, self._thread)] if says_something else []
         if self._calls:
             await self.write()
         if done := [*done_so_far(self._earlier), *self._written]:
@@ -309,11 +308,11 @@ def with_time_zone(item: types.ThreadItem) -> types.ThreadItem:
     return item.model_copy(update={"created_at": item.created_at.astimezone(UTC)})
 
 
-def cut_off_note(thread_id: str) -> types.SDKHiddenContextItem:
+def cut_off_note(store: OwnerStore, thread: types.ThreadMetadata) -> types.SDKHiddenContextItem:
     """Make the note for the model that the message before it is incomplete."""
     now = datetime.now(UTC)
     return types.SDKHiddenContextItem(
-        id=new_id("sdk_hidden_context"), thread_id=thread_id, created_at=now, content=CUT_OFF
+        id=store.generate_item_id("sdk_hidden_context", thread), thread_id=thread.id, created_at=now, content=CUT_OFF
     )
 
 

@@ -42,7 +42,7 @@ from runtime.server.turns.request_limits import check_texts
 from runtime.server.turns.request_parsing import RequestInfo, check_message
 from runtime.server.turns.sse import Event
 from runtime.server.turns.thread_access import ThreadAccess
-from runtime.stores.ids import new_id
+from runtime.stores.owner_store import OwnerStore
 from runtime.stores.serialization import cut_after
 from runtime.stores.store import ModelItem
 from runtime.stores.turns import TurnConflict
@@ -113,7 +113,7 @@ class Planner:
 
     async def _create_thread(self, message: types.UserMessageInput) -> Plan:
         self._check_message(message)
-        thread = types.ThreadMetadata(id=new_id("thread"), created_at=datetime.now(UTC))
+        thread = types.ThreadMetadata(id=self._store.generate_thread_id(), created_at=datetime.now(UTC))
         await self._check_agent(thread, message.inference_options)
         item = await self._make_item(message, thread)
         await self._threads.lock(thread.id)
@@ -172,6 +172,7 @@ class Planner:
         call_is_removed = self._is_removed(call, history)
         if next_queued is not None:
             next_call = dequeue_call(next_queued)
+            next_call.id = self._store.generate_item_id("tool_call", thread)
             deleted = [*deleted, next_queued.id]
             await self._threads.write(thread, [*changed, next_call], delete=deleted)
             notices = [types.NoticeEvent(level="info", message=REMOVED_TOOL)] if call_is_removed else []
@@ -251,7 +252,7 @@ class Planner:
         empty = SendNews(thread=thread)
         context = Execution(self._snapshot, self._request, self._threads, empty, self._uploads).context
         try:
-            item = message_item(built.message(context, action), thread)
+            item = message_item(built.message(context, action), thread, self._store)
         except TemplateError as error:
             message = f"the message of action {action.type!r} can't be rendered with its payload: {error}"
             if await is_stale(self._threads, thread, sender, action, message):
@@ -302,7 +303,7 @@ class Planner:
             base_url = self._request.base_url
             attachments = [await self._uploads.sign(self._store.owner, each, base_url) for each in attachments]
         return types.UserMessageItem(
-            id=new_id("message"),
+            id=self._store.generate_item_id("message", thread),
             thread_id=thread.id,
             created_at=datetime.now(UTC),
             content=message.content,
@@ -320,10 +321,10 @@ def _until_next_message(items: Sequence[types.ThreadItem]) -> Sequence[types.Thr
     return items[: ends[0]] if ends else items
 
 
-def message_item(text: str, thread: types.ThreadMetadata) -> types.UserMessageItem:
+def message_item(text: str, thread: types.ThreadMetadata, store: OwnerStore) -> types.UserMessageItem:
     """Make a user message of a text."""
     return types.UserMessageItem(
-        id=new_id("message"),
+        id=store.generate_item_id("message", thread),
         thread_id=thread.id,
         created_at=datetime.now(UTC),
         content=[types.UserMessageTextContent(text=text)],
@@ -349,7 +350,8 @@ def _apply_answers(
     answered = item.model_copy(deep=True)
     unknown = sorted(set(submission.answers) - {question.id for question in answered.inputs})
     if unknown:
-        raise RequestError(400, "unknown_question", f"item {item.id!r} has no question {unknown[0]!r}")
+        # The page may have questions of an earlier version of the item.
+        logger.warning("item %s has no questions %s: the answers to them are ignored", item.id, unknown)
     for question in answered.inputs:
         given = submission.answers.get(question.id)
         if submission.status == "skipped" or given is None or given.skipped or not given.values:

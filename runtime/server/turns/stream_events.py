@@ -22,7 +22,6 @@ from runtime.sdk_internals import convert_annotation, convert_content, put_in_ru
 from runtime.server.turns.hosted_calls import hosted_call_items, output_of, work_item
 from runtime.server.turns.model_items import new_model_item, stored_call
 from runtime.server.turns.sse import Event, TextDelta
-from runtime.stores.ids import new_id
 from runtime.stores.store import ModelItem
 
 _TOKEN: Any = object()
@@ -185,7 +184,7 @@ class RunEvents:
         if item.type == "message":
             ended = self.end_workflow()
             # Not the model's id: Chat Completions models give every message the same one.
-            self._ids[item.id] = new_id("message")
+            self._ids[item.id] = self.context.generate_id("message")
             return [*ended, types.ThreadItemAddedEvent(item=await self._message(item))]
         if item.type == "image_generation_call":
             context.generated_image_item = types.GeneratedImageItem(
@@ -205,7 +204,8 @@ class RunEvents:
     async def _item_done(self, data: Any) -> list[Event]:
         item = data.item
         if item.type == "message":
-            self._ids.setdefault(item.id, new_id("message"))
+            if item.id not in self._ids:
+                self._ids[item.id] = self.context.generate_id("message")
             done = await self._message(item)
             if item.content and all(part.type == "refusal" for part in item.content):
                 self.refusals.add(done.id)

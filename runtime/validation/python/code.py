@@ -92,6 +92,12 @@ _CALLS: Mapping[str, tuple[str, int, str, Severity]] = {
     "auth": ("a function of the request", 1, "it is called as `user(request)`", "error"),
     "entry": ("a function of the turn's context", 1, "it is called as `choose(context)`", "error"),
     "approval": ("a function", 2, "it is called as `needs_approval(ctx, args)`", "error"),
+    "feedback": (
+        "a function of four arguments",
+        4,
+        "it is called as `feedback(thread_id, item_ids, kind, context)`",
+        "error",
+    ),
     "dictation": ("a function of two arguments", 2, "it is called as `transcribe(audio, context)`", "error"),
     "enabled": ("a function of the turn's context", 1, "it is called as `enabled(context)`", "error"),
     "on_handoff": ("a function of two arguments", 2, "it is called as `on_handoff(ctx, data)`", "error"),

@@ -43,6 +43,7 @@ _ROLES: Mapping[str, str] = {
     "chat.tags.search": "tags",
     "chat.tags.lookup": "tags",
     "chat.dictation.python": "dictation",
+    "chat.feedback.python": "feedback",
     "entry.python": "entry",
     "context": "context",
     "context_class": "context_class",
