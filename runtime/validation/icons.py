@@ -25,20 +25,20 @@ def chat_icons() -> list[str]:
 def check_icons(project: CheckedProject) -> None:
     """Report icons that the component does not have: it shows none in their place (A414).
 
-    Start prompts, tools of the composer and commands take ChatKit's names and `lucide:…`; `vendor:…` is for widgets
-    alone. The icon of an entity may also be the address of a picture.
+    It takes ChatKit's names, `lucide:…`, and `vendor:…` of those to whom OpenAI has given some. The icon of an entity
+    may also be the address of a picture.
     """
     for path, icon in _icons_of(project.config.chat):
-        if icon in chat_icons() or _LUCIDE.fullmatch(icon):
+        if icon in chat_icons() or icon.startswith(_VENDOR) or _LUCIDE.fullmatch(icon):
             continue
         if path[1] == "tags" and ("/" in icon or icon.startswith("data:")):
             continue
-        if icon.startswith(_VENDOR) or icon in _IN_WIDGETS_ONLY:
+        if icon in _IN_WIDGETS_ONLY:
             hint = "it is for widgets alone"
         elif icon.startswith("lucide:"):
             hint = "write it as on lucide.dev, such as 'lucide:map-pin'"
         else:
-            hint = suggest(icon, chat_icons()) or f"icons of lucide.dev are written 'lucide:{icon}'"
+            hint = suggest(icon, chat_icons())
         project.collector.report("A414", path, f"ChatKit has no icon {icon!r}", hint, severity="warning")
 
 

@@ -19,6 +19,9 @@ chat: {start_prompts: [{label: A, prompt: a, icon: ICON}]}
     [
         ("map-pin", []),
         ("vendor:cat", []),
+        ("lucide:cat", []),
+        ("lucide:Cat", [("A414", "chat.start_prompts[0].icon", "write it as on lucide.dev, such as 'lucide:map-pin'")]),
+        ("dot", [("A414", "chat.start_prompts[0].icon", "it is for widgets alone")]),
         ("map-pn", [("A414", "chat.start_prompts[0].icon", "did you mean 'map-pin'?")]),
         ("zzzz", [("A414", "chat.start_prompts[0].icon", "")]),
     ],
