@@ -20,9 +20,10 @@ from runtime.server.generations.project_source import read_project
 from runtime.server.runtime import Runtime, build_runtime
 from runtime.server.settings import ServerSettings
 from tests.conversations.bare import BareServer, bare_app
+from tests.conversations.later_turns import LaterTurn, play_on, say_later
 from tests.conversations.over_http import WANTED, OverHttp
 from tests.conversations.playing import Player, on_stage
-from tests.conversations.talking import Client, leave_all
+from tests.conversations.talking import Client, Exchange, leave_all
 
 
 @dataclass(kw_only=True)
@@ -32,6 +33,16 @@ class Chat(Client):
     runtime: Runtime
     player: Player
     folder: Path
+    turn: LaterTurn | None = None
+
+    async def say(self, text: str, thread: str | None = None, **more: Any) -> Exchange:
+        if self.turn is None or thread is not None:
+            return await super().say(text, thread, **more)
+        return await say_later(self.begin, self.turn, text, **more)
+
+    async def items(self, thread: str) -> list[dict[str, Any]]:
+        items = await super().items(thread)
+        return items if self.turn is None else items[self.turn.items :]
 
     async def hidden(self, thread: str, owner: str = "local") -> list[Any]:
         """Every item that the thread holds, those that only the model sees among them."""
@@ -77,10 +88,21 @@ def player() -> Iterator[Player]:
 
 
 @pytest.fixture
-async def chat(tmp_path: Path, player: Player) -> AsyncIterator[MakeChat]:
+def turn(request: pytest.FixtureRequest, player: Player) -> Iterator[LaterTurn | None]:
+    """Where a conversation is in its thread: at its beginning, or as `EVERY_TURN` says."""
+    number: int | None = getattr(request, "param", None)
+    if number is None:
+        yield None
+        return
+    with play_on(player) as stub:
+        yield LaterTurn(number, stub)
+
+
+@pytest.fixture
+async def chat(tmp_path: Path, player: Player, turn: LaterTurn | None) -> AsyncIterator[MakeChat]:
     """Make a project from its agents.yaml (a mapping) and files, open its app, and give a client of it.
 
-    `default` is the player where the project declares no models.
+    `default` is the player where the project declares no models, or a Chat Completions endpoint that plays it.
     """
     modules = set(sys.modules)
     async with AsyncExitStack() as stack:
@@ -93,10 +115,8 @@ async def chat(tmp_path: Path, player: Player) -> AsyncIterator[MakeChat]:
             **files: str,
         ) -> Chat:
             declared = {"agents": {"helper": {}}, **(config or {})}
-            declared.setdefault(
-                "models",
-                {"default": {"python": "tests.conversations.playing:find", "with": {"name": player.stage_name}}},
-            )
+            played = {"python": "tests.conversations.playing:find", "with": {"name": player.stage_name}}
+            declared.setdefault("models", {"default": played if turn is None else turn.model})
             folder = tmp_path / name
             write_project(folder, declared, {file_name(key): text for key, text in files.items()})
             environ = environ or {}
@@ -104,7 +124,7 @@ async def chat(tmp_path: Path, player: Player) -> AsyncIterator[MakeChat]:
             await stack.enter_async_context(app.router.lifespan_context(app))
             path = app.state.runtime.config.server.path
             reached: Any = OverHttp(app, stack) if WANTED else app
-            return Chat(app=reached, path=path, runtime=app.state.runtime, player=player, folder=folder)
+            return Chat(app=reached, path=path, runtime=app.state.runtime, player=player, folder=folder, turn=turn)
 
         yield make
         leave_all()

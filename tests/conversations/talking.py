@@ -31,6 +31,7 @@ class Exchange:
         self.chunks: list[bytes] = []
         self.complete = False
         self.broken: BaseException | None = None
+        self.known_thread = ""
         self._request: list[dict[str, Any]] = [{"type": "http.request", "body": body, "more_body": False}]
         self._left = asyncio.Event()
         self._news = asyncio.Event()
@@ -115,6 +116,8 @@ class Exchange:
 
     @property
     def thread_id(self) -> str:
+        if self.known_thread:
+            return self.known_thread
         event = next(event for event in self.events if event["type"] == "thread.created")
         return str(event["thread"]["id"])
 

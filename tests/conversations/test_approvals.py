@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conversations.conftest import Chat, MakeBare, MakeChat
+from tests.conversations.later_turns import EVERY_TURN
 from tests.conversations.playing import call
 
 ACTS = """
@@ -55,6 +56,7 @@ def _done(client: Chat) -> list[Any]:
     return list(client.runtime.generation.snapshot.code.resolve("acts:done"))
 
 
+@EVERY_TURN
 async def test_a_call_waits_for_the_users_word_and_goes_on_when_it_is_given(chat: MakeChat) -> None:
     client = await chat(_desk(), acts_py=ACTS)
     client.player.replies = [["I will.", call("refund", order="A1", amount=20)], "It is done."]
@@ -78,6 +80,7 @@ async def test_a_call_waits_for_the_users_word_and_goes_on_when_it_is_given(chat
     assert told[-1]["output"] == "refunded 20 for A1"
 
 
+@EVERY_TURN
 async def test_the_next_turn_knows_what_was_done(chat: MakeChat) -> None:
     client = await chat(_desk(), acts_py=ACTS)
     client.player.replies = [[call("refund", order="A1", amount=20)], "It is done.", "Fine."]
@@ -89,6 +92,7 @@ async def test_the_next_turn_knows_what_was_done(chat: MakeChat) -> None:
     assert len([item for item in told if item.get("type") == "function_call"]) == 1
 
 
+@EVERY_TURN
 async def test_a_call_that_is_denied_is_not_carried_out_and_the_model_is_told(chat: MakeChat) -> None:
     client = await chat(_desk({"when": True, "rejection": "Not today."}), acts_py=ACTS)
     client.player.replies = [[call("refund", order="A1", amount=20)], "As you wish."]
@@ -101,6 +105,7 @@ async def test_a_call_that_is_denied_is_not_carried_out_and_the_model_is_told(ch
     assert kept[0]["widget"]["children"][-1]["value"] == "Denied."
 
 
+@EVERY_TURN
 async def test_a_tool_that_asks_by_itself_is_asked_for(chat: MakeChat) -> None:
     client = await chat(_desk(), acts_py=ACTS)
     client.player.replies = [[call("wipe", what="the *board*")], "Wiped."]
@@ -111,6 +116,7 @@ async def test_a_tool_that_asks_by_itself_is_asked_for(chat: MakeChat) -> None:
     assert _done(client) == ["the *board*"]
 
 
+@EVERY_TURN
 @pytest.mark.parametrize(
     ("needs", "waits"),
     [
@@ -130,6 +136,7 @@ async def test_whether_to_ask_may_depend_on_the_arguments(chat: MakeChat, needs:
     assert asked == waits
 
 
+@EVERY_TURN
 async def test_the_words_of_the_card_are_the_projects_own(chat: MakeChat) -> None:
     words = {
         "title": "Refund {{ args.amount }} euros?",
@@ -145,6 +152,7 @@ async def test_the_words_of_the_card_are_the_projects_own(chat: MakeChat) -> Non
     assert card["widget"]["cancel"]["label"] == "Leave it"
 
 
+@EVERY_TURN
 async def test_several_calls_wait_together_and_the_last_word_lets_them_go_on(chat: MakeChat) -> None:
     client = await chat(_desk(), acts_py=ACTS)
     both = [call("refund", order="A1", amount=20), call("refund", order="B2", amount=30)]
@@ -159,6 +167,7 @@ async def test_several_calls_wait_together_and_the_last_word_lets_them_go_on(cha
     assert _done(client) == [("A1", 20)]
 
 
+@EVERY_TURN
 async def test_a_second_click_changes_nothing(chat: MakeChat) -> None:
     client = await chat(_desk(), acts_py=ACTS)
     client.player.replies = [[call("refund", order="A1", amount=20)], "It is done."]
@@ -170,6 +179,7 @@ async def test_a_second_click_changes_nothing(chat: MakeChat) -> None:
     assert _done(client) == [("A1", 20)]
 
 
+@EVERY_TURN
 async def test_who_writes_on_has_not_allowed_it(chat: MakeChat) -> None:
     client = await chat(_desk(), acts_py=ACTS)
     client.player.replies = [[call("refund", order="A1", amount=20)], "Something else, then."]
@@ -186,6 +196,7 @@ async def test_who_writes_on_has_not_allowed_it(chat: MakeChat) -> None:
     assert _done(client) == []
 
 
+@EVERY_TURN
 async def test_a_retry_takes_the_question_back(chat: MakeChat) -> None:
     client = await chat(_desk(), acts_py=ACTS)
     client.player.replies = [[call("refund", order="A1", amount=20)], "No refund."]
@@ -198,6 +209,7 @@ async def test_a_retry_takes_the_question_back(chat: MakeChat) -> None:
     assert late.of("notice")
 
 
+@EVERY_TURN
 async def test_the_answer_may_come_after_a_restart(chat: MakeChat) -> None:
     config = _desk(store="sqlite:///threads.db")
     before = await chat(config, acts_py=ACTS)
@@ -211,6 +223,7 @@ async def test_the_answer_may_come_after_a_restart(chat: MakeChat) -> None:
     assert _done(after) == [("A1", 20)]
 
 
+@EVERY_TURN
 async def test_the_answer_may_come_after_an_edit_of_something_else(chat: MakeChat) -> None:
     client = await chat(_desk(chat={"greeting": "Hello"}), acts_py=ACTS)
     client.player.replies = [[call("refund", order="A1", amount=20)], "It is done."]
@@ -225,6 +238,7 @@ def _edit(client: Chat, old: str, new: str, name: str = "agents.yaml") -> None:
     path.write_text(path.read_text().replace(old, new))
 
 
+@EVERY_TURN
 async def test_a_tool_that_takes_other_arguments_by_now_is_not_called(chat: MakeChat) -> None:
     client = await chat(_desk(), acts_py=ACTS)
     client.player.replies = [[call("refund", order="A1", amount=20)], "Fine."]
@@ -239,6 +253,7 @@ async def test_a_tool_that_takes_other_arguments_by_now_is_not_called(chat: Make
     assert (await client.say("hello", asked.thread_id)).said == ["Fine."]
 
 
+@EVERY_TURN
 async def test_a_stranger_can_not_answer(chat: MakeChat) -> None:
     client = await chat(_desk(), acts_py=ACTS)
     client.player.replies = [[call("refund", order="A1", amount=20)]]
@@ -250,6 +265,7 @@ async def test_a_stranger_can_not_answer(chat: MakeChat) -> None:
         assert (await client.act(asked.thread_id, ACTION, payload, card["id"])).error["code"] == "invalid_payload"
 
 
+@EVERY_TURN
 async def test_the_agent_that_was_handed_over_to_goes_on(chat: MakeChat) -> None:
     config = _desk()
     config["agents"]["guide"] = {"handoffs": ["desk"], "instructions": "You guide."}
@@ -264,6 +280,7 @@ async def test_the_agent_that_was_handed_over_to_goes_on(chat: MakeChat) -> None
     assert client.player.asked[-1].handoffs == []
 
 
+@EVERY_TURN
 async def test_who_is_handed_over_to_after_a_yes_may_ask_again(chat: MakeChat) -> None:
     config = _desk()
     config["agents"]["guide"] = {"tools": ["wipe"], "handoffs": ["desk"]}
@@ -284,6 +301,7 @@ async def test_who_is_handed_over_to_after_a_yes_may_ask_again(chat: MakeChat) -
     assert (_done(client), _done(again)) == (["all"], [("A1", 20)])
 
 
+@EVERY_TURN
 @pytest.mark.in_process
 async def test_the_number_of_agents_does_not_matter_to_a_run_that_goes_on(
     chat: MakeChat, monkeypatch: pytest.MonkeyPatch
@@ -307,6 +325,7 @@ async def test_the_number_of_agents_does_not_matter_to_a_run_that_goes_on(
     assert set(walked) == {"", "desk"}
 
 
+@EVERY_TURN
 async def test_an_agent_that_is_a_tool_asks_as_well(chat: MakeChat) -> None:
     config = _desk()
     config["tools"]["ask_desk"] = {"agent": "desk"}
@@ -324,6 +343,7 @@ async def test_an_agent_that_is_a_tool_asks_as_well(chat: MakeChat) -> None:
     assert answer.said == ["It is done."]
 
 
+@EVERY_TURN
 async def test_what_is_kept_is_not_shown(chat: MakeChat) -> None:
     client = await chat(_desk(), acts_py=ACTS)
     client.player.replies = [[call("refund", order="A1", amount=20)]]

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from runtime.errors import ConfigError
 from runtime.server.preflight import try_connections
 from tests.conversations.conftest import Chat, MakeChat
+from tests.conversations.later_turns import EVERY_TURN
 from tests.conversations.mcp_server import make_server
 from tests.conversations.playing import call
 from tests.examples.serving import serving
@@ -193,6 +194,7 @@ def _edit(client: Chat, old: str, new: str) -> None:
     path.write_text(path.read_text().replace(old, new))
 
 
+@EVERY_TURN
 async def test_calls_of_a_server_may_need_approval(chat: MakeChat) -> None:
     client = await chat(_config(_stdio(needs_approval=["lend_book"])))
     client.player.replies = [[call("lend_book", title="Momo")], "It is yours."]
@@ -318,6 +320,7 @@ async def test_tools_of_one_name_and_with_names_that_apis_refuse_are_called_by_n
     assert f"called {LONG}" in str(client.player.asked[-1].of("function_call_output"))
 
 
+@EVERY_TURN
 async def test_a_tool_that_got_another_name_still_asks_for_approval(chat: MakeChat) -> None:
     config = {
         "mcp": {"files": _named("burn"), "wiki": _named("burn", needs_approval=["burn"])},

@@ -16,6 +16,7 @@ from starlette.requests import Request
 
 from tests.conversations.conftest import Chat, MakeChat
 from tests.conversations.editing import reloaded
+from tests.conversations.later_turns import EVERY_TURN
 from tests.conversations.playing import call
 from tests.examples.serving import serving
 
@@ -193,6 +194,7 @@ async def test_agents_have_all_operations_or_some(chat: MakeChat, service: tuple
         assert client.player.asked[-1].tools == names
 
 
+@EVERY_TURN
 async def test_operations_ask_for_approval_and_have_guardrails(chat: MakeChat, service: tuple[Service, str]) -> None:
     guards = {"input": ["acts:no_cats"]}
     client = await project(chat, service, needs_approval=["addPet"], guardrails=guards)

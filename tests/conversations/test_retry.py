@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.conversations.conftest import Chat, MakeBare, MakeChat
+from tests.conversations.later_turns import EVERY_TURN
 from tests.conversations.playing import call
 from tests.conversations.talking import Exchange, texts
 
@@ -89,6 +90,7 @@ async def _retry(client: Chat, first: Exchange) -> Exchange:
     return await client.call("threads.retry_after_item", thread_id=first.thread_id, item_id=message)
 
 
+@EVERY_TURN
 async def test_a_retry_that_fails_as_well_keeps_what_the_tools_have_done(chat: MakeChat) -> None:
     client = await chat(DESK, acts_py=ACTS)
     half = ["It is", RuntimeError("down")]
@@ -101,6 +103,7 @@ async def test_a_retry_that_fails_as_well_keeps_what_the_tools_have_done(chat: M
     assert len(client.player.asked[-1].of("function_call_output")) == 1
 
 
+@EVERY_TURN
 async def test_a_retry_after_a_failure_behind_a_client_tool_has_its_result(chat: MakeChat) -> None:
     client = await chat(DESK, acts_py=ACTS)
     client.player.replies = [[call("refund", order="A1")], [call("pick")], RuntimeError("down"), "Picked."]
@@ -112,6 +115,7 @@ async def test_a_retry_after_a_failure_behind_a_client_tool_has_its_result(chat:
     assert "Oslo" in told.of("function_call_output")[1]["output"]
 
 
+@EVERY_TURN
 async def test_a_retry_after_a_failure_behind_an_approved_call_has_its_result(chat: MakeChat) -> None:
     config = {**DESK, "tools": {**DESK["tools"], "refund": {"python": "acts:refund", "needs_approval": True}}}
     client = await chat(config, acts_py=ACTS)

@@ -10,6 +10,7 @@ import pytest
 from runtime import RequestError, User
 from runtime.server.history.interruption import CONTINUE_ACTION, interruption_card
 from tests.conversations.conftest import Chat, MakeChat
+from tests.conversations.later_turns import EVERY_TURN
 from tests.conversations.playing import call
 from tests.conversations.talking import Client, user_input
 
@@ -67,6 +68,7 @@ async def test_a_call_of_a_tool_that_was_not_offered_runs_nothing(chat: MakeChat
     assert client.player.asked[-1].of("function_call_output")[0]["output"] == "the secret"
 
 
+@EVERY_TURN
 async def test_a_role_that_was_lost_while_an_approval_waited_is_missed(chat: MakeChat) -> None:
     tools = {"secret": {"python": "tools:secret", "roles": ["admin"], "needs_approval": True}}
     client = await _make(chat, {"agents": {"helper": {"tools": ["secret"]}}, "tools": tools})
