@@ -14,10 +14,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 from tests.cli.compiling import missing
-from tests.cli.test_client_browser import ARGUMENTS
 
 WEB = Path(__file__).parents[2] / "web"
 # What the client's frame is served with.
@@ -111,15 +110,11 @@ class Gallery:
 
 
 @contextmanager
-def open_gallery() -> Iterator[Gallery]:
-    """Open the gallery in a browser of its own."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        missing("no browser: Chromium is missing (`apt-get install chromium`)")
-    with _served(_built()) as origin, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+def open_gallery(browser: Browser) -> Iterator[Gallery]:
+    """Open the gallery."""
+    with _served(_built()) as origin:
         context = browser.new_context(
             viewport={"width": 720, "height": 800}, permissions=["clipboard-read", "clipboard-write"]
         )
         yield Gallery(context.new_page(), origin)
-        browser.close()
+        context.close()

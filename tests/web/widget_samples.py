@@ -189,7 +189,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
                 _stop("13:05", "Seoul", "Gate 23"),
                 _GAP,
                 _col(
-                    {"type": "Icon", "name": "external-link", "color": "tertiary"},
+                    {"type": "Icon", "name": "compass", "color": "tertiary"},
                     {"type": "Caption", "value": "14 h 20"},
                     align="center",
                     gap=1,

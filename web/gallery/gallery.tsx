@@ -19,6 +19,7 @@ interface Look {
 const place = document.getElementById('root') as HTMLElement;
 const root = createRoot(place);
 const actions: ActionConfig[] = [];
+const deepLinks: string[] = [];
 const waiting: { done(): void; fail(error: Error): void }[] = [];
 let hold = false;
 let generation = 0;
@@ -104,7 +105,7 @@ const write = (props: MarkdownProps, given: Look = {}): void => {
     root.render(
       <StrictMode>
         <Suspense>
-          <Markdown key={generation} {...props} renderAnnotations={(group) => <sup>{group.map(({ source }) => source.title).join()}</sup>} />
+          <Markdown key={generation} onDeepLink={(href) => deepLinks.push(href)} {...props} renderAnnotations={(group) => <sup>{group.map(({ source }) => source.title).join()}</sup>} />
         </Suspense>
       </StrictMode>,
     ),
@@ -128,6 +129,7 @@ const gallery = {
   write,
   compare,
   grow,
+  deepLinks: () => deepLinks.splice(0),
   actions: () => actions.splice(0),
   hold: (on: boolean) => void (hold = on),
   finish: (error?: string) => {

@@ -8,7 +8,7 @@ const PREFIX = /^(?:lucide|vendor):/;
 /** A name without a drawing is an empty circle. */
 export default function NamedIcon({ name, className }: IconProps): ReactNode {
   const bare = name.replace(PREFIX, '');
-  const Drawing = CHATKIT[bare];
+  const Drawing = Object.hasOwn(CHATKIT, bare) ? CHATKIT[bare] : undefined;
   if (Drawing) return <Drawing aria-hidden="true" width="1em" height="1em" className={className} />;
   return (
     <Suspense fallback={<svg aria-hidden="true" width="1em" height="1em" className={className} />}>

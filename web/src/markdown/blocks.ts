@@ -25,7 +25,8 @@ const math = (raw: string, tex: string, display: boolean): MathToken => ({ type:
 
 // `$5 and $10` is no formula: no space inside of the signs, no digit after them.
 const INLINE = /^(?:\\\(([^]+?)\\\)|\\\[([^]+?)\\\]|\$\$([^$]+?)\$\$|\$(?![\s$])((?:\\.|[^\\$\n])*?(?:\\.|[^\\$\s]))\$(?!\d))/;
-const BLOCK = /^(?: {0,3}\$\$([^]+?)\$\$| {0,3}\\\[([^]+?)\\\])[ \t]*(?:\n|$)/;
+// TeX allows no blank line either. With one, the end of a formula would change the blocks before the last.
+const BLOCK = /^ {0,3}(?:\$\$((?:(?!\n[ \t]*\n)[^])+?)\$\$|\\\[((?:(?!\n[ \t]*\n)[^])+?)\\\])[ \t]*(?:\n|$)/;
 
 const extensions = {
   renderers: {},

@@ -3,7 +3,7 @@ import { use, useEffect, useId, useRef, useState, type CSSProperties, type Keybo
 import type { WidgetNode } from '../protocol/types';
 import { Scope } from './actions';
 import { curve, type Point } from './curves';
-import { block, chartColor, number, record, text } from './values';
+import { block, chartColor, number, pick, record, text } from './values';
 
 interface Series {
   kind: 'bar' | 'line' | 'area';
@@ -86,7 +86,7 @@ export function Chart({ node }: { node: WidgetNode }): ReactNode {
   const names = record(axis.labels);
   const categories = rows.map((row) => {
     const value = text(row[text(axis.dataKey)]);
-    return text(names?.[value]) || value;
+    return text(names && pick(names, value)) || value;
   });
   const series = readSeries(node, rows);
   const format = new Intl.NumberFormat(locale);
@@ -280,7 +280,7 @@ function Line({ series, x, y, active }: Scales & { series: Series; active: numbe
     <g>
       {parts.filter((part) => part.length).map((part) => {
         const upper = curve(series.curve, part.map(({ index, to }): Point => [x(index), y(to)]));
-        const lower = curve(BACKWARDS[series.curve] ?? series.curve, part.map(({ index, from }): Point => [x(index), y(from)]).reverse());
+        const lower = curve(pick(BACKWARDS, series.curve) ?? series.curve, part.map(({ index, from }): Point => [x(index), y(from)]).reverse());
         return (
           <g key={part[0]?.index}>
             {series.kind === 'area' ? <path d={`${upper.replace('Z', '')}${lower.replace('M', 'L').replace('Z', '')}Z`} style={{ fill: series.color }} className="ckw-area" /> : null}

@@ -6,25 +6,40 @@ import { Markdown as MarkdownView } from '../markdown';
 import type { WidgetNode } from '../protocol/types';
 import { Scope } from './actions';
 import { autofill, useField, usePattern } from './form';
-import { background, block, number, oneOf, px, record, text, textColor } from './values';
+import { background, block, number, oneOf, pick, px, record, text, textColor } from './values';
 
 type Props = { node: WidgetNode };
 
 const WEIGHTS: Record<string, string> = { normal: '400', medium: '500', semibold: '600', bold: '700' };
 const ALIGNS = ['start', 'center', 'end'] as const;
-const TEXT_SIZES = ['xs', 'sm', 'md', 'lg', 'xl'] as const;
-const TITLE_SIZES = ['sm', 'md', 'lg', 'xl', '2xl', '3xl', '4xl', '5xl'] as const;
-const CAPTION_SIZES = ['sm', 'md', 'lg'] as const;
-const ICON_SIZES = ['xs', 'sm', 'md', 'lg', 'xl', '2xl', '3xl'] as const;
+// The size of the letters and the height of a line, in rem.
+type Sizes = Record<string, readonly [font: number, line: number]>;
+const TEXT: Sizes = { xs: [0.75, 1.125], sm: [0.875, 1.25], md: [1, 1.5], lg: [1.125, 1.625], xl: [1.25, 1.75] };
+const CAPTION: Sizes = { sm: [0.6875, 1], md: [0.75, 1.125], lg: [0.875, 1.25] };
+const TITLE: Sizes = {
+  sm: [1.125, 1.5],
+  md: [1.25, 1.625],
+  lg: [1.5, 1.8],
+  xl: [2, 2.4],
+  '2xl': [2.25, 2.5],
+  '3xl': [3, 3.3],
+  '4xl': [3.75, 4.1],
+  '5xl': [4.5, 5],
+};
+const ICON: Record<string, number> = { xs: 0.875, sm: 1, md: 1.125, lg: 1.25, xl: 1.5, '2xl': 2, '3xl': 2.5 };
 
 /** The style of a text, and its limits of lines. */
-const type = (node: WidgetNode): { style: CSSProperties; 'data-lines'?: string } => {
+const type = (node: WidgetNode, sizes: Sizes, usual = 'md'): { style: CSSProperties; 'data-lines'?: string } => {
   const most = node.truncate === true ? 1 : number(node.maxLines);
   const least = number(node.minLines);
   const side = oneOf(node.textAlign, ALIGNS, undefined as never);
+  const [font, line] = (pick(sizes, node.size) ?? sizes[usual]) as [number, number];
   const style: CSSProperties & Record<string, unknown> = {
+    fontSize: `${font}rem`,
+    lineHeight: `${line}rem`,
+    letterSpacing: font > 2 ? '-0.02em' : undefined,
     color: textColor(node.color),
-    fontWeight: WEIGHTS[text(node.weight)],
+    fontWeight: pick(WEIGHTS, node.weight),
     textAlign: side,
     width: px(node.width),
     fontStyle: node.italic === true ? 'italic' : undefined,
@@ -61,7 +76,7 @@ export function Text({ node }: Props): ReactNode {
   if (record(node.editable)) return <EditableText node={node} />;
   const value = text(node.value);
   return (
-    <p className="ckw-text" data-size={oneOf(node.size, TEXT_SIZES, 'md')} {...type(node)}>
+    <p className="ckw-text" {...type(node, TEXT)}>
       {node.streaming === true ? <Growing value={value} /> : value}
     </p>
   );
@@ -73,7 +88,7 @@ function EditableText({ node }: Props): ReactNode {
   const field = useField(edit);
   const match = usePattern(edit.pattern, useLanguage().t('wrongFormat'));
   const one = node.truncate === true || number(node.maxLines) === 1;
-  const { style } = type(node);
+  const { style } = type(node, TEXT);
   const least = number(node.minLines) ?? 1;
   return (
     <span className="ckw-field" data-block="">
@@ -85,7 +100,6 @@ function EditableText({ node }: Props): ReactNode {
         {...field.props}
         {...autofill(edit.allowAutofillExtensions, edit.autoComplete)}
         className="ckw-text ckw-editable"
-        data-size={oneOf(node.size, TEXT_SIZES, 'md')}
         data-line=""
         style={{ ...style, minHeight: undefined, '--rows': least, ...(one ? { '--most': 1 } : {}) } as CSSProperties}
         rows={least}
@@ -106,7 +120,7 @@ function EditableText({ node }: Props): ReactNode {
 
 export function Title({ node }: Props): ReactNode {
   return (
-    <h2 className="ckw-title" data-size={oneOf(node.size, TITLE_SIZES, 'md')} {...type(node)}>
+    <h2 className="ckw-title" {...type(node, TITLE)}>
       {text(node.value)}
     </h2>
   );
@@ -114,7 +128,7 @@ export function Title({ node }: Props): ReactNode {
 
 export function Caption({ node }: Props): ReactNode {
   return (
-    <p className="ckw-caption" data-size={oneOf(node.size, CAPTION_SIZES, 'md')} {...type(node)}>
+    <p className="ckw-caption" {...type(node, CAPTION)}>
       {text(node.value)}
     </p>
   );
@@ -123,7 +137,7 @@ export function Caption({ node }: Props): ReactNode {
 export function Label({ node }: Props): ReactNode {
   const id = `${use(Scope).id}-${text(node.fieldName)}`;
   return (
-    <label className="ckw-label" id={`${id}-label`} htmlFor={id} data-size={oneOf(node.size, TEXT_SIZES, 'sm')} {...type(node)}>
+    <label className="ckw-label" id={`${id}-label`} htmlFor={id} {...type(node, TEXT, 'sm')}>
       {text(node.value)}
     </label>
   );
@@ -157,7 +171,7 @@ export function Badge({ node }: Props): ReactNode {
 
 export function Icon({ node }: Props): ReactNode {
   return (
-    <span className="ckw-icon" data-size={oneOf(node.size, ICON_SIZES, 'md')} style={{ color: textColor(node.color) }}>
+    <span className="ckw-icon" style={{ fontSize: `${pick(ICON, node.size) ?? ICON.md}rem`, color: textColor(node.color) }}>
       <NamedIcon name={text(node.name)} />
     </span>
   );

@@ -1,6 +1,6 @@
 /** What users click and fill in: native controls, so that keyboards, screen readers and phones know them. */
 import { Button as KitButton } from '@openai/apps-sdk-ui/components/Button';
-import { use, useState, type ReactNode, type SyntheticEvent } from 'react';
+import { use, useState, type CSSProperties, type ReactNode, type SyntheticEvent } from 'react';
 import { Icon } from '../icons/Icon';
 import { useLanguage } from '../i18n/i18n';
 import type { WidgetNode } from '../protocol/types';
@@ -53,27 +53,36 @@ export function Button({ node }: Props): ReactNode {
   );
 }
 
-/** The look that inputs share. */
-const look = (node: WidgetNode, variant: (typeof VARIANTS)[number]) => ({
-  'data-variant': oneOf(node.variant, VARIANTS, variant),
-  'data-size': oneOf(node.size, SIZES, 'md'),
-  'data-gutter': oneOf(node.gutterSize, GUTTERS, undefined as never),
-  'data-pill': node.pill === true ? '' : undefined,
-  'data-block': node.block === true ? '' : undefined,
-});
+// The gutter and the corners of each size; those of a pill are wider and round.
+const GUTTER_OF: Record<string, string> = { '3xs': '2xs', '2xs': 'xs', xs: 'xs', lg: 'md', xl: 'lg', '2xl': 'xl', '3xl': 'xl' };
+const CORNER_OF: Record<string, string> = { '3xs': 'sm', '2xs': 'sm', xl: 'lg', '2xl': 'xl', '3xl': 'xl' };
+const TYPE_OF: Record<string, string> = { '3xs': '0.75rem', '2xs': '0.75rem', '2xl': '1rem', '3xl': '1rem' };
+
+/** The measures of a field, which its box, its arrow and its button for clearing share. */
+const measures = (node: WidgetNode): CSSProperties => {
+  const size = oneOf(node.size, SIZES, 'md');
+  const gutter = `var(--control-gutter-${oneOf(node.gutterSize, GUTTERS, (GUTTER_OF[size] ?? 'sm') as 'sm')})`;
+  const pill = node.pill === true;
+  return {
+    '--size': `var(--control-size-${size})`,
+    '--gutter': pill && node.gutterSize == null ? `calc(${gutter} * var(--control-gutter-pill-scaling))` : gutter,
+    '--corner': `var(--${pill ? 'radius-full' : `control-radius-${CORNER_OF[size] ?? 'md'}`})`,
+    '--type': TYPE_OF[size],
+  } as CSSProperties;
+};
 
 const INPUTS = ['number', 'email', 'text', 'password', 'tel', 'url'] as const;
 
 export function Input({ node }: Props): ReactNode {
   const field = useField(node);
   return (
-    <span className="ckw-field">
+    <span className="ckw-field" style={measures(node)}>
       <input
         key={text(node.defaultValue)}
         ref={useSelection<HTMLInputElement>(node.autoSelect)}
         {...field.props}
         {...autofill(node.allowAutofillExtensions)}
-        {...look(node, 'outline')}
+        data-variant={oneOf(node.variant, VARIANTS, 'outline')}
         className="ckw-input"
         type={oneOf(node.inputType, INPUTS, 'text')}
         step={node.inputType === 'number' ? 'any' : undefined}
@@ -96,7 +105,7 @@ export function Textarea({ node }: Props): ReactNode {
   const rows = number(node.rows) ?? 3;
   const most = number(node.maxRows);
   return (
-    <span className="ckw-field">
+    <span className="ckw-field" style={measures(node)}>
       <textarea
         key={text(node.defaultValue)}
         ref={(element) => {
@@ -105,10 +114,10 @@ export function Textarea({ node }: Props): ReactNode {
         }}
         {...field.props}
         {...autofill(node.allowAutofillExtensions)}
-        {...look(node, 'outline')}
+        data-variant={oneOf(node.variant, VARIANTS, 'outline')}
         className="ckw-input ckw-textarea"
         data-grow={node.autoResize === true ? '' : undefined}
-        style={{ '--rows': rows, ...(most && { '--most': most }) } as React.CSSProperties}
+        style={{ '--rows': rows, ...(most && { '--most': most }) } as CSSProperties}
         rows={rows}
         defaultValue={text(node.defaultValue)}
         placeholder={text(node.placeholder) || undefined}
@@ -130,7 +139,7 @@ function Clearable({ node, empty, onClear, children }: Props & { empty: boolean;
   const { t } = useLanguage();
   const shown = node.clearable === true && !empty && node.disabled !== true;
   return (
-    <span className="ckw-field" data-block={node.block === true ? '' : undefined} data-clear={shown ? '' : undefined}>
+    <span className="ckw-field" data-block={node.block === true ? '' : undefined} data-clear={shown ? '' : undefined} style={measures(node)}>
       {children}
       {shown ? (
         <button type="button" className="ckw-clear" aria-label={t('clear', { name: text(node.placeholder) || text(node.name) })} onClick={onClear}>
@@ -198,7 +207,7 @@ function SearchedSelect({ node, options }: Props & { options: Option[] }): React
     >
       <input
         {...field.props}
-        {...look(node, 'outline')}
+        data-variant={oneOf(node.variant, VARIANTS, 'outline')}
         className="ckw-input ckw-search"
         list={`${field.id}-list`}
         // The value of the option, not its label, is sent.
@@ -234,7 +243,7 @@ function PlainSelect({ node, options }: Props & { options: Option[] }): ReactNod
     <Clearable node={node} empty={!value} onClear={() => set('')}>
       <select
         {...field.props}
-        {...look(node, 'outline')}
+        data-variant={oneOf(node.variant, VARIANTS, 'outline')}
         className="ckw-input ckw-select"
         data-empty={value ? undefined : ''}
         value={value}
@@ -276,7 +285,7 @@ export function DatePicker({ node }: Props): ReactNode {
     <Clearable node={node} empty={!shown} onClear={() => set('')}>
       <input
         {...field.props}
-        {...look(node, 'outline')}
+        data-variant={oneOf(node.variant, VARIANTS, 'outline')}
         type="date"
         className="ckw-input ckw-date"
         data-empty={shown ? undefined : ''}

@@ -7,7 +7,7 @@ import type { ActionConfig, WidgetNode } from '../protocol/types';
 import { actionOf, FormContext, Scope, useAction } from './actions';
 import { FormHost } from './form';
 import { Children, Node } from './Node';
-import { align, background, borderColor, borders, children, flexBox, number, oneOf, px, record, space, spacing, text } from './values';
+import { align, background, borderColor, borders, children, flexBox, number, oneOf, pick, px, record, space, spacing, text } from './values';
 
 type Props = { node: WidgetNode };
 
@@ -299,6 +299,7 @@ export function TableRow({ node }: Props): ReactNode {
   );
 }
 
+const COL_SIZES: Record<string, string> = { xs: '3rem', sm: '5rem', md: '8rem', lg: '12rem', xl: '16rem' };
 const V_ALIGNS: Record<string, string> = { start: 'top', center: 'middle', end: 'bottom' };
 
 export function TableCell({ node }: Props): ReactNode {
@@ -308,9 +309,8 @@ export function TableCell({ node }: Props): ReactNode {
       scope={node.header === true ? 'col' : undefined}
       colSpan={number(node.colSpan)}
       rowSpan={number(node.rowSpan)}
-      data-col={oneOf(node.colSize, ['xs', 'sm', 'md', 'lg', 'xl'], undefined as never)}
       data-align={oneOf(node.align, TABLE_ALIGNS, undefined as never)}
-      style={{ width: px(node.width), verticalAlign: V_ALIGNS[text(node.vAlign)], ...spacing('padding', node.padding) }}
+      style={{ width: px(node.width) ?? pick(COL_SIZES, node.colSize), verticalAlign: pick(V_ALIGNS, node.vAlign), ...spacing('padding', node.padding) }}
     >
       <div className="ckw-cell">
         <Children node={node} />

@@ -43,6 +43,10 @@ export const number = (value: unknown): number | undefined => {
   return typeof value === 'string' && NUMBER.test(value.trim()) ? Number(value) : undefined;
 };
 
+/** The entry of a table; names that every object has are none of its entries. */
+export const pick = <T>(table: Record<string, T>, key: unknown): T | undefined =>
+  typeof key === 'string' && Object.hasOwn(table, key) ? table[key] : undefined;
+
 /** One of the values of a prop; anything else counts as not set. */
 export const oneOf = <T extends string>(value: unknown, allowed: readonly T[], otherwise: T): T =>
   allowed.includes(value as T) ? (value as T) : otherwise;
@@ -68,7 +72,7 @@ export const space = (value: unknown): string | undefined => {
 };
 
 const token = (value: string, tokens: Record<string, string>): string => {
-  const name = tokens[value] ?? (PRIMITIVE.test(value) ? `--${value}` : undefined);
+  const name = pick(tokens, value) ?? (PRIMITIVE.test(value) ? `--${value}` : undefined);
   return name ? `var(${name})` : value;
 };
 
@@ -165,7 +169,7 @@ const ALIGN: Record<string, string> = { start: 'flex-start', end: 'flex-end' };
 const JUSTIFY: Record<string, string> = { ...ALIGN, between: 'space-between', around: 'space-around', evenly: 'space-evenly' };
 
 export const align = (value: unknown): string | undefined =>
-  typeof value === 'string' && value ? (ALIGN[value] ?? value) : undefined;
+  typeof value === 'string' && value ? (pick(ALIGN, value) ?? value) : undefined;
 
 /** The style of a flex container. */
 export const flexBox = (node: Props, dark: boolean): CSSProperties => {
@@ -178,7 +182,7 @@ export const flexBox = (node: Props, dark: boolean): CSSProperties => {
     ...(node.direction === 'row' || node.direction === 'col' ? { flexDirection: node.direction === 'row' ? 'row' : 'column' } : {}),
     ...(gap !== undefined && { gap }),
     ...(items && { alignItems: items }),
-    ...(justify && { justifyContent: JUSTIFY[justify] ?? justify }),
+    ...(justify && { justifyContent: pick(JUSTIFY, justify) ?? justify }),
     ...(wrap && { flexWrap: wrap as 'wrap' }),
     ...(fill && { background: fill }),
     ...block(node),
