@@ -149,11 +149,25 @@ class Explainer:
             hint = f"it contains {character}" + (f": write {near!r}" if near else "")
         if not hint and len(path) == 3 and path[0] in NAMED_SECTIONS and isinstance(value, dict):
             hint = f"an entry of {path[0]!r} is one of them: move {key!r} one level up" if known.keys() & value else ""
+        if not hint and value is None and (whole := self._cut_by_comma(path)):
+            hint = f"a comma ends the text before it: write {whole}"
         if not hint and known:
             names = ", ".join(sorted(known))
             hint = f"allowed keys: {names}" if len(known) <= _MANY else _OWN_KEYS if len(path) == 1 else ""
         self._report("A101", path, message, hint, at_key=True)
         return likely
+
+    def _cut_by_comma(self, path: KeyPath) -> str:
+        """Return the entry before a lone key in braces, as it was meant: `{label: Ask, me}`; empty if there is none."""
+        parent = self.data
+        for step in path[:-1]:
+            parent = parent[step]
+        keys = list(parent) if isinstance(parent, dict) else []
+        at = keys.index(path[-1]) if path[-1] in keys else 0
+        before = keys[at - 1] if at else None
+        if before is None or not isinstance(parent[before], str):
+            return ""
+        return f'{before}: "{parent[before]}, {path[-1]}"'
 
     def _union(self, path: KeyPath, value: Any, branches: list[dict[str, Any]]) -> None:
         if self._repair(path, value, {"anyOf": branches}):

@@ -8,6 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from runtime.config.model.agents import PROMPT_PATTERN
+from runtime.config.model.auth import EXPIRES_PATTERN, HEADER_PATTERN
+from runtime.config.model.chat import FILE_STORE_PATTERN, LOCALE_PATTERN, MIME_PATTERN
+from runtime.config.model.component import ID_PATTERN
+from runtime.config.model.limits import BUDGET_PATTERN, COST_PATTERN, RATE_PATTERN
 from runtime.config.model.root import NAMED_SECTIONS
 from runtime.config.model.server import KEY_PATTERN, LOGIN_PATTERN, STORE_PATTERN
 from runtime.config.model.types import (
@@ -42,6 +46,18 @@ _PATTERNS = (
     (LOGIN_PATTERN[1:], "the address of a login", "such as https://login.example.com/, or a path of this site: /login"),
     ("([A-Za-z0-9_.~-]+(/", "a path", "such as /chatkit"),
     ("[A-Z]{2}", "a country", "two capital letters, such as NO"),
+    (COST_PATTERN[1:], "a budget", "such as 0.50/day; per 'turn', 'thread' or 'day'"),
+    (BUDGET_PATTERN[1:], "a number of tokens", "such as 200000/day; per 'turn', 'thread' or 'day'"),
+    (RATE_PATTERN[1:], "a rate", "such as 30/minute; per 'second', 'minute', 'hour' or 'day'"),
+    (EXPIRES_PATTERN[1:], "a date", "such as 2027-01-31 or 2027-01-31T18:00Z"),
+    (FILE_STORE_PATTERN[1:], "a place for files", "such as .chatkit/files or s3://BUCKET/FOLDER"),
+    (MIME_PATTERN[1:], "a media type", "such as image/png or image/*"),
+    (LOCALE_PATTERN[1:], "a language", "such as en or pt-BR"),
+    (HEADER_PATTERN[1:], "the name of a header", "letters, digits, '-' and '_'"),
+    (ID_PATTERN[1:], "an id", "1 to 128 letters, digits, and any of _ . : / -"),
+    ("[A-Za-z0-9_-]{0,40}", "a prefix of tools' names", "at most 40 letters, digits, '_' and '-'"),
+    ("[A-Za-z0-9_.-]{1,64}", "the name of a parameter", "1 to 64 letters, digits, '_', '.' and '-'"),
+    ("[A-Za-z][A-Za-z0-9_-]{0,63}", "a label", "a letter, then letters, digits, '_' and '-', at most 64"),
     ("(https?://", "an address", "such as http://127.0.0.1:11434/v1"),
 )
 _LIMITS = {

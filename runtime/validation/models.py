@@ -139,12 +139,14 @@ def _foreign_hint(name: str) -> str:
         return f"write {plain!r}" if plain else "give the name of a model"
     if name.startswith("ft:"):
         return ""
+    if (usual := re.sub(r"[\s_]+", "-", name.lower())) != name and _is_known(usual):
+        return f"write {usual!r}"
     match = _PREFIX.fullmatch(name)
     if match is not None and match["provider"].lower() in ("openai", "azure_openai"):
         return f"write {match['name']!r}: OpenAI is the default"
+    if match is not None and match["provider"].lower() in _PROVIDERS:
+        return f"declare it in 'models': {{any_llm: {match['provider']}/{match['name']}}}"
     if match is not None and _family(match["provider"]) is None:
-        if match["provider"].lower() in _PROVIDERS:
-            return f"declare it in 'models': {{any_llm: {match['provider']}/{match['name']}}}"
         return f"declare it in 'models' with the 'base_url' of its server: {{name: {name!r}, base_url: …}}"
     family = _family(name)
     if family is None:

@@ -18,6 +18,7 @@ import pytest
 from runtime.config.load import load_config
 from runtime.config.schema import config_schema
 from runtime.config.shape_errors import build_config
+from runtime.config.wording import name_pattern
 from runtime.diagnostics.diagnostic import Diagnostic, Place
 from runtime.documents.document import read_yaml
 from runtime.documents.variables import interpolate
@@ -164,3 +165,19 @@ def test_a_misspelt_key_gets_a_hint_with_a_key_that_is_known_there(part: int) ->
         assert unknown_key(corrected("".join(lines), diagnostic, match["name"]), place) is None, str(diagnostic)
     assert suggested > 10
     assert unnamed < suggested / 10
+
+
+def _patterns(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        if isinstance(part.get("pattern"), str):
+            yield part["pattern"]
+        part = list(part.values())
+    for item in part if isinstance(part, list) else ():
+        yield from _patterns(item)
+
+
+@pytest.mark.parametrize("pattern", sorted(set(_patterns(config_schema()))))
+def test_no_message_shows_a_regular_expression_for_what_the_language_expects(pattern: str) -> None:
+    noun, hint = name_pattern(pattern)
+    assert noun != "valid here"
+    assert pattern not in hint

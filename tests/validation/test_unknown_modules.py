@@ -55,6 +55,8 @@ def test_another_package_or_python_path_may_provide_a_top_level_module(
         ("tols.weather:look", {"tools/__init__.py": "", "tools/weather.py": TOOL}, "tools.weather"),
         ("wether:look", {"weather.py": TOOL}, "weather"),
         ("tools.wether:look", {"tools/__init__.py": "", "tools/weather.py": TOOL}, "tools.weather"),
+        ("weather.py:look", {"weather.py": TOOL}, "weather:look"),
+        ("tools.weather.py:look", {"tools/__init__.py": "", "tools/weather.py": TOOL}, "tools.weather:look"),
         ("tools.nowhere:look", {"tools/__init__.py": ""}, ""),
         ("json.nowhere:look", {}, ""),
     ],

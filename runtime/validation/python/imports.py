@@ -140,6 +140,8 @@ def _near(diagnostics: PythonDiagnostics, path: ImportPath, missing: str) -> str
     parent, _, leaf = missing.rpartition(".")
     module = diagnostics.resolver.modules.get(parent) if parent else None
     if module is not None and not module.location.is_package:
+        if leaf == "py" and path.module == missing:
+            return f"did you mean {':'.join((parent, '.'.join(path.attributes)))!r}?"
         right = f"{parent}:{leaf}"
         return f"did you mean {right!r}?" if leaf in module.names.bound else f"{parent!r} is a module, not a package"
     near = _nearest(finder, missing)
