@@ -159,6 +159,11 @@ class Chat:
         self.page.keyboard.type(text)
         self.page.keyboard.press("Enter")
 
+    def reload(self) -> None:
+        """Load the page again, once its address names the thread."""
+        self.page.wait_for_url(re.compile("#thread="))
+        self.page.reload()
+
     def shows(self, text: str | re.Pattern[str]) -> Locator:
         """Wait for a text in the chat."""
         found = self.frame.get_by_text(text).first

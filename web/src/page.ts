@@ -29,14 +29,25 @@ function report(error: unknown): void {
   document.body.append(line);
 }
 
+const dark = matchMedia('(prefers-color-scheme: dark)');
+let showAgain = (): void => {};
+dark.addEventListener('change', () => showAgain());
+
+/** The theme of the project, in the user's colours unless it declares its own. */
+function themed(theme: ChatKitOptions['theme']): ChatKitOptions['theme'] {
+  const colorScheme = dark.matches ? 'dark' : 'light';
+  return typeof theme === 'string' ? theme : { colorScheme, ...theme };
+}
+
 async function start(): Promise<void> {
   try {
     const options = await get<ChatKitOptions>('/options.json');
     document.title = options.frameTitle ?? 'Chat';
     document.documentElement.lang = options.locale ?? navigator.language;
     const thread = new URLSearchParams(location.hash.slice(1)).get('thread');
-    chat.setOptions({
+    showAgain = () => chat.setOptions({
       ...options,
+      theme: themed(options.theme),
       initialThread: thread,
       api: { ...(options.api as { url: string; domainKey: string }), fetch: authorizedFetch },
       entities: {
@@ -45,6 +56,7 @@ async function start(): Promise<void> {
         onRequestPreview: ({ id }) => get(`/entities/${encodeURIComponent(id)}/preview`),
       },
     });
+    showAgain();
   } catch (error) {
     report(error);
   }
