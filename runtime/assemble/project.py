@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agents import Agent, ImageGenerationTool, RunConfig
-from chatkit.agents import ThreadItemConverter
+from chatkit.agents import ResponseStreamConverter, ThreadItemConverter
 
 from runtime.assemble import chat, project_objects
 from runtime.assemble.actions import BuiltAction, build_actions
@@ -61,6 +61,8 @@ class Snapshot:
     context_type: type[RuntimeContext]
     build_context: AsyncFunction | None
     converter: ThreadItemConverter
+    stream_converter: ResponseStreamConverter | None
+    """The project's own; None for the runtime's, which stores generated images."""
     routers: tuple[project_objects.BuiltRouter, ...]
     write_title: chat.WriteTitle | None
     summarise: chat.Summarise | None
@@ -142,6 +144,7 @@ def build(
         context_type=project_objects.build_context_class(config, code, problems),
         build_context=project_objects.build_context(config, functions, problems),
         converter=project_objects.build_converter(config, code, mix_converter, problems),
+        stream_converter=project_objects.build_stream_converter(config, code, problems),
         routers=project_objects.build_routers(config, code, problems),
         write_title=chat.build_title(config, files, models, functions, problems),
         summarise=chat.build_summary(config, files, models, functions, problems),

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chatkit.agents import AgentContext, ThreadItemConverter
+from chatkit.agents import AgentContext, ResponseStreamConverter, ThreadItemConverter
 from chatkit.store import Store
 from fastapi import APIRouter
 
@@ -68,6 +68,25 @@ def build_converter(config: Config, code: ProjectCode, mix: MixConverter, proble
         with problems.record("A312", "converter"):
             return _own_converter(config.converter, code, mix)
     return mix(None, {})
+
+
+def build_stream_converter(config: Config, code: ProjectCode, problems: Problems) -> ResponseStreamConverter | None:
+    """Return the project's own converter of what models stream, or None; its class is called once."""
+    if config.stream_converter is not None:
+        with problems.record("A312", "stream_converter"):
+            return _own_stream_converter(config.stream_converter, code)
+    return None
+
+
+def _own_stream_converter(entry: MadeObject, code: ProjectCode) -> ResponseStreamConverter:
+    value, arguments = code.resolve(entry.python), entry.with_
+    if isinstance(value, type) and issubclass(value, ResponseStreamConverter):
+        return value(**arguments)
+    if not isinstance(value, ResponseStreamConverter):
+        raise BuildError(f"{entry.python!r} is no chatkit.agents.ResponseStreamConverter", code="A324")
+    if arguments:
+        raise _takes_no_arguments(entry)
+    return value
 
 
 def _own_converter(entry: MadeObject, code: ProjectCode, mix: MixConverter) -> ThreadItemConverter:

@@ -346,6 +346,7 @@ BUILTINS = "builtins."
 FUNCTION_TOOL = "agents.function_tool"
 CONTEXTS = frozenset({"chatkit.agents.AgentContext", "runtime.RuntimeContext"})
 CONVERTERS = frozenset({"chatkit.agents.ThreadItemConverter"})
+STREAM_CONVERTERS = frozenset({"chatkit.agents.ResponseStreamConverter"})
 STORES = frozenset({"chatkit.store.Store"})
 MODELS = frozenset({"agents.Model"})
 MCP_SERVERS = frozenset(f"agents.mcp.MCPServer{kind}" for kind in ("", "Stdio", "Sse", "StreamableHttp"))
@@ -367,7 +368,7 @@ NO_INIT = frozenset({BUILTINS + "object", "abc.ABC", "typing.Generic"}) | CONVER
 PYDANTIC = CONTEXTS | {"pydantic.BaseModel"}
 """Classes whose constructor takes keywords only, and whose instances can't be called."""
 AGENT = "agents.Agent"
-_SDK = CONTEXTS | CONVERTERS | STORES | MODELS | MCP_SERVERS | ROUTERS | {AGENT}
+_SDK = CONTEXTS | CONVERTERS | STREAM_CONVERTERS | STORES | MODELS | MCP_SERVERS | ROUTERS | {AGENT}
 
 # Other modules from which each can be imported.
 _ALIASES = {

@@ -15,7 +15,7 @@ _ENTRY = re.compile(r'[^.\[]*(?:\."[^"]*"|\.[^.\[]+|\[\d+\])?')
 # What OpenAI does not serve is built like the rest.
 _NOT_OF_THE_BUILD = frozenset({"A620", "A621", "A626", "A627", "A628"})
 # Sections that are one object.
-_WHOLE = frozenset({"context", "context_class", "converter", "entry", "store"})
+_WHOLE = frozenset({"context", "context_class", "converter", "entry", "store", "stream_converter"})
 
 
 def entry_of(diagnostic: Diagnostic) -> str:

@@ -301,7 +301,8 @@ async def _everything_of(data: ProjectData, user: str, folder: Path) -> AsyncIte
 async def _export_file(files: FileStore, user: str, attachment: Any, folder: Path) -> str | None:
     from chatkit.store import NotFoundError
 
-    from runtime.server.attachments.uploads import clean_name, file_key
+    from runtime.server.attachments.file_keys import file_key
+    from runtime.server.attachments.uploads import clean_name
 
     try:
         content = await files.read(file_key(user, attachment.id))
@@ -319,7 +320,7 @@ def _write(file: Path, content: bytes) -> None:
 
 async def _delete_files(files: FileStore, user: str) -> None:
     """Delete all files of a user, also those that no thread names any more, and uploads of anybody that were killed."""
-    from runtime.server.attachments.uploads import owner_folder
+    from runtime.server.attachments.file_keys import owner_folder
 
     async for key in files.list_before(owner_folder(user), datetime.now(UTC) + timedelta(days=1)):
         await files.delete(key)

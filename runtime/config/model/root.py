@@ -78,6 +78,9 @@ class Config(Section):
     converter: MadeObject | None = None
     """A ThreadItemConverter subclass, which converts thread items to the model's input; `{python: …, with: …}` gives
     it arguments."""
+    stream_converter: MadeObject | None = None
+    """A ResponseStreamConverter subclass, which converts what models stream: where generated images are stored, and
+    what citations become; `{python: …, with: …}` gives it arguments."""
     routes: list[RouteEntry] = []
     """FastAPI routers of your own, mounted beside ChatKit's path."""
     state: dict[str, MadeObject] = {}

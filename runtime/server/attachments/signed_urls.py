@@ -10,6 +10,7 @@ import binascii
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -26,6 +27,7 @@ READ_WINDOW_S = 12 * 3600.0
 Each is valid until the end of the next window.
 """
 _KEY = "signing-key"
+_OF_A_FILE = re.compile(r"/files/([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+$")
 
 Use = Literal["upload", "read"]
 
@@ -72,11 +74,10 @@ class SignedUrls:
         payload, _, signature = token.partition(".")
         if not hmac.compare_digest(signature.encode(), (await self._sign(payload)).encode()):
             raise _invalid("the signature of this URL is invalid")
-        try:
-            grant = Grant(**json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))))
-        except (binascii.Error, ValueError, TypeError):
+        grant = _read_grant(payload)
+        if grant is None:
             # Signed by an earlier version, whose URLs had no expiry.
-            raise _invalid("this URL is out of date (load the thread again)") from None
+            raise _invalid("this URL is out of date (load the thread again)")
         if grant.use != use:
             raise _invalid("this URL is for reading" if use == "upload" else "this URL is for uploading")
         if self._clock() > grant.until:
@@ -96,6 +97,19 @@ class SignedUrls:
             self._secret = await self._files.create(_KEY, secrets.token_hex(32).encode())
         digest = hmac.new(self._secret, payload.encode(), hashlib.sha256).digest()
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def grant_of(url: str) -> Grant | None:
+    """Return what the URL of a file grants, whether or not it is valid; None for any other URL."""
+    match = _OF_A_FILE.search(url)
+    return None if match is None else _read_grant(match[1])
+
+
+def _read_grant(payload: str) -> Grant | None:
+    try:
+        return Grant(**json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))))
+    except (binascii.Error, ValueError, TypeError):
+        return None
 
 
 def _invalid(message: str) -> RequestError:

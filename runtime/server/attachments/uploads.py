@@ -7,9 +7,6 @@ in the transaction that stores the message, so that of a message and a concurren
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hashlib
 import logging
 import re
 import time
@@ -25,6 +22,7 @@ from chatkit.types import (
     AttachmentCreateParams,
     AttachmentUploadDescriptor,
     FileAttachment,
+    GeneratedImageItem,
     ImageAttachment,
     ThreadItem,
     UserMessageItem,
@@ -35,8 +33,9 @@ from runtime.config.model.chat import Attachments
 from runtime.errors import RequestError
 from runtime.resources.threads import in_file_thread
 from runtime.server.attachments.content import CHECKED_IMAGES, normal_mime_type, why_refused
+from runtime.server.attachments.file_keys import file_key, owner_folder, read_key
 from runtime.server.attachments.pdf_text import PdfTexts
-from runtime.server.attachments.signed_urls import SignedUrls
+from runtime.server.attachments.signed_urls import SignedUrls, grant_of
 from runtime.stores.blobs import FileStore, FileStoreError, StoredFile
 from runtime.stores.ids import new_id
 from runtime.stores.store import ThreadStore
@@ -49,7 +48,6 @@ SWEEP_S = 24 * 3600.0
 """The shortest time between two searches for files without metadata, in seconds."""
 _BUFFER = 256 * 1024
 _LONGEST_NAME = 200
-_LONGEST_OWNER = 180
 
 
 class Uploads:
@@ -89,6 +87,26 @@ class Uploads:
         attachment_id = new_id("attachment")
         size = await self._receive(owner, attachment_id, mime_type, self.declared.max_size, chunks)
         return await self._save_new(owner, base_url, attachment_id, name, mime_type, size)
+
+    async def add_generated(self, owner: str, thread_id: str, mime_type: str, content: bytes, base_url: str) -> str:
+        """Store an image that a model has generated, as a file of the thread; return its signed URL.
+
+        Raise RequestError (503), StoreUnavailable.
+        """
+        attachment_id, suffix = new_id("attachment"), mime_type.rpartition("/")[2]
+        size = await self._write(owner, attachment_id, mime_type, len(content), _one_chunk(content), None)
+        attachment = await self._save_new(
+            owner, base_url, attachment_id, f"generated.{suffix}", mime_type, size, thread_id
+        )
+        assert isinstance(attachment, ImageAttachment)
+        return str(attachment.preview_url)
+
+    async def read_generated(self, owner: str, url: str) -> bytes | None:
+        """Return the content of a stored image, or None for the URL of anything else. Raise NotFoundError."""
+        grant = grant_of(url)
+        if grant is None or grant.owner != owner:
+            return None
+        return await self.read(owner, grant.id)
 
     async def receive(self, token: str, chunks: AsyncIterator[bytes]) -> None:
         """Store the file that is uploaded to a signed URL, once. Raise RequestError, NotFoundError."""
@@ -144,8 +162,13 @@ class Uploads:
                 raise RequestError(400, "not_uploaded", f"attachment {attachment.id!r} has not been uploaded")
 
     async def sign_items(self, owner: str, items: Sequence[ThreadItem], base_url: str) -> None:
-        """Give the images of user messages preview URLs that are valid from now on; the stored ones expire."""
+        """Give images, attached or generated, URLs that are valid from now on; the stored ones expire."""
         for item in items:
+            if isinstance(item, GeneratedImageItem) and item.image is not None and base_url:
+                grant = grant_of(item.image.url)
+                if grant is not None and grant.owner == owner:
+                    url = await self._urls.for_reading(base_url, owner, grant.id, grant.type, grant.size)
+                    item.image = item.image.model_copy(update={"url": url})
             if isinstance(item, UserMessageItem) and item.attachments:
                 item.attachments = [await self.sign(owner, attachment, base_url) for attachment in item.attachments]
 
@@ -173,7 +196,7 @@ class Uploads:
         """
         count = 0
         async for key in self.files.list_before("files", self._oldest_unsent()):
-            owner, attachment_id = _read_path(key)
+            owner, attachment_id = read_key(key)
             if owner is not None and await self.backend.delete_unsent_attachment(owner, attachment_id):
                 await self.files.delete(key)
                 count += 1
@@ -298,9 +321,17 @@ class Uploads:
                 await in_file_thread(file.close)
 
     async def _save_new(
-        self, owner: str, base_url: str, attachment_id: str, name: str, mime_type: str, size: int
+        self,
+        owner: str,
+        base_url: str,
+        attachment_id: str,
+        name: str,
+        mime_type: str,
+        size: int,
+        thread_id: str | None = None,
     ) -> Attachment:
         fields: dict[str, Any] = {"id": attachment_id, "name": clean_name(name), "mime_type": mime_type}
+        fields["thread_id"] = thread_id
         fields["metadata"] = {"size": size}
         attachment: Attachment
         if mime_type in CHECKED_IMAGES:
@@ -310,6 +341,10 @@ class Uploads:
             attachment = FileAttachment(**fields)
         await self.backend.save_attachment(owner, attachment)
         return attachment
+
+
+async def _one_chunk(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 @asynccontextmanager
@@ -343,29 +378,3 @@ def _too_large(most: int) -> RequestError:
 
 def _already_uploaded() -> RequestError:
     return RequestError(409, "already_uploaded", "this file has been uploaded (attach another file to replace it)")
-
-
-def file_key(owner: str, attachment_id: str) -> str:
-    """Return the key of an attachment's file. Raise NotFoundError for an id that is none."""
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", attachment_id):
-        raise NotFoundError(f"attachment {attachment_id!r} not found")
-    return f"{owner_folder(owner)}/{attachment_id}"
-
-
-def owner_folder(owner: str) -> str:
-    """Return the prefix of the keys of an owner's files."""
-    folder = base64.urlsafe_b64encode(owner.encode()).rstrip(b"=").decode()
-    if len(folder) > _LONGEST_OWNER:
-        folder = f".{hashlib.sha256(owner.encode()).hexdigest()}"
-    return f"files/{folder}"
-
-
-def _read_path(key: str) -> tuple[str | None, str]:
-    """Return the owner and the id of a file; None if the key has only a hash of the owner."""
-    parts = key.split("/")
-    if len(parts) < 3 or parts[-2].startswith("."):
-        return None, ""
-    try:
-        return base64.urlsafe_b64decode(parts[-2] + "=" * (-len(parts[-2]) % 4)).decode(), parts[-1]
-    except (binascii.Error, UnicodeDecodeError):
-        return None, ""

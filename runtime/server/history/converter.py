@@ -20,6 +20,7 @@ from chatkit.types import (
     AssistantMessageItem,
     Attachment,
     ClientToolCallItem,
+    GeneratedImageItem,
     HiddenContextItem,
     SDKHiddenContextItem,
     StructuredInputItem,
@@ -46,6 +47,7 @@ from runtime.resources.threads import in_file_thread
 from runtime.sdk_internals import convert_item
 from runtime.server.attachments.content import MODEL_IMAGES, SVG, decode_text, read_picture
 from runtime.server.attachments.pdf_text import PdfText, PdfTexts
+from runtime.server.attachments.signed_urls import grant_of
 from runtime.server.attachments.uploads import Uploads
 from runtime.server.history.interruption import is_interruption
 from runtime.server.history.window import PROVIDER_DATA, window
@@ -153,6 +155,25 @@ class RuntimeConverter(ThreadItemConverter):
         content = [ResponseInputTextParam(type="input_text", text=shown)]
         return cast(TResponseInputItem, {"type": "message", "content": content, "role": "user"})
 
+    async def generated_image_to_input(
+        self, item: GeneratedImageItem
+    ) -> TResponseInputItem | list[TResponseInputItem] | None:
+        """Send the content of a stored image: its URL is for the user, and expires."""
+        turn = conversion.get()
+        if item.image is None or turn is None or turn.uploads is None:
+            return await super().generated_image_to_input(item)
+        try:
+            content = await turn.uploads.read_generated(turn.owner, item.image.url)
+        except NotFoundError:
+            return _message("The agent generated an image here, which is no longer there.")
+        if content is None:
+            return await super().generated_image_to_input(item)
+        picture = read_picture(io.BytesIO(content))
+        url = await _data_url("image/png" if picture is None else picture.mime_type, content)
+        return await super().generated_image_to_input(
+            item.model_copy(update={"image": item.image.model_copy(update={"url": url})})
+        )
+
     async def client_tool_call_to_input(
         self, item: ClientToolCallItem
     ) -> TResponseInputItem | list[TResponseInputItem] | None:
@@ -172,12 +193,27 @@ class RuntimeConverter(ThreadItemConverter):
         model_input: list[TResponseInputItem] = []
         # The turn of the user's last message may go on after a client tool, questions or an approval.
         message = next((item for item in reversed(items) if isinstance(item, UserMessageItem)), None)
+        image = next((item for item in reversed(items) if isinstance(item, GeneratedImageItem)), None)
+        is_own = type(self).generated_image_to_input is not RuntimeConverter.generated_image_to_input
         for item in items:
-            if isinstance(item, ModelItem):
+            if isinstance(item, GeneratedImageItem) and item is not image and not is_own and _is_large(item):
+                # The model gets the newest image alone: each one would be sent again with every later message.
+                model_input.append(_message("The agent generated an image here, which is not part of this input."))
+            elif isinstance(item, ModelItem):
                 model_input += item.content.get("model_items", ())
             else:
                 model_input += await convert_item(self, item, item is message or item is items[-1])
         return model_input
+
+
+def _message(text: str) -> TResponseInputItem:
+    content = [ResponseInputTextParam(type="input_text", text=text)]
+    return cast(TResponseInputItem, {"type": "message", "content": content, "role": "user"})
+
+
+def _is_large(item: GeneratedImageItem) -> bool:
+    """Return whether the model would get the content of an image, not its address."""
+    return item.image is not None and (item.image.url.startswith("data:") or grant_of(item.image.url) is not None)
 
 
 def _defused(item: UserMessageItem) -> UserMessageItem:

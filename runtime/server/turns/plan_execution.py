@@ -38,6 +38,7 @@ from runtime.config.load import LoadedProject
 from runtime.diagnostics.diagnostic import Place
 from runtime.project_code.import_errors import raised_at
 from runtime.resources.containment import ProjectCodeError
+from runtime.server.attachments.generated_images import ImagePlace, StoredImages
 from runtime.server.attachments.uploads import Uploads
 from runtime.server.history.converter import Conversion, conversion, to_model_input, with_preface
 from runtime.server.history.window import find_uncovered, take_summary
@@ -177,7 +178,7 @@ class Execution:
             async for event in self._retract(tripped, ()):
                 yield event
             return
-        self._run = run = RunEvents(self.context, self._images(), last_items, entry.agent)
+        self._run = run = RunEvents(self.context, self._stream_converter(), last_items, entry.agent)
         result = Runner.run_streamed(
             entry.agent,
             model_input,
@@ -208,7 +209,7 @@ class Execution:
             hooks=self._hooks,
             run_config=self.snapshot.run_config,
         )
-        self._run = run = RunEvents(self.context, self._images(), (), start.agent)
+        self._run = run = RunEvents(self.context, self._stream_converter(), (), start.agent)
         async for event in self._run_events(run, result, pending.starter):
             yield event
 
@@ -341,8 +342,16 @@ class Execution:
             )
         )
 
-    def _images(self) -> ResponseStreamConverter:
-        return ResponseStreamConverter(partial_images=self.snapshot.partial_images)
+    def _stream_converter(self) -> ResponseStreamConverter:
+        snapshot, uploads = self.snapshot, self._uploads
+        if snapshot.stream_converter is not None:
+            if snapshot.stream_converter.partial_images is None:
+                snapshot.stream_converter.partial_images = snapshot.partial_images
+            return snapshot.stream_converter
+        if uploads is None or not self.request.base_url:
+            return ResponseStreamConverter(partial_images=snapshot.partial_images)
+        place = ImagePlace(uploads, self.request.user.id, self.plan.thread.id, self.request.base_url)
+        return StoredImages(place, snapshot.partial_images)
 
 
 async def _no_events() -> AsyncGenerator[Event, None]:

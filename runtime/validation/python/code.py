@@ -13,7 +13,17 @@ from runtime.static_analysis.bindings import Function
 from runtime.static_analysis.factories import made_tool
 from runtime.static_analysis.instances import required_fields
 from runtime.static_analysis.receivers import CONTEXT_ATTRIBUTES
-from runtime.static_analysis.resolver import AGENT, CONTEXTS, CONVERTERS, MCP_SERVERS, MODELS, ROUTERS, STORES, Symbol
+from runtime.static_analysis.resolver import (
+    AGENT,
+    CONTEXTS,
+    CONVERTERS,
+    MCP_SERVERS,
+    MODELS,
+    ROUTERS,
+    STORES,
+    STREAM_CONVERTERS,
+    Symbol,
+)
 from runtime.static_analysis.signatures import call_problem, count_words, derives, is_callable, parameters_of
 from runtime.validation.checked_project import CheckedProject
 from runtime.validation.python.context_reads import check_context_reads
@@ -237,6 +247,13 @@ def _check_state(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbo
         check_arguments(diagnostics, path, symbol)
 
 
+def _check_stream_converter(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
+    hint = "derive it from chatkit.agents.ResponseStreamConverter"
+    _check_class(diagnostics, path, symbol, "a ResponseStreamConverter", hint, STREAM_CONVERTERS)
+    if derives(diagnostics.resolver, symbol, STREAM_CONVERTERS) is True:
+        (check_arguments if symbol.kind == "class" else check_no_arguments)(diagnostics, path, symbol)
+
+
 def _check_converter(diagnostics: PythonDiagnostics, path: ImportPath, symbol: Symbol) -> None:
     hint = "derive it from chatkit.agents.ThreadItemConverter"
     _check_class(diagnostics, path, symbol, "a ThreadItemConverter", hint, CONVERTERS)
@@ -327,4 +344,5 @@ _CHECKS: Mapping[str, Callable[[PythonDiagnostics, ImportPath, Symbol], None]] =
     "route": _check_route,
     "state": _check_state,
     "converter": _check_converter,
+    "stream_converter": _check_stream_converter,
 }

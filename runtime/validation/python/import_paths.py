@@ -48,6 +48,7 @@ _ROLES: Mapping[str, str] = {
     "context": "context",
     "context_class": "context_class",
     "converter.python": "converter",
+    "stream_converter.python": "stream_converter",
     "routes.*.python": "route",
     "state.*.python": "state",
     "store.python": "store",

@@ -1,0 +1,38 @@
+"""The keys of attached files in a store of files: a folder for each owner, a file for each attachment."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+
+from chatkit.store import NotFoundError
+
+_LONGEST_OWNER = 180
+
+
+def file_key(owner: str, attachment_id: str) -> str:
+    """Return the key of an attachment's file. Raise NotFoundError for an id that is none."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", attachment_id):
+        raise NotFoundError(f"attachment {attachment_id!r} not found")
+    return f"{owner_folder(owner)}/{attachment_id}"
+
+
+def owner_folder(owner: str) -> str:
+    """Return the prefix of the keys of an owner's files."""
+    folder = base64.urlsafe_b64encode(owner.encode()).rstrip(b"=").decode()
+    if len(folder) > _LONGEST_OWNER:
+        folder = f".{hashlib.sha256(owner.encode()).hexdigest()}"
+    return f"files/{folder}"
+
+
+def read_key(key: str) -> tuple[str | None, str]:
+    """Return the owner and the id of a file; None if the key has only a hash of the owner."""
+    parts = key.split("/")
+    if len(parts) < 3 or parts[-2].startswith("."):
+        return None, ""
+    try:
+        return base64.urlsafe_b64decode(parts[-2] + "=" * (-len(parts[-2]) % 4)).decode(), parts[-1]
+    except (binascii.Error, UnicodeDecodeError):
+        return None, ""
