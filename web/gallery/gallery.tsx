@@ -99,13 +99,21 @@ const compare = async (widgets: WidgetNode[]): Promise<{ sight: string; notes: s
   return seen;
 };
 
+// The host takes such clicks, wherever they come from.
+document.addEventListener('click', (event) => {
+  const link = (event.target as Element).closest('a[href^="chatkit-link:" i]');
+  if (!link) return;
+  event.preventDefault();
+  deepLinks.push(link.getAttribute('href') as string);
+});
+
 const write = (props: MarkdownProps, given: Look = {}): void => {
   look({ fresh: false, ...given });
   flushSync(() =>
     root.render(
       <StrictMode>
         <Suspense>
-          <Markdown key={generation} onDeepLink={(href) => deepLinks.push(href)} {...props} renderAnnotations={(group) => <sup>{group.map(({ source }) => source.title).join()}</sup>} />
+          <Markdown key={generation} {...props} renderAnnotations={(group) => <sup>{group.map(({ source }) => source.title).join()}</sup>} />
         </Suspense>
       </StrictMode>,
     ),

@@ -49,6 +49,13 @@ function Chat({ client }: { client: ChatClient }): ReactNode {
   return (
     <div
       className="ck-app"
+      onClickCapture={(event) => {
+        // Of messages, widgets and notices.
+        const link = (event.target as Element).closest('a[href^="chatkit-link:" i]');
+        if (!link) return;
+        event.preventDefault();
+        client.openDeepLink(link.getAttribute('href') as string);
+      }}
       onDragEnter={(event) => dragged(event) && setDragging(true)}
       onDragOver={(event) => {
         // A file that is dropped beside the chat would replace it.
@@ -74,7 +81,7 @@ function Chat({ client }: { client: ChatClient }): ReactNode {
           {disclaimer?.text && (
             <div className="ck-disclaimer" data-contrast={disclaimer.highContrast || undefined}>
               <Suspense fallback={disclaimer.text}>
-                <Markdown source={disclaimer.text} onDeepLink={(href) => client.openDeepLink(href)} />
+                <Markdown source={disclaimer.text} />
               </Suspense>
             </div>
           )}

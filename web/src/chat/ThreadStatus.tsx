@@ -50,14 +50,13 @@ function isWaiting({ phase, progress, open, items }: SessionState): boolean {
 }
 
 function NoticeView({ notice, session }: { notice: NoticeEvent; session: ThreadSession }): ReactNode {
-  const client = useClient();
   const { t } = useLanguage();
   return (
     <div className="ck-notice" data-level={notice.level} role={notice.level === 'info' ? 'status' : 'alert'}>
       <div className="ck-grow">
         {notice.title && <strong dir="auto">{notice.title}</strong>}
         <Suspense fallback={<p dir="auto">{notice.message}</p>}>
-          <Markdown source={notice.message} onDeepLink={(href) => client.openDeepLink(href)} />
+          <Markdown source={notice.message} />
         </Suspense>
       </div>
       <IconButton label={t('dismiss')} onClick={() => session.dismissNotice(notice)}>

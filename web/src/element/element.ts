@@ -102,7 +102,8 @@ export class ChatKitElement extends HTMLElement {
   #hello = (event: MessageEvent): void => {
     if (event.data !== HELLO || !this.#frame || event.source !== this.#frame.contentWindow) return;
     clearTimeout(this.#timer);
-    this.#close();
+    // A frame that was reloaded; before the first one, nothing was asked in vain.
+    if (this.#port) this.#close();
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     port1.onmessage = ({ data }: MessageEvent<Message>) => this.#receive(data);

@@ -17,11 +17,9 @@ interface AssistantMessageProps {
 }
 
 export function AssistantMessage({ item, session, isOpen }: AssistantMessageProps): ReactNode {
-  const client = useClient();
   const { t } = useLanguage();
   const imageHosts = usePart(session, ({ thread }) => thread?.allowed_image_domains);
   const renderAnnotations = useCallback((group: readonly Annotation[]) => <Citations group={group} />, []);
-  const onDeepLink = useCallback((href: string) => client.openDeepLink(href), [client]);
   return (
     <div className="ck-assistant" aria-busy={isOpen}>
       <h2 className="ck-hidden">{t('assistant')}</h2>
@@ -32,7 +30,6 @@ export function AssistantMessage({ item, session, isOpen }: AssistantMessageProp
             streaming={isOpen}
             annotations={part.annotations}
             renderAnnotations={renderAnnotations}
-            onDeepLink={onDeepLink}
             imageHosts={imageHosts}
           />
         </Suspense>

@@ -10,7 +10,7 @@ import { Tex } from './Tex';
 import './markdown.css';
 
 type Group = readonly Annotation[];
-type Settings = Pick<MarkdownProps, 'renderAnnotations' | 'onDeepLink' | 'imageHosts'>;
+type Settings = Pick<MarkdownProps, 'renderAnnotations' | 'imageHosts'>;
 
 interface Context extends Settings {
   groups: readonly Group[];
@@ -52,17 +52,10 @@ function link(token: Tokens.Link, key: number, context: Context): ReactNode {
   if (!LINK.test(href)) return <Fragment key={key}>{inline(token.tokens, context)}</Fragment>;
   const after: ReactNode[] = [];
   const content = inline(token.tokens, { ...context, after });
-  const deep = /^chatkit-link:/i.test(href);
-  const open = deep
-    ? (event: React.MouseEvent) => {
-        event.preventDefault();
-        context.onDeepLink?.(href);
-      }
-    : undefined;
   const outside = /^https?:/i.test(href) ? { target: '_blank', rel: 'noopener noreferrer nofollow' } : {};
   return (
     <Fragment key={key}>
-      <a href={href} title={token.title ? clean(decode(token.title)) : undefined} onClick={open} {...outside}>
+      <a href={href} title={token.title ? clean(decode(token.title)) : undefined} {...outside}>
         {content}
       </a>
       {context.after ? (context.after.push(...after), null) : after}
@@ -257,7 +250,6 @@ const BlockView = memo(
     before.links === now.links &&
     before.settings.renderAnnotations === now.settings.renderAnnotations &&
     before.settings.imageHosts === now.settings.imageHosts &&
-    before.settings.onDeepLink === now.settings.onDeepLink &&
     before.marks.length === now.marks.length &&
     before.marks.every((mark, index) => mark.at === now.marks[index]?.at && mark.group.length === now.marks[index]?.group.length),
 );
@@ -289,12 +281,12 @@ const marksOf = (groups: readonly { at: number; group: Group }[], { start }: Blo
   return own.length ? own.map(({ at, group }) => ({ at: at - start, group })) : NONE;
 };
 
-export default function Markdown({ source, streaming, annotations, renderAnnotations, onDeepLink, imageHosts }: MarkdownProps): ReactNode {
+export default function Markdown({ source, streaming, annotations, renderAnnotations, imageHosts }: MarkdownProps): ReactNode {
   const before = useRef<Blocks>(undefined);
   const blocks = readBlocks(source, before.current);
   before.current = blocks;
   const groups = annotations?.length && renderAnnotations ? groupsOf(blocks.source, annotations) : [];
-  const settings: Settings = { renderAnnotations, onDeepLink, imageHosts };
+  const settings: Settings = { renderAnnotations, imageHosts };
   const last = blocks.list.length - 1;
   return (
     <div className="ck-markdown" data-streaming={streaming ? '' : undefined}>

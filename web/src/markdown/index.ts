@@ -11,8 +11,6 @@ export interface MarkdownProps {
   annotations?: readonly Annotation[];
   /** Draws the references that stand at one place. */
   renderAnnotations?: (group: readonly Annotation[]) => ReactNode;
-  /** A link was clicked whose address is `chatkit-link://…`. */
-  onDeepLink?: (href: string) => void;
   /** Hosts from which images may be loaded (`Thread.allowed_image_domains`); null or absent: all https. */
   imageHosts?: readonly string[] | null;
 }

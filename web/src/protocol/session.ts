@@ -322,6 +322,7 @@ export class ThreadSession extends Store<SessionState> {
 
   /** Carry out the client tool that the turn has ended with; what follows is its continuation. */
   async #answerTool(): Promise<Open | null> {
+    this.#flush();
     const { id, items } = this.get();
     const call = items.findLast(({ type }) => type !== 'end_of_turn');
     if (id === null || call?.type !== 'client_tool_call' || call.status !== 'pending') return null;
