@@ -257,6 +257,7 @@ def test_a_page_that_can_t_load_openai_s_component_says_so_and_shows_the_server_
             re.compile("^can't load https://cdn.*: this is the chat client of")
         )
         expect(page.locator("head > script").last).to_have_attribute("src", f"{server.url}/element.js")
+        expect(page.frame_locator("openai-chatkit iframe").get_by_text("Which room?")).to_be_visible()
 
 
 def test_a_page_whose_handlers_are_broken_says_so(
