@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import tailwindcss from '@tailwindcss/vite';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin, type UserConfig } from 'vite';
+import { markedLexer } from './marked-lexer';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 const outDir = here('../runtime/server/web');
@@ -32,7 +33,7 @@ function licenses(): Plugin {
 // The server's package data. The names of the entries are fixed (the server sends them with an ETag), all others
 // contain a hash of their content. The build is deterministic: no time, no path, no random name.
 const pages: UserConfig = {
-  plugins: [react(), tailwindcss(), licenses()],
+  plugins: [react(), tailwindcss(), markedLexer(), licenses()],
   build: {
     outDir,
     emptyOutDir: true,

@@ -51,6 +51,14 @@ def test_a_page_that_embeds_the_chat_loads_a_small_script() -> None:
     assert size("element.js") < 3 * KB
 
 
+@pytest.mark.parametrize(("part", "scripts", "styles"), [("WidgetView", 20, 4.2), ("Markdown", 17, 1.5)])
+def test_what_is_loaded_with_the_first_answer_is_small(part: str, scripts: float, styles: float) -> None:
+    for end, limit in ((".js", scripts), (".css", styles)):
+        files = [name for name in NAMES if name.startswith(f"assets/{part}-") and name.endswith(end)]
+        assert len(files) == 1
+        assert size(*files) <= limit * KB, files
+
+
 def test_the_wheel_grows_little() -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as wheel:

@@ -1,20 +1,14 @@
 /** What users click and fill in: native controls, so that keyboards, screen readers and phones know them. */
-import { Button as KitButton } from '@openai/apps-sdk-ui/components/Button';
 import { use, useState, type CSSProperties, type ReactNode, type SyntheticEvent } from 'react';
 import { Icon } from '../icons/Icon';
 import { useLanguage } from '../i18n/i18n';
 import type { WidgetNode } from '../protocol/types';
 import { actionOf, FormContext, Scope, useAction } from './actions';
 import { autofill, useField, usePattern, useSelection } from './form';
+import { measures, Press, VARIANTS } from './press';
 import { number, oneOf, record, text } from './values';
 
 type Props = { node: WidgetNode };
-
-const SIZES = ['3xs', '2xs', 'xs', 'sm', 'md', 'lg', 'xl', '2xl', '3xl'] as const;
-const COLORS = ['primary', 'secondary', 'info', 'discovery', 'success', 'caution', 'warning', 'danger'] as const;
-const VARIANTS = ['solid', 'soft', 'outline', 'ghost'] as const;
-const GUTTERS = ['2xs', 'xs', 'sm', 'md', 'lg', 'xl'] as const;
-const ICON_SIZES = ['sm', 'md', 'lg', 'xl', '2xl'] as const;
 
 export function Button({ node }: Props): ReactNode {
   const form = use(FormContext);
@@ -23,53 +17,31 @@ export function Button({ node }: Props): ReactNode {
   const primary = node.style === 'primary';
   const label = text(node.label);
   const [start, end] = [text(node.iconStart), text(node.iconEnd)];
-  const iconOnly = !label && (start || end);
+  const iconOnly = !label && Boolean(start || end);
   const onClick = () => {
     if (node.submit && form) form.submit(action ?? undefined);
     else if (action) void run(action);
   };
+  const look = {
+    ...node,
+    color: node.color ?? (primary ? 'primary' : 'secondary'),
+    variant: node.variant ?? (primary || node.color ? 'solid' : 'outline'),
+    uniform: node.uniform ?? iconOnly,
+  };
   return (
-    <KitButton
-      color={oneOf(node.color, COLORS, primary ? 'primary' : 'secondary')}
-      variant={oneOf(node.variant, VARIANTS, primary || node.color ? 'solid' : 'outline')}
-      size={oneOf(node.size, SIZES, 'md')}
-      iconSize={oneOf(node.iconSize, ICON_SIZES, undefined as never)}
-      pill={node.pill !== false}
-      uniform={node.uniform === true || (Boolean(iconOnly) && node.uniform !== false)}
-      block={node.block === true}
-      disabled={node.disabled === true}
+    <Press
+      look={look}
+      label={iconOnly ? action?.type || start || end : undefined}
       loading={loading}
-      // A disabled button would lose the focus; a second click is ignored.
-      inert={false}
-      aria-busy={loading || undefined}
-      aria-label={iconOnly ? (action?.type ?? start) || end : undefined}
-      className="ckw-button"
+      disabled={node.disabled === true}
       onClick={onClick}
     >
       {start ? <Icon name={start} /> : null}
       {label}
       {end ? <Icon name={end} /> : null}
-    </KitButton>
+    </Press>
   );
 }
-
-// The gutter and the corners of each size; those of a pill are wider and round.
-const GUTTER_OF: Record<string, string> = { '3xs': '2xs', '2xs': 'xs', xs: 'xs', lg: 'md', xl: 'lg', '2xl': 'xl', '3xl': 'xl' };
-const CORNER_OF: Record<string, string> = { '3xs': 'sm', '2xs': 'sm', xl: 'lg', '2xl': 'xl', '3xl': 'xl' };
-const TYPE_OF: Record<string, string> = { '3xs': '0.75rem', '2xs': '0.75rem', '2xl': '1rem', '3xl': '1rem' };
-
-/** The measures of a field, which its box, its arrow and its button for clearing share. */
-const measures = (node: WidgetNode): CSSProperties => {
-  const size = oneOf(node.size, SIZES, 'md');
-  const gutter = `var(--control-gutter-${oneOf(node.gutterSize, GUTTERS, (GUTTER_OF[size] ?? 'sm') as 'sm')})`;
-  const pill = node.pill === true;
-  return {
-    '--size': `var(--control-size-${size})`,
-    '--gutter': pill && node.gutterSize == null ? `calc(${gutter} * var(--control-gutter-pill-scaling))` : gutter,
-    '--corner': `var(--${pill ? 'radius-full' : `control-radius-${CORNER_OF[size] ?? 'md'}`})`,
-    '--type': TYPE_OF[size],
-  } as CSSProperties;
-};
 
 const INPUTS = ['number', 'email', 'text', 'password', 'tel', 'url'] as const;
 

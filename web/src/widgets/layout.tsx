@@ -1,5 +1,4 @@
 /** Containers and what orders their content. */
-import { Button as KitButton } from '@openai/apps-sdk-ui/components/Button';
 import { use, useEffect, useId, useLayoutEffect, useRef, useState, type ReactNode } from 'react';
 import { Icon } from '../icons/Icon';
 import { useLanguage } from '../i18n/i18n';
@@ -7,6 +6,7 @@ import type { ActionConfig, WidgetNode } from '../protocol/types';
 import { actionOf, FormContext, Scope, useAction } from './actions';
 import { FormHost } from './form';
 import { Children, Node } from './Node';
+import { Press } from './press';
 import { align, background, borderColor, borders, children, flexBox, number, oneOf, pick, px, record, space, spacing, text } from './values';
 
 type Props = { node: WidgetNode };
@@ -112,14 +112,14 @@ function CardBody({ node, confirm }: Props & { confirm: ReturnType<typeof cardAc
       {shown && (confirm || cancel) ? (
         <div className="ckw-footer">
           {cancel ? (
-            <KitButton color="secondary" variant="outline" size="lg" inert={loading} onClick={() => void run(cancel.action)}>
+            <Press look={{ size: 'lg' }} onClick={() => void run(cancel.action)}>
               {cancel.label}
-            </KitButton>
+            </Press>
           ) : null}
           {confirm ? (
-            <KitButton color="primary" size="lg" loading={loading} inert={false} onClick={onConfirm}>
+            <Press look={{ size: 'lg', color: 'primary', variant: 'solid' }} loading={loading} onClick={onConfirm}>
               {confirm.label}
-            </KitButton>
+            </Press>
           ) : null}
         </div>
       ) : null}
