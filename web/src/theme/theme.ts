@@ -61,7 +61,7 @@ export function applyTheme(theme: ColorScheme | ThemeOption | undefined, variabl
     ...scaledRadii(SCALES[radius] ?? 1),
     '--ck-density': GAPS[density] ?? '1',
     ...grays(scheme, color?.grayscale),
-    ...accents(color?.accent),
+    ...accents(scheme, color?.accent),
     ...surfaces(color?.surface),
     ...Object.fromEntries(Object.entries(variables).map(([name, value]) => [TOKENS[name] ?? name, value])),
   };
@@ -89,12 +89,13 @@ function grays(scheme: ColorScheme, option: Color['grayscale']): Record<string, 
   return { ...(Object.fromEntries(entries) as Record<string, string>), '--alpha-base': `hsl(${hue} ${tint * 3}% ${scheme === 'light' ? 5 : 100}%)` };
 }
 
-function accents(option: Color['accent']): Record<string, string> {
+function accents(scheme: ColorScheme, option: Color['accent']): Record<string, string> {
   if (!option) return {};
   const { primary, level } = option;
   const onAccent = (luminanceOf(primary) ?? 0) > 0.4 ? '#0d0d0d' : '#ffffff';
   const values: Record<string, string> = { '--ck-accent': primary, '--ck-on-accent': onAccent };
-  if (level >= 1) values['--ck-link'] = primary;
+  // A pale accent is no color for texts.
+  if (level >= 1 && contrastOf(luminanceOf(primary), scheme === 'light' ? 1 : 0.015) >= 4.5) values['--ck-link'] = primary;
   if (level === 2) values['--ck-bubble'] = `color-mix(in oklab, ${primary} 14%, var(--ck-background))`;
   if (level === 3) Object.assign(values, { '--ck-bubble': primary, '--ck-on-bubble': onAccent });
   return values;
@@ -104,11 +105,15 @@ function surfaces(option: Color['surface']): Record<string, string> {
   if (!option) return {};
   const { background, foreground } = option;
   const values: Record<string, string> = { '--ck-background': background };
-  const [a, b] = [luminanceOf(background), luminanceOf(foreground)];
-  const contrast = a === null || b === null ? 21 : (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  const contrast = contrastOf(luminanceOf(background), luminanceOf(foreground));
   // Pages use it for both: a color for texts, or the color of what lies above the background.
   values[contrast >= 3 ? '--color-text' : '--ck-surface'] = foreground;
   return values;
+}
+
+/** 1 to 21; of an unknown color 21. */
+function contrastOf(one: number | null, other: number | null): number {
+  return one === null || other === null ? 21 : (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
 }
 
 /** The relative luminance of any CSS color; null where there is no canvas, or the color is none. */
