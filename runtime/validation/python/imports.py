@@ -86,7 +86,7 @@ def check_module(diagnostics: PythonDiagnostics, path: ImportPath) -> None:
     elif parent and _makes_modules(diagnostics, parent):
         diagnostics.doubt(path, parent, f"{parent!r} may define modules at run time")
     elif parent and _is_namespace(diagnostics, parent):
-        diagnostics.at_path(path, "A320", message, _NOT_FOUND, "warning", wanted=path.text)
+        _report_elsewhere(diagnostics, path, missing)
     elif parent:
         gives_way = f"the folder {top!r} has no __init__.py, so the name means the installed package"
         diagnostics.at_path(path, "A320", message, gives_way if finder.gives_way(top) else "")
@@ -94,15 +94,16 @@ def check_module(diagnostics: PythonDiagnostics, path: ImportPath) -> None:
         meant = f"{path.module}.{path.attributes[-1]}"
         diagnostics.at_path(path, "A320", message, f"did you mean {meant!r}?")
     else:
-        _report_unknown_top(diagnostics, path, top)
+        _report_elsewhere(diagnostics, path, missing)
 
 
-def _report_unknown_top(diagnostics: PythonDiagnostics, path: ImportPath, top: str) -> None:
-    """Report a top-level module that is not here. Another package or PYTHONPATH may provide it where the project runs.
+def _report_elsewhere(diagnostics: PythonDiagnostics, path: ImportPath, missing: str) -> None:
+    """Report a module that is not here. Another package or PYTHONPATH may provide it where the project runs.
 
     It is an error only where the module with the nearest name has what the path names: then it was meant.
     """
-    message, finder = f"no module named {top!r}", diagnostics.resolver.modules.finder
+    message, finder = f"no module named {missing!r}", diagnostics.resolver.modules.finder
+    top = path.module.partition(".")[0]
     if folder := _folder_of(finder.root, top):
         hint = f"{folder!r} has it: add the folder to PYTHONPATH where 'validate' runs"
         diagnostics.at_path(path, "A320", message, hint, "warning")
