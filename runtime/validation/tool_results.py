@@ -13,6 +13,7 @@ from dataclasses import field as dataclass_field
 
 from runtime.config.model.tools import FactoryTool, PythonTool
 from runtime.static_analysis.bindings import Function
+from runtime.static_analysis.changes import changes_anything, last_name, may_change, stores
 from runtime.static_analysis.instances import TYPED_DICTS
 from runtime.static_analysis.module import Module, parse
 from runtime.static_analysis.resolver import BUILTINS, Resolver, Symbol
@@ -22,15 +23,9 @@ from runtime.validation.identifier_search import IdentifierSearch
 from runtime.validation.shapes import METHODS, TEXT, UNKNOWN, Shape, union_of
 
 _MAX_DEPTH = 12
-_MUTATORS = frozenset(
-    {"append", "extend", "insert", "update", "setdefault", "add", "pop", "popitem", "clear", "remove", "__setitem__"}
-)
 # Functions of Python that return some or all items of their first argument, and change none.
 _SAME_LIST = frozenset(BUILTINS + name for name in ("list", "sorted", "reversed"))
 _AN_ITEM = frozenset(BUILTINS + name for name in ("next", "min", "max"))
-_READERS = frozenset(
-    {"list", "sorted", "reversed", "next", "min", "max", "len", "any", "all", "sum", "enumerate", "iter", "dumps"}
-)
 
 
 def shape_of_tool_result(project: CheckedProject, reference: str) -> Shape:
@@ -49,17 +44,21 @@ def shape_of_tool_result(project: CheckedProject, reference: str) -> Shape:
             return UNKNOWN
     if symbol is None or symbol.kind not in ("function", "tool") or symbol.decorated or symbol.module is None:
         return UNKNOWN
+    options = [] if symbol.call is None else [keyword.arg or "guardrail" for keyword in symbol.call.keywords]
+    if any("guardrail" in option for option in options):
+        return UNKNOWN
     if not isinstance(symbol.node, ast.FunctionDef | ast.AsyncFunctionDef):
         return UNKNOWN
-    return _Literals(project, symbol.module).returned_by(symbol.node)
+    return _Literals(project, symbol.module, symbol.node.name).returned_by(symbol.node)
 
 
 @dataclass(slots=True)
 class _Literals:
-    """Evaluates expressions of one module to shapes; `local` are the shapes of a function's names."""
+    """Evaluates expressions of one module, for a `function`, to shapes; `local` are those of the function's names."""
 
     project: CheckedProject
     module: Module
+    function: str
     local: dict[str, Shape] = dataclass_field(default_factory=dict)
     depth: int = 0
 
@@ -76,12 +75,12 @@ class _Literals:
         stored = {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
         names = stored | {each.arg for each in ast.walk(node.args) if isinstance(each, ast.arg)} | _defined(inside)
         self.local = dict.fromkeys(names, UNKNOWN)
-        if not _changes_anything(ast.walk(node)):
-            self._assign(inside)
+        if not changes_anything(ast.walk(node)):
+            self._assign(inside, list(ast.walk(node)))
         shape = union_of(map(self.value, returned))
         return shape if shape != UNKNOWN else self._hinted(node.returns)
 
-    def _assign(self, inside: list[ast.AST]) -> None:
+    def _assign(self, inside: list[ast.AST], everything: list[ast.AST]) -> None:
         """Read the names that a function assigns once, and does not pass on."""
         for each in inside:
             match each:
@@ -89,8 +88,8 @@ class _Literals:
                     ast.Assign(targets=[ast.Name(id=name)], value=value)
                     | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
                 ):
-                    named = [node for node in inside if isinstance(node, ast.Name) and node.id == name]
-                    if sum(map(_stores, named)) == 1 and not _is_passed_on(name, inside):
+                    named = [node for node in everything if isinstance(node, ast.Name) and node.id == name]
+                    if sum(map(stores, named)) == 1 and not may_change(everything, name):
                         self.local[name] = self.value(value)
 
     def value(self, node: ast.expr | None) -> Shape:
@@ -140,7 +139,9 @@ class _Literals:
         if not isinstance(generator.target, ast.Name):
             return UNKNOWN
         item = self.value(generator.iter).item or UNKNOWN
-        inner = _Literals(self.project, self.module, {**self.local, generator.target.id: item}, self.depth)
+        inner = _Literals(
+            self.project, self.module, self.function, {**self.local, generator.target.id: item}, self.depth
+        )
         return inner.value(element)
 
     def _called(self, node: ast.Call) -> Shape:
@@ -175,10 +176,11 @@ class _Literals:
         value = bound[0].node if len(bound) == 1 and bound[0].certain else None
         if not isinstance(value, ast.expr) or module.names.stars or module.implicit.dynamic:
             return UNKNOWN
-        texts = IdentifierSearch(self.project).python_with(name)
-        if texts is None or not _is_only_read(texts, name):
+        search = IdentifierSearch(self.project)
+        texts = [search.python_with(word) for word in (name, self.function)]
+        if None in texts or not _is_only_read({each for part in texts for each in part or ()}, name, self.function):
             return UNKNOWN
-        return _Literals(self.project, module, {}, self.depth).value(value)
+        return _Literals(self.project, module, self.function, {}, self.depth).value(value)
 
     def _hinted(self, written: ast.expr | None) -> Shape:
         """Return what a type hint declares: a TypedDict, or a list of one. Python does not check it."""
@@ -225,47 +227,18 @@ def _defined(nodes: Iterable[ast.AST]) -> set[str]:
     return names | {alias.asname or alias.name for each in imports for alias in each.names}
 
 
-def _stores(node: ast.AST) -> bool:
-    return isinstance(getattr(node, "ctx", None), ast.Store | ast.Del)
-
-
-def _changes_anything(nodes: Iterable[ast.AST]) -> bool:
-    """Return whether code changes a list or a dict, whichever it is."""
-    return any(
-        (isinstance(node, ast.Subscript) and _stores(node))
-        or isinstance(node, ast.AugAssign)
-        or (isinstance(node, ast.Attribute) and node.attr in _MUTATORS)
-        for node in nodes
-    )
-
-
-def _is_only_read(texts: Iterable[str], name: str) -> bool:
-    """Return whether the files that mention a name set it once, and change neither its value nor a part of it."""
+def _is_only_read(texts: Iterable[str], name: str, function: str) -> bool:
+    """Return whether the files that mention a value set it once, and change neither the value nor a part of it."""
     count = 0
     for text in texts:
         tree = parse(text.encode(), "")
         nodes = list(ast.walk(tree)) if isinstance(tree, ast.Module) else []
         # `setattr(trails, "TRAILS", …)` replaces the value, too.
         is_named = any(isinstance(node, ast.Constant) and node.value == name for node in nodes)
-        if not nodes or is_named or _changes_anything(nodes) or _is_passed_on(name, nodes):
+        if not nodes or is_named or may_change(nodes, name, function):
             return False
-        count += sum(_stores(node) and _last_name(node) == name for node in nodes)
+        count += sum(stores(node) and last_name(node) == name for node in nodes)
     return count == 1
-
-
-def _is_passed_on(name: str, nodes: Iterable[ast.AST]) -> bool:
-    """Return whether a call gets the value, and may change it."""
-    for node in nodes:
-        if isinstance(node, ast.Call) and _last_name(node.func) not in _READERS:
-            arguments = [*node.args, *(each.value for each in node.keywords)]
-            plain = [each.value if isinstance(each, ast.Starred) else each for each in arguments]
-            if any(_last_name(each) == name for each in plain):
-                return True
-    return False
-
-
-def _last_name(node: ast.AST) -> str:
-    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
 def _is_typed_dict(literals: _Literals, symbol: Symbol) -> bool:

@@ -98,6 +98,13 @@ def test_a_near_miss_of_a_typed_dict_is_a_warning(tmp_path: Path) -> None:
         (LOOK + "    return {**other(), 'km': 7}\n", "data.kn"),
         (LOOK + "    row = {'km': 7}\n    row['kn'] = 1\n    return row\n", "data.kn"),
         (LOOK + "    row = {'km': 7}\n    enrich(row)\n    return row\n", "data.kn"),
+        (LOOK + "    row = {'km': 7}\n    other = row\n    enrich(other)\n    return row\n", "data.kn"),
+        (LOOK + "    row = {'km': 7}\n    enrich([row])\n    return row\n", "data.kn"),
+        (TRAILS + "    return TRAILS\ndef more():\n    for t in TRAILS:\n        enrich(t)\n", "data[0].kn"),
+        (TRAILS + "    return TRAILS\nrows = [enrich(t) for t in TRAILS]\n", "data[0].kn"),
+        (TRAILS + "    return TRAILS\nlast = TRAILS[-1]\nenrich(last)\n", "data[0].kn"),
+        (TRAILS + "    return TRAILS\nenrich(next(t for t in TRAILS))\n", "data[0].kn"),
+        (TRAILS + "    return TRAILS\nenrich(look('x'))\n", "data[0].kn"),
         (LOOK + "    row = {'km': 7}\n    row.update(kn=1)\n    return row\n", "data.kn"),
         (LOOK + "    return fetch(day)\n", "data.kn"),
         (LOOK + "    yield {'km': 7}\n", "data.kn"),
@@ -121,11 +128,13 @@ def test_what_a_result_may_have_is_not_refused(tmp_path: Path, source: str, read
         "from app import TRAILS\nTRAILS[0]['kn'] = 1\n",
         "from app import TRAILS\nTRAILS.append({'kn': 1})\n",
         "from app import TRAILS\nTRAILS +\n",
+        "from app import look\nrows = look('x')\nrows[0]['kn'] = 1\n",
+        "import app\nenrich(app.TRAILS)\n",
     ],
 )
 def test_another_file_may_change_a_constant(tmp_path: Path, other: str) -> None:
     assert found(tmp_path, TRAILS + "    return TRAILS\n", "data[0].kn", **{"other.py": other}) == []
-    reads = "from app import TRAILS\nnames = sorted(TRAILS)\n"
+    reads = "from app import TRAILS\nfirst = next(t for t in TRAILS)\nshow(f'{first}', first['km'], len(TRAILS))\n"
     assert found(tmp_path, TRAILS + "    return TRAILS\n", "data[0].kn", **{"other.py": reads})
 
 
