@@ -24,7 +24,8 @@ class CheckedProject:
 
     `today` decides whether a model is still served.
 
-    `widget_schemas` are the JSON Schemas of the widgets' data by name; the check of the widgets fills them in.
+    `widget_schemas` are the JSON Schemas of the widgets' data by name; the check of the widgets fills them in. `shared`
+    are objects that several checks use, by their class.
     """
 
     config: Config
@@ -34,6 +35,7 @@ class CheckedProject:
     today: date
     environ: Mapping[str, str] = field(repr=False)
     widget_schemas: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    shared: dict[type, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, loaded: LoadedProject, today: date) -> CheckedProject:

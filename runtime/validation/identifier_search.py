@@ -28,6 +28,12 @@ class IdentifierSearch:
     _rest: Iterator[tuple[str, str]] | None = None
     _is_too_large: bool = False
 
+    @classmethod
+    def of(cls, project: CheckedProject) -> IdentifierSearch:
+        """Return the search of a project, which all checks share: each file is read once."""
+        search: IdentifierSearch = project.shared.setdefault(cls, cls(project))
+        return search
+
     def in_files(self, name: str) -> bool:
         """Return whether a file contains the name; also True if there are too many files to search."""
         return any(name in text for _, text in self._all()) or self._is_too_large

@@ -70,7 +70,10 @@ def _templates(project: CheckedProject) -> Iterator[tuple[WrittenTemplate, Shape
             yield from _written(project, getattr(action, field, None), ("actions", name, field), shapes)
     for key, agent in project.config.agents.items():
         if agent.output is not None:
-            shapes = {"output": _of_output(project, agent.output)}
+            shape = _of_output(project, agent.output)
+            # The answer's fields are in scope, too, also those that are called `now` or `locale`.
+            fields = dict.fromkeys(_EVERYWHERE, UNKNOWN) if shape == UNKNOWN else shape.fields
+            shapes = {**fields, "output": shape}
             yield from _written(project, agent.output.template, ("agents", key, "output", "template"), shapes)
     if (mentions := project.config.chat.tags) is not None:
         data = [entity.data for entity in mentions.entities]

@@ -176,7 +176,7 @@ class _Literals:
         value = bound[0].node if len(bound) == 1 and bound[0].certain else None
         if not isinstance(value, ast.expr) or module.names.stars or module.implicit.dynamic:
             return UNKNOWN
-        search = IdentifierSearch(self.project)
+        search = IdentifierSearch.of(self.project)
         texts = [search.python_with(word) for word in (name, self.function)]
         if None in texts or not _is_only_read({each for part in texts for each in part or ()}, name, self.function):
             return UNKNOWN

@@ -116,3 +116,15 @@ def test_where_python_or_the_user_decides_nothing_is_said(tmp_path: Path, old: s
     turns = "{user: water, reply: [{call: pack}, done]}"
     assert found(tmp_path, turns)
     assert [line for line in found(tmp_path, turns, PROJECT.replace(old, new)) if "start prompt" in line] == []
+
+
+def test_a_converter_may_send_another_text_than_the_start_prompt(tmp_path: Path) -> None:
+    turns = "{user: water, reply: [{call: pack}, done]}"
+    (tmp_path / "app.py").write_text(
+        "class C(ThreadItemConverter):\n    async def tag_to_message_content(self, tag): ...\n"
+    )
+    assert found(tmp_path, turns)
+    (tmp_path / "app.py").write_text(
+        "class C(ThreadItemConverter):\n    async def user_message_to_input(self, item): ...\n"
+    )
+    assert found(tmp_path, turns) == []

@@ -24,11 +24,15 @@ from runtime.scripts.player import (
     played_responses,
 )
 from runtime.validation.checked_project import CheckedProject
+from runtime.validation.identifier_search import IdentifierSearch
 from runtime.validation.models import AgentTools, agent_name, agent_tools
 from runtime.validation.scripts.instructions import KnownInstructions
 from runtime.validation.scripts.problems import ScriptProblem
 from runtime.validation.scripts.replies import goes_on
 from runtime.validation.scripts.templates import first_read_of_results
+
+# With this method, a converter may send another text than the user's.
+_CONVERTS_MESSAGES = "user_message_to_input"
 
 
 def start_prompt_problems(
@@ -40,7 +44,7 @@ def start_prompt_problems(
     """
     [entry, *others] = dict.fromkeys(project.config.entry_agents)
     agents = {key: agent_tools(project, project.config.agents[key]) for key in keys}
-    if others or entry not in agents:
+    if others or entry not in agents or IdentifierSearch.of(project).in_python(_CONVERTS_MESSAGES):
         return
     reported: set[KeyPath] = set()
     for start in project.config.chat.start_prompts:

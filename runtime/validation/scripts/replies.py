@@ -78,5 +78,5 @@ def goes_on(project: CheckedProject, reference: str) -> bool:
     symbol = project.find_symbol(tool.python)
     if symbol is None or symbol.module is None or not symbol.module.ours:
         return False
-    search = IdentifierSearch(project)
+    search = IdentifierSearch.of(project)
     return not any(search.in_python(word) for word in _ENDS_THE_TURN)

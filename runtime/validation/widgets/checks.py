@@ -36,7 +36,7 @@ def check_widgets(project: CheckedProject) -> None:
             widget.report("A411", widget.inner.document.value(()), "the widget is nested too deep")
         if isinstance(widget.data.value, dict) and not widget.is_broken:
             project.widget_schemas[widget.name] = widget.data.value
-    identifiers = IdentifierSearch(project)
+    identifiers = IdentifierSearch.of(project)
     check_actions(project, widgets, identifiers)
     _check_shown(project, identifiers)
     check_rendering(widgets)
