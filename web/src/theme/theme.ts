@@ -46,7 +46,6 @@ export function applyTheme(theme: ColorScheme | ThemeOption | undefined, variabl
   const root = document.documentElement;
   root.dataset.theme = scheme;
   const radii = RADII[radius] ?? RADII.pill;
-  root.dataset.radius = radius;
   const values: Record<string, string | undefined> = {
     'color-scheme': scheme,
     'font-size': typography?.baseSize ? `${typography.baseSize}px` : undefined,

@@ -23,7 +23,8 @@ export const measures = (node: Record<string, unknown>): CSSProperties => {
   return {
     '--size': `var(--control-size-${size})`,
     '--gutter': pill && node.gutterSize == null ? `calc(${gutter} * var(--control-gutter-pill-scaling))` : gutter,
-    '--corner': `var(--${pill ? 'radius-full' : `control-radius-${CORNER_OF[size] ?? 'md'}`})`,
+    // The theme says what a pill is.
+    '--corner': pill ? 'var(--ck-radius-control, var(--radius-full))' : `var(--control-radius-${CORNER_OF[size] ?? 'md'})`,
     '--type': LETTERS_OF[size],
   } as CSSProperties;
 };
