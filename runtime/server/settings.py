@@ -22,7 +22,7 @@ class ServerSettings:
     """How long the lease of a turn lasts without being renewed: the threads of a process that has died wait for it."""
     renew_s: float = 1.0
     """How often the leases of running turns are renewed; a turn that was stopped at another process ends as late."""
-    partial_every_s: float = 0.2
+    partial_every_s: float = 0.16
     """How long what a running turn produces may wait to be stored; a crash loses at most as much."""
     keep_events_s: float = 60.0
     """How long a client can still read the rest of a turn that has ended while it was away."""
