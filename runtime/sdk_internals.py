@@ -145,6 +145,12 @@ def watch_chat_responses(kind: type[Model], watch: Callable[[Any], Any]) -> type
     return type(kind.__name__, (kind,), {name: watched})
 
 
+def speaks_responses(model: Model) -> bool:
+    """Return whether a model of a library sends its requests to the Responses API: any-llm's do at some providers."""
+    selected = getattr(model, "_selected_api", None)
+    return selected is not None and selected() == "responses"
+
+
 def deliver_events_before(error: Exception) -> None:
     """Let a run yield the events that it has already when it ends with this error, rather than drop them.
 

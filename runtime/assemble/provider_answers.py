@@ -20,7 +20,7 @@ from openai.types.responses.response_usage import InputTokensDetails, OutputToke
 
 from runtime.assemble.model_failures import ModelFailure
 from runtime.assemble.scripted_events import TEXT_DELTA, estimate_tokens
-from runtime.assemble.think_tags import MessageStream, visible_text
+from runtime.assemble.think_tags import MessageStream, is_opened_before, visible_text
 from runtime.assemble.token_meter import ESTIMATED_USAGE, token_usage
 from runtime.config.tool_names import NOT_IN_NAMES
 from runtime.resources.token_usage import TokenUsage
@@ -51,7 +51,9 @@ class ProviderAnswer:
 
     `endpoint` says where the answer is from, and `keeps_thoughts` whether the endpoint wants its thoughts back with a
     call. `tool_names` returns the names that the model may call, and `input_size` the characters of the request.
-    `may_be_empty`: the model may have nothing to add to what a tool has shown.
+    `may_be_empty`: the model may have nothing to add to what a tool has shown. `is_opened`: a template begins each
+    answer with thoughts, and no tag opens them; `learn` is called with
+    whether that is so when an answer shows it.
     """
 
     def __init__(
@@ -62,12 +64,16 @@ class ProviderAnswer:
         *,
         keeps_thoughts: bool,
         may_be_empty: bool,
+        is_opened: bool = False,
+        learn: Callable[[bool], None] = lambda is_opened: None,
     ) -> None:
         self._endpoint, self._tool_names, self._input_size = endpoint, tool_names, input_size
         self._keeps_thoughts, self._may_be_empty = keeps_thoughts, may_be_empty
         self._call_ids: dict[int, str] = {}
         self._thoughts: dict[str, Any] | None = None
-        self._message = MessageStream()
+        self._is_opened, self._learn = is_opened, learn
+        self._message = MessageStream(begin_with_thoughts=is_opened)
+        self._read_parts: list[Any] = []
 
     async def events(self, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
         """Yield the events of a streamed answer. Raise ModelFailure."""
@@ -98,7 +104,7 @@ class ProviderAnswer:
         says_something = self._may_be_empty
         for index, item in enumerate(output):
             if item.type == "message":
-                _hide_thoughts(item)
+                self._hide_thoughts(item)
             else:
                 self._correct_item(index, item)
             says_something = says_something or _says_something(item)
@@ -121,13 +127,12 @@ class ProviderAnswer:
             case "response.output_text.delta":
                 return message.add(event)
             case "response.output_text.done":
-                event.text = visible_text(event.text)
-                return [*message.end(event), event]
+                return self._ended(event)
             case "response.content_part.done" if event.part.type == "output_text":
-                event.part.text = visible_text(event.part.text)
+                event.part.text = self._visible(event.part.text)
                 return [*message.end(event), event]
             case "response.output_item.done" if event.item.type == "message":
-                _hide_thoughts(event.item)
+                self._hide_thoughts(event.item)
                 return [*message.end(event), event]
             case "response.refusal.delta":
                 return [*message.end(event), event]
@@ -144,6 +149,25 @@ class ProviderAnswer:
                 details = event.response.incomplete_details
                 raise ended_early(None if details is None else details.reason, token_usage(event.response.usage))
         return (event,)
+
+    def _ended(self, event: Any) -> Iterable[Any]:
+        events = list(self._message.end(event))
+        if self._message.had_none:
+            self._learn(False)
+        event.text = self._visible(event.text)
+        return [*events, event]
+
+    def _visible(self, text: str) -> str:
+        if not self._is_opened and is_opened_before(text):
+            self._learn(True)
+        return visible_text(text, is_opened=self._is_opened and not self._message.had_none)
+
+    def _hide_thoughts(self, item: Any) -> None:
+        for part in item.content:
+            # The SDK may send one object twice.
+            if part.type == "output_text" and not any(part is read for read in self._read_parts):
+                self._read_parts.append(part)
+                part.text = self._visible(part.text or "")
 
     def _complete(self, response: Any) -> None:
         self.correct(response.output)
@@ -215,12 +239,6 @@ def _says_something(item: Any) -> bool:
     if item.type == "message":
         return any(getattr(part, "text", "") or getattr(part, "refusal", "") for part in item.content)
     return bool(item.type != "reasoning")
-
-
-def _hide_thoughts(item: Any) -> None:
-    for part in item.content:
-        if part.type == "output_text":
-            part.text = visible_text(part.text or "")
 
 
 def _provider_data(item: Any) -> Mapping[str, Any]:

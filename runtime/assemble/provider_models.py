@@ -31,7 +31,7 @@ from runtime.assemble.provider_input import for_chat, for_responses, shortened
 from runtime.assemble.request_forms import Form, declared_tools, form_after, reform_items, with_schema
 from runtime.assemble.token_meter import ESTIMATED_USAGE, TOKEN_METER, name_of
 from runtime.resources.token_usage import TokenUsage
-from runtime.sdk_internals import deliver_events_before, watch_chat_responses
+from runtime.sdk_internals import deliver_events_before, speaks_responses, watch_chat_responses
 
 logger = logging.getLogger("runtime.models")
 
@@ -47,6 +47,8 @@ class _ProviderModel(Model):
     _speaks_chat = True
     _forms: frozenset[Form] = frozenset()
     """What the endpoint was found to demand of a request."""
+    _is_opened = False
+    """Whether the endpoint was found to begin its answers with thoughts, without the tag that opens them."""
 
     async def get_response(
         self, system_instructions: Any, input: Any, model_settings: ModelSettings, *args: Any, **kwargs: Any
@@ -83,6 +85,9 @@ class _ProviderModel(Model):
                 return
             except Exception as error:
                 request.adapt(self._named(error, trace), error, may_repeat=not started)
+
+    def _learn(self, is_opened: bool) -> None:
+        self._is_opened = is_opened
 
     def _named(self, error: Exception, trace: HttpTrace) -> Exception:
         """Return a failure as what it is; count the tokens that were used all the same."""
@@ -150,6 +155,8 @@ class _Request:
             self._size,
             keeps_thoughts=self._model._speaks_chat,
             may_be_empty=last.get("type") == "function_call_output",
+            is_opened=self._model._is_opened,
+            learn=self._model._learn,
         )
 
     def adapt(self, failure: Exception, error: Exception, *, may_repeat: bool = True) -> None:
@@ -217,11 +224,32 @@ def _of_sdk(error: ModelBehaviorError, trace: HttpTrace) -> Exception:
 # The reason why an answer of Chat Completions ended is in its chunks, and the SDK does not report it.
 
 
+class _Refusals:
+    """The stream of an endpoint below LiteLLM's, which drops the words of a refusal."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.text = ""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        async for chunk in self._stream:
+            for choice in getattr(chunk, "choices", None) or ():
+                self.text += getattr(getattr(choice, "delta", None), "refusal", None) or ""
+            yield chunk
+
+
 class _WatchedStream:
     """The chunks of an answer; raises ModelFailure at the end of one that was cut off or filtered."""
 
     def __init__(self, stream: Any) -> None:
         self.response = getattr(stream, "response", None)
+        self._refusals = None
+        below = getattr(stream, "completion_stream", None)
+        if isinstance(below, openai.AsyncStream):
+            stream.completion_stream = self._refusals = _Refusals(below)
         self._stream, self._chunks = stream, self._read(stream)
 
     def __aiter__(self) -> AsyncIterator[Any]:
@@ -243,9 +271,18 @@ class _WatchedStream:
                 delta = choices[0].delta
                 if delta is not None:
                     _make_texts(delta)
+                    if self._refusals is not None and choices[0].finish_reason:
+                        delta.refusal = self._refusals.text
             yield chunk
         if finish in ("length", "content_filter"):
             raise ended_early(finish, _chat_usage(usage))
+
+
+def _restore_refusal(message: Any) -> None:
+    """Take a refusal from where LiteLLM puts it."""
+    fields = getattr(message, "provider_specific_fields", None) or {}
+    if fields.get("refusal") and not getattr(message, "refusal", None):
+        message.refusal = fields["refusal"]
 
 
 def _make_texts(said: Any) -> None:
@@ -277,6 +314,7 @@ def _watch(response: Any) -> Any:
         raise ended_early(choice.finish_reason, _chat_usage(getattr(response, "usage", None)), text)
     if choice is not None:
         _make_texts(choice.message)
+        _restore_refusal(choice.message)
     return response
 
 
@@ -296,7 +334,8 @@ class ResponsesModel(_ProviderModel, OpenAIResponsesModel):
 
 def library_model(kind: type[Model]) -> Any:
     """Return the class of a library's models, LiteLLM's or any-llm's, with the same behaviour."""
-    return type(kind.__name__, (_ProviderModel, watch_chat_responses(kind, _watch)), {})
+    speaks_chat = property(lambda model: not speaks_responses(model))
+    return type(kind.__name__, (_ProviderModel, watch_chat_responses(kind, _watch)), {"_speaks_chat": speaks_chat})
 
 
 def adopt(model: Model, endpoint: str) -> Model:

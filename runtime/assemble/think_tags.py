@@ -15,10 +15,17 @@ _START, _END = "<think>", "</think>"
 _OPENED_BEFORE = re.compile(r"\A(?:(?!<think>).)*\n</think>\s*\n", re.DOTALL)
 
 
-def visible_text(text: str) -> str:
-    """Return an answer without the thoughts before it."""
+def is_opened_before(text: str) -> bool:
+    """Return whether a chat template has opened the tag before this answer."""
+    return _END in text and _OPENED_BEFORE.match(text) is not None
+
+
+def visible_text(text: str, *, is_opened: bool = False) -> str:
+    """Return an answer without the thoughts before it; with `is_opened` it begins with them, without a tag."""
     if _END not in text:
         return "" if text.lstrip().startswith(_START) else text
+    if is_opened:
+        return text.partition(_END)[2].lstrip()
     if text.lstrip().startswith(_START):
         return text.partition(_END)[2].lstrip()
     return _OPENED_BEFORE.sub("", text).lstrip() if _OPENED_BEFORE.match(text) else text
@@ -28,10 +35,12 @@ class MessageStream:
     """The events of a message that is being streamed: its thoughts become events of a reasoning item.
 
     Until it is certain how the text begins, the events are held. Once `is_plain`, all pieces belong to the answer.
+    Where answers `begin_with_thoughts`, one without the closing tag was all answer; `had_none` is set then.
     """
 
-    def __init__(self) -> None:
-        self.is_plain = False
+    def __init__(self, *, begin_with_thoughts: bool = False) -> None:
+        self.is_plain = self.had_none = False
+        self._begin_with_thoughts, self._is_assumed = begin_with_thoughts, False
         self._phase: Literal["start", "thinking", "behind"] = "start"
         self._held: list[Any] = []
         self._text = ""
@@ -56,8 +65,10 @@ class MessageStream:
         self._text += event.delta
         if self._phase == "start":
             text = self._text.lstrip()
-            if text.startswith(_START):
-                self._phase, self._text, self._thought_id = "thinking", text[len(_START) :], new_id("rs")
+            is_tagged = text.startswith(_START)
+            if is_tagged or (self._begin_with_thoughts and text and not _START.startswith(text)):
+                self._phase, self._thought_id, self._is_assumed = "thinking", new_id("rs"), not is_tagged
+                self._text = text[len(_START) :] if is_tagged else text
                 item = api.ResponseReasoningItem(id=self._thought_id, summary=[], type="reasoning")
                 yield api.ResponseOutputItemAddedEvent(
                     type="response.output_item.added",
@@ -80,6 +91,9 @@ class MessageStream:
             yield from self._delta(event, self._text)
             yield self._done(event)
         yield from self._held
+        if self._phase == "thinking" and self._is_assumed and self._held:
+            self.had_none = True
+            yield self._whole_text(event)
         self._held, self.is_plain, self._phase = [], False, "behind"
 
     def _begin(self, event: Any, text: str) -> Iterator[Any]:
@@ -109,6 +123,18 @@ class MessageStream:
     def _done(self, event: Any) -> Any:
         return api.ResponseReasoningSummaryTextDoneEvent(
             type="response.reasoning_summary_text.done", text=self._thought.strip(), **self._place(event)
+        )
+
+    def _whole_text(self, event: Any) -> Any:
+        item_id = getattr(event, "item_id", None) or event.item.id
+        return api.ResponseTextDeltaEvent(
+            type="response.output_text.delta",
+            delta=self._thought,
+            logprobs=[],
+            content_index=0,
+            item_id=item_id,
+            output_index=event.output_index,
+            sequence_number=event.sequence_number,
         )
 
     def _place(self, event: Any) -> dict[str, Any]:

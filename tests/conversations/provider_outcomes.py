@@ -13,17 +13,19 @@ from runtime.testing import PROVIDER_CASES, OpenAIStub, ProviderCase
 from tests.conversations.conftest import MakeChat
 
 PAGE = Path(__file__).parents[2] / "docs/provider-cases.md"
-COLUMNS = ("chat_completions", "responses", "litellm")
+COLUMNS = {"chat_completions": "Chat Completions", "responses": "Responses", "litellm": "LiteLLM", "any_llm": "any-llm"}
 NONE = "-"
 TOOLS = "def look_up(city: str) -> str:\n    'Look a city up.'\n    return city + ' has 7 parks'\n"
-_ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*?) \| (.*?) \| (.*?) \|$", re.MULTILINE)
+_ROW = re.compile(r"^\| `(\w+)` \| (.+) \|$", re.MULTILINE)
 
 
 def model_of(api: str, stub: OpenAIStub, **more: Any) -> dict[str, Any]:
-    """The declaration of a model at the stub: of one of the two APIs, or through LiteLLM."""
+    """The declaration of a model at the stub: of one of the two APIs, or through LiteLLM or any-llm."""
     endpoint = {"base_url": stub.base_url, "api_key": "any", **more}
     if api == "litellm":
         return {"litellm": "openai/quirky-1", **endpoint}
+    if api == "any_llm":
+        return {"any_llm": "vllm/quirky-1", **endpoint}
     return {"name": "quirky-1", "api": api, "retries": 0, **endpoint}
 
 
@@ -63,7 +65,9 @@ async def outcome(chat: MakeChat, api: str, case: str) -> str:
 def documented(api: str) -> dict[str, str]:
     """The column of the table in the docs."""
     rows = _ROW.findall(PAGE.read_text("utf-8")) if PAGE.exists() else []
-    return {row[0]: row[2 + COLUMNS.index(api)] for row in rows}
+    cells = {name: rest.split(" | ")[1:] for name, rest in rows}
+    index = list(COLUMNS).index(api)
+    return {name: row[index] for name, row in cells.items() if index < len(row)}
 
 
 def hold_column(api: str, outcomes: Mapping[str, str]) -> None:
@@ -71,7 +75,7 @@ def hold_column(api: str, outcomes: Mapping[str, str]) -> None:
     if os.environ.get("UPDATE_EXPECTED"):
         columns = {each: documented(each) for each in COLUMNS} | {api: outcomes}
         before = PAGE.read_text("utf-8").partition("| case |")[0]
-        lines = ["| case | what is unusual | Chat Completions | Responses | LiteLLM |", "|---|---|---|---|---|"]
+        lines = [f"| case | what is unusual | {' | '.join(COLUMNS.values())} |", "|---" * (2 + len(COLUMNS)) + "|"]
         for name, case in PROVIDER_CASES.items():
             cells = " | ".join(columns[each].get(name, NONE) for each in COLUMNS)
             lines.append(f"| `{name}` | {case.summary} | {cells} |")

@@ -194,6 +194,24 @@ async def test_thoughts_between_tags_are_no_part_of_the_answer(
     assert "think" not in json.dumps(_sent(stub))
 
 
+@APIS
+async def test_a_template_that_opens_the_tag_is_known_from_the_second_answer_on(
+    chat: MakeChat, stub: OpenAIStub, api: str
+) -> None:
+    client = await chat(project(api, stub), acts_py=TOOLS)
+    stub.replay("think_without_start")
+    thread = (await client.say("how many?")).thread_id
+    stub.replay("think_without_start")
+    second = await client.say("how many?", thread)
+    assert (second.said, second.deltas) == (["Oslo has 7 parks."], "Oslo has 7 parks.")
+    [workflow] = second.done("workflow")
+    assert [task["content"] for task in workflow["workflow"]["tasks"]] == ["They want the parks of Oslo."]
+    # An answer without thoughts is shown once it is there, and the next one as it comes.
+    without = await client.say("thanks", thread)
+    assert (without.said, without.deltas) == (["Yes."], "Yes.")
+    assert (await client.say("thanks", thread)).done("workflow") == []
+
+
 @pytest.mark.parametrize(
     ("api", "case"),
     [

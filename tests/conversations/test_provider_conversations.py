@@ -115,6 +115,11 @@ async def _click(client: Chat, thread: str, answer: Any) -> Any:
 
 
 async def test_a_conversation_of_four_turns_is_accepted_to_its_end(client: Chat, stub: OpenAIStub) -> None:
+    await have_a_conversation(client, stub)
+
+
+async def have_a_conversation(client: Chat, stub: OpenAIStub) -> None:
+    """Use a tool, a client tool, a tool that needs approval, and a handoff, in a turn each."""
     first = await client.say("parks?")
     assert first.said == ["Oslo has 7 parks."], first.events
     thread = first.thread_id
