@@ -127,13 +127,17 @@ class ProviderAnswer:
             case "response.output_text.delta":
                 return message.add(event)
             case "response.output_text.done":
-                return self._ended(event)
+                ended = self._ended(event)
+                event.text = self._visible(event.text)
+                return [*ended, event]
             case "response.content_part.done" if event.part.type == "output_text":
+                ended = self._ended(event)
                 event.part.text = self._visible(event.part.text)
-                return [*message.end(event), event]
+                return [*ended, event]
             case "response.output_item.done" if event.item.type == "message":
+                ended = self._ended(event)
                 self._hide_thoughts(event.item)
-                return [*message.end(event), event]
+                return [*ended, event]
             case "response.refusal.delta":
                 return [*message.end(event), event]
             case "response.output_item.added" | "response.output_item.done":
@@ -150,12 +154,11 @@ class ProviderAnswer:
                 raise ended_early(None if details is None else details.reason, token_usage(event.response.usage))
         return (event,)
 
-    def _ended(self, event: Any) -> Iterable[Any]:
+    def _ended(self, event: Any) -> list[Any]:
         events = list(self._message.end(event))
         if self._message.had_none:
             self._learn(False)
-        event.text = self._visible(event.text)
-        return [*events, event]
+        return events
 
     def _visible(self, text: str) -> str:
         if not self._is_opened and is_opened_before(text):
