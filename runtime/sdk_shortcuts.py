@@ -79,7 +79,7 @@ def keep_identities() -> None:
     from agents.run_internal import tool_use_tracker
     from agents.sandbox import runtime_session_manager
 
-    build = tool_use_tracker._build_agent_identity_keys_by_id
+    build = tool_use_tracker._build_agent_identity_keys_by_id  # type: ignore[attr-defined]  # imported there
 
     def identities_of(initial_agent: Agent[Any]) -> dict[int, str]:
         kept: dict[int, str] | None = vars(initial_agent).get(_KEPT)
