@@ -11,8 +11,8 @@ from agents import function_tool
 from chatkit.store import default_generate_id
 from chatkit.types import EndOfTurnItem, ThreadMetadata
 
-from runtime.server.turns import request_types
 from runtime.stores.ids import new_id
+from runtime.stores.owner_store import OwnerStore
 from tests.conversations.conftest import MakeBare, MakeChat
 from tests.conversations.playing import call
 
@@ -157,7 +157,7 @@ async def test_an_id_that_exists_never_overwrites_somebody_elses_thread(
     client = await chat()
     store = client.runtime.store
     await store.create_thread("alice", ThreadMetadata(id="thr_1", title="hers", created_at=datetime.now(UTC)))
-    monkeypatch.setattr(request_types, "new_id", lambda kind: "thr_1" if kind == "thread" else new_id(kind))
+    monkeypatch.setattr(OwnerStore, "generate_thread_id", lambda store: "thr_1")
     assert (await client.say("mine")).status != 200
     assert (await store.load_thread("alice", "thr_1")).title == "hers"
     assert (await store.load_items("alice", "thr_1", limit=10)).data == []
