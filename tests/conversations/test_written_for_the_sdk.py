@@ -219,3 +219,50 @@ async def test_a_store_that_is_not_open_says_so(tmp_path: Path) -> None:
     await store.close()
     with pytest.raises(StoreError, match="is not open"):
         await store.load_thread("local", "thr_1")
+
+
+async def test_fields_of_the_thread_come_with_the_next_event_of_a_handler(chat: MakeChat) -> None:
+    code = """
+from chatkit.types import ProgressUpdateEvent
+async def go(ctx, action, sender):
+    yield ProgressUpdateEvent(text="one")
+    ctx.context.thread.title = "Between"
+    yield ProgressUpdateEvent(text="two")
+"""
+    client = await chat({"chat": {"title": "off"}, "actions": {"go": "acts:go"}}, acts_py=code)
+    first = await client.say("hi")
+    clicked = await client.act(first.thread_id, "go")
+    assert [event["text"] for event in clicked.of("progress_update")] == ["one", "two"]
+    assert [event["thread"]["title"] for event in clicked.of("thread.updated")] == ["Between"]
+
+
+async def test_an_item_that_is_done_twice_is_replaced(stored: Make) -> None:
+    code = """
+from datetime import datetime
+from chatkit.types import AssistantMessageContent, AssistantMessageItem, ThreadItemDoneEvent
+async def go(ctx, action, sender):
+    for text in ("one", "two"):
+        content = [AssistantMessageContent(text=text)]
+        thread, now = ctx.context.thread.id, datetime.now()
+        item = AssistantMessageItem(id="m1", thread_id=thread, created_at=now, content=content)
+        yield ThreadItemDoneEvent(item=item)
+"""
+    client = await stored({"actions": {"go": "acts:go"}}, acts_py=code)
+    first = await client.say("hi")
+    await client.act(first.thread_id, "go")
+    assert [item["content"][0]["text"] for item in (await client.items(first.thread_id))[2:]] == ["two"]
+
+
+async def test_a_workflow_that_a_handler_begins_ends_with_the_answer(stored: Make) -> None:
+    code = """
+from chatkit.types import CustomTask, Workflow
+async def go(ctx, action, sender):
+    await ctx.context.start_workflow(Workflow(type="custom", tasks=[CustomTask(title="Look")]))
+    await ctx.context.answer()
+"""
+    client = await stored({"actions": {"go": "acts:go"}}, acts_py=code)
+    first = await client.say("hi")
+    clicked = await client.act(first.thread_id, "go")
+    assert [item["workflow"]["summary"] for item in clicked.done("workflow")] == [{"duration": 0}]
+    assert clicked.said == ["Fine."]
+    assert [item["type"] for item in (await client.items(first.thread_id))[2:]] == ["workflow", "assistant_message"]

@@ -52,7 +52,8 @@ class RunEvents:
         self.refusals: set[str] = set()
         """The ids of the messages in which a model refuses to answer."""
         # Tools may be ahead in `context.workflow_item`: their events wait in the queue.
-        self._workflow = context.workflow_item = _open_workflow(last_items)
+        # An action's handler may have begun one before it let the agents answer.
+        self._workflow = context.workflow_item = context.workflow_item or _open_workflow(last_items)
 
     async def events(self, result: RunResultStreaming) -> AsyncGenerator[Event, None]:
         """Yield the events of the run and of its tools, in the order in which they were emitted."""
