@@ -13,6 +13,7 @@ from runtime.config.collector import DiagnosticCollector
 from runtime.config.load import LoadedProject
 from runtime.config.model import Config
 from runtime.config.project_files import ProjectFiles
+from runtime.diagnostics.key_path import iter_values
 from runtime.static_analysis.factories import made_tool
 from runtime.static_analysis.module import Modules
 from runtime.static_analysis.resolver import Resolver, Symbol
@@ -49,6 +50,12 @@ class CheckedProject:
     def resolver(self) -> Resolver:
         """The names in the project's Python; each module is read once for all checks."""
         return Resolver(Modules.of(self.root))
+
+    @cached_property
+    def texts_in_with(self) -> frozenset[str]:
+        """The texts that `with` passes to Python, such as the name of a widget that a tool shows."""
+        values = iter_values(self.collector.filled.source.data)
+        return frozenset(value for path, value in values if "with" in path and isinstance(value, str))
 
     def find_symbol(self, import_path: str) -> Symbol | None:
         """Return what an import path leads to; None where that is not certain."""

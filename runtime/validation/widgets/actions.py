@@ -58,7 +58,8 @@ def _is_shown(widget: CheckedWidget, identifiers: IdentifierSearch) -> bool:
     entries = [*config.tools.values(), *config.actions.values()]
     if any(isinstance(entry, WidgetTool | WidgetAction) and entry.widget == widget.name for entry in entries):
         return True
-    return any(identifiers.in_python(f"{quote}{widget.name}{quote}") for quote in "\"'")
+    is_quoted = any(identifiers.in_python(f"{quote}{widget.name}{quote}") for quote in "\"'")
+    return is_quoted or widget.name in widget.project.texts_in_with
 
 
 def _check_payload(

@@ -50,7 +50,7 @@ def _check_shown(project: CheckedProject, identifiers: IdentifierSearch) -> None
     used |= {config.chat.tags.preview} if config.chat.tags is not None and config.chat.tags.preview else set()
     if any("${" in name or not (name in config.widgets or name.endswith(WIDGET_SUFFIXES)) for name in used):
         return  # a variable or an unknown name may mean any of them
-    for name in config.widgets.keys() - used:
+    for name in config.widgets.keys() - used - project.texts_in_with:
         if not identifiers.in_python(name):
             # Code that shows widgets may compute a name.
             severity: Severity = "note" if identifiers.in_python("widget") else "warning"
