@@ -485,7 +485,8 @@ def test_what_nothing_shows_or_sends_is_told_unless_the_projects_files_say_its_n
 
 
 def test_a_widget_that_with_names_is_shown_by_the_code_that_gets_the_name(tmp_path: Path) -> None:
-    text = "widgets: {card: card.json, other: card.json, last: card.json}\nstate: {s: {python: 'app:S', with: {shown: %s}}}\n"
+    text = "widgets: {card: card.json, other: card.json, last: card.json}\n"
+    text += "state: {s: {python: 'app:S', with: {shown: %s}}}\n"
     files = {"card.json": card(), "app.py": "class S:\n    def __init__(self, shown): ...\n"}
     for name, unused in (("other", "last"), ("last", "other")):
         assert [each.path for each in check(tmp_path, text % name, files)] == [f"widgets.{unused}"]
