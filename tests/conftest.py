@@ -48,6 +48,7 @@ ONCE = (
     "autoreload/test_soak.py",
     "static_analysis",
     "templates",
+    "web",
     "widgets",
 )
 
