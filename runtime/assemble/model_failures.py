@@ -35,10 +35,13 @@ _KINDS: Mapping[str, FailureKind] = {
     "rate_limit_exceeded": "busy",
     "rate_limit_error": "busy",
     "too_many_requests": "busy",
+    "resource_exhausted": "busy",
     "overloaded_error": "unavailable",
     "server_error": "unavailable",
     "internal_server_error": "unavailable",
     "api_error": "unavailable",
+    "unavailable": "unavailable",
+    "deadline_exceeded": "unavailable",
     "context_length_exceeded": "too_long",
     "exceed_context_size_error": "too_long",
     "string_above_max_length": "too_long",
@@ -51,27 +54,30 @@ _KINDS: Mapping[str, FailureKind] = {
     "data_inspection_failed": "filtered",
     "invalid_prompt": "filtered",
 }
-# Some providers report these by the text of a 400 or 429 alone.
-_TEXTS: tuple[tuple[re.Pattern[str], FailureKind], ...] = (
-    (
-        re.compile(
-            r"maximum context length|context (window|size|length)|prompt is too long|too large for model|"
-            r"(input )?token count .{0,40}exceeds|exceeds the (maximum|model's) .{0,30}tokens",
-            re.IGNORECASE,
+# Many providers report these by the text alone, with a status that says little.
+_TEXTS: tuple[tuple[re.Pattern[str], FailureKind], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE | re.DOTALL), kind)
+    for pattern, kind in (
+        (
+            r"maximum (context|prompt) length|context (window|size|length|limit)|(prompt|input) is too long|"
+            r"too large for model|(input )?token count .{0,40}exceeds|exceeds the (maximum|model's) .{0,30}tokens|"
+            r"reduce the length of the (messages|input|prompt)|range of input length|inputs? tokens \+ .?max_",
+            "too_long",
         ),
-        "too_long",
-    ),
-    (
-        re.compile(
+        (
             # Gemini says the same of its limits per minute.
-            r"credit balance is too low|insufficient (balance|credits|funds)|"
-            r"exceeded your current quota(?!.*(retry in|retrydelay|per.?minute))",
-            re.IGNORECASE | re.DOTALL,
+            r"\A(?!.*(retry in|retrydelay|per.?minute)).*(credit balance is too low|"
+            r"insufficient (balance|credits|funds)|exceeded your current quota|check your plan and billing|"
+            r"have any credits|used all available credits|(key|credit|spending) limit exceeded|monthly spending limit|"
+            r"specified api usage limits)",
+            "quota",
         ),
-        "quota",
-    ),
-    # LiteLLM drops Azure's code.
-    (re.compile(r"content management policy|content.?policy.?violation", re.IGNORECASE), "filtered"),
+        (
+            r"content management policy|content.?policy|content.?filter|prohibited_content|our safety system|"
+            r"content exists risk|requires moderation|responsible.?ai",
+            "filtered",
+        ),
+    )
 )
 REASONS: Mapping[FailureKind, str] = {
     "busy": "its model gets too many requests at the moment",
@@ -117,8 +123,9 @@ class ModelFailure(RuntimeFault):
         """Return the failure that a provider's error object or text describes."""
         fields = error if isinstance(error, Mapping) else {"message": error}
         code, text = fields.get("code"), str(fields.get("message") or message or "the stream ended with an error")
-        status = code if isinstance(code, int) and 400 <= code <= 599 else None
-        names = [str(fields.get(name) or "") for name in ("code", "type")]
+        number = int(str(code)) if str(code).isdecimal() else 0
+        status = number if 400 <= number <= 599 else None
+        names = [str(fields.get(name) or "") for name in ("code", "type", "status")]
         kind = next(_kinds_of(names, text, status), None) or _kind_of_status(status or 500)
         return cls(kind, text, status_code=status, code=next(filter(None, names), None))
 
@@ -155,7 +162,7 @@ def _kinds_of(names: list[str], text: str, status: int | None) -> Iterator[Failu
     yield from (_KINDS[name.lower()] for name in names if name.lower() in _KINDS)
     if status == 402:
         yield "quota"
-    if status in (None, 400, 413, 422, 429, 500, 503):
+    if status in (None, 400, 403, 413, 422, 429, 500, 503):
         yield from (kind for pattern, kind in _TEXTS if pattern.search(text))
 
 

@@ -43,6 +43,10 @@ _HELD = frozenset(
         "response.function_call_arguments.done",
     }
 )
+_CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+_FILTERED = frozenset(
+    {"content_filter", "safety", "recitation", "blocklist", "prohibited_content", "spii", "sensitive"}
+)
 _HELD_ITEMS = frozenset({"message", "reasoning", "function_call"})
 
 
@@ -208,12 +212,18 @@ def estimated_usage(used: TokenUsage) -> Usage:
 
 
 def ended_early(reason: str | None, usage: TokenUsage | None = None, text: str = "") -> ModelFailure:
-    """Return the failure of an answer that ended for this reason, `length` or `content_filter` in one of the APIs."""
-    if reason == "content_filter":
+    """Return the failure of an answer that ended for this reason, in the words of one of the APIs or of a provider."""
+    name = (reason or "").lower()
+    if name in _FILTERED:
         return ModelFailure("filtered", "the content filter stopped the answer", usage=usage, text=text)
-    if reason in ("length", "max_tokens", "max_output_tokens"):
+    if name in _CUT_OFF:
         return ModelFailure("cut_off", "the answer reached the limit of tokens", usage=usage, text=text)
     return ModelFailure("unavailable", f"the answer is incomplete: {reason or 'no reason was given'}", usage=usage)
+
+
+def is_early(reason: str | None) -> bool:
+    """Return whether an answer that ended for this reason is incomplete."""
+    return (reason or "").lower() in _CUT_OFF | _FILTERED | {"error"}
 
 
 def repaired_name(name: str, known: Callable[[], Iterable[str]]) -> str:
@@ -240,7 +250,8 @@ def _shows_nothing(event: Any) -> bool:
 
 def _says_something(item: Any) -> bool:
     if item.type == "message":
-        return any(getattr(part, "text", "") or getattr(part, "refusal", "") for part in item.content)
+        texts = (getattr(part, "text", "") or getattr(part, "refusal", "") or "" for part in item.content)
+        return any(text.strip() for text in texts)
     return bool(item.type != "reasoning")
 
 

@@ -26,7 +26,7 @@ from agents.models.interface import Model
 
 from runtime.assemble.http_traces import HttpTrace, new_trace
 from runtime.assemble.model_failures import ModelFailure, failure_kind
-from runtime.assemble.provider_answers import ProviderAnswer, ended_early, estimated_usage
+from runtime.assemble.provider_answers import ProviderAnswer, ended_early, estimated_usage, is_early
 from runtime.assemble.provider_input import for_chat, for_responses, shortened
 from runtime.assemble.request_forms import Form, declared_tools, form_after, reform_items, with_schema
 from runtime.assemble.token_meter import ESTIMATED_USAGE, TOKEN_METER, name_of
@@ -264,9 +264,11 @@ class _WatchedStream:
 
     async def _read(self, stream: Any) -> AsyncGenerator[Any, None]:
         finish = usage = None
+        has_choices = False
         async for chunk in stream:
             usage = getattr(chunk, "usage", None) or usage
             if choices := chunk.choices:
+                has_choices = True
                 finish = choices[0].finish_reason or finish
                 delta = choices[0].delta
                 if delta is not None:
@@ -274,7 +276,7 @@ class _WatchedStream:
                     if self._refusals is not None and choices[0].finish_reason:
                         delta.refusal = self._refusals.text
             yield chunk
-        if finish in ("length", "content_filter"):
+        if is_early(finish) or (finish is None and usage is None and has_choices):
             raise ended_early(finish, _chat_usage(usage))
 
 
@@ -308,7 +310,7 @@ def _watch(response: Any) -> Any:
         first, stream = response
         return first, _WatchedStream(stream)
     choice = response.choices[0] if response.choices else None
-    if choice is not None and choice.finish_reason in ("length", "content_filter"):
+    if choice is not None and is_early(choice.finish_reason):
         _make_texts(choice.message)
         text = choice.message.content or ""
         raise ended_early(choice.finish_reason, _chat_usage(getattr(response, "usage", None)), text)

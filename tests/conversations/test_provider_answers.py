@@ -427,3 +427,30 @@ async def test_a_title_has_no_thoughts_and_may_be_cut_off(
         said = await client.say("hello")
         thread = await client.call("threads.get_by_id", thread_id=said.thread_id)
         assert thread.json.get("title") == wanted
+
+
+# Other words for the same ends.
+
+CUT = PROVIDER_CASES["cut_off"].chat[0].body
+
+
+@pytest.mark.parametrize(
+    ("body", "words", "may_retry"),
+    [
+        (CUT.replace(b'"length"', b'"model_length"'), "was cut off", False),
+        (CUT.replace(b'"length"', b'"max_tokens"'), "was cut off", False),
+        (CUT.replace(b'"length"', b'"SAFETY"'), "content filter", False),
+        (CUT.replace(b'"length"', b'"error"'), "not available", True),
+        (CUT[: CUT.index(b"Oslo has ") + len('Oslo has "}, "finish_reason": null}]}\n\n')], "not available", True),
+        (CUT.replace(b"Oslo has ", b"  ").replace(b'"length"', b'"stop"'), "no answer", True),
+    ],
+    ids=["model_length", "max_tokens", "safety", "error", "no end", "spaces"],
+)
+async def test_an_answer_that_ends_early_in_other_words_says_why(
+    chat: MakeChat, stub: OpenAIStub, body: bytes, words: str, may_retry: bool
+) -> None:
+    client = await chat(project("chat_completions", stub), acts_py=TOOLS)
+    stub.replay(ProviderCase("early", "ends early", (RawReply(body),)))
+    [error] = (await client.say("how many?")).of("error")
+    assert words in error["message"]
+    assert error["allow_retry"] is may_retry
