@@ -55,30 +55,24 @@ _KINDS: Mapping[str, FailureKind] = {
     "invalid_prompt": "filtered",
 }
 # Many providers report these by the text alone, with a status that says little.
-_TEXTS: tuple[tuple[re.Pattern[str], FailureKind], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE | re.DOTALL), kind)
-    for pattern, kind in (
-        (
-            r"maximum (context|prompt) length|context (window|size|length|limit)|(prompt|input) is too long|"
-            r"too large for model|(input )?token count .{0,40}exceeds|exceeds the (maximum|model's) .{0,30}tokens|"
-            r"reduce the length of the (messages|input|prompt)|range of input length|inputs? tokens \+ .?max_",
-            "too_long",
-        ),
-        (
-            # Gemini says the same of its limits per minute.
-            r"\A(?!.*(retry in|retrydelay|per.?minute)).*(credit balance is too low|"
-            r"insufficient (balance|credits|funds)|exceeded your current quota|check your plan and billing|"
-            r"have any credits|used all available credits|(key|credit|spending) limit exceeded|monthly spending limit|"
-            r"specified api usage limits)",
-            "quota",
-        ),
-        (
-            r"content management policy|content.?policy|content.?filter|prohibited_content|our safety system|"
-            r"content exists risk|requires moderation|responsible.?ai",
-            "filtered",
-        ),
-    )
-)
+_TEXTS: Mapping[FailureKind, str] = {
+    "too_long": (
+        r"maximum (context|prompt) length|context (window|size|length|limit)|(prompt|input) is too long|"
+        r"too large for model|(input )?token count .{0,40}exceeds|exceeds the (maximum|model's) .{0,30}tokens|"
+        r"reduce the length of the (messages|input|prompt)|range of input length|inputs? tokens \+ .?max_"
+    ),
+    "quota": (
+        # Gemini says the same of its limits per minute.
+        r"\A(?!.*(retry in|retrydelay|per.?minute)).*(credit balance is too low|"
+        r"insufficient (balance|credits|funds)|exceeded your current quota|check your plan and billing|"
+        r"have any credits|used all available credits|(key|credit|spending) limit exceeded|monthly spending limit|"
+        r"specified api usage limits)"
+    ),
+    "filtered": (
+        r"content management policy|content.?policy|content.?filter|prohibited_content|our safety system|"
+        r"content exists risk|requires moderation|responsible.?ai"
+    ),
+}
 REASONS: Mapping[FailureKind, str] = {
     "busy": "its model gets too many requests at the moment",
     "unavailable": "its model is not available at the moment",
@@ -163,7 +157,7 @@ def _kinds_of(names: list[str], text: str, status: int | None) -> Iterator[Failu
     if status == 402:
         yield "quota"
     if status in (None, 400, 403, 413, 422, 429, 500, 503):
-        yield from (kind for pattern, kind in _TEXTS if pattern.search(text))
+        yield from (kind for kind, pattern in _TEXTS.items() if re.search(pattern, text, re.IGNORECASE | re.DOTALL))
 
 
 def _kind_of_status(status: int) -> FailureKind:
