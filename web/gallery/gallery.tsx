@@ -31,8 +31,11 @@ const onAction = (action: ActionConfig): Promise<void> => {
 };
 
 const look = ({ dark, rtl, fresh }: Look): void => {
-  document.documentElement.dataset.theme = dark ? 'dark' : 'light';
-  document.documentElement.dir = rtl ? 'rtl' : 'ltr';
+  const page = document.documentElement;
+  const [theme, dir] = [dark ? 'dark' : 'light', rtl ? 'rtl' : 'ltr'];
+  // To set what is set already costs a new style of the whole page.
+  if (page.dataset.theme !== theme) page.dataset.theme = theme;
+  if (page.dir !== dir) page.dir = dir;
   if (fresh !== false) generation += 1;
 };
 
@@ -107,13 +110,15 @@ document.addEventListener('click', (event) => {
   deepLinks.push(link.getAttribute('href') as string);
 });
 
+const renderAnnotations: MarkdownProps['renderAnnotations'] = (group) => <sup>{group.map(({ source }) => source.title).join()}</sup>;
+
 const write = (props: MarkdownProps, given: Look = {}): void => {
   look({ fresh: false, ...given });
   flushSync(() =>
     root.render(
       <StrictMode>
         <Suspense>
-          <Markdown key={generation} {...props} renderAnnotations={(group) => <sup>{group.map(({ source }) => source.title).join()}</sup>} />
+          <Markdown key={generation} {...props} renderAnnotations={renderAnnotations} />
         </Suspense>
       </StrictMode>,
     ),

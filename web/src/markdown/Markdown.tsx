@@ -248,7 +248,7 @@ const BlockView = memo(
     before.token.type === now.token.type &&
     before.open === now.open &&
     before.links === now.links &&
-    before.settings.renderAnnotations === now.settings.renderAnnotations &&
+    (now.marks.length === 0 || before.settings.renderAnnotations === now.settings.renderAnnotations) &&
     before.settings.imageHosts === now.settings.imageHosts &&
     before.marks.length === now.marks.length &&
     before.marks.every((mark, index) => mark.at === now.marks[index]?.at && mark.group.length === now.marks[index]?.group.length),
