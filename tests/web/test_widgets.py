@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -527,3 +529,35 @@ def test_a_widget_fits_into_a_phone(gallery: Gallery, name: str, dark: bool) -> 
     gallery.page.set_viewport_size({"width": 720, "height": 800})
     assert wide <= 360
     expect(gallery.page.locator(".ckw-note")).to_have_count(0)
+
+
+PICTURES = Path(__file__).parents[2] / "docs" / "images"
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_the_pictures_of_the_docs_show_twelve_widgets(gallery: Gallery, look: str) -> None:
+    names = (
+        ["order", "flight", "people", "weather", "buttons"],
+        ["form", "chart", "areas"],
+        ["place", "mail", "table", "answer"],
+    )
+    columns = [
+        {"type": "Col", "gap": 5, "width": 380, "flex": "none", "children": [SAMPLES[name] for name in column]}
+        for column in names
+    ]
+    assert sum(map(len, names)) == len(SAMPLES) == 12
+    gallery.page.set_viewport_size({"width": 1228, "height": 900})
+    gallery.draw(
+        {"type": "Basic", "direction": "row", "align": "start", "gap": 5, "children": columns}, dark=look == "dark"
+    )
+    expect(gallery.page.locator(".ckw-surface")).to_have_count(12)
+    expect(gallery.page.locator(".ckw-plot svg")).to_have_count(2)
+    file = PICTURES / f"widgets-{look}.png"
+    if os.environ.get("UPDATE_EXPECTED"):
+        gallery.page.screenshot(path=file, full_page=True, animations="disabled")
+    gallery.page.set_viewport_size({"width": 720, "height": 800})
+    # Fonts differ from machine to machine, so the pictures are not compared.
+    picture = file.read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert int.from_bytes(picture[16:20]) == 1228
+    assert len(picture) < 250_000
