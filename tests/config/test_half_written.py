@@ -145,7 +145,7 @@ CUTS = [
     pytest.param(
         SAMPLE,
         range(0, SAMPLE.stat().st_size, EVERY_BYTES),
-        {"agents": 1, "state": 1, "auth": 2},
+        {"agents": 1, "auth": 2, "limits": 1},
         {"agents": 1},
         id="sample-bytes",
     ),
