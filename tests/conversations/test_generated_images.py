@@ -15,6 +15,7 @@ import pytest
 from tests.conversations.conftest import Chat, MakeChat
 from tests.conversations.test_replay import item, raw, response
 from tests.server.attachments.pictures import png
+from tests.stores.test_migrations import new_database
 
 POSTGRES = os.environ.get("CHATKIT_TEST_POSTGRES")
 NEEDS_POSTGRES = pytest.mark.skipif(not POSTGRES, reason="CHATKIT_TEST_POSTGRES names no database")
@@ -24,9 +25,18 @@ ENCODED = base64.b64encode(PICTURE).decode()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=NEEDS_POSTGRES)])
-def stored(request: pytest.FixtureRequest, chat: MakeChat, tmp_path: Path) -> Make:
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """The URL of a store that no other test uses: the sweep deletes what it finds."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/threads.db"
+    else:
+        async with new_database() as database:
+            yield database
+
+
+@pytest.fixture
+def stored(chat: MakeChat, url: str) -> Make:
     """Make a project with attachments whose threads are in a database."""
-    url = f"sqlite:///{tmp_path}/threads.db" if request.param == "sqlite" else str(POSTGRES)
 
     async def make(config: dict[str, Any] | None = None, **files: str) -> Chat:
         declared = {"chat": {"title": "off", "attachments": {"max_size": "1MiB"}}, **(config or {}), "store": url}
