@@ -99,7 +99,6 @@ async def serve_edited(
     project = write_project(name, folder / name, agents, edited)
     first = project.save()
     async with run_server(name, f"{name}-reload", project.folder, fork=fork) as server:
-        # Not sooner: Python mistakes a module of the same size and the same second for the one that it compiled.
         await wait_for(server.port, first, Tally())
         await _save_until_seen(server.port, project)
         yield Reloading(server, project)

@@ -128,6 +128,13 @@ def test_the_handwritten_project_has_as_many_agents_until_it_is_broken(tmp_path:
         ast.parse(project.file.read_text())
 
 
+def test_versions_that_follow_each_other_differ_in_size(tmp_path: Path) -> None:
+    """Python takes a module of the same size and the same second for the one that it has compiled."""
+    project = write_project("handwritten", tmp_path / "handwritten", 1, "Python")
+    sizes = [project.save() and project.file.stat().st_size for _ in range(20)]
+    assert all(len(set(sizes[at : at + 3])) == 3 for at in range(18))
+
+
 def wait_until_gone(group: int) -> None:
     """Wait until no process of a group is left; the system tells nobody, so it is asked."""
     deadline = time.monotonic() + 30
@@ -247,7 +254,7 @@ async def test_a_server_serves_what_was_saved_and_all_of_it_ends_with_its_block(
     async with serve_edited(name, tmp_path, 3, "Python", fork=True) as reloading:
         port, tally, done = reloading.server.port, Tally(), asyncio.Event()
         streaming = asyncio.create_task(stream(port, tally, done, 0.0))
-        await wait_for(port, reloading.project.save(), Tally())
+        await wait_for(port, reloading.project.save(), Tally(), limit_s=600)
         done.set()
         await streaming
         assert tally.turns >= 1

@@ -17,8 +17,8 @@ from typing import Any
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 from tests.cli.compiling import missing
+from tests.web.packages import HOW_TO_GET_THEM, MODULES, WEB
 
-WEB = Path(__file__).parents[2] / "web"
 # What the client's frame is served with.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: https:; "
@@ -30,15 +30,18 @@ BUILD_SECONDS = 300
 
 @functools.cache
 def _built() -> Path:
-    """Build the gallery once in a process, with the packages that `npm ci` puts into web/."""
-    node, vite = shutil.which("node"), WEB / "node_modules" / "vite" / "bin" / "vite.js"
+    """Build the gallery once in a process, in a copy of web/ beside its packages."""
+    node, vite = shutil.which("node"), MODULES / "vite" / "bin" / "vite.js"
     if node is None or not vite.is_file():
-        missing("the client's packages are missing: `npm ci --ignore-scripts` in web/")
+        missing(f"the client's packages are missing: {HOW_TO_GET_THEM}")
     folder = Path(tempfile.mkdtemp(prefix="gallery-"))
-    command = [node, str(vite), "build", "--config", "gallery/vite.config.ts", "--outDir", str(folder)]
-    ran = subprocess.run(command, cwd=WEB, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
+    sources, built = folder / "web", folder / "built"
+    shutil.copytree(WEB, sources, ignore=shutil.ignore_patterns("node_modules"))
+    (sources / "node_modules").symlink_to(MODULES.resolve())
+    command = [node, str(vite), "build", "--config", "gallery/vite.config.ts", "--outDir", str(built)]
+    ran = subprocess.run(command, cwd=sources, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    return folder
+    return built
 
 
 class _Files(SimpleHTTPRequestHandler):

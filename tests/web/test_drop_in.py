@@ -19,7 +19,7 @@ from runtime.cli.commands.client import write_client
 from tests.cli.compiling import missing
 from tests.conversations.playing import call
 from tests.web.conftest import Chat, MakeSite, Site, Visitor
-from tests.web.test_layouts import MODULES
+from tests.web.packages import HOW_TO_GET_THEM, MODULES
 
 ISOLATED = {"cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp"}
 TOOLS: dict[str, Any] = {
@@ -295,7 +295,7 @@ def bundle(folder: Path, source: str) -> str:
     """Bundle a page's script as its author's tools do."""
     builder, node = MODULES / "esbuild" / "bin" / "esbuild", shutil.which("node")
     if not builder.is_file() or node is None or not (MODULES / "@openai" / "chatkit-react").is_dir():
-        missing("@openai/chatkit-react is missing: `npm ci --ignore-scripts` in web, or CHATKIT_TEST_WEB_MODULES")
+        missing(f"@openai/chatkit-react is missing: {HOW_TO_GET_THEM}")
     (folder / "page.jsx").write_text(source)
     options = ["--bundle", "--format=esm", "--jsx=automatic", "--define:process.env.NODE_ENV='production'"]
     ran = subprocess.run(

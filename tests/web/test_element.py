@@ -286,6 +286,23 @@ def test_methods_wait_until_there_are_options(site: MakeSite, visitor: Visitor) 
     chat.shows("Nine boats.")
 
 
+def test_options_that_come_after_the_frame_are_its_first(site: MakeSite, visitor: Visitor) -> None:
+    served = with_tools(site, "Nine boats.", "Ten boats.")
+    chat = embed(visitor, served)
+    chat.say("How many?")
+    chat.shows("Nine boats.")
+    thread = chat.until("thread.change")["threadId"]
+    # The frame says hello as soon as it is loaded.
+    chat.run(
+        "chat.remove(); globalThis.other = document.createElement('openai-chatkit');"
+        "const loaded = new Promise((resolve) => addEventListener('message', ({ data }) => data === 'chatkit:hello' && resolve()));"
+        "document.body.append(other); await loaded; globalThis.sent = other.sendUserMessage({ text: 'And now?' })"
+    )
+    chat.run("other.setOptions({ ...all, initialThread: values[0] }); await sent", thread)
+    chat.shows("Ten boats.")
+    chat.shows("Nine boats.")
+
+
 def test_a_hosted_api_is_refused_with_an_error(site: MakeSite, visitor: Visitor) -> None:
     served = with_tools(site)
     chat = embed(visitor, served, "{ api: { getClientSecret: async () => 'secret' } }")

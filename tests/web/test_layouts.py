@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +11,8 @@ from playwright.sync_api import Frame, expect
 from tests.cli.compiling import missing
 from tests.conversations.playing import call
 from tests.web.conftest import Chat, MakeSite, Visitor
+from tests.web.packages import HOW_TO_GET_THEM, MODULES
 
-MODULES = Path(os.environ.get("CHATKIT_TEST_WEB_MODULES") or Path(__file__).parents[2] / "web" / "node_modules")
 LONG = "A sentence about boats with many words in it. " * 8 + "`" + "x" * 120 + "`"
 CARD = {
     "type": "Card",
@@ -51,7 +49,7 @@ def violations(frame: Any) -> list[str]:
     """Return what axe-core finds that is serious or critical, with the elements."""
     script = MODULES / "axe-core" / "axe.min.js"
     if not script.is_file():
-        missing("axe-core is missing: `npm ci --ignore-scripts` in web, or CHATKIT_TEST_WEB_MODULES")
+        missing(f"axe-core is missing: {HOW_TO_GET_THEM}")
     frame.evaluate(script.read_text())
     found = frame.evaluate(
         "axe.run({ resultTypes: ['violations'] }).then((result) => JSON.stringify(result.violations))"

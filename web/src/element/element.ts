@@ -41,6 +41,8 @@ export class ChatKitElement extends HTMLElement {
   #options: ChatKitOptions | undefined;
   #frame: HTMLIFrameElement | undefined;
   #port: MessagePort | undefined;
+  /** Whether the frame has had options. */
+  #started = false;
   #timer = 0;
   /** The thread that the frame shows; undefined before the first one. */
   #thread: string | null | undefined;
@@ -83,7 +85,8 @@ export class ChatKitElement extends HTMLElement {
     if (problem) return void setTimeout(() => this.#fail('InvalidFrameParamsError', problem));
     this.#options = options;
     if (this.#frame) this.#frame.title = options.frameTitle ?? 'Chat';
-    if (this.#port) this.#sendOptions(false);
+    if (this.#started) this.#sendOptions(false);
+    else if (this.#port) this.#start();
   }
 
   #sendOptions(first: boolean): void {
@@ -94,6 +97,7 @@ export class ChatKitElement extends HTMLElement {
     if (first) data.thread = this.#thread === undefined ? (this.#options?.initialThread ?? null) : this.#thread;
     try {
       this.#port?.postMessage([0, 'options', data]);
+      this.#started = true;
     } catch (error) {
       this.#fail('InvalidFrameParamsError', errorData(error).message);
     }
@@ -114,6 +118,7 @@ export class ChatKitElement extends HTMLElement {
   #close(): void {
     this.#port?.close();
     this.#port = undefined;
+    this.#started = false;
     for (const { reject } of this.#asked.values()) reject(new Error('the chat was removed or reloaded'));
     this.#asked.clear();
   }
@@ -121,6 +126,7 @@ export class ChatKitElement extends HTMLElement {
   /** Send the options, and what was asked before they could be sent. */
   #start(): void {
     this.#sendOptions(true);
+    if (!this.#started) return;
     for (const message of this.#waiting.splice(0)) this.#port?.postMessage(message);
   }
 
@@ -130,7 +136,7 @@ export class ChatKitElement extends HTMLElement {
       const id = ++this.#lastId;
       this.#asked.set(id, { resolve: resolve as () => void, reject });
       const message: Message = [id, name, args];
-      if (this.#port && this.#options) this.#port.postMessage(message);
+      if (this.#started) this.#port?.postMessage(message);
       else this.#waiting.push(message);
     });
   }
