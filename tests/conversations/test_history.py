@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from chatkit.types import HiddenContextItem
 
 from runtime.server.history.converter import UNANSWERED
 from runtime.stores.store import ModelItem
-from tests.conversations.conftest import MakeBare, MakeChat
+from tests.conversations.conftest import QUICK, MakeBare, MakeChat
 from tests.conversations.playing import Asked, call, think
 
 TOOLS = """
@@ -181,7 +182,9 @@ async def test_any_text_survives_storing_and_comes_back_to_the_model(chat: MakeC
 async def test_a_turn_reads_its_history_with_one_query_and_writes_each_item_with_one(
     chat: MakeChat, statements: list[str]
 ) -> None:
-    client = await chat({**WITH_TOOL, "store": "sqlite:///threads.db"}, acts_py=TOOLS)
+    # Without a partial answer, which a turn writes that takes long.
+    settings = replace(QUICK, partial_every_s=600.0)
+    client = await chat({**WITH_TOOL, "store": "sqlite:///threads.db"}, settings=settings, acts_py=TOOLS)
     client.player.replies = ["Hello.", ["Let me see.", call("look_up", city="Oslo")], "Seven."]
     thread = (await client.say("hi")).thread_id
     statements.clear()

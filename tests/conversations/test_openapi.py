@@ -155,15 +155,9 @@ async def test_every_failure_is_an_output_for_the_model(
     chat: MakeChat, service: tuple[Service, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    client = await project(chat, service, max_response=100, timeout=0.2)
+    client = await project(chat, service, max_response=100)
     outputs = await told(
-        client,
-        call("getPet", pet="gone"),
-        call("getPet"),
-        call("large"),
-        call("picture"),
-        call("away"),
-        call("slow"),
+        client, call("getPet", pet="gone"), call("getPet"), call("large"), call("picture"), call("away")
     )
     assert outputs == [
         'Error: the service answered with status 404: {"detail":"no pet gone"}',
@@ -171,10 +165,16 @@ async def test_every_failure_is_an_output_for_the_model(
         '"' + "x" * 99 + "\n(The answer is longer than 100 bytes; this is its beginning.)",
         "(an answer of the kind image/png)",
         "Error: the service answered with status 307: the service redirects elsewhere, which is not followed",
-        "Error: the service did not answer within 0.2 s",
     ]
-    service[0].gate.set()
     assert SECRET not in caplog.text
+
+
+async def test_a_service_that_does_not_answer_in_time_is_an_output_for_the_model(
+    chat: MakeChat, service: tuple[Service, str]
+) -> None:
+    client = await project(chat, service, timeout=0.2)
+    assert await told(client, call("slow")) == ["Error: the service did not answer within 0.2 s"]
+    service[0].gate.set()
 
 
 async def test_a_service_that_is_down_ends_no_turn(chat: MakeChat, service: tuple[Service, str]) -> None:

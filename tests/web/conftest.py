@@ -154,9 +154,11 @@ class Chat:
         return self.frame.get_by_role("textbox").last
 
     def say(self, text: str) -> None:
-        """Type a message and send it with Enter."""
+        """Type a message and send it with Enter, once the turn before has ended."""
         self.field.click()
         self.page.keyboard.type(text)
+        # In any language: the button that sends is a button that stops while a turn runs.
+        expect(self.frame.locator(".ck-send[type=button]")).to_have_count(0)
         self.page.keyboard.press("Enter")
 
     def reload(self) -> None:
