@@ -295,7 +295,8 @@ def test_options_that_come_after_the_frame_are_its_first(site: MakeSite, visitor
     # The frame says hello as soon as it is loaded.
     chat.run(
         "chat.remove(); globalThis.other = document.createElement('openai-chatkit');"
-        "const loaded = new Promise((resolve) => addEventListener('message', ({ data }) => data === 'chatkit:hello' && resolve()));"
+        "const loaded = new Promise((resolve) => "
+        "addEventListener('message', ({ data }) => data === 'chatkit:hello' && resolve()));"
         "document.body.append(other); await loaded; globalThis.sent = other.sendUserMessage({ text: 'And now?' })"
     )
     chat.run("other.setOptions({ ...all, initialThread: values[0] }); await sent", thread)
