@@ -43,7 +43,7 @@ ARGUMENTS = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 )
-_VIOLATIONS = """
+VIOLATIONS = """
 addEventListener('securitypolicyviolation', (event) =>
   console.error(`policy: ${event.violatedDirective} refused ${event.blockedURI || 'inline'} in ${location.href}`));
 """
@@ -173,11 +173,10 @@ class Chat:
         return found
 
 
-@dataclass
-class Visitor:
-    """A browser's user: their pages, what these asked for, and what went wrong in them."""
+@dataclass(kw_only=True)
+class Conduct:
+    """What pages did: the addresses they asked for, and what went wrong in them."""
 
-    context: BrowserContext
     allowed: list[str] = field(default_factory=list)
     """The addresses that pages may ask; opening a page allows its own."""
     requests: list[str] = field(default_factory=list)
@@ -185,9 +184,23 @@ class Visitor:
     expected: list[str] = field(default_factory=list)
     """Patterns of errors that belong to the test."""
 
+    def check(self) -> None:
+        """Fail for what no page may do."""
+        beyond = [url for url in self.requests if not url.startswith((*self.allowed, "data:", "blob:", "about:"))]
+        assert beyond == [], "requests beyond the server"
+        unexpected = [text for text in self.errors if not any(re.search(known, text) for known in self.expected)]
+        assert unexpected == [], "errors, or violations of a policy"
+
+
+@dataclass(kw_only=True)
+class Visitor(Conduct):
+    """A browser's user, and their pages."""
+
+    context: BrowserContext
+
     def __post_init__(self) -> None:
         self.context.set_default_timeout(PATIENCE_MS)
-        self.context.add_init_script(_VIOLATIONS)
+        self.context.add_init_script(VIOLATIONS)
         self.context.on("request", lambda request: self.requests.append(request.url))
         self.context.on("console", lambda message: self._note(message.type, message.text))
         self.context.on("weberror", lambda error: self.errors.append(f"page error: {error.error}"))
@@ -202,13 +215,6 @@ class Visitor:
         page.goto(f"{url}{path}")
         return Chat(page, page.frame_locator("openai-chatkit iframe"))
 
-    def check(self) -> None:
-        """Fail for what no page may do."""
-        beyond = [url for url in self.requests if not url.startswith((*self.allowed, "data:", "blob:", "about:"))]
-        assert beyond == [], "requests beyond the server"
-        unexpected = [text for text in self.errors if not any(re.search(known, text) for known in self.expected)]
-        assert unexpected == [], "errors, or violations of a policy"
-
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
@@ -216,7 +222,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visitor]]:
     made: list[Visitor] = []
 
     def make(**options: Any) -> Visitor:
-        made.append(Visitor(browser.new_context(**{"locale": "en-US", "reduced_motion": "reduce", **options})))
+        made.append(Visitor(context=browser.new_context(**{"locale": "en-US", "reduced_motion": "reduce", **options})))
         return made[-1]
 
     yield make
