@@ -22,7 +22,7 @@ class Clock:
 
 
 async def until(met: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(180):
         while not met():  # noqa: ASYNC110  # another thread makes it true
             await asyncio.sleep(0.001)
 

@@ -21,7 +21,7 @@ from runtime.server.generations.last_good import FILE
 from runtime.server.generations.reloader import ReloadOutcome
 from runtime.server.runtime import Runtime
 
-PATIENCE_S = 20.0
+PATIENCE_S = 180.0
 CONFIG = "version: 1\nmodels: {default: {scripted: script.yaml}}\nagents: {helper: {}}\nstore: memory\nauth: none\n"
 
 

@@ -19,7 +19,7 @@ from runtime.autoreload.watch_set import ProjectPaths, WatchSet, find_watch_set
 from runtime.autoreload.watcher import FileEvents, Watcher
 from runtime.sdk_internals import open_watch
 
-PATIENCE_S = 20.0
+PATIENCE_S = 180.0
 
 Contents = dict[str, str]
 

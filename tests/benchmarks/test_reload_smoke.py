@@ -173,7 +173,7 @@ async def answering(answer: Callable[[int, asyncio.StreamWriter], None]) -> Asyn
     async with server:
         yield server.sockets[0].getsockname()[1]
         # Each ends when its client has hung up.
-        await asyncio.wait_for(asyncio.gather(*handlers), 10)
+        await asyncio.wait_for(asyncio.gather(*handlers), 180)
 
 
 async def ask(answer: Callable[[int, asyncio.StreamWriter], None], times: int = 1, hang_s: float = 10.0) -> Tally:

@@ -22,7 +22,7 @@ from tests.conversations.talking import user_input
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and folders are of POSIX")
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 CONFIG = """version: 1
 models: {default: {scripted: script.yaml}}
 agents:

@@ -15,7 +15,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Ctrl-C can't be sent to one process alone")
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 HEAVY = ("agents", "chatkit", "openai", "fastapi", "starlette", "uvicorn", "sqlalchemy", "runtime.server")
 FINE = """version: 1
 models: {default: {name: gpt-6-luna, api_key: none}}

@@ -81,7 +81,7 @@ def identity_provider(*names: str) -> Iterator[Provider]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             provider.fetched += 1
-            provider.gate.wait(20)
+            provider.gate.wait(180)
             self.send_response(provider.status)
             self.send_header("content-length", str(len(provider.body)))
             self.end_headers()

@@ -71,7 +71,7 @@ class Player(Model):
 
     async def until(self, met: Callable[[Player], bool]) -> None:
         """Wait until the model has come so far."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(180):
             while not met(self):
                 self._news.clear()
                 await self._news.wait()

@@ -11,7 +11,7 @@ from typing import Any
 from runtime.testing import parse_events
 
 Event = dict[str, Any]
-PATIENCE_S = 20.0
+PATIENCE_S = 180.0
 _running: dict[asyncio.Task[None], Exchange] = {}
 
 

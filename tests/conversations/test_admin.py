@@ -38,7 +38,7 @@ async def _held_turn(client: Chat, word: str = "wait") -> tuple[Exchange, Gate]:
     gate = client.player.gate(word)
     client.player.replies = [word, "Fine."]
     running = client.begin("hi")
-    await asyncio.wait_for(gate.reached.wait(), 20)
+    await asyncio.wait_for(gate.reached.wait(), 180)
     return running, gate
 
 
@@ -424,7 +424,7 @@ async def test_a_listener_who_stops_reading_misses_the_oldest_and_harms_nobody(c
         await app(scope, receive, send_slowly)
 
     stuck = replace(client, app=slow).request("GET", "/-/events", headers=HERE)
-    await asyncio.wait_for(is_stuck.wait(), 20)
+    await asyncio.wait_for(is_stuck.wait(), 180)
     for number in range(2, 7):
         await reloaded(client, {"chat": {"greeting": str(number)}})
     assert (await client.say("hi")).said == ["Fine."]

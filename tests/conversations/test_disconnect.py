@@ -39,7 +39,7 @@ async def _leave_in_the_middle(client: Any, player: Player) -> tuple[Exchange, G
 
 
 async def _turns_are_over(client: Chat) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(180):
         await client.runtime.server.close(grace_s=20)
 
 
@@ -253,8 +253,8 @@ def test_over_a_real_socket_a_closed_connection_cancels_the_run(tmp_path: Any) -
         body = {"type": "threads.create", "params": {"input": user_input("count")}}
         with httpx.Client(timeout=20) as http, http.stream("POST", f"{url}/chatkit", json=body) as response:
             assert response.headers["x-request-id"].startswith("req_")
-            assert reached.wait(20)
-        assert stopped.wait(20)
+            assert reached.wait(180)
+        assert stopped.wait(180)
         with httpx.Client(timeout=20) as http:
             listed = http.post(f"{url}/chatkit", json={"type": "threads.list", "params": {}}).json()
             items = {"type": "items.list", "params": {"thread_id": listed["data"][0]["id"], "order": "asc"}}

@@ -58,7 +58,7 @@ def delta(text, name="m1"):
 
 
 async def _over(client: Chat) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(180):
         await client.runtime.server.close(grace_s=20)
 
 

@@ -134,10 +134,10 @@ async def test_a_write_that_fails_leaves_the_old_one_and_is_told_once(
 
         patched.setattr(last_good, "save_last_good", saving)
         async with _keeping(client):
-            await asyncio.wait_for(tried.get(), 20)
+            await asyncio.wait_for(tried.get(), 180)
             for greeting in ("two", "three"):
                 await reloaded(client, {"chat": {"greeting": greeting}})
-                await asyncio.wait_for(tried.get(), 20)
+                await asyncio.wait_for(tried.get(), 180)
     warnings = [record.getMessage() for record in caplog.records if "can't be saved" in record.getMessage()]
     assert len(warnings) == 1
     assert "No space left on device" in warnings[0]
@@ -253,7 +253,7 @@ async def test_a_broken_project_starts_as_it_served_last_and_the_first_right_sav
         (first.folder / "prompt.md").write_text("Be brief.")
         (first.folder / "agents.yaml").write_text(good["agents.yaml"])
         (first.folder / "app/tools.py").write_text(good["app/tools.py"].replace("one", "two"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(180):
             while (await outcomes.get()).status != "reloaded" or not _is_whole(client):
                 continue
         assert await _from_last_good(client) == (False, None)
@@ -280,9 +280,9 @@ async def test_files_that_hold_again_what_was_kept_take_over_as_well(chat: MakeC
     async with _served(runtime, first.folder, first.player) as (client, outcomes):
         assert (await _from_last_good(client))[0]
         (first.folder / "agents.yaml").write_text(good)
-        outcome = await asyncio.wait_for(outcomes.get(), 20)
+        outcome = await asyncio.wait_for(outcomes.get(), 180)
         while outcome.status == "refused":  # the moment in which the file was empty
-            outcome = await asyncio.wait_for(outcomes.get(), 20)
+            outcome = await asyncio.wait_for(outcomes.get(), 180)
         assert (outcome.status, outcome.number) == ("unchanged", 1)
         assert await _from_last_good(client) == (False, None)
 

@@ -183,7 +183,7 @@ async def test_a_client_that_leaves_closes_the_connection_to_the_model(
     answer.leave()
     await answer.end()
     await client.runtime.server.close(grace_s=20)
-    assert await asyncio.to_thread(stub.requests[-1].done.wait, 20)
+    assert await asyncio.to_thread(stub.requests[-1].done.wait, 180)
     assert stub.requests[-1].outcome == "gone"
     hold.release()
 

@@ -281,7 +281,7 @@ async def test_at_the_limit_of_generations_an_edit_waits_until_one_has_ended(cha
     write(client, {"chat": {"greeting": "four"}})
     gate.open.set()
     assert (await running.end()).said == ["wait"]
-    while (outcome := await asyncio.wait_for(told.get(), 20)).status != "reloaded":
+    while (outcome := await asyncio.wait_for(told.get(), 180)).status != "reloaded":
         assert outcome.status == "full"
     assert outcome.number == 3
     assert client.runtime.config.chat.greeting == "four"
@@ -404,7 +404,7 @@ async def test_tools_that_hold_every_thread_do_not_hold_up_a_reload(chat: MakeCh
     loop = asyncio.get_running_loop()
     held = [loop.run_in_executor(None, release.wait) for _ in range(40)]
     try:
-        await asyncio.wait_for(reloaded(client, {"chat": {"greeting": "Hello"}}), 20)
+        await asyncio.wait_for(reloaded(client, {"chat": {"greeting": "Hello"}}), 180)
     finally:
         release.set()
         await asyncio.gather(*held)

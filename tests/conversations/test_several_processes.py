@@ -176,7 +176,7 @@ async def test_who_waits_is_told_of_the_end_of_the_turn_by_postgresql(pair: Pair
     store = first.runtime.store
     assert isinstance(store, SqlStore)
     waiting = second.begin("two", thread)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(180):
         while not (await store.load_turn("local", thread))[1].signals:
             continue
     gate.open.set()
@@ -339,7 +339,7 @@ async def test_a_click_whose_process_has_died_is_handled_again_once_its_claim_ha
     running = asyncio.create_task(first.act_now(thread, "poke", None, item))
     await first.runtime.generation.snapshot.code.resolve("acts:reached").wait()
     second.runtime.generation.snapshot.code.resolve("acts:go_on").set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(180):
         while (await second.act_now(thread, "poke", None, item)).status == 409:
             continue
     first.runtime.generation.snapshot.code.resolve("acts:go_on").set()

@@ -67,7 +67,7 @@ async def test_hung_logins_hold_up_no_login_of_others_and_no_default_thread(chat
     client = await _make(chat, "sync", "60s")
     hung = [asyncio.create_task(_status(client, "slow")) for _ in range(39)]
     for _ in hung:
-        assert await asyncio.to_thread(begun.acquire, True, 20)
+        assert await asyncio.to_thread(begun.acquire, True, 180)
     assert await _status(client, "ada") == 200
     go_on.set()
     assert await asyncio.gather(*hung) == [200] * 39

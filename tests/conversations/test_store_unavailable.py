@@ -113,7 +113,7 @@ async def test_a_silent_database_is_told_in_time_to_every_request_and_to_ready(
         proxy = Proxy(url.host or "127.0.0.1", url.port or 5432)
         async with proxy.serve() as port:
             through = url.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
-            monkeypatch.setattr(generation, "open_store", lambda url, keys: SqlStore(url, keys=keys, timeout_s=5))
+            monkeypatch.setattr(generation, "open_store", lambda url, keys: SqlStore(url, keys=keys, timeout_s=10))
             client = await chat({"store": through})
             thread = (await client.say("hi")).thread_id
             proxy.freeze()
@@ -146,7 +146,7 @@ async def test_a_turn_on_a_silent_database_tells_its_client_before_it_waits_agai
         proxy = Proxy(url.host or "127.0.0.1", url.port or 5432)
         async with proxy.serve() as port:
             through = url.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
-            monkeypatch.setattr(generation, "open_store", lambda url, keys: Store(url, keys=keys, timeout_s=5))
+            monkeypatch.setattr(generation, "open_store", lambda url, keys: Store(url, keys=keys, timeout_s=10))
             client = await chat({"store": through})
             thread = (await client.say("hi")).thread_id
             client.player.replies = ["alpha beta gamma"]

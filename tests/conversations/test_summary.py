@@ -50,7 +50,7 @@ def by_model(player: Player, **more: Any) -> dict[str, Any]:
 
 async def settled(client: Chat) -> None:
     """Wait until nothing runs on behalf of any turn."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(180):
         while tasks := set(client.runtime.server.tasks):
             await asyncio.wait(tasks)
 
@@ -267,7 +267,7 @@ async def test_a_summary_that_a_retry_has_overtaken_is_void(chat: MakeChat, play
     await answer_gate.reached.wait()
     gate.open.set()
     await writer.until(lambda writer: writer.finished == 1)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(180):
         await asyncio.wait([task for task in client.runtime.server.tasks if task.get_name().startswith("summary")])
     answer_gate.open.set()
     await retry.end()

@@ -61,7 +61,7 @@ async def test_hung_tools_hold_up_no_upload_no_store_call_and_no_reload(chat: Ma
     client.player.replies = [lambda asked: [call(tool)] if len(asked.input) == 1 else "Done."]
     turns = [client.begin("go") for _ in range(40)]
     for _ in turns:
-        assert await asyncio.to_thread(begun.acquire, True, 20)
+        assert await asyncio.to_thread(begun.acquire, True, 180)
     made = (await client.call("attachments.create", name="a.txt", mime_type="text/plain", size=2)).json
     url = made["upload_descriptor"]["url"].removeprefix("http://localhost")
     assert (await client.request("PUT", url, b"hi").end()).status == 204
@@ -79,7 +79,7 @@ async def test_a_tool_without_a_free_thread_ends_with_its_own_time_limit(chat: M
     client = await chat(config, acts_py=TOOLS)
     client.player.replies = [[call("hang")], [call("quick")], "Sorry."]
     client.begin("go")
-    assert await asyncio.to_thread(begun.acquire, True, 20)
+    assert await asyncio.to_thread(begun.acquire, True, 180)
     second = await client.say("go")
     assert second.said == ["Sorry."]
     assert "timed out" in client.player.asked[-1].of("function_call_output")[0]["output"]

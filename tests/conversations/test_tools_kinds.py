@@ -366,7 +366,7 @@ async def test_progress_is_told_before_the_tool_runs(chat: MakeChat) -> None:
 
 async def test_a_tool_that_takes_too_long_is_told_to_the_model(chat: MakeChat) -> None:
     client = await _with(chat, {"slow": {"python": "acts:slow", "timeout": "20ms"}})
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(180):
         assert "timed out" in (await _told(client, "slow")).lower()
 
 

@@ -41,7 +41,7 @@ async def _asked_by_a_client_that_never_reads(client: Chat) -> AsyncIterator[soc
 async def _rest(deaf: socket.socket) -> bytes:
     """Return what the kernel still has for the client, until the server's end of the connection."""
     received, loop = b"", asyncio.get_running_loop()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(180):
         try:
             while part := await loop.sock_recv(deaf, 65536):
                 received += part
@@ -51,7 +51,7 @@ async def _rest(deaf: socket.socket) -> bytes:
 
 
 async def _turns_end(client: Chat) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(180):
         while client.runtime.server.tasks:
             await asyncio.wait(list(client.runtime.server.tasks))
 
@@ -71,8 +71,8 @@ async def test_an_answer_that_nobody_reads_ends_after_limits_send_and_what_was_s
     gate = client.player.gate("beta")
     with caplog.at_level(logging.WARNING):
         async with _asked_by_a_client_that_never_reads(client) as deaf:
-            await asyncio.wait_for(gate.reached.wait(), 20)
-            async with asyncio.timeout(20):
+            await asyncio.wait_for(gate.reached.wait(), 180)
+            async with asyncio.timeout(180):
                 while "did not read" not in caplog.text:  # noqa: ASYNC110  # nothing announces it
                     await asyncio.sleep(0)
             if policy == "finish":
@@ -87,7 +87,7 @@ async def test_no_more_than_max_unsent_waits_for_a_client_that_never_reads(chat:
     client = await chat({"auth": "none", "limits": {"send": "1h"}}, settings=replace(QUICK, max_unsent=200_000))
     client.player.replies = [FLOOD]
     async with _asked_by_a_client_that_never_reads(client) as deaf:
-        await asyncio.wait_for(client.player.until(lambda player: len(player.sent) > 0), 20)
+        await asyncio.wait_for(client.player.until(lambda player: len(player.sent) > 0), 180)
         await _turns_end(client)
         received = await _rest(deaf)
     kept = await _said(client)

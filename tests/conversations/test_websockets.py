@@ -121,7 +121,7 @@ async def test_a_real_server_answers_a_handshake_without_a_login_with_401(chat: 
                 f"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{authorization}\r\n".encode()
             )
-            line = await asyncio.wait_for(reader.readline(), 20)
+            line = await asyncio.wait_for(reader.readline(), 180)
             assert line.split()[1] == status
             writer.close()
     finally:

@@ -15,7 +15,7 @@ from runtime.project_code.loader import ProjectCode, ResolveError
 from tests.project_code.writing import write_modules
 
 pytestmark = pytest.mark.usefixtures("modules_as_before")
-PATIENCE_S = 20.0
+PATIENCE_S = 180.0
 
 
 class Steps:

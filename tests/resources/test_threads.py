@@ -36,7 +36,7 @@ class Hanging:
         """Run `count` hanging functions; return once all of them have begun."""
         tasks = [asyncio.ensure_future(run(self.hang)) for _ in range(count)]  # type: ignore[call-overload]
         for _ in tasks:
-            assert await asyncio.get_running_loop().run_in_executor(None, self.begun.acquire, True, 20)
+            assert await asyncio.get_running_loop().run_in_executor(None, self.begun.acquire, True, 180)
         return tasks
 
 

@@ -81,7 +81,7 @@ async def test_a_frozen_postgresql_is_unavailable_in_time_and_serves_again() -> 
         proxy = Proxy(url.host or "127.0.0.1", url.port or 5432)
         async with proxy.serve() as port:
             through = url.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
-            store = SqlStore(through, pool_size=2, timeout_s=5)
+            store = SqlStore(through, pool_size=2, timeout_s=10)
             await store.open()
             thread = await new_thread(store)
             await store.check()
@@ -108,7 +108,7 @@ async def test_a_connection_that_does_not_answer_is_cut_without_a_farewell() -> 
         proxy = Proxy(url.host or "127.0.0.1", url.port or 5432)
         async with proxy.serve() as port:
             through = url.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
-            store = SqlStore(through, pool_size=1, timeout_s=5)
+            store = SqlStore(through, pool_size=1, timeout_s=10)
             await store.open()
             await new_thread(store)
             proxy.freeze()

@@ -358,7 +358,7 @@ async def test_a_client_that_leaves_is_noticed(api: str, stub: OpenAIStub, clien
     await hold.until_reached()
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
-    assert await asyncio.to_thread(stub.requests[0].done.wait, 10)
+    assert await asyncio.to_thread(stub.requests[0].done.wait, 180)
     assert stub.requests[0].outcome == "gone"
 
 

@@ -28,7 +28,7 @@ from tests.cli.compiling import missing
 from tests.conversations.conftest import QUICK, file_name, write_project
 from tests.conversations.playing import Player, on_stage
 
-PATIENCE_MS = 60_000
+PATIENCE_MS = 180_000
 """How long a page may take on a machine that does other things: no test waits for it to pass."""
 expect.set_options(timeout=PATIENCE_MS)
 ARGUMENTS = (

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any
 
+from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import expect
 
 from tests.web.conftest import MakeSite, Visitor
@@ -57,9 +59,10 @@ def test_an_answer_goes_on_when_the_connection_comes_back(site: MakeSite, visito
     three.pass_when_reached()
     again = chat.frame.get_by_role("button", name="Connect now")
     expect(again).to_be_visible()
-    assert five.reached.wait(30)
+    assert five.reached.wait(180)
     cable.is_cut = False
-    again.click()
+    with suppress(PlaywrightError):  # the client tries by itself, too, and may be sooner
+        again.click(timeout=10_000)
     chat.shows("One two three four")
     five.open()
     chat.shows("One two three four five.")

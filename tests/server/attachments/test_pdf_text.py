@@ -76,7 +76,7 @@ async def test_the_process_ends_when_nobody_waits_for_it() -> None:
 
 
 async def _until(is_so: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(180):
         while not is_so():
             await in_file_thread(os.sched_yield)
 
