@@ -1,7 +1,8 @@
 """The server process of a benchmark: `python -m benchmarks.serve MODE FOLDER`.
 
 The modes `handwritten` and `runtime` have the same uvicorn settings; `handwritten-reload` and `runtime-reload` are the
-commands that users start. Each prints its address, and ends when its stdin ends, hence with its parent.
+commands that users start. `pages` is `runtime` with plain.html of this folder at /plain. Each prints its address, and
+ends when its stdin ends, hence with its parent.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -85,7 +87,20 @@ def _load(mode: str, folder: str) -> Any:
         from benchmarks.prepare import prepare_runtime
 
         prepare_runtime(app, folder)
-    return app
+    return _add_plain_page(app) if mode == "pages" else app
+
+
+def _add_plain_page(app: Any) -> Any:
+    from starlette.applications import Starlette
+    from starlette.responses import HTMLResponse
+    from starlette.routing import Mount, Route
+
+    html = Path(__file__).with_name("plain.html").read_text()
+
+    async def respond(_request: Any) -> HTMLResponse:
+        return HTMLResponse(html)
+
+    return Starlette(routes=[Route("/plain", respond), Mount("/", app)], lifespan=app.router.lifespan_context)
 
 
 def end_with_parent() -> None:

@@ -6,6 +6,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import MutableMapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from playwright.sync_api import expect
 
 from tests.conversations.playing import call
 from tests.web.conftest import PATIENCE_MS, Gate, MakeSite, Visitor
+from tests.web.test_layouts import inner
 
 FIRST_VIEW = Counter(
     [
@@ -26,6 +28,7 @@ SOON = Counter(["GET ThreadView.js", "GET Markdown.js", "GET Markdown.css", "GET
 """What most chats need, loaded once the first view is painted."""
 RETURN = Counter(["GET /", "GET /chatkit/element.js", "GET /chatkit/options.json", "GET /chatkit/frame.html"])
 TURN = Counter(["POST /chatkit"])
+ASSETS = Path(__file__).parents[2] / "runtime" / "server" / "web" / "assets"
 _ASSET = re.compile(r"/chatkit/assets/([\w.-]+)-[\w-]{8}(\.\w+)")
 
 
@@ -95,6 +98,25 @@ def test_a_plain_conversation_asks_for_nothing_twice_and_for_nothing_that_it_doe
     chat.say("And now?")
     expect(chat.frame.locator("strong", has_text="really")).to_have_count(2)
     assert exchange.asked(TURN) == TURN
+
+
+def test_the_first_answer_is_drawn_without_a_stand_in(site: MakeSite, visitor: Visitor) -> None:
+    served = site({"chat": {"greeting": "Hello"}}, "It is **so**.")
+    chat = visitor.open(served.url)
+    chat.shows("Hello")
+    frame = inner(chat)
+    names = [file.name for part in ("Markdown", "ThreadView") for file in ASSETS.glob(f"{part}-*.js")]
+    # Modules are loaded once: these are those that the frame loads itself after its first view.
+    script = "(urls) => Promise.all(urls.map((url) => import(url))).then((modules) => modules.length)"
+    assert frame.evaluate(script, [f"{served.url}/chatkit/assets/{name}" for name in names]) == 2
+    frame.evaluate("""() => {
+      globalThis.standIns = 0;
+      const count = () => { standIns += document.querySelectorAll('.ck-plain').length; };
+      new MutationObserver(count).observe(document, { subtree: true, childList: true });
+    }""")
+    chat.say("Is it?")
+    expect(chat.frame.locator("strong", has_text="so")).to_be_visible()
+    assert frame.evaluate("() => standIns") == 0, "React replaces a stand-in after 300 ms"
 
 
 def test_a_user_who_comes_back_loads_no_asset_again(site: MakeSite, visitor: Visitor) -> None:

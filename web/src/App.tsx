@@ -1,4 +1,4 @@
-import { lazy, Suspense, useEffect, useLayoutEffect, useState, type DragEvent, type ReactNode } from 'react';
+import { Suspense, useEffect, useLayoutEffect, useState, type DragEvent, type ReactNode } from 'react';
 import { Header } from './chat/Header';
 import { LiveRegion } from './chat/LiveRegion';
 import { QuoteButton } from './chat/QuoteButton';
@@ -7,14 +7,14 @@ import { ClientContext, type ChatClient } from './client';
 import { Composer } from './composer/Composer';
 import { LanguageProvider, useLanguage } from './i18n/i18n';
 import { loadIcons } from './icons/Icon';
+import { lazyPart } from './lazyPart';
 import { loadMarkdown, Markdown } from './markdown';
 import { usePart, useStore } from './store';
 import { applyTheme } from './theme/theme';
 
 // Not in the first view: loaded after it.
-const loadThread = () => import('./chat/ThreadView');
-const ThreadView = lazy(loadThread);
-const HistoryPanel = lazy(() => import('./history/HistoryPanel'));
+const [ThreadView, loadThread] = lazyPart(() => import('./chat/ThreadView'));
+const [HistoryPanel] = lazyPart(() => import('./history/HistoryPanel'));
 
 export function App({ client }: { client: ChatClient }): ReactNode {
   const { theme, locale, frameTitle } = useStore(client.options);

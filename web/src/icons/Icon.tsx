@@ -1,5 +1,6 @@
 /** Icons by the names of ChatKit, loaded after the first paint; the few of the first view are in `essential.tsx`. */
-import { lazy, Suspense, type ComponentType, type ReactNode, type SVGProps } from 'react';
+import { Suspense, type ComponentType, type ReactNode, type SVGProps } from 'react';
+import { lazyPart } from '../lazyPart';
 
 export type Drawing = ComponentType<SVGProps<SVGSVGElement>>;
 
@@ -9,8 +10,8 @@ export interface IconProps {
   className?: string;
 }
 
-export const loadIcons = () => import('./NamedIcon');
-const NamedIcon = lazy(loadIcons);
+const [NamedIcon, loadIcons] = lazyPart<IconProps>(() => import('./NamedIcon'));
+export { loadIcons };
 
 /** As large as `1em` and of the text's color, unless CSS says otherwise; hidden from screen readers. */
 export function Icon({ name, className }: IconProps): ReactNode {

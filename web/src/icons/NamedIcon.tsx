@@ -1,8 +1,9 @@
-import { lazy, Suspense, type ReactNode } from 'react';
+import { Suspense, type ReactNode } from 'react';
+import { lazyPart } from '../lazyPart';
 import { CHATKIT } from './drawings';
 import type { IconProps } from './Icon';
 
-const LucideIcon = lazy(() => import('./LucideIcon'));
+const [LucideIcon] = lazyPart<IconProps>(() => import('./LucideIcon'));
 const PREFIX = /^(?:lucide|vendor):/;
 
 /** A name without a drawing is an empty circle. */

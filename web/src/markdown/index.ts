@@ -1,5 +1,5 @@
 /** Markdown of answers and notices, loaded after the first paint; until then its source is shown. */
-import { lazy } from 'react';
+import { lazyPart } from '../lazyPart';
 import type { Annotation } from '../protocol/types';
 import type { ReactNode } from 'react';
 
@@ -15,5 +15,4 @@ export interface MarkdownProps {
   imageHosts?: readonly string[] | null;
 }
 
-export const loadMarkdown = () => import('./Markdown');
-export const Markdown = lazy(loadMarkdown);
+export const [Markdown, loadMarkdown] = lazyPart<MarkdownProps>(() => import('./Markdown'));

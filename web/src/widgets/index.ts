@@ -1,5 +1,5 @@
 /** The view of a widget, loaded when the first one is shown. */
-import { lazy } from 'react';
+import { lazyPart } from '../lazyPart';
 import type { ActionConfig, WidgetNode } from '../protocol/types';
 
 export interface WidgetViewProps {
@@ -19,4 +19,4 @@ export interface WidgetViewProps {
   colorScheme: 'light' | 'dark';
 }
 
-export const WidgetView = lazy(() => import('./WidgetView'));
+export const [WidgetView] = lazyPart<WidgetViewProps>(() => import('./WidgetView'));
