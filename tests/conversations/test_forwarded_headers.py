@@ -14,6 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 from runtime.assemble.mcp_connections import ConnectionPool
 from runtime.server.preflight import try_connections
 from tests.conversations.conftest import Chat, MakeChat
+from tests.conversations.later_turns import EVERY_TURN
 from tests.conversations.mcp_server import make_server
 from tests.conversations.playing import Asked, call
 from tests.conversations.talking import Exchange, user_input
@@ -87,7 +88,7 @@ def _told(answer: Exchange) -> dict[str, Any]:
 
 
 def _text(output: Any) -> str:
-    return "".join(part["text"] for part in output)
+    return output if isinstance(output, str) else "".join(part["text"] for part in output)
 
 
 async def _say(client: Chat, headers: dict[str, str], thread: str | None = None) -> Exchange:
@@ -171,10 +172,12 @@ async def test_a_users_connection_is_kept_for_the_next_turn(chat: MakeChat, watc
     assert len(_pool(client)) == 2
 
 
+@EVERY_TURN
 async def test_an_approval_is_carried_out_for_the_one_who_approves(chat: MakeChat, watched: Watched) -> None:
     client = await chat(_config({"url": watched.url, "needs_approval": ["who_asks"]}))
     _asks(client)
-    asked = await _say(client, ADA)
+    client.headers = ADA
+    asked = await client.say("who am I")
     [card] = asked.done("widget")
     action = card["widget"]["confirm"]["action"]
     fresh = {"Authorization": "Bearer ada-token-9"}

@@ -15,6 +15,7 @@ from runtime.server.turns.plan_execution import Execution
 from runtime.server.turns.thread_access import ThreadAccess
 from runtime.server.turns.turn import Turn
 from tests.conversations.conftest import MakeChat
+from tests.conversations.later_turns import EVERY_TURN
 from tests.conversations.playing import call
 
 TOOLS = '''
@@ -48,6 +49,7 @@ def _parts_of_turns() -> list[Any]:
     return [thing for thing in gc.get_objects() if isinstance(thing, kinds)]
 
 
+@EVERY_TURN
 @pytest.mark.parametrize(
     "replies",
     [

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conversations.conftest import Chat, MakeChat
+from tests.conversations.later_turns import EVERY_TURN
 from tests.conversations.playing import Player, call, on_stage
 
 ACTS = """
@@ -313,6 +314,7 @@ async def test_an_agent_that_is_a_tool_brings_its_guardrails_along(chat: MakeCha
     assert len(client.player.asked) == (2 if side == "input" else 3)
 
 
+@EVERY_TURN
 async def test_nobody_is_asked_to_allow_what_a_guardrail_refuses(chat: MakeChat) -> None:
     config = _guarded_tool({"input": ["no_names"]}, needs_approval=True)
     config["guardrails"].pop("no_sight")

@@ -17,6 +17,7 @@ import pytest
 from runtime.server.settings import ServerSettings
 from runtime.stores.sql import SqlStore
 from tests.conversations.conftest import Chat, MakeChat
+from tests.conversations.later_turns import EVERY_TURN
 from tests.conversations.playing import Asked, call
 from tests.conversations.talking import Exchange
 
@@ -184,6 +185,7 @@ async def test_who_waits_is_told_of_the_end_of_the_turn_by_postgresql(pair: Pair
     assert (await waiting.end()).said == ["Fine."]
 
 
+@EVERY_TURN
 async def test_an_approval_that_is_clicked_at_two_processes_runs_its_call_once(pair: Pair) -> None:
     first, second = await pair(DESK, acts_py=ACTS)
     for race in range(RACES):

@@ -55,7 +55,7 @@ def _free() -> Iterator[None]:
 
 
 async def _say(client: Chat) -> Any:
-    return await client.say("hello")
+    return await client.say("wipe it")
 
 
 async def _click(client: Chat) -> Any:
@@ -115,6 +115,12 @@ KINDS: dict[str, tuple[dict[str, Any], str, str, Callable[[Chat], Awaitable[Any]
     "title": ({"chat": {"title": {"python": "app:f"}}}, "text", "'A title'", _say),
     "own guardrail": (agent(python="app:agent"), "", "None", _say),
 }
+# An approval is also asked for in later turns, at Chat Completions.
+EACH_KIND = pytest.mark.parametrize(
+    ("kind", "turn"),
+    [*((kind, None) for kind in KINDS), ("approval", 2), ("approval", 3)],
+    indirect=["turn"],
+)
 
 
 async def _made(chat: MakeChat, player: Any, kind: str, **limits: Any) -> Chat:
@@ -133,7 +139,7 @@ async def _made(chat: MakeChat, player: Any, kind: str, **limits: Any) -> Chat:
     return client
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@EACH_KIND
 async def test_a_sync_function_that_hangs_holds_up_nobody_else(chat: MakeChat, player: Any, kind: str) -> None:
     client = await _made(chat, player, kind)
     hung = asyncio.create_task(KINDS[kind][3](client))
@@ -149,7 +155,7 @@ async def test_a_sync_function_that_hangs_holds_up_nobody_else(chat: MakeChat, p
     assert b'"type":"error"' not in answer.body
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@EACH_KIND
 async def test_a_sync_function_beyond_its_time_ends_its_request_and_is_named(
     chat: MakeChat, player: Any, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
