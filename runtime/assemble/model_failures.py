@@ -54,6 +54,14 @@ _KINDS: Mapping[str, FailureKind] = {
     "data_inspection_failed": "filtered",
     "invalid_prompt": "filtered",
 }
+# LiteLLM's and any-llm's classes of errors that say more than their status.
+_CLASSES: Mapping[str, FailureKind] = {
+    "ContextWindowExceededError": "too_long",
+    "ContextLengthExceededError": "too_long",
+    "ContentPolicyViolationError": "filtered",
+    "ContentFilterError": "filtered",
+    "InsufficientFundsError": "quota",
+}
 # Many providers report these by the text alone, with a status that says little.
 _TEXTS: Mapping[FailureKind, str] = {
     "too_long": (
@@ -86,6 +94,7 @@ REASONS: Mapping[FailureKind, str] = {
 }
 """What another model is told of an agent that did not answer, without the words of the provider."""
 
+_MOST_WRAPPED = 8
 _RETRYABLE_STATUSES = frozenset({408, 409, 429})
 _LATER: frozenset[FailureKind] = frozenset({"busy", "unavailable", "unreachable", "silent"})
 _ELSEWHERE = _LATER | {"too_long", "quota"}
@@ -113,30 +122,43 @@ class ModelFailure(RuntimeFault):
         self.code, self.usage, self.text = code, usage, text
 
     @classmethod
-    def of_error(cls, error: object, message: str = "") -> ModelFailure:
-        """Return the failure that a provider's error object or text describes."""
+    def of_error(cls, error: object, message: str = "", status: int | None = None) -> ModelFailure:
+        """Return the failure that a provider's error object or text describes; `status` holds where it has no code."""
         fields = error if isinstance(error, Mapping) else {"message": error}
         code, text = fields.get("code"), str(fields.get("message") or message or "the stream ended with an error")
         number = int(str(code)) if str(code).isdecimal() else 0
-        status = number if 400 <= number <= 599 else None
+        told = number if 400 <= number <= 599 else None
         names = [str(fields.get(name) or "") for name in ("code", "type", "status")]
-        kind = next(_kinds_of(names, text, status), None) or _kind_of_status(status or 500)
-        return cls(kind, text, status_code=status, code=next(filter(None, names), None))
+        kind = next(_kinds_of(names, text, told), None)
+        if kind is None:
+            told = told or status
+            kind = _kind_of_status(told or 500)
+        return cls(kind, text, status_code=told, code=next(filter(None, names), None))
+
+    @classmethod
+    def of_library(cls, error: Exception) -> ModelFailure | None:
+        """Return what a failure inside of a stream is that LiteLLM has put into an exception of its own, or None.
+
+        OpenAI's client has raised it first, with the provider's code. LiteLLM keeps the words, and guesses a status.
+        """
+        inner = _client_error_in(error)
+        if inner is None or isinstance(inner, openai.APIStatusError):
+            return None
+        body = inner.body if isinstance(inner.body, Mapping) else {"code": inner.code, "type": inner.type}
+        return cls.of_error(body, inner.message, getattr(error, "status_code", None))
 
 
 def failure_kind(error: BaseException) -> FailureKind | None:
     """Return what kind of failure of a model an exception is; None for other exceptions."""
     if isinstance(error, ModelFailure):
         return error.kind
-    status = getattr(error, "status_code", None)
+    if (kind := _CLASSES.get(type(error).__name__)) is not None:
+        return kind
+    inner = _client_error_in(error)
+    status = getattr(error, "status_code", getattr(inner, "status_code", None))
     if isinstance(status, int):
-        body = getattr(error, "body", None)
-        body = body.get("error", body) if isinstance(body, Mapping) else {}
-        fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
-        inner = fields.get("innererror")
-        names = [getattr(error, "code", None), getattr(error, "type", None), fields.get("code"), fields.get("type")]
-        names.append(inner.get("code") if isinstance(inner, Mapping) else None)
-        return next(_kinds_of([str(name or "") for name in names], str(error), status), None) or _kind_of_status(status)
+        names = [*_names_in(error), *_names_in(inner)]
+        return next(_kinds_of(names, str(error), status), None) or _kind_of_status(status)
     if isinstance(error, openai.APIConnectionError | TimeoutError | ConnectionError | httpx.TransportError):
         return "unreachable"
     return None
@@ -150,6 +172,27 @@ def can_end_otherwise(error: BaseException) -> bool:
 def may_answer_elsewhere(error: BaseException) -> bool:
     """Return whether another model may answer the request: False if the request itself was rejected."""
     return failure_kind(error) in _ELSEWHERE
+
+
+def _client_error_in(error: BaseException) -> openai.APIError | None:
+    """Return the error of OpenAI's client that an exception of LiteLLM or any-llm stands for, or None."""
+    inner: BaseException | None = error
+    for _ in range(_MOST_WRAPPED):
+        if inner is None or not (hasattr(inner, "llm_provider") or hasattr(inner, "original_exception")):
+            break
+        inner = getattr(inner, "original_exception", None) or inner.__cause__ or inner.__context__
+    return inner if inner is not error and isinstance(inner, openai.APIError) else None
+
+
+def _names_in(error: object) -> list[str]:
+    """Return the codes and types that an error of a client, or its body, tells."""
+    body = getattr(error, "body", None)
+    body = body.get("error", body) if isinstance(body, Mapping) else {}
+    fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
+    inner = fields.get("innererror")
+    names = [getattr(error, "code", None), getattr(error, "type", None), fields.get("code"), fields.get("type")]
+    names.append(inner.get("code") if isinstance(inner, Mapping) else None)
+    return [str(name) for name in names if name]
 
 
 def _kinds_of(names: list[str], text: str, status: int | None) -> Iterator[FailureKind]:

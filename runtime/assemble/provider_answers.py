@@ -20,7 +20,7 @@ from openai.types.responses.response_usage import InputTokensDetails, OutputToke
 
 from runtime.assemble.model_failures import ModelFailure
 from runtime.assemble.scripted_events import TEXT_DELTA, estimate_tokens
-from runtime.assemble.think_tags import MessageStream, is_opened_before, visible_text
+from runtime.assemble.think_tags import MessageStream, unopened_thoughts, visible_text
 from runtime.assemble.token_meter import ESTIMATED_USAGE, token_usage
 from runtime.config.tool_names import NOT_IN_NAMES
 from runtime.resources.token_usage import TokenUsage
@@ -56,8 +56,8 @@ class ProviderAnswer:
     `endpoint` says where the answer is from, and `keeps_thoughts` whether the endpoint wants its thoughts back with a
     call. `tool_names` returns the names that the model may call, and `input_size` the characters of the request.
     `may_be_empty`: the model may have nothing to add to what a tool has shown. `is_opened`: a template begins each
-    answer with thoughts, and no tag opens them; `learn` is called with
-    whether that is so when an answer shows it.
+    answer with thoughts, and no tag opens them; None if that is not known. `learn` is called with whether it is so when
+    an answer shows it.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class ProviderAnswer:
         *,
         keeps_thoughts: bool,
         may_be_empty: bool,
-        is_opened: bool = False,
+        is_opened: bool | None = False,
         learn: Callable[[bool], None] = lambda is_opened: None,
     ) -> None:
         self._endpoint, self._tool_names, self._input_size = endpoint, tool_names, input_size
@@ -76,7 +76,7 @@ class ProviderAnswer:
         self._call_ids: dict[int, str] = {}
         self._thoughts: dict[str, Any] | None = None
         self._is_opened, self._learn = is_opened, learn
-        self._message = MessageStream(begin_with_thoughts=is_opened)
+        self._message = MessageStream(is_opened)
         self._read_parts: list[Any] = []
 
     async def events(self, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
@@ -108,7 +108,7 @@ class ProviderAnswer:
         says_something = self._may_be_empty
         for index, item in enumerate(output):
             if item.type == "message":
-                self._hide_thoughts(item)
+                self._hide_thoughts(*item.content)
             else:
                 self._correct_item(index, item)
             says_something = says_something or _says_something(item)
@@ -131,16 +131,16 @@ class ProviderAnswer:
             case "response.output_text.delta":
                 return message.add(event)
             case "response.output_text.done":
-                ended = self._ended(event)
+                ended = self._ended(event, event.text)
                 event.text = self._visible(event.text)
                 return [*ended, event]
             case "response.content_part.done" if event.part.type == "output_text":
-                ended = self._ended(event)
-                event.part.text = self._visible(event.part.text)
+                ended = self._ended(event, event.part.text)
+                self._hide_thoughts(event.part)
                 return [*ended, event]
             case "response.output_item.done" if event.item.type == "message":
-                ended = self._ended(event)
-                self._hide_thoughts(event.item)
+                ended = self._ended(event, _text_of(event.item))
+                self._hide_thoughts(*event.item.content)
                 return [*ended, event]
             case "response.refusal.delta":
                 return [*message.end(event), event]
@@ -158,19 +158,19 @@ class ProviderAnswer:
                 raise ended_early(None if details is None else details.reason, token_usage(event.response.usage))
         return (event,)
 
-    def _ended(self, event: Any) -> list[Any]:
-        events = list(self._message.end(event))
-        if self._message.had_none:
-            self._learn(False)
+    def _ended(self, event: Any, text: str) -> list[Any]:
+        events = list(self._message.end(event, text))
+        if self._message.learned is not None:
+            self._learn(self._message.learned)
         return events
 
     def _visible(self, text: str) -> str:
-        if not self._is_opened and is_opened_before(text):
+        if not self._is_opened and unopened_thoughts(text):
             self._learn(True)
-        return visible_text(text, is_opened=self._is_opened and not self._message.had_none)
+        return visible_text(text, is_opened=bool(self._is_opened) and self._message.learned is not False)
 
-    def _hide_thoughts(self, item: Any) -> None:
-        for part in item.content:
+    def _hide_thoughts(self, *parts: Any) -> None:
+        for part in parts:
             # The SDK may send one object twice.
             if part.type == "output_text" and not any(part is read for read in self._read_parts):
                 self._read_parts.append(part)
@@ -253,6 +253,10 @@ def _says_something(item: Any) -> bool:
         texts = (getattr(part, "text", "") or getattr(part, "refusal", "") or "" for part in item.content)
         return any(text.strip() for text in texts)
     return bool(item.type != "reasoning")
+
+
+def _text_of(message: Any) -> str:
+    return "".join(part.text or "" for part in message.content if part.type == "output_text")
 
 
 def _provider_data(item: Any) -> Mapping[str, Any]:

@@ -47,7 +47,7 @@ class _ProviderModel(Model):
     _speaks_chat = True
     _forms: frozenset[Form] = frozenset()
     """What the endpoint was found to demand of a request."""
-    _is_opened = False
+    _is_opened: bool | None = None
     """Whether the endpoint was found to begin its answers with thoughts, without the tag that opens them."""
 
     async def get_response(
@@ -202,6 +202,8 @@ def _named(error: Exception, trace: HttpTrace) -> Exception:
         return error if reported is None else ModelFailure.of_error(reported)
     if isinstance(error, ModelBehaviorError):
         return _of_sdk(error, trace)
+    if (reported := ModelFailure.of_library(error)) is not None:
+        return reported
     if isinstance(error, openai.APIError) and failure_kind(error) is None:
         return ModelFailure.of_error(error.body, error.message)
     if isinstance(error, _MALFORMED) and not isinstance(error, AgentsException):

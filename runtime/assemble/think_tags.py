@@ -1,117 +1,224 @@
-"""Thoughts between `<think>` tags, as open models write them into their answers: told apart from the answer itself."""
+"""Thoughts between tags such as `<think>`, as open models write them into their answers: told apart from the answer.
+
+A tag counts at the start of an answer only: anywhere else, such as in a code fence, it is part of the answer.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from openai.types import responses as api
 
 from runtime.assemble.scripted_events import new_id
 
-_START, _END = "<think>", "</think>"
-# A chat template may open the tag itself: the answer then starts behind a line that closes it.
-_OPENED_BEFORE = re.compile(r"\A(?:(?!<think>).)*\n</think>\s*\n", re.DOTALL)
+# By the tag that opens the thoughts, in lower case: the one that closes them.
+_TAGS = {
+    "<think>": "</think>",
+    "<thinking>": "</thinking>",
+    "<thought>": "</thought>",
+    "<reason>": "</reason>",
+    "<reasoning>": "</reasoning>",
+    "<seed:think>": "</seed:think>",
+    "<|begin_of_thought|>": "<|end_of_thought|>",
+    "[think]": "[/think]",
+    "◁think▷": "◁/think▷",
+}
+# People write this one, too: text behind it that nothing closes is an answer.
+_WORDS = frozenset({"[think]"})
+# A chat template may open these tags itself: the answer then starts with thoughts, and has only the tag that closes.
+_CLOSED_ALONE = ("</think>", "</seed:think>", "[/think]", "◁/think▷")
+_STARTS = (*_TAGS, *_CLOSED_ALONE)
+_LONGEST = max(map(len, _STARTS))
+_CLOSINGS = {start: re.compile(re.escape(end), re.IGNORECASE) for start, end in _TAGS.items()}
+_ANY_START = re.compile("|".join(map(re.escape, _TAGS)), re.IGNORECASE)
+_ANY_END = re.compile("|".join(map(re.escape, _CLOSED_ALONE)), re.IGNORECASE)
+_END_LINE = re.compile(rf"(?:\A\s*|\n[ \t]*)(?:{_ANY_END.pattern})[ \t\r]*\n", re.IGNORECASE)
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
+_MOST_BLANKS = 16
+"""How many blanks around a closing tag are expected while an answer is watched."""
 
 
-def is_opened_before(text: str) -> bool:
-    """Return whether a chat template has opened the tag before this answer."""
-    return _END in text and _OPENED_BEFORE.match(text) is not None
+TEXT_TAKEN_BACK = "runtime.text_taken_back"
+
+
+@dataclass(frozen=True, slots=True)
+class TextTakenBack:
+    """An event of our models alone: the text of a message was no answer so far, and the message begins anew."""
+
+    item_id: str
+    type: str = TEXT_TAKEN_BACK
+
+
+def unopened_thoughts(text: str) -> re.Match[str] | None:
+    """Return the line that closes the thoughts of an answer whose tag a chat template has opened, or None."""
+    lowered = text.lower()
+    if not any(end in lowered for end in _CLOSED_ALONE):
+        return None
+    line = _END_LINE.search(text)
+    if line is None or _ANY_START.search(text, 0, line.end()):
+        return None
+    # A line inside of a fence is an example.
+    return None if len(_FENCE.findall(text, 0, line.start())) % 2 else line
 
 
 def visible_text(text: str, *, is_opened: bool = False) -> str:
     """Return an answer without the thoughts before it; with `is_opened` it begins with them, without a tag."""
-    if _END not in text:
-        return "" if text.lstrip().startswith(_START) else text
-    if is_opened:
-        return text.partition(_END)[2].lstrip()
-    if text.lstrip().startswith(_START):
-        return text.partition(_END)[2].lstrip()
-    return _OPENED_BEFORE.sub("", text).lstrip() if _OPENED_BEFORE.match(text) else text
+    bare = text.lstrip()
+    start = _start_of(bare)
+    if start in _TAGS:
+        end = _CLOSINGS[start].search(bare)
+        if end is None:
+            return text if start in _WORDS else ""
+        return bare[end.end() :].lstrip()
+    end = _ANY_END.search(text) if is_opened else unopened_thoughts(text)
+    return text if end is None else text[end.end() :].lstrip()
+
+
+def _start_of(text: str) -> str:
+    """Return the tag at the start of a text, in lower case, or an empty string."""
+    head = text[:_LONGEST].lower()
+    return next((tag for tag in _STARTS if head.startswith(tag)), "")
+
+
+def _may_start(text: str) -> bool:
+    """Return whether a text may become one that starts with a tag."""
+    return len(text) < _LONGEST and any(tag.startswith(text.lower()) for tag in _STARTS)
 
 
 class MessageStream:
     """The events of a message that is being streamed: its thoughts become events of a reasoning item.
 
     Until it is certain how the text begins, the events are held. Once `is_plain`, all pieces belong to the answer.
-    Where answers `begin_with_thoughts`, one without the closing tag was all answer; `had_none` is set then.
+    `is_opened`: a template begins each answer with thoughts, and no tag opens them. Where that is not known (None), the
+    message is watched: at a tag that closes thoughts, the text so far is taken back. `learned` is what it has shown.
     """
 
-    def __init__(self, *, begin_with_thoughts: bool = False) -> None:
-        self.is_plain = self.had_none = False
-        self._begin_with_thoughts, self._is_assumed = begin_with_thoughts, False
-        self._phase: Literal["start", "thinking", "behind"] = "start"
+    def __init__(self, is_opened: bool | None = False) -> None:
+        self.is_plain = False
+        self.learned: bool | None = None
+        self._is_opened = is_opened
+        self._phase: Literal["start", "watched", "thinking", "behind"] = "start"
+        self._opening: list[Any] = []
         self._held: list[Any] = []
         self._text = ""
+        self._end = _ANY_END
         self._thought = ""
         self._thought_id = ""
+        self._before: str | None = None
+        """The text before the thoughts, which are the answer if no tag closes them; None if they stay thoughts."""
 
     def open(self, event: Any) -> Iterable[Any]:
         """Begin a message: hold its first event."""
-        self.is_plain, self._phase, self._text, self._thought = False, "start", "", ""
-        self._held = [event]
+        self.is_plain, self._phase, self._text = False, "start", ""
+        self._opening, self._held = [event], [event]
         return ()
 
     def hold(self, event: Any) -> Iterable[Any]:
         """Hold an event of the message's start."""
         if not self._held:
             return (event,)
+        self._opening.append(event)
         self._held.append(event)
         return ()
 
     def add(self, event: Any) -> Iterator[Any]:
         """Yield the events for a piece of text."""
         self._text += event.delta
-        if self._phase == "start":
-            text = self._text.lstrip()
-            is_tagged = text.startswith(_START)
-            if is_tagged or (self._begin_with_thoughts and text and not _START.startswith(text)):
-                self._phase, self._thought_id, self._is_assumed = "thinking", new_id("rs"), not is_tagged
-                self._text = text[len(_START) :] if is_tagged else text
-                item = api.ResponseReasoningItem(id=self._thought_id, summary=[], type="reasoning")
-                yield api.ResponseOutputItemAddedEvent(
-                    type="response.output_item.added",
-                    item=item,
-                    output_index=event.output_index,
-                    sequence_number=event.sequence_number,
-                )
-            elif _START.startswith(text):
-                return
-            else:
-                yield from self._begin(event, self._text)
+        if self._phase == "watched":
+            yield from self._watch(event)
+        elif self._phase == "start":
+            yield from self._start(event)
         if self._phase == "thinking":
             yield from self._think(event)
         if self._phase == "behind" and (text := self._text.lstrip()):
             yield from self._begin(event, text)
 
-    def end(self, event: Any) -> Iterator[Any]:
-        """Yield what is still held of a message that ends."""
-        if self._phase == "thinking" and not self.is_plain:
+    def end(self, event: Any, text: str = "") -> Iterator[Any]:
+        """Yield what is still held of a message that ends with this whole text."""
+        if self._phase == "thinking":
             yield from self._delta(event, self._text)
             yield self._done(event)
+        elif self._phase != "behind" and (line := unopened_thoughts(text)) is not None:
+            yield from self._take_back(event, text[: line.start()])
+        elif self._phase == "watched":
+            self.learned = False
         yield from self._held
-        if self._phase == "thinking" and self._is_assumed and self._held:
-            self.had_none = True
+        if self._phase == "thinking" and self._before is not None and self._held:
+            self.learned = False if self._is_opened else None
             yield self._whole_text(event)
         self._held, self.is_plain, self._phase = [], False, "behind"
+
+    def _start(self, event: Any) -> Iterator[Any]:
+        text = self._text.lstrip()
+        tag = _start_of(text)
+        if tag in _CLOSED_ALONE:
+            self._phase, self._text = "behind", text[len(tag) :]
+        elif tag:
+            self._before = self._text[: -len(text)] + text[: len(tag)] if tag in _WORDS else None
+            self._end, self._text = _CLOSINGS[tag], text[len(tag) :]
+            yield from self._begin_thought(event)
+        elif _may_start(text):
+            return
+        elif self._is_opened:
+            self._before, self._end = "", _ANY_END
+            yield from self._begin_thought(event)
+        elif self._is_opened is None:
+            self._phase = "watched"
+            yield from self._watch(event.model_copy(update={"delta": self._text}))
+        else:
+            yield from self._begin(event, self._text)
 
     def _begin(self, event: Any, text: str) -> Iterator[Any]:
         yield from self._held
         self._held, self.is_plain, self._text = [], True, ""
         yield event.model_copy(update={"delta": text})
 
+    def _watch(self, event: Any) -> Iterator[Any]:
+        new = max(len(self._text) - len(event.delta) - _LONGEST - _MOST_BLANKS, 0)
+        line = None
+        if "\n" in event.delta and _END_LINE.search(self._text, new):
+            line = unopened_thoughts(self._text)
+        if line is None:
+            yield from self._held
+            self._held = []
+            yield event
+            return
+        yield from self._take_back(event, self._text[: line.start()])
+        self._phase, self._text = "behind", self._text[line.end() :]
+
+    def _take_back(self, event: Any, thoughts: str) -> Iterator[Any]:
+        """Let the message begin anew, behind thoughts that were streamed as its text."""
+        self.learned = True
+        if not self._held:
+            yield TextTakenBack(_message_id(event))
+            self._held = [*self._opening]
+        yield from self._begin_thought(event)
+        yield from self._delta(event, thoughts)
+        yield self._done(event)
+
+    def _begin_thought(self, event: Any) -> Iterator[Any]:
+        self._phase, self._thought, self._thought_id = "thinking", "", new_id("rs")
+        yield api.ResponseOutputItemAddedEvent(
+            type="response.output_item.added",
+            item=api.ResponseReasoningItem(id=self._thought_id, summary=[], type="reasoning"),
+            output_index=event.output_index,
+            sequence_number=event.sequence_number,
+        )
+
     def _think(self, event: Any) -> Iterator[Any]:
-        thought, ended, rest = self._text.partition(_END)
-        if ended:
-            yield from self._delta(event, thought)
+        end = self._end.search(self._text)
+        if end is not None:
+            yield from self._delta(event, self._text[: end.start()])
             yield self._done(event)
-            self._phase, self._text = "behind", rest
+            self._phase, self._text = "behind", self._text[end.end() :]
             return
         # The last characters may be the beginning of the closing tag.
-        kept = next((n for n in range(len(_END) - 1, 0, -1) if thought.endswith(_END[:n])), 0)
-        self._text = thought[len(thought) - kept :]
-        yield from self._delta(event, thought[: len(thought) - kept])
+        kept = _beginning_of(self._end, self._text)
+        thought, self._text = self._text[: len(self._text) - kept], self._text[len(self._text) - kept :]
+        yield from self._delta(event, thought)
 
     def _delta(self, event: Any, text: str) -> Iterator[Any]:
         if text:
@@ -126,13 +233,12 @@ class MessageStream:
         )
 
     def _whole_text(self, event: Any) -> Any:
-        item_id = getattr(event, "item_id", None) or event.item.id
         return api.ResponseTextDeltaEvent(
             type="response.output_text.delta",
-            delta=self._thought,
+            delta=(self._before or "") + self._thought,
             logprobs=[],
             content_index=0,
-            item_id=item_id,
+            item_id=_message_id(event),
             output_index=event.output_index,
             sequence_number=event.sequence_number,
         )
@@ -144,3 +250,14 @@ class MessageStream:
             "summary_index": 0,
             "sequence_number": event.sequence_number,
         }
+
+
+def _message_id(event: Any) -> str:
+    return str(getattr(event, "item_id", None) or event.item.id)
+
+
+def _beginning_of(end: re.Pattern[str], text: str) -> int:
+    """Return how many of the last characters may be the beginning of a tag that matches `end`."""
+    tags = [tag for tag in _TAGS.values() if end.fullmatch(tag)]
+    lengths = range(min(_LONGEST - 1, len(text)), 0, -1)
+    return next((n for n in lengths if any(tag.startswith(text[-n:].lower()) for tag in tags)), 0)

@@ -271,6 +271,10 @@ def _thought_cases() -> Iterator[ProviderCase]:
     text = _stream().think(_THOUGHT).call("look_up", _ARGUMENTS)
     yield _with_call("reasoning_text", "vLLM, LM Studio: thoughts as `reasoning_text`", (), text)
     yield _answered("think_tags", "thoughts between `<think>` tags", "<thi", f"nk>{_THOUGHT}</th", "ink>\n\n", _ANSWER)
+    other = ("\n<Thou", f"GHT>{_THOUGHT}</thou", "GHT>\n", _ANSWER)
+    yield _answered("other_think_tags", "`<thought>`, `<thinking>`, `<reasoning>`, in any case", *other)
+    brackets = ("[THI", f"NK]{_THOUGHT}[/TH", "INK]", _ANSWER)
+    yield _answered("think_brackets", "Mistral's templates: thoughts between `[THINK]` and `[/THINK]`", *brackets)
     yield _answered(
         "think_without_start", "a template that opens `<think>` itself", f"{_THOUGHT}\n</thi", "nk>\n\n", _ANSWER
     )

@@ -182,7 +182,7 @@ async def test_structured_output_is_read_wherever_it_stands(
 
 
 @APIS
-@pytest.mark.parametrize("case", ["think_tags", "think_without_start"])
+@pytest.mark.parametrize("case", ["think_tags", "other_think_tags", "think_brackets", "think_without_start"])
 async def test_thoughts_between_tags_are_no_part_of_the_answer(
     chat: MakeChat, stub: OpenAIStub, api: str, case: str
 ) -> None:
@@ -190,8 +190,48 @@ async def test_thoughts_between_tags_are_no_part_of_the_answer(
     stub.replay(case)
     answer = await client.say("how many?")
     assert answer.said == ["Oslo has 7 parks."]
+    [workflow] = answer.done("workflow")
+    assert [task["content"] for task in workflow["workflow"]["tasks"]] == ["They want the parks of Oslo."]
+    assert [item["type"] for item in await client.items(answer.thread_id)] == [
+        "user_message", "workflow", "assistant_message",
+    ]  # fmt: skip
     await client.say("thanks", answer.thread_id)
-    assert "think" not in json.dumps(_sent(stub))
+    assert "thi" not in json.dumps(_sent(stub)).lower()
+
+
+@APIS
+async def test_text_that_turns_out_to_be_thoughts_is_taken_back(chat: MakeChat, stub: OpenAIStub, api: str) -> None:
+    client = await chat(project(api, stub), acts_py=TOOLS)
+    stub.replay("think_without_start")
+    answer = await client.say("how many?")
+    [removed] = answer.of("thread.item.removed")
+    added = [event["item"] for event in answer.of("thread.item.added")]
+    assert [item["type"] for item in added] == ["assistant_message", "workflow", "assistant_message"]
+    assert removed["item_id"] == added[0]["id"] != added[2]["id"]
+    assert [item["id"] for item in answer.done("assistant_message")] == [added[2]["id"]]
+    later = answer.events[answer.events.index(removed) :]
+    pieces = [event["update"]["delta"] for event in later if event.get("update", {}).get("delta")]
+    assert "".join(pieces) == "Oslo has 7 parks."
+
+
+@APIS
+@pytest.mark.parametrize("hold", [False, True])
+async def test_a_guardrail_reads_the_answer_without_what_was_taken_back(
+    chat: MakeChat, stub: OpenAIStub, api: str, hold: bool
+) -> None:
+    guard = """
+def no_wishes(ctx, text):
+    assert text == "Oslo has 7 parks.", text
+"""
+    guardrails = {"no_wishes": {"python": "guards:no_wishes", "hold": hold}}
+    agents = {"helper": {"guardrails": {"output": ["no_wishes"]}}}
+    client = await chat(project(api, stub, agents=agents, guardrails=guardrails), acts_py=TOOLS, guards_py=guard)
+    stub.replay("think_without_start")
+    answer = await client.say("how many?")
+    assert (answer.of("error"), answer.said) == ([], ["Oslo has 7 parks."])
+    # What is held is never shown, so that nothing is removed.
+    assert len(answer.of("thread.item.removed")) == (0 if hold else 1)
+    assert len(answer.of("thread.item.added")) == (2 if hold else 3)
 
 
 @APIS

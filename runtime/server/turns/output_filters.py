@@ -56,6 +56,8 @@ class OutputGuardrails:
     async def _filter_event(self, event: Event, held: dict[str, list[Event]]) -> AsyncIterator[Event]:
         item = getattr(event, "item", None)
         item_id = item.id if item is not None else getattr(event, "item_id", "")
+        if isinstance(event, types.ThreadItemRemovedEvent) and held.pop(item_id, None) is not None:
+            return
         if isinstance(event, types.ThreadItemAddedEvent) and isinstance(item, types.AssistantMessageItem):
             if any(guardrail.hold for guardrail in self._current()):
                 held[item_id] = []
@@ -99,6 +101,8 @@ class StructuredOutput:
                 if isinstance(event, TextDelta) or event.type == "thread.item.updated":
                     if event.item_id not in hidden:
                         yield event
+                    continue
+                if isinstance(event, types.ThreadItemRemovedEvent) and event.item_id in hidden:
                     continue
                 item = getattr(event, "item", None)
                 output = self._by_agent.get(self._run.agent.name)

@@ -18,6 +18,7 @@ from chatkit import types
 from chatkit.agents import ResponseStreamConverter
 
 from runtime.assemble.context import BESIDE_WORKFLOWS, RuntimeContext, end_workflow
+from runtime.assemble.think_tags import TEXT_TAKEN_BACK
 from runtime.sdk_internals import convert_annotation, convert_content, put_in_run, release_run
 from runtime.server.turns.hosted_calls import hosted_call_items, output_of, work_item
 from runtime.server.turns.model_items import new_model_item, stored_call
@@ -131,6 +132,10 @@ class RunEvents:
     async def _delta(self, data: Any) -> Sequence[Event]:
         item_id = self._ids.get(data.item_id)
         return (TextDelta(item_id, data.content_index, data.delta),) if item_id else ()
+
+    async def _taken_back(self, data: Any) -> list[Event]:
+        item_id = self._ids.pop(data.item_id, None)
+        return [types.ThreadItemRemovedEvent(item_id=item_id)] if item_id else []
 
     async def _part_added(self, data: Any) -> list[Event]:
         item_id = self._ids.get(data.item_id)
@@ -317,6 +322,7 @@ def _index_of(thought: Any) -> int:
 _THOUGHT_TEXT = "response.reasoning_text"
 _HANDLERS: dict[str, Any] = {
     "response.output_text.delta": RunEvents._delta,
+    TEXT_TAKEN_BACK: RunEvents._taken_back,
     "response.content_part.added": RunEvents._part_added,
     "response.output_text.done": RunEvents._text_done,
     "response.refusal.delta": RunEvents._delta,
