@@ -59,20 +59,29 @@ class OwnerStore(Store[Any]):
             return await self.backend.update_thread(self.owner, thread_id, **changes)
         return await turns[0].update_thread_in_turn(turns[1], **changes)
 
-    async def write_items(self, thread_id: str, items: Sequence[ThreadItem], *, delete: Sequence[str] = ()) -> None:
-        """Delete items, then insert or replace items, in one transaction."""
+    async def write_items(
+        self,
+        thread_id: str,
+        items: Sequence[ThreadItem],
+        *,
+        delete: Sequence[str] = (),
+        changes: ThreadChanges | None = None,
+    ) -> None:
+        """Delete items, then insert or replace items, in one transaction; in a turn, change fields of the thread."""
         turns = self._turns(thread_id)
         if turns is None:
             await self.backend.write_items(self.owner, thread_id, items, delete=delete)
         else:
-            await turns[0].write_in_turn(turns[1], items, delete=delete)
+            await turns[0].write_in_turn(turns[1], items, delete=delete, changes=changes)
 
-    async def write_in_turn(self, items: Sequence[ThreadItem], *, events: EventChunk | None) -> Signals:
-        """Write items and events of the turn whose lease this store has."""
+    async def write_in_turn(
+        self, items: Sequence[ThreadItem], *, events: EventChunk | None, changes: ThreadChanges | None = None
+    ) -> Signals:
+        """Write items and events of the turn whose lease this store has, and fields of its thread."""
         lease, backend = self.lease, self.backend
         assert lease is not None
         assert isinstance(backend, TurnStore)
-        return await backend.write_in_turn(lease, items, events=events)
+        return await backend.write_in_turn(lease, items, events=events, changes=changes)
 
     def _turns(self, thread_id: str) -> tuple[TurnStore, TurnLease] | None:
         """Return the store and the lease, if a turn holds the lease of this thread."""

@@ -120,11 +120,15 @@ class SqlTurns(TurnStore, ABC):
         delete: Sequence[str] = (),
         generation: GenerationMark | None = None,
         events: EventChunk | None = None,
+        changes: ThreadChanges | None = None,
     ) -> Signals:
         write = _Write(lease.owner, lease.thread_id, lease.number, items, delete, generation)
+        update = _update(lease, changes) if changes else None
 
         def work(session: SqlSession) -> Signals:
             signals = Signals(write.run(session, self._upserts, turns.WRITE_IN_TURN, {}, TurnLost)[1])
+            if update is not None:
+                first(session, *update)
             if events is not None:
                 session.run(turns.ADD_EVENTS, _event_row(lease, events))
                 self._notify(session, lease, signals)
@@ -154,13 +158,10 @@ class SqlTurns(TurnStore, ABC):
         return await self._database.write(work)
 
     async def update_thread_in_turn(self, lease: TurnLease, **changes: Unpack[ThreadChanges]) -> ThreadMetadata:
-        statement = sql.update_thread(tuple(changes), of_turn=True)
-        values = thread_keys(lease.owner, lease.thread_id) | {
-            f"new_{name}": column_value(value) for name, value in changes.items()
-        }
+        update = _update(lease, changes)
 
         def work(session: SqlSession) -> ThreadMetadata:
-            row = first(session, statement, {**values, "of_turn": lease.number})
+            row = first(session, *update)
             if row is None:
                 raise _refused(session, lease.owner, lease.thread_id, TurnLost)
             return load_thread_row(row)
@@ -298,6 +299,12 @@ def _refused(
 
 def _event_row(lease: TurnLease, events: EventChunk) -> dict[str, Any]:
     return {"thread_id": lease.thread_id, "turn": lease.number, **asdict(events)}
+
+
+def _update(lease: TurnLease, changes: ThreadChanges) -> tuple[Statement, dict[str, Any]]:
+    values = {f"new_{name}": column_value(value) for name, value in changes.items()}
+    statement = sql.update_thread(tuple(changes), of_turn=True)
+    return statement, {**thread_keys(lease.owner, lease.thread_id), **values, "of_turn": lease.number}
 
 
 def _turn_keys(lease: TurnLease) -> dict[str, Any]:

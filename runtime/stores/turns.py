@@ -143,8 +143,12 @@ class TurnStore(ThreadStore):
         delete: Sequence[str] = (),
         generation: GenerationMark | None = None,
         events: EventChunk | None = None,
+        changes: ThreadChanges | None = None,
     ) -> Signals:
-        """Write items as `write_items` does, and events. Raise TurnLost, with nothing written; NotFoundError."""
+        """Write items as `write_items` does, events, and fields of the thread, in one transaction.
+
+        Raise TurnLost, with nothing written; NotFoundError.
+        """
 
     @abstractmethod
     async def write_events(self, chunks: Mapping[TurnLease, EventChunk]) -> Mapping[TurnLease, Signals]:

@@ -104,6 +104,8 @@ class TurnPromises:
             await turns.write_in_turn(dead, [new_message(thread.id, "late")])
         with pytest.raises(TurnLost):
             await turns.update_thread_in_turn(dead, title="Late")
+        with pytest.raises(TurnLost):
+            await turns.write_in_turn(dead, (), changes={"title": "Late"})
         await turns.end_turn(dead)
         status = (await turns.load_turn(owner, thread.id))[1]
         assert status.state == "ended"
@@ -123,6 +125,9 @@ class TurnPromises:
         changed = await turns.update_thread_in_turn(lease, title="New", metadata={"n": 1})
         assert (changed.title, changed.metadata) == ("New", {"n": 1})
         assert await turns.load_thread(owner, thread.id) == changed
+        assert await turns.write_in_turn(lease, [], changes={"metadata": {"n": 2}}) == Signals.NONE
+        after = await turns.load_thread(owner, thread.id)
+        assert (after.title, after.metadata) == ("New", {"n": 2})
 
     async def test_leases_are_renewed_together_and_lost_ones_are_missing(self, turns: TurnStore, owner: str) -> None:
         """A lease that has run out lives on if nobody has taken it."""

@@ -56,7 +56,7 @@ class Streamed:
         place: dict[str, Any] = {"item_id": "m", "output_index": 0, "sequence_number": 0}
         item = api.ResponseOutputMessage(id="m", content=[], role="assistant", status="in_progress", type="message")
         at = {"output_index": 0, "sequence_number": 0}
-        added = api.ResponseOutputItemAddedEvent(type="response.output_item.added", item=item, **at)  # type: ignore[arg-type]
+        added = api.ResponseOutputItemAddedEvent(type="response.output_item.added", item=item, **at)
         self._hear(message.open(added))
         for piece in pieces:
             delta = api.ResponseTextDeltaEvent(

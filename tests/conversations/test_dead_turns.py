@@ -36,6 +36,8 @@ DYING = ServerSettings(
 ACTS = """
 import asyncio
 
+from agents import RunContextWrapper
+
 done = []
 reached = asyncio.Event()
 
@@ -44,6 +46,12 @@ async def refund(order: str) -> str:
     done.append(order)
     return f"refunded {order}"
 
+async def book(ctx: RunContextWrapper, order: str) -> str:
+    "Book an order."
+    ctx.context.thread.metadata["ticket"] = order
+    ctx.context.thread.title = "Order " + order
+    return f"booked {order}"
+
 async def slow(order: str) -> str:
     "Refund an order slowly."
     done.append(order)
@@ -51,8 +59,8 @@ async def slow(order: str) -> str:
     await asyncio.Event().wait()
 """
 TOOLS: dict[str, Any] = {
-    "tools": {"refund": "acts:refund", "slow": "acts:slow"},
-    "agents": {"helper": {"tools": ["refund", "slow"]}},
+    "tools": {"refund": "acts:refund", "slow": "acts:slow", "book": "acts:book"},
+    "agents": {"helper": {"tools": ["refund", "slow", "book"]}},
 }
 NO_CARD = "This answer has already been continued."
 
@@ -219,6 +227,26 @@ async def test_a_tool_that_was_running_has_an_unknown_result(pair: Pair) -> None
     told = first.player.asked[-1]
     assert [item["output"] for item in told.of("function_call_output")] == [UNKNOWN_RESULT]
     assert [item["name"] for item in told.of("function_call")] == ["slow"]
+
+
+async def test_what_a_tool_has_set_on_the_thread_is_stored_with_its_result(pair: Pair) -> None:
+    first, second = await pair(TOOLS, acts_py=ACTS)
+    # The model is asked again, and sends nothing: no event follows the tool.
+    gate = first.player.gate('{"order": "A2"}')
+    first.player.replies = [[call("book", order="A1")], [call("slow", order="A2")]]
+    answer = first.begin("book A1")
+    await gate.reached.wait()
+    await answer.until(lambda so_far: "thread.created" in so_far.types)
+    store = second.runtime.store
+    async with asyncio.timeout(60):
+        while True:
+            if "booked A1" in str(await second.hidden(answer.thread_id)):
+                break
+            await asyncio.sleep(0)
+    thread = await store.load_thread("local", answer.thread_id)
+    assert (thread.metadata, thread.title) == ({"ticket": "A1"}, "Order A1")
+    [_] = _cards(await second.items(answer.thread_id))
+    assert (await store.load_thread("local", answer.thread_id)).metadata == {"ticket": "A1"}
 
 
 async def _retry(client: Chat, thread: str) -> Exchange:

@@ -260,12 +260,11 @@ class Execution:
     async def _run_events(
         self, run: RunEvents, result: RunResultStreaming, starter: str, parallel: asyncio.Task[None] | None = None
     ) -> AsyncGenerator[Event, None]:
+        run.keep_calls = self.recorder.keep_calls
         guardrails, structured = OutputGuardrails(self.snapshot, run, parallel), StructuredOutput(self.snapshot, run)
         try:
             async with aclosing(structured.filter(guardrails.filter(run.events(result)))) as events:
                 async for event in events:
-                    if run.calls:
-                        self.recorder.keep_calls(run.calls)
                     yield event
             if result.interruptions:
                 # Before the cards, as it is shown.
@@ -279,8 +278,6 @@ class Execution:
             # Its words are the answer, and are shown.
             logger.info("turn %s: the model refused to answer: %s", self.request.request_id, refused.refusal)
         finally:
-            # Also after a failure: the tools have run, and the model has to know their results.
-            self.recorder.keep_calls(run.calls)
             if self.context.workflow_item is not None:
                 self.recorder.keep_workflow(self.context.workflow_item)
         await self._store_active_agent(run)

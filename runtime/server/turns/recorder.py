@@ -10,7 +10,7 @@ import asyncio
 import copy
 from collections.abc import Coroutine, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from chatkit import types
 from chatkit.store import NotFoundError
@@ -22,7 +22,7 @@ from runtime.server.turns.pending_items import Pending, PendingItem, PendingMess
 from runtime.server.turns.sse import Event, TextDelta
 from runtime.stores.owner_store import OwnerStore
 from runtime.stores.serialization import check_item
-from runtime.stores.store import ModelItem
+from runtime.stores.store import ModelItem, ThreadChanges
 from runtime.stores.turns import EventChunk, Signals
 
 _FIELDS = ("title", "status", "allowed_image_domains", "metadata")
@@ -104,7 +104,7 @@ class Recorder:
         async with self._writing:
             calls, self._calls = self._calls, []
             try:
-                signals = await self._store.write_in_turn(calls, events=events)
+                signals = await self._store.write_in_turn(calls, events=events, changes=self._changes_by(calls))
             except Exception:
                 self._calls = [*calls, *self._calls]
                 raise
@@ -214,7 +214,8 @@ class Recorder:
             calls, self._calls = self._calls, []
             stale, self._stale = (self._stale, []) if visible else ([], self._stale)
             try:
-                await self._store.write_items(self._thread.id, [*calls, *items], delete=stale)
+                changes = self._changes_by(calls)
+                await self._store.write_items(self._thread.id, [*calls, *items], delete=stale, changes=changes)
             except Exception:
                 # Nothing was written: keep both for the next attempt.
                 self._calls, self._stale = [*calls, *self._calls], [*stale, *self._stale]
@@ -227,10 +228,19 @@ class Recorder:
             setattr(self._thread, name, value)
         self._known = _copied(_fields_of(self._thread))
 
+    def _changed_fields(self) -> dict[str, Any]:
+        return {name: value for name, value in _fields_of(self._thread).items() if value != self._known[name]}
+
+    def _changes_by(self, calls: Sequence[ModelItem]) -> ThreadChanges | None:
+        """Return what tools have set on the thread, to be written with their calls: the process may die before more.
+
+        `thread_changes` tells the client later.
+        """
+        return cast(ThreadChanges, self._changed_fields()) if calls else None
+
     async def thread_changes(self) -> list[Event]:
         """Store the fields of the thread that a tool has set, and return the events for the client."""
-        now = _fields_of(self._thread)
-        changed = {name: value for name, value in now.items() if value != self._known[name]}
+        changed = self._changed_fields()
         if not changed:
             return []
         sent = _copied(changed)

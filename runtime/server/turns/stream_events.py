@@ -8,7 +8,7 @@ piece of text costs no pydantic. The order and the content of the events are the
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -45,6 +45,8 @@ class RunEvents:
         self.converter, self.agent = converter, agent
         self.thread_id = context.thread.id
         self.calls: list[ModelItem] = []
+        self.keep_calls: Callable[[list[ModelItem]], None] = lambda calls: None
+        """Takes calls and results as soon as the run reports them: no event may follow for a while."""
         self._ids: dict[str, str] = {}
         self._annotations: defaultdict[tuple[str, int], int] = defaultdict(int)
         self._thought: tuple[str, int, types.ThoughtTask] | None = None
@@ -125,6 +127,7 @@ class RunEvents:
 
     def _add_call(self, *items: dict[str, Any]) -> None:
         self.calls.append(new_model_item(self.thread_id, {"model_items": [*items]}))
+        self.keep_calls(self.calls)
 
     def _updated(self, item_id: str, update: types.ThreadItemUpdate) -> list[Event]:
         return [types.ThreadItemUpdatedEvent(item_id=item_id, update=update)]
