@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -115,6 +116,7 @@ def test_the_metro_answers_the_tool_and_moves_its_map(example: Any) -> None:
     chat.shows("There you are.")
     metro.was_told("show", ["harbour", "old_town", "museum"])
     chat.frame.get_by_role("button", name="Harbour").first.click()
+    metro.was_told("show", ["harbour"])
     chat.frame.get_by_role("button", name="light mode").click()
     metro.was_told("show", [])
     chat.field.click()
@@ -123,6 +125,11 @@ def test_the_metro_answers_the_tool_and_moves_its_map(example: Any) -> None:
     chat.page.keyboard.press("Enter")
     chat.page.keyboard.press("Enter")
     chat.shows("You said: to")
+    mention = chat.frame.get_by_role("article").get_by_role("button", name="Zoo")
+    mention.hover()
+    expect(chat.frame.get_by_role("tooltip", name="Zoo")).to_contain_text("green")
+    mention.click()
+    metro.was_told("show", ["zoo"])
 
 
 def test_the_lounge_hears_its_ferret(example: Any) -> None:
@@ -132,6 +139,9 @@ def test_the_lounge_hears_its_ferret(example: Any) -> None:
     chat.say("what does it say")
     chat.shows("You heard it.")
     lounge.was_told("say", "more seeds")
+    chat.say("play")
+    chat.shows(re.compile(r"^Joy \d"))
+    assert [event for event, *_ in chat.page.evaluate("told")] == ["say", "update"]
     chat.say("name it")
     chat.frame.get_by_role("button", name="Otto").click()
     chat.say("wash it and show me")
@@ -151,6 +161,8 @@ def test_the_desk_takes_files_of_the_customer_whom_the_page_names(example: Any) 
     chat.shows("pass.txt")
     chat.say("show trip")
     chat.shows("That is your trip.")
+    chat.frame.get_by_role("button", name="Good answer").last.click()
+    expect(chat.frame.get_by_role("button", name="Good answer").last).to_have_attribute("aria-pressed", "true")
     asked = json.dumps(desk.model.requests)
     assert "seat 4C" in asked
     assert "omar" in asked.lower()
@@ -163,6 +175,8 @@ def test_the_newsroom_chooses_an_agent_by_a_tool_and_opens_articles(example: Any
     chat = paper.chat
     chat.frame.get_by_role("button", name="Traffic").click()
     chat.shows("Here they are.")
+    chat.frame.get_by_role("button", name="Tram line four opens R. Holt").click()
+    paper.was_told("open", "a1")
     chat.frame.get_by_role("button", name="Add").click()
     chat.frame.get_by_role("menuitem", name="Set me a riddle").click()
     chat.say("please")
@@ -173,3 +187,10 @@ def test_the_newsroom_chooses_an_agent_by_a_tool_and_opens_articles(example: Any
     chat.page.keyboard.press("Enter")
     chat.page.keyboard.press("Enter")
     chat.shows("You said:")
+    mention = chat.frame.locator("button.ck-tag").last
+    mention.hover()
+    expect(chat.frame.get_by_role("tooltip").locator(".ckw-card, [class*=ckw]").first).to_be_visible()
+    opened = len(chat.page.evaluate("told"))
+    mention.click()
+    chat.page.wait_for_function("(opened) => told.length > opened", arg=opened)
+    assert chat.page.evaluate("told").pop()[0] == "open"

@@ -48,7 +48,8 @@ async def plan_route(ctx: Context, start: str, end: str) -> list[str]:
     text, sources = "", []
     for station in map(describe, way):
         text += f"{' > ' if text else ''}{station['name']}"
-        source = EntitySource(id=station["id"], title=station["name"], icon="map-pin", group="Stations")
+        about = {"title": station["name"], "icon": "map-pin", "group": "Stations"}
+        source = EntitySource(id=station["id"], interactive=True, **about)
         sources.append(Annotation(source=source, index=len(text)))
     content = AssistantMessageContent(text=text, annotations=sources)
     item = AssistantMessageItem(
