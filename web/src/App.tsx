@@ -42,7 +42,7 @@ function Chat({ client }: { client: ChatClient }): ReactNode {
   const { disclaimer, composer } = useStore(client.options);
   const session = useStore(client.active);
   const historyOpen = useStore(client.historyOpen);
-  const isNew = usePart(session, ({ id, items, pending, failure }) => id === null && !items.length && !pending && !failure);
+  const isNew = usePart(session, ({ id, items, outbox, failure }) => id === null && !items.length && !outbox.length && !failure);
   const [dragging, setDragging] = useState(false);
   const accepts = composer?.attachments?.enabled === true;
   const dragged = (event: DragEvent): boolean => accepts && event.dataTransfer.types.includes('Files');

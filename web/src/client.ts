@@ -4,7 +4,7 @@ import { createContext, useContext } from 'react';
 import type { EventDetail, EventName, Host, Methods, Options } from './host/host';
 import { History } from './history/history';
 import { Api, RequestFailed } from './protocol/api';
-import { ThreadSession, type SessionListener } from './protocol/session';
+import { ThreadSession, type OutboxEntry, type SessionListener } from './protocol/session';
 import type {
   ActionConfig,
   Attachment,
@@ -40,6 +40,8 @@ export class ChatClient implements SessionListener, Methods {
   readonly composer: ComposerState;
   /** Sessions that are shown or whose turn still runs, by the id of their thread. */
   readonly #sessions = new Map<string, ThreadSession>();
+  /** New threads that were left with a message that is not sent. */
+  #drafts: ThreadSession[] = [];
 
   constructor(
     readonly host: Host,
@@ -67,14 +69,19 @@ export class ChatClient implements SessionListener, Methods {
     const shown = this.active.get();
     if (shown.id === threadId && (threadId !== null || !shown.isBusy)) return;
     if (threadId === null) {
-      this.#show(new ThreadSession(null, this.api, this));
+      this.#drafts = this.#drafts.filter(({ id, hasUnsent }) => id === null && hasUnsent);
+      const draft = this.#drafts.find(({ isBusy }) => !isBusy);
+      this.#show(draft ?? new ThreadSession(null, this.api, this));
       return;
     }
     const known = this.#sessions.get(threadId);
     const session = known ?? new ThreadSession(threadId, this.api, this);
     this.#sessions.set(threadId, session);
     this.#show(session);
-    if (known) return;
+    if (known) {
+      await known.refresh().catch((error: Error) => this.onError(error));
+      return;
+    }
     this.emit('chatkit.thread.load.start', { threadId });
     try {
       await session.load();
@@ -90,8 +97,14 @@ export class ChatClient implements SessionListener, Methods {
     const before = this.active.get();
     if (session === before) return;
     this.active.set(session);
-    if (before.id !== null && !before.isBusy) this.#sessions.delete(before.id);
+    if (before.id === null && before.hasUnsent && !this.#drafts.includes(before)) this.#drafts.push(before);
+    this.#forget(before);
     if (before.id !== session.id) this.emit('chatkit.thread.change', { threadId: session.id });
+  }
+
+  /** Keep what still runs, or has a message that is not sent. */
+  #forget(session: ThreadSession): void {
+    if (session.id !== null && !session.isBusy && !session.hasUnsent) this.#sessions.delete(session.id);
   }
 
   onCreated(session: ThreadSession): void {
@@ -111,7 +124,7 @@ export class ChatClient implements SessionListener, Methods {
 
   onResponseEnd(session: ThreadSession): void {
     if (session !== this.active.get()) {
-      if (session.id !== null) this.#sessions.delete(session.id);
+      this.#forget(session);
       return;
     }
     this.emit('chatkit.response.end');
@@ -171,6 +184,13 @@ export class ChatClient implements SessionListener, Methods {
     this.log('composer.submit', { threadId: session.id });
     const input = { content, attachments: attachments.map(({ id }) => id), quoted_text: quote, inference_options: inference };
     return session.send(input, shown);
+  }
+
+  /** Put a message that could not be sent back into the composer. */
+  editUnsent(session: ThreadSession, entry: OutboxEntry): void {
+    session.withdraw(entry);
+    const { content, attachments, quoted_text: quote, inference_options: inference } = entry.item;
+    this.composer.restore({ content, attachments: attachments ?? [], quote: quote || null, inference: inference ?? {} });
   }
 
   async setComposerValue(params: Parameters<Methods['setComposerValue']>[0]): Promise<void> {

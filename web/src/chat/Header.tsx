@@ -12,7 +12,7 @@ export function Header(): ReactNode {
   const { header, history, frameTitle } = useStore(client.options);
   const session = useStore(client.active);
   const title = usePart(session, ({ thread }) => thread?.title);
-  const isNew = usePart(session, ({ id, pending }) => id === null && pending === null);
+  const isNew = usePart(session, ({ id, outbox }) => id === null && !outbox.length);
   const hasHistory = history?.enabled !== false;
   if (header?.enabled === false) return <h1 className="ck-hidden">{frameTitle ?? 'Chat'}</h1>;
   const text = header?.title?.text ?? title;

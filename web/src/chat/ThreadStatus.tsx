@@ -1,17 +1,18 @@
 /** What stands below the last item: what is being done, notices, and failures with their way out. */
 import { Suspense, type ReactNode } from 'react';
-import { useClient } from '../client';
+import { useClient, type ChatClient } from '../client';
 import { useLanguage } from '../i18n/i18n';
 import type { TextKey } from '../i18n/en';
 import { Icon } from '../icons/Icon';
 import { X } from '../icons/essential';
 import { Markdown } from '../markdown';
-import type { Failure, SessionState, ThreadSession } from '../protocol/session';
+import type { Failure, OutboxEntry, SessionState, ThreadSession } from '../protocol/session';
 import type { NoticeEvent } from '../protocol/types';
 import { useStore } from '../store';
 import { IconButton } from '../ui/IconButton';
 
 export function ThreadStatus({ session }: { session: ThreadSession }): ReactNode {
+  const client = useClient();
   const { t } = useLanguage();
   const state = useStore(session);
   const { phase, progress, notices, failure, loading } = state;
@@ -35,7 +36,7 @@ export function ThreadStatus({ session }: { session: ThreadSession }): ReactNode
       {notices.map((notice, index) => (
         <NoticeView key={index} notice={notice} session={session} />
       ))}
-      {failure && <FailureView failure={failure} session={session} />}
+      {failure && <FailureView failure={failure} ways={waysOut(client, session, failure)} />}
     </>
   );
 }
@@ -73,29 +74,47 @@ const TEXTS: Record<Failure['kind'], TextKey> = {
   busy: 'busy',
   missing: 'missing',
   too_large: 'tooLarge',
+  stopped: 'notSent',
   failed: 'failed',
 };
 
-function FailureView({ failure, session }: { failure: Failure; session: ThreadSession }): ReactNode {
+interface WayOut {
+  label: TextKey;
+  act(): Promise<void>;
+}
+
+function waysOut(client: ChatClient, session: ThreadSession, { wayOut, kind }: Failure): WayOut[] {
+  const ways: WayOut[] = [];
+  if (wayOut === 'retry') ways.push({ label: 'tryAgain', act: () => session.retry() });
+  if (wayOut === 'reload') ways.push({ label: 'reload', act: () => (session.get().items.length ? session.refresh() : session.load()) });
+  if (kind === 'missing') ways.push({ label: 'startNew', act: () => client.setThreadId(null) });
+  return ways;
+}
+
+function FailureView({ failure, ways }: { failure: Failure; ways: readonly WayOut[] }): ReactNode {
   const client = useClient();
   const { t } = useLanguage();
-  const wayOut = {
-    resend: { label: t('tryAgain'), act: () => session.resend() },
-    retry: { label: t('tryAgain'), act: () => session.retry() },
-    reload: { label: t('reload'), act: () => (session.get().items.length ? session.refresh() : session.load()) },
-    none: null,
-  }[failure.wayOut];
   return (
     <div className="ck-failure" role="alert">
       <span className="ck-grow" dir="auto">{failure.message ?? t(TEXTS[failure.kind])}</span>
-      {wayOut && (
-        <button type="button" className="ck-button" onClick={() => wayOut.act().catch((error: Error) => client.onError(error))}>
-          {wayOut.label}
+      {ways.map(({ label, act }) => (
+        <button key={label} type="button" className="ck-button" onClick={() => act().catch((error: Error) => client.onError(error))}>
+          {t(label)}
         </button>
-      )}
-      {failure.kind === 'missing' && (
-        <button type="button" className="ck-button" onClick={() => void client.setThreadId(null)}>{t('startNew')}</button>
-      )}
+      ))}
     </div>
   );
+}
+
+/** Below a message that could not be sent: why, and what its user can do with it. */
+export function UnsentStatus({ entry, session }: { entry: OutboxEntry; session: ThreadSession }): ReactNode {
+  const client = useClient();
+  const { failure } = entry;
+  if (!failure) return null;
+  const ways: WayOut[] = [
+    { label: 'edit', act: async () => client.editUnsent(session, entry) },
+    { label: 'delete', act: async () => session.withdraw(entry) },
+  ];
+  if (failure.wayOut === 'resend') ways.unshift({ label: 'tryAgain', act: () => session.resend(entry) });
+  return <FailureView failure={failure} ways={ways} />;
 }

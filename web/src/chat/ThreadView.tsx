@@ -5,12 +5,12 @@ import { useClient } from '../client';
 import { useLanguage } from '../i18n/i18n';
 import { ArrowUp } from '../icons/essential';
 import { isVisible, Item } from '../items/Item';
-import type { SessionState, ThreadSession } from '../protocol/session';
+import type { OutboxEntry, SessionState, ThreadSession } from '../protocol/session';
 import type { ThreadItem } from '../protocol/types';
 import { useStore } from '../store';
 import { Boundary } from '../ui/Boundary';
 import { AnswerActions } from './AnswerActions';
-import { ThreadStatus } from './ThreadStatus';
+import { ThreadStatus, UnsentStatus } from './ThreadStatus';
 
 /** Within this distance of the end, in px, the view follows what is written. */
 const NEAR_END = 80;
@@ -21,9 +21,11 @@ interface Row {
   item: ThreadItem;
   /** The items of the answer that ends here. */
   answer: readonly ThreadItem[] | null;
+  /** The item is a message that could not be sent. */
+  unsent?: OutboxEntry;
 }
 
-function rowsOf({ items, pending, phase }: SessionState): Row[] {
+function rowsOf({ items, outbox, phase }: SessionState): Row[] {
   const rows: Row[] = [];
   let answer: ThreadItem[] = [];
   const end = (): void => {
@@ -37,8 +39,8 @@ function rowsOf({ items, pending, phase }: SessionState): Row[] {
     else answer.push(item);
     rows.push({ item, answer: null });
   }
-  if (phase === 'idle' || pending) end();
-  if (pending) rows.push({ item: pending, answer: null });
+  if (phase === 'idle' || outbox.some(({ failure }) => !failure)) end();
+  for (const entry of outbox) rows.push({ item: entry.item, answer: null, ...(entry.failure && { unsent: entry }) });
   return rows;
 }
 
@@ -47,9 +49,10 @@ export default function ThreadView({ session }: { session: ThreadSession }): Rea
   const { t } = useLanguage();
   const { thread: threadOption } = useStore(client.options);
   const state = useStore(session);
-  const { items, pending, phase, open, prepended, olderCursor, loadingOlder } = state;
+  const { items, outbox, phase, open, prepended, olderCursor, loadingOlder } = state;
   // eslint-disable-next-line react-hooks/exhaustive-deps
-  const rows = useMemo(() => rowsOf(state), [items, pending, phase]);
+  const rows = useMemo(() => rowsOf(state), [items, outbox, phase]);
+  const sending = outbox.findLast(({ failure }) => !failure)?.item.id;
   const scroller = useRef<HTMLDivElement>(null);
   const list = useRef<VirtualizerHandle>(null);
   const [atEnd, setAtEnd] = useState(true);
@@ -75,10 +78,10 @@ export default function ThreadView({ session }: { session: ThreadSession }): Rea
 
   // A message of one's own is always shown.
   useLayoutEffect(() => {
-    if (!pending) return;
+    if (!sending) return;
     follows.current = true;
     toEnd();
-  }, [pending, toEnd]);
+  }, [sending, toEnd]);
 
   const mayFollow = threadOption?.autoScroll === true || phase === 'idle' || phase === 'starting';
   const before = useRef({ top: 0, height: 0 });
@@ -122,12 +125,13 @@ export default function ThreadView({ session }: { session: ThreadSession }): Rea
           {loadingOlder && <p className="ck-older ck-quiet ck-shimmer">{t('loading')}</p>}
           <div role="feed" aria-busy={phase !== 'idle'} aria-label={t('messages')}>
           <Virtualizer ref={list} scrollRef={scroller} shift={shift} bufferSize={600}>
-            {rows.map(({ item, answer }, index) => (
+            {rows.map(({ item, answer, unsent }, index) => (
               <article key={item.id} className="ck-item" data-type={item.type} aria-posinset={index + 1} aria-setsize={olderCursor === null ? rows.length : -1}>
                 <Boundary fallback={<p className="ck-quiet">{t('brokenItem')}</p>} onError={(error) => client.onError(error)}>
                   <Item item={item} session={session} isOpen={open.has(item.id)} />
                 </Boundary>
                 {answer && <AnswerActions session={session} items={answer} />}
+                {unsent && <UnsentStatus session={session} entry={unsent} />}
               </article>
             ))}
           </Virtualizer>

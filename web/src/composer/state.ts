@@ -1,6 +1,6 @@
 /** What the composer holds besides its text: attachments, a quote, the tool and the model. */
 import type { ModelOption, ToolOption } from '@openai/chatkit';
-import type { ChatClient } from '../client';
+import type { ChatClient, OutgoingMessage } from '../client';
 import type { Methods } from '../host/host';
 import type { Attachment, UserMessageContent } from '../protocol/types';
 import { Store } from '../store';
@@ -92,6 +92,19 @@ export class ComposerState extends Store<ComposerValue> {
     if (value.selectedToolId !== undefined) this.selectTool(value.selectedToolId);
     if (value.selectedModelId !== undefined) this.patch({ modelId: value.selectedModelId });
     if (value.files) await this.addFiles(value.files);
+  }
+
+  /** Put a message back, in front of what has been written since. */
+  restore({ content, attachments, quote, inference }: OutgoingMessage): void {
+    const written = this.editor?.getContent() ?? [];
+    const own = this.get().quote;
+    // There is room for one quote.
+    const quoted: UserMessageContent[] = quote && own ? [{ type: 'input_text', text: `> ${quote}\n` }] : [];
+    const gap: UserMessageContent[] = content.length && written.length ? [{ type: 'input_text', text: '\n' }] : [];
+    this.setContent([...quoted, ...content, ...gap, ...written]);
+    this.patch({ files: [...attachments.map(ready), ...this.get().files], quote: own ?? quote });
+    if (inference.tool_choice && !this.tool) this.selectTool(inference.tool_choice.id);
+    this.focus();
   }
 
   // Files

@@ -46,6 +46,8 @@ export const en = {
   retryAnswer: 'Answer again',
   answerActions: 'Actions for this answer',
   tryAgain: 'Try again',
+  edit: 'Edit',
+  notSent: 'Not sent.',
   reload: 'Reload',
   dismiss: 'Dismiss',
   offline: 'The server can’t be reached.',

@@ -30,8 +30,17 @@ export type WayOut = 'resend' | 'retry' | 'reload' | 'none';
 export interface Failure {
   /** From the server; null: the interface says it, by `kind`. */
   message: string | null;
-  kind: 'offline' | 'lost' | 'unauthorized' | 'busy' | 'missing' | 'too_large' | 'failed';
+  kind: 'offline' | 'lost' | 'unauthorized' | 'busy' | 'missing' | 'too_large' | 'stopped' | 'failed';
   wayOut: WayOut;
+}
+
+/** A message that the server has not confirmed yet. */
+export interface OutboxEntry {
+  input: UserMessageInput;
+  /** As it is shown. */
+  item: UserMessageItem;
+  /** Why it was not sent; null: it is being sent, or waits for its turn. */
+  failure: Failure | null;
 }
 
 export type TurnPhase = 'idle' | 'starting' | 'running' | 'stopping' | 'reconnecting';
@@ -40,8 +49,8 @@ export interface SessionState {
   id: string | null;
   thread: ThreadMetadata | null;
   items: Items;
-  /** A message that was sent, and that the server has not confirmed yet. */
-  pending: UserMessageItem | null;
+  /** Messages without the server's confirmation. One that could not be sent stays until its user decides. */
+  outbox: readonly OutboxEntry[];
   /** Items that are still being written. */
   open: ReadonlySet<string>;
   phase: TurnPhase;
@@ -62,7 +71,7 @@ const NEW: SessionState = {
   id: null,
   thread: null,
   items: [],
-  pending: null,
+  outbox: [],
   open: new Set(),
   phase: 'idle',
   canStop: false,
@@ -90,6 +99,15 @@ export interface SessionListener {
 
 type Open = (signal: AbortSignal) => Promise<AsyncGenerator<StreamedEvent> | null>;
 
+interface TurnOptions {
+  /** What the user can do about a failure of the turn. */
+  wayOut?: WayOut;
+  /** Show nothing before the turn is known to run. */
+  silent?: boolean;
+  /** The local id of the message that the turn sends. */
+  messageId?: string;
+}
+
 let sessions = 0;
 
 export class ThreadSession extends Store<SessionState> {
@@ -101,7 +119,8 @@ export class ThreadSession extends Store<SessionState> {
   #scheduled: (() => void) | null = null;
   #turns: Promise<unknown> = Promise.resolve();
   #hurry: (() => void) | null = null;
-  #resend: (() => Promise<void>) | null = null;
+  /** The local id of the message that the running turn sends, until the server confirms it. */
+  #sending: string | null = null;
   #isReading = false;
   /** Called at the end of the turn. */
   #ends: (() => void)[] = [];
@@ -122,33 +141,45 @@ export class ThreadSession extends Store<SessionState> {
     return this.get().phase !== 'idle';
   }
 
+  get hasUnsent(): boolean {
+    return this.get().outbox.length > 0;
+  }
+
   // Requests
 
   /** Send a message. Resolves when the server has accepted it. */
-  send(input: UserMessageInput, shown: UserMessageItem): Promise<void> {
-    const attempt = (): Promise<void> => {
-      this.#change({ pending: shown, failure: null });
-      return this.#turn((signal) => {
-        // Once more: the turn before may have ended only now.
-        this.#change({ pending: shown });
-        const { id } = this.get();
-        return id === null
-          ? this.api.stream('threads.create', { input }, signal)
-          : this.api.stream('threads.add_user_message', { input, thread_id: id }, signal);
-      }, 'resend');
-    };
-    this.#resend = attempt;
-    return attempt();
+  send(input: UserMessageInput, item: UserMessageItem): Promise<void> {
+    return this.#deliver({ input, item, failure: null });
   }
 
-  /** Send the message again that could not be sent. */
-  async resend(): Promise<void> {
-    await this.#resend?.().catch(() => {});
+  /** Send a message again that could not be sent. */
+  async resend({ item }: OutboxEntry): Promise<void> {
+    const entry = this.get().outbox.find((each) => each.item.id === item.id);
+    // A second click comes before the first is drawn.
+    if (entry?.failure) await this.#deliver({ ...entry, failure: null }).catch(() => {});
+  }
+
+  /** Take back a message that could not be sent. */
+  withdraw({ item }: OutboxEntry): void {
+    this.#change({ outbox: this.get().outbox.filter((each) => each.item.id !== item.id) });
+  }
+
+  #deliver(message: OutboxEntry): Promise<void> {
+    const { input, item } = message;
+    const others = this.get().outbox.filter((each) => each.item.id !== item.id);
+    this.#change({ outbox: [...others, message], failure: null });
+    const open: Open = (signal) => {
+      const { id } = this.get();
+      return id === null
+        ? this.api.stream('threads.create', { input }, signal)
+        : this.api.stream('threads.add_user_message', { input, thread_id: id }, signal);
+    };
+    return this.#turn(open, { messageId: item.id });
   }
 
   /** Resolves when the server has accepted the request. */
   stream<T extends keyof StreamingRequests>(type: T, params: StreamingRequests[T]): Promise<void> {
-    return this.#turn((signal) => this.api.stream(type, params, signal), 'reload');
+    return this.#turn((signal) => this.api.stream(type, params, signal));
   }
 
   /** Resolves when the turn of the request has ended. */
@@ -157,7 +188,7 @@ export class ThreadSession extends Store<SessionState> {
     await this.#turn((signal) => {
       ended = new Promise((resolve) => this.#ends.push(resolve));
       return this.api.stream(type, params, signal);
-    }, 'reload');
+    });
     await ended;
   }
 
@@ -222,7 +253,7 @@ export class ThreadSession extends Store<SessionState> {
     } finally {
       this.#change({ loading: false });
     }
-    void this.#turn((signal) => this.#follow(null, signal), 'none', true).catch(() => {});
+    void this.#turn((signal) => this.#follow(null, signal), { silent: true }).catch(() => {});
   }
 
   /** Fetch what has changed on the server. */
@@ -241,16 +272,24 @@ export class ThreadSession extends Store<SessionState> {
       this.api.request('items.list', { thread_id: id, limit: PAGE_SIZE, order: 'desc' }),
     ]);
     const loaded = page.data.toReversed();
-    const { items, olderCursor } = this.get();
+    const { items, olderCursor, outbox } = this.get();
     // Older items that were loaded stay where they are.
     const first = loaded[0] ? items.findIndex(({ id: each }) => each === loaded[0]?.id) : -1;
     const cursor = page.has_more ? (page.after ?? loaded[0]?.id ?? null) : null;
-    this.#change(
-      first > 0
+    const known = new Set(items.map((item) => item.id));
+    const arrived = loaded.filter((item) => !known.has(item.id));
+    this.#change({
+      ...(first > 0
         ? { thread, items: [...items.slice(0, first), ...loaded], olderCursor }
-        : { thread, items: loaded, olderCursor: cursor, prepended: 0 },
-    );
+        : { thread, items: loaded, olderCursor: cursor, prepended: 0 }),
+      outbox: outbox.filter((message) => !(this.#mayHaveArrived(message) && arrived.some((item) => isSame(item, message.item)))),
+    });
     this.listener.onThread(this, thread);
+  }
+
+  /** The server may have a message of which it could not tell, because the connection was lost. */
+  #mayHaveArrived({ item, failure }: OutboxEntry): boolean {
+    return item.id === this.#sending || failure?.kind === 'lost' || failure?.kind === 'stopped';
   }
 
   /** Load the page before the first item. */
@@ -276,15 +315,17 @@ export class ThreadSession extends Store<SessionState> {
   // Turns
 
   /** Turns of a thread follow each other. Resolves when the server has accepted the request. */
-  #turn(open: Open, wayOut: WayOut, silent = false): Promise<void> {
+  #turn(open: Open, options: TurnOptions = {}): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#turns = this.#turns.then(() => this.#play(open, wayOut, silent, resolve)).catch((error: unknown) => reject(error as Error));
+      this.#turns = this.#turns.then(() => this.#play(open, options, resolve)).catch((error: unknown) => reject(error as Error));
     });
   }
 
-  async #play(open: Open, wayOut: WayOut, silent: boolean, accepted: () => void): Promise<void> {
+  async #play(open: Open, { wayOut = 'reload', silent = false, messageId }: TurnOptions, accepted: () => void): Promise<void> {
     let next: Open | null = open;
     let started = false;
+    let problem = null as Error | null;
+    this.#sending = messageId ?? null;
     try {
       while (next) {
         const abort = (this.#abort = new AbortController());
@@ -304,20 +345,41 @@ export class ThreadSession extends Store<SessionState> {
         silent = false;
       }
     } catch (error) {
-      if ((error as Error).name !== 'AbortError') {
-        if (!silent) this.#change({ failure: failureOf(error, wayOut) });
-        this.listener.onError(error as Error);
-        throw error;
-      }
+      problem = error as Error;
+      const isAbort = problem.name === 'AbortError';
+      if (!isAbort) this.listener.onError(problem);
+      // A message that was stopped before the server had it is not sent; another request is just over.
+      if (!isAbort || this.#isUnconfirmed(messageId)) throw problem;
+      accepted();
     } finally {
       this.#flush();
+      const isStopped = this.#abort?.signal.aborted === true;
       this.#abort = null;
       this.#isReading = false;
-      const { pending, failure } = this.get();
-      this.#change({ phase: 'idle', open: new Set(), progress: null, pending: failure ? pending : null });
+      if (this.#isUnconfirmed(messageId)) this.#keepUnsent(messageId, problem, isStopped);
+      else if (problem && !isStopped && !silent) this.#change({ failure: failureOf(problem, wayOut) });
+      this.#sending = null;
+      this.#change({ phase: 'idle', open: new Set(), progress: null });
       if (started) this.listener.onResponseEnd(this);
       for (const end of this.#ends.splice(0)) end();
     }
+  }
+
+  #isUnconfirmed(messageId: string | undefined): messageId is string {
+    this.#flush();
+    return this.get().outbox.some(({ item }) => item.id === messageId);
+  }
+
+  /** Say at a message that was not sent why; the failure of its turn is its own. */
+  #keepUnsent(messageId: string, problem: Error | null, isStopped: boolean): void {
+    const { outbox, failure: ofTurn } = this.get();
+    let failure: Failure = { message: ofTurn?.message ?? null, kind: ofTurn ? 'failed' : 'lost', wayOut: 'resend' };
+    if (isStopped) failure = { message: null, kind: 'stopped', wayOut: 'resend' };
+    else if (problem) failure = failureOf(problem, 'resend');
+    this.#change({
+      failure: null,
+      outbox: outbox.map((message) => (message.item.id === messageId ? { ...message, failure } : message)),
+    });
   }
 
   /** Carry out the client tool that the turn has ended with; what follows is its continuation. */
@@ -424,7 +486,14 @@ export class ThreadSession extends Store<SessionState> {
     const events = this.#inbox.splice(0);
     if (events.length) {
       let state = this.get();
-      for (const event of events) state = reduce(state, event);
+      for (const event of events) {
+        state = reduce(state, event);
+        if (!confirms(event)) continue;
+        // The answer to one message can't confirm another.
+        const sent = this.#sending;
+        state = { ...state, outbox: state.outbox.filter(({ item }) => item.id !== sent) };
+        this.#sending = null;
+      }
       this.set(state);
       for (const event of events) {
         if (event.type === 'thread.created') this.listener.onCreated(this);
@@ -466,16 +535,26 @@ function reduce(state: SessionState, event: StreamEvent): SessionState {
 
 /** What an event of an item changes besides the items. */
 function sideStates(state: SessionState, event: StreamEvent): Partial<SessionState> {
-  if (event.type === 'thread.item.added') {
-    const confirmed = event.item.type === 'user_message';
-    return { open: new Set([...state.open, event.item.id]), progress: null, pending: confirmed ? null : state.pending };
-  }
+  if (event.type === 'thread.item.added') return { open: new Set([...state.open, event.item.id]), progress: null };
   if (event.type === 'thread.item.done' || event.type === 'thread.item.replaced') {
     const open = new Set(state.open);
     open.delete(event.item.id);
-    return { open, progress: null, pending: event.item.type === 'user_message' ? null : state.pending };
+    return { open, progress: null };
   }
   return event.type === 'thread.item.updated' && isText(event.update) ? { progress: null } : {};
+}
+
+/** The server has the message that was sent. */
+function confirms(event: StreamEvent): boolean {
+  const isItem = event.type === 'thread.item.added' || event.type === 'thread.item.done' || event.type === 'thread.item.replaced';
+  return isItem && event.item.type === 'user_message';
+}
+
+/** Whether an item of the server is the message that was sent to it. */
+function isSame(item: ThreadItem, sent: UserMessageItem): boolean {
+  if (item.type !== 'user_message' || (item.attachments?.length ?? 0) !== (sent.attachments?.length ?? 0)) return false;
+  const textOf = ({ content }: UserMessageItem): string => content.map(({ text }) => text).join('');
+  return textOf(item) === textOf(sent) && (item.quoted_text || null) === (sent.quoted_text || null);
 }
 
 function isText(update: ItemUpdate): boolean {
@@ -491,7 +570,7 @@ export function failureOf(error: unknown, wayOut: WayOut): Failure {
   const message = error.message || null;
   switch (error.status) {
     case 0:
-      return { message: null, kind: error.code === 'lost' ? 'lost' : 'offline', wayOut: error.code === 'lost' ? 'reload' : wayOut };
+      return { message: null, kind: error.code === 'lost' ? 'lost' : 'offline', wayOut };
     case 401:
       return { message: null, kind: 'unauthorized', wayOut };
     case 404:

@@ -47,6 +47,8 @@ const texts: Texts = {
   retryAnswer: 'الإجابة من جديد',
   answerActions: 'إجراءات هذه الإجابة',
   tryAgain: 'حاول مرة أخرى',
+  edit: 'تعديل',
+  notSent: 'لم تُرسل.',
   reload: 'إعادة التحميل',
   dismiss: 'إغلاق',
   offline: 'تعذر الوصول إلى الخادم.',

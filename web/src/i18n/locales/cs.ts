@@ -47,6 +47,8 @@ const texts: Texts = {
   retryAnswer: 'Odpovědět znovu',
   answerActions: 'Akce pro tuto odpověď',
   tryAgain: 'Zkusit znovu',
+  edit: 'Upravit',
+  notSent: 'Neodesláno.',
   reload: 'Načíst znovu',
   dismiss: 'Zavřít',
   offline: 'Server není dostupný.',

@@ -47,6 +47,8 @@ const texts: Texts = {
   retryAnswer: 'Svar igen',
   answerActions: 'Handlinger for svaret',
   tryAgain: 'Prøv igen',
+  edit: 'Rediger',
+  notSent: 'Ikke sendt.',
   reload: 'Genindlæs',
   dismiss: 'Luk',
   offline: 'Serveren kan ikke nås.',

@@ -47,6 +47,8 @@ const texts: Texts = {
   retryAnswer: 'Noch einmal antworten',
   answerActions: 'Aktionen für diese Antwort',
   tryAgain: 'Noch einmal versuchen',
+  edit: 'Bearbeiten',
+  notSent: 'Nicht gesendet.',
   reload: 'Neu laden',
   dismiss: 'Schließen',
   offline: 'Der Server ist nicht erreichbar.',

@@ -47,6 +47,8 @@ const texts: Texts = {
   retryAnswer: 'Responder de nuevo',
   answerActions: 'Acciones de esta respuesta',
   tryAgain: 'Intentar de nuevo',
+  edit: 'Editar',
+  notSent: 'No enviado.',
   reload: 'Recargar',
   dismiss: 'Descartar',
   offline: 'No se puede acceder al servidor.',

@@ -47,6 +47,8 @@ const texts: Texts = {
   retryAnswer: 'Répondre à nouveau',
   answerActions: 'Actions pour cette réponse',
   tryAgain: 'Réessayer',
+  edit: 'Modifier',
+  notSent: 'Non envoyé.',
   reload: 'Recharger',
   dismiss: 'Fermer',
   offline: 'Le serveur est injoignable.',

@@ -47,6 +47,8 @@ const texts: Texts = {
   retryAnswer: 'फिर से उत्तर दें',
   answerActions: 'इस उत्तर के लिए कार्रवाइयाँ',
   tryAgain: 'फिर कोशिश करें',
+  edit: 'संपादित करें',
+  notSent: 'नहीं भेजा गया।',
   reload: 'फिर से लोड करें',
   dismiss: 'बंद करें',
   offline: 'सर्वर तक पहुँचा नहीं जा सका।',

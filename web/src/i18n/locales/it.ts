@@ -47,6 +47,8 @@ const texts: Texts = {
   retryAnswer: 'Rispondi di nuovo',
   answerActions: 'Azioni per questa risposta',
   tryAgain: 'Riprova',
+  edit: 'Modifica',
+  notSent: 'Non inviato.',
   reload: 'Ricarica',
   dismiss: 'Chiudi',
   offline: 'Il server non è raggiungibile.',

@@ -47,6 +47,8 @@ const texts: Texts = {
   retryAnswer: 'もう一度回答',
   answerActions: 'この回答の操作',
   tryAgain: 'もう一度試す',
+  edit: '編集',
+  notSent: '送信されていません。',
   reload: '再読み込み',
   dismiss: '閉じる',
   offline: 'サーバーに接続できません。',

@@ -47,6 +47,8 @@ const texts: Texts = {
   retryAnswer: '다시 답변',
   answerActions: '이 답변의 작업',
   tryAgain: '다시 시도',
+  edit: '편집',
+  notSent: '전송되지 않았습니다.',
   reload: '다시 불러오기',
   dismiss: '닫기',
   offline: '서버에 연결할 수 없습니다.',

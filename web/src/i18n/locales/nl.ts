@@ -47,6 +47,8 @@ const texts: Texts = {
   retryAnswer: 'Opnieuw antwoorden',
   answerActions: 'Acties voor dit antwoord',
   tryAgain: 'Opnieuw proberen',
+  edit: 'Bewerken',
+  notSent: 'Niet verzonden.',
   reload: 'Opnieuw laden',
   dismiss: 'Sluiten',
   offline: 'De server is niet bereikbaar.',

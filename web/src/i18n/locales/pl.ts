@@ -47,6 +47,8 @@ const texts: Texts = {
   retryAnswer: 'Odpowiedz ponownie',
   answerActions: 'Działania dla tej odpowiedzi',
   tryAgain: 'Spróbuj ponownie',
+  edit: 'Edytuj',
+  notSent: 'Nie wysłano.',
   reload: 'Odśwież',
   dismiss: 'Zamknij',
   offline: 'Nie można połączyć się z serwerem.',

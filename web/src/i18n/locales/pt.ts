@@ -47,6 +47,8 @@ const texts: Texts = {
   retryAnswer: 'Responder de novo',
   answerActions: 'Ações para esta resposta',
   tryAgain: 'Tentar de novo',
+  edit: 'Editar',
+  notSent: 'Não enviado.',
   reload: 'Recarregar',
   dismiss: 'Dispensar',
   offline: 'Não foi possível acessar o servidor.',

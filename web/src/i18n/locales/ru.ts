@@ -47,6 +47,8 @@ const texts: Texts = {
   retryAnswer: 'Ответить заново',
   answerActions: 'Действия с ответом',
   tryAgain: 'Попробовать ещё раз',
+  edit: 'Изменить',
+  notSent: 'Не отправлено.',
   reload: 'Обновить',
   dismiss: 'Закрыть',
   offline: 'Сервер недоступен.',

@@ -47,6 +47,8 @@ const texts: Texts = {
   retryAnswer: 'Svara igen',
   answerActions: 'Åtgärder för svaret',
   tryAgain: 'Försök igen',
+  edit: 'Redigera',
+  notSent: 'Inte skickat.',
   reload: 'Ladda om',
   dismiss: 'Stäng',
   offline: 'Servern går inte att nå.',

@@ -47,6 +47,8 @@ const texts: Texts = {
   retryAnswer: 'Yeniden yanıtla',
   answerActions: 'Bu yanıt için işlemler',
   tryAgain: 'Yeniden dene',
+  edit: 'Düzenle',
+  notSent: 'Gönderilmedi.',
   reload: 'Yeniden yükle',
   dismiss: 'Kapat',
   offline: 'Sunucuya ulaşılamıyor.',

@@ -47,6 +47,8 @@ const texts: Texts = {
   retryAnswer: 'Відповісти знову',
   answerActions: 'Дії з відповіддю',
   tryAgain: 'Спробувати ще раз',
+  edit: 'Змінити',
+  notSent: 'Не надіслано.',
   reload: 'Оновити',
   dismiss: 'Закрити',
   offline: 'Сервер недоступний.',

@@ -47,6 +47,8 @@ const texts: Texts = {
   retryAnswer: 'Trả lời lại',
   answerActions: 'Thao tác cho câu trả lời này',
   tryAgain: 'Thử lại',
+  edit: 'Sửa',
+  notSent: 'Chưa gửi.',
   reload: 'Tải lại',
   dismiss: 'Đóng',
   offline: 'Không kết nối được với máy chủ.',

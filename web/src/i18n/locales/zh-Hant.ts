@@ -47,6 +47,8 @@ const texts: Texts = {
   retryAnswer: '重新回答',
   answerActions: '此回答的動作',
   tryAgain: '再試一次',
+  edit: '編輯',
+  notSent: '未傳送。',
   reload: '重新載入',
   dismiss: '關閉',
   offline: '無法連線到伺服器。',

@@ -47,6 +47,8 @@ const texts: Texts = {
   retryAnswer: '重新回答',
   answerActions: '此回答的操作',
   tryAgain: '重试',
+  edit: '编辑',
+  notSent: '未发送。',
   reload: '重新加载',
   dismiss: '关闭',
   offline: '无法连接服务器。',
