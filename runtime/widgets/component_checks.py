@@ -13,7 +13,7 @@ from typing import Any, Literal
 from runtime.diagnostics.key_path import KeyPath, show_path
 from runtime.diagnostics.wording import join_or, nearest
 from runtime.json_schema.data import DataCheck, Fault, show_value
-from runtime.widgets.components import load_components, roots
+from runtime.widgets.components import is_page_component, load_components, roots
 from runtime.widgets.tree import is_directive
 
 
@@ -149,7 +149,9 @@ def _check_node(node: Any, path: KeyPath, templated: bool) -> Iterator[Component
     if templated and is_template(kind):
         return
     check = component_checks().get(kind)
-    if check is None:
+    if check is None and is_page_component(kind):
+        pass  # the page alone knows its properties
+    elif check is None:
         meant = nearest(kind, component_checks())
         yield ComponentFault((*path, "type"), f"unknown component {kind!r}", "component", kind, meant)
     else:

@@ -17,6 +17,20 @@ def load_components() -> dict[str, Any]:
 
 
 @functools.cache
+def is_page_component(kind: str) -> bool:
+    """Return whether a type is that of a component of the page's own: in small letters, with a hyphen.
+
+    `acme-map` is one; `list-view` and `table-cell` are ListView and Table.Cell, misspelt.
+    """
+    return "-" in kind and kind.islower() and kind.replace("-", "") not in _plain_names()
+
+
+@functools.cache
+def _plain_names() -> frozenset[str]:
+    return frozenset(kind.replace(".", "").lower() for kind in load_components()["components"])
+
+
+@functools.cache
 def icons() -> tuple[str, ...]:
     """Return the names of the icons that ChatKit has."""
     names = load_components()["components"]["Icon"]["properties"]["name"]["anyOf"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ FILES = sorted(path.relative_to(BUILT).as_posix() for path in (BUILT / "assets")
 TOKEN = {"auth": {"bearer": {"ada": "a" * 43}}}
 FRAME_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: https:; "
-    "font-src 'self' data: https:; media-src blob:; connect-src 'none'; form-action 'none'; base-uri 'none'; "
-    "object-src 'none'; frame-ancestors 'self'; require-trusted-types-for 'script'; trusted-types 'none'"
+    "font-src 'self' data: https:; media-src blob:; frame-src 'self'; connect-src 'none'; form-action 'none'; "
+    "base-uri 'none'; object-src 'none'; frame-ancestors 'self'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 SHARED = {
     "access-control-allow-origin": "*",
@@ -73,6 +75,16 @@ async def test_the_origins_of_server_cors_may_show_the_frame(chat: MakeChat) -> 
     # Not those of the chat, which allow cookies: the client is loaded without them.
     assert about(frame)["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in frame.headers
+
+
+async def test_the_frame_may_show_the_pages_of_declared_components_and_no_others(chat: MakeChat) -> None:
+    sources = ["https://maps.example:8443/map.html?x=1", "https://maps.example:8443/other", "/map.html"]
+    components = {f"acme-map{index}": source for index, source in enumerate(sources)}
+    client = await chat({"chat": {"components": components}})
+    policy = about(await client.get("/chatkit/frame.html"))["content-security-policy"]
+    assert "; frame-src 'self' https://maps.example:8443; " in policy
+    options = json.loads((await client.get("/chatkit/options.json")).body)
+    assert options["widgets"] == {"components": {kind: {"src": source} for kind, source in components.items()}}
 
 
 async def test_any_page_may_show_the_frame_where_any_may_call_the_server(chat: MakeChat) -> None:

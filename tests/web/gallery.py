@@ -22,8 +22,9 @@ from tests.web.packages import HOW_TO_GET_THEM, MODULES, WEB
 # What the client's frame is served with.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: https:; "
-    "font-src 'self' data: https:; media-src blob:; connect-src 'none'; form-action 'none'; base-uri 'none'; "
-    "object-src 'none'; frame-ancestors 'self'; require-trusted-types-for 'script'; trusted-types 'none'"
+    "font-src 'self' data: https:; media-src blob:; frame-src 'self'; connect-src 'none'; form-action 'none'; "
+    "base-uri 'none'; object-src 'none'; frame-ancestors 'self'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 BUILD_SECONDS = 300
 

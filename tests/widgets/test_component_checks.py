@@ -96,6 +96,19 @@ def test_what_the_sdk_does_not_know_is_told_with_its_path(tree: Any, problems: l
     assert check_components(tree) == problems
 
 
+@pytest.mark.parametrize("kind", ["acme-map", "x-1", "my-own-list-view"])
+def test_a_component_of_the_pages_own_takes_any_properties(kind: str) -> None:
+    own = {"type": kind, "place": {"lat": 1}, "onClickAction": 5, "children": [{"type": "Text", "value": "x"}]}
+    assert check_components(card(own)) == []
+    wrong = card({**own, "children": [{"type": "Txt", "value": "x"}]})
+    assert check_components(wrong) == ["children[0].children[0].type: unknown component 'Txt' (did you mean 'Text'?)"]
+
+
+@pytest.mark.parametrize("kind", ["list-view", "table-cell", "Acme-Map", "acmemap", "text-"])
+def test_a_misspelt_component_of_chatkit_is_none_of_the_pages_own(kind: str) -> None:
+    assert f"unknown component {kind!r}" in check_components(card({"type": kind}))[0]
+
+
 def test_a_templated_tree_is_held_against_what_is_certain_of_it() -> None:
     tree = card(
         "{{ node }}",

@@ -6,7 +6,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from runtime.config.model.component import Composer, Disclaimer, Header, HistoryPanel, Theme
+from runtime.config.model.component import (
+    PAGE_COMPONENT_PATTERN,
+    Composer,
+    Disclaimer,
+    Header,
+    HistoryPanel,
+    PageComponent,
+    Theme,
+)
 from runtime.config.model.instructions import Instructions
 from runtime.config.model.types import ImportPath, PositiveDuration, Secret, Section, ShortFormSection, Size, by_key
 
@@ -279,6 +287,8 @@ class Chat(Section):
     """Turns speech into text; no dictation by default."""
     tags: MentionConfig | None = None
     """What users may mention with `@`: a list of entities, or Python functions."""
+    components: dict[Annotated[str, Field(pattern=PAGE_COMPONENT_PATTERN)], PageComponent] = {}
+    """Components of widgets of your own, by their types, which have a hyphen. The server's own client shows them."""
     errors: Errors = Field(default_factory=Errors)
     """Messages to the user when an answer fails or is interrupted, in place of the built-in ones."""
     history: History = Field(default_factory=History)

@@ -11,6 +11,8 @@ from pydantic import Field
 
 from runtime.config.model.types import Section, ShortFormSection
 
+PAGE_COMPONENT_PATTERN = r"^[a-z][a-z0-9]*(-[a-z0-9]+)+$"
+PAGE_SOURCE_PATTERN = r"^(/([^/\s;,].*)?|https?://[^\s;,/]+(/[^\s;,]*)?|\$\{.+)$"
 ID_PATTERN = r"^[A-Za-z0-9_.:/-]{1,128}$"
 
 
@@ -48,6 +50,15 @@ class ComposerTool(Section):
     """Whether it is beside the composer instead of in its menu."""
     persistent: bool = False
     """Whether it stays chosen after one message."""
+
+
+class PageComponent(ShortFormSection, short_key="src"):
+    """A component of widgets that is a page of yours: it gets the node's properties, and sends actions."""
+
+    src: str = Field(pattern=PAGE_SOURCE_PATTERN, examples=["/map.html"])
+    """The page's address: a path on the server's site, or a URL."""
+    height: int | None = Field(None, ge=0, le=4000)
+    """Its height in pixels, until the page tells its own; 160 by default."""
 
 
 class Composer(Section):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
@@ -46,8 +46,9 @@ _SHARED = {
 }
 _FRAME_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob: https:; "
-    "font-src 'self' data: https:; media-src blob:; connect-src 'none'; form-action 'none'; base-uri 'none'; "
-    "object-src 'none'; frame-ancestors {ancestors}; require-trusted-types-for 'script'; trusted-types 'none'"
+    "font-src 'self' data: https:; media-src blob:; frame-src {frames}; connect-src 'none'; form-action 'none'; "
+    "base-uri 'none'; object-src 'none'; frame-ancestors {ancestors}; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 
 
@@ -111,9 +112,16 @@ def _walk(folder: Traversable, prefix: str) -> Sequence[tuple[str, bytes]]:
     return found
 
 
-def client_files(cors: Sequence[str]) -> Mapping[str, ClientFile]:
-    """Return the files below the chat's path; the pages of the origins `cors` may show the frame."""
-    policy = _FRAME_POLICY.format(ancestors=" ".join(["'self'", *_ancestors(cors)]))
+def client_files(cors: Sequence[str], components: Iterable[str] = ()) -> Mapping[str, ClientFile]:
+    """Return the files below the chat's path.
+
+    The pages of the origins `cors` may show the frame; the frame may show pages of the server and of the origins of
+    the addresses `components`.
+    """
+    frames = dict.fromkeys(match[0] for address in components if (match := _ORIGIN.match(address)))
+    policy = _FRAME_POLICY.format(
+        ancestors=" ".join(["'self'", *_ancestors(cors)]), frames=" ".join(["'self'", *frames])
+    )
     found = {
         ELEMENT: _shared_file(ELEMENT, _ASK_AGAIN, {}),
         FRAME: _shared_file(FRAME, _ASK_AGAIN, policy_header(policy)),

@@ -15,7 +15,7 @@ from runtime.assemble.roles import may_use, required_by
 from runtime.auth.user import LOCAL_USER, User
 from runtime.config.model import Config
 from runtime.config.model.chat import Attachments, MentionEntity, Prompt, PromptMention, PromptText
-from runtime.config.model.component import Composer, ComposerModel, ComposerTool, Header, HistoryPanel
+from runtime.config.model.component import Composer, ComposerModel, ComposerTool, Header, HistoryPanel, PageComponent
 
 
 def component_options(config: Config, url: str, base_url: str = "", user: User = LOCAL_USER) -> dict[str, Any]:
@@ -37,9 +37,14 @@ def component_options(config: Config, url: str, base_url: str = "", user: User =
         "theme": _camel(chat.theme) if chat.theme is not None else None,
         "disclaimer": _camel(chat.disclaimer) if chat.disclaimer is not None else None,
         "entities": {"showComposerMenu": True} if chat.tags is not None and chat.tags.menu else None,
+        "widgets": {"components": _page_components(chat.components)} if chat.components else None,
         "commands": {"enabled": True} if chat.composer.commands else None,
     }
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _page_components(components: Mapping[str, PageComponent]) -> dict[str, Any]:
+    return {kind: component.model_dump(exclude_none=True) for kind, component in components.items()}
 
 
 def _upload_strategy(declared: Attachments | None, base_url: str) -> dict[str, Any]:

@@ -101,7 +101,8 @@ class ProjectApp:
         self._routes.add_route(f"{below}/entities/{{id}}/preview", mentions.preview, methods=["GET"])
         for built in snapshot.routers:
             self._add_router(built, state)
-        self._client = {f"{below}/{name}": file for name, file in client_files(config.server.cors).items()}
+        shown = client_files(config.server.cors, (component.src for component in config.chat.components.values()))
+        self._client = {f"{below}/{name}": file for name, file in shown.items()}
         page = self._page(config, settings)
         self.has_page = page is not None
         if page is not None:

@@ -1,9 +1,12 @@
 /** The page around the client: its options, its functions, its network, and the events that it listens to. */
 import type { ChatKitEvents, ChatKitOptions, OpenAIChatKit } from '@openai/chatkit';
+import type { PageComponentSource } from '../widgets/PageComponent';
 import type { FunctionPath, Method } from './surface';
 
 /** The options as data: their functions are called by their paths (`Host.call`). */
-export type Options = Omit<ChatKitOptions, 'api'> & {
+export type Options = Omit<ChatKitOptions, 'api' | 'widgets'> & {
+  /** `components` is this client's own. */
+  widgets?: ChatKitOptions['widgets'] & { components?: Record<string, PageComponentSource> };
   api: { url: string; domainKey?: string; uploadStrategy?: { type: 'two_phase' } | { type: 'direct'; uploadUrl: string } };
 };
 

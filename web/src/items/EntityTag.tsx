@@ -34,7 +34,7 @@ export function EntityTag({ entity, label }: { entity: Entity; label?: string })
 export function EntityPreview({ entity, subtitle }: { entity: Entity; subtitle?: string | null }): ReactNode {
   const client = useClient();
   const { locale } = useLanguage();
-  const { theme } = useStore(client.options);
+  const { theme, widgets } = useStore(client.options);
   const [widget, setWidget] = useState<WidgetNode | null>(null);
   useEffect(() => {
     let current = true;
@@ -59,7 +59,7 @@ export function EntityPreview({ entity, subtitle }: { entity: Entity; subtitle?:
   if (!widget) return plain;
   return (
     <Suspense fallback={plain}>
-      <WidgetView widget={widget} itemId={entity.id} locale={locale} colorScheme={schemeOf(theme)} onAction={async () => {}} />
+      <WidgetView widget={widget} itemId={entity.id} locale={locale} colorScheme={schemeOf(theme)} components={widgets?.components} onAction={async () => {}} />
     </Suspense>
   );
 }

@@ -67,7 +67,7 @@ function ToolCall({ name }: { name: string }): ReactNode {
 function WidgetItemView({ item, session, isOpen }: ItemProps & { item: Extract<ThreadItem, { type: 'widget' }> }): ReactNode {
   const client = useClient();
   const { locale } = useLanguage();
-  const { theme } = useStore(client.options);
+  const { theme, widgets } = useStore(client.options);
   return (
     <Suspense fallback={<div className="ck-widget-loading" />}>
       <WidgetView
@@ -76,6 +76,7 @@ function WidgetItemView({ item, session, isOpen }: ItemProps & { item: Extract<T
         streaming={isOpen}
         locale={locale}
         colorScheme={schemeOf(theme)}
+        components={widgets?.components}
         onAction={(action) =>
           client.runAction(session, item, action).catch((error: Error) => {
             client.onError(error);

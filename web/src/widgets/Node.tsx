@@ -1,11 +1,13 @@
 /** One component of a widget by its type. What is unknown or fails leaves a note, and the rest is shown. */
-import { Component, type ComponentType, type ReactNode } from 'react';
+import { Component, use, type ComponentType, type ReactNode } from 'react';
 import { useLanguage } from '../i18n/i18n';
 import type { WidgetNode } from '../protocol/types';
+import { Scope } from './actions';
 import { Chart } from './Chart';
 import { Badge, Caption, Icon, Image, Label, Markdown, Text, Title } from './content';
 import { Button, Checkbox, DatePicker, Input, RadioGroup, Select, Textarea } from './controls';
 import { Basic, Box, Card, Col, Divider, Form, ListView, ListViewItem, Row, Spacer, Table, TableCell, TableRow, Transition } from './layout';
+import { PageComponent } from './PageComponent';
 import { children } from './values';
 
 export const COMPONENTS = {
@@ -72,7 +74,10 @@ function Note({ text: key, type }: { text: 'brokenItem' | 'unknownComponent'; ty
 }
 
 export function Node({ node }: { node: WidgetNode }): ReactNode {
+  const { components } = use(Scope);
   const View = known.get(node.type);
+  const source = !View && components && Object.hasOwn(components, node.type) ? components[node.type] : undefined;
+  if (source?.src) return <PageComponent key={source.src} node={node} source={source} />;
   if (!View)
     return (
       <>

@@ -13,7 +13,7 @@ const labelled = (node: WidgetNode, names = new Set<string>()): Set<string> => {
   return names;
 };
 
-export default function WidgetView({ widget, onAction, locale, colorScheme }: WidgetViewProps): ReactNode {
+export default function WidgetView({ widget, onAction, locale, colorScheme, components }: WidgetViewProps): ReactNode {
   const id = useId();
   const root = useRef<HTMLDivElement>(null);
   const [waiting, setWaiting] = useState(0);
@@ -43,8 +43,8 @@ export default function WidgetView({ widget, onAction, locale, colorScheme }: Wi
 
   const busy = waiting > 0;
   const scope = useMemo<WidgetScope>(
-    () => ({ id, dark: colorScheme === 'dark', locale, labelled: names, busy, send, whileBusy }),
-    [id, colorScheme, locale, names, busy, send, whileBusy],
+    () => ({ id, dark: colorScheme === 'dark', locale, labelled: names, components, busy, send, whileBusy }),
+    [id, colorScheme, locale, names, components, busy, send, whileBusy],
   );
   return (
     <Scope value={scope}>

@@ -1,6 +1,7 @@
 /** Actions of components: what they send, and what is shown until they have been carried out. */
 import { createContext, use, useCallback, useRef, useState } from 'react';
 import type { ActionConfig } from '../protocol/types';
+import type { PageComponentSource } from './PageComponent';
 import { record } from './values';
 
 type Values = Record<string, unknown>;
@@ -13,6 +14,8 @@ export interface WidgetScope {
   locale: string;
   /** The names of the fields that a Label describes. */
   labelled: ReadonlySet<string>;
+  /** Components of the page's own, by their types. */
+  components: Readonly<Record<string, PageComponentSource>> | undefined;
   /** The whole widget waits for an action. */
   busy: boolean;
   send(action: ActionConfig): Promise<void>;

@@ -1,6 +1,7 @@
 /** The view of a widget, loaded when the first one is shown. */
 import { lazyPart } from '../lazyPart';
 import type { ActionConfig, WidgetNode } from '../protocol/types';
+import type { PageComponentSource } from './PageComponent';
 
 export interface WidgetViewProps {
   /** The root: Card, ListView, Basic, or any component. */
@@ -17,6 +18,8 @@ export interface WidgetViewProps {
   /** A BCP 47 tag, for dates and numbers. */
   locale: string;
   colorScheme: 'light' | 'dark';
+  /** Components of the page's own, by their types. */
+  components?: Readonly<Record<string, PageComponentSource>> | undefined;
 }
 
 export const [WidgetView] = lazyPart<WidgetViewProps>(() => import('./WidgetView'));
