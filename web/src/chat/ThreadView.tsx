@@ -57,6 +57,11 @@ export default function ThreadView({ session }: { session: ThreadSession }): Rea
   const list = useRef<VirtualizerHandle>(null);
   const [atEnd, setAtEnd] = useState(true);
   const follows = useRef(true);
+  /** Below the last answer, so that its question can be at the top of the view. */
+  const room = useRef<HTMLDivElement>(null);
+  /** The question stays at the top of the view, until its reader moves. */
+  const isHeld = useRef(false);
+  const release = (): void => void (isHeld.current = false);
 
   const toEnd = useCallback(() => {
     const element = scroller.current;
@@ -76,30 +81,53 @@ export default function ThreadView({ session }: { session: ThreadSession }): Rea
     toEnd();
   }, [session, state.loading, toEnd]);
 
-  // A message of one's own is always shown.
+  const autoScroll = threadOption?.autoScroll === true;
+  const question = rows.findLastIndex(({ item, unsent }) => item.type === 'user_message' && !unsent) + 1;
+  const hold = useCallback(() => {
+    const element = scroller.current;
+    const row = element?.querySelector(`[aria-posinset="${question}"]`);
+    const [below, content] = [room.current, element?.firstElementChild];
+    if (!element || !row || !below || !content) return;
+    const answered = content.getBoundingClientRect().bottom - below.offsetHeight - row.getBoundingClientRect().top;
+    below.style.height = `${Math.max(element.clientHeight - answered, 0)}px`;
+    element.scrollTop += row.getBoundingClientRect().top - element.getBoundingClientRect().top;
+  }, [question]);
+
+  // A message of one's own is always shown: with what follows it, or at the top with room for its answer.
   useLayoutEffect(() => {
     if (!sending) return;
+    isHeld.current = !autoScroll;
     follows.current = true;
+    if (autoScroll) room.current?.style.removeProperty('height');
     toEnd();
-  }, [sending, toEnd]);
+  }, [sending, autoScroll, toEnd]);
+  const isUnsent = phase === 'idle' && !!outbox.at(-1)?.failure;
+  useLayoutEffect(() => {
+    if (isUnsent) isHeld.current = false;
+  }, [isUnsent]);
+  useLayoutEffect(() => {
+    if (isHeld.current) hold();
+  }, [rows, hold]);
 
-  const mayFollow = threadOption?.autoScroll === true || phase === 'idle' || phase === 'starting';
+  const mayFollow = autoScroll || phase === 'idle' || phase === 'starting';
   const before = useRef({ top: 0, height: 0 });
   const measure = useCallback(() => {
     const element = scroller.current;
     if (!element) return;
     const { scrollTop: top, scrollHeight: height } = element;
     const isNear = height - top - element.clientHeight < NEAR_END;
-    if (isNear) follows.current = true;
+    if (isHeld.current) follows.current = false;
+    else if (isNear) follows.current = true;
     // Only a reader moves up; what grows below the view moves nothing.
     else if (top < before.current.top - 4 && height >= before.current.height) follows.current = false;
     before.current = { top, height };
     setAtEnd(isNear || (follows.current && mayFollow));
   }, [mayFollow]);
   const onResize = useCallback(() => {
-    if (follows.current && mayFollow) toEnd();
+    if (isHeld.current) hold();
+    else if (follows.current && mayFollow) toEnd();
     measure();
-  }, [mayFollow, toEnd, measure]);
+  }, [mayFollow, hold, toEnd, measure]);
   useEffect(() => {
     const content = scroller.current?.firstElementChild;
     if (!content) return;
@@ -120,7 +148,7 @@ export default function ThreadView({ session }: { session: ThreadSession }): Rea
 
   return (
     <div className="ck-thread-view">
-      <div className="ck-scroller" ref={scroller} onScroll={onScroll} tabIndex={0} role="region" aria-label={state.thread?.title ?? t('untitled')}>
+      <div className="ck-scroller" ref={scroller} onScroll={onScroll} onWheel={release} onTouchMove={release} onPointerDown={release} onKeyDown={release} tabIndex={0} role="region" aria-label={state.thread?.title ?? t('untitled')}>
         <div className="ck-thread-content">
           {loadingOlder && <p className="ck-older ck-quiet ck-shimmer">{t('loading')}</p>}
           <div role="feed" aria-busy={phase !== 'idle'} aria-label={t('messages')}>
@@ -137,10 +165,11 @@ export default function ThreadView({ session }: { session: ThreadSession }): Rea
           </Virtualizer>
           </div>
           <ThreadStatus session={session} />
+          <div ref={room} />
         </div>
       </div>
       {!atEnd && (
-        <button type="button" className="ck-to-end" aria-label={t('toEnd')} title={t('toEnd')} onClick={toEnd}>
+        <button type="button" className="ck-to-end" aria-label={t('toEnd')} title={t('toEnd')} onClick={() => (release(), toEnd())}>
           <ArrowUp />
         </button>
       )}
