@@ -287,7 +287,9 @@ class Chat(Section):
     """Turns speech into text; no dictation by default."""
     tags: MentionConfig | None = None
     """What users may mention with `@`: a list of entities, or Python functions."""
-    components: dict[Annotated[str, Field(pattern=PAGE_COMPONENT_PATTERN)], PageComponent] = {}
+    components: dict[Annotated[str, Field(pattern=PAGE_COMPONENT_PATTERN)], PageComponent] = Field(
+        {}, examples=[{"acme-map": "/map.html"}]
+    )
     """Components of widgets of your own, by their types, which have a hyphen. The server's own client shows them."""
     errors: Errors = Field(default_factory=Errors)
     """Messages to the user when an answer fails or is interrupted, in place of the built-in ones."""

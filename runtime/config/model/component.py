@@ -57,7 +57,7 @@ class PageComponent(ShortFormSection, short_key="src"):
 
     src: str = Field(pattern=PAGE_SOURCE_PATTERN, examples=["/map.html"])
     """The page's address: a path on the server's site, or a URL."""
-    height: int | None = Field(None, ge=0, le=4000)
+    height: int | None = Field(None, ge=0, le=4000, examples=[240])
     """Its height in pixels, until the page tells its own; 160 by default."""
 
 

@@ -196,7 +196,14 @@ export class ThreadSession extends Store<SessionState> {
   async retry(itemId?: string): Promise<void> {
     const { id, items } = this.get();
     const after = itemId ?? items.findLast(({ type }) => type === 'user_message')?.id;
-    if (id !== null && after) await this.stream('threads.retry_after_item', { thread_id: id, item_id: after });
+    if (id === null || !after) return;
+    await this.#turn(async (signal) => {
+      const events = await this.api.stream('threads.retry_after_item', { thread_id: id, item_id: after }, signal);
+      // The server has deleted what followed, and sends no event of it.
+      const current = this.get().items;
+      this.#change({ items: current.slice(0, current.findIndex((item) => item.id === after) + 1 || undefined) });
+      return events;
+    });
   }
 
   async stop(): Promise<void> {
