@@ -1,8 +1,9 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import tailwindcss from '@tailwindcss/vite';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin, type UserConfig } from 'vite';
+import { lucide } from './lucide';
 import { markedLexer } from './marked-lexer';
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -13,8 +14,8 @@ function licenses(): Plugin {
   return {
     name: 'licenses',
     generateBundle() {
-      // Style sheets import others without a module of their own.
-      const folders = new Set(['tailwindcss'].map((name) => here(`./node_modules/${name}`)));
+      // Style sheets and drawings come without a module of their own.
+      const folders = new Set(['tailwindcss', '@iconify-json/lucide'].map((name) => here(`./node_modules/${name}`)));
       for (const id of this.getModuleIds()) {
         const [folder] = /^\0?.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id) ?? [];
         if (folder) folders.add(folder.replace(/^\0/, ''));
@@ -22,7 +23,9 @@ function licenses(): Plugin {
       const texts = [...folders].map((folder) => {
         const { name, version, license } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8')) as Record<string, string>;
         const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each));
-        const text = file ? readFileSync(`${folder}/${file}`, 'utf8').trim() : `License: ${license}`;
+        // The package of the drawings names their licence without its text.
+        const path = name === '@iconify-json/lucide' ? here('./licenses/lucide.txt') : `${folder}/${file}`;
+        const text = existsSync(path) ? readFileSync(path, 'utf8').trim() : `License: ${license}`;
         return `${name} ${version} (${license})\n\n${text.replaceAll('\r\n', '\n')}\n`;
       });
       this.emitFile({ type: 'asset', fileName: 'licenses.txt', source: [...new Set(texts)].sort().join(`\n${'-'.repeat(80)}\n\n`) });
@@ -30,10 +33,28 @@ function licenses(): Plugin {
   };
 }
 
+const PLAIN_IMPORT = '\0plain-import';
+
+/** The page has copies of what it shares with the frame: a chunk of both is one more request before the first view. */
+function copies(): Plugin {
+  return {
+    name: 'copies',
+    enforce: 'pre',
+    async resolveId(source, importer = '') {
+      // Vite's helper for dynamic imports, too; those of the page have no style sheets, which it loads before them.
+      if (importer.endsWith('?page') && source.endsWith('vite/preload-helper.js')) return PLAIN_IMPORT;
+      if (!/\/src\/login\.ts$|\?page$/.test(importer) || !/\/(?:language|en)$/.test(source)) return null;
+      const found = await this.resolve(source, importer.replace('?page', ''), { skipSelf: true });
+      return found && `${found.id}?page`;
+    },
+    load: (id) => (id === PLAIN_IMPORT ? 'export const __vitePreload = (load) => load();' : null),
+  };
+}
+
 // The server's package data. The names of the entries are fixed (the server sends them with an ETag), all others
 // contain a hash of their content. The build is deterministic: no time, no path, no random name.
 const pages: UserConfig = {
-  plugins: [react(), tailwindcss(), markedLexer(), licenses()],
+  plugins: [react(), tailwindcss(), markedLexer(), lucide(), copies(), licenses()],
   build: {
     outDir,
     emptyOutDir: true,

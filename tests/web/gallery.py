@@ -84,8 +84,11 @@ class Gallery:
         if not request.url.startswith((origin, "data:")):
             self.problems.append(f"request to {request.url}")
 
-    def draw(self, widget: dict[str, Any], **look: bool) -> None:
-        """Draw a widget, by default anew; `fresh=False` makes it the next version of the one before."""
+    def draw(self, widget: dict[str, Any], **look: Any) -> None:
+        """Draw a widget, by default anew; `fresh=False` makes it the next version of the one before.
+
+        The look is `dark`, `rtl`, and the `theme` of ChatKit's options.
+        """
         self.page.evaluate("([widget, look]) => gallery.draw(widget, look)", [widget, look])
 
     def write(self, source: str, props: dict[str, Any] | None = None, **look: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.conversations.playing import call, think
@@ -98,6 +99,36 @@ def test_every_kind_of_item_is_shown(site: MakeSite, visitor: Visitor) -> None:
     chat.shows("Which harbour?")
     chat.frame.get_by_role("button", name="Book it").click()
     chat.shows("Booked Ida")
+
+
+THOUGHTS = """
+from agents import RunContextWrapper
+from chatkit import types
+from runtime import RuntimeContext
+
+async def ponder(ctx: RunContextWrapper[RuntimeContext], seconds: int) -> str:
+    "Ponder."
+    chat = ctx.context
+    summary = types.DurationSummary(duration=seconds)
+    await chat.start_workflow(types.Workflow(type="reasoning", tasks=[], summary=summary))
+    await chat.add_workflow_task(types.ThoughtTask(content="It is deep."))
+    await chat.end_workflow(summary)
+    return "pondered"
+"""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "title"), [(0, "Thoughts"), (1, "Thought for 1 sec"), (60, "Thought for 1 min"), (119, "1 min 59 sec")]
+)
+def test_thoughts_say_how_long_they_took_where_it_was_a_second(
+    site: MakeSite, visitor: Visitor, seconds: int, title: str
+) -> None:
+    config = {"tools": {"ponder": "thoughts:ponder"}, "agents": {"helper": {"tools": ["ponder"]}}}
+    replies = [call("ponder", seconds=seconds)], "It is deep."
+    chat = visitor.open(site(config, *replies, thoughts_py=THOUGHTS).url)
+    chat.say("How deep is the fjord?")
+    chat.shows("It is deep.")
+    expect(chat.frame.locator(".ck-workflow-summary")).to_have_text(re.compile(f"{title}$"))
 
 
 def test_an_answer_that_was_asked_for_in_a_form_is_sent(site: MakeSite, visitor: Visitor) -> None:

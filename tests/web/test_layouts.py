@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 from playwright.sync_api import Frame, expect
 
-from tests.cli.compiling import missing
 from tests.conversations.playing import call
+from tests.web.axe import violations
 from tests.web.conftest import Chat, MakeSite, Visitor
-from tests.web.packages import HOW_TO_GET_THEM, MODULES
 
 LONG = "A sentence about boats with many words in it. " * 8 + "`" + "x" * 120 + "`"
 CARD = {
@@ -43,23 +41,6 @@ def inner(chat: Chat) -> Frame:
     frame = element.content_frame()
     assert frame is not None
     return frame
-
-
-def violations(frame: Any) -> list[str]:
-    """Return what axe-core finds that is serious or critical, with the elements."""
-    script = MODULES / "axe-core" / "axe.min.js"
-    if not script.is_file():
-        missing(f"axe-core is missing: {HOW_TO_GET_THEM}")
-    frame.evaluate(script.read_text())
-    found = frame.evaluate(
-        "axe.run({ resultTypes: ['violations'] }).then((result) => JSON.stringify(result.violations))"
-    )
-    return [
-        f"{rule['id']}: {node['html'][:150]}: {node['failureSummary'][:200]}"
-        for rule in json.loads(found)
-        if rule["impact"] in ("serious", "critical")
-        for node in rule["nodes"]
-    ]
 
 
 def show_all(site: MakeSite, visitor: Visitor) -> Chat:
@@ -123,6 +104,36 @@ def test_a_language_that_is_written_from_right_to_left(site: MakeSite, visit: An
     assert not is_wider_than_the_screen(chat)
     # The texts of the interface are not English.
     expect(chat.frame.get_by_role("button", name="Chat history")).to_have_count(0)
+
+
+@pytest.mark.parametrize(
+    ("composer", "rows"), [({}, 1), ({"tools": [{"id": "puzzle", "label": "Puzzle", "icon": "cube"}]}, 2)]
+)
+def test_a_composer_is_as_high_as_what_it_shows(
+    site: MakeSite, visitor: Visitor, composer: dict[str, Any], rows: int
+) -> None:
+    chat = visitor.open(site({"chat": {"composer": composer}}, "Fine.").url)
+    expect(chat.field).to_be_visible()
+    form, send = chat.frame.locator("form.ck-composer"), chat.frame.get_by_role("button", name="Send message")
+
+    def height() -> float:
+        box = form.bounding_box()
+        assert box is not None
+        return box["height"]
+
+    first = height()
+    assert first <= 60 * rows - 10 * (rows - 1)
+    field, button = chat.field.bounding_box(), send.bounding_box()
+    assert field is not None
+    assert button is not None
+    assert (button["y"] < field["y"] + field["height"]) is (rows == 1), "the button is beside the text"
+    chat.field.click()
+    chat.page.keyboard.type("One")
+    for word in ("two", "three"):
+        chat.page.keyboard.press("Shift+Enter")
+        chat.page.keyboard.type(word)
+    # Each line of the text is seen.
+    assert height() >= first + 40
 
 
 def test_the_chat_is_dark_where_the_user_wants_it(site: MakeSite, visit: Any) -> None:

@@ -51,6 +51,38 @@ def test_a_token_is_asked_for_once_and_kept_until_the_tab_is_closed(site: MakeSi
     assert TOKEN not in str(visitor.requests)
 
 
+@pytest.mark.parametrize(
+    ("locale", "direction", "title", "field", "button"),
+    [
+        ("de-AT", "ltr", "Anmelden", "Token", "Weiter"),
+        ("ar", "rtl", "تسجيل الدخول", "الرمز", "متابعة"),
+        ("zh-TW", "ltr", "登入", "權杖", "繼續"),
+        ("eo", "ltr", "Sign in", "Token", "Continue"),
+    ],
+)
+def test_a_token_is_asked_for_in_the_language_of_the_browser(
+    site: MakeSite, visit: Any, locale: str, direction: str, title: str, field: str, button: str
+) -> None:
+    visitor = visit(locale=locale)
+    visitor.expected.append("status of 401")
+    chat = visitor.open(site({"auth": {"bearer": {"ada": TOKEN}}}, "Hello Ada.").url)
+    expect(chat.page.get_by_role("heading", name=title)).to_be_visible()
+    assert chat.page.locator("dialog").evaluate("(dialog) => getComputedStyle(dialog).direction") == direction
+    chat.page.get_by_label(field).fill(TOKEN)
+    chat.page.get_by_role("button", name=button).click()
+    expect(chat.field).to_be_visible()
+
+
+def test_a_page_that_cannot_be_opened_says_so_in_the_language_of_the_browser(site: MakeSite, visit: Any) -> None:
+    visitor = visit(locale="fr-FR")
+    visitor.expected.append("status of 401")
+    page = visitor.open(site({"auth": {"header": {"user": "X-User", "proxies": ["127.0.0.1"]}}}).url).page
+    expect(page.get_by_role("alert")).to_contain_text("pas connecté.")
+    visitor.context.set_extra_http_headers({"x-user": "ada"})
+    page.get_by_role("button", name="Se connecter").click()
+    expect(page.frame_locator("openai-chatkit iframe").get_by_role("textbox").last).to_be_visible()
+
+
 def redirecting(site: MakeSite, login: str, **page: Any) -> Any:
     config = {
         "auth": {"python": "app.login:user"},
@@ -80,8 +112,8 @@ def test_a_login_that_leads_back_without_a_login_is_not_visited_again_and_again(
     chat = visitor.open(served.url)
     chat.page.wait_for_url(re.compile("/login"))
     chat.page.goto(served.url)
-    expect(chat.page.get_by_role("alert")).to_contain_text("You are not logged in.")
-    chat.page.get_by_role("button", name="Log in").click()
+    expect(chat.page.get_by_role("alert")).to_contain_text("You are not signed in.")
+    chat.page.get_by_role("button", name="Sign in").click()
     chat.page.wait_for_url(re.compile("/login"))
 
 
@@ -107,9 +139,9 @@ def test_a_page_behind_a_proxy_says_that_nobody_is_logged_in(site: MakeSite, vis
     served = site({"auth": {"header": {"user": "X-User", "proxies": ["127.0.0.1"]}}}, "Hello Ada.")
     visitor.expected.append("status of 401")
     page = visitor.open(served.url).page
-    expect(page.get_by_role("alert")).to_contain_text("You are not logged in.")
+    expect(page.get_by_role("alert")).to_contain_text("You are not signed in.")
     # The proxy logs the user in when the page is loaded again.
     visitor.context.set_extra_http_headers({"x-user": "ada"})
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Sign in").click()
     chat = page.frame_locator("openai-chatkit iframe")
     expect(chat.get_by_role("textbox").last).to_be_visible()

@@ -1,10 +1,12 @@
 /** A page for tests, which draws widgets and Markdown that the test gives it. It is no part of the client. */
+import type { ThemeOption } from '@openai/chatkit';
 import { StrictMode, Suspense } from 'react';
 import { flushSync } from 'react-dom';
 import { createRoot } from 'react-dom/client';
 import { Markdown, type MarkdownProps } from '../src/markdown';
 import { readBlocks, type Blocks } from '../src/markdown/blocks';
 import type { ActionConfig, WidgetNode } from '../src/protocol/types';
+import { applyTheme } from '../src/theme/theme';
 import { WidgetView } from '../src/widgets';
 import '../src/styles/main.css';
 import './gallery.css';
@@ -12,6 +14,8 @@ import './gallery.css';
 interface Look {
   dark?: boolean;
   rtl?: boolean;
+  /** A theme of the options, but for its scheme. */
+  theme?: Omit<ThemeOption, 'colorScheme'>;
   /** Start anew, without the state of the widget before. */
   fresh?: boolean;
 }
@@ -23,6 +27,7 @@ const deepLinks: string[] = [];
 const waiting: { done(): void; fail(error: Error): void }[] = [];
 let hold = false;
 let generation = 0;
+let isThemed = false;
 
 const onAction = (action: ActionConfig): Promise<void> => {
   actions.push(action);
@@ -30,12 +35,15 @@ const onAction = (action: ActionConfig): Promise<void> => {
   return new Promise((done, fail) => waiting.push({ done, fail }));
 };
 
-const look = ({ dark, rtl, fresh }: Look): void => {
+const look = ({ dark, rtl, fresh, theme: options }: Look): void => {
   const page = document.documentElement;
-  const [theme, dir] = [dark ? 'dark' : 'light', rtl ? 'rtl' : 'ltr'];
+  const [theme, dir] = [dark ? 'dark' : 'light', rtl ? 'rtl' : 'ltr'] as const;
   // To set what is set already costs a new style of the whole page.
   if (page.dataset.theme !== theme) page.dataset.theme = theme;
   if (page.dir !== dir) page.dir = dir;
+  if (options || isThemed) applyTheme({ ...options, colorScheme: theme });
+  isThemed = options !== undefined;
+  if (!isThemed) page.style.removeProperty('color-scheme');
   if (fresh !== false) generation += 1;
 };
 

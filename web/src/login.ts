@@ -1,4 +1,5 @@
 /** How the page logs its user in: by a token that it asks for, at a login elsewhere, or not at all (`server.page`). */
+import { loadLanguage, type Language } from './i18n/language';
 
 interface Login {
   kind: 'none' | 'proxy' | 'token' | 'redirect';
@@ -14,9 +15,12 @@ const { login = { kind: 'none' } } = JSON.parse(meta?.content || '{}') as { logi
 /** A user has to log in, and the page can't do it; `address` is where, or the page itself. */
 export class LoginNeeded extends Error {
   constructor(readonly address: string) {
-    super('You are not logged in.');
+    super('not logged in');
   }
 }
+
+/** The texts of the page, in the project's language once that is known, until then in the browser's. */
+export const loadTexts = (): Promise<Language> => loadLanguage(document.documentElement.lang);
 
 let token = stored(TOKEN);
 
@@ -75,16 +79,17 @@ function element<K extends keyof HTMLElementTagNameMap>(name: K, properties: Par
 }
 
 /** Ask for a token until there is one. */
-function askToken(wasRefused: boolean): Promise<void> {
-  const dialog = element('dialog', { className: 'login' });
+async function askToken(wasRefused: boolean): Promise<void> {
+  const { t, direction } = await loadTexts();
+  const dialog = element('dialog', { className: 'login', dir: direction });
   const form = element('form', { method: 'dialog' });
   const field = element('input', { type: 'password', name: 'token', required: true, autocomplete: 'current-password', id: 'token' });
-  const label = element('label', { htmlFor: 'token', textContent: 'Token' });
-  const note = element('p', { textContent: wasRefused ? 'The token was refused. It may have expired.' : 'This chat needs an access token. It is kept until this tab is closed.' });
+  const label = element('label', { htmlFor: 'token', textContent: t('token') });
+  const note = element('p', { textContent: t(wasRefused ? 'tokenRefused' : 'tokenNeeded') });
   if (wasRefused) note.setAttribute('role', 'alert');
-  form.append(element('h1', { textContent: 'Sign in' }), note, label, field, element('button', { textContent: 'Continue' }));
+  form.append(element('h1', { textContent: t('signIn') }), note, label, field, element('button', { textContent: t('continue') }));
   dialog.append(form);
-  dialog.setAttribute('aria-label', 'Sign in');
+  dialog.setAttribute('aria-label', t('signIn'));
   dialog.addEventListener('cancel', (event) => event.preventDefault());
   document.body.append(dialog);
   dialog.showModal();

@@ -1,7 +1,7 @@
 /** The chat as a page of its own: the element with the options of the server, and its user's login. */
 import './styles/page.css';
 import type { ChatKitOptions, Entity, OpenAIChatKit } from '@openai/chatkit';
-import { LoginNeeded, authorizedFetch } from './login';
+import { LoginNeeded, authorizedFetch, loadTexts } from './login';
 
 /** The files lie below the endpoint: `/chatkit/assets/page.js`. */
 const endpoint = new URL('..', import.meta.url).href.replace(/\/$/, '');
@@ -13,19 +13,21 @@ async function get<T>(path: string): Promise<T> {
   return (await response.json()) as T;
 }
 
-function report(error: unknown): void {
-  const { message } = error as Error;
+async function report(error: unknown): Promise<void> {
+  const { t, direction } = await loadTexts();
+  const mustLogIn = error instanceof LoginNeeded;
   const line = document.createElement('p');
   line.className = 'problem';
+  line.dir = direction;
   line.setAttribute('role', 'alert');
   const again = document.createElement('button');
-  again.textContent = error instanceof LoginNeeded ? 'Log in' : 'Try again';
+  again.textContent = t(mustLogIn ? 'signIn' : 'tryAgain');
   again.addEventListener('click', () => {
-    if (error instanceof LoginNeeded) return error.address === location.href ? location.reload() : location.assign(error.address);
+    if (mustLogIn) return error.address === location.href ? location.reload() : location.assign(error.address);
     line.remove();
     void start();
   });
-  line.append(error instanceof LoginNeeded ? message : `The chat could not be opened (${message}).`, again);
+  line.append(mustLogIn ? t('signedOut') : t('notOpened', { reason: (error as Error).message }), again);
   document.body.append(line);
 }
 
@@ -58,7 +60,7 @@ async function start(): Promise<void> {
     });
     showAgain();
   } catch (error) {
-    report(error);
+    await report(error);
   }
 }
 
@@ -67,4 +69,5 @@ chat.addEventListener('chatkit.error', ({ detail }) => console.error(detail.erro
 chat.addEventListener('chatkit.thread.change', ({ detail: { threadId } }) => {
   history.replaceState(null, '', threadId ? `#thread=${encodeURIComponent(threadId)}` : location.pathname + location.search);
 });
+document.documentElement.lang = navigator.language;
 void start();

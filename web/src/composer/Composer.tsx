@@ -55,15 +55,20 @@ export function Composer(): ReactNode {
   ];
   const actions: Command[] = commands?.enabled
     ? [
-        ...(attachable ? [{ id: 'attach', label: t('attach'), icon: 'lucide:paperclip' as const }] : []),
+        ...(attachable ? [{ id: 'attach', label: t('attach'), icon: 'paperclip' as Command['icon'] }] : []),
         ...(options?.tools ?? []).map(({ id, label, icon }) => ({ id: `tool-${id}`, label, icon })),
       ]
     : [];
+
+  const canMention = entities?.showComposerMenu && client.host.has('entities.onTagSearch');
+  // With nothing to choose, the buttons stand beside the text.
+  const isCompact = !entries.length && !canMention && !options?.tools?.length && !options?.models?.length;
 
   if (!isActive) return <InactiveNotice />;
   return (
     <form
       className="ck-composer"
+      data-compact={isCompact || undefined}
       aria-label={t('placeholder')}
       onSubmit={(event) => {
         event.preventDefault();
@@ -116,7 +121,7 @@ export function Composer(): ReactNode {
             }}
           />
         )}
-        {entities?.showComposerMenu && client.host.has('entities.onTagSearch') && (
+        {canMention && (
           <IconButton label={t('mention')} onClick={() => client.composer.editor?.startMention()}>
             <Icon name="at-sign" />
           </IconButton>

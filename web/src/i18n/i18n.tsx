@@ -1,48 +1,9 @@
 /** The language of the interface: texts that are loaded for it, and the platform's own formats. */
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from 'react';
-import { en, type TextKey, type Texts } from './en';
+import type { Texts } from './en';
+import { makeLanguage, textsFor, valid, type Language } from './language';
 
-const LOCALES = import.meta.glob<{ default: Partial<Texts> }>('./locales/*.ts');
-const RTL = new Set(['ar', 'fa', 'he', 'ur']);
-
-type Values = Record<string, string | number>;
-/** A key without its plural form. */
-type PluralKey = TextKey extends infer K ? (K extends `${infer Base}_one` ? Base : never) : never;
-
-export interface Language {
-  /** A BCP 47 tag, for dates and numbers. */
-  locale: string;
-  direction: 'ltr' | 'rtl';
-  t(key: TextKey | PluralKey, values?: Values): string;
-}
-
-/** The texts of the language that fits best: `pt-BR`, then `pt`; without any, English. */
-function textsFor(locale: string): (() => Promise<{ default: Partial<Texts> }>) | undefined {
-  const { language, region, script } = new Intl.Locale(locale).maximize();
-  const names = language === 'zh' ? [script === 'Hant' ? 'zh-Hant' : 'zh'] : [`${language}-${region}`, language];
-  return names.map((name) => LOCALES[`./locales/${name}.ts`]).find(Boolean);
-}
-
-function valid(locale: string | undefined): string {
-  try {
-    return new Intl.Locale(locale || navigator.language).toString();
-  } catch {
-    return 'en';
-  }
-}
-
-export function makeLanguage(locale: string, texts: Partial<Texts>): Language {
-  const plurals = new Intl.PluralRules(locale);
-  const all = { ...en, ...texts } as Record<string, string>;
-  return {
-    locale,
-    direction: RTL.has(new Intl.Locale(locale).language) ? 'rtl' : 'ltr',
-    t(key, values = {}) {
-      const text = all[key] ?? all[`${key}_${plurals.select(Number(values.count))}`] ?? all[`${key}_other`] ?? key;
-      return text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ''));
-    },
-  };
-}
+export type { Language } from './language';
 
 const LanguageContext = createContext<Language>(makeLanguage('en', {}));
 
@@ -85,8 +46,10 @@ export function formatBytes(bytes: number, locale: string): string {
 export function formatDuration(seconds: number, locale: string): string {
   const unit = (value: number, name: string): string =>
     new Intl.NumberFormat(locale, { style: 'unit', unit: name, unitDisplay: 'short', maximumFractionDigits: 0 }).format(value);
-  if (seconds < 60) return unit(Math.max(seconds, 0), 'second');
-  return `${unit(Math.floor(seconds / 60), 'minute')} ${unit(Math.round(seconds % 60), 'second')}`;
+  const whole = Math.round(Math.max(seconds, 0));
+  const [minutes, rest] = [Math.floor(whole / 60), whole % 60];
+  if (!minutes) return unit(rest, 'second');
+  return rest ? `${unit(minutes, 'minute')} ${unit(rest, 'second')}` : unit(minutes, 'minute');
 }
 
 /** The time of today, the weekday of this week, else the date. */

@@ -6,14 +6,13 @@ import type { IconProps } from './Icon';
 const [LucideIcon] = lazyPart<IconProps>(() => import('./LucideIcon'));
 const PREFIX = /^(?:lucide|vendor):/;
 
-/** A name without a drawing is an empty circle. */
+/** ChatKit's icon of a bare name; of `lucide:` names, and of names that ChatKit does not have, Lucide's. */
 export default function NamedIcon({ name, className }: IconProps): ReactNode {
-  const bare = name.replace(PREFIX, '');
-  const Drawing = Object.hasOwn(CHATKIT, bare) ? CHATKIT[bare] : undefined;
+  const Drawing = Object.hasOwn(CHATKIT, name) ? CHATKIT[name] : undefined;
   if (Drawing) return <Drawing aria-hidden="true" width="1em" height="1em" className={className} />;
   return (
     <Suspense fallback={<svg aria-hidden="true" width="1em" height="1em" className={className} />}>
-      <LucideIcon name={bare} className={className} />
+      <LucideIcon name={name.replace(PREFIX, '')} className={className} />
     </Suspense>
   );
 }

@@ -18,7 +18,7 @@ export function WorkflowView({ workflow, isOpen }: { workflow: Workflow; isOpen:
   const isReasoning = workflow.type === 'reasoning';
   let title: string;
   if (summary && 'title' in summary) title = summary.title;
-  else if (summary) title = t('thoughtFor', { duration: formatDuration(summary.duration, locale) });
+  else if (summary) title = summary.duration < 1 ? t('thought') : t('thoughtFor', { duration: formatDuration(summary.duration, locale) });
   else if (isOpen) title = current?.title || t(isReasoning ? 'thinking' : 'working');
   else title = isReasoning ? t('thought') : (current?.title ?? t('working'));
   const icon = summary && 'title' in summary ? summary.icon : isReasoning ? 'lightbulb' : null;

@@ -82,10 +82,32 @@ function grays(scheme: ColorScheme, option: Color['grayscale']): Record<string, 
   const entries = Object.entries(GRAYS[scheme]).map(([step, lightness]) => {
     // A shade moves the surfaces, and leaves the texts readable.
     const isSurface = Number(step) <= 300;
-    const moved = isSurface ? Math.min(Math.max(lightness + shade * (scheme === 'light' ? -0.7 : -1.2), 0), 100) : lightness;
-    return [`--gray-${step}`, `hsl(${hue} ${tint * 3}% ${moved.toFixed(1)}%)`];
+    const moved = isSurface ? Math.min(Math.max(lightness + shade * (scheme === 'light' ? -0.7 : -0.6), 0), 100) : lightness;
+    return [`--gray-${step}`, tinted(hue, tint * 3, moved)];
   });
   return { ...(Object.fromEntries(entries) as Record<string, string>), '--alpha-base': `hsl(${hue} ${tint * 3}% ${scheme === 'light' ? 5 : 100}%)` };
+}
+
+/** A gray with a hue: as light to the eye as without it (HSL's yellows are not), so that each contrast stays what it is. */
+function tinted(hue: number, saturation: number, lightness: number): string {
+  const wanted = luminance(hsl(hue, 0, lightness));
+  let [low, high] = [0, 100];
+  for (let step = 0; step < 12; step += 1) {
+    const middle = (low + high) / 2;
+    if (luminance(hsl(hue, saturation, middle)) < wanted) low = middle;
+    else high = middle;
+  }
+  return `hsl(${hue} ${saturation}% ${((low + high) / 2).toFixed(1)}%)`;
+}
+
+/** Red, green and blue, 0 to 1. */
+function hsl(hue: number, saturation: number, lightness: number): number[] {
+  const light = lightness / 100;
+  const reach = (saturation / 100) * Math.min(light, 1 - light);
+  return [0, 8, 4].map((offset) => {
+    const turn = (offset + hue / 30) % 12;
+    return light - reach * Math.max(-1, Math.min(turn - 3, 9 - turn, 1));
+  });
 }
 
 function accents(scheme: ColorScheme, option: Color['accent']): Record<string, string> {
@@ -121,10 +143,11 @@ export function luminanceOf(color: string): number | null {
   if (!context || !CSS.supports('color', color)) return null;
   context.fillStyle = color;
   context.fillRect(0, 0, 1, 1);
-  const [red = 0, green = 0, blue = 0] = [...context.getImageData(0, 0, 1, 1).data].map((value) => {
-    const share = value / 255;
-    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
-  });
+  return luminance([...context.getImageData(0, 0, 1, 1).data].map((value) => value / 255));
+}
+
+function luminance(color: readonly number[]): number {
+  const [red = 0, green = 0, blue = 0] = color.map((share) => (share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4));
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 

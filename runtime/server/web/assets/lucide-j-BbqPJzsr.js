@@ -1,0 +1,1 @@
+const a=JSON.parse('{"japanese-yen":"M12 9.5V21m0-11.5L6 3m6 6.5L18 3M6 15h12M6 11h12","jersey-pound":"M12 9.5V21m0-11.5L6 3m6 6.5L18 3M6 15h12M6 11h12","joystick":"M21 17a2 2 0 0 0-2-2H5a2 2 0 0 0-2 2v2a2 2 0 0 0 2 2h14a2 2 0 0 0 2-2zM6 15v-2m6 2V9M9 6a3 3 0 1 0 6 0a3 3 0 1 0 -6 0"}');export{a as default};
