@@ -133,15 +133,15 @@ class ProviderAnswer:
             case "response.output_text.done":
                 ended = self._ended(event, event.text)
                 event.text = self._visible(event.text)
-                return [*ended, event]
+                return ended
             case "response.content_part.done" if event.part.type == "output_text":
                 ended = self._ended(event, event.part.text)
                 self._hide_thoughts(event.part)
-                return [*ended, event]
+                return ended
             case "response.output_item.done" if event.item.type == "message":
                 ended = self._ended(event, _text_of(event.item))
                 self._hide_thoughts(*event.item.content)
-                return [*ended, event]
+                return ended
             case "response.refusal.delta":
                 return [*message.end(event), event]
             case "response.output_item.added" | "response.output_item.done":
@@ -159,10 +159,11 @@ class ProviderAnswer:
         return (event,)
 
     def _ended(self, event: Any, text: str) -> list[Any]:
-        events = list(self._message.end(event, text))
+        """Return the event behind what was held, or nothing of a message that has only thoughts."""
+        events = list(self._message.end(event, text, may_drop=True))
         if self._message.learned is not None:
             self._learn(self._message.learned)
-        return events
+        return events if self._message.dropped else [*events, event]
 
     def _visible(self, text: str) -> str:
         if not self._is_opened and unopened_thoughts(text):
@@ -256,7 +257,8 @@ def _says_something(item: Any) -> bool:
 
 
 def _text_of(message: Any) -> str:
-    return "".join(part.text or "" for part in message.content if part.type == "output_text")
+    """Return the words of a message, or its refusal."""
+    return "".join(getattr(part, "text", "") or getattr(part, "refusal", "") or "" for part in message.content)
 
 
 def _provider_data(item: Any) -> Mapping[str, Any]:

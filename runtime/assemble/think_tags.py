@@ -97,7 +97,7 @@ class MessageStream:
     """
 
     def __init__(self, is_opened: bool | None = False) -> None:
-        self.is_plain = False
+        self.is_plain = self.dropped = False
         self.learned: bool | None = None
         self._is_opened = is_opened
         self._phase: Literal["start", "watched", "thinking", "behind"] = "start"
@@ -112,7 +112,7 @@ class MessageStream:
 
     def open(self, event: Any) -> Iterable[Any]:
         """Begin a message: hold its first event."""
-        self.is_plain, self._phase, self._text = False, "start", ""
+        self.is_plain, self.dropped, self._phase, self._text = False, False, "start", ""
         self._opening, self._held = [event], [event]
         return ()
 
@@ -136,8 +136,11 @@ class MessageStream:
         if self._phase == "behind" and (text := self._text.lstrip()):
             yield from self._begin(event, text)
 
-    def end(self, event: Any, text: str = "") -> Iterator[Any]:
-        """Yield what is still held of a message that ends with this whole text."""
+    def end(self, event: Any, text: str = "", *, may_drop: bool = False) -> Iterator[Any]:
+        """Yield what is still held of a message that ends with this whole text.
+
+        With `may_drop`, a message without any visible text is not begun at all, and is `dropped`.
+        """
         if self._phase == "thinking":
             yield from self._delta(event, self._text)
             yield self._done(event)
@@ -145,11 +148,18 @@ class MessageStream:
             yield from self._take_back(event, text[: line.start()])
         elif self._phase == "watched":
             self.learned = False
-        yield from self._held
+        self.dropped = self.dropped or (bool(self._held) and may_drop and not self._shows(text))
+        if not self.dropped:
+            yield from self._held
         if self._phase == "thinking" and self._before is not None and self._held:
             self.learned = False if self._is_opened else None
             yield self._whole_text(event)
         self._held, self.is_plain, self._phase = [], False, "behind"
+
+    def _shows(self, text: str) -> bool:
+        if self._phase == "thinking" and self._before is not None:
+            return True
+        return bool(visible_text(text, is_opened=bool(self._is_opened)).strip())
 
     def _start(self, event: Any) -> Iterator[Any]:
         text = self._text.lstrip()

@@ -234,6 +234,33 @@ def no_wishes(ctx, text):
     assert len(answer.of("thread.item.added")) == (2 if hold else 3)
 
 
+@pytest.mark.parametrize(
+    "pieces", [("They want parks.\n", "</think>\n\n"), ("<think>They want", " parks.</think>\n\n"), ("\n\n",)]
+)
+async def test_thoughts_before_a_call_leave_no_empty_message(
+    chat: MakeChat, stub: OpenAIStub, pieces: tuple[str, ...]
+) -> None:
+    client = await chat(project("chat_completions", stub), acts_py=TOOLS)
+    call = {"index": 0, "id": "1", "type": "function", "function": {"name": "look_up", "arguments": '{"city": "Oslo"}'}}
+    deltas = [*({"content": piece} for piece in pieces), {"tool_calls": [call]}]
+    choices = [
+        *({"index": 0, "delta": delta} for delta in deltas),
+        {"index": 0, "delta": {}, "finish_reason": "tool_calls"},
+    ]
+    chunks = [
+        {"id": "1", "object": "chat.completion.chunk", "model": "m", "created": 1, "choices": [each]}
+        for each in choices
+    ]
+    body = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+    stub.replay(ProviderCase("thoughts, then a call", "", chat=(RawReply(body.encode()),)))
+    answer = await client.say("how many?")
+    assert answer.said == ["Yes."]
+    items = await client.items(answer.thread_id)
+    assert [item["type"] for item in items if item["type"] != "workflow"] == ["user_message", "assistant_message"]
+    thoughts = [item["workflow"]["tasks"][0]["content"] for item in items if item["type"] == "workflow"]
+    assert thoughts == (["They want parks."] if len(pieces) == 2 else [])
+
+
 @APIS
 async def test_a_template_that_opens_the_tag_is_known_from_the_second_answer_on(
     chat: MakeChat, stub: OpenAIStub, api: str
