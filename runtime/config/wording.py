@@ -10,7 +10,7 @@ from typing import Any
 from runtime.config.model.agents import PROMPT_PATTERN
 from runtime.config.model.auth import EXPIRES_PATTERN, HEADER_PATTERN
 from runtime.config.model.chat import FILE_STORE_PATTERN, LOCALE_PATTERN, MIME_PATTERN
-from runtime.config.model.component import ID_PATTERN
+from runtime.config.model.component import ID_PATTERN, PAGE_SOURCE_PATTERN
 from runtime.config.model.limits import BUDGET_PATTERN, COST_PATTERN, RATE_PATTERN
 from runtime.config.model.root import NAMED_SECTIONS
 from runtime.config.model.server import KEY_PATTERN, LOGIN_PATTERN, STORE_PATTERN
@@ -44,6 +44,7 @@ _PATTERNS = (
     (STORE_PATTERN[1:], "a store's address", "memory, sqlite:///FILE or postgresql://…"),
     (PROMPT_PATTERN[1:], "the id of a stored prompt", "such as pmpt_1234; a text for the model is 'instructions'"),
     (LOGIN_PATTERN[1:], "the address of a login", "such as https://login.example.com/, or a path of this site: /login"),
+    (PAGE_SOURCE_PATTERN[1:], "the address of a page", "such as /map.html or https://maps.example.com/map.html"),
     ("([A-Za-z0-9_.~-]+(/", "a path", "such as /chatkit"),
     ("[A-Z]{2}", "a country", "two capital letters, such as NO"),
     (COST_PATTERN[1:], "a budget", "such as 0.50/day; per 'turn', 'thread' or 'day'"),

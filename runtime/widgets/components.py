@@ -20,7 +20,7 @@ def load_components() -> dict[str, Any]:
 def is_page_component(kind: str) -> bool:
     """Return whether a type is that of a component of the page's own: in small letters, with a hyphen.
 
-    `acme-map` is one; `list-view` and `table-cell` are ListView and Table.Cell, misspelt.
+    `acme-map` is one; `list-view` and `list-view-item` are ListView and ListViewItem, misspelt.
     """
     return "-" in kind and kind.islower() and kind.replace("-", "") not in _plain_names()
 

@@ -104,7 +104,7 @@ def test_a_component_of_the_pages_own_takes_any_properties(kind: str) -> None:
     assert check_components(wrong) == ["children[0].children[0].type: unknown component 'Txt' (did you mean 'Text'?)"]
 
 
-@pytest.mark.parametrize("kind", ["list-view", "table-cell", "Acme-Map", "acmemap", "text-"])
+@pytest.mark.parametrize("kind", ["list-view", "list-view-item", "Acme-Map", "acmemap", "text-"])
 def test_a_misspelt_component_of_chatkit_is_none_of_the_pages_own(kind: str) -> None:
     assert f"unknown component {kind!r}" in check_components(card({"type": kind}))[0]
 
