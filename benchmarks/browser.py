@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median, quantiles
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.harness import BenchmarkError, Figure, Options, Sample, Session, count_noun, run
 from benchmarks.project.instant_model import DELTAS
@@ -87,8 +87,11 @@ def main(arguments: list[str] | None = None) -> int:
     return run(_main(parser.parse(arguments)))
 
 
+Measure = Callable[[Stage, argparse.Namespace, str], Awaitable[Sample]]
+
+
 async def _main(options: argparse.Namespace) -> int:
-    measures: Mapping[str, Callable[[Stage, argparse.Namespace, str], Awaitable[Sample]]] = {
+    measures: Mapping[str, Measure] = {
         "view": _measure_view, "text": _measure_text, "thread": _measure_thread, "files": _measure_files,
     }  # fmt: skip
     session, pages = Session((PLAIN, CLIENT), baseline=PLAIN), {name: name for name in (PLAIN, CLIENT)}
@@ -97,8 +100,8 @@ async def _main(options: argparse.Namespace) -> int:
             stage = Stage(server, browser)
             for part in options.only:
 
-                async def take(name: str, measure: Any = measures[part]) -> Sample:
-                    return await measure(stage, options, name)  # type: ignore[no-any-return]
+                async def take(name: str, measure: Measure = measures[part]) -> Sample:
+                    return await measure(stage, options, name)
 
                 # The plain page has no threads.
                 shown = {CLIENT: CLIENT} if part == "thread" else pages

@@ -175,7 +175,7 @@ def may_answer_elsewhere(error: BaseException) -> bool:
 
 
 def _client_error_in(error: BaseException) -> openai.APIError | None:
-    """Return the error of OpenAI's client that an exception of LiteLLM or any-llm stands for, or None."""
+    """Return the error of OpenAI's client that an exception of LiteLLM or any-llm wraps, or None."""
     inner: BaseException | None = error
     for _ in range(_MOST_WRAPPED):
         if inner is None or not (hasattr(inner, "llm_provider") or hasattr(inner, "original_exception")):

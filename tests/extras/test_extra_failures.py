@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from runtime.testing import OpenAIStub, ProviderCase, RawReply
+from tests.cli.compiling import missing
 from tests.conversations.conftest import MakeChat, chat, player, turn
 from tests.conversations.provider_outcomes import TOOLS, model_of, project
 
@@ -22,7 +23,7 @@ WORDS = "No."
 @pytest.fixture(params=["litellm", "any_llm"])
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if importlib.util.find_spec(request.param) is None:
-        pytest.skip(f"{request.param} is not installed (chatkit-runtime[litellm,any-llm])")
+        missing(f"{request.param} is not installed (chatkit-runtime[litellm,any-llm])")
     monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     return str(request.param)
 
