@@ -71,6 +71,30 @@ def test_a_short_answer_leaves_its_question_at_the_top(site: MakeSite, visitor: 
     assert rest(chat) < 2
 
 
+MOVES = """async (element) => {
+  const seen = new Set();
+  for (let frame = 0; frame < 60; frame++) {
+    await new Promise(requestAnimationFrame);
+    seen.add(`${element.scrollTop} of ${element.scrollHeight}, ${element.querySelector('.ck-thread-content').lastElementChild.style.height}`);
+  }
+  return [...seen];
+}"""
+
+
+def test_the_view_rests_below_a_short_answer_whatever_its_height(site: MakeSite, visitor: Visitor) -> None:
+    chat = visitor.open(site({}, LONG, "Short.").url)
+    chat.say("The first question")
+    expect(chat.frame.get_by_role("button", name="Copy")).to_be_attached()
+    chat.say("The second question")
+    chat.shows("Short.")
+    expect(chat.frame.get_by_role("button", name="Send message")).to_be_visible()
+    for zoom in ("1", "1.003", "1.007", "1.011", "1.019", "1.1", "1.25"):
+        chat.frame.locator("html").evaluate("(html, zoom) => { html.style.zoom = zoom }", zoom)
+        # The first frames measure.
+        scroller(chat).evaluate(MOVES)
+        assert len(scroller(chat).evaluate(MOVES)) == 1, zoom
+
+
 def test_a_reader_who_moves_is_left_where_they_are(site: MakeSite, visitor: Visitor) -> None:
     served = site({}, LONG, ANSWER)
     middle, finish = served.gate("Middle."), served.gate("Finish.")

@@ -88,9 +88,12 @@ export default function ThreadView({ session }: { session: ThreadSession }): Rea
     const row = element?.querySelector(`[aria-posinset="${question}"]`);
     const [below, content] = [room.current, element?.firstElementChild];
     if (!element || !row || !below || !content) return;
-    const answered = content.getBoundingClientRect().bottom - below.offsetHeight - row.getBoundingClientRect().top;
-    below.style.height = `${Math.max(element.clientHeight - answered, 0)}px`;
-    element.scrollTop += row.getBoundingClientRect().top - element.getBoundingClientRect().top;
+    // Measured without rounding, and set only when it is off by a pixel: a height that depended on itself would never rest.
+    const [bottom, now] = [content.getBoundingClientRect().bottom, below.getBoundingClientRect().height];
+    const height = Math.max(element.clientHeight - (bottom - now - row.getBoundingClientRect().top), 0);
+    if (Math.abs(height - now) >= 1) below.style.height = `${height}px`;
+    const offset = row.getBoundingClientRect().top - element.getBoundingClientRect().top;
+    if (Math.abs(offset) >= 1) element.scrollTop += offset;
   }, [question]);
 
   // A message of one's own is always shown: with what follows it, or at the top with room for its answer.
