@@ -381,7 +381,7 @@ async def test_a_turn_hears_that_its_lease_was_taken_over_when_it_is_to_be_renew
 
 
 async def test_a_lease_lasts_as_long_as_it_is_renewed(pair: Pair) -> None:
-    first, second = await pair(settings=ServerSettings(files_stable_s=0.01, lease_s=0.5, renew_s=0.02, busy_wait_s=1.0))
+    first, second = await pair(settings=ServerSettings(files_stable_s=0.01, lease_s=2.0, renew_s=0.02, busy_wait_s=2.5))
     gate = first.player.gate("Fine.")
     answer = first.begin("hi")
     await gate.reached.wait()
