@@ -96,8 +96,7 @@ class Recorder:
         else:
             self._stored_calls.append(call["call_id"])
             self._calls.append(new_model_item(self._thread.id, {"model_items": [call]}))
-        if self._calls:
-            await to_the_end(self._write())
+        await self._write_calls()
 
     async def save(self, events: EventChunk | None) -> Signals:
         """Write the calls and results so far, and a part of the turn's events."""
@@ -209,10 +208,17 @@ class Recorder:
         for item in items:
             self._forget(item.id)
 
+    async def _write_calls(self) -> None:
+        """Write the calls and results so far; wait for a write that is under way: it may have some, and may fail."""
+        if self._calls or self._writing.locked():
+            await to_the_end(self._write())
+
     async def _write(self, *items: types.ThreadItem, visible: bool = False) -> None:
         async with self._writing:
             calls, self._calls = self._calls, []
             stale, self._stale = (self._stale, []) if visible else ([], self._stale)
+            if not (calls or items or stale):
+                return
             try:
                 changes = self._changes_by(calls)
                 await self._store.write_items(self._thread.id, [*calls, *items], delete=stale, changes=changes)
@@ -267,8 +273,10 @@ class Recorder:
     async def finish(self) -> None:
         """Write the calls after the last item, and the items that are not done, such as workflows to continue."""
         pending = self.pending_items()
-        if self._calls or pending or self._stale:
+        if pending or self._stale:
             await self.write(*pending, done=True)
+        else:
+            await self._write_calls()
 
     async def cut_off(self) -> list[types.ThreadItem]:
         """Write what a turn that ended early has produced, and a note for the model that it is incomplete.
@@ -282,8 +290,7 @@ class Recorder:
                 end_workflow(item)
         says_something = any(isinstance(item, types.AssistantMessageItem) for item in partial)
         notes = [cut_off_note(self._store, self._thread)] if says_something else []
-        if self._calls:
-            await self.write()
+        await self._write_calls()
         if done := [*done_so_far(self._earlier), *self._written]:
             self._calls.append(unfinished_mark(self._thread.id, done))
         if partial or self._calls:
