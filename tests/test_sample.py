@@ -80,6 +80,13 @@ async def test_the_browser_is_asked_where_the_user_is(client: Client) -> None:
     assert answered.said == ["You are in Lakeside. The Lake Loop starts ten minutes from there."]
 
 
+async def test_a_page_without_client_tools_is_no_error(client: Client) -> None:
+    asked = await client.say("Where am I?")
+    answered = await client.result(asked.thread_id, {"error": "the page has no onClientTool"})
+
+    assert answered.said == ["This page can't tell me where you are. Which place is near you?"]
+
+
 async def test_a_model_that_fails_is_told_to_the_user_and_may_be_asked_again(client: Client) -> None:
     failed = await client.say("crash")
     assert failed.of("error")[0]["allow_retry"] is True
