@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from chatkit.types import Annotation, AssistantMessageContent, ThreadItem
     from jinja2 import Environment, nodes
     from jinja2.meta import TrackingCodeGenerator
+    from openai import AsyncOpenAI
     from starlette.routing import BaseRoute
     from watchfiles._rust_notify import RustNotify
 
@@ -143,6 +144,21 @@ def watch_chat_responses(kind: type[Model], watch: Callable[[Any], Any]) -> type
         return watch(await fetch(self, *args, **kwargs))
 
     return type(kind.__name__, (kind,), {name: watched})
+
+
+def skip_events_without_json(client: AsyncOpenAI) -> None:
+    """Let a client skip the events of a stream whose data is no JSON object, such as empty ones and `ping`.
+
+    Some gateways send them to keep a connection open; the client would raise JSONDecodeError.
+    """
+    from openai._streaming import ServerSentEvent, SSEDecoder
+
+    class Decoder(SSEDecoder):
+        def decode(self, line: str) -> ServerSentEvent | None:
+            event = super().decode(line.removeprefix("\ufeff"))
+            return event if event is None or event.data.lstrip().startswith(("{", "[DONE]")) else None
+
+    client._make_sse_decoder = Decoder  # type: ignore[method-assign]
 
 
 def speaks_responses(model: Model) -> bool:

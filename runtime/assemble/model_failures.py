@@ -7,6 +7,7 @@ answer ended, or by silence. All become a `ModelFailure`, or are exceptions of t
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
@@ -67,7 +68,8 @@ _TEXTS: Mapping[FailureKind, str] = {
     "too_long": (
         r"maximum (context|prompt) length|context (window|size|length|limit)|(prompt|input) is too long|"
         r"too large for model|(input )?token count .{0,40}exceeds|exceeds the (maximum|model's) .{0,30}tokens|"
-        r"reduce the length of the (messages|input|prompt)|range of input length|inputs? tokens \+ .?max_"
+        r"reduce the length of the (messages|input|prompt)|range of input length|inputs? tokens \+ .?max_|"
+        r"request entity too large"
     ),
     "quota": (
         # Gemini says the same of its limits per minute.
@@ -80,7 +82,10 @@ _TEXTS: Mapping[FailureKind, str] = {
         r"content management policy|content.?policy|content.?filter|prohibited_content|our safety system|"
         r"content exists risk|requires moderation|responsible.?ai"
     ),
+    "busy": r"rate.?limit|too many requests|throttl",
 }
+# A rate limit that this request alone exceeds: it can't succeed later, but a shorter one can.
+_TOO_LARGE = re.compile(r"request too large for|must be reduced in order to run", re.IGNORECASE)
 REASONS: Mapping[FailureKind, str] = {
     "busy": "its model gets too many requests at the moment",
     "unavailable": "its model is not available at the moment",
@@ -96,6 +101,7 @@ REASONS: Mapping[FailureKind, str] = {
 
 _MOST_WRAPPED = 8
 _RETRYABLE_STATUSES = frozenset({408, 409, 429})
+_TOO_LARGE_STATUS = 413
 _LATER: frozenset[FailureKind] = frozenset({"busy", "unavailable", "unreachable", "silent"})
 _ELSEWHERE = _LATER | {"too_long", "quota"}
 
@@ -158,10 +164,24 @@ def failure_kind(error: BaseException) -> FailureKind | None:
     status = getattr(error, "status_code", getattr(inner, "status_code", None))
     if isinstance(status, int):
         names = [*_names_in(error), *_names_in(inner)]
-        return next(_kinds_of(names, str(error), status), None) or _kind_of_status(status)
+        return next(_kinds_of(names, words_of(error), status), None) or _kind_of_status(status)
     if isinstance(error, openai.APIConnectionError | TimeoutError | ConnectionError | httpx.TransportError):
         return "unreachable"
     return None
+
+
+def words_of(error: BaseException) -> str:
+    """Return what an exception says, and what an endpoint has said that the provider's client does not repeat.
+
+    The client repeats only `error.message`. Other endpoints send the text as `error`, as `detail`, or alone.
+    """
+    text, body = str(error), getattr(error, "body", None)
+    if not body or not isinstance(error, openai.APIStatusError):
+        return text
+    message = body.get("message") if isinstance(body, Mapping) else None
+    if isinstance(message, str) and message in text:
+        return text
+    return f"{text} - {body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)}"
 
 
 def can_end_otherwise(error: BaseException) -> bool:
@@ -196,6 +216,8 @@ def _names_in(error: object) -> list[str]:
 
 
 def _kinds_of(names: list[str], text: str, status: int | None) -> Iterator[FailureKind]:
+    if status == _TOO_LARGE_STATUS or _TOO_LARGE.search(text):
+        yield "too_long"
     yield from (_KINDS[name.lower()] for name in names if name.lower() in _KINDS)
     if status == 402:
         yield "quota"

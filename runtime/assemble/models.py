@@ -39,6 +39,7 @@ from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath, path_text
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.pool import Close, Share
+from runtime.sdk_internals import skip_events_without_json
 
 logger = logging.getLogger("runtime.models")
 _TEMPORARY = retry_policies.any(
@@ -208,7 +209,7 @@ class Models:
         options: dict[str, Any] = {} if entry.timeout is None else {"timeout": entry.timeout}
 
         def make() -> AsyncOpenAI:
-            return AsyncOpenAI(
+            client = AsyncOpenAI(
                 api_key=key,
                 base_url=base_url,
                 organization=entry.organization,
@@ -218,6 +219,8 @@ class Models:
                 http_client=traced_client(),
                 **options,
             )
+            skip_events_without_json(client)
+            return client
 
         return self.share.get(("client", *identity), make, AsyncOpenAI.close)
 

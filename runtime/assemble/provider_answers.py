@@ -7,30 +7,32 @@ before there is an answer, raises ModelFailure. Missing counts of tokens are est
 
 from __future__ import annotations
 
-import json
-import re
 import secrets
 import string
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
 from agents.usage import Usage
 from openai.types import responses as api
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
+from runtime.assemble.answer_repairs import (
+    as_completed,
+    as_done,
+    normalise_event,
+    normalise_message,
+    repaired_arguments,
+    repaired_name,
+)
 from runtime.assemble.model_failures import ModelFailure
 from runtime.assemble.scripted_events import TEXT_DELTA, estimate_tokens
 from runtime.assemble.think_tags import MessageStream, unopened_thoughts, visible_text
 from runtime.assemble.token_meter import ESTIMATED_USAGE, token_usage
-from runtime.config.tool_names import NOT_IN_NAMES
 from runtime.resources.token_usage import TokenUsage
 
 _ID_CHARACTERS = string.ascii_letters + string.digits
 # Mistral accepts ids of exactly this length, and every other provider does as well.
 _ID_LENGTH = 9
-_PREFIX = re.compile(r"\A(?:functions?|tools?|default_api)[.:/]")
-_NUMBER = re.compile(r":\d+\Z")
-_LONGEST_NAME = 64
 # These events show nothing. They are held, so that a request that fails before the first word can be repeated.
 _HELD = frozenset(
     {
@@ -43,9 +45,32 @@ _HELD = frozenset(
         "response.function_call_arguments.done",
     }
 )
-_CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+_CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"})
 _FILTERED = frozenset(
-    {"content_filter", "safety", "recitation", "blocklist", "prohibited_content", "spii", "sensitive"}
+    {
+        "content_filter",
+        "content_filtered",
+        "guardrail_intervened",
+        "safety",
+        "image_safety",
+        "recitation",
+        "blocklist",
+        "prohibited_content",
+        "spii",
+        "sensitive",
+        "refusal",
+    }
+)
+# DeepSeek, Zhipu, SGLang and Gemini: the answer ended by a fault of theirs.
+_BROKEN = frozenset(
+    {
+        "error",
+        "network_error",
+        "insufficient_system_resource",
+        "abort",
+        "malformed_function_call",
+        "unexpected_tool_call",
+    }
 )
 _HELD_ITEMS = frozenset({"message", "reasoning", "function_call"})
 
@@ -78,16 +103,25 @@ class ProviderAnswer:
         self._is_opened, self._learn = is_opened, learn
         self._message = MessageStream(is_opened)
         self._read_parts: list[Any] = []
+        self._has_call = False
+        self._done: list[Any] = []
+        """The items of a streamed answer that are complete."""
 
-    async def events(self, stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async def events(self, stream: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
         """Yield the events of a streamed answer. Raise ModelFailure."""
         held: list[Any] = []
         started = complete = False
         message = self._message
         async for event in stream:
             if message.is_plain and event.type == TEXT_DELTA:
+                if event.content_index is None:
+                    event.content_index = 0
                 yield event
                 continue
+            if event.type is None:
+                continue
+            event = as_completed(event)
+            normalise_event(event)
             for each in self._convert(event):
                 if not started and _shows_nothing(each):
                     held.append(each)
@@ -106,8 +140,11 @@ class ProviderAnswer:
     def correct(self, output: Iterable[Any]) -> None:
         """Correct the items of a whole answer, in place. Raise ModelFailure if it says nothing."""
         says_something = self._may_be_empty
+        output = list(output)
+        self._has_call = self._has_call or any(item.type == "function_call" for item in output)
         for index, item in enumerate(output):
             if item.type == "message":
+                normalise_message(item)
                 self._hide_thoughts(*item.content)
             else:
                 self._correct_item(index, item)
@@ -141,34 +178,37 @@ class ProviderAnswer:
             case "response.output_item.done" if event.item.type == "message":
                 ended = self._ended(event, _text_of(event.item))
                 self._hide_thoughts(*event.item.content)
+                self._done.append(event.item)
                 return ended
             case "response.refusal.delta":
                 return [*message.end(event), event]
-            case "response.output_item.added" | "response.output_item.done":
+            case "response.output_item.added":
                 self._correct_item(event.output_index, event.item)
+            case "response.output_item.done":
+                self._correct_item(event.output_index, event.item)
+                self._done.append(event.item)
             case "response.completed":
-                self._complete(event.response)
+                return self._complete(event)
             case "response.failed":
-                error = event.response.error
-                raise ModelFailure.of_error({} if error is None else {"code": error.code, "message": error.message})
+                raise _failure_of(event.response)
             case "error" | "response.error":
                 raise ModelFailure.of_error(_error_of(event))
             case "response.incomplete":
-                details = event.response.incomplete_details
-                raise ended_early(None if details is None else details.reason, token_usage(event.response.usage))
+                raise _end_of(event.response)
         return (event,)
 
     def _ended(self, event: Any, text: str) -> list[Any]:
         """Return the event behind what was held, or nothing of a message that has only thoughts."""
-        events = list(self._message.end(event, text, may_drop=True))
+        events = list(self._message.end(event, text, may_drop=True, before_call=self._has_call))
         if self._message.learned is not None:
             self._learn(self._message.learned)
         return events if self._message.dropped else [*events, event]
 
     def _visible(self, text: str) -> str:
-        if not self._is_opened and unopened_thoughts(text):
+        if not self._is_opened and unopened_thoughts(text, before_call=self._has_call):
             self._learn(True)
-        return visible_text(text, is_opened=bool(self._is_opened) and self._message.learned is not False)
+        is_opened = bool(self._is_opened) and self._message.learned is not False
+        return visible_text(text, is_opened=is_opened, before_call=self._has_call)
 
     def _hide_thoughts(self, *parts: Any) -> None:
         for part in parts:
@@ -177,8 +217,24 @@ class ProviderAnswer:
                 self._read_parts.append(part)
                 part.text = self._visible(part.text or "")
 
-    def _complete(self, response: Any) -> None:
+    def _complete(self, event: Any) -> list[Any]:
+        """Return the event that completes the answer, behind the ends of messages that the endpoint has left out."""
+        response = event.response
+        if response.status == "failed":
+            raise _failure_of(response)
+        if response.status == "incomplete":
+            raise _end_of(response)
+        if not response.output:
+            # Gateways that store nothing: what was streamed is all there is.
+            response.output = self._done
+        messages = [item for item in response.output if item.type == "message"]
+        missing = messages[sum(item.type == "message" for item in self._done) :]
+        events = [each for item in missing for each in self._convert(as_done(event, item))]
         self.correct(response.output)
+        self._count(response)
+        return [*events, event]
+
+    def _count(self, response: Any) -> None:
         usage = response.usage
         ESTIMATED_USAGE.set(False)
         if usage is None or not (usage.input_tokens or usage.output_tokens):
@@ -197,10 +253,10 @@ class ProviderAnswer:
             if self._keeps_thoughts and (item.summary or item.content):
                 self._thoughts = item.model_dump(mode="json", exclude_none=True)
         elif item.type == "function_call":
+            self._has_call = True
             item.call_id = self._call_ids.setdefault(index, _new_call_id())
             item.name = repaired_name(item.name or "", self._tool_names)
-            if not isinstance(item.arguments, str):
-                item.arguments = json.dumps(item.arguments)
+            item.arguments = repaired_arguments(item.arguments)
             data = {**_provider_data(item), "endpoint": self._endpoint}
             if self._thoughts is not None and index == min(self._call_ids):
                 data["reasoning"] = self._thoughts
@@ -214,7 +270,7 @@ def estimated_usage(used: TokenUsage) -> Usage:
 
 def ended_early(reason: str | None, usage: TokenUsage | None = None, text: str = "") -> ModelFailure:
     """Return the failure of an answer that ended for this reason, in the words of one of the APIs or of a provider."""
-    name = (reason or "").lower()
+    name = _reason(reason)
     if name in _FILTERED:
         return ModelFailure("filtered", "the content filter stopped the answer", usage=usage, text=text)
     if name in _CUT_OFF:
@@ -224,19 +280,12 @@ def ended_early(reason: str | None, usage: TokenUsage | None = None, text: str =
 
 def is_early(reason: str | None) -> bool:
     """Return whether an answer that ended for this reason is incomplete."""
-    return (reason or "").lower() in _CUT_OFF | _FILTERED | {"error"}
+    return _reason(reason) in _CUT_OFF | _FILTERED | _BROKEN
 
 
-def repaired_name(name: str, known: Callable[[], Iterable[str]]) -> str:
-    """Return the tool that a model means where that is certain; else a name that the next request may contain."""
-    names = set(known())
-    if name in names:
-        return name
-    bare = _NUMBER.sub("", _PREFIX.sub("", name.partition("<|")[0].strip()))
-    if bare in names:
-        return bare
-    alike = [each for each in names if each.casefold() == bare.casefold()]
-    return alike[0] if len(alike) == 1 else NOT_IN_NAMES.sub("_", bare)[:_LONGEST_NAME] or "unnamed"
+def _reason(reason: str | None) -> str:
+    # Gemini: `function_call_filter: MALFORMED_FUNCTION_CALL`.
+    return (reason or "").lower().rpartition(": ")[2]
 
 
 def _new_call_id() -> str:
@@ -263,6 +312,18 @@ def _text_of(message: Any) -> str:
 
 def _provider_data(item: Any) -> Mapping[str, Any]:
     return getattr(item, "provider_data", None) or {}
+
+
+def _failure_of(response: Any) -> ModelFailure:
+    error = response.error
+    if error is None or isinstance(error, str):
+        return ModelFailure.of_error(error or {})
+    return ModelFailure.of_error({"code": error.code, "message": error.message})
+
+
+def _end_of(response: Any) -> ModelFailure:
+    details = response.incomplete_details
+    return ended_early(None if details is None else details.reason, token_usage(response.usage))
 
 
 def _error_of(event: Any) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from runtime.assemble.answer_repairs import sendable_arguments
 from runtime.assemble.request_forms import BESIDE, IMAGES, has_thoughts, whole_message
 from runtime.assemble.tool_limits import cut_text
 
@@ -26,7 +27,7 @@ def for_responses(items: Sequence[Mapping[str, Any]], endpoint: str, *, is_store
     Ids name what the endpoint stores; unless it `is_stored`, thoughts come back encrypted or not at all.
     """
     prepared: list[Item] = []
-    for item in items:
+    for item in map(_with_sendable_arguments, items):
         if not is_stored:
             if item.get("type") == "reasoning" and not item.get("encrypted_content"):
                 continue
@@ -66,7 +67,7 @@ class _ChatInput:
             if kind in _MESSAGE_TYPES and "role" in item:
                 self._add_message(dict(item))
             elif kind == "function_call":
-                self._add_call(item)
+                self._add_call(_with_sendable_arguments(item))
             elif kind == "function_call_output":
                 self._add_output(item)
             elif kind == "reasoning":
@@ -138,6 +139,14 @@ class _ChatInput:
         self._prepared.append({**call, "arguments": _json(given.get("arguments", given))})
         if not item.get("call_id"):
             self._prepared.append({"type": "function_call_output", "call_id": call_id, "output": _text_of(item)})
+
+
+def _with_sendable_arguments(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    # vLLM, Ollama and LiteLLM read the arguments of earlier calls, and refuse a conversation with one that is no JSON.
+    if item.get("type") != "function_call":
+        return item
+    arguments = sendable_arguments(item.get("arguments"))
+    return item if arguments == item.get("arguments") else {**item, "arguments": arguments}
 
 
 def shortened(items: Sequence[Mapping[str, Any]]) -> list[Item] | None:

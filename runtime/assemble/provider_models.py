@@ -6,9 +6,9 @@ Each is a subclass of the SDK's model: what a model can do depends on its class.
 from __future__ import annotations
 
 import copy
-import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -24,13 +24,13 @@ from agents import (
 from agents.exceptions import AgentsException
 from agents.models.interface import Model
 
+from runtime.assemble.chat_answers import read_chat_response
 from runtime.assemble.http_traces import HttpTrace, new_trace
 from runtime.assemble.model_failures import ModelFailure, failure_kind
-from runtime.assemble.provider_answers import ProviderAnswer, ended_early, estimated_usage, is_early
+from runtime.assemble.provider_answers import ProviderAnswer, ended_early, estimated_usage
 from runtime.assemble.provider_input import for_chat, for_responses, shortened
 from runtime.assemble.request_forms import Form, declared_tools, form_after, reform_items, with_schema
 from runtime.assemble.token_meter import ESTIMATED_USAGE, TOKEN_METER, name_of
-from runtime.resources.token_usage import TokenUsage
 from runtime.sdk_internals import deliver_events_before, speaks_responses, watch_chat_responses
 
 logger = logging.getLogger("runtime.models")
@@ -79,9 +79,11 @@ class _ProviderModel(Model):
             try:
                 args, kwargs = request.arguments()
                 stream = super().stream_response(*args, **kwargs)  # type: ignore[safe-super]
-                async for event in request.answer().events(stream):
-                    started = True
-                    yield event
+                # A failure in the middle would leave the connection open until the stream is collected.
+                async with aclosing(stream), aclosing(request.answer().events(stream)) as events:  # type: ignore[type-var]
+                    async for event in events:
+                        started = True
+                        yield event
                 return
             except Exception as error:
                 request.adapt(self._named(error, trace), error, may_repeat=not started)
@@ -223,110 +225,7 @@ def _of_sdk(error: ModelBehaviorError, trace: HttpTrace) -> Exception:
     return error
 
 
-# The reason why an answer of Chat Completions ended is in its chunks, and the SDK does not report it.
-
-
-class _Refusals:
-    """The stream of an endpoint below LiteLLM's, which drops the words of a refusal."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self.text = ""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        async for chunk in self._stream:
-            for choice in getattr(chunk, "choices", None) or ():
-                self.text += getattr(getattr(choice, "delta", None), "refusal", None) or ""
-            yield chunk
-
-
-class _WatchedStream:
-    """The chunks of an answer; raises ModelFailure at the end of one that was cut off or filtered."""
-
-    def __init__(self, stream: Any) -> None:
-        self.response = getattr(stream, "response", None)
-        self._refusals = None
-        below = getattr(stream, "completion_stream", None)
-        if isinstance(below, openai.AsyncStream):
-            stream.completion_stream = self._refusals = _Refusals(below)
-        self._stream, self._chunks = stream, self._read(stream)
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self._chunks
-
-    async def aclose(self) -> None:
-        """Close the stream."""
-        await self._chunks.aclose()
-        close: Callable[[], Any] | None = getattr(self._stream, "aclose", None) or getattr(self._stream, "close", None)
-        if close is not None:
-            await close()
-
-    async def _read(self, stream: Any) -> AsyncGenerator[Any, None]:
-        finish = usage = None
-        has_choices = False
-        async for chunk in stream:
-            usage = getattr(chunk, "usage", None) or usage
-            if choices := chunk.choices:
-                has_choices = True
-                finish = choices[0].finish_reason or finish
-                delta = choices[0].delta
-                if delta is not None:
-                    _make_texts(delta)
-                    if self._refusals is not None and choices[0].finish_reason:
-                        delta.refusal = self._refusals.text
-            yield chunk
-        if is_early(finish) or (finish is None and usage is None and has_choices):
-            raise ended_early(finish, _chat_usage(usage))
-
-
-def _restore_refusal(message: Any) -> None:
-    """Take a refusal from where LiteLLM puts it."""
-    fields = getattr(message, "provider_specific_fields", None) or {}
-    if fields.get("refusal") and not getattr(message, "refusal", None):
-        message.refusal = fields["refusal"]
-
-
-def _make_texts(said: Any) -> None:
-    """Give a message, or a piece of one, the form of OpenAI's: arguments are texts, and thoughts are no content."""
-    for call in said.tool_calls or ():
-        function = call.function
-        if function is not None and isinstance(function.arguments, Mapping | list):
-            function.arguments = json.dumps(function.arguments)
-    if isinstance(said.content, list):
-        # Mistral's models that think.
-        thoughts = [part["thinking"] for part in said.content if part.get("type") == "thinking"]
-        said.content = "".join(part["text"] for part in said.content if part.get("type") == "text")
-        if thoughts:
-            said.reasoning_content = "".join(map(_text_of_thought, thoughts))
-
-
-def _text_of_thought(thought: Any) -> str:
-    return thought if isinstance(thought, str) else "".join(part.get("text", "") for part in thought)
-
-
-def _watch(response: Any) -> Any:
-    if isinstance(response, tuple):
-        first, stream = response
-        return first, _WatchedStream(stream)
-    choice = response.choices[0] if response.choices else None
-    if choice is not None and is_early(choice.finish_reason):
-        _make_texts(choice.message)
-        text = choice.message.content or ""
-        raise ended_early(choice.finish_reason, _chat_usage(getattr(response, "usage", None)), text)
-    if choice is not None:
-        _make_texts(choice.message)
-        _restore_refusal(choice.message)
-    return response
-
-
-def _chat_usage(usage: Any) -> TokenUsage | None:
-    return None if usage is None else TokenUsage(1, usage.prompt_tokens or 0, 0, usage.completion_tokens or 0)
-
-
-class ChatCompletionsModel(_ProviderModel, watch_chat_responses(OpenAIChatCompletionsModel, _watch)):  # type: ignore[misc]
+class ChatCompletionsModel(_ProviderModel, watch_chat_responses(OpenAIChatCompletionsModel, read_chat_response)):  # type: ignore[misc]
     """A model of a Chat Completions endpoint."""
 
 
@@ -339,7 +238,9 @@ class ResponsesModel(_ProviderModel, OpenAIResponsesModel):
 def library_model(kind: type[Model]) -> Any:
     """Return the class of a library's models, LiteLLM's or any-llm's, with the same behaviour."""
     speaks_chat = property(lambda model: not speaks_responses(model))
-    return type(kind.__name__, (_ProviderModel, watch_chat_responses(kind, _watch)), {"_speaks_chat": speaks_chat})
+    return type(
+        kind.__name__, (_ProviderModel, watch_chat_responses(kind, read_chat_response)), {"_speaks_chat": speaks_chat}
+    )
 
 
 def adopt(model: Model, endpoint: str) -> Model:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from agents import AgentOutputSchemaBase, FunctionTool, Tool
 
-from runtime.assemble.model_failures import failure_kind
+from runtime.assemble.model_failures import failure_kind, words_of
 
 Item = dict[str, Any]
 Form = Literal[
@@ -74,7 +74,7 @@ def form_after(failure: Exception) -> Form | None:
     """Return the form that an endpoint demands with the rejection of a request, or None for other failures."""
     if failure_kind(failure) != "refused":
         return None
-    text = str(failure)
+    text = words_of(failure)
     return next((form for form, pattern in _REJECTIONS.items() if re.search(pattern, text, re.IGNORECASE)), None)
 
 

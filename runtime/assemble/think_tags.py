@@ -36,12 +36,14 @@ _CLOSINGS = {start: re.compile(re.escape(end), re.IGNORECASE) for start, end in 
 _ANY_START = re.compile("|".join(map(re.escape, _TAGS)), re.IGNORECASE)
 _ANY_END = re.compile("|".join(map(re.escape, _CLOSED_ALONE)), re.IGNORECASE)
 _END_LINE = re.compile(rf"(?:\A\s*|\n[ \t]*)(?:{_ANY_END.pattern})[ \t\r]*\n", re.IGNORECASE)
+_END_OF_TEXT = re.compile(rf"(?:{_ANY_END.pattern})\s*\Z", re.IGNORECASE)
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 _MOST_BLANKS = 16
 """How many blanks around a closing tag are expected while an answer is watched."""
 
 
 TEXT_TAKEN_BACK = "runtime.text_taken_back"
+THOUGHT_TAKEN_BACK = "runtime.thought_taken_back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +54,35 @@ class TextTakenBack:
     type: str = TEXT_TAKEN_BACK
 
 
-def unopened_thoughts(text: str) -> re.Match[str] | None:
-    """Return the line that closes the thoughts of an answer whose tag a chat template has opened, or None."""
+@dataclass(frozen=True, slots=True)
+class ThoughtTakenBack:
+    """An event of our models alone: the thought that is being streamed is the answer, which follows."""
+
+    type: str = THOUGHT_TAKEN_BACK
+
+
+def unopened_thoughts(text: str, *, before_call: bool = False) -> re.Match[str] | None:
+    """Return the line that closes the thoughts of an answer whose tag a chat template has opened, or None.
+
+    With `before_call`, a call of a tool follows the text: a tag at its very end closes thoughts as well.
+    """
     lowered = text.lower()
     if not any(end in lowered for end in _CLOSED_ALONE):
         return None
     line = _END_LINE.search(text)
+    if line is None and before_call:
+        line = _END_OF_TEXT.search(text)
     if line is None or _ANY_START.search(text, 0, line.end()):
         return None
     # A line inside of a fence is an example.
     return None if len(_FENCE.findall(text, 0, line.start())) % 2 else line
 
 
-def visible_text(text: str, *, is_opened: bool = False) -> str:
-    """Return an answer without the thoughts before it; with `is_opened` it begins with them, without a tag."""
+def visible_text(text: str, *, is_opened: bool = False, before_call: bool = False) -> str:
+    """Return an answer without the thoughts before it; with `is_opened` it begins with them, without a tag.
+
+    `before_call` is as in `unopened_thoughts`.
+    """
     bare = text.lstrip()
     start = _start_of(bare)
     if start in _TAGS:
@@ -73,7 +90,7 @@ def visible_text(text: str, *, is_opened: bool = False) -> str:
         if end is None:
             return text if start in _WORDS else ""
         return bare[end.end() :].lstrip()
-    end = _ANY_END.search(text) if is_opened else unopened_thoughts(text)
+    end = _ANY_END.search(text) if is_opened else unopened_thoughts(text, before_call=before_call)
     return text if end is None else text[end.end() :].lstrip()
 
 
@@ -136,19 +153,23 @@ class MessageStream:
         if self._phase == "behind" and (text := self._text.lstrip()):
             yield from self._begin(event, text)
 
-    def end(self, event: Any, text: str = "", *, may_drop: bool = False) -> Iterator[Any]:
+    def end(self, event: Any, text: str = "", *, may_drop: bool = False, before_call: bool = False) -> Iterator[Any]:
         """Yield what is still held of a message that ends with this whole text.
 
-        With `may_drop`, a message without any visible text is not begun at all, and is `dropped`.
+        With `may_drop`, a message without any visible text is not begun at all, and is `dropped`. `before_call` is as
+        in `unopened_thoughts`.
         """
-        if self._phase == "thinking":
+        if self._phase == "thinking" and self._before is not None:
+            self._thought += self._text
+            yield ThoughtTakenBack()
+        elif self._phase == "thinking":
             yield from self._delta(event, self._text)
             yield self._done(event)
-        elif self._phase != "behind" and (line := unopened_thoughts(text)) is not None:
+        elif self._phase != "behind" and (line := unopened_thoughts(text, before_call=before_call)) is not None:
             yield from self._take_back(event, text[: line.start()])
         elif self._phase == "watched":
             self.learned = False
-        self.dropped = self.dropped or (bool(self._held) and may_drop and not self._shows(text))
+        self.dropped = self.dropped or (bool(self._held) and may_drop and not self._shows(text, before_call))
         if not self.dropped:
             yield from self._held
         if self._phase == "thinking" and self._before is not None and self._held:
@@ -156,10 +177,10 @@ class MessageStream:
             yield self._whole_text(event)
         self._held, self.is_plain, self._phase = [], False, "behind"
 
-    def _shows(self, text: str) -> bool:
+    def _shows(self, text: str, before_call: bool) -> bool:
         if self._phase == "thinking" and self._before is not None:
             return True
-        return bool(visible_text(text, is_opened=bool(self._is_opened)).strip())
+        return bool(visible_text(text, is_opened=bool(self._is_opened), before_call=before_call).strip())
 
     def _start(self, event: Any) -> Iterator[Any]:
         text = self._text.lstrip()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import typing
 import weakref
+from collections.abc import AsyncIterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +25,7 @@ from fastapi.testclient import TestClient
 from jinja2 import Environment, nodes
 from jinja2.meta import TrackingCodeGenerator
 from jinja2.sandbox import SandboxedEnvironment
+from openai import AsyncOpenAI
 
 import runtime
 from runtime import sdk_internals
@@ -360,3 +362,14 @@ def test_a_run_delivers_its_events_before_an_error_that_is_marked() -> None:
     error = ValueError()
     sdk_internals.deliver_events_before(error)
     assert _should_drain_stream_events_before_raising(error)
+
+
+async def test_a_client_skips_events_without_json() -> None:
+    client = AsyncOpenAI(api_key="any")
+    sdk_internals.skip_events_without_json(client)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"\xef\xbb\xbfdata: {}\n\ndata:\n\ndata: ping\n\ndata: null\n\n: wait\n\ndata: [DONE]\n\n"
+
+    events = [event.data async for event in client._make_sse_decoder().aiter_bytes(body())]
+    assert events == ["{}", "[DONE]"]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types import responses as api
 
-from runtime.assemble.think_tags import TEXT_TAKEN_BACK, MessageStream, visible_text
+from runtime.assemble.think_tags import TEXT_TAKEN_BACK, THOUGHT_TAKEN_BACK, MessageStream, visible_text
 
 PAIRS = [
     ("<think>", "</think>"),
@@ -50,7 +50,7 @@ PLAIN = [
 class Streamed:
     """What a client has after a message was streamed in these pieces: `text` is the answer, `thoughts` a list."""
 
-    def __init__(self, pieces: list[str], is_opened: bool | None = False) -> None:
+    def __init__(self, pieces: list[str], is_opened: bool | None = False, *, before_call: bool = False) -> None:
         self.text, self.thoughts, self.messages, self.learned = "", [""], 0, None
         message = MessageStream(is_opened)
         place: dict[str, Any] = {"item_id": "m", "output_index": 0, "sequence_number": 0}
@@ -68,9 +68,10 @@ class Streamed:
             type="response.output_text.done", content_index=0, logprobs=[], text=whole, **place
         )
         for _ in range(2):
-            self._hear(message.end(done, whole))
+            self._hear(message.end(done, whole, may_drop=before_call, before_call=before_call))
         self.learned = message.learned
-        self.stored = visible_text(whole, is_opened=bool(is_opened) and self.learned is not False)
+        opened = bool(is_opened) and self.learned is not False
+        self.stored = visible_text(whole, is_opened=opened, before_call=before_call)
 
     def _hear(self, events: Any) -> None:
         for event in events:
@@ -87,6 +88,8 @@ class Streamed:
                     self.thoughts.append("")
                 case _ if event.type == TEXT_TAKEN_BACK:
                     self.text, self.messages = "", self.messages - 1
+                case _ if event.type == THOUGHT_TAKEN_BACK:
+                    self.thoughts[-1] = ""
 
 
 def _splits(text: str) -> st.SearchStrategy[list[str]]:
@@ -154,6 +157,18 @@ def test_an_answer_without_thoughts_is_learned() -> None:
     assert Streamed(["Yes", " or\nno."], None).learned is False
     without = Streamed(["Yes."], True)
     assert (without.text, without.stored, without.learned) == ("Yes.", "Yes.", False)
+    assert without.thoughts == [""]
+
+
+@pytest.mark.parametrize("end", ["</think>", "\n</THINK>", "\n[/THINK] \n"])
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_a_tag_at_the_end_of_a_text_before_a_call_closes_thoughts(end: str, data: st.DataObject) -> None:
+    pieces = data.draw(_splits(f"Hm, parks.{end}"))
+    for is_opened in (False, None, True):
+        streamed = Streamed(pieces, is_opened, before_call=True)
+        assert (streamed.text, streamed.stored, streamed.messages) == ("", "", 0)
+        assert [thought.strip() for thought in streamed.thoughts] == ["Hm, parks.", ""]
 
 
 def test_a_line_that_closes_nothing_does_not_make_a_long_answer_slow() -> None:

@@ -235,7 +235,14 @@ def no_wishes(ctx, text):
 
 
 @pytest.mark.parametrize(
-    "pieces", [("They want parks.\n", "</think>\n\n"), ("<think>They want", " parks.</think>\n\n"), ("\n\n",)]
+    "pieces",
+    [
+        ("They want parks.\n", "</think>\n\n"),
+        ("They want parks.\n", "</think>"),
+        ("They want parks.</thi", "nk>"),
+        ("<think>They want", " parks.</think>\n\n"),
+        ("\n\n",),
+    ],
 )
 async def test_thoughts_before_a_call_leave_no_empty_message(
     chat: MakeChat, stub: OpenAIStub, pieces: tuple[str, ...]
@@ -273,9 +280,12 @@ async def test_a_template_that_opens_the_tag_is_known_from_the_second_answer_on(
     assert (second.said, second.deltas) == (["Oslo has 7 parks."], "Oslo has 7 parks.")
     [workflow] = second.done("workflow")
     assert [task["content"] for task in workflow["workflow"]["tasks"]] == ["They want the parks of Oslo."]
-    # An answer without thoughts is shown once it is there, and the next one as it comes.
+    # An answer without thoughts is streamed as a thought, which is taken back; the next answer comes as it is.
     without = await client.say("thanks", thread)
     assert (without.said, without.deltas) == (["Yes."], "Yes.")
+    [thought] = [event["item"] for event in without.of("thread.item.added") if event["item"]["type"] == "workflow"]
+    assert [event["item_id"] for event in without.of("thread.item.removed")] == [thought["id"]]
+    assert [item["type"] for item in (await client.items(thread))[-2:]] == ["user_message", "assistant_message"]
     assert (await client.say("thanks", thread)).done("workflow") == []
 
 

@@ -19,8 +19,9 @@ from chatkit.errors import CustomStreamError, StreamError
 from chatkit.types import ErrorEvent
 
 from runtime.assemble.instructions import InstructionsError
-from runtime.assemble.model_failures import FailureKind, ModelFailure, failure_kind
+from runtime.assemble.model_failures import FailureKind, ModelFailure, failure_kind, words_of
 from runtime.assemble.scripted_model import ScriptedFailure, ScriptError
+from runtime.config.secrets.mask import mask
 from runtime.errors import RequestError
 from runtime.resources.containment import ProjectCodeError
 from runtime.stores.store import StoreUnavailable
@@ -65,6 +66,8 @@ _MODEL_FAILURES: Mapping[FailureKind, _Failure] = {
     ),
 }
 
+_LONGEST_REASON = 2_000
+
 LOST = "This answer was interrupted. Please try again."
 
 _UNEXPECTED = _Failure("Something went wrong while answering.", True, "unexpected")
@@ -101,7 +104,8 @@ def error_event(
     failure = _describe(error)
     trace = error if failure is _UNEXPECTED and not isinstance(error, InstructionsError) else None
     cause = error.cause if isinstance(error, ProjectCodeError) else error
-    reason = f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__
+    words = mask(words_of(cause)) if isinstance(cause, openai.APIStatusError) else str(cause)
+    reason = f"{type(cause).__name__}: {words[:_LONGEST_REASON]}" if words else type(cause).__name__
     logger.error("turn failed [%s]: %s (%s)", request_id, reason, activity, exc_info=trace)
     if failure is _UNEXPECTED and activity.action:
         # A retry would repeat the last message rather than the click.

@@ -18,7 +18,7 @@ from chatkit import types
 from chatkit.agents import ResponseStreamConverter
 
 from runtime.assemble.context import BESIDE_WORKFLOWS, RuntimeContext, end_workflow
-from runtime.assemble.think_tags import TEXT_TAKEN_BACK
+from runtime.assemble.think_tags import TEXT_TAKEN_BACK, THOUGHT_TAKEN_BACK
 from runtime.sdk_internals import convert_annotation, convert_content, put_in_run, release_run
 from runtime.server.turns.hosted_calls import hosted_call_items, output_of, work_item
 from runtime.server.turns.model_items import new_model_item, stored_call
@@ -139,6 +139,15 @@ class RunEvents:
     async def _taken_back(self, data: Any) -> list[Event]:
         item_id = self._ids.pop(data.item_id, None)
         return [types.ThreadItemRemovedEvent(item_id=item_id)] if item_id else []
+
+    async def _thought_taken_back(self, data: Any) -> list[Event]:
+        workflow, shown = self._workflow, self._thought and self._thought[2]
+        if workflow is None or any(task is not shown for task in workflow.workflow.tasks):
+            return []
+        self._workflow = self._thought = None
+        if self.context.workflow_item is workflow:
+            self.context.workflow_item = None
+        return [types.ThreadItemRemovedEvent(item_id=workflow.id)]
 
     async def _part_added(self, data: Any) -> list[Event]:
         item_id = self._ids.get(data.item_id)
@@ -326,6 +335,7 @@ _THOUGHT_TEXT = "response.reasoning_text"
 _HANDLERS: dict[str, Any] = {
     "response.output_text.delta": RunEvents._delta,
     TEXT_TAKEN_BACK: RunEvents._taken_back,
+    THOUGHT_TAKEN_BACK: RunEvents._thought_taken_back,
     "response.content_part.added": RunEvents._part_added,
     "response.output_text.done": RunEvents._text_done,
     "response.refusal.delta": RunEvents._delta,
