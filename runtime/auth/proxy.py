@@ -16,6 +16,11 @@ _REWRITTEN = (
     "the address of its sender was taken from X-Forwarded-For, so nobody knows whether the proxy sent it (run uvicorn "
     "with --no-proxy-headers, or use `chatkit-runtime serve`)"
 )
+_MAYBE_TRAILER = (
+    "its header %r comes after Transfer-Encoding: it may be a trailer of the body, which the client sent, and which "
+    "uvicorn takes for a header (let the proxy send the body with its length, run uvicorn with --http h11, or use "
+    "`chatkit-runtime serve`)"
+)
 
 
 def parse_networks(proxies: Sequence[str]) -> tuple[Network, ...]:
@@ -34,6 +39,8 @@ class ProxyAuthenticator:
     async def identify(self, connection: HTTPConnection) -> User:
         """See `Authenticator`."""
         self._check_peer(connection)
+        if PEER not in connection.scope:
+            self._refuse_trailers(connection)
         user_id = self._header(connection, self._declared.user)
         if not user_id:
             raise Unauthenticated(f"it has no header {self._declared.user!r}")
@@ -61,6 +68,16 @@ class ProxyAuthenticator:
         mapped = getattr(address, "ipv4_mapped", None) or address
         if not any(mapped in network for network in self._networks):
             raise Unauthenticated(f"its sender {host} is none of `proxies`")
+
+    def _refuse_trailers(self, connection: HTTPConnection) -> None:
+        """Raise Unauthenticated for a header that may be a trailer: in the list of headers, all trailers are last."""
+        declared = self._declared
+        names = {name.lower().encode() for name in (declared.user, declared.name, declared.roles) if name is not None}
+        is_chunked = False
+        for name, _ in connection.scope["headers"]:
+            if is_chunked and name in names:
+                raise Unauthenticated(_MAYBE_TRAILER % name.decode())
+            is_chunked = is_chunked or name == b"transfer-encoding"
 
     def _header(self, connection: HTTPConnection, name: str | None) -> str:
         if name is None:

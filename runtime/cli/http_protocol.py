@@ -16,6 +16,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from runtime.config.model.limits import Limits
+from runtime.server.http.addresses import counted_address
 
 logger = logging.getLogger("runtime.server")
 
@@ -33,7 +34,7 @@ class GuardSettings:
     max_pending: int = 2048
     """Connections without a complete request; half of the file descriptors if that is less. The oldest is closed."""
     max_head: int = 64 * 1024
-    """Bytes of the request line and headers."""
+    """Bytes of the request line and headers; of what is between two parts of a chunked body, and of its trailers."""
 
 
 class ConnectionGuard:
@@ -59,14 +60,14 @@ class ConnectionGuard:
 
     @property
     def max_head(self) -> int:
-        """The most bytes that a request line and its headers may have."""
+        """The most bytes that a request line and its headers, or the trailers of a body, may have."""
         return self._settings.max_head
 
     def pend(self, connection: GuardedProtocol) -> None:
         """Watch a connection that is open, or whose next request has begun, until the request is complete."""
         self._pending.pop(connection, None)  # to the end: the oldest is first
         self._pending[connection] = self._now()
-        same = self._by_address[connection.address]
+        same = self._by_address[counted_address(connection.address)]
         same[connection] = None
         if len(same) > max(self._max_pending // 4, 1):
             self._close(next(iter(same)), "there were too many from one address")
@@ -77,10 +78,11 @@ class ConnectionGuard:
         """Stop to wait for a request: it is complete, or the connection is lost."""
         if self._pending.pop(connection, None) is None:
             return
-        same = self._by_address[connection.address]
+        address = counted_address(connection.address)
+        same = self._by_address[address]
         same.pop(connection, None)
         if not same:
-            del self._by_address[connection.address]
+            del self._by_address[address]
 
     def pause(self, connection: GuardedProtocol) -> None:
         """Watch a connection whose client does not read, until it does."""
@@ -138,8 +140,10 @@ class GuardedProtocol(HttpToolsProtocol):
     def __init__(self, guard: ConnectionGuard, **options: Any) -> None:
         super().__init__(**options)
         self._guard = guard
-        self._head_size = 0
+        self._size = 0
+        """Bytes of the request's head so far, then those since the last part of its body."""
         self._head_complete = False
+        self._has_body = False
 
     @property
     def address(self) -> str:
@@ -158,7 +162,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.is_reading_body and self.cycle.response_started:
             self.transport.abort()
             return
-        if self._head_size or self._head_complete:
+        if self._size or self._head_complete:
             self._respond(b"408 Request Timeout")
         self.transport.close()
 
@@ -177,25 +181,40 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has arrived; respond 431 to a request whose headers are too large."""
+        """Parse what has arrived; respond 431 to a request whose headers or trailers are too large."""
+        self._has_body = False
         super().data_received(data)
-        if self._head_complete or self.transport.is_closing():
+        if self.transport.is_closing():
             return
-        self._head_size += len(data)
-        if self._head_size > self._guard.max_head:
-            self._respond(b"431 Request Header Fields Too Large")
-            self.transport.close()
+        self._size = 0 if self._has_body else self._size + len(data)
+        if self._size <= self._guard.max_head or (self._head_complete and self.cycle.response_complete):
+            return
+        if self._head_complete and self.cycle.response_started:
+            self.transport.abort()
+            return
+        self._respond(b"431 Request Header Fields Too Large")
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         """Watch the request that begins."""
         super().on_message_begin()
-        self._head_size, self._head_complete = 0, False
+        self._size, self._head_complete = 0, False
         self._guard.pend(self)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Add a header. Drop a trailer: uvicorn would add it to the headers, which a proxy has checked before it."""
+        if not self._head_complete:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Start the app, which reads the body."""
         super().on_headers_complete()
         self._head_complete = True
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body has arrived."""
+        super().on_body(body)
+        self._has_body = True
 
     def on_message_complete(self) -> None:
         """The request is complete."""

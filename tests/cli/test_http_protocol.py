@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from runtime.config.model.limits import Limits
 
 QUICK = GuardSettings(sweep_s=0.01, log_s=0.0)
 GET = b"GET / HTTP/1.1\r\nhost: test\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nhost: test\r\nx-seen: by the proxy\r\ntransfer-encoding: chunked\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\n"
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -133,6 +134,51 @@ async def test_headers_without_an_end_are_refused() -> None:
     async with served(ConnectionGuard(settings=GuardSettings(max_head=1000))) as port:
         reader, writer = await connect(port, b"GET / HTTP/1.1\r\n" + b"x-long: " + b"x" * 2000)
         assert (await rest(reader)).startswith(b"HTTP/1.1 431 ")
+        writer.close()
+
+
+async def show_headers(scope: Any, receive: Any, send: Any) -> None:
+    """Read the body, and respond with the headers that the request then has."""
+    while (await receive()).get("more_body"):
+        continue
+    body = b"\n".join(b": ".join(pair) for pair in scope["headers"])
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def test_a_trailer_of_the_body_is_no_header() -> None:
+    async with served(ConnectionGuard(), show_headers) as port:
+        trailers = b"0\r\nX-User: admin\r\nX-Roles: admin\r\n\r\n"
+        reader, writer = await connect(port, CHUNKED + b"2\r\nhi\r\n" + trailers)
+        answer = await rest(reader)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"x-seen: by the proxy" in answer
+        assert b"admin" not in answer
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [b"0\r\nX-Long: " + b"x" * 10**6, b"0\r\n" + b"X-Long: 1\r\n" * 10**5, b"2;" + b"x" * 10**6],
+    ids=["trailer", "trailers", "extension"],
+)
+async def test_trailers_and_extensions_of_chunks_without_an_end_are_refused(endless: bytes) -> None:
+    async with served(ConnectionGuard(settings=GuardSettings(max_head=1000)), show_headers) as port:
+        reader, writer = await connect(port, CHUNKED + b"2\r\nhi\r\n")
+        writer.write(endless)
+        # Reset where the client still sends when the server closes the connection.
+        with suppress(ConnectionResetError):
+            assert (await rest(reader)).startswith(b"HTTP/1.1 431 ")
+        writer.close()
+
+
+async def test_a_body_in_small_chunks_is_read_to_its_end() -> None:
+    async with served(ConnectionGuard(settings=GuardSettings(max_head=1000))) as port:
+        reader, writer = await connect(port, CHUNKED)
+        for _ in range(3000):
+            writer.write(b"1;some=extension\r\nx\r\n")
+        writer.write(b"0\r\n\r\n")
+        assert await reader.readuntil(b"3000") != b""
         writer.close()
 
 

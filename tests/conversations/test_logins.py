@@ -237,6 +237,8 @@ def _from(client: Chat, address: Any, *more: tuple[bytes, bytes]) -> Client:
         (("testclient", 1), (), "is no IP address"),
         (("127.0.0.1", 1), ((b"x-user", b"eve"),), "it has the header 'X-User' 2 times"),
         (("127.0.0.1", 1), ((b"x-groups", b"admin"), (b"x-groups", b"")), "it has the header 'X-Groups' 2 times"),
+        # What uvicorn makes of the trailers of a body.
+        (("127.0.0.1", 1), ((b"transfer-encoding", b"chunked"), (b"x-groups", b"admin")), "it may be a trailer"),
         # What uvicorn writes into the scope where it trusts X-Forwarded-For.
         (("127.0.0.1", 0), ((b"x-forwarded-for", b"127.0.0.1"),), "taken from X-Forwarded-For"),
         (("127.0.0.1", 77), ((b"x-forwarded-for", b"1.1.1.1, 127.0.0.1:77"),), "taken from X-Forwarded-For"),

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from runtime.auth.user import LOCAL_USER, User
 from runtime.config.model.limits import RequestRates
 from runtime.errors import RequestError
+from runtime.server.http.addresses import counted_address
 from runtime.server.http.identity import refusal_response
 from runtime.server.http.responses import send_response
 from runtime.stores.store import ThreadStore
@@ -41,9 +42,9 @@ class RequestLimiter:
         self._refused: dict[tuple[str, str, str], float] = {}
 
     async def check_address(self, address: str, rates: RequestRates, store: ThreadStore) -> None:
-        """Count a request from an address. Raise RequestError (429)."""
+        """Count a request from an address, see `counted_address`. Raise RequestError (429)."""
         if rates.address is not None:
-            await self._hit("address", address, rates.address, store)
+            await self._hit("address", counted_address(address), rates.address, store)
 
     async def check_user(self, user: User, rates: RequestRates, store: ThreadStore) -> None:
         """Count a request of a user who is logged in. Raise RequestError (429)."""
