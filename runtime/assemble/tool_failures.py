@@ -10,6 +10,7 @@ from agents.run_config import ToolErrorFormatterArgs
 
 from runtime.assemble.context import RuntimeContext, scope_of
 from runtime.errors import RuntimeFault
+from runtime.resources.containment import reason_of
 from runtime.templates.template import Template, TemplateError
 
 tool_logger = logging.getLogger("runtime.tools")
@@ -32,7 +33,7 @@ def record_failure(
     `behind` is the agent or the server that the tool calls, and `caller` the agent whose tool it is.
     """
     context._turn_state.failed_calls.add(call_id)
-    text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    text = error if isinstance(error, str) else reason_of(error)
     trace = error if isinstance(error, Exception) else None
     caller = caller or context._turn_state.asked_agent
     place = f" of agent {caller.name!r}" if caller is not None else ""

@@ -22,6 +22,7 @@ from runtime.config.model.widgets import PythonWidget, SectionsWidget, TemplateW
 from runtime.config.project_files import ProjectFiles
 from runtime.json_schema.data import DataCheck, TreeError, show_value
 from runtime.project_code.loader import ProjectCode
+from runtime.resources.containment import reason_of
 from runtime.templates.template import Template
 from runtime.widgets.component_checks import check_components, root_problem, shape_problem
 from runtime.widgets.components import roots
@@ -189,7 +190,7 @@ class BuiltWidget:
         return FinishedWidget(_root_of(drawn, self.name)) if self._returns_json else draw_tree(drawn, self.name)
 
     def _raised(self, error: Exception) -> WidgetError:
-        return WidgetError(self.name, f"its renderer raised {type(error).__name__}: {error}")
+        return WidgetError(self.name, f"its renderer raised {reason_of(error)}")
 
 
 class Widgets:

@@ -30,9 +30,20 @@ class ProjectCodeError(RuntimeFault):
 
 def described(error: BaseException) -> str:
     """Return what an exception means, as the rest of a sentence: `called sys.exit(3)`, `raised KeyError: 'id'`."""
-    if isinstance(error, SystemExit):
+    if type(error) is SystemExit:
         return f"called sys.exit({error.code!r})"
-    return f"raised {type(error).__name__}{f': {error}' if str(error) else ''}"
+    return f"raised {reason_of(error)}"
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the type and the text of an exception, `KeyError: 'id'`; the type alone where it gives no text."""
+    kind = type(error).__name__
+    try:
+        with contained():
+            text = str(error)
+    except Exception:  # of its own `__str__`
+        return kind
+    return f"{kind}: {text}" if text else kind
 
 
 class contained:  # used like a function

@@ -179,6 +179,52 @@ async def test_an_action_that_raises_anything_ends_its_stream_with_an_error(
     await _says_something(client)
 
 
+@pytest.mark.parametrize("text", ["return 1", "raise ValueError('no text')", "raise SystemExit(3)"])
+@pytest.mark.parametrize("kind", ["Exception", "BaseException"])
+async def test_an_error_without_a_text_ends_its_stream_with_an_error(
+    chat: MakeChat, caplog: pytest.LogCaptureFixture, text: str, kind: str
+) -> None:
+    code = f"""
+class Silent({kind}):
+    def __str__(self):
+        {text}
+
+async def act(ctx, action, sender):
+    raise Silent
+"""
+    client = await chat({"actions": {"act": {"python": "acts:act", "sync": True}}}, acts_py=code)
+    thread = (await client.say("hi")).thread_id
+
+    clicked, synced = await client.act(thread, "act"), await client.act_now(thread, "act")
+
+    assert clicked.complete
+    assert clicked.broken is None
+    assert clicked.events[-1]["type"] == "error"
+    assert the_failure(caplog)
+    assert "in act" in caplog.text
+    assert synced.status == 500
+    await _says_something(client)
+
+
+@pytest.mark.parametrize("change", ["thread = None", "thread.title = 7", "thread.metadata = {'a': object()}"])
+async def test_a_tool_that_breaks_the_context_ends_its_turn_with_an_error(
+    chat: MakeChat, caplog: pytest.LogCaptureFixture, change: str
+) -> None:
+    code = f"def greet(ctx: 'RunContextWrapper', name: str) -> str:\n    ctx.context.{change}\n    raise SystemExit\n"
+    tools = {"tools": {"hello": "greet:greet"}, "agents": {"helper": {"tools": ["hello"]}}}
+    client = await chat(tools, greet_py=f"from agents import RunContextWrapper\n{code}")
+    client.player.replies = [[call("hello", name="Ann")]]
+
+    turn = await client.say("hello")
+
+    assert turn.complete
+    assert turn.broken is None
+    assert turn.events[-1]["type"] == "error"
+    assert "reference" in turn.events[-1]["message"]
+    assert the_failure(caplog)
+    await _says_something(client)
+
+
 async def test_an_action_that_streams_and_then_raises_keeps_what_it_has_sent(chat: MakeChat) -> None:
     code = (
         "async def act(ctx, action, sender):\n"

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from runtime.assemble.functions import FunctionTimeout
+from runtime.resources.containment import reason_of
 from runtime.resources.threads import NoFreeThread
 from runtime.stores.ids import new_id
 from runtime.stores.store import StoreError, StoreUnavailable
@@ -67,5 +68,5 @@ async def unexpected(connection: HTTPConnection, error: Exception) -> JSONRespon
         response = error_response(connection, 503, "store_unavailable", message)
         response.headers["retry-after"] = "5"
         return response
-    logger.error("request failed [%s]: %s: %s", request_id, type(error).__name__, error, exc_info=error)
+    logger.error("request failed [%s]: %s", request_id, reason_of(error), exc_info=error)
     return error_response(connection, 500, "internal_error", f"something went wrong (reference {request_id})")

@@ -17,6 +17,7 @@ from runtime.assemble.functions import FunctionTimeout
 from runtime.assemble.project import Snapshot
 from runtime.config.model.limits import Limits
 from runtime.errors import RequestError
+from runtime.resources.containment import reason_of
 from runtime.resources.threads import NoFreeThread
 from runtime.server.turns.request_parsing import RequestInfo, parse_request
 
@@ -78,7 +79,7 @@ async def transcribe(
     except (FunctionTimeout, NoFreeThread):
         raise
     except Exception as error:
-        logger.error("dictation failed [%s]: %s: %s", info.request_id, type(error).__name__, error)
+        logger.error("dictation failed [%s]: %s", info.request_id, reason_of(error))
         message = f"the recording could not be transcribed (reference {info.request_id})"
         raise RequestError(502, "dictation_failed", message) from error
 

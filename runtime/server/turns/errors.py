@@ -23,7 +23,7 @@ from runtime.assemble.model_failures import FailureKind, ModelFailure, failure_k
 from runtime.assemble.scripted_model import ScriptedFailure, ScriptError
 from runtime.config.secrets.mask import mask
 from runtime.errors import RequestError
-from runtime.resources.containment import ProjectCodeError
+from runtime.resources.containment import ProjectCodeError, reason_of
 from runtime.stores.store import StoreUnavailable
 from runtime.stores.turns import TurnLost
 from runtime.templates.template import Template, TemplateError
@@ -104,15 +104,24 @@ def error_event(
     failure = _describe(error)
     trace = error if failure is _UNEXPECTED and not isinstance(error, InstructionsError) else None
     cause = error.cause if isinstance(error, ProjectCodeError) else error
-    words = mask(words_of(cause)) if isinstance(cause, openai.APIStatusError) else str(cause)
-    reason = f"{type(cause).__name__}: {words[:_LONGEST_REASON]}" if words else type(cause).__name__
-    logger.error("turn failed [%s]: %s (%s)", request_id, reason, activity, exc_info=trace)
+    reason = reason_of(cause)
+    if isinstance(cause, openai.APIStatusError) and (words := mask(words_of(cause))):
+        reason = f"{type(cause).__name__}: {words}"
+    logger.error("turn failed [%s]: %s (%s)", request_id, reason[:_LONGEST_REASON], activity, exc_info=trace)
     if failure is _UNEXPECTED and activity.action:
         # A retry would repeat the last message rather than the click.
         failure = replace(failure, message=f"The action {activity.action!r} failed.", retry=False)
     message = f"{failure.message} (reference {request_id})"
     message = own_text(failure.kind, own, scope, request_id) or message
     return ErrorEvent(code="custom", message=message, allow_retry=failure.retry)
+
+
+def unexpected_event(error: Exception, request_id: str) -> ErrorEvent:
+    """Log why the error of a turn could not be described, and return an event without a description."""
+    reason = reason_of(error)
+    logger.error("turn failed [%s], and its error can't be described: %s", request_id, reason, exc_info=error)
+    message = f"{_UNEXPECTED.message} (reference {request_id})"
+    return ErrorEvent(code="custom", message=message, allow_retry=_UNEXPECTED.retry)
 
 
 def own_text(kind: str, own: Mapping[str, Template], scope: Mapping[str, Any], request_id: str, **more: Any) -> str:

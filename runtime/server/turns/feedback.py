@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from runtime.assemble.project import Snapshot
 from runtime.errors import RequestError
 from runtime.project_code.import_errors import raised_at
-from runtime.resources.containment import ProjectCodeError
+from runtime.resources.containment import ProjectCodeError, reason_of
 from runtime.server.turns.request_parsing import RequestInfo
 from runtime.stores.store import ThreadStore
 
@@ -41,5 +41,5 @@ async def save_feedback(
     except Exception as error:
         cause = error.cause if isinstance(error, ProjectCodeError) else error
         place, _ = raised_at(cause, snapshot.code.sources)
-        reason = f"{type(cause).__name__}: {cause}"
+        reason = reason_of(cause)
         logger.error("`chat.feedback` failed [%s] at %s: %s", info.request_id, place, reason, exc_info=error)

@@ -21,6 +21,7 @@ from chatkit.types import (
 from runtime.assemble.context import RuntimeContext
 from runtime.assemble.project import Snapshot
 from runtime.assemble.token_meter import TOKEN_METER, TokenBudgetExceeded, TokenMeter
+from runtime.resources.containment import reason_of
 from runtime.server.history.window import Room, Uncovered, find_uncovered, load_history
 from runtime.server.turns import token_budget as budget
 from runtime.server.turns.model_items import new_model_item
@@ -48,7 +49,7 @@ async def renew_summary(snapshot: Snapshot, context: RuntimeContext, store: Owne
     except TokenBudgetExceeded as exceeded:
         logger.info("no summary for thread %s: %s", thread_id, exceeded)
     except Exception as error:
-        logger.warning("no summary for thread %s: %s: %s", thread_id, type(error).__name__, error)
+        logger.warning("no summary for thread %s: %s", thread_id, reason_of(error))
     finally:
         await to_the_end(budget.store_usage(meter, store, thread_id))
 

@@ -12,7 +12,7 @@ from runtime.assemble.functions import FunctionTimeout
 from runtime.assemble.project import Snapshot
 from runtime.errors import RequestError
 from runtime.project_code.import_errors import raised_at
-from runtime.resources.containment import ProjectCodeError
+from runtime.resources.containment import ProjectCodeError, reason_of
 from runtime.resources.threads import NoFreeThread
 from runtime.server.attachments.uploads import Uploads
 from runtime.server.turns.clicks import resolve_click
@@ -48,7 +48,7 @@ async def answer_sync_action(
     except Exception as error:
         cause = error.cause if isinstance(error, ProjectCodeError) else error
         place, _ = raised_at(cause, snapshot.code.sources)
-        reason = f"{type(cause).__name__}: {cause}"
+        reason = reason_of(cause)
         logger.error("action %r failed [%s] at %s: %s", action.type, info.request_id, place, reason, exc_info=error)
         message = f"the action {action.type!r} failed (reference {info.request_id})"
         raise RequestError(500, "action_failed", message) from error

@@ -20,12 +20,12 @@ from chatkit.types import ErrorEvent, StreamOptions, StreamOptionsEvent, ThreadI
 from runtime.assemble.context import scope_of
 from runtime.assemble.mcp_connections import FORWARDED_HEADERS
 from runtime.assemble.token_meter import TOKEN_METER, TokenBudgetExceeded, TokenMeter
-from runtime.resources.containment import ProjectCodeError, contained
+from runtime.resources.containment import ProjectCodeError, contained, reason_of
 from runtime.resources.lease import Lease
 from runtime.server.settings import ServerSettings
 from runtime.server.turns import token_budget as budget
 from runtime.server.turns.client_tools import make_call_item, queue_call
-from runtime.server.turns.errors import LOST, error_event, own_text
+from runtime.server.turns.errors import LOST, error_event, own_text, unexpected_event
 from runtime.server.turns.followers import EventSource, LogFollower
 from runtime.server.turns.leases import HeldLease
 from runtime.server.turns.partial_writes import PartialWriter, PartialWrites
@@ -252,14 +252,21 @@ class Turn:
         self._renew_summary()
 
     async def _fail(self, error: Exception) -> None:
-        """Log an error and send its event; a thread that was deleted meanwhile is no error of the server."""
+        """Log an error and send its event, whatever the project's code has left in the turn's context."""
+        try:
+            with contained():
+                event = await self._event_of(error)
+        except Exception as failure:
+            event = unexpected_event(failure, self._request_id)
+        self.buffer.put(frame(event))
+
+    async def _event_of(self, error: Exception) -> ErrorEvent:
+        """Log an error and return its event; a thread that was deleted meanwhile is no error of the server."""
         if isinstance(error, NotFoundError) and await self._is_deleted():
             logger.info("turn %s was ended: its thread %s was deleted", self._request_id, self._thread_id)
-            self._put_end(DELETED, allow_retry=False)
-            return
+            return ErrorEvent(code="custom", message=DELETED, allow_retry=False)
         activity = self._execution.activity(error, self._lease.value.source.loaded)
-        event = error_event(error, self._request_id, self.snapshot.errors, self._scope(), activity)
-        self.buffer.put(frame(event))
+        return error_event(error, self._request_id, self.snapshot.errors, self._scope(), activity)
 
     def _put_end(self, message: str, *, allow_retry: bool) -> None:
         self.buffer.put(frame(ErrorEvent(code="custom", message=message, allow_retry=allow_retry)))
@@ -274,7 +281,7 @@ class Turn:
     async def _release(self) -> None:
         threads, meter = self._execution.threads, self._execution.meter
         if threads.lease is None or self._partial_writes is None:
-            await self._store_usage(meter)
+            await budget.store_usage(meter, self._store, self._thread_id)
         else:
             # In one transaction with the end of the lease.
             threads.lease.events = await self._partial_writes.end(resumes=self.resumes)
@@ -291,9 +298,6 @@ class Turn:
 
     def _scope(self) -> dict[str, Any]:
         return scope_of(self._execution.context)
-
-    async def _store_usage(self, meter: TokenMeter) -> None:
-        await budget.store_usage(meter, self._store, self._thread_id)
 
     def _begin(self) -> None:
         if self._stopped:
@@ -381,9 +385,9 @@ class Turn:
             logger.info("thread %s was deleted before it had a title", self._thread_id)
         except Exception as error:
             # The answer does not depend on it.
-            logger.warning("no title for thread %s: %s: %s", self._thread_id, type(error).__name__, error)
+            logger.warning("no title for thread %s: %s", self._thread_id, reason_of(error))
         finally:
-            await to_the_end(self._store_usage(meter))
+            await to_the_end(budget.store_usage(meter, self._store, self._thread_id))
 
 
 async def _contain(work: Coroutine[Any, Any, None], name: str) -> None:
