@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pypdf import PdfWriter
 
@@ -409,6 +410,44 @@ async def test_a_user_may_have_so_many_files_and_bytes(chat: MakeChat) -> None:
     assert (refused.status, refused.error["code"]) == (413, "quota_exceeded")
     await client.call("attachments.delete", attachment_id=third)
     assert (await _announce(client)).status == 200
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_files_that_were_announced_before_any_arrived_share_the_quota(chat: MakeChat, at_once: bool) -> None:
+    client = await chat({"chat": {"attachments": {"quota": 2 * len(PNG)}}})
+    urls = [(await _announce(client)).json["upload_descriptor"]["url"] for _ in range(4)]
+
+    if at_once:
+        answers = await asyncio.gather(*(_put(client, url, PNG) for url in urls))
+    else:
+        answers = [await _put(client, url, PNG) for url in urls]
+
+    assert sorted(answer.status for answer in answers) == [204, 204, 413, 413]
+    assert {answer.error["code"] for answer in answers if answer.status == 413} == {"quota_exceeded"}
+    assert len(_files(client)) == 2
+
+
+async def test_a_user_sends_so_many_forms_at_once(chat: MakeChat) -> None:
+    client = await chat({"chat": {"attachments": {"max_count": 2}}})
+    begun, arrived = asyncio.Semaphore(0), asyncio.Event()
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield _form(PNG)[:60]
+        begun.release()
+        await arrived.wait()
+        yield _form(PNG)[60:]
+
+    transport = httpx.ASGITransport(client.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as http:
+        running = [asyncio.create_task(http.post("/chatkit/files", content=slowly())) for _ in range(2)]
+        for _ in running:
+            await begun.acquire()
+        refused = await http.post("/chatkit/files", content=_form(PNG))
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many_uploads")
+        arrived.set()
+        assert [(await answer).status_code for answer in running] == [200, 200]
+        assert (await http.post("/chatkit/files", content=_form(PNG))).status_code == 200
 
 
 async def test_a_file_that_was_sent_is_deleted_with_its_thread_only(chat: MakeChat) -> None:

@@ -26,9 +26,9 @@ def _config(**store: Any) -> dict[str, Any]:
     return {**OFFER, "store": {"url": "sqlite:///.chatkit/threads.db", **store}}
 
 
-async def _send_note(client: Chat) -> str:
+async def _send_note(client: Chat, name: str = "zebra.txt") -> str:
     """Send a message with a file; return the thread's id."""
-    made = await client.call("attachments.create", name="zebra.txt", mime_type="text/plain", size=len(NOTE))
+    made = await client.call("attachments.create", name=name, mime_type="text/plain", size=len(NOTE))
     url = made.json["upload_descriptor"]["url"].removeprefix("http://localhost")
     assert (await client.request("PUT", url, NOTE).end()).status == 204
     answer = await client.say("tell me of a zebra", attachments=[made.json["id"]])
@@ -122,6 +122,23 @@ async def test_everything_of_a_user_is_exported_and_erased(
     assert (code, text.startswith("nothing")) == (1, True)
     code, text = await asyncio.to_thread(command, "data", "audit", root)
     assert [json.loads(line)["action"] for line in text.splitlines()] == ["export", "erase", "export"]
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"), [("\u6587" * 200 + ".txt", ".txt"), ("a" * 150 + ".txt", ".txt"), ("a." + "\u6587" * 150, "")]
+)
+async def test_a_file_with_a_long_name_is_exported(
+    chat: MakeChat, command: Callable[..., tuple[int, str]], tmp_path: Path, name: str, suffix: str
+) -> None:
+    client = await chat(_config())
+    client.player.replies = ["Zebra, fine."]
+    await _send_note(client, name)
+    await client.runtime.close()
+    root, output = str(client.runtime.root), tmp_path / "export"
+    assert (await asyncio.to_thread(command, "data", "export", root, "--user", "local", "-o", str(output)))[0] == 0
+    [file] = (output / "files").iterdir()
+    assert (file.read_bytes(), len(file.name.encode()) <= 140) == (NOTE, True)
+    assert file.name.endswith(suffix)
 
 
 async def test_a_project_that_is_encrypted_later_holds_no_word_any_more(

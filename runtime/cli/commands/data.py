@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _PLURALS = {"count of tokens": "counts of tokens"}
 _REWRITING = "rewriting the database, so that its files hold no deleted bytes"
+_LONGEST_NAME, _LONGEST_SUFFIX = 140, 20
+"""Bytes of the name of an exported file; encrypted file systems have room for 143, others for 255."""
 _URL = re.compile(r"[a-z][a-z0-9+]*://")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -308,9 +310,16 @@ async def _export_file(files: FileStore, user: str, attachment: Any, folder: Pat
         content = await files.read(file_key(user, attachment.id))
     except NotFoundError:
         return None
-    name = f"{attachment.id}-{clean_name(attachment.name)}"
+    name = _short(f"{attachment.id}-{clean_name(attachment.name)}")
     _write(folder / name, content)
     return f"{folder.name}/{name}"
+
+
+def _short(name: str) -> str:
+    """Return a file's name within the bytes that every file system allows, with its suffix."""
+    suffix = Path(name).suffix.encode()
+    kept, end = name.encode(), suffix if len(suffix) < _LONGEST_SUFFIX else b""
+    return name if len(kept) <= _LONGEST_NAME else (kept[: _LONGEST_NAME - len(end)] + end).decode(errors="ignore")
 
 
 def _write(file: Path, content: bytes) -> None:

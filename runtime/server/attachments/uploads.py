@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import IO, Any
+from weakref import WeakValueDictionary
 
 from chatkit.store import NotFoundError
 from chatkit.types import (
@@ -67,11 +68,13 @@ class Uploads:
         self._collecting: asyncio.Task[None] | None = None
         self._arriving: Counter[str] = Counter()
         """How many files of each owner are arriving."""
+        self._adding: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def announce(self, owner: str, params: AttachmentCreateParams, base_url: str) -> Attachment:
         """Create an attachment and its upload URL. Raise RequestError for a file that is not accepted."""
         mime_type = self._check(params.mime_type, params.size)
-        await self._check_room(owner, params.size)
+        await self._check_unsent(owner)
+        await self._check_quota(owner, params.size)
         attachment_id = new_id("attachment")
         url = await self._urls.for_upload(base_url, owner, attachment_id, mime_type, params.size)
         descriptor = AttachmentUploadDescriptor(url=AnyUrl(url), method="PUT", headers={"content-type": mime_type})
@@ -83,9 +86,10 @@ class Uploads:
     ) -> Attachment:
         """Create an attachment with its content. Raise RequestError for a file that is not accepted."""
         mime_type = self._check(mime_type, 1)
-        await self._check_room(owner, 1)
+        await self._check_unsent(owner)
+        await self._check_quota(owner, 1)
         attachment_id = new_id("attachment")
-        size = await self._receive(owner, attachment_id, mime_type, self.declared.max_size, chunks)
+        size = await self._write(owner, attachment_id, mime_type, self.declared.max_size, chunks)
         return await self._save_new(owner, base_url, attachment_id, name, mime_type, size)
 
     async def add_generated(self, owner: str, thread_id: str, mime_type: str, content: bytes, base_url: str) -> str:
@@ -94,7 +98,9 @@ class Uploads:
         Raise RequestError (503), StoreUnavailable.
         """
         attachment_id, suffix = new_id("attachment"), mime_type.rpartition("/")[2]
-        size = await self._write(owner, attachment_id, mime_type, len(content), _one_chunk(content), None)
+        # Without the quota: the answer that has the image exists already.
+        chunks = _one_chunk(content)
+        size = await self._write(owner, attachment_id, mime_type, len(content), chunks, has_quota=False)
         attachment = await self._save_new(
             owner, base_url, attachment_id, f"generated.{suffix}", mime_type, size, thread_id
         )
@@ -115,7 +121,10 @@ class Uploads:
         if await self.files.exists(file_key(grant.owner, grant.id)):
             raise _already_uploaded()
         assert grant.size is not None
-        await self._receive(grant.owner, grant.id, grant.type, grant.size, chunks, announced=grant.size)
+        # Again: any number of files may be announced before the first one arrives.
+        await self._check_quota(grant.owner, grant.size)
+        with self.place(grant.owner):
+            await self._write(grant.owner, grant.id, grant.type, grant.size, chunks, announced=grant.size)
         try:
             await self.backend.load_attachment(grant.owner, grant.id)
         except NotFoundError:
@@ -244,35 +253,27 @@ class Uploads:
             raise _too_large(self.declared.max_size)
         return mime_type
 
-    async def _check_room(self, owner: str, size: int) -> None:
-        """Raise RequestError where the user has too many unsent files, or too much in all."""
+    async def _check_unsent(self, owner: str) -> None:
+        """Raise RequestError where the user has too many unsent files."""
         self._collect_soon()
         if await self.backend.count_unsent_attachments(owner) >= self.declared.max_unsent:
             most = self.declared.max_unsent
             message = f"{most} files were attached and not sent; no more are accepted (send or remove some of them)"
             raise RequestError(429, "too_many_unsent", message)
+
+    async def _check_quota(self, owner: str, size: int) -> None:
+        """Raise RequestError where the user has no room for a file."""
         quota = self.declared.quota
         if quota is not None and await self.files.used(owner_folder(owner)) + size > quota:
             message = f"your files have more than {quota} bytes in all (delete threads with files)"
             raise RequestError(413, "quota_exceeded", message)
 
-    async def _receive(
-        self,
-        owner: str,
-        attachment_id: str,
-        mime_type: str,
-        most: int,
-        chunks: AsyncIterator[bytes],
-        *,
-        announced: int | None = None,
-    ) -> int:
-        """Write the chunks to a temporary file, check it, and store it; return its size."""
-        with self._place(owner):
-            return await self._write(owner, attachment_id, mime_type, most, chunks, announced)
-
     @contextmanager
-    def _place(self, owner: str) -> Iterator[None]:
-        """Count an upload: each one occupies the disk until it ends, also where all of them have one URL."""
+    def place(self, owner: str) -> Iterator[None]:
+        """Count an upload: each one occupies the disk until it ends, also where all of them have one URL.
+
+        Raise RequestError (429) where too many of the user's are running.
+        """
         if self._arriving[owner] >= self.declared.max_count:
             message = f"{self.declared.max_count} uploads are running (wait until one of them has ended)"
             raise RequestError(429, "too_many_uploads", message)
@@ -291,8 +292,11 @@ class Uploads:
         mime_type: str,
         most: int,
         chunks: AsyncIterator[bytes],
-        announced: int | None,
+        *,
+        announced: int | None = None,
+        has_quota: bool = True,
     ) -> int:
+        """Write the chunks to a temporary file, check it, and store it; return its size."""
         async with _storage_errors():
             file = await in_file_thread(self.files.new_file)
             try:
@@ -314,11 +318,23 @@ class Uploads:
                 refused = await in_file_thread(why_refused, file, mime_type)
                 if refused is not None:
                     raise RequestError(415, "wrong_type", f"the content of the file {refused}")
-                if not await self.files.add(file_key(owner, attachment_id), file):
+                add = self._add_within_quota if has_quota else self._add
+                if not await add(owner, attachment_id, file, size):
                     raise _already_uploaded()
                 return size
             finally:
                 await in_file_thread(file.close)
+
+    async def _add(self, owner: str, attachment_id: str, file: IO[bytes], size: int) -> bool:
+        return await self.files.add(file_key(owner, attachment_id), file)
+
+    async def _add_within_quota(self, owner: str, attachment_id: str, file: IO[bytes], size: int) -> bool:
+        if self.declared.quota is None:
+            return await self._add(owner, attachment_id, file, size)
+        # One after the other: files that arrive at once would each find the same room.
+        async with self._adding.setdefault(owner, asyncio.Lock()):
+            await self._check_quota(owner, size)
+            return await self._add(owner, attachment_id, file, size)
 
     async def _save_new(
         self,

@@ -71,6 +71,13 @@ class FileRoutes:
     async def _take_form(self, request: Request) -> Response:
         owner = current_user(request).id
         self._refuse_large(request, _MAX_FORM_OVERHEAD)
+        # Before the form is read: its file is written to disk on arrival.
+        with self.uploads.place(owner):
+            attachment = await self._read_form(request, owner)
+        body = attachment.model_dump_json(exclude_none=True, context={"exclude_metadata": True})
+        return Response(body, media_type="application/json")
+
+    async def _read_form(self, request: Request, owner: str) -> Attachment:
         most = self.uploads.declared.max_size + _MAX_FORM_OVERHEAD
         limited = Request(request.scope, _limited(request.receive, most, self._too_large))
         async with limited.form(max_files=1, max_fields=5) as form:
@@ -79,10 +86,7 @@ class FileRoutes:
                 raise RequestError(400, "no_file", "the form has no file in its field 'file'")
             base_url = base_url_of(request, self.path)
             mime_type = file.content_type or "application/octet-stream"
-            name = file.filename or "file"
-            attachment = await self.uploads.take(owner, name, mime_type, _chunks(file), base_url)
-        body = attachment.model_dump_json(exclude_none=True, context={"exclude_metadata": True})
-        return Response(body, media_type="application/json")
+            return await self.uploads.take(owner, file.filename or "file", mime_type, _chunks(file), base_url)
 
     def _refuse_large(self, request: Request, overhead: int) -> None:
         if announced_size(request) > self.uploads.declared.max_size + overhead:
