@@ -17,6 +17,7 @@ from runtime.stores import statements as sql
 from runtime.stores.cipher import Cipher, is_encrypted
 from runtime.stores.counts import SqlCounts
 from runtime.stores.encrypted_columns import use_cipher
+from runtime.stores.erasures import was_erased
 from runtime.stores.migrations import migrate, stored_version
 from runtime.stores.prepared_statements import Row
 from runtime.stores.rows import (
@@ -267,8 +268,13 @@ class SqlStore(SqlData):
 
     async def add_usage(self, owner: str, thread_id: str, day: date, used: Mapping[str, TokenUsage]) -> None:
         rows = usage_rows(owner, thread_id, day, used)
+
+        def work(session: SqlSession) -> None:
+            if not was_erased(session, owner, codec.clean(thread_id)):
+                session.run(self._upserts.usage, *rows)
+
         if rows:
-            await self._database.write(lambda session: session.run(self._upserts.usage, *rows))
+            await self._database.write(work)
 
     async def sum_usage(
         self, owner: str | None, *, thread_id: str | None = None, day: date | None = None

@@ -15,6 +15,7 @@ from runtime.stores import serialization as codec
 from runtime.stores.cipher import Cipher
 from runtime.stores.counts import COUNTS
 from runtime.stores.encrypted_columns import EncryptedText
+from runtime.stores.erasures import mark_erased
 from runtime.stores.prepared_statements import Row
 from runtime.stores.sql_attachments import SqlAttachments
 from runtime.stores.sql_clicks import SqlClicks
@@ -76,13 +77,14 @@ class SqlData(SqlTurns, SqlClicks, SqlAttachments, ABC):
         return [row[0] for row in rows]
 
     async def erase_owner(self, owner: str) -> None:
-        """Delete all rows of an owner in one transaction."""
+        """Delete all rows of an owner in one transaction, and let turns that are running add none."""
         values = {"by_owner": codec.check_owner(owner)}
 
         def work(session: SqlSession) -> None:
             # Foreign keys delete items, feedback and the events of turns.
             for statement in _ERASE:
                 session.run(statement, values)
+            mark_erased(session, owner)
 
         await self._database.write(work, slow=True)
 

@@ -16,6 +16,7 @@ from runtime.resources.token_usage import TokenUsage
 from runtime.stores import serialization as codec
 from runtime.stores import statements as sql
 from runtime.stores import turn_statements as turns
+from runtime.stores.erasures import was_erased
 from runtime.stores.event_cleaner import EventCleaner
 from runtime.stores.prepared_statements import Statement
 from runtime.stores.rows import (
@@ -190,9 +191,9 @@ class SqlTurns(TurnStore, ABC):
         rows = [] if usage is None else usage_rows(lease.owner, lease.thread_id, *usage)
 
         def work(session: SqlSession) -> bool:
-            if rows:
-                session.run(self._upserts.usage, *rows)
             row = first(session, turns.END_TURN, values)
+            if rows and (row is not None or not was_erased(session, lease.owner, lease.thread_id)):
+                session.run(self._upserts.usage, *rows)
             if row is None:
                 # Who began the next turn has deleted the events.
                 return False

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from chatkit.store import NotFoundError
 
 from tests.conversations.conftest import Chat, MakeChat
 from tests.conversations.test_replay import item, raw, response
@@ -95,6 +96,20 @@ async def test_a_generated_image_is_a_file_of_its_thread(stored: Make) -> None:
     assert asked.count("which is not part of this input") == 1
     [attachment, _] = await client.runtime.store.list_attachments("local")
     assert (attachment.thread_id, attachment.name) == (thread, "generated.png")
+
+
+async def test_an_image_of_a_thread_that_was_deleted_meanwhile_leaves_nothing(stored: Make) -> None:
+    client = await stored()
+    uploads = client.runtime.generation.uploads
+    assert uploads is not None
+    thread = (await client.say("hello")).thread_id
+    await client.call("threads.delete", thread_id=thread)
+
+    with pytest.raises(NotFoundError):
+        await uploads.add_generated("local", thread, "image/png", PICTURE, "http://localhost/chatkit")
+
+    assert await uploads.backend.list_attachments("local") == []
+    assert [file for file in (client.folder / ".chatkit" / "files" / "files").rglob("*") if file.is_file()] == []
 
 
 async def test_the_url_of_a_stored_image_is_renewed_with_its_thread(stored: Make) -> None:

@@ -133,6 +133,33 @@ async def test_the_files_hold_no_byte_of_an_erased_user(make_url_of: MakeUrl) ->
             assert await _pages_with(url, "giraffe") > 0
 
 
+async def test_turns_and_titles_that_end_after_an_erasure_leave_no_usage(make_url_of: MakeUrl) -> None:
+    used = {"gpt": TokenUsage(1, 2, 3, 4, 5)}
+    async with opened(await make_url_of()) as store:
+        erased, deleted = new_metadata(), new_metadata()
+        leases = []
+        for thread in (erased, deleted):
+            await store.create_thread("ann", thread, [])
+            leases.append(await store.begin_turn("ann", thread.id, [], after=0, lease_s=60))
+        await store.delete_thread("ann", deleted.id)
+        await store.end_turn(leases[1], usage=(DAY, used))
+        # Of a thread that its user deletes, the usage counts: the budgets can't be walked around so.
+        assert (await store.sum_usage("ann")).requests == 1
+
+        await store.erase_owner("ann")
+        await store.erase_owner("ann")
+        await store.end_turn(leases[0], usage=(DAY, used))
+        await store.add_usage("ann", erased.id, DAY, used)
+        assert await store.sum_usage("ann") == TokenUsage()
+
+        # What the user does afterwards counts, and so does that of others.
+        again = new_metadata()
+        await store.create_thread("ann", again, [])
+        await store.add_usage("ann", again.id, DAY, used)
+        await store.add_usage("bob", erased.id, DAY, used)
+        assert ((await store.sum_usage("ann")).requests, (await store.sum_usage("bob")).requests) == (1, 1)
+
+
 async def test_no_table_of_an_encrypted_store_holds_a_word(make_url_of: MakeUrl) -> None:
     url = await make_url_of()
     async with opened(url, KEY) as store:

@@ -303,8 +303,7 @@ async def _everything_of(data: ProjectData, user: str, folder: Path) -> AsyncIte
 async def _export_file(files: FileStore, user: str, attachment: Any, folder: Path) -> str | None:
     from chatkit.store import NotFoundError
 
-    from runtime.server.attachments.file_keys import file_key
-    from runtime.server.attachments.uploads import clean_name
+    from runtime.server.attachments.file_keys import clean_name, file_key
 
     try:
         content = await files.read(file_key(user, attachment.id))

@@ -1,4 +1,4 @@
-"""The keys of attached files in a store of files: a folder for each owner, a file for each attachment."""
+"""The names of attached files, and their keys in a store of files: a folder for each owner, a file for each."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import re
 from chatkit.store import NotFoundError
 
 _LONGEST_OWNER = 180
+_LONGEST_NAME = 200
 
 
 def file_key(owner: str, attachment_id: str) -> str:
@@ -36,3 +37,13 @@ def read_key(key: str) -> tuple[str | None, str]:
         return base64.urlsafe_b64decode(parts[-2] + "=" * (-len(parts[-2]) % 4)).decode(), parts[-1]
     except (binascii.Error, UnicodeDecodeError):
         return None, ""
+
+
+def clean_name(name: str) -> str:
+    """Return the name of a file without folders, control characters and leading dots."""
+    last = re.split(r"[\\/]", name)[-1]
+    kept = "".join(mark for mark in last if mark.isprintable()).strip().lstrip(".")
+    stem, dot, suffix = kept.rpartition(".")
+    if len(kept) > _LONGEST_NAME:
+        kept = f"{stem[: _LONGEST_NAME - len(suffix) - 1]}{dot}{suffix}" if len(suffix) < 20 else kept[:_LONGEST_NAME]
+    return kept or "file"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -34,7 +33,7 @@ from runtime.config.model.chat import Attachments
 from runtime.errors import RequestError
 from runtime.resources.threads import in_file_thread
 from runtime.server.attachments.content import CHECKED_IMAGES, normal_mime_type, why_refused
-from runtime.server.attachments.file_keys import file_key, owner_folder, read_key
+from runtime.server.attachments.file_keys import clean_name, file_key, owner_folder, read_key
 from runtime.server.attachments.pdf_text import PdfTexts
 from runtime.server.attachments.signed_urls import SignedUrls, grant_of
 from runtime.stores.blobs import FileStore, FileStoreError, StoredFile
@@ -48,7 +47,6 @@ COLLECT_S = 3600.0
 SWEEP_S = 24 * 3600.0
 """The shortest time between two searches for files without metadata, in seconds."""
 _BUFFER = 256 * 1024
-_LONGEST_NAME = 200
 
 
 class Uploads:
@@ -95,7 +93,7 @@ class Uploads:
     async def add_generated(self, owner: str, thread_id: str, mime_type: str, content: bytes, base_url: str) -> str:
         """Store an image that a model has generated, as a file of the thread; return its signed URL.
 
-        Raise RequestError (503), StoreUnavailable.
+        Raise RequestError (503), StoreUnavailable, and NotFoundError if the thread was deleted meanwhile.
         """
         attachment_id, suffix = new_id("attachment"), mime_type.rpartition("/")[2]
         # Without the quota: the answer that has the image exists already.
@@ -104,6 +102,13 @@ class Uploads:
         attachment = await self._save_new(
             owner, base_url, attachment_id, f"generated.{suffix}", mime_type, size, thread_id
         )
+        try:
+            # Last: who deletes the thread from now on deletes the attachment as well.
+            await self.backend.load_thread(owner, thread_id)
+        except NotFoundError:
+            await self.backend.delete_attachment(owner, attachment_id)
+            await self.files.delete(file_key(owner, attachment_id))
+            raise
         assert isinstance(attachment, ImageAttachment)
         return str(attachment.preview_url)
 
@@ -372,16 +377,6 @@ async def _storage_errors() -> AsyncIterator[None]:
         logger.error("a file could not be stored: %s: %s", type(error).__name__, error)
         message = "the file can't be stored at present (try again later)"
         raise RequestError(503, "storage_unavailable", message) from error
-
-
-def clean_name(name: str) -> str:
-    """Return the name of a file without folders, control characters and leading dots."""
-    last = re.split(r"[\\/]", name)[-1]
-    kept = "".join(mark for mark in last if mark.isprintable()).strip().lstrip(".")
-    stem, dot, suffix = kept.rpartition(".")
-    if len(kept) > _LONGEST_NAME:
-        kept = f"{stem[: _LONGEST_NAME - len(suffix) - 1]}{dot}{suffix}" if len(suffix) < 20 else kept[:_LONGEST_NAME]
-    return kept or "file"
 
 
 def _matches(mime_type: str, pattern: str) -> bool:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.server.attachments.uploads import clean_name
+from runtime.server.attachments.file_keys import clean_name
 
 
 @pytest.mark.parametrize(
