@@ -71,9 +71,8 @@ class JwtAuthenticator:
         key = await self._keys.key(_key_id(token))
         if key is None:
             raise Unauthenticated("its token is signed with an unknown key", INVALID_TOKEN)
-        claims = self._verify(token, key)
-        user = self._user(claims)
-        self._store(digest, user, float(claims["exp"]) + self._declared.leeway)
+        user, expires = self._verify(token, key)
+        self._store(digest, user, expires + self._declared.leeway)
         return user
 
     def _cached(self, digest: bytes) -> User | None:
@@ -93,7 +92,7 @@ class JwtAuthenticator:
         if len(self._cache) > MAX_CACHED:
             self._cache.popitem(last=False)
 
-    def _verify(self, token: bytes, key: Any) -> Mapping[str, Any]:
+    def _verify(self, token: bytes, key: Any) -> tuple[User, float]:
         declared = self._declared
         try:
             claims: dict[str, Any] = _DECODER.decode(
@@ -104,9 +103,10 @@ class JwtAuthenticator:
                 issuer=declared.issuer,
                 leeway=declared.leeway,
             )
+            # Inside: a number may be too large, and a claim nested too deep.
+            return self._user(claims), float(claims["exp"])
         except _REFUSED as error:
             raise Unauthenticated(f"its token is refused: {error}", INVALID_TOKEN) from None
-        return claims
 
     def _user(self, claims: Mapping[str, Any]) -> User:
         names = self._declared.claims

@@ -132,6 +132,13 @@ def _unsigned(**header: Any) -> str:
     return ".".join([*encoded, ""])
 
 
+def _nested(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(levels):
+        value = {"in": value}
+    return value
+
+
 REFUSED = {
     "expired": (lambda: token(exp=int(time.time()) - 31), "Signature has expired"),
     "without an expiry": (lambda: token(exp=None), 'missing the "exp" claim'),
@@ -157,6 +164,8 @@ REFUSED = {
     "without an id": (lambda: token(sub=None), "the claim 'sub' of its token is NoneType"),
     "with an empty id": (lambda: token(sub=" "), "the claim 'sub' of its token is empty"),
     "with a list as its id": (lambda: token(sub=["ada"]), "the claim 'sub' of its token is list"),
+    "with an expiry that is too large": (lambda: token(exp=10**400), "its token is refused"),
+    "with a claim that is nested too deep": (lambda: token(deep=_nested(700)), "its token is refused"),
     "with a line break in its id": (lambda: token(sub="a\nb"), "can't be printed"),
     "that is none": (lambda: "a.b.c", "is no JSON Web Token"),
     "that is nested": (lambda: f"{base64.urlsafe_b64encode(b'[' * 9000).decode()}.e30.e30", "no JSON Web Token"),
