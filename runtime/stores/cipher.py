@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from runtime.stores.store import StoreError
 
 _MARK = "fernet:"
+_PLAIN = "fernet:plain:"
 _TOKEN = re.compile(r"fernet:gAAAA[A-Za-z0-9_-]+={0,2}")
 _NO_KEY = "the store is encrypted with a key that `store.encrypt` does not list (add the key; the first one encrypts)"
 
@@ -47,11 +48,8 @@ class Cipher:
         return _MARK + self._newest.encrypt(text.encode()).decode()
 
     def decrypt(self, text: str) -> str:
-        """Return the text of a token; a text that is no token is returned as it is. Raise StoreError without its key.
-
-        A user's own text that begins like a token is none: it was encrypted when it was written.
-        """
-        return self._read(text.removeprefix(_MARK).encode()).decode() if is_encrypted(text) else text
+        """Return the text of a token, or of `plain_text`; other texts as they are. Raise StoreError without its key."""
+        return self._read(text.removeprefix(_MARK).encode()).decode() if is_encrypted(text) else read_plain_text(text)
 
     def encrypt_bytes(self, content: bytes) -> bytes:
         """Return the content of a file as a token of the first key."""
@@ -79,6 +77,16 @@ class Cipher:
             return self._all.decrypt(token)
         except self._invalid:
             raise StoreError(_NO_KEY) from None
+
+
+def plain_text(text: str) -> str:
+    """Return how a text is stored that is not encrypted, also one that a user writes to look like a token."""
+    return f"{_PLAIN}{text}" if text.startswith(_MARK) else text
+
+
+def read_plain_text(stored: str) -> str:
+    """Return the text that `plain_text` has stored."""
+    return stored.removeprefix(_PLAIN)
 
 
 def is_encrypted(text: str) -> bool:

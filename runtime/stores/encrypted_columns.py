@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 
-from runtime.stores.cipher import Cipher
+from runtime.stores.cipher import Cipher, plain_text, read_plain_text
 
 Convert = Callable[[Any], Any]
 
@@ -21,20 +21,31 @@ def use_cipher(dialect: sa.Dialect, cipher: Cipher) -> None:
 
 
 class EncryptedText(sa.types.TypeDecorator[str]):
-    """A text that is encrypted where the database has a cipher; without one, it is a `Text` and costs nothing."""
+    """A text that is encrypted where the database has a cipher; without one, it is a `Text` and costs nothing.
+
+    `by_users` is for texts of users that are no JSON: they may look like encrypted ones.
+    """
 
     impl = sa.Text
     cache_ok = True
 
+    def __init__(self, by_users: bool = False) -> None:
+        super().__init__()
+        self.by_users = by_users
+
     def bind_processor(self, dialect: sa.Dialect) -> Convert | None:
         """Return the conversion of a value for the database."""
         cipher = _ciphers.get(dialect)
-        return None if cipher is None else _unless_null(cipher.encrypt)
+        if cipher is None:
+            return _unless_null(plain_text) if self.by_users else None
+        return _unless_null(cipher.encrypt)
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Convert | None:
         """Return the conversion of a value from the database."""
         cipher = _ciphers.get(dialect)
-        return None if cipher is None else _unless_null(cipher.decrypt)
+        if cipher is None:
+            return _unless_null(read_plain_text) if self.by_users else None
+        return _unless_null(cipher.decrypt)
 
 
 def _unless_null(convert: Convert) -> Convert:

@@ -29,7 +29,7 @@ THREADS = sa.Table(
     sa.Column("id", sa.Text, nullable=False),
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-    sa.Column("title", EncryptedText),
+    sa.Column("title", EncryptedText(by_users=True)),
     # Its reason is a text, which a tool may have written.
     sa.Column("status", EncryptedText, nullable=False),
     sa.Column("allowed_image_domains", EncryptedText),

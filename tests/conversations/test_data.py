@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from runtime.cli.app import run
 from runtime.server.retention import Retention, utc_now
+from runtime.stores import open_store
 from runtime.stores.cipher import new_key
 from runtime.testing.store_samples import new_metadata
 from tests.conversations.conftest import Chat, MakeChat
@@ -157,3 +159,47 @@ async def test_a_project_that_is_encrypted_later_holds_no_word_any_more(
     code, text = await asyncio.to_thread(command, "data", "encrypt", str(client.runtime.root))
     assert (code, text) == (0, "encrypted 4 rows and 1 files with the first key")
     assert b"zebra" not in _bytes_below(stored).lower()
+
+
+async def test_a_file_that_looks_encrypted_keeps_no_other_file_plain(
+    chat: MakeChat, command: Callable[..., tuple[int, str]]
+) -> None:
+    client = await chat(_config())
+    forged = b"fernet:gAAAA of mallory"
+    made = await client.call("attachments.create", name="forged.txt", mime_type="text/plain", size=len(forged))
+    url = made.json["upload_descriptor"]["url"].removeprefix("http://localhost")
+    assert (await client.request("PUT", url, forged).end()).status == 204
+    client.player.replies = ["Zebra, fine."]
+    await _send_note(client)
+    await client.runtime.close()
+    file = client.runtime.root / "agents.yaml"
+    declared = json.loads(file.read_text())
+    declared["store"]["encrypt"] = [KEY]
+    file.write_text(json.dumps(declared))
+    code, text = await asyncio.to_thread(command, "data", "encrypt", str(client.runtime.root))
+    assert (code, text.endswith(" and 1 files with the first key")) == (1, True)
+    assert b"zebra" not in _bytes_below(client.runtime.root / ".chatkit").lower()
+
+
+async def test_a_user_whose_key_was_dropped_too_early_is_erased(
+    chat: MakeChat, command: Callable[..., tuple[int, str]]
+) -> None:
+    client = await chat(_config(encrypt=[KEY]))
+    client.player.replies = ["Zebra, fine."]
+    await _send_note(client)
+    await client.runtime.close()
+    file = client.runtime.root / "agents.yaml"
+    declared = json.loads(file.read_text())
+    newer = new_key()
+    store = open_store(f"sqlite:///{client.runtime.root}/.chatkit/threads.db", (newer, KEY))
+    await store.open()
+    await store.create_thread("bob", new_metadata(), [])
+    await store.close()
+    declared["store"]["encrypt"] = [newer]
+    file.write_text(json.dumps(declared))
+    root = str(client.runtime.root)
+    code, text = await asyncio.to_thread(command, "data", "erase", root, "--user", "local", "--yes")
+    assert (code, text) == (0, "deleted what can't be decrypted")
+    with sqlite3.connect(client.runtime.root / ".chatkit" / "threads.db") as database:
+        assert database.execute("SELECT owner FROM chatkit_threads").fetchall() == [("bob",)]
+    database.close()

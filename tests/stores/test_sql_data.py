@@ -185,6 +185,21 @@ async def test_what_was_stored_before_is_encrypted_everywhere(make_url_of: MakeU
             assert await _pages_with(url, "zebra") == 0
 
 
+@pytest.mark.parametrize("title", [f"fernet:gAAAA{'x' * 40}", "fernet:plain:x", "fernet:", "plain:x"])
+async def test_a_title_that_looks_encrypted_is_a_title(make_url_of: MakeUrl, title: str) -> None:
+    url, thread = await make_url_of(), new_metadata(title="before")
+    async with opened(url) as plain:
+        await plain.create_thread("ann", thread, [])
+        await plain.save_thread("ann", thread.model_copy(update={"title": title}))
+        assert (await plain.load_thread("ann", thread.id)).title == title
+    async with opened(url, KEY) as store:
+        assert (await store.load_thread("ann", thread.id)).title == title
+        await store.encrypt_again(lambda table, rows: None)
+        assert (await store.load_thread("ann", thread.id)).title == title
+        await store.save_thread("ann", thread.model_copy(update={"title": title}))
+        assert [each.title async for each in store.iterate_threads("ann")] == [title]
+
+
 async def test_postgresql_keeps_no_samples_of_what_users_write(make_url_of: MakeUrl) -> None:
     url = await make_url_of()
     if url.startswith("sqlite"):

@@ -83,12 +83,7 @@ def erase_user(path: Path, user: str, *, confirmed: bool, rewrite: bool) -> int:
     async def work(data: ProjectData) -> int:
         from runtime.stores.sql import SqlStore
 
-        text = _counts(
-            {
-                "thread": len([thread async for thread in data.store.iterate_threads(user)]),
-                "attachment": len(await data.store.list_attachments(user)),
-            }
-        )
+        text = await _what_is_erased(data.store, user)
         if not confirmed and not _confirm(f"Delete {text} and the token usage of {user!r} for ever?"):
             print("nothing was deleted", file=sys.stderr)
             return 1
@@ -103,6 +98,20 @@ def erase_user(path: Path, user: str, *, confirmed: bool, rewrite: bool) -> int:
         return 0
 
     return asyncio.run(_with_data(path, work))
+
+
+async def _what_is_erased(store: ThreadStore, user: str) -> str:
+    from runtime.stores.store import StoreError
+
+    try:
+        return _counts(
+            {
+                "thread": len([thread async for thread in store.iterate_threads(user)]),
+                "attachment": len(await store.list_attachments(user)),
+            }
+        )
+    except StoreError:  # without its key
+        return "what can't be decrypted"
 
 
 def move_store(source: str, target: str) -> int:
@@ -156,17 +165,26 @@ def encrypt_store(path: Path, *, rewrite: bool) -> int:
 
         if not isinstance(data.store, SqlStore):
             raise StoreError("only a store in SQLite or PostgreSQL can be encrypted")
-        rows, files = await data.store.encrypt_again(_show_progress), 0
+        rows, files, unreadable = await data.store.encrypt_again(_show_progress), 0, 0
         if isinstance(data.files, EncryptedFileStore):
             async for key in data.files.list_before("files", datetime.now(UTC) + timedelta(days=1)):
-                files += await data.files.encrypt_again(key)
+                try:
+                    files += await data.files.encrypt_again(key)
+                except StoreError as error:
+                    # Also what a user has uploaded to look like an encrypted file: it must not keep others plain.
+                    unreadable += 1
+                    _say(f"{key}: {error}")
         text = f"{rows} rows and {files} files"
         await data.record("encrypt", "", text)
         if rewrite:
             _say(_REWRITING)
             await data.store.rewrite()
         print(f"encrypted {text} with the first key")
-        return 0
+        if unreadable:
+            _say(
+                f"{unreadable} files look encrypted, and no key of `store.encrypt` decrypts them: they stay as they are"
+            )
+        return 1 if unreadable else 0
 
     return asyncio.run(_with_data(path, work))
 
