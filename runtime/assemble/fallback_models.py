@@ -10,7 +10,7 @@ from typing import Any
 from agents import ModelResponse, ModelSettings
 from agents.models.interface import Model
 
-from runtime.assemble.model_failures import may_answer_elsewhere
+from runtime.assemble.model_failures import may_answer_elsewhere, words_of
 from runtime.assemble.scripted_model import ScriptedConversation
 from runtime.assemble.token_meter import ANSWERING_MODEL
 
@@ -92,4 +92,4 @@ class FallbackModel(Model):
         if index + 1 == len(self._chain) or not may_answer_elsewhere(error):
             raise error
         next_name = self._chain[index + 1][0]
-        logger.warning("model %r failed, asking %r: %s: %s", name, next_name, type(error).__name__, error)
+        logger.warning("model %r failed, asking %r: %s: %s", name, next_name, type(error).__name__, words_of(error))

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import httpx
 import openai
 
+from runtime.config.secrets.mask import mask
 from runtime.errors import RuntimeFault
 from runtime.resources.token_usage import TokenUsage
 
@@ -102,6 +103,13 @@ REASONS: Mapping[FailureKind, str] = {
 _MOST_WRAPPED = 8
 _RETRYABLE_STATUSES = frozenset({408, 409, 429})
 _TOO_LARGE_STATUS = 413
+_WITHOUT_ACCESS = frozenset({401, 403, 404, 410})
+# Groq, Mistral, OpenRouter and Bedrock have 400 for a model that does not exist or was shut down.
+_NO_MODEL = re.compile(
+    r"model_(not_found|decommissioned)|invalid model\b|model (identifier|id|name)\b.{0,60}\binvalid|"
+    r"not a valid model|\bmodel\b.{0,80}(decommissioned|not found|not exist|no longer (available|supported))",
+    re.IGNORECASE,
+)
 _LATER: frozenset[FailureKind] = frozenset({"busy", "unavailable", "unreachable", "silent"})
 _ELSEWHERE = _LATER | {"too_long", "quota"}
 
@@ -173,15 +181,15 @@ def failure_kind(error: BaseException) -> FailureKind | None:
 def words_of(error: BaseException) -> str:
     """Return what an exception says, and what an endpoint has said that the provider's client does not repeat.
 
-    The client repeats only `error.message`. Other endpoints send the text as `error`, as `detail`, or alone.
+    The client repeats only `error.message`. Other endpoints send the text as `error`, as `detail`, or alone. Keys of
+    known formats are masked.
     """
     text, body = str(error), getattr(error, "body", None)
-    if not body or not isinstance(error, openai.APIStatusError):
-        return text
-    message = body.get("message") if isinstance(body, Mapping) else None
-    if isinstance(message, str) and message in text:
-        return text
-    return f"{text} - {body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)}"
+    if body and isinstance(error, openai.APIStatusError):
+        message = body.get("message") if isinstance(body, Mapping) else None
+        if not isinstance(message, str) or message not in text:
+            text = f"{text} - {body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)}"
+    return mask(text)
 
 
 def can_end_otherwise(error: BaseException) -> bool:
@@ -190,8 +198,15 @@ def can_end_otherwise(error: BaseException) -> bool:
 
 
 def may_answer_elsewhere(error: BaseException) -> bool:
-    """Return whether another model may answer the request: False if the request itself was rejected."""
-    return failure_kind(error) in _ELSEWHERE
+    """Return whether another model may answer the request: False if the request itself was rejected.
+
+    A model that was shut down, and a key that is not valid, are no fault of the request.
+    """
+    kind = failure_kind(error)
+    if kind != "refused":
+        return kind in _ELSEWHERE
+    status = getattr(error, "status_code", None)
+    return status in _WITHOUT_ACCESS or _NO_MODEL.search(words_of(error)) is not None
 
 
 def _client_error_in(error: BaseException) -> openai.APIError | None:

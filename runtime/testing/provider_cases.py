@@ -7,6 +7,7 @@ APIs; where an API does not have the quirk, it has none.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -245,6 +246,10 @@ def _tool_cases() -> Iterator[ProviderCase]:
     twice = (_tool_call("look_up", _ARGUMENTS), _tool_call("look_up", '{"city": "Rome"}', index=1))
     both = _stream().call("look_up", _ARGUMENTS).call("look_up", '{"city": "Rome"}')
     yield _with_call("same_call_id_twice", "two calls of one response have the same id", twice, both)
+    apart = (twice[0], _tool_call("look_up", '{"city": "Rome"}', "call_2"))
+    yield _with_call("calls_of_one_index", "Gemini, Ollama: every call has the index 0", apart)
+    unnumbered = tuple({"tool_calls": [{**call["tool_calls"][0], "index": None}]} for call in apart)
+    yield _with_call("calls_without_index", "calls have no index", unnumbered)
     yield _called("tool_with_prefix", "a call of `functions.look_up`", "functions.look_up")
     yield _called("tool_with_space", "a call of ` look_up`", " look_up")
     yield _called("tool_with_channel", "gpt-oss: its channel in the name", "look_up<|channel|>commentary")
@@ -371,6 +376,14 @@ def _ended_cases() -> Iterator[ProviderCase]:
     yield ProviderCase(
         "refusal", "the model refuses", (refused,), (_stream().refuse(_REFUSAL[:7], _REFUSAL[7:]).end(),)
     )
+    yield ProviderCase(
+        "no_reason", "no reason why the answer ended, but `[DONE]`", (_says(_ANSWER, finish=None, usage=False),)
+    )
+    bare = re.sub(rb'"(output_index|content_index|sequence_number)": \d+, ', b"", _RESPONSES_ANSWER.body)
+    bare = RawReply(bare.replace(b', "annotations": [], "logprobs": []', b""))
+    yield ProviderCase("no_indexes", "llama.cpp: events have no indexes, texts no annotations", (), (bare,))
+    empty = _stream().say(_ANSWER).end(output=[])
+    yield ProviderCase("no_output", "the response that completes the answer has no items", (), (empty,))
     yield ProviderCase(
         "no_usage",
         "no counts of tokens",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from runtime.assemble.scripted_events import ScriptedFailure
-from runtime.testing import OpenAIStub
+from runtime.testing import OpenAIStub, ProviderCase, RawReply
 from tests.conversations.conftest import MakeChat
 from tests.conversations.playing import Player, on_stage
 
@@ -72,6 +73,38 @@ async def test_the_last_error_is_told_where_all_fail(chat: MakeChat, players: di
         player.replies = [ScriptedFailure("busy", 503)]
     assert "not available right now" in (await client.say("hello")).of("error")[0]["message"]
     assert [len(player.asked) for player in players.values()] == [1, 1, 1]
+
+
+GONE = [
+    (404, {"error": {"message": "The model `gpt-5` does not exist.", "code": "model_not_found"}}),
+    (400, {"error": {"message": "The model `x` has been decommissioned.", "code": "model_decommissioned"}}),
+    (400, {"object": "error", "message": "Invalid model: x", "code": "1500"}),
+    (400, {"error": {"message": "x is not a valid model ID", "code": 400}}),
+    (400, {"message": "The provided model identifier is invalid."}),
+    (404, {"detail": "Not Found"}),
+    (410, {}),
+    (401, {"error": {"message": "Incorrect API key provided."}}),
+    (403, {"error": "no access"}),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), GONE)
+async def test_the_next_model_answers_where_the_first_was_shut_down_or_its_key_is_not_valid(
+    chat: MakeChat, status: int, body: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    with OpenAIStub({"otherwise": "No."}) as stub, OpenAIStub({"otherwise": "I am here."}) as other:
+        endpoint = {"name": "m", "api": "chat_completions", "api_key": "any", "retries": 0}
+        models = {
+            "default": {**endpoint, "base_url": stub.base_url, "fallback": ["next"]},
+            "next": {**endpoint, "base_url": other.base_url},
+        }
+        client = await chat({"models": models})
+        reply = RawReply(json.dumps(body).encode(), status, "application/json")
+        stub.replay(ProviderCase("gone", "the model is gone", (reply,)))
+        answer = await client.say("hello")
+    assert (answer.said, answer.of("error")) == (["I am here."], [])
+    assert "model 'default' failed, asking 'next': " in caplog.text
+    assert f"Error code: {status}" in caplog.text
 
 
 async def test_a_request_that_is_refused_is_not_sent_to_others(chat: MakeChat, players: dict[str, Player]) -> None:

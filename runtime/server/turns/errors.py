@@ -21,7 +21,6 @@ from chatkit.types import ErrorEvent
 from runtime.assemble.instructions import InstructionsError
 from runtime.assemble.model_failures import FailureKind, ModelFailure, failure_kind, words_of
 from runtime.assemble.scripted_model import ScriptedFailure, ScriptError
-from runtime.config.secrets.mask import mask
 from runtime.errors import RequestError
 from runtime.resources.containment import ProjectCodeError, reason_of
 from runtime.stores.store import StoreUnavailable
@@ -105,7 +104,7 @@ def error_event(
     trace = error if failure is _UNEXPECTED and not isinstance(error, InstructionsError) else None
     cause = error.cause if isinstance(error, ProjectCodeError) else error
     reason = reason_of(cause)
-    if isinstance(cause, openai.APIStatusError) and (words := mask(words_of(cause))):
+    if isinstance(cause, openai.APIStatusError) and (words := words_of(cause)):
         reason = f"{type(cause).__name__}: {words}"
     logger.error("turn failed [%s]: %s (%s)", request_id, reason[:_LONGEST_REASON], activity, exc_info=trace)
     if failure is _UNEXPECTED and activity.action:
