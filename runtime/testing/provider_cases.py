@@ -379,8 +379,8 @@ def _ended_cases() -> Iterator[ProviderCase]:
     yield ProviderCase(
         "no_reason", "no reason why the answer ended, but `[DONE]`", (_says(_ANSWER, finish=None, usage=False),)
     )
-    bare = re.sub(rb'"(output_index|content_index|sequence_number)": \d+, ', b"", _RESPONSES_ANSWER.body)
-    bare = RawReply(bare.replace(b', "annotations": [], "logprobs": []', b""))
+    unplaced = re.sub(rb'"(output_index|content_index|sequence_number)": \d+, ', b"", _RESPONSES_ANSWER.body)
+    bare = RawReply(unplaced.replace(b', "annotations": [], "logprobs": []', b""))
     yield ProviderCase("no_indexes", "llama.cpp: events have no indexes, texts no annotations", (), (bare,))
     empty = _stream().say(_ANSWER).end(output=[])
     yield ProviderCase("no_output", "the response that completes the answer has no items", (), (empty,))

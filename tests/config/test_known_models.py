@@ -74,6 +74,18 @@ def test_a_model_has_its_last_day_and_its_replacement(names: str, day: str, repl
         assert known_model(replacement.split()[0])
 
 
+def test_a_replacement_is_a_model_of_the_same_kind_without_a_last_day() -> None:
+    table = json.loads((files("runtime.config") / "openai_models.json").read_text(encoding="utf-8"))["models"]
+    replaced = {name: row["replacement"] for name, row in table.items() if "replacement" in row}
+    assert len(replaced) > 50
+    for name, replacement in replaced.items():
+        for named in replacement.partition(" with ")[0].split(" or "):
+            assert "shutdown" not in table[named], f"{name} is replaced by {named}, which is shut down as well"
+            assert table[named].get("kind") == table[name].get("kind"), (
+                f"{name} is replaced by {named}, of another kind"
+            )
+
+
 def test_stored_prompts_have_a_last_day() -> None:
     assert stored_prompts_shutdown() == date(2026, 11, 30)
 
