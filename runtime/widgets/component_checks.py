@@ -62,6 +62,18 @@ def component_faults(tree: Any, *, templated: bool = False) -> Iterator[Componen
     return _check(tree, (), templated)
 
 
+def page_components(tree: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the path of the `type` of each component of the page's own below a root, templated or not, and the type."""
+    if not isinstance(tree, Mapping):
+        return
+    kind = tree.get("type")
+    if path and isinstance(kind, str) and not is_template(kind) and is_page_component(kind):
+        yield (*path, "type"), kind
+    for key in ("children", *_BRANCHES):
+        for node, where in _items(tree, key, path):
+            yield from page_components(node, where)
+
+
 def root_problem(tree: Any) -> str:
     """Return why a tree can't be the root of a widget; empty if it can."""
     fault = _root_fault(tree)

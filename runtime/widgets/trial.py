@@ -17,7 +17,7 @@ from runtime.errors import RuntimeFault
 from runtime.json_schema.data import DataCheck, TreeError
 from runtime.json_schema.samples import kinds_of, make_data, walk
 from runtime.templates.template import Template
-from runtime.widgets.component_checks import component_faults, root_problem, shape_problem
+from runtime.widgets.component_checks import component_faults, page_components, root_problem, shape_problem
 from runtime.widgets.forms import COPY_TEXT, Form, default_values, form_of, render_form
 from runtime.widgets.studio import TOJSON_HINT, StudioTemplate
 from runtime.widgets.tree import as_json, parse_text, render_text
@@ -255,6 +255,8 @@ def _component_faults(tree: Any) -> Iterator[TrialFault]:
     present = {key: value for key, value in tree.items() if value is not None}
     for fault in list(component_faults(present))[:_MAX_FAULTS]:
         yield {"code": "components", "component": asdict(fault)}
+    for kind in dict.fromkeys(kind for _, kind in page_components(tree)):
+        yield {"code": "page component", "kind": kind}
 
 
 def _check_size(value: Any) -> None:

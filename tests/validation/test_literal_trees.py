@@ -34,10 +34,10 @@ async def show(ctx: RunContextWrapper[RuntimeContext], name: str, size: str) -> 
 FINE = 'return {"type": "Card", "children": []}'
 
 
-def report(project: Path, show: str = "pass", draw: str = FINE) -> list[str]:
+def report(project: Path, show: str = "pass", draw: str = FINE, config: str = CONFIG) -> list[str]:
     """Return the diagnostics, with the text of the source that each one is at."""
     source = APP % (draw.replace("\n", "\n    "), show.replace("\n", "\n    "))
-    (project / "agents.yaml").write_text(CONFIG)
+    (project / "agents.yaml").write_text(config)
     (project / "app.py").write_text(source)
     lines = []
     for each in check_project(load_config(project, environ={})):
@@ -145,3 +145,14 @@ def test_what_may_be_a_widget_is_not_refused(tmp_path: Path, show: str) -> None:
 def test_a_renderer_may_compute_its_tree(tmp_path: Path) -> None:
     draw = 'def inner():\n    return {"type": "Nothing"}\ntree = inner()\nreturn tree or {"type": data["kind"], **data}'
     assert report(tmp_path, draw=draw) == []
+
+
+def test_a_misspelt_component_of_ones_own_is_found_in_a_tree_in_python(tmp_path: Path) -> None:
+    tree = '{"type": "Card", "children": [{"type": "acme-mpa"}, {"type": "acme-map"}, {"type": "acme-" + name}]}'
+    (line,) = report(
+        tmp_path,
+        f"await context.stream_widget({tree})",
+        config=f"{CONFIG}chat: {{components: {{acme-map: /m.html}}}}\n",
+    )
+    assert line.startswith('warning A412 at "acme-mp: ')
+    assert "did you mean 'acme-map'?" in line

@@ -619,3 +619,52 @@ def clicks(node: Any) -> Iterator[dict[str, Any]]:
         if str(key).endswith("Action") and isinstance(value, dict):
             yield value
         yield from clicks(value)
+
+
+COMPONENTS = "chat: {components: {acme-map: /map.html}}\n"
+
+
+def test_a_misspelt_component_of_ones_own_is_found_in_every_form_of_a_template(tmp_path: Path) -> None:
+    tree = card({"type": "Row", "children": [{"type": "acme-mpa"}]})
+    inline = f"widgets: {{card: {{template: {json.dumps(tree)}}}}}\n{COMPONENTS}"
+    forms: list[tuple[str, dict[str, Any]]] = [
+        (inline, {}),
+        (CARD + COMPONENTS, {"card.json": tree}),
+        (f"widgets: {{card: card.widget}}\n{COMPONENTS}", {"card.widget": export(json.dumps(tree))}),
+    ]
+    for text, files in forms:
+        (diagnostic,) = check(tmp_path, text, files)
+        assert (diagnostic.code, diagnostic.severity) == ("A412", "warning")
+        assert "'chat.components' does not declare 'acme-mpa' (did you mean 'acme-map'?" in str(diagnostic)
+        assert diagnostic.length == len('"acme-mpa"')
+
+
+def test_a_component_of_ones_own_whose_type_is_computed_is_found_with_the_sample(tmp_path: Path) -> None:
+    template = '{"type": "Card", "children": [{"type": "acme-{{ kind }}"}]}'
+    for kind, mistakes in (("map", 0), ("mpa", 1)):
+        file = export(template, strings("kind"))
+        text = f"widgets: {{card: {{template: card.widget, sample: {{kind: {kind}}}}}}}\n{COMPONENTS}"
+        found = [each for each in check(tmp_path, text, {"card.widget": file}) if each.code == "A412"]
+        assert [(each.severity, "with the sample, 'chat.components'" in each.message) for each in found] == [
+            ("warning", True)
+        ] * mistakes
+
+
+@pytest.mark.parametrize(
+    "components",
+    [
+        "chat: {components: {acme-mpa: /map.html}}\n",
+        "chat: {components: {acme-mpa: {height: 90}}}\n",  # the mistake of this declaration is another
+        "chat: {components: {acme-mpa: /map.html}, greting: Hello}\n",
+    ],
+)
+def test_a_component_that_is_declared_is_not_reported_whatever_else_is_wrong(tmp_path: Path, components: str) -> None:
+    tree = card({"type": "acme-mpa"})
+    assert [each.code for each in check(tmp_path, CARD + components, {"card.json": tree})] == []
+
+
+def test_a_component_that_only_the_pages_options_can_have_is_a_note(tmp_path: Path) -> None:
+    for components in ("", COMPONENTS):
+        (diagnostic,) = check(tmp_path, CARD + components, {"card.json": card({"type": "x-form"})})
+        assert (diagnostic.code, diagnostic.severity) == ("A412", "note")
+        assert "chat: {components: {x-form: /x-form.html}}" in diagnostic.hint

@@ -73,8 +73,9 @@ def _check(
     if not isinstance(node, ast.Dict):
         return
     # Few projects write trees in Python: the others do not import the schemas of the components.
+    from runtime.validation.widgets.page_components import find_undeclared
     from runtime.validation.widgets.templates import COMPONENT_CODES, describe_component
-    from runtime.widgets.component_checks import component_faults
+    from runtime.widgets.component_checks import component_faults, page_components
     from runtime.widgets.forms import split_template
     from runtime.widgets.sections import sections_faults, with_pairs
 
@@ -102,7 +103,12 @@ def _check(
         is_empty = wrong.kind == "missing" and wrong.path[-1:] == ("children",)
         if not is_empty and not tree.is_open(where[:-1] if is_key else where):
             place = tree.node(where, at_key=is_key)
-            diagnostics.at_node(path, COMPONENT_CODES[wrong.kind], module, place, *describe_component(wrong), severity)
+            described = describe_component(diagnostics.project, wrong)
+            diagnostics.at_node(path, COMPONENT_CODES[wrong.kind], module, place, *described, severity)
+    for at, kind in page_components(parts.inner):
+        if (missing := find_undeclared(diagnostics.project, kind)) is not None:
+            place = tree.node((*parts.inner_path, *at))
+            diagnostics.at_node(path, "A412", module, place, missing.message, missing.hint, missing.severity)
 
 
 @dataclass(slots=True)

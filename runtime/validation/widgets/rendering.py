@@ -11,8 +11,9 @@ from runtime.diagnostics.key_path import KeyPath, show_path
 from runtime.documents.json_text import line_and_column
 from runtime.json_schema.misread import find_misread
 from runtime.validation.widgets.checked_widget import CheckedWidget, Part, SourceRange
+from runtime.validation.widgets.page_components import find_undeclared
 from runtime.validation.widgets.templates import COMPONENT_CODES, describe_component, text_at
-from runtime.widgets.component_checks import ComponentFault
+from runtime.widgets.component_checks import ComponentFault, page_components
 from runtime.widgets.sandbox import TrialResult, try_widgets
 from runtime.widgets.trial import TrialFault, TrialInput
 
@@ -72,6 +73,8 @@ def _report(widget: CheckedWidget, result: TrialResult) -> None:
                 _report_failed(widget, fault)
             case "components":
                 _report_component(widget, fault)
+            case "page component":
+                _report_page_component(widget, fault["kind"])
             case "A420":
                 key = fault["what"], fault.get("hint", "") or fault["message"]
                 broken.setdefault(key, (fault, []))[1].append(tuple(fault["field"]))
@@ -166,19 +169,28 @@ def _report_component(widget: CheckedWidget, fault: TrialFault) -> None:
     # JSON has lists in place of tuples.
     component_fault = ComponentFault(**{**values, "path": tuple(values["path"]), "part": tuple(values["part"])})
     code = COMPONENT_CODES[component_fault.kind]
-    message, hint = describe_component(component_fault)
+    message, hint = describe_component(widget.project, component_fault)
     if any(known.code == code and known.message == message for known in widget.project.collector.diagnostics):
         return
-    source_range = _literal(widget, component_fault)
+    word = component_fault.component if component_fault.kind == "component" else (component_fault.path or ("",))[-1]
+    source_range = _literal(widget, word)
     if source_range is None and widget.kind == "studio" and not widget.has_own_sample:
         source_range = widget.inner.document.key(("template",))
     message = f"with the sample, {message}" if widget.has_own_sample else message
     widget.report(code, source_range or _sample_spot(widget, ()), message, hint, severity=_sample_severity(widget))
 
 
-def _literal(widget: CheckedWidget, fault: ComponentFault) -> SourceRange | None:
+def _report_page_component(widget: CheckedWidget, kind: str) -> None:
+    """Report a component of the page's own that is not declared and whose type the template computes."""
+    literals = [name for part in widget.trees for _, name in page_components(part.value)]
+    wrong = None if kind in literals else find_undeclared(widget.project, kind)
+    if wrong is not None:
+        source_range = _literal(widget, kind) or _sample_spot(widget, ())
+        widget.report("A412", source_range, f"with the sample, {wrong.message}", wrong.hint, severity=wrong.severity)
+
+
+def _literal(widget: CheckedWidget, word: str | int) -> SourceRange | None:
     """Return the range of the wrong word in the text of a `.widget` file, if it occurs once."""
-    word = fault.component if fault.kind == "component" else fault.path[-1] if fault.path else ""
     text = widget.inner.value.get("template") if widget.kind == "studio" else None
     literal = f'"{word}"'
     if not isinstance(text, str) or not word or text.count(literal) != 1:

@@ -15,10 +15,12 @@ from runtime.documents.json_text import line_and_column
 from runtime.json_schema.checks import find_unsatisfiable
 from runtime.json_schema.data import TreeError
 from runtime.templates.template import TemplateError
+from runtime.validation.checked_project import CheckedProject
 from runtime.validation.single_braces import find_single_braces
 from runtime.validation.widgets.checked_widget import CheckedWidget, ConfigDocument, JsonDocument, Part, report_shape
+from runtime.validation.widgets.page_components import find_undeclared, nearest_component
 from runtime.validation.widgets.triggers import is_for_server
-from runtime.widgets.component_checks import ComponentFault, certain_faults, component_faults
+from runtime.widgets.component_checks import ComponentFault, certain_faults, component_faults, page_components
 from runtime.widgets.forms import is_closed, undeclared_names
 from runtime.widgets.sections import SectionsTemplate, read_sections, sections_faults
 from runtime.widgets.tree import TreeTemplate, parse_text
@@ -56,6 +58,7 @@ def _check_tree(widget: CheckedWidget, names: Names) -> None:
     for wrong in component_faults(widget.inner.value, templated=True):
         _report_component(widget, widget.inner, wrong, "error")
         widget.is_broken = True
+    _check_page_components(widget, widget.inner)
     names |= {name: (widget.inner, path) for name, path in template.names.items()}
     widget.loop_names = frozenset(template.bound)
     widget.trees.append(widget.inner)
@@ -118,7 +121,15 @@ def _check_structure(widget: CheckedWidget, part: Part) -> None:
         # ChatKit Studio may know newer components: only a sample of the project's own must render.
         is_certain = widget.has_own_sample or key in refused or _lacks_action_type(part.value, wrong.path)
         _report_component(widget, part, wrong, "error" if is_certain else "warning")
+    _check_page_components(widget, part)
     widget.is_broken |= bool(refused)
+
+
+def _check_page_components(widget: CheckedWidget, part: Part) -> None:
+    for path, kind in page_components(part.value):
+        if (wrong := find_undeclared(widget.project, kind)) is not None:
+            at = part.document.value(path)
+            widget.report("A412", at, wrong.message, wrong.hint, severity=wrong.severity, part=part, path=path)
 
 
 def _lacks_action_type(tree: Any, path: KeyPath) -> bool:
@@ -185,13 +196,14 @@ def _report_component(widget: CheckedWidget, part: Part, fault: ComponentFault, 
         source_range = document.key(path)
     elif fault.kind == "missing" and fault.part:
         source_range = document.value(path[:-1])
-    message, hint = describe_component(fault)
+    message, hint = describe_component(widget.project, fault)
     widget.report(COMPONENT_CODES[fault.kind], source_range, message, hint, severity=severity, part=part, path=path)
 
 
-def describe_component(fault: ComponentFault) -> tuple[str, str]:
+def describe_component(project: CheckedProject, fault: ComponentFault) -> tuple[str, str]:
     """Return a message and a hint for a fault of a component."""
-    near = f"did you mean {fault.meant!r}?" if fault.meant else ""
+    declared = nearest_component(project, fault.component) if fault.kind == "component" else None
+    near = f"did you mean {meant!r}?" if (meant := declared or fault.meant) else ""
     inside = show_path(fault.part)
     match fault.kind:
         case "component" if fault.component:
