@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import pytest
 
 from runtime.testing import OpenAIStub, ProviderCase, RawReply
-from tests.cli.compiling import missing
 from tests.conversations.conftest import MakeChat, chat, player, turn
 from tests.conversations.provider_outcomes import TOOLS, model_of, project
 
@@ -18,14 +16,6 @@ __all__ = ["chat", "player", "turn"]
 # The libraries warn of themselves.
 pytestmark = pytest.mark.filterwarnings("default")
 WORDS = "No."
-
-
-@pytest.fixture(params=["litellm", "any_llm"])
-def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if importlib.util.find_spec(request.param) is None:
-        missing(f"{request.param} is not installed (chatkit-runtime[litellm,any-llm])")
-    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    return str(request.param)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
-"""Models of the extras, through their real libraries, over real HTTP; CI installs them and refuses a skip."""
+"""Models of the extras, through their real libraries, over real HTTP."""
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +22,13 @@ TOOLS = '''def get_weather(city: str) -> str:
 pytestmark = pytest.mark.filterwarnings("default")
 
 
-@pytest.fixture(params=["any_llm", "litellm"])
-def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if importlib.util.find_spec(request.param) is None:
-        pytest.skip(f"{request.param} is not installed (pip install 'chatkit-runtime[any-llm,litellm]')")
-    # LiteLLM would fetch a list of prices when it is imported.
-    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    return str(request.param)
-
-
-async def test_two_turns_with_a_tool_call_each_through_an_extra(kind: str, tmp_path: Path) -> None:
+async def test_two_turns_with_a_tool_call_each_through_an_extra(library: str, tmp_path: Path) -> None:
     with OpenAIStub(SCRIPT) as stub:
         (tmp_path / "weather_tools.py").write_text(TOOLS)
         (tmp_path / "agents.yaml").write_text(
             "version: 1\n"
             "auth: none\n"
-            f"models: {{default: {{{kind}: openai/gpt-6-luna, base_url: '{stub.base_url}', api_key: test}}}}\n"
+            f"models: {{default: {{{library}: openai/gpt-6-luna, base_url: '{stub.base_url}', api_key: test}}}}\n"
             "agents: {assistant: {tools: ['weather_tools:get_weather']}}\n"
             "store: memory\n"
         )

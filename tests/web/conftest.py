@@ -27,6 +27,7 @@ from runtime.server.runtime import Runtime, build_runtime
 from tests.cli.compiling import missing
 from tests.conversations.conftest import QUICK, file_name, write_project
 from tests.conversations.playing import Player, on_stage
+from tests.web.gallery import Gallery, open_gallery
 
 PATIENCE_MS = 180_000
 """How long a page may take on a machine that does other things: no test waits for it to pass."""
@@ -59,6 +60,20 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def opened_gallery(browser: Browser) -> Iterator[Gallery]:
+    with open_gallery(browser) as gallery:
+        yield gallery
+
+
+@pytest.fixture
+def gallery(opened_gallery: Gallery) -> Iterator[Gallery]:
+    """The page of the gallery, which nothing may go wrong in. It has what the test before drew."""
+    opened_gallery.reset()
+    yield opened_gallery
+    assert opened_gallery.problems == []
 
 
 class Gate:
@@ -171,6 +186,29 @@ class Chat:
         found = self.frame.get_by_text(text).first
         expect(found).to_be_visible()
         return found
+
+    def text(self) -> str:
+        """Return the text that the chat shows."""
+        return self.frame.locator("body").inner_text()
+
+    def find(self, role: Any, name: str) -> Locator:
+        """Wait for an element with a role and a name, as screen readers have them."""
+        found = self.frame.get_by_role(role, name=name, exact=True).first
+        expect(found).to_be_visible()
+        return found
+
+    def click(self, role: Any, name: str) -> None:
+        """Click on an element with the mouse."""
+        self.find(role, name).click()
+
+    def tab_to(self, role: Any, name: str) -> None:
+        """Move by Tab until an element has the focus."""
+        element = self.find(role, name)
+        for _ in range(40):
+            if element.evaluate("element => element === element.ownerDocument.activeElement"):
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError(f"Tab does not reach the {role} {name!r}")
 
 
 @dataclass(kw_only=True)

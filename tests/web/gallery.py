@@ -14,7 +14,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize
 
 from tests.cli.compiling import missing
 from tests.web.packages import HOW_TO_GET_THEM, MODULES, WEB
@@ -27,6 +27,7 @@ POLICY = (
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 BUILD_SECONDS = 300
+SIZE: ViewportSize = {"width": 720, "height": 800}
 
 
 @functools.cache
@@ -75,6 +76,13 @@ class Gallery:
         page.goto(f"{origin}/index.html")
         page.locator("html[data-ready]").wait_for()
 
+    def reset(self) -> None:
+        """Forget what is held, what was sent and what went wrong, and take the first size again."""
+        self.hold(False)
+        self.actions()
+        self.page.set_viewport_size(SIZE)
+        self.problems.clear()
+
     def _on_console(self, message: ConsoleMessage) -> None:
         # A violation of the policy is an error, too.
         if message.type == "error":
@@ -120,8 +128,6 @@ class Gallery:
 def open_gallery(browser: Browser) -> Iterator[Gallery]:
     """Open the gallery."""
     with _served(_built()) as origin:
-        context = browser.new_context(
-            viewport={"width": 720, "height": 800}, permissions=["clipboard-read", "clipboard-write"]
-        )
+        context = browser.new_context(viewport=SIZE, permissions=["clipboard-read", "clipboard-write"])
         yield Gallery(context.new_page(), origin)
         context.close()

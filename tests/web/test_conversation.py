@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.conversations.playing import call, think
-from tests.web.conftest import Chat, MakeSite, Visitor
+from tests.web.conftest import MakeSite, Visitor
+from tests.web.in_each_browser import (
+    COUNT,
+    approve_a_call,
+    reload_in_the_middle_of_an_answer,
+    see_an_answer_grow,
+    stop_an_answer,
+)
 
 ITEMS = """
 from datetime import datetime
@@ -54,16 +60,7 @@ TEXTS = {"type": "object", "properties": {"name": {"type": "string"}}, "required
 
 
 def test_an_answer_is_shown_while_it_is_written(site: MakeSite, visitor: Visitor) -> None:
-    served = site({"chat": {"greeting": "What can I do for you?"}}, "The sky is blue.")
-    gate = served.gate("blue.")
-    chat = visitor.open(served.url)
-    chat.shows("What can I do for you?")
-    chat.say("Which colour has the sky?")
-    chat.shows("Which colour has the sky?")
-    chat.shows("The sky is")
-    expect(chat.frame.get_by_text("blue.")).to_have_count(0)
-    gate.pass_when_reached()
-    chat.shows("The sky is blue.")
+    see_an_answer_grow(site, visitor)
 
 
 def test_markdown_is_drawn_and_html_is_text(site: MakeSite, visitor: Visitor) -> None:
@@ -176,26 +173,8 @@ def test_a_client_tool_that_the_page_does_not_have_does_not_stop_the_conversatio
     assert served.player.asked[-1].of("function_call_output")
 
 
-def approval(site: MakeSite, *replies: Any) -> Any:
-    code = "done = []\ndef refund(order: str) -> str:\n    'Refund.'\n    done.append(order)\n    return 'refunded'\n"
-    config = {
-        "tools": {"refund": {"python": "acts:refund", "needs_approval": True}},
-        "agents": {"helper": {"tools": ["refund"]}},
-    }
-    return site(config, *replies, acts_py=code)
-
-
 def test_a_call_waits_until_the_user_approves_it(site: MakeSite, visitor: Visitor) -> None:
-    served = approval(site, [call("refund", order="A1")], "It is done.")
-    done = served.runtime.generation.snapshot.code.resolve("acts:done")
-    chat = visitor.open(served.url)
-    chat.say("Refund A1")
-    button = chat.frame.get_by_role("button", name=re.compile("approve|allow|confirm|yes", re.IGNORECASE)).first
-    expect(button).to_be_visible()
-    assert done == []
-    button.click()
-    chat.shows("It is done.")
-    assert done == ["A1"]
+    approve_a_call(site, visitor)
 
 
 def test_a_mention_is_found_and_sent(site: MakeSite, visitor: Visitor) -> None:
@@ -230,32 +209,14 @@ def test_a_file_is_attached_and_sent(site: MakeSite, visitor: Visitor) -> None:
 
 
 def test_an_answer_goes_on_after_the_page_is_loaded_again(site: MakeSite, visitor: Visitor) -> None:
-    served = site({}, "One two three four.")
-    gate = served.gate("three")
-    chat = visitor.open(served.url)
-    chat.say("Count")
-    chat.shows("One two")
-    chat.reload()
-    chat.shows("One two")
-    gate.pass_when_reached()
-    chat.shows("One two three four.")
+    _, chat = reload_in_the_middle_of_an_answer(site, visitor)
     # And in the region that a screen reader announces.
-    expect(chat.frame.locator("p", has_text="One two three four.")).to_have_count(1)
-    assert len(served.player.asked) == 1
+    expect(chat.frame.locator("p", has_text=COUNT)).to_have_count(1)
 
 
 def test_an_answer_can_be_stopped(site: MakeSite, visitor: Visitor) -> None:
-    served = site({}, "One two three four.")
-    gate = served.gate("three")
-    chat = visitor.open(served.url)
-    chat.say("Count")
-    chat.shows("One two")
-    chat.frame.get_by_role("button", name="Stop").click()
+    _, chat = stop_an_answer(site, visitor)
     expect(chat.frame.get_by_role("button", name="Stop")).to_have_count(0)
-    gate.open()
-    chat.reload()
-    chat.shows("One two")
-    expect(chat.frame.get_by_text("three")).to_have_count(0)
 
 
 def test_a_thread_is_found_in_the_history_renamed_and_deleted(site: MakeSite, visitor: Visitor) -> None:
@@ -287,33 +248,18 @@ def test_a_failed_answer_says_so_and_can_be_tried_again(site: MakeSite, visitor:
     chat.shows("Now it works.")
 
 
-def keyboard_to(chat: Chat, name: str) -> None:
-    """Move by Tab until a button has the focus."""
-    button = chat.frame.get_by_role("button", name=name, exact=True).first
-    expect(button).to_be_visible()
-    for _ in range(40):
-        if button.evaluate("element => element === element.ownerDocument.activeElement"):
-            return
-        chat.page.keyboard.press("Tab")
-    raise AssertionError(f"Tab does not reach the button {name!r}")
-
-
 def test_the_keyboard_alone_is_enough(site: MakeSite, visitor: Visitor) -> None:
     served = site({"chat": {"start_prompts": [{"label": "Boats", "prompt": "Show me boats"}]}}, "Nine boats.", "Bye.")
     chat = visitor.open(served.url)
-    chat.shows("Boats")
-    keyboard_to(chat, "Boats")
+    chat.tab_to("button", "Boats")
     chat.page.keyboard.press("Enter")
     chat.shows("Nine boats.")
-    keyboard_to(chat, "Chat history")
+    chat.tab_to("button", "Chat history")
     chat.page.keyboard.press("Enter")
-    expect(chat.frame.get_by_role("button", name="Close chat history")).to_be_visible()
+    chat.find("button", "Close chat history")
     chat.page.keyboard.press("Escape")
     expect(chat.frame.get_by_role("button", name="Close chat history")).to_have_count(0)
-    for _ in range(40):
-        if chat.field.evaluate("element => element === element.ownerDocument.activeElement"):
-            break
-        chat.page.keyboard.press("Tab")
+    chat.tab_to("textbox", "Message the AI")
     chat.page.keyboard.type("Thanks")
     chat.page.keyboard.press("Enter")
     chat.shows("Bye.")

@@ -11,6 +11,12 @@ import pytest
 from tests.conversations.playing import call
 from tests.web.conftest import MakeSite
 from tests.web.firefox import DARK, Firefox, FirefoxChat, FirefoxVisitor, open_firefox
+from tests.web.in_each_browser import (
+    approve_a_call,
+    reload_in_the_middle_of_an_answer,
+    see_an_answer_grow,
+    stop_an_answer,
+)
 
 FORM = {
     "type": "Form",
@@ -60,45 +66,17 @@ def visitor(site: MakeSite, firefox: Firefox) -> Iterator[FirefoxVisitor]:
 
 
 def test_an_answer_is_shown_while_it_is_written(site: MakeSite, visitor: FirefoxVisitor) -> None:
-    served = site({"chat": {"greeting": "What can I do for you?"}}, "The sky is **very** blue.")
-    gate = served.gate("blue.")
-    chat = visitor.open(served.url)
-    chat.shows("What can I do for you?")
-    chat.say("Which colour has the sky?")
-    chat.shows("The sky is very")
-    assert "blue" not in chat.text()
-    gate.pass_when_reached()
-    chat.shows("The sky is very blue.")
+    _, chat = see_an_answer_grow(site, visitor)
     assert chat.run("() => document.querySelector('strong').textContent") == "very"
 
 
 def test_an_answer_goes_on_after_the_page_is_loaded_again(site: MakeSite, visitor: FirefoxVisitor) -> None:
-    served = site({}, "One two three four.")
-    gate = served.gate("three")
-    chat = visitor.open(served.url)
-    chat.say("Count")
-    chat.shows("One two")
-    chat.reload()
-    chat.shows("One two")
-    assert "three" not in chat.text()
-    gate.pass_when_reached()
-    chat.shows("One two three four.")
+    _, chat = reload_in_the_middle_of_an_answer(site, visitor)
     assert chat.run("() => document.querySelectorAll('article').length") == 2
-    assert len(served.player.asked) == 1
 
 
 def test_an_answer_can_be_stopped(site: MakeSite, visitor: FirefoxVisitor) -> None:
-    served = site({}, "One two three four.")
-    gate = served.gate("three")
-    chat = visitor.open(served.url)
-    chat.say("Count")
-    chat.shows("One two")
-    chat.click("button", "Stop")
-    chat.find("button", "Send message")
-    gate.open()
-    chat.reload()
-    chat.shows("One two")
-    assert "three" not in chat.text()
+    stop_an_answer(site, visitor)
 
 
 def test_a_form_is_refused_and_then_sent(site: MakeSite, visitor: FirefoxVisitor) -> None:
@@ -114,20 +92,7 @@ def test_a_form_is_refused_and_then_sent(site: MakeSite, visitor: FirefoxVisitor
 
 
 def test_a_call_waits_until_the_user_approves_it(site: MakeSite, visitor: FirefoxVisitor) -> None:
-    code = "done = []\ndef refund(order: str) -> str:\n    'Refund.'\n    done.append(order)\n    return 'refunded'\n"
-    config = {
-        "tools": {"refund": {"python": "acts:refund", "needs_approval": True}},
-        "agents": {"helper": {"tools": ["refund"]}},
-    }
-    served = site(config, [call("refund", order="A1")], "It is done.", acts_py=code)
-    done = served.runtime.generation.snapshot.code.resolve("acts:done")
-    chat = visitor.open(served.url)
-    chat.say("Refund A1")
-    chat.find("button", "Approve")
-    assert done == []
-    chat.click("button", "Approve")
-    chat.shows("It is done.")
-    assert done == ["A1"]
+    approve_a_call(site, visitor)
 
 
 def test_the_keyboard_alone_is_enough(site: MakeSite, visitor: FirefoxVisitor) -> None:

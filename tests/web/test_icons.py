@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.cli.compiling import missing
 from tests.web.conftest import MakeSite, Visitor
-from tests.web.gallery import Gallery, open_gallery
+from tests.web.gallery import Gallery
 from tests.web.packages import HOW_TO_GET_THEM, MODULES
 
 ASSETS = Path(__file__).parents[2] / "runtime" / "server" / "web" / "assets"
@@ -82,19 +81,6 @@ def test_each_drawing_is_as_large_as_the_packages_and_where_it_is(browser: Brows
     page.close()
     far = [(name, max(by)) for name, by in zip(names, differences, strict=True) if max(by) > TOLERANCE]
     assert far == []
-
-
-@pytest.fixture(scope="module")
-def opened(browser: Browser) -> Iterator[Gallery]:
-    with open_gallery(browser) as gallery:
-        yield gallery
-
-
-@pytest.fixture
-def gallery(opened: Gallery) -> Iterator[Gallery]:
-    opened.problems.clear()
-    yield opened
-    assert opened.problems == []
 
 
 def paths(page: Page) -> list[str | None]:

@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.web.gallery import Gallery, open_gallery
+from tests.web.gallery import Gallery
 
 pytestmark = pytest.mark.timeout(600)
-
-
-@pytest.fixture(scope="module")
-def opened(browser: Browser) -> Iterator[Gallery]:
-    with open_gallery(browser) as gallery:
-        yield gallery
-
-
-@pytest.fixture
-def gallery(opened: Gallery) -> Iterator[Gallery]:
-    opened.problems.clear()
-    yield opened
-    assert opened.problems == []
 
 
 def _shown(gallery: Gallery, source: str, props: dict[str, Any] | None = None) -> str:

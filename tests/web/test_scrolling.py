@@ -75,7 +75,8 @@ MOVES = """async (element) => {
   const seen = new Set();
   for (let frame = 0; frame < 60; frame++) {
     await new Promise(requestAnimationFrame);
-    seen.add(`${element.scrollTop} of ${element.scrollHeight}, ${element.querySelector('.ck-thread-content').lastElementChild.style.height}`);
+    const { height } = element.querySelector('.ck-thread-content').lastElementChild.style;
+    seen.add(`${element.scrollTop} of ${element.scrollHeight}, ${height}`);
   }
   return [...seen];
 }"""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.web.axe import violations
-from tests.web.gallery import Gallery, open_gallery
+from tests.web.gallery import Gallery
 from tests.web.widget_cases import BASES, framed
 from tests.web.widget_samples import SAMPLES
 
@@ -30,20 +29,10 @@ THEMES: dict[str, dict[str, Any] | None] = {
 }
 
 
-@pytest.fixture(scope="module")
-def opened(browser: Browser) -> Iterator[Gallery]:
-    with open_gallery(browser) as gallery:
-        yield gallery
-
-
-@pytest.fixture
-def gallery(opened: Gallery) -> Iterator[Gallery]:
-    opened.problems.clear()
-    opened.page.set_viewport_size({"width": 720, "height": 800})
+@pytest.fixture(autouse=True)
+def without_motion(gallery: Gallery) -> None:
     # Half faded in, a text has less contrast.
-    opened.page.emulate_media(reduced_motion="reduce")
-    yield opened
-    assert opened.problems == []
+    gallery.page.emulate_media(reduced_motion="reduce")
 
 
 def _row(*children: dict[str, Any], **props: Any) -> dict[str, Any]:

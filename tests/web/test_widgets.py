@@ -4,34 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.web.gallery import Gallery, open_gallery
+from tests.web.gallery import Gallery
 from tests.web.widget_cases import BASES, BEHAVIOUR, Case, cases, components, framed
 from tests.web.widget_samples import SAMPLES
 
 pytestmark = pytest.mark.timeout(600)
 CASES = list(cases())
-
-
-@pytest.fixture(scope="module")
-def opened(browser: Browser) -> Iterator[Gallery]:
-    with open_gallery(browser) as gallery:
-        yield gallery
-
-
-@pytest.fixture
-def gallery(opened: Gallery) -> Iterator[Gallery]:
-    opened.hold(False)
-    opened.actions()
-    opened.problems.clear()
-    yield opened
-    assert opened.problems == []
 
 
 def test_each_component_of_the_sdk_has_a_sample_here() -> None:
