@@ -53,7 +53,7 @@ def test_a_signal_to_the_script_ends_the_server(serving: subprocess.Popen[str], 
     assert serving.stdout is not None
     url = next(line.split()[1] for line in serving.stdout if line.startswith("serving "))
     health = url.replace("/chatkit", "/health")
-    assert httpx.get(health, trust_env=False).status_code == 200
+    assert httpx.get(health, trust_env=False, timeout=180).status_code == 200
     serving.send_signal(number)
     assert serving.wait() == code
     with pytest.raises(httpx.ConnectError):

@@ -67,7 +67,7 @@ def hang() -> None:
 
 
 def main(way: str) -> None:
-    uvicorn_server._CLOSING_S, uvicorn_server._PATIENCE_S = 1 if way == "endless" else 20, 0.0
+    uvicorn_server._CLOSING_S, uvicorn_server._PATIENCE_S = 1 if way == "endless" else 180, 0.0
     app = App(way)
     with uvicorn_server.bind("127.0.0.1", 0) as listener:
         url = uvicorn_server.url_of(listener)

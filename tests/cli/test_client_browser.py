@@ -24,7 +24,7 @@ from tests.cli.compiling import compile_folder, missing
 from tests.cli.test_serve import serving
 
 STAND_IN = Path(__file__).parents[1] / "browser" / "stand_in.js"
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=180_000)
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",

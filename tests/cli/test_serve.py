@@ -16,6 +16,7 @@ from runtime import ConfigError, create_app
 from runtime.cli.commands.serve import summary
 from runtime.cli.uvicorn_server import bind
 from runtime.config.load import load_config
+from tests.conversations.talking import PATIENCE_S
 from tests.forked import ForkedProcess
 
 
@@ -54,7 +55,7 @@ def serving(folder: Path, *arguments: str) -> Iterator[Serving]:
 
 
 def post(url: str, type_: str = "threads.list", **headers: str) -> httpx.Response:
-    return httpx.post(url, json={"type": type_, "params": {}}, headers=headers, trust_env=False)
+    return httpx.post(url, json={"type": type_, "params": {}}, headers=headers, trust_env=False, timeout=PATIENCE_S)
 
 
 def test_serve_says_what_it_serves_and_where_and_ends_at_sigterm_with_zero(
@@ -85,7 +86,9 @@ def test_the_interpreter_is_set_up_for_serving(project: Path) -> None:
     with (project / "agents.yaml").open("a") as file:
         file.write("routes: ['api:router']\n")
     with serving(project, "serve") as server:
-        frozen, switch_s, full = httpx.get(server.url.replace("/chatkit", "/frozen"), trust_env=False).json()
+        frozen, switch_s, full = httpx.get(
+            server.url.replace("/chatkit", "/frozen"), trust_env=False, timeout=PATIENCE_S
+        ).json()
     assert frozen > 50_000
     assert switch_s < 0.001
     assert full > 1_000_000
@@ -205,25 +208,31 @@ def test_dev_shows_the_chat_page_and_its_address_is_the_first_one_that_is_printe
             f"open {root} in a browser",
             f"serving {server.url}",
         ]
-        page = httpx.get(root, trust_env=False)
+        page = httpx.get(root, trust_env=False, timeout=PATIENCE_S)
         assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
         evil = {"host": "evil.com"}
-        assert httpx.get(root, headers=evil, trust_env=False).status_code == 403
+        assert httpx.get(root, headers=evil, trust_env=False, timeout=PATIENCE_S).status_code == 403
         # A frame that is sandboxed has no origin, and loads the scripts of the client.
         nowhere = {"origin": "null"}
-        assert httpx.get(f"{server.url}/frame.html", headers=nowhere, trust_env=False).status_code == 200
-        assert httpx.get(f"{server.url}/options.json", headers=nowhere, trust_env=False).status_code == 403
+        assert (
+            httpx.get(f"{server.url}/frame.html", headers=nowhere, trust_env=False, timeout=PATIENCE_S).status_code
+            == 200
+        )
+        assert (
+            httpx.get(f"{server.url}/options.json", headers=nowhere, trust_env=False, timeout=PATIENCE_S).status_code
+            == 403
+        )
 
 
 def test_serve_shows_the_chat_page_if_it_is_declared(project: Path) -> None:
     with serving(project, "serve") as server:
-        assert httpx.get(server.url.removesuffix("chatkit"), trust_env=False).status_code == 404
+        assert httpx.get(server.url.removesuffix("chatkit"), trust_env=False, timeout=PATIENCE_S).status_code == 404
     with (project / "agents.yaml").open("a") as file:
         file.write("server: {page: true}\n")
     with serving(project, "serve") as server:
         root = server.url.removesuffix("chatkit")
         assert f"open {root} in a browser" in server.head
-        assert httpx.get(root, trust_env=False).status_code == 200
+        assert httpx.get(root, trust_env=False, timeout=PATIENCE_S).status_code == 200
 
 
 def test_dev_leaves_the_root_to_a_route_of_the_project(project: Path) -> None:
@@ -234,7 +243,7 @@ def test_dev_leaves_the_root_to_a_route_of_the_project(project: Path) -> None:
         file.write("routes: ['api:router']\n")
     with serving(project, "dev") as server:
         assert [line for line in server.head if "http" in line] == [f"serving {server.url}"]
-        assert httpx.get(server.url.removesuffix("chatkit"), trust_env=False).json() == "mine"
+        assert httpx.get(server.url.removesuffix("chatkit"), trust_env=False, timeout=PATIENCE_S).json() == "mine"
 
 
 @pytest.mark.parametrize(

@@ -88,13 +88,13 @@ def answer_text(events: list[dict[str, Any]]) -> str:
 @contextmanager
 def asking(url: str, text: str) -> Iterator[Reader]:
     request = {"type": "threads.create", "params": {"input": user_input(text)}}
-    with httpx.Client(trust_env=False, timeout=30) as client, client.stream("POST", url, json=request) as answer:
+    with httpx.Client(trust_env=False, timeout=180) as client, client.stream("POST", url, json=request) as answer:
         assert answer.status_code == 200
         yield Reader(answer)
 
 
 def ask(url: str, kind: str, **params: Any) -> httpx.Response:
-    answer = httpx.post(url, json={"type": kind, "params": params}, trust_env=False, timeout=30)
+    answer = httpx.post(url, json={"type": kind, "params": params}, trust_env=False, timeout=180)
     assert answer.status_code == 200, answer.text
     return answer
 
@@ -143,7 +143,7 @@ def test_a_message_that_comes_while_the_server_ends_is_refused(folder: Path) -> 
         at = urlsplit(server.url)
         body = json.dumps({"type": "threads.create", "params": {"input": user_input("briefly")}}).encode()
         head = f"POST {at.path} HTTP/1.1\r\nhost: {at.netloc}\r\ncontent-type: application/json\r\n"
-        with socket.create_connection((at.hostname, at.port), timeout=30) as late:
+        with socket.create_connection((at.hostname, at.port), timeout=180) as late:
             late.sendall(f"{head}content-length: {len(body)}\r\nexpect: 100-continue\r\n\r\n".encode())
             assert late.recv(65536).startswith(b"HTTP/1.1 100")
             server.process.send_signal(signal.SIGTERM)
@@ -155,9 +155,9 @@ def test_a_message_that_comes_while_the_server_ends_is_refused(folder: Path) -> 
 
 
 def _wait_until_nobody_listens(host: str, port: int) -> None:
-    for _ in range(3000):
+    for _ in range(18_000):
         try:
-            socket.create_connection((host, port), timeout=30).close()
+            socket.create_connection((host, port), timeout=180).close()
         except ConnectionRefusedError:
             return
         time.sleep(0.01)

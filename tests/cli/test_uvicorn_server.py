@@ -13,6 +13,7 @@ import pytest
 
 from runtime.cli.uvicorn_server import app_in_background, bind, url_of
 from runtime.errors import ConfigError, RuntimeFault, UsageError
+from tests.conversations.talking import PATIENCE_S
 
 
 def test_a_port_in_use_is_said_in_plain_words() -> None:
@@ -39,7 +40,9 @@ def test_an_ipv6_address_has_brackets() -> None:
 def test_an_app_in_the_background_answers_and_is_gone_afterwards(server: Any) -> None:
     server.screen = {"greeting": "hi"}
     with app_in_background(server) as url:
-        assert httpx.get(f"{url}/options.json", trust_env=False).json() == {"startScreen": {"greeting": "hi"}}
+        assert httpx.get(f"{url}/options.json", trust_env=False, timeout=PATIENCE_S).json() == {
+            "startScreen": {"greeting": "hi"}
+        }
     with pytest.raises(httpx.ConnectError):
         httpx.get(url, trust_env=False)
 
@@ -88,7 +91,7 @@ def draining(way: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 @contextmanager
 def reading(url: str) -> Iterator[tuple[httpx.Response, Iterator[bytes]]]:
-    with httpx.Client(trust_env=False, timeout=20) as client, client.stream("GET", f"{url}/stream") as answer:
+    with httpx.Client(trust_env=False, timeout=PATIENCE_S) as client, client.stream("GET", f"{url}/stream") as answer:
         chunks = answer.iter_raw()
         assert next(chunks) == b"one "
         yield answer, chunks
@@ -107,7 +110,7 @@ def test_the_app_ends_its_streams_while_their_clients_still_read() -> None:
         with pytest.raises(httpx.ConnectError):
             httpx.get(url, trust_env=False)
         assert idle.recv(1) == b""
-        out, err = process.communicate("go on\n", timeout=20)
+        out, err = process.communicate("go on\n", timeout=PATIENCE_S)
         assert b"".join(chunks) == b"two"
         assert (process.returncode, out, err) == (0, "closed\nleft\n", "")
 
@@ -115,7 +118,7 @@ def test_the_app_ends_its_streams_while_their_clients_still_read() -> None:
 def test_what_goes_on_after_the_drain_is_cut() -> None:
     with draining("endless") as (process, url), reading(url) as (_, chunks):
         stop(process)
-        out, err = process.communicate("go on\n", timeout=20)
+        out, err = process.communicate("go on\n", timeout=PATIENCE_S)
         with pytest.raises(httpx.RemoteProtocolError):
             list(chunks)
         assert (process.returncode, out) == (0, "closed\nleft\n")
@@ -129,7 +132,7 @@ def test_a_second_ctrl_c_waits_for_nothing() -> None:
         process.stdin.write("go on\n")
         process.stdin.flush()
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) != 0
+        assert process.wait(timeout=PATIENCE_S) != 0
         assert process.stdout is not None
         assert "left" not in process.stdout.read()
 
@@ -137,7 +140,7 @@ def test_a_second_ctrl_c_waits_for_nothing() -> None:
 def test_a_drain_that_fails_is_in_the_log_and_the_server_ends_all_the_same() -> None:
     with draining("broken") as (process, _):
         stop(process)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=PATIENCE_S)
         assert (process.returncode, out) == (0, "closed\nleft\n")
         assert "running answers could not be ended: OSError: the disk is full" in err
 
@@ -145,11 +148,11 @@ def test_a_drain_that_fails_is_in_the_log_and_the_server_ends_all_the_same() -> 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_function_that_hangs_is_named_and_does_not_hold_up_the_end(number: int, code: int) -> None:
     with draining("drained") as (process, url):
-        assert httpx.get(f"{url}/hang", trust_env=False).status_code == 200
+        assert httpx.get(f"{url}/hang", trust_env=False, timeout=PATIENCE_S).status_code == 200
         assert process.stdout is not None
         assert process.stdout.readline() == "hanging\n"
         stop(process, number)
-        out, err = process.communicate("go on\n", timeout=20)
+        out, err = process.communicate("go on\n", timeout=PATIENCE_S)
         assert (process.returncode, out) == (code, "closed\n")
         assert "__main__:hang is still running in a thread: the server exits without waiting for it" in err
 
@@ -195,9 +198,9 @@ def test_a_task_that_exits_does_not_end_the_server_and_a_signal_does(stop: signa
     url, ready = process.stdout.readline().strip(), process.stdout.readline()
     assert ready == "ready\n"
     for path in ("/fail?exits", "/fail", "/fail?exits", "/"):
-        assert httpx.get(url + path, trust_env=False, timeout=20).text == "ok"
+        assert httpx.get(url + path, trust_env=False, timeout=PATIENCE_S).text == "ok"
     process.send_signal(stop)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code
     assert errors.count("a task called sys.exit(3), which ended that task only") == 2
     assert errors.count("a task raised KeyboardInterrupt, which ended that task only") == 1

@@ -238,7 +238,7 @@ async def test_what_a_tool_has_set_on_the_thread_is_stored_with_its_result(pair:
     await gate.reached.wait()
     await answer.until(lambda so_far: "thread.created" in so_far.types)
     store = second.runtime.store
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while True:
             if "booked A1" in str(await second.hidden(answer.thread_id)):
                 break

@@ -251,11 +251,11 @@ def test_over_a_real_socket_a_closed_connection_cancels_the_run(tmp_path: Any) -
     write_project(tmp_path / "socket", {"models": models, "agents": {"helper": {}}}, {})
     with app_in_background(create_app(tmp_path / "socket", environ={})) as url:
         body = {"type": "threads.create", "params": {"input": user_input("count")}}
-        with httpx.Client(timeout=20) as http, http.stream("POST", f"{url}/chatkit", json=body) as response:
+        with httpx.Client(timeout=180) as http, http.stream("POST", f"{url}/chatkit", json=body) as response:
             assert response.headers["x-request-id"].startswith("req_")
             assert reached.wait(180)
         assert stopped.wait(180)
-        with httpx.Client(timeout=20) as http:
+        with httpx.Client(timeout=180) as http:
             listed = http.post(f"{url}/chatkit", json={"type": "threads.list", "params": {}}).json()
             items = {"type": "items.list", "params": {"thread_id": listed["data"][0]["id"], "order": "asc"}}
             while len(stored := http.post(f"{url}/chatkit", json=items).json()["data"]) < 2:
@@ -270,14 +270,14 @@ def test_over_a_real_socket_a_large_body_is_refused_and_the_connection_lives_on(
     models = {"default": {"python": "tests.conversations.playing:find", "with": {"name": name}}}
     write_project(tmp_path / "sizes", {"models": models, "agents": {"helper": {}}}, {})
     with app_in_background(create_app(tmp_path / "sizes", environ={})) as url:
-        with httpx.Client(timeout=20) as http:
+        with httpx.Client(timeout=180) as http:
             large = http.post(f"{url}/chatkit", content=b"x" * 2_000_000, headers=JSON)
             assert (large.status_code, large.json()["error"]["code"]) == (413, "body_too_large")
             chunked = http.post(f"{url}/chatkit", content=(b"x" * 65_536 for _ in range(30)), headers=JSON)
             assert chunked.status_code == 413
             assert http.get(f"{url}/health").json() == {"status": "ok"}
         host, port = url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=20) as raw:
+        with socket.create_connection((host, int(port)), timeout=180) as raw:
             raw.sendall(
                 b"POST /chatkit HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
                 b"content-length: 2000000\r\n\r\n"

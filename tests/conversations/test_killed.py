@@ -153,7 +153,7 @@ async def test_what_was_acknowledged_is_there_and_every_thread_goes_on(tmp_path:
     with _serving(folder, ledger) as (_, other):
         # A connection that is kept may be closed by the server in the moment of its next use.
         limits = httpx.Limits(max_keepalive_connections=0)
-        async with httpx.AsyncClient(timeout=60, trust_env=False, limits=limits) as http:
+        async with httpx.AsyncClient(timeout=180, trust_env=False, limits=limits) as http:
             for kill in range(KILLS):
                 conversations = [Conversation() for _ in range(CLIENTS)]
                 with _serving(folder, ledger) as (process, doomed):
@@ -163,7 +163,7 @@ async def test_what_was_acknowledged_is_there_and_every_thread_goes_on(tmp_path:
                         for pair in zip(conversations, orders, strict=True)
                     ]
                     # A server on a busy machine takes a while until it answers at all.
-                    async with asyncio.timeout(60):
+                    async with asyncio.timeout(180):
                         while not any(conversation.acknowledged for conversation in conversations):  # noqa: ASYNC110
                             await asyncio.sleep(0.01)
                     await asyncio.sleep(chance.uniform(0.1, 4.0))

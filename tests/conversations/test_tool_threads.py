@@ -20,7 +20,7 @@ from tests.conversations import test_tool_threads as test
 def hang() -> str:
     "Hang."
     test.begun.release()
-    test.go_on.wait(60)
+    test.go_on.wait(600)
     return "late"
 
 decorated = function_tool(hang, name_override="decorated")

@@ -40,7 +40,7 @@ class Reader:
             return any('"thread.item.done"' in line and said in line for line in self._text.splitlines())
 
         with self._news:
-            if not self._news.wait_for(is_done, timeout=20):
+            if not self._news.wait_for(is_done, timeout=180):
                 raise TimeoutError(f"the client was not told {said}")
 
 

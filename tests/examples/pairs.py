@@ -119,7 +119,7 @@ def _run_ours(pair: Pair, tmp_path: Path) -> Run:
 
 
 async def _talk(pair: Pair, url: str, reader: Reader) -> dict[str, Exchange]:
-    async with httpx.AsyncClient(base_url=url, timeout=30, headers={**CLOSE, **pair.headers}) as http:
+    async with httpx.AsyncClient(base_url=url, timeout=180, headers={**CLOSE, **pair.headers}) as http:
         caller = Caller(http, reader)
         await pair.play(caller)
     assert len({exchange.name for exchange in caller.exchanges}) == len(caller.exchanges), "an exchange's name repeats"

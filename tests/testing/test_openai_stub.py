@@ -217,14 +217,14 @@ async def test_what_openai_refuses_is_refused(stub: OpenAIStub, client: AsyncOpe
 async def test_nonsense_gets_an_error_in_openais_form(
     stub: OpenAIStub, method: str, path: str, content: bytes, status: int
 ) -> None:
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=180) as http:
         response = await http.request(method, stub.base_url + path, content=content)
     assert response.status_code == status
     assert set(response.json()["error"]) == {"message", "type", "param", "code"}
 
 
 async def test_a_body_reads_as_events(stub: OpenAIStub) -> None:
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=180) as http:
         body = {"model": "m", "input": "hi", "stream": True}
         response = await http.post(f"{stub.base_url}/responses", json=body)
     events = parse_events(response.content)

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -186,6 +187,15 @@ class Chat:
         found = self.frame.get_by_text(text).first
         expect(found).to_be_visible()
         return found
+
+    def wait_for(self, script: str, *args: Any) -> Any:
+        """Call a function in the page until it returns something, and return that."""
+        end = time.monotonic() + PATIENCE_MS / 1000
+        while not (value := self.page.evaluate(f"(args) => ({script})(...args)", list(args))):
+            assert time.monotonic() < end, f"the page never had {script} for {args}"
+            # Events of the page come between two evaluations.
+            self.page.evaluate("() => new Promise((resolve) => setTimeout(resolve, 50))")
+        return value
 
     def text(self) -> str:
         """Return the text that the chat shows."""

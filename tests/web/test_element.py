@@ -118,13 +118,13 @@ class Embedded(Chat):
 
     def until(self, name: str, found: Callable[[Any], bool] = lambda detail: True) -> Any:
         """Wait until the page is told something, and return its detail."""
-        for _ in range(600):
-            for each, detail in self.run("return JSON.parse(JSON.stringify(told))"):
+        seen = 0
+        while True:
+            told = self.wait_for("(seen) => told.length > seen && JSON.parse(JSON.stringify(told))", seen)
+            for each, detail in told[seen:]:
                 if each == name and found(detail):
                     return detail
-            # Events of the page come between two evaluations.
-            self.run("await new Promise((resolve) => setTimeout(resolve, 50))")
-        raise AssertionError(f"the page was not told of {name!r}: {self.run('return told')}")
+            seen = len(told)
 
     def forget(self) -> None:
         self.run("told.length = 0")
@@ -134,10 +134,7 @@ def embed(visitor: Visitor, served: Site, options: str = "all") -> Embedded:
     chat = visitor.open(served.url, "/page")
     embedded = Embedded(chat.page, chat.frame)
     expect(chat.page.locator("openai-chatkit")).to_be_attached()
-    for _ in range(100):
-        if embedded.run("return 'chat' in globalThis && Boolean(customElements.get('openai-chatkit'))"):
-            break
-        embedded.run("await new Promise((resolve) => setTimeout(resolve, 50))")
+    embedded.wait_for("() => 'chat' in globalThis && Boolean(customElements.get('openai-chatkit'))")
     embedded.run(f"chat.setOptions({options})")
     return embedded
 

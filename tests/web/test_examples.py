@@ -58,11 +58,7 @@ class Example:
         """Wait until the page has done something."""
         script = "event => told.some((each) => JSON.stringify(each) === event)"
         wanted = json.dumps(list(event), separators=(",", ":"), ensure_ascii=False)
-        for _ in range(400):
-            if self.chat.page.evaluate(script, wanted):
-                return
-            self.chat.page.evaluate("() => new Promise((resolve) => setTimeout(resolve, 50))")
-        raise AssertionError(f"{event} is missing in {self.chat.page.evaluate('told')}")
+        self.chat.wait_for(script, wanted)
 
 
 @pytest.fixture
