@@ -34,7 +34,7 @@ def python(folder: Path, *arguments: str, path: str = "") -> subprocess.Complete
     )
 
 
-def test_it_has_the_names_of_runtime() -> None:
+def test_the_module_has_the_names_of_runtime() -> None:
     assert [name for name in runtime.__all__ if getattr(chatkit_runtime, name) is not getattr(runtime, name)] == []
     with pytest.raises(AttributeError, match=r"module 'runtime' has no attribute 'nothing'"):
         _ = chatkit_runtime.nothing  # type: ignore[attr-defined]

@@ -26,7 +26,7 @@ def widget_of(answer: Exchange) -> dict[str, Any]:
     return answer.done("widget")[0]
 
 
-async def test_a_trail_is_found_told_marked_on_the_map_and_shown(client: Client) -> None:
+async def test_a_trail_is_found_described_marked_on_the_map_and_shown(client: Client) -> None:
     answer = await client.say("Find me an easy trail")
 
     assert answer.said[-1] == "The Ridge Walk fits: 7.2 km, easy. I marked it on the map."
@@ -87,12 +87,12 @@ async def test_a_page_without_client_tools_is_no_error(client: Client) -> None:
     assert answered.said == ["This page can't tell me where you are. Which place is near you?"]
 
 
-async def test_a_model_that_fails_is_told_to_the_user_and_may_be_asked_again(client: Client) -> None:
+async def test_a_model_that_fails_is_an_error_for_the_user_who_may_ask_again(client: Client) -> None:
     failed = await client.say("crash")
     assert failed.of("error")[0]["allow_retry"] is True
 
 
-async def test_one_variable_turns_to_the_real_model_which_is_told_everything() -> None:
+async def test_one_variable_turns_to_the_real_model_which_gets_everything() -> None:
     script = {"turns": [{"instructions": "title", "reply": "A title"}], "otherwise": "The model here."}
     with OpenAIStub(script) as stub:
         environ = {"CHATKIT_STORE": "memory", "OPENAI_API_KEY": "key", "OPENAI_BASE_URL": stub.base_url}

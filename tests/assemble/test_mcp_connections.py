@@ -134,7 +134,7 @@ class Telling:
 
 
 @pytest.mark.parametrize("connects", [True, False])
-async def test_an_error_that_says_a_value_is_not_told(connects: bool, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_that_contains_a_value_is_not_shown(connects: bool, caplog: pytest.LogCaptureFixture) -> None:
     def connection(values: HeaderValues) -> ServerConnection:
         return ServerConnection("library", lambda: Telling(connects=connects), 5.0, values)  # type: ignore[arg-type,return-value]
 

@@ -34,7 +34,7 @@ def test_what_is_within_the_limit_is_unchanged(output: Any) -> None:
 @pytest.mark.parametrize(
     "output", ["x" * 1001, "é" * 501, {"rows": ["x"] * 1000}, ["x" * 2000], {"type": "file"} | {"x": "x" * 2000}]
 )
-def test_a_long_output_is_cut_and_the_model_is_told(output: Any) -> None:
+def test_a_long_output_is_cut_and_says_so_to_the_model(output: Any) -> None:
     cut = cut_output(output, 1000)
     text, _, note = cut.partition(NOTE)
     assert len(text.encode()) <= 1000

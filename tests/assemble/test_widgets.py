@@ -84,7 +84,7 @@ async def fail_later(data: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("renderer", [fail, fail_later])
-async def test_what_a_renderer_raises_is_told_in_its_own_words(renderer: object) -> None:
+async def test_what_a_renderer_raises_is_reported_in_its_own_words(renderer: object) -> None:
     with pytest.raises(WidgetError) as caught:
         await build_python(renderer).arender({"id": "7"})
     assert str(caught.value) == "widget 'custom': its renderer raised LookupError: no order 7"
@@ -130,7 +130,7 @@ def test_a_renderer_gets_the_data_as_it_is_and_not_the_object_itself() -> None:
         ([], "data: expected an object, got []"),
     ],
 )
-async def test_data_that_does_not_fit_the_schema_is_told_with_its_field(data: Any, message: str) -> None:
+async def test_data_that_does_not_fit_the_schema_is_reported_with_its_field(data: Any, message: str) -> None:
     tree = build_widget("order", TemplateWidget(template=CARD, data=SCHEMA), ProjectFiles(Path("project")), never)
     for widget in (tree, build_python(lambda _: card("x"), data=SCHEMA)):
         with pytest.raises(WidgetError) as caught:

@@ -210,7 +210,7 @@ async def test_an_edit_between_a_file_being_read_and_being_watched_leads_to_anot
         await calls.saw("late.md", "edited behind its back")
 
 
-async def test_an_edit_that_stat_can_not_tell_is_seen_by_its_event(project: Path) -> None:
+async def test_an_edit_that_stat_does_not_show_is_seen_by_its_event(project: Path) -> None:
     """Two edits of one size within one tick of the file system's clock."""
 
     def without_stamps(paths: ProjectPaths) -> WatchSet:
@@ -360,7 +360,7 @@ async def test_a_limit_of_the_system_is_logged_once_and_scans_take_over_until_it
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
-async def test_a_change_that_no_event_tells_of_is_seen_by_a_scan(project: Path) -> None:
+async def test_a_change_without_an_event_is_seen_by_a_scan(project: Path) -> None:
     """As on a network mount, where what another machine writes is no event of this one."""
 
     class Deaf:

@@ -103,7 +103,7 @@ def tried(results: tuple[dict[str, Any], dict[str, dict[str, Any]]]) -> dict[str
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_what_runs_is_told_from_what_does_not(name: str, tried: dict[str, dict[str, Any]]) -> None:
+def test_mutants_that_run_are_told_from_those_that_do_not(name: str, tried: dict[str, dict[str, Any]]) -> None:
     step, reason, _ = EDITS[name]
     trial = tried[name]
     assert (trial["step"] or "").partition(" ")[0] == (step or "")
@@ -180,7 +180,7 @@ def test_the_verdict_counts_what_is_caught_and_names_what_is_wrong() -> None:
         ("click 'trail.ask'", "later turns and clicks"),
     ],
 )
-def test_a_trial_tells_how_far_the_project_came(step: str | None, depth: str | None) -> None:
+def test_a_trial_says_how_far_the_project_came(step: str | None, depth: str | None) -> None:
     assert Trial((), (), step, step).depth == depth
 
 

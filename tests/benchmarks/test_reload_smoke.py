@@ -280,7 +280,7 @@ def test_a_server_and_its_process_end_when_their_parent_is_gone(tmp_path: Path) 
     wait_until_gone(child.pid)
 
 
-def test_a_server_that_does_not_start_is_told_with_its_reason(
+def test_a_server_that_does_not_start_is_reported_with_its_reason(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("benchmarks.projects.agents_yaml", lambda *_: "version: 7\n")

@@ -10,7 +10,9 @@ import pytest
 from benchmarks.start import CASES, IMPORTS, OURS, main
 
 
-def test_a_command_has_a_time_for_both_and_a_ratio(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_command_has_a_time_for_both_servers_and_a_ratio(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "figures.json"
     assert main(["--quick", "--json", str(file)]) == 0
     assert "ratios to imports" in capsys.readouterr().out

@@ -147,7 +147,7 @@ def test_a_server_ends_when_its_parent_is_gone() -> None:
         assert child.wait(timeout=60) == -15
 
 
-def test_a_server_that_does_not_start_is_told_with_its_reason(
+def test_a_server_that_does_not_start_is_reported_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "agents.yaml").write_text("version: 7\n")

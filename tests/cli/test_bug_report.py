@@ -140,7 +140,9 @@ def test_a_project_that_can_not_be_written_gets_a_temporary_file(project: Path, 
     assert file == only_file(temporary)
 
 
-def test_it_never_fails(project: Path, cli: Callable[..., Any], fail: Callable[[str], None], monkeypatch: Any) -> None:
+def test_a_report_that_can_not_be_written_fails_no_command(
+    project: Path, cli: Callable[..., Any], fail: Callable[[str], None], monkeypatch: Any
+) -> None:
     def broken(*_: object, **__: object) -> None:
         raise OSError("the disk is full")
 

@@ -253,7 +253,7 @@ def test_a_sync_action_shows_the_item_that_it_updated(talk: Any, server: Any) ->
     assert server.requests[1]["type"] == "threads.sync_custom_action"
 
 
-def test_an_action_of_the_page_is_told_and_not_sent(talk: Any, server: Any) -> None:
+def test_an_action_of_the_page_is_printed_and_not_sent(talk: Any, server: Any) -> None:
     first = [CREATED, done(widget(button("Open", "tab.open", handler="client", payload={"n": 1})))]
     ran = talk([first], "x", "/1")
     assert 'the page would handle tab.open: {"n": 1}' in ran.out
@@ -367,7 +367,7 @@ def test_json_prints_events_and_nothing_else(talk: Any, server: Any) -> None:
     assert [json.loads(line) for line in ran.out.split("\n") if line] == events
 
 
-def test_json_tells_failures_on_standard_error(talk: Any) -> None:
+def test_json_prints_failures_on_standard_error(talk: Any) -> None:
     ran = talk([(404, {"error": {"code": "not_found", "message": "gone"}})], "hi", options=("--json",))
     assert (ran.code, ran.out) == (1, "")
     assert "error: gone (not_found, HTTP 404)" in ran.err

@@ -102,7 +102,7 @@ async def test_a_model_that_is_not_listed_is_a_warning_with_the_one_that_was_mea
         ("7", ""),
     ],
 )
-async def test_the_last_day_that_an_endpoint_tells_is_passed_on(write: Write, told: str, said: str) -> None:
+async def test_the_last_day_that_an_endpoint_sends_is_passed_on(write: Write, told: str, said: str) -> None:
     body = f'{{"data": [{{"id": "house-3", "shutdown_date": {told}}}, {{"id": "house-4"}}]}}'
     with endpoint(200, body.encode()) as url:
         found = await tried(write({"one": {"name": "house-3", "base_url": url, "api_key": "none"}}))
@@ -129,7 +129,9 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize(("status", "body", "severity", "said"), ANSWERS.values(), ids=ANSWERS)
-async def test_what_else_an_endpoint_answers(write: Write, status: int, body: bytes, severity: str, said: str) -> None:
+async def test_each_other_answer_of_an_endpoint_has_its_message(
+    write: Write, status: int, body: bytes, severity: str, said: str
+) -> None:
     with endpoint(status, body) as url:
         (found,) = await tried(write({"one": {"name": "x", "base_url": url, "api_key": "none"}}))
     assert found.startswith(f"{severity} A630 models.one")

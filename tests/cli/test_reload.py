@@ -108,7 +108,7 @@ def save(path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("verb", ["serve", "dev"])
-def test_an_edit_is_told_in_one_line_and_answers_the_next_message(folder: Path, verb: str) -> None:
+def test_an_edit_is_announced_in_one_line_and_answers_the_next_message(folder: Path, verb: str) -> None:
     with serving(folder, verb) as server:
         assert (answer(server), answer(server, "stamp")) == ("one", "one")
         save(folder / "agents.yaml", CONFIG.replace("Help.", "Help more."))

@@ -296,7 +296,7 @@ def test_a_folder_that_hides_the_package_is_said_when_serving(tmp_path: Path, co
     assert "warning A322: 'runtime/__init__.py' hides the installed package 'runtime'" in "\n".join(server.head)
 
 
-def test_a_production_start_never_answers_from_an_offline_script_unless_told_to(
+def test_a_production_start_answers_from_an_offline_script_only_on_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Callable[..., Any]
 ) -> None:
     (tmp_path / "demo.yaml").write_text("otherwise: hi\n")

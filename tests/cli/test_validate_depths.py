@@ -119,7 +119,7 @@ def test_a_variable_without_a_value_fails_where_the_project_is_built(
         (("--import", "--timeout", "2.5"), {"timeout_s": 2.5, "connect": False}),
     ],
 )
-def test_the_build_is_told_how_far_to_go(
+def test_the_build_gets_the_depth_that_was_asked_for(
     cli: Callable[..., Any],
     project: Path,
     build: Callable[..., list[Any]],

@@ -123,7 +123,9 @@ def test_every_scope_offers_the_names_of_a_turn() -> None:
         ("files: {command: f, tools: [search], exclude: [search]}, wiki: {command: w}", "[files.*, wiki.search]", 0),
     ],
 )
-def test_tools_of_servers_with_one_name_are_told(tmp_path: Path, servers: str, tools: str, count: int) -> None:
+def test_tools_of_the_same_name_on_two_servers_are_reported(
+    tmp_path: Path, servers: str, tools: str, count: int
+) -> None:
     text = f"tools: {{search: {{client: s}}}}\nmcp: {{{servers}}}\nagents:\n  a: {{model: m, tools: {tools}}}\n"
     assert [each.split()[0] for each in reported(tmp_path, text)].count("A209") == count
 

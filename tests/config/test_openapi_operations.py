@@ -116,7 +116,7 @@ def test_two_operations_of_one_name_are_refused() -> None:
         ([], None),
     ],
 )
-def test_the_address_of_the_first_server(servers: Any, url: str | None) -> None:
+def test_the_address_of_the_first_server_of_a_document_is_used(servers: Any, url: str | None) -> None:
     assert server_of(spec({}, servers=servers)) == url
 
 

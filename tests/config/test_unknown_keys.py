@@ -103,7 +103,7 @@ def test_a_word_of_another_system_is_translated_somewhere_and_the_translation_re
 
 
 @pytest.mark.parametrize(("kind", "word", "text"), ADVICE)
-def test_advice_is_given_and_names_keys_that_exist(kind: str, word: str, text: str) -> None:
+def test_advice_names_keys_that_exist(kind: str, word: str, text: str) -> None:
     hints = [
         diagnostic.hint
         for at, entry in HOLDERS[kind]

@@ -203,7 +203,7 @@ async def test_a_page_of_another_site_and_a_proxy_are_not_this_machine(chat: Mak
 
 
 @pytest.mark.in_process
-async def test_another_machine_may_nothing_where_no_token_is_declared(chat: MakeChat) -> None:
+async def test_another_machine_is_refused_where_no_token_is_declared(chat: MakeChat) -> None:
     client = _from(await chat(), "203.0.113.7")
     for given in ({}, {"authorization": "Bearer "}, {"authorization": "Bearer None"}):
         answer = await client.get("/-/config", {**HERE, **given})
@@ -354,7 +354,7 @@ async def _listen(client: Chat) -> Exchange:
     return await listening.until(lambda exchange: _heard(exchange))
 
 
-async def test_the_events_begin_with_what_serves_and_tell_each_outcome(chat: MakeChat) -> None:
+async def test_the_events_begin_with_the_serving_generation_and_report_each_outcome(chat: MakeChat) -> None:
     client = await chat()
     good = (client.folder / "agents.yaml").read_text()
     listening = await _listen(client)

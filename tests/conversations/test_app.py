@@ -401,7 +401,7 @@ async def test_threads_outlive_a_restart_in_the_default_store(chat: MakeChat) ->
         assert (await again.say("more", thread)).said == ["Fine."]
 
 
-async def test_a_store_of_ones_own_is_used_and_told_the_owner(chat: MakeChat) -> None:
+async def test_a_store_of_ones_own_is_used_and_gets_the_owner(chat: MakeChat) -> None:
     code = """
 from tests.conversations.bare import DictStore
 seen = []

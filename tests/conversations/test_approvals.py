@@ -93,7 +93,7 @@ async def test_the_next_turn_knows_what_was_done(chat: MakeChat) -> None:
 
 
 @EVERY_TURN
-async def test_a_call_that_is_denied_is_not_carried_out_and_the_model_is_told(chat: MakeChat) -> None:
+async def test_a_denied_call_is_not_executed_and_the_model_gets_the_denial(chat: MakeChat) -> None:
     client = await chat(_desk({"when": True, "rejection": "Not today."}), acts_py=ACTS)
     client.player.replies = [[call("refund", order="A1", amount=20)], "As you wish."]
     asked = await client.say("refund A1")
@@ -180,7 +180,7 @@ async def test_a_second_click_changes_nothing(chat: MakeChat) -> None:
 
 
 @EVERY_TURN
-async def test_who_writes_on_has_not_allowed_it(chat: MakeChat) -> None:
+async def test_a_user_who_writes_on_has_not_approved_the_call(chat: MakeChat) -> None:
     client = await chat(_desk(), acts_py=ACTS)
     client.player.replies = [[call("refund", order="A1", amount=20)], "Something else, then."]
     asked = await client.say("refund A1")
@@ -254,7 +254,7 @@ async def test_a_tool_that_takes_other_arguments_by_now_is_not_called(chat: Make
 
 
 @EVERY_TURN
-async def test_a_stranger_can_not_answer(chat: MakeChat) -> None:
+async def test_another_user_can_not_answer(chat: MakeChat) -> None:
     client = await chat(_desk(), acts_py=ACTS)
     client.player.replies = [[call("refund", order="A1", amount=20)]]
     asked = await client.say("refund A1")
@@ -344,7 +344,7 @@ async def test_an_agent_that_is_a_tool_asks_as_well(chat: MakeChat) -> None:
 
 
 @EVERY_TURN
-async def test_what_is_kept_is_not_shown(chat: MakeChat) -> None:
+async def test_a_stored_run_is_not_shown_to_the_client(chat: MakeChat) -> None:
     client = await chat(_desk(), acts_py=ACTS)
     client.player.replies = [[call("refund", order="A1", amount=20)]]
     asked = await client.say("refund A1")

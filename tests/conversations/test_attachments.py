@@ -52,7 +52,7 @@ async def _attach(client: Chat, content: bytes = PNG, name: str = "a.png", mime_
     return str(made["id"])
 
 
-async def test_a_picture_is_announced_uploaded_sent_shown_and_told_to_the_model(chat: MakeChat) -> None:
+async def test_a_picture_is_announced_uploaded_sent_shown_and_passed_to_the_model(chat: MakeChat) -> None:
     client = await chat(OFFER)
     made = (await _announce(client, "../../holiday.png")).json
     assert made["type"] == "image"
@@ -140,7 +140,7 @@ async def test_a_url_is_good_for_what_it_was_made_for(chat: MakeChat) -> None:
     assert (await _put(client, url, PNG)).error["code"] == "expired"
 
 
-async def test_a_stranger_finds_nothing(chat: MakeChat) -> None:
+async def test_another_user_finds_none_of_the_files(chat: MakeChat) -> None:
     client = await chat(OFFER)
     mine = await _attach(client)
     backend = client.runtime.store
@@ -203,7 +203,7 @@ async def test_what_was_never_sent_is_collected_and_what_was_sent_stays(chat: Ma
     assert {path.name for path in _files(client)} == {young}
 
 
-async def test_a_file_that_is_gone_is_told_as_gone(chat: MakeChat) -> None:
+async def test_a_deleted_file_is_described_to_the_model_as_deleted(chat: MakeChat) -> None:
     client = await chat(OFFER)
     first = await client.say("look", attachments=[await _attach(client)])
     for path in _files(client):
@@ -331,7 +331,7 @@ async def test_a_picture_that_is_declared_is_downloaded_and_no_model_gets_it_as_
     assert told[1] == {"type": "input_text", "text": f"<FILE name='a.svg'>\n{content.decode()}\n</FILE>"}
 
 
-async def test_an_image_that_models_can_not_read_is_told_by_its_name(chat: MakeChat) -> None:
+async def test_an_image_that_models_can_not_read_is_passed_to_the_model_by_its_name(chat: MakeChat) -> None:
     client = await chat(OFFER)
     photo = await _attach(client, heif(b"heic"), "photo.heic", "image/heic")
     assert (await client.say("look", attachments=[photo])).said == ["Fine."]
@@ -482,7 +482,7 @@ async def test_a_full_disk_is_a_503_that_asks_to_try_again(chat: MakeChat, caplo
     assert (await _put(client, made["upload_descriptor"]["url"], PNG)).status == 204
 
 
-async def test_a_pdf_that_takes_too_much_is_told_as_far_as_it_was_read(chat: MakeChat) -> None:
+async def test_a_pdf_that_takes_too_much_is_passed_to_the_model_as_far_as_it_was_read(chat: MakeChat) -> None:
     client = await chat({"chat": {"attachments": {}}})
     content = slow_pdf()
     _uploads(client).pdf_texts = PdfTexts(PdfLimits(cpu_s=1))

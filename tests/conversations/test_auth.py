@@ -321,7 +321,7 @@ async def test_the_response_to_a_request_without_a_login_is_for_its_page_as_well
     assert (await client.request("OPTIONS", "/chatkit", headers=asked).end()).status == 200
 
 
-async def test_an_endpoint_of_ones_own_says_who_asks_or_is_refused(chat: MakeChat) -> None:
+async def test_an_endpoint_of_ones_own_names_its_user_or_is_refused(chat: MakeChat) -> None:
     client = await chat({"auth": None, "actions": {"act": "acts:act"}}, acts_py=SAY_USER)
     server, body = client.runtime.server, json.dumps(LIST)
     for user in (None, "", "local", User("local")):
@@ -335,7 +335,7 @@ async def test_an_endpoint_of_ones_own_says_who_asks_or_is_refused(chat: MakeCha
     assert json.loads((await server.process(body, {}, user="bob")).json)["data"] == []  # type: ignore[union-attr]
 
 
-async def test_a_store_of_ones_own_is_told_who_asks(chat: MakeChat) -> None:
+async def test_a_store_of_ones_own_gets_the_user_of_each_request(chat: MakeChat) -> None:
     code = """
 from tests.conversations.bare import DictStore
 seen = []
@@ -351,7 +351,7 @@ class Mine(DictStore):
     assert client.runtime.generation.snapshot.code.resolve("own:seen") == [{"user_id": "ada"}]
 
 
-async def test_respond_answers_for_the_user_who_asks(chat: MakeChat) -> None:
+async def test_respond_answers_for_the_user_of_the_request(chat: MakeChat) -> None:
     client = await chat({"auth": {"python": "login:by_header"}}, login_py=LOGIN)
     client.headers = {"x-user": "ada"}
     thread_id = (await client.say("hi")).thread_id

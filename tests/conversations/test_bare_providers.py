@@ -147,7 +147,7 @@ async def test_the_bare_sdk_can_not_resume_a_chat_run_behind_an_earlier_answer(
         await _run(agent, state)
 
 
-async def test_the_bare_sdk_tells_the_model_nothing_of_wrong_arguments(agent: Agent[Any], stub: OpenAIStub) -> None:
+async def test_the_bare_sdk_hides_wrong_arguments_from_the_model(agent: Agent[Any], stub: OpenAIStub) -> None:
     stub.replay("arguments_without_a_field")
     await _run(agent)
     assert "city" not in stub.requests[-1].body["messages"][-1]["content"]

@@ -195,7 +195,7 @@ async def test_a_call_of_the_client_that_an_action_made_has_no_tool_to_lose(vers
     assert (await client.result(thread, "the blue one")).said == ["Thanks."]
 
 
-async def test_a_widget_that_is_declared_no_more_is_shown_and_told_to_the_model_as_before(version: Version) -> None:
+async def test_a_widget_that_is_no_longer_declared_is_shown_and_passed_to_the_model_as_before(version: Version) -> None:
     client = await version(SHOP)
     thread, item = await _offered(client)
     before = await client.items(thread)
@@ -209,7 +209,7 @@ async def test_a_widget_that_is_declared_no_more_is_shown_and_told_to_the_model_
     assert "Buy" in json.dumps(client.player.asked[-1].input)
 
 
-async def test_a_model_that_calls_a_tool_it_had_once_is_told_that_it_is_gone(version: Version) -> None:
+async def test_a_model_that_calls_a_removed_tool_gets_an_error_that_says_so(version: Version) -> None:
     client = await version(_tools(look="acts:look"), acts_py='def look() -> str:\n    "Look."\n    return "a lake"\n')
     client.player.replies = [[call("look")], "A lake."]
     thread = (await client.say("Look!")).thread_id

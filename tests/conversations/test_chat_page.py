@@ -69,9 +69,7 @@ async def test_every_project_has_one_during_development(chat: MakeChat) -> None:
         ),
     ],
 )
-async def test_the_page_needs_no_login_and_tells_how_to_log_in(
-    chat: MakeChat, auth: Any, page: Any, login: Any
-) -> None:
+async def test_the_page_needs_no_login_and_says_how_to_log_in(chat: MakeChat, auth: Any, page: Any, login: Any) -> None:
     client = await chat({"auth": auth, "server": {"page": page}}, login_py=LOGIN)
     assert settings_of(await client.get("/")) == {"url": "./chatkit", "login": login}
     assert (await client.get("/chatkit/options.json")).status == 401

@@ -127,7 +127,7 @@ async def test_a_script_is_compressed_for_those_who_read_that(chat: MakeChat, ac
 
 
 @pytest.mark.parametrize("accepted", ["", "identity", "gzip;q=0", "gzip; q=0.0, br", "br"])
-async def test_and_sent_as_it_is_to_all_others(chat: MakeChat, accepted: str) -> None:
+async def test_a_script_is_not_compressed_for_those_who_do_not_read_that(chat: MakeChat, accepted: str) -> None:
     client = await chat()
     answer = await client.get("/chatkit/frame.html", {"accept-encoding": accepted})
     assert "content-encoding" not in answer.headers

@@ -82,7 +82,7 @@ async def test_a_recording_may_be_larger_than_other_requests(chat: MakeChat) -> 
     assert (await _dictate(client, b"x" * 3_000_000)).error["code"] == "body_too_large"
 
 
-async def test_a_failure_is_told_with_a_reference(chat: MakeChat, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failure_is_shown_with_a_reference(chat: MakeChat, caplog: pytest.LogCaptureFixture) -> None:
     client = await chat({"chat": {"dictation": {"python": "acts:fail"}}}, acts_py=ACTS)
     failed = await _dictate(client)
     assert (failed.status, failed.error["code"]) == (502, "dictation_failed")

@@ -148,7 +148,7 @@ async def test_on_disconnect_finish_the_answer_is_written_to_its_end(chat: MakeC
     assert all(item.type != "sdk_hidden_context" for item in await client.hidden(answer.thread_id))
 
 
-async def test_allow_cancel_false_is_enforced_by_the_server_not_just_told_to_the_page(chat: MakeChat) -> None:
+async def test_allow_cancel_false_is_enforced_by_the_server_and_not_only_by_the_page(chat: MakeChat) -> None:
     client = await chat({"chat": {"allow_cancel": False}})
     client.player.replies = [LONG]
     gate = client.player.gate("three")

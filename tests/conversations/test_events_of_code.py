@@ -401,7 +401,7 @@ async def go(ctx, action, sender):
     assert image["image"]["url"] == "data:,b"
 
 
-async def test_the_client_is_told_nothing_of_hidden_items(stored: Make) -> None:
+async def test_the_client_gets_no_event_of_a_hidden_item_that_code_adds(stored: Make) -> None:
     code = (
         HEAD
         + """

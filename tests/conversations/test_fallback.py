@@ -67,7 +67,7 @@ async def test_each_model_has_its_own_settings_and_those_of_the_agent(
     assert (settings.temperature, settings.top_p, settings.max_tokens) == (0.9, None, 100)
 
 
-async def test_the_last_error_is_told_where_all_fail(chat: MakeChat, players: dict[str, Player]) -> None:
+async def test_the_last_error_is_shown_where_all_models_fail(chat: MakeChat, players: dict[str, Player]) -> None:
     client = await chat(_config())
     for player in players.values():
         player.replies = [ScriptedFailure("busy", 503)]

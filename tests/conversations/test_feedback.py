@@ -31,13 +31,13 @@ async def test_feedback_is_exported_line_by_line_with_the_last_word_of_each_user
     ]
 
 
-async def test_a_stranger_gets_none_of_it(chat: MakeChat) -> None:
+async def test_feedback_is_refused_to_another_machine_without_the_token(chat: MakeChat) -> None:
     client = await chat({"admin": {"token": TOKEN}})
     refused = await client.get("/-/feedback", {"x-forwarded-for": "192.0.2.1"})
     assert (refused.status, refused.error["code"]) == (401, "unauthenticated")
 
 
-async def test_the_page_is_told_whether_answers_can_be_rated(chat: MakeChat) -> None:
+async def test_the_options_of_the_page_say_whether_answers_can_be_rated(chat: MakeChat) -> None:
     client = await chat({"chat": {"feedback": True}})
     assert (await client.get("/chatkit/options.json")).json["threadItemActions"]["feedback"] is True
 
@@ -53,7 +53,7 @@ def who(request):
 """
 
 
-async def test_a_function_is_told_of_each_rating_after_it_is_stored(
+async def test_a_function_is_called_for_each_rating_after_it_is_stored(
     chat: MakeChat, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = {"chat": {"feedback": {"python": "desk:tell"}}, "context": "desk:who"}

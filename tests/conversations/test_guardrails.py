@@ -176,7 +176,7 @@ def judge() -> Iterator[Player]:
     del on_stage["judge"]
 
 
-async def test_a_judge_decides_and_is_not_told_what_to_do_by_the_text(
+async def test_a_judge_decides_and_does_not_obey_the_text_that_it_judges(
     chat: MakeChat, judge: Player, player: Player
 ) -> None:
     config = _guarded({"on_topic": {"judge": "judge", "instructions": "Is this about travel?"}}, input=["on_topic"])
@@ -285,7 +285,7 @@ async def test_a_tool_is_not_called_with_what_may_not_be_asked_of_it(chat: MakeC
     assert outputs == ["No names, because local named somebody."]
 
 
-async def test_the_model_is_not_told_what_a_tool_may_not_say(chat: MakeChat) -> None:
+async def test_the_model_does_not_get_what_a_tool_may_not_say(chat: MakeChat) -> None:
     client = await chat(_guarded_tool({"input": ["no_names"], "output": ["no_sight"]}), acts_py=FIND)
     client.player.replies = [[call("find", who="Bo")], "Nobody."]
     assert (await client.say("Who is it?")).said == ["Nobody."]

@@ -110,7 +110,9 @@ async def test_the_server_is_declared_to_the_api(chat: MakeChat, endpoint: Endpo
         (["ask", "search.pages"], {"always": {"tool_names": ["ask", "search.pages"]}}),
     ],
 )
-async def test_which_tools_need_approval(chat: MakeChat, endpoint: Endpoint, needs: Any, sent: Any) -> None:
+async def test_the_tools_that_need_approval_are_those_declared(
+    chat: MakeChat, endpoint: Endpoint, needs: Any, sent: Any
+) -> None:
     client = await chat(_config(endpoint, {"needs_approval": needs}))
     await client.say("hello")
     assert _tool(endpoint)["require_approval"] == sent
@@ -191,7 +193,7 @@ async def test_a_call_that_is_denied_is_known_to_the_next_turn(chat: MakeChat, e
     assert output == "The user did not allow this call."
 
 
-async def test_who_writes_on_has_not_allowed_it(chat: MakeChat, endpoint: Endpoint) -> None:
+async def test_a_user_who_writes_on_has_not_approved_the_call(chat: MakeChat, endpoint: Endpoint) -> None:
     client = await chat(_config(endpoint))
     endpoint.play([asks(), asks("mcpr_2", "search.pages")], "Something else, then.", "You are welcome.")
     asked = await client.say("what is it")

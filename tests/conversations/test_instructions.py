@@ -51,7 +51,7 @@ TEMPLATE = "{{ user.id }} {{ locale }} {{ thread.id[:4] }} {{ state.cats.count }
         ("{{ context.request.url.path }}", "/chatkit"),
     ],
 )
-async def test_the_model_is_told_what_the_file_says(chat: MakeChat, instructions: Any, told: str) -> None:
+async def test_the_model_gets_the_instructions_of_the_file(chat: MakeChat, instructions: Any, told: str) -> None:
     files = {"prompts__me_md": "From a file for {{ user.id }}.\n"}
     found = await _told(chat, instructions, **files)
     assert found is not None

@@ -112,7 +112,7 @@ async def test_bytes_that_are_no_text_are_kept_as_they_are(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("step", ["os.replace", "os.fsync"])
-async def test_a_write_that_fails_leaves_the_old_one_and_is_told_once(
+async def test_a_write_that_fails_leaves_the_old_one_and_is_logged_once(
     chat: MakeChat, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
 ) -> None:
     client = await chat()

@@ -213,7 +213,7 @@ async def test_a_large_recording_that_is_not_base64_is_a_400(chat: MakeChat, dat
 
 
 @pytest.mark.in_process
-async def test_a_stranger_is_refused_before_the_body_is_read(chat: MakeChat) -> None:
+async def test_a_request_without_a_login_is_refused_before_its_body_is_read(chat: MakeChat) -> None:
     client = await chat({**DICTATION, "auth": None}, acts_py=HEAR)
     read: list[str] = []
 
@@ -302,7 +302,7 @@ async def talk() -> str:
 """
 
 
-async def test_a_tool_that_takes_too_long_is_cancelled_and_the_model_is_told(chat: MakeChat) -> None:
+async def test_a_tool_that_takes_too_long_is_cancelled_and_an_error_for_the_model(chat: MakeChat) -> None:
     tools = {"hang": {"python": "acts:hang"}}
     config = {"tools": tools, "agents": {"helper": {"tools": ["hang"]}}, "limits": {"tool": "20ms"}}
     client = await chat(config, acts_py=TOOLS)

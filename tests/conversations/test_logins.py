@@ -270,7 +270,7 @@ async def test_a_header_counts_only_if_the_proxy_itself_sent_it(
         (["fd00::/8"], ("fd00::1", 5)),
     ],
 )
-async def test_the_addresses_of_a_proxy(chat: MakeChat, proxies: list[str], address: Any) -> None:
+async def test_the_addresses_of_trusted_proxies_are_parsed(chat: MakeChat, proxies: list[str], address: Any) -> None:
     client = await chat({"auth": {"header": {"user": "X-User", "proxies": proxies}}})
     assert (await _list(_from(client, address), {"x-user": "ada"})).status == 200
 

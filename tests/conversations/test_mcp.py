@@ -92,7 +92,9 @@ async def test_an_agent_gets_what_it_names_under_the_prefix(chat: MakeChat) -> N
     assert "Momo is yours" in str(client.player.asked[2].input[-1]["output"])
 
 
-async def test_a_tool_that_fails_tells_the_model_and_the_log(chat: MakeChat, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_tool_that_fails_is_an_error_for_the_model_and_in_the_log(
+    chat: MakeChat, caplog: pytest.LogCaptureFixture
+) -> None:
     client = await chat(_config(_stdio()))
     client.player.replies = [
         [call("burn_book", title="Momo")],

@@ -107,7 +107,7 @@ async def test_without_a_widget_there_is_no_preview(chat: MakeChat) -> None:
     assert (await client.get("/chatkit/entities/old/preview")).json == {"preview": None}
 
 
-async def test_the_model_is_told_what_the_file_knows_rather_than_what_the_browser_says(chat: MakeChat) -> None:
+async def test_the_model_gets_the_entity_of_the_file_rather_than_that_of_the_browser(chat: MakeChat) -> None:
     tags = {"entities": STATIONS, "text": "<STATION {{ id }} {{ data.line }} for {{ user.id }}>"}
     client = await chat({"chat": {"tags": tags}})
     told = await _ask(client, mention("old", "Old Town", line="gold-plated"))
@@ -115,12 +115,12 @@ async def test_the_model_is_told_what_the_file_knows_rather_than_what_the_browse
     assert "gold-plated" not in told
 
 
-async def test_without_a_text_the_model_is_told_the_entity(chat: MakeChat) -> None:
+async def test_without_a_text_the_model_gets_the_entity(chat: MakeChat) -> None:
     client = await chat({"chat": {"tags": {"entities": STATIONS}}})
     assert '@Old stands for {"id": "old", "title": "Old Town"' in (await _ask(client, mention("old", "Old")))
 
 
-async def test_of_what_nobody_knows_the_model_is_told_what_the_browser_says(chat: MakeChat) -> None:
+async def test_the_model_gets_an_unknown_entity_as_the_browser_sent_it(chat: MakeChat) -> None:
     client = await chat({"chat": {"tags": {"entities": STATIONS}}})
     told = await _ask(client, mention("new", "New Town", line="blue"))
     assert "New Town stands for" in told
@@ -133,7 +133,7 @@ async def test_a_text_that_can_not_be_made_harms_no_answer(chat: MakeChat, caplo
     assert "can't be rendered" in caplog.text
 
 
-async def test_python_searches_looks_up_and_resolves_for_who_asks(chat: MakeChat) -> None:
+async def test_python_searches_looks_up_and_resolves_for_the_user_of_the_request(chat: MakeChat) -> None:
     tags = {"python": "acts:resolve", "search": "acts:search", "lookup": "acts:lookup", "preview": "station"}
     client = await chat({"context": "acts:build", "widgets": WIDGETS, "chat": {"tags": tags}}, acts_py=ACTS)
     client.headers["x-who"] = "ida"

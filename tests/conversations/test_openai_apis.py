@@ -149,7 +149,7 @@ async def test_a_handoff_leaves_a_history_that_is_accepted(chat: MakeChat, stub:
 
 
 @pytest.mark.parametrize("api", APIS)
-async def test_a_refusal_by_the_endpoint_is_told_without_its_details(
+async def test_a_refusal_by_the_endpoint_is_shown_without_its_details(
     chat: MakeChat, stub: OpenAIStub, api: str
 ) -> None:
     client = await _project(chat, stub, api)

@@ -234,7 +234,7 @@ async def test_an_odd_answer_or_too_long_an_address_ends_no_turn(chat: MakeChat,
 
 
 @pytest.mark.parametrize("most", [len("you sent ***"), len("you sent Bearer hunt"), 1000])
-async def test_a_service_that_repeats_a_secret_tells_nobody(
+async def test_a_secret_that_a_service_repeats_reaches_nobody(
     chat: MakeChat, service: tuple[Service, str], caplog: pytest.LogCaptureFixture, most: int
 ) -> None:
     client = await project(chat, service, max_response=most)
@@ -272,7 +272,7 @@ async def test_the_composer_may_offer_an_operation(
     assert client.player.asked[0].settings.tool_choice == "listPets"
 
 
-async def test_an_error_is_told_in_the_words_of_the_file(chat: MakeChat, service: tuple[Service, str]) -> None:
+async def test_an_error_is_shown_in_the_words_of_the_file(chat: MakeChat, service: tuple[Service, str]) -> None:
     client = await project(chat, service, error="Tell the user: {{ error }}", prefix="pets_")
     [output] = await told(client, call("pets_getPet", pet="gone"))
     assert output == 'Tell the user: the service answered with status 404: {"detail":"no pet gone"}'

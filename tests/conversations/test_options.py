@@ -53,7 +53,7 @@ SURFACE = {
 }
 
 
-async def test_the_whole_surface_is_told_under_the_components_own_names(chat: MakeChat, player: Player) -> None:
+async def test_all_options_are_sent_under_the_components_own_names(chat: MakeChat, player: Player) -> None:
     model = {"python": "tests.conversations.playing:find", "with": {"name": player.stage_name}}
     config = {
         "models": {"default": model, "slow": model},

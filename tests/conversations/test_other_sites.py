@@ -86,7 +86,7 @@ async def test_a_public_route_has_no_user_whose_browser_could_be_used(chat: Make
     assert (await _post(await _chat(chat), "/hook", origin="https://evil.example"))[0] == 200
 
 
-async def test_nobody_is_told_of_origins_before_the_login(chat: MakeChat) -> None:
+async def test_origins_are_not_revealed_before_the_login(chat: MakeChat) -> None:
     assert (await _post(await _chat(chat), "/mine", origin="https://evil.example", cookie="other=1"))[0] == 401
 
 
@@ -97,7 +97,7 @@ async def test_pages_of_this_machine_are_one_site_whatever_their_ports(chat: Mak
     assert (await _post(client, "/mine", host="localhost:8000", origin="http://localhost.evil.example"))[0] == 403
 
 
-async def test_any_origin_may_where_the_project_says_so(chat: MakeChat) -> None:
+async def test_any_origin_is_allowed_where_the_project_says_so(chat: MakeChat) -> None:
     client = await _chat(chat, cors=["*"])
     assert (await _post(client, "/mine", origin="https://anywhere.example"))[0] == 200
 

@@ -138,7 +138,7 @@ async def test_its_output_type_is_shown_by_a_template(chat: MakeChat) -> None:
     assert (await client.say("go")).said == ["**Be bold.**"]
 
 
-async def test_it_may_be_a_tool(chat: MakeChat) -> None:
+async def test_an_agent_from_python_may_be_a_tool(chat: MakeChat) -> None:
     agents = {"helper": {"tools": ["ask"]}, "writer": {"python": "pets:writer"}}
     client = await _client(chat, agents, tools={"ask": {"agent": "writer"}})
     client.player.replies = [[call("ask", input="go")], '{"brief": "Be bold."}', "Done."]

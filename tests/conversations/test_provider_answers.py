@@ -335,7 +335,7 @@ async def test_each_call_of_a_model_has_thoughts_of_its_own(chat: MakeChat, stub
         ("arguments_of_another_type", "city: ['Oslo'] is not of type 'string'"),
     ],
 )
-async def test_the_model_is_told_which_arguments_are_wrong_and_no_card_asks(
+async def test_the_model_gets_the_wrong_arguments_as_an_error_and_no_approval_is_asked(
     chat: MakeChat, stub: OpenAIStub, api: str, approval: Any, case: str, told: str
 ) -> None:
     tools = {"look_up": {"python": "acts:look_up", "needs_approval": approval}}
@@ -358,7 +358,7 @@ async def test_a_call_whose_meaning_is_certain_runs(chat: MakeChat, stub: OpenAI
 
 
 @APIS
-async def test_the_model_is_told_which_tools_there_are(chat: MakeChat, stub: OpenAIStub, api: str) -> None:
+async def test_the_model_gets_a_list_of_the_tools_that_exist(chat: MakeChat, stub: OpenAIStub, api: str) -> None:
     agents = {"helper": {"tools": ["look_up"], "handoffs": ["billing"]}, "billing": {}}
     client = await chat(project(api, stub, agents=agents, entry="helper"), acts_py=TOOLS)
     stub.replay("tool_made_up")
@@ -471,7 +471,7 @@ ASKS = {
     ],
     ids=["refusal", "thoughts", "cut off", "filtered", "empty"],
 )
-async def test_the_caller_of_an_agent_is_told_how_its_answer_ended(
+async def test_the_caller_of_an_agent_gets_the_reason_why_its_answer_ended(
     chat: MakeChat, api: str, answer: ProviderCase, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with OpenAIStub(ASKS) as stub, OpenAIStub({"otherwise": "No."}) as expert:

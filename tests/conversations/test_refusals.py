@@ -79,7 +79,7 @@ async def test_the_bare_sdk_says_nothing_of_why_and_always_invites_to_retry(bare
     assert answer.of("error") == [{"type": "error", "code": "stream.error", "allow_retry": True}]
 
 
-async def test_too_many_steps_are_told_as_such(chat: MakeChat) -> None:
+async def test_too_many_steps_have_a_message_of_their_own(chat: MakeChat) -> None:
     client = await chat({"agents": {"helper": {"tools": ["acts:look_up"], "max_turns": 2}}}, acts_py=CODE)
     client.player.replies = [[call("look_up", city="Oslo")]]
     event = (await client.say("hi")).events[-1]
@@ -140,7 +140,7 @@ async def test_an_action_handler_that_yields_nonsense_is_an_error_event_and_no_c
     assert answer.types[-1] == "error"
 
 
-async def test_a_tool_that_raises_is_told_to_the_model_and_the_turn_goes_on(chat: MakeChat) -> None:
+async def test_a_tool_that_raises_is_an_error_for_the_model_and_the_turn_goes_on(chat: MakeChat) -> None:
     code = "def broken(city: str) -> str:\n    'Break.'\n    raise ValueError('no such city')\n"
     client = await chat({"agents": {"helper": {"tools": ["acts:broken"]}}}, acts_py=code)
     client.player.replies = [[call("broken", city="?")], "I could not find it."]

@@ -60,7 +60,7 @@ async def test_an_edit_of_the_instructions_is_what_the_next_turn_runs_on(chat: M
 
 
 @pytest.mark.parametrize("kind", ["prompt", "widget", "module", "variable"])
-async def test_every_kind_of_file_is_read_again(chat: MakeChat, kind: str) -> None:
+async def test_every_kind_of_file_is_read_again_after_an_edit(chat: MakeChat, kind: str) -> None:
     config = {
         "agents": {"helper": {"instructions": {"file": "prompt.md"}, "tools": ["card", "app.tools:stamp"]}},
         "tools": {"card": {"widget": "card", "description": "${WORD:-nothing}"}},
@@ -176,7 +176,7 @@ async def test_a_broken_edit_changes_nothing_and_the_next_good_one_takes_effect(
     assert client.runtime.reloader.last_error is None
 
 
-async def test_a_refused_edit_is_told_once_however_often_the_files_are_looked_at(chat: MakeChat) -> None:
+async def test_a_refused_edit_is_logged_once_however_often_the_files_are_scanned(chat: MakeChat) -> None:
     client = await chat()
     told: list[str] = []
     client.runtime.on_reload(lambda outcome: told.append(outcome.status))

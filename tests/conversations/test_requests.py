@@ -32,7 +32,7 @@ async def test_a_malformed_request_is_a_400_in_json_with_a_request_id(chat: Make
     assert answer.error["request_id"].startswith("req_")
 
 
-async def test_a_malformed_request_is_told_which_field_is_wrong(chat: MakeChat) -> None:
+async def test_the_answer_to_a_malformed_request_names_the_wrong_field(chat: MakeChat) -> None:
     client = await chat()
     answer = await client.call("threads.update", thread_id="thr_1")
     assert answer.error["message"] == "params.title: Field required"

@@ -82,7 +82,7 @@ async def test_a_condition_leads_to_an_agent(chat: MakeChat, players: dict[str, 
     assert (await client.say("hei")).said == ["From the second."]
 
 
-async def test_a_condition_that_can_not_be_told_does_not_hold(
+async def test_a_condition_that_can_not_be_evaluated_does_not_hold(
     chat: MakeChat, players: dict[str, Player], caplog: pytest.LogCaptureFixture
 ) -> None:
     entry = [{"when": "{{ thread.metadata.desk > 3 }}", "agent": "norsk"}, "guide"]
@@ -169,7 +169,7 @@ async def test_a_choice_that_an_edit_took_away_is_no_longer_made(chat: MakeChat,
     assert again.said == ["From the first."]
 
 
-async def test_a_preface_is_told_to_the_model_in_each_turn_and_stored_in_none(
+async def test_a_preface_is_sent_to_the_model_in_each_turn_and_never_stored(
     chat: MakeChat, players: dict[str, Player]
 ) -> None:
     config = _two_desks(entry="guide")
@@ -193,7 +193,7 @@ async def test_a_preface_stays_before_the_message_while_tools_are_called(
     assert players["first"].asked[1].input[0]["content"].startswith("Now it is 20")
 
 
-async def test_errors_are_told_in_the_projects_own_words(chat: MakeChat, players: dict[str, Player]) -> None:
+async def test_errors_are_shown_in_the_projects_own_words(chat: MakeChat, players: dict[str, Player]) -> None:
     errors = {"max_turns": "Too many steps for {{ user.id }}.", "unexpected": "Ouch ({{ reference }})."}
     config = _two_desks(entry="guide", chat={"errors": errors})
     config["agents"]["guide"]["max_turns"] = 1

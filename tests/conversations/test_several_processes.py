@@ -167,7 +167,7 @@ async def test_waiting_for_another_process_comes_to_an_end(pair: Pair) -> None:
 
 @pytest.mark.skipif(not POSTGRES, reason="no database")
 @pytest.mark.parametrize("url", [str(POSTGRES)])  # SQLite is polled
-async def test_who_waits_is_told_of_the_end_of_the_turn_by_postgresql(pair: Pair, url: str) -> None:
+async def test_postgresql_notifies_who_waits_for_the_end_of_a_turn(pair: Pair, url: str) -> None:
     # The poll alone would make this test time out.
     first, second = await pair(settings=ServerSettings(files_stable_s=0.01, poll_s=50.0))
     thread = (await first.say("hi")).thread_id

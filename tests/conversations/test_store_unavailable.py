@@ -105,7 +105,7 @@ async def test_a_turn_in_its_middle_ends_with_an_error_that_allows_a_retry(chat:
 
 
 @NEEDS_POSTGRES
-async def test_a_silent_database_is_told_in_time_to_every_request_and_to_ready(
+async def test_a_silent_database_is_reported_in_time_by_every_request_and_by_ready(
     chat: MakeChat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with database() as declared:
@@ -130,7 +130,7 @@ async def test_a_silent_database_is_told_in_time_to_every_request_and_to_ready(
 
 
 @NEEDS_POSTGRES
-async def test_a_turn_on_a_silent_database_tells_its_client_before_it_waits_again(
+async def test_a_turn_on_a_silent_database_sends_an_error_before_it_waits_again(
     chat: MakeChat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on = asyncio.Event()

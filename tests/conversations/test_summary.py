@@ -87,7 +87,7 @@ async def test_without_a_summary_nothing_is_asked_or_kept(chat: MakeChat) -> Non
     assert heard(client.player.asked[-1]) == numbers(6, 8)
 
 
-async def test_what_falls_out_is_told_by_a_summary_that_is_written_every_few_turns(
+async def test_a_summary_of_what_leaves_the_window_is_written_every_few_turns(
     chat: MakeChat, player: Player, writer: Player
 ) -> None:
     writer.replies = [f"Summary {number}." for number in range(1, 10)]
@@ -103,7 +103,7 @@ async def test_what_falls_out_is_told_by_a_summary_that_is_written_every_few_tur
     assert told.endswith("User: number 6.\nAssistant: Fine.")
 
 
-async def test_nothing_is_told_twice_and_nothing_is_lost(chat: MakeChat, player: Player) -> None:
+async def test_nothing_is_in_both_summary_and_window_and_nothing_is_lost(chat: MakeChat, player: Player) -> None:
     client = await chat(BY_PYTHON, acts_py="def summarise(context, earlier, items):\n    return earlier + items")
     await talk(client, *numbers(1, 20))
     for index, asked in enumerate(player.asked):
@@ -168,7 +168,7 @@ async def test_a_retry_takes_the_summary_of_what_it_cuts_along(chat: MakeChat, p
     assert heard(player.asked[-1]) == [*numbers(1, 2), "something else"]
 
 
-async def test_a_retry_of_the_last_message_that_a_summary_covers_tells_it_again(chat: MakeChat, player: Player) -> None:
+async def test_a_retry_of_the_last_message_that_a_summary_covers_sends_it_again(chat: MakeChat, player: Player) -> None:
     summary = {"items": 4, "summary": {"python": "acts:summarise"}}
     client = await chat({"chat": {"history": summary}}, acts_py=SUMS_UP)
     player.replies = ["Fine.", "Fine.", RuntimeError("down"), "Fine."]
@@ -208,9 +208,7 @@ async def test_a_retry_far_back_finds_the_summary_of_what_came_before(
 
 
 @pytest.mark.parametrize("store", ["memory", "sqlite:///threads.db"])
-async def test_a_deleted_item_takes_the_summaries_along_that_tell_of_it(
-    chat: MakeChat, player: Player, store: str
-) -> None:
+async def test_a_deleted_item_takes_the_summaries_of_it_along(chat: MakeChat, player: Player, store: str) -> None:
     code = """
 async def forget(ctx, item_id: str) -> str:
     "Forget."
@@ -237,7 +235,7 @@ async def forget(ctx, item_id: str) -> str:
     assert "number 5." not in json.dumps(told)
 
 
-async def test_what_is_deleted_while_its_summary_is_written_is_not_told(
+async def test_an_item_that_is_deleted_while_its_summary_is_written_is_in_no_summary(
     chat: MakeChat, player: Player, writer: Player
 ) -> None:
     client = await chat(by_model(player))
@@ -336,7 +334,7 @@ async def summarise(context, earlier, items):
     assert second.startswith(f"local|{first}|User: number 4.")
 
 
-async def test_calls_are_told_with_results_that_are_shortened(chat: MakeChat, player: Player) -> None:
+async def test_calls_are_in_the_summary_with_shortened_results(chat: MakeChat, player: Player) -> None:
     code = "def look_up(city: str) -> str:\n    'Look up.'\n    return city + ' is big' * 500\n"
     config = {**BY_PYTHON, "agents": {"helper": {"tools": ["acts:look_up"]}}}
     client = await chat(config, acts_py=SUMS_UP.replace('f"Summary {len(seen)}"', "items") + code)
@@ -365,7 +363,7 @@ class Converter(ThreadItemConverter):
     assert told.splitlines()[:3] == ["User: PIN ****", "  Assistant: Fine, 9", "Assistant: Fine."]
 
 
-async def test_what_the_user_attached_and_mentioned_is_told_by_name(chat: MakeChat) -> None:
+async def test_what_the_user_attached_and_mentioned_is_in_the_summary_by_name(chat: MakeChat) -> None:
     history = BY_PYTHON["chat"]["history"]
     config = {"chat": {"history": history, "attachments": {"accept": ["text/plain"]}}}
     client = await chat(config, acts_py=SUMS_UP.replace('f"Summary {len(seen)}"', "items"))

@@ -74,7 +74,7 @@ class Context(RuntimeContext):
 
 @pytest.mark.parametrize("more", [{"progress": "About {{ args.city }}"}, {"with": {"unit": "C"}}])
 @pytest.mark.parametrize("arguments", ["{}", "{not json"])
-async def test_bad_arguments_are_told_to_the_model_and_the_turn_goes_on(
+async def test_bad_arguments_are_an_error_for_the_model_and_the_turn_goes_on(
     chat: MakeChat, more: dict[str, Any], arguments: str
 ) -> None:
     code = "def weather(city: str = 'Oslo', unit: str = 'C') -> str:\n    return f'sunny in {city}'\n"
@@ -294,7 +294,7 @@ async def test_a_broken_widget_is_reported_once_and_not_at_each_use(chat: MakeCh
 
 
 @pytest.mark.parametrize("does", ["call_client('pick')", "answer()"])
-async def test_a_sync_action_that_wants_a_turn_is_told_that_it_has_none(chat: MakeChat, does: str) -> None:
+async def test_a_sync_action_that_starts_a_turn_gets_an_error(chat: MakeChat, does: str) -> None:
     code = f"async def act(ctx, action, sender):\n    await ctx.context.{does}\n"
     client = await chat({"actions": {"act": {"python": "acts:act", "sync": True}}}, acts_py=code)
     thread = (await client.say("hi")).thread_id

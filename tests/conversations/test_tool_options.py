@@ -74,7 +74,7 @@ async def test_questions_are_asked_without_python_and_the_answers_go_on(chat: Ma
     assert told[2]["output"] == "The user was asked; the answers follow."
 
 
-async def test_questions_whose_arguments_do_not_fit_tell_the_model(chat: MakeChat) -> None:
+async def test_questions_with_wrong_arguments_are_an_error_for_the_model(chat: MakeChat) -> None:
     client = await chat(_desk(ASK))
     client.player.replies = [[call("it", parcel="P-1")], "Sorry."]
     answer = await client.say("leave it")
@@ -98,7 +98,7 @@ async def test_the_steps_of_a_tool_are_shown_while_it_works(chat: MakeChat) -> N
     assert {task["status_indicator"] for task in done["workflow"]["tasks"]} == {"complete"}
 
 
-async def test_the_model_is_told_an_error_in_the_projects_words(chat: MakeChat) -> None:
+async def test_the_model_gets_an_error_in_the_projects_words(chat: MakeChat) -> None:
     tool = {"python": "acts:fail", "error": "It did not work for {{ user.id }}: {{ error }}"}
     client = await chat(_desk(tool), acts_py=ACTS)
     client.player.replies = [[call("it", parcel="P-1")], "Sorry."]
@@ -129,7 +129,7 @@ async def test_yes_and_no_mean_what_they_say_in_a_condition(chat: MakeChat, cond
     assert client.player.asked[0].tools == expected
 
 
-async def test_a_condition_that_can_not_be_told_offers_nothing(chat: MakeChat) -> None:
+async def test_a_condition_that_can_not_be_evaluated_offers_nothing(chat: MakeChat) -> None:
     client = await chat(_desk({"python": "acts:weigh", "enabled_if": "{{ thread.metadata.open > 1 }}"}), acts_py=ACTS)
     assert (await client.say("hello")).said == ["Fine."]
     assert client.player.asked[0].tools == []
@@ -150,7 +150,7 @@ async def test_a_tool_choice_may_be_kept(chat: MakeChat) -> None:
     assert [asked.settings.tool_choice for asked in client.player.asked] == ["required", "required"]
 
 
-async def test_hooks_are_told_what_the_agent_does(chat: MakeChat) -> None:
+async def test_hooks_are_called_for_what_the_agent_does(chat: MakeChat) -> None:
     client = await chat(_desk("acts:weigh", hooks="acts:Hooks"), acts_py=ACTS)
     await client.say("hello")
     assert client.runtime.generation.snapshot.code.resolve("acts:seen") == ["desk"]

@@ -356,7 +356,7 @@ async def test_stop_ends_the_turn_after_the_tool(chat: MakeChat) -> None:
     assert client.player.asked[1].of("function_call_output")[0]["output"] == "decorated Oslo"
 
 
-async def test_progress_is_told_before_the_tool_runs(chat: MakeChat) -> None:
+async def test_progress_is_shown_before_the_tool_runs(chat: MakeChat) -> None:
     client = await _with(chat, {"one": {"python": "acts:decorated", "progress": "Looking at {{ args.city }}"}})
     client.player.replies = [[call("one", city="Oslo")], "Done."]
     answer = await client.say("go")
@@ -364,7 +364,7 @@ async def test_progress_is_told_before_the_tool_runs(chat: MakeChat) -> None:
     assert answer.types.index("progress_update") < answer.types.index("thread.item.added")
 
 
-async def test_a_tool_that_takes_too_long_is_told_to_the_model(chat: MakeChat) -> None:
+async def test_a_tool_that_takes_too_long_is_an_error_for_the_model(chat: MakeChat) -> None:
     client = await _with(chat, {"slow": {"python": "acts:slow", "timeout": "20ms"}})
     async with asyncio.timeout(180):
         assert "timed out" in (await _told(client, "slow")).lower()

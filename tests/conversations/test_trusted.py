@@ -83,7 +83,7 @@ async def test_a_file_is_changed_once_the_user_has_seen_and_allowed_it(chat: Mak
     assert "created" in json.dumps(client.player.asked[-1].input)
 
 
-async def test_without_the_question_they_run_at_once(chat: MakeChat) -> None:
+async def test_commands_that_need_no_approval_run_at_once(chat: MakeChat) -> None:
     client = await project(chat, shell="app.own:run", needs_approval=False)
     client.player.replies = [[commands("ls")], "It is done."]
     assert (await client.say("go")).said == ["It is done."]
@@ -125,6 +125,8 @@ async def test_a_condition_decides_which_patches_need_approval(chat: MakeChat) -
     ("tool", "words"),
     [({"shell": "app.own:number"}, "is an int"), ({"apply_patch": "app.own:run"}, "not an agents.ApplyPatchEditor")],
 )
-async def test_what_can_do_neither_is_refused(chat: MakeChat, tool: dict[str, Any], words: str) -> None:
+async def test_an_object_that_can_neither_run_nor_edit_is_refused(
+    chat: MakeChat, tool: dict[str, Any], words: str
+) -> None:
     with pytest.raises(ConfigError, match=words):
         await project(chat, **tool)

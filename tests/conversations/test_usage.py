@@ -218,7 +218,7 @@ async def test_the_project_says_in_its_own_words_that_the_money_is_spent(chat: M
         assert notices(await client.say("hello", first.thread_id)) == ["No more money by thread."]
 
 
-async def test_the_project_says_it_in_its_own_words(chat: MakeChat) -> None:
+async def test_the_notice_of_a_spent_budget_has_the_words_of_the_project(chat: MakeChat) -> None:
     words = "Sorry {{ user.id }}, no more by {{ budget }} ({{ reference }})."
     client = await chat({**DAY, "chat": {"errors": {"tokens": words, "turn": "Too long, {{ user.id }}."}}})
     await client.say("one")

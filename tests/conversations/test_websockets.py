@@ -89,7 +89,7 @@ async def test_a_handshake_is_decided_as_a_request_is(chat: MakeChat, kind: str)
     assert (await handshake(client, "/admins", valid))[0]["status"] == 403
 
 
-async def test_a_server_that_can_only_close_is_told_to_close_before_it_accepts(chat: MakeChat) -> None:
+async def test_a_server_that_can_only_close_gets_the_close_before_it_accepts(chat: MakeChat) -> None:
     client = await chat({"auth": KINDS["bearer"][0], "routes": ROUTES}, app_py=CODE)
     sent = await handshake(client, "/ws", {}, extensions={})
     assert [message["type"] for message in sent] == ["websocket.close"]

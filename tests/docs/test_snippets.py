@@ -148,7 +148,7 @@ def test_a_store_of_ones_own_is_held_against_the_suite(tmp_path: Path) -> None:
     assert "passed" in pytest_in(tmp_path, "-k", "comes_back_as_it_was_saved")
 
 
-async def test_visitors_are_turned_away_and_users_have_threads_of_their_own(
+async def test_requests_without_a_login_are_refused_and_users_have_threads_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "agents.yaml").write_text(

@@ -71,7 +71,7 @@ def test_a_plain_scalar_means_what_the_core_schema_says(text: str, value: object
     assert (resolved, type(resolved)) == (value, type(value))
 
 
-def test_quotes_and_the_text_tag_make_text() -> None:
+def test_quoted_and_tagged_scalars_are_texts() -> None:
     assert read("a: '12'\nb: \"true\"\nc: !!str 1.0\nd: ! 5\ne: |\n  7\n") == {
         "a": "12",
         "b": "true",
@@ -81,7 +81,7 @@ def test_quotes_and_the_text_tag_make_text() -> None:
     }
 
 
-def test_core_tags_that_fit_are_no_mistake() -> None:
+def test_tags_of_the_core_schema_that_fit_are_no_mistake() -> None:
     assert read("a: !!int 1\nb: !!float 2\nc: !!map {}\nd: !!seq []\ne: !!null ~\nf: !!bool true\n") == {
         "a": 1,
         "b": 2,

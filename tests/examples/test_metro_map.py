@@ -59,7 +59,7 @@ def test_the_stations_of_a_route_are_sources_of_the_answer(runs: Runs) -> None:
     assert sources[0]["title"] == "Harbour"
 
 
-def test_the_model_is_told_the_lines_of_a_tagged_station(runs: Runs) -> None:
+def test_the_model_gets_the_lines_of_a_tagged_station(runs: Runs) -> None:
     assert any("lines='red, green'" in str(request["input"]) for request in runs.ours.model_requests)
 
 

@@ -85,7 +85,7 @@ def _has_failed(exchange: Exchange) -> bool:
     return exchange.status >= 400 or any("broken" in e or e.get("type") == "error" for e in exchange.events)
 
 
-def test_the_model_is_told_the_same(runs: Runs) -> None:
+def test_the_model_gets_the_same_input(runs: Runs) -> None:
     handwritten, ours = _told(runs.handwritten.model_requests), _told(runs.ours.model_requests)
     assert ours.keys() == handwritten.keys()
     for instructions, requests in handwritten.items():
@@ -99,7 +99,7 @@ def test_the_model_is_offered_the_same_tools(runs: Runs) -> None:
     assert offered(runs.ours) == offered(runs.handwritten)
 
 
-def test_the_model_is_told_what_earlier_calls_gave_by_our_server_alone(runs: Runs) -> None:
+def test_only_our_server_sends_the_model_the_results_of_earlier_calls(runs: Runs) -> None:
     """Documented as `docs/sdk-differences.md#tool-history`."""
     last = {name: _last_of_the_desk(run.model_requests) for name, run in vars(runs).items()}
     calls = {name: [i["name"] for i in items if i.get("type") == "function_call"] for name, items in last.items()}

@@ -33,7 +33,7 @@ MANY = "; ".join(f"data[{index}]: expected a string, got {index}" for index in r
         ({"items": {"type": "string"}}, list(range(7)), MANY),
     ],
 )
-def test_a_misfit_is_told_in_the_words_of_the_data(schema: dict[str, Any], value: Any, problem: str) -> None:
+def test_a_misfit_is_described_in_the_words_of_the_data(schema: dict[str, Any], value: Any, problem: str) -> None:
     assert DataCheck(schema).problem(value) == problem
 
 

@@ -32,7 +32,7 @@ def field(**keywords: Any) -> dict[str, Any]:
         ({"properties": {"city?": {}}}, "city?", "the '?' is a part of this property's name", "write 'city'"),
     ],
 )
-def test_what_its_author_did_not_mean_is_told_with_the_way_out(
+def test_a_schema_that_its_author_did_not_mean_is_reported_with_the_way_out(
     schema: dict[str, Any], path: str | int, message: str, hint: str
 ) -> None:
     found = [each for each in find_misread(schema) if each.path[-1] == path]

@@ -72,13 +72,13 @@ def test_openais_own_tests_pass_but_for_the_differences(tmp_path: Path) -> None:
     assert failed == {name: sorted(tests) for name, tests in EXPECTED.items()}, ran.stdout
 
 
-def test_each_that_fails_has_a_row_of_the_differences() -> None:
+def test_each_failing_test_has_a_row_in_the_differences() -> None:
     page = DIFFERENCES.read_text("utf-8")
     rows = set(re.findall(r'<a id="([a-z-]+)"></a>', page))
     assert {row for tests in EXPECTED.values() for row in tests.values()} <= rows
 
 
-def test_the_page_lists_those_that_fail() -> None:
+def test_the_page_lists_the_cases_that_fail() -> None:
     lines = ["| test of openai-chatkit | row |", "|---|---|"]
     for name, tests in EXPECTED.items():
         lines += [f"| `{name}`: `{test}` | [{row}](#{row}) |" for test, row in tests.items()]

@@ -242,7 +242,7 @@ def test_what_looks_at_every_module_loads_none(tmp_path: Path) -> None:
     assert module.f is function
 
 
-def test_a_door_is_the_module_for_whoever_reads_or_writes_it(tmp_path: Path) -> None:
+def test_a_proxy_is_the_module_for_all_that_read_or_write_it(tmp_path: Path) -> None:
     code = ProjectCode(write_modules(tmp_path, app="X = 1"))
     module, proxy = code.load("app"), sys.modules["app"]
     assert inspect.ismodule(proxy)

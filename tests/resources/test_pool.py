@@ -23,7 +23,7 @@ class _Thing:
         self.closed += 1
 
 
-async def test_the_next_share_gets_the_same_thing_and_the_last_one_closes_it() -> None:
+async def test_the_next_share_gets_the_same_object_and_the_last_one_closes_it() -> None:
     pool = Pool()
     first, second = pool.share(), pool.share()
     thing = first.get("client", _Thing, _Thing.aclose)
@@ -37,7 +37,7 @@ async def test_the_next_share_gets_the_same_thing_and_the_last_one_closes_it() -
     assert thing.closed == 1
 
 
-async def test_another_key_is_another_thing_and_what_is_not_taken_again_is_closed() -> None:
+async def test_another_key_is_another_object_and_one_that_is_not_taken_again_is_closed() -> None:
     pool = Pool()
     first, second = pool.share(), pool.share()
     old, kept = first.get("a", _Thing, _Thing.close), first.get("b", _Thing, _Thing.close)
@@ -47,7 +47,7 @@ async def test_another_key_is_another_thing_and_what_is_not_taken_again_is_close
     assert (old.closed, kept.closed) == (1, 0)
 
 
-async def test_things_are_closed_in_the_opposite_order_and_a_failure_stops_nobody(
+async def test_objects_are_closed_in_reverse_order_and_a_failure_stops_no_other(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     closed: list[str] = []
@@ -74,7 +74,7 @@ async def test_what_could_not_be_made_is_not_held() -> None:
     assert share.get("thing", lambda: 1) == 1
 
 
-async def test_a_replaced_thing_is_what_the_next_share_gets() -> None:
+async def test_a_replaced_object_is_what_the_next_share_gets() -> None:
     pool = Pool()
     first, second = pool.share(), pool.share()
     first.get("state", _Thing)

@@ -27,7 +27,7 @@ def test_names_of_this_machine_are_loopback(host: str) -> None:
 @pytest.mark.parametrize(
     "host", ["", "0.0.0.0", "::", "10.0.0.1", "example.com", "localhost.evil.com", "127.0.0.1.nip.io"]
 )
-def test_other_names_are_not(host: str) -> None:
+def test_other_names_are_not_loopback(host: str) -> None:
     assert not is_loopback(host)
 
 

@@ -288,7 +288,7 @@ async def test_a_scripted_failure_on_the_way_ends_the_stream_with_an_error(clien
 
 
 @APIS
-async def test_a_script_without_an_answer_is_told_once(api: str, stub: OpenAIStub, client: AsyncOpenAI) -> None:
+async def test_a_script_without_an_answer_is_reported_once(api: str, stub: OpenAIStub, client: AsyncOpenAI) -> None:
     agent = Agent(name="Guide", model=model_of(api, client.with_options(max_retries=3)), tools=[get_weather])
     with pytest.raises(openai.BadRequestError, match=r"turns\[3\]\.reply: the reply has no step left"):
         await Runner.run(agent, "stuck", run_config=QUIET)

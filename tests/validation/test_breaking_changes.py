@@ -40,11 +40,11 @@ SAME: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("old", "new"), SAME)
-def test_a_change_that_no_conversation_notices_is_not_told(tmp_path: Path, old: str, new: str) -> None:
+def test_a_change_that_no_conversation_notices_is_not_reported(tmp_path: Path, old: str, new: str) -> None:
     assert changes(tmp_path, old, new) == []
 
 
-def test_an_agent_that_is_gone_is_told_with_its_old_place_and_new_name(tmp_path: Path) -> None:
+def test_a_removed_agent_is_reported_with_its_old_place_and_new_name(tmp_path: Path) -> None:
     two = (
         "entry: a\nagents:\n  a: {model: gpt-6.1-sol, handoffs: [NAME]}\n"
         "  NAME: {model: gpt-6.1-sol, instructions: Bill.}\n"
@@ -55,7 +55,7 @@ def test_an_agent_that_is_gone_is_told_with_its_old_place_and_new_name(tmp_path:
     ]
 
 
-def test_a_section_that_is_gone_is_told_at_the_file(tmp_path: Path) -> None:
+def test_a_removed_section_is_reported_at_the_file(tmp_path: Path) -> None:
     lines = changes(tmp_path, f"actions: {{order.confirm: {{message: yes}}}}\n{AGENT}", AGENT)
     assert lines[0].startswith(
         "agents.yaml: warning A704: the action 'order.confirm' is gone (it was at old/agents.yaml:2;"
@@ -81,7 +81,7 @@ CLOSED = "{type: object, properties: {x: {type: string}}, required: [x]}"
         ),
     ],
 )
-def test_a_tool_of_the_browser_that_open_pages_do_not_know_is_told(tmp_path: Path, new: str, expected: str) -> None:
+def test_a_tool_of_the_browser_that_open_pages_do_not_know_is_reported(tmp_path: Path, new: str, expected: str) -> None:
     lines = changes(tmp_path, TOOL.replace("CLIENT", "mine").replace("PARAMETERS", FREE), new)
     assert len(lines) == 1
     assert expected in lines[0]
@@ -105,7 +105,7 @@ def test_a_schema_where_there_was_none_may_refuse(tmp_path: Path) -> None:
     assert "note A704: the action 'x' may refuse what it took before: it has a schema now" in lines[0]
 
 
-def test_another_store_is_told_without_its_password(tmp_path: Path) -> None:
+def test_another_store_is_reported_without_its_password(tmp_path: Path) -> None:
     lines = changes(
         tmp_path, f"{AGENT}store: postgresql://me:hunter2@old/x\n", f"{AGENT}store: '${{URL}}'\n", URL="memory"
     )
@@ -114,14 +114,14 @@ def test_another_store_is_told_without_its_password(tmp_path: Path) -> None:
     assert lines[0].endswith("it was at old/agents.yaml:3) [store]")
 
 
-def test_another_path_lower_limits_and_less_history_are_told(tmp_path: Path) -> None:
+def test_another_path_lower_limits_and_less_history_are_reported(tmp_path: Path) -> None:
     history = "chat: {history: {tokens: 500, tool_results: false}}\n"
     summed_up = "chat: {history: {summary: gpt-6-luna}}\n"
     lines = changes(tmp_path, AGENT + summed_up, f"{AGENT}server: {{path: /ask}}\nlimits: {{body: 1KiB}}\n{history}")
     assert [line.split(": ")[1] for line in lines] == ["warning A705", "warning A708", *["note A708"] * 3]
 
 
-def test_a_declared_model_that_changes_is_told_once(tmp_path: Path) -> None:
+def test_a_declared_model_that_changes_is_reported_once(tmp_path: Path) -> None:
     file = "entry: a\nmodels: {m: NAME}\nagents: {a: {model: m, handoffs: [b]}, b: {model: m}}\n"
     lines = changes(tmp_path, file.replace("NAME", "gpt-6.1-sol"), file.replace("NAME", "gpt-6-astra"))
     assert [line.partition(" (")[0] for line in lines] == [

@@ -26,7 +26,7 @@ chat: {start_prompts: [{label: A, prompt: a, icon: ICON}]}
         ("zzzz", [("A414", "chat.start_prompts[0].icon", "")]),
     ],
 )
-def test_an_icon_that_chatkit_does_not_have_is_told_of(
+def test_an_icon_that_chatkit_does_not_have_is_reported(
     tmp_path: Path, icon: str, said: list[tuple[str, str, str]]
 ) -> None:
     (tmp_path / "agents.yaml").write_text(FILE.replace("ICON", icon))

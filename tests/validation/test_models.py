@@ -222,7 +222,7 @@ def test_functions_that_are_accepted_are_not_remarked_upon(tmp_path: Path, model
         ("agents: {a: {model: gpt-5.1-chat-latest}}", "error A626"),
     ],
 )
-def test_a_model_with_a_last_day_is_told_with_its_replacement(tmp_path: Path, text: str, expected: str) -> None:
+def test_a_model_with_a_last_day_is_reported_with_its_replacement(tmp_path: Path, text: str, expected: str) -> None:
     lines = found(tmp_path, text, "A626")
     assert len(lines) == 1
     assert expected in lines[0]
@@ -253,7 +253,7 @@ def test_a_model_that_somebody_else_serves_or_nobody_uses_has_no_last_day(
     assert found(tmp_path, text, "A626", environ) == []
 
 
-def test_a_stored_prompt_is_told_before_and_after_its_end(tmp_path: Path) -> None:
+def test_a_stored_prompt_is_reported_before_and_after_its_end(tmp_path: Path) -> None:
     text = "agents: {a: {model: gpt-6-luna, prompt: pmpt_1}}"
     before, after = (found(tmp_path, text, "A627", today=date(2026, 11, day)) for day in (29, 30))
     assert before[0].startswith("2:41: warning A627: OpenAI ends stored prompts on 2026-11-30 (write its text into")
@@ -277,7 +277,7 @@ def test_a_stored_prompt_of_another_endpoint_is_its_own_affair(tmp_path: Path) -
         ),
     ],
 )
-def test_a_model_for_another_task_is_told(tmp_path: Path, text: str, expected: str) -> None:
+def test_a_model_for_another_task_is_reported(tmp_path: Path, text: str, expected: str) -> None:
     lines = found(tmp_path, text, "A628")
     assert len(lines) == 1
     assert expected in lines[0]
@@ -309,7 +309,7 @@ TOOLS = "tools: {look: {client: x}, search: {hosted: web_search}}\nmodels: {m: g
         ("tools: [look, 'app:get'], settings: {tool_choice: fetch}", "note A622"),
     ],
 )
-def test_a_tool_choice_that_names_no_tool_is_told(tmp_path: Path, agent_keys: str, expected: str) -> None:
+def test_a_tool_choice_that_names_no_tool_is_reported(tmp_path: Path, agent_keys: str, expected: str) -> None:
     lines = found(tmp_path, f"{TOOLS}entry: a\nagents: {{a: {{model: m, {agent_keys}}}, b: {{model: m}}}}", "A622")
     assert len(lines) == 1
     assert expected in lines[0]

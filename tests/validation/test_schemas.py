@@ -43,7 +43,7 @@ def project(folder: Path, parameters: str = RIGHT, payload: str = RIGHT) -> Path
     ],
 )
 @pytest.mark.parametrize("key", ["parameters", "payload"])
-def test_what_is_no_schema_is_told_at_its_place_and_refused_by_the_build(
+def test_what_is_no_schema_is_reported_at_its_place_and_refused_by_the_build(
     tmp_path: Path, wrong: str, where: str, message: str, key: str
 ) -> None:
     folder = project(tmp_path, **{key: wrong})
@@ -57,7 +57,7 @@ def test_what_is_no_schema_is_told_at_its_place_and_refused_by_the_build(
     assert (built.code, built.path, built.place) == ("A416", errors[0].path, errors[0].place)
 
 
-def test_a_schema_that_nothing_can_fit_is_told_of(tmp_path: Path) -> None:
+def test_a_schema_that_nothing_can_fit_is_reported(tmp_path: Path) -> None:
     wrong = "{type: object, properties: {city: {type: string}}, required: [ctiy], additionalProperties: false}"
     errors = [found for found in check_project(load_config(project(tmp_path, wrong))) if found.severity == "error"]
     assert [(found.code, found.path, found.hint) for found in errors] == [
@@ -65,7 +65,7 @@ def test_a_schema_that_nothing_can_fit_is_told_of(tmp_path: Path) -> None:
     ]
 
 
-def test_a_right_one_is_neither_told_of_nor_refused(tmp_path: Path) -> None:
+def test_a_valid_schema_is_neither_reported_nor_refused(tmp_path: Path) -> None:
     folder = project(tmp_path)
     assert [found for found in check_project(load_config(folder)) if found.severity == "error"] == []
     load(folder)

@@ -41,7 +41,7 @@ def found(folder: Path, script: str, project: str = PROJECT, **environ: str) -> 
         ("otherwise: {handoff: b}\n", "s.yaml:1:22: error A623: the script hands off to 'b', and no agent that "),
     ],
 )
-def test_a_mistake_is_told_at_its_line(tmp_path: Path, script: str, expected: str) -> None:
+def test_a_mistake_is_reported_at_its_line(tmp_path: Path, script: str, expected: str) -> None:
     lines = found(tmp_path, script)
     assert len(lines) == 1
     assert lines[0].startswith(expected)
@@ -161,7 +161,7 @@ def desk(folder: Path, reply: str, project: str = DESK) -> list[str]:
         ),
     ],
 )
-def test_a_call_that_fails_whenever_it_is_made_is_told(tmp_path: Path, call: str, expected: str) -> None:
+def test_a_call_that_fails_whenever_it_is_made_is_reported(tmp_path: Path, call: str, expected: str) -> None:
     lines = desk(tmp_path, f"[{{call: {call}}}, done]")
     assert expected in "\n".join(lines)
     assert len(lines) <= 2
@@ -187,7 +187,7 @@ def test_what_may_go_well_is_not_refused(tmp_path: Path, reply: str) -> None:
     assert desk(tmp_path, reply) == []
 
 
-def test_a_group_that_no_expression_of_the_turn_has_is_told(tmp_path: Path) -> None:
+def test_a_group_that_no_expression_of_the_turn_has_is_reported(tmp_path: Path) -> None:
     (line,) = desk(tmp_path, "'{{ match.m }}'")
     assert line.startswith("error: the template fails: no regular expression of this turn has the group 'm' ")
 
@@ -240,7 +240,7 @@ NO_STEP_LEFT = "error: the reply has no step left after the call of {!r}, which 
         ("[{call: {weigh: {item: x}}}, {call: {weigh: {item: x}}}]", "weigh"),
     ],
 )
-def test_a_reply_that_ends_with_a_call_after_which_the_model_runs_again_is_told(
+def test_a_reply_that_ends_with_a_call_after_which_the_model_runs_again_is_reported(
     tmp_path: Path, reply: str, name: str
 ) -> None:
     (line,) = desk(tmp_path, reply)
@@ -305,7 +305,7 @@ agents:
         ("translates", "(did you mean 'translate'?)", {"instructions": "'Translate for {{ user.name }}'"}),
     ],
 )
-def test_instructions_that_nothing_contains_are_told(
+def test_instructions_that_nothing_contains_are_reported(
     tmp_path: Path, matcher: str, told: str, parts: dict[str, str]
 ) -> None:
     (line,) = speak(tmp_path, matcher, **parts)

@@ -54,7 +54,7 @@ def card(*children: Any) -> dict[str, Any]:
 CARD = "widgets: {card: card.json}\n"
 
 
-def test_every_mistake_of_a_tree_is_told_at_once_and_at_its_place(tmp_path: Path) -> None:
+def test_every_mistake_of_a_tree_is_reported_at_once_and_at_its_place(tmp_path: Path) -> None:
     file = """{
 \t"type": "Card",
 \t"sise": "sm",
@@ -103,7 +103,7 @@ def test_every_mistake_of_a_tree_is_told_at_once_and_at_its_place(tmp_path: Path
     ]
 
 
-def test_a_mistake_in_the_text_of_an_export_is_told_at_its_place_in_the_file(tmp_path: Path) -> None:
+def test_a_mistake_in_the_text_of_an_export_is_reported_at_its_place_in_the_file(tmp_path: Path) -> None:
     text = '{"type":"Card","children":[{"type":"Txet","value":"é"},{"type":"Text","valeu":{{ b | tojson }}}]}'
     file = json.dumps(export(text, strings("b")), indent=1)
     found = check(tmp_path, "widgets: {card: card.widget}\n", {"card.widget": file})
@@ -115,7 +115,7 @@ def test_a_mistake_in_the_text_of_an_export_is_told_at_its_place_in_the_file(tmp
     ]
 
 
-def test_a_mistake_that_only_rendering_shows_is_told_where_the_text_says_it(tmp_path: Path) -> None:
+def test_a_mistake_that_only_rendering_shows_is_reported_where_the_text_has_it(tmp_path: Path) -> None:
     text = '{"type":"Card","children":[{% if a %}{"type":"Hologram","value":{{ a | tojson }}}{% endif %}]}'
     file = json.dumps(export(text, strings("a"), {"a": "x"}))
     [found] = check(tmp_path, "widgets: {card: card.widget}\n", {"card.widget": file})
@@ -123,7 +123,7 @@ def test_a_mistake_that_only_rendering_shows_is_told_where_the_text_says_it(tmp_
     assert file[found.place.column - 1 :].startswith(r"\"Hologram")
 
 
-def test_a_template_in_an_export_that_cant_be_read_is_told_by_the_block_at_fault(tmp_path: Path) -> None:
+def test_a_template_in_an_export_that_cant_be_read_is_reported_at_the_block_at_fault(tmp_path: Path) -> None:
     text = '{"type":"Card","children":[{"type":"Text","value":"{{ a }}{{ b | shout }}"}]}'
     file = json.dumps(export(text))
     [found] = check(tmp_path, "widgets: {card: card.widget}\n", {"card.widget": file})
@@ -155,11 +155,11 @@ def test_a_template_in_an_export_that_cant_be_read_is_told_by_the_block_at_fault
         ({"sections": [{"type": "table", "rows": "x"}]}, "card.json:1:41: error A410: expected a list or a template"),
     ],
 )
-def test_a_malformed_file_is_told_at_its_place(tmp_path: Path, file: Any, message: str) -> None:
+def test_a_malformed_file_is_reported_at_its_place(tmp_path: Path, file: Any, message: str) -> None:
     assert told(tmp_path, CARD, {"card.json": file})[0].startswith(message)
 
 
-def test_the_cause_is_told_and_not_what_follows_from_it(tmp_path: Path) -> None:
+def test_the_cause_is_reported_and_not_what_follows_from_it(tmp_path: Path) -> None:
     broken = card({"type": "Text", "value": "{{ a"}, {"type": "Text", "value": "{{ b.c }}"})
     [only] = check(tmp_path, CARD, {"card.json": {"type": "widget", "widget": broken, "sample": {"b": {}}}})
     assert only.code == "A410"
@@ -188,7 +188,7 @@ def test_a_schema_that_says_nothing_is_reported_once(tmp_path: Path, schema: dic
     assert [d.message for d in check(tmp_path, text, {"card.json": card()})] == [warning]
 
 
-def test_a_sample_is_told_at_the_value_that_does_not_fit(tmp_path: Path) -> None:
+def test_a_sample_is_reported_at_the_value_that_does_not_fit(tmp_path: Path) -> None:
     text = """widgets:
   card:
     template: card.json
@@ -205,7 +205,7 @@ def test_a_sample_is_told_at_the_value_that_does_not_fit(tmp_path: Path) -> None
     ]
 
 
-def test_a_sample_beside_a_template_in_its_file_is_told_there(tmp_path: Path) -> None:
+def test_a_sample_beside_a_template_in_its_file_is_reported_there(tmp_path: Path) -> None:
     file = {"type": "widget", "widget": card(), "data": strings("a"), "sample": {"a": 1}}
     [found] = check(tmp_path, CARD, {"card.json": file})
     text = json.dumps(file)
@@ -246,7 +246,7 @@ def test_data_that_the_schema_allows_and_the_template_does_not_expect_is_a_warni
 QUOTED = '{"type":"Card","children":[{% if a %}{"type":"Text","value":"{{ a }}"},{% endif %}{"type":"Divider"}]}'
 
 
-def test_a_quote_that_breaks_an_export_is_told_with_the_way_out(tmp_path: Path) -> None:
+def test_a_quote_that_breaks_an_export_is_reported_with_the_way_out(tmp_path: Path) -> None:
     file = json.dumps(export(QUOTED, strings("a")))
     [found] = check(tmp_path, "widgets: {card: card.widget}\n", {"card.widget": file})
     assert (found.code, found.severity) == ("A420", "warning")
@@ -378,7 +378,7 @@ def test_a_name_that_an_export_always_reads_and_never_has_is_an_error(
         (strings("a", properties={"a": {"items": strings(required=["b"], additionalProperties=False)}}), ["warning"]),
     ],
 )
-def test_a_schema_that_requires_what_it_refuses_is_told_once(
+def test_a_schema_that_requires_what_it_refuses_is_reported_once(
     tmp_path: Path, schema: dict[str, Any], severities: list[str]
 ) -> None:
     more = {"template": card(), "data": schema}
@@ -474,7 +474,7 @@ def test_an_input_that_may_be_there_keeps_a_payload_from_lacking_anything(tmp_pa
 UNUSED = "widgets: {card: card.json, other: card.json}\nactions: {never.sent: {message: x}}\n"
 
 
-def test_what_nothing_shows_or_sends_is_told_unless_the_projects_files_say_its_name(tmp_path: Path) -> None:
+def test_what_nothing_shows_or_sends_is_reported_unless_the_projects_files_name_it(tmp_path: Path) -> None:
     found = check(tmp_path, UNUSED, {"card.json": card()})
     assert [(d.code, d.severity) for d in found] == [("A424", "warning"), ("A423", "note")]
     (tmp_path / "show.py").write_text("widget(f'{kind}_card')\n", encoding="utf-8")

@@ -229,7 +229,7 @@ def test_methods_and_events_of_the_element(embedded: Callable[..., tuple[Chat, S
     assert named(chat, "error") == []
 
 
-def test_a_page_of_another_site_that_is_not_declared_is_told_so(
+def test_a_page_of_another_site_that_is_not_declared_gets_an_error(
     embedded: Callable[..., tuple[Chat, Site]], visitor: Visitor
 ) -> None:
     visitor.expected.append("frame-ancestors|Framing|CORS|ERR_FAILED|ERR_BLOCKED|policy: ")

@@ -120,7 +120,7 @@ def test_a_login_that_leads_back_without_a_login_is_not_visited_again_and_again(
 @pytest.mark.parametrize(
     "path", ["/?back=https://evil.example/", "/?login=https://evil.example/#https://evil.example/"]
 )
-def test_a_login_elsewhere_is_told_the_pages_own_address_whatever_a_link_says(
+def test_a_login_elsewhere_gets_the_pages_own_address_whatever_a_link_says(
     site: MakeSite, visitor: Visitor, path: str
 ) -> None:
     elsewhere = site({}, name="elsewhere")

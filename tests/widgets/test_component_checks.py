@@ -92,7 +92,7 @@ def test_what_the_sdk_knows_passes() -> None:
         ({"type": "Basic", "children": [], "them": "dark"}, ["them: unknown (did you mean 'theme'?)"]),
     ],
 )
-def test_what_the_sdk_does_not_know_is_told_with_its_path(tree: Any, problems: list[str]) -> None:
+def test_what_the_sdk_does_not_know_is_reported_with_its_path(tree: Any, problems: list[str]) -> None:
     assert check_components(tree) == problems
 
 

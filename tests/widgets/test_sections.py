@@ -133,7 +133,7 @@ def test_a_wrapped_file_may_carry_schema_copy_text_and_sample(tmp_path: Path) ->
         ({"type": "widget", "widget": {}, "copy_text": 3}, "copy_text: expected a string, got 3"),
     ],
 )
-def test_a_mistake_in_a_file_is_told_with_its_path(tmp_path: Path, root: dict[str, Any], message: str) -> None:
+def test_a_mistake_in_a_file_is_reported_with_its_path(tmp_path: Path, root: dict[str, Any], message: str) -> None:
     (tmp_path / "report.json").write_text(json.dumps(root), encoding="utf-8")
     with pytest.raises(WidgetError) as caught:
         build_widget("report", TemplateWidget(template="report.json"), ProjectFiles(tmp_path), lambda path: path)
@@ -149,7 +149,7 @@ def test_a_mistake_in_a_file_is_told_with_its_path(tmp_path: Path, root: dict[st
         ({"city": "Oslo"}, "sections[0].rows: 'rows' is not in the data"),
     ],
 )
-def test_data_of_the_wrong_shape_is_told_with_its_section(data: dict[str, Any], message: str) -> None:
+def test_data_of_the_wrong_shape_is_reported_with_its_section(data: dict[str, Any], message: str) -> None:
     with pytest.raises(WidgetError) as caught:
         build(*SECTIONS).render(data)
     assert caught.value.message == message

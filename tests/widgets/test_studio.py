@@ -137,7 +137,7 @@ def test_a_field_named_like_a_method_is_the_field(tmp_path: Path) -> None:
 FRAGILE = '{"type":"Card","children":[{% for i in lines %}{"type":"Text","value":"{{ i.name }}"}{% endfor %}]}'
 
 
-def test_a_quote_that_breaks_the_text_is_told_by_its_field_with_the_way_out(tmp_path: Path) -> None:
+def test_a_quote_that_breaks_the_text_is_reported_at_its_field_with_the_way_out(tmp_path: Path) -> None:
     widget = build(tmp_path, FRAGILE)
     with pytest.raises(WidgetError) as caught:
         widget.render({"title": 'not "me"', "lines": [{"name": 'the "one"'}]})
@@ -190,7 +190,7 @@ def test_components_newer_than_the_sdk_are_a_warning_in_an_export_and_an_error_w
         ("{{ ''.__class__.__mro__ }}", {}, "the template does what a template must not"),
     ],
 )
-def test_what_fails_is_told_without_a_word_of_python(
+def test_a_failure_is_reported_without_a_word_of_python(
     tmp_path: Path, template: str, data: dict[str, Any], message: str
 ) -> None:
     widget = build(tmp_path, template)

@@ -215,7 +215,7 @@ def test_a_mistake_in_the_tree_is_found_when_it_is_built(node: Any, message: str
         ({"type": "Col", "children": ["{{ x }}"]}, {"x": {}}, "children[0].children[0].type: is missing"),
     ],
 )
-def test_a_failure_is_told_by_its_place_and_without_a_word_of_python(
+def test_a_failure_is_reported_at_its_place_and_without_a_word_of_python(
     node: Any, data: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(WidgetError) as caught:
