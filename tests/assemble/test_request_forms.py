@@ -1,4 +1,4 @@
-"""Forms of a request that an endpoint demands, told by the words with which it rejects the others."""
+"""Forms of a request that an endpoint demands, read from the words with which it rejects the others."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def by_emacs_renaming(path: Path, text: str) -> None:
 
 
 def by_sed(path: Path, text: str) -> None:
-    """Really run; what stands in the file must be one line."""
+    """Run in a process; the source must be one line."""
     suffix = [""] if sys.platform == "darwin" else []
     subprocess.run(["sed", "-i", *suffix, f"s/.*/{text.rstrip()}/", str(path)], check=True)
 

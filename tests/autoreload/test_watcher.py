@@ -1,4 +1,4 @@
-"""What else changes in a project is seen, what is no change is not, and nothing ends the watching."""
+"""Other changes of a project are seen, what is no change is not, and nothing ends the watching."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ async def test_a_change_during_a_call_leads_to_another_call(project: Path, detec
 async def test_an_edit_between_a_file_being_read_and_being_watched_leads_to_another_call(
     project: Path, detection: Detection
 ) -> None:
-    """The call reads a file that nobody watches yet, and the file changes before the call is over."""
+    """The call reads a file that is not watched yet, and the file changes before the call is over."""
     (project / "late.md").write_text("as it was read")
     calls = Calls(project)
 

@@ -149,7 +149,7 @@ class Listener:
                 self._told_at.update({Path(path).name: self._waits for _, path in events})
 
     async def dealt_with(self, name: str) -> None:
-        """Wait until an event of this name was told, and the next wait for events has begun."""
+        """Wait until an event of this name has come, and the next wait for events has begun."""
         await self._until(lambda: self._waits > self._told_at.get(name, self._waits))
 
     async def waiting(self) -> None:

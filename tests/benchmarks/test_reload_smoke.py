@@ -136,7 +136,7 @@ def test_versions_that_follow_each_other_differ_in_size(tmp_path: Path) -> None:
 
 
 def wait_until_gone(group: int) -> None:
-    """Wait until no process of a group is left; the system tells nobody, so it is asked."""
+    """Wait until no process of a group is left; the system has no event for it, so this polls."""
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         try:

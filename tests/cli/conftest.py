@@ -1,4 +1,4 @@
-"""A ChatKit server that says what a test tells it to, and the command line called in this process."""
+"""A ChatKit server with the answers of a test, and the command line called in this process."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _next_line(lines: Iterator[str], prompt: str) -> str:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small offline project; the test stands in the folder that holds it."""
+    """A small offline project; the working folder is the one that contains it."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "small"
     folder.mkdir()

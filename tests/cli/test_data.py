@@ -1,4 +1,4 @@
-"""`data` and `migrate`: what operators do to stored data, and what they are asked and told."""
+"""`data` and `migrate`: what operators do to stored data, and the questions and messages that they get."""
 
 from __future__ import annotations
 

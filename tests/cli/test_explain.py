@@ -1,4 +1,4 @@
-"""The verb `explain`, and that every code has something to say."""
+"""The verb `explain`, and an explanation for every code."""
 
 from collections.abc import Callable
 from typing import Any

@@ -25,7 +25,7 @@ def write(folder: Path, config: str, code: str = "") -> None:
 
 @pytest.fixture
 def build(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]:
-    """Stand in for the build: it finds what it is told to, and says how it was called."""
+    """Replace the build: it returns given diagnostics, and records how it was called."""
     calls: list[dict[str, Any]] = []
 
     def finds(*found: Diagnostic) -> list[dict[str, Any]]:

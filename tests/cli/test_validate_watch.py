@@ -1,4 +1,4 @@
-"""`validate --watch` in a process of its own, as a person uses it: files are edited, and its words are waited for."""
+"""`validate --watch` in a process of its own, as a person uses it: files are edited, and its output is awaited."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ProjectFiles reads, what it remembers, and what it tells apart."""
+"""What ProjectFiles reads, what it remembers, and which files it distinguishes."""
 
 import os
 from pathlib import Path

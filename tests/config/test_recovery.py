@@ -1,4 +1,4 @@
-"""Error recovery: what is missing from a file, or is too much in it, is reported, and no check fails on the rest."""
+"""Error recovery: a missing or superfluous part of a file is reported, and no check fails on the rest."""
 
 from __future__ import annotations
 

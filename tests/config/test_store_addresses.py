@@ -1,4 +1,4 @@
-"""A store's address that is written otherwise: the hint says the form, unless the value may hold a secret."""
+"""A store's address in another form: the hint shows the right one, unless the value may contain a secret."""
 
 from __future__ import annotations
 

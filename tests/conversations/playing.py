@@ -1,4 +1,4 @@
-"""A model that tests hold in their hands: each call plays the next reply, stops where it is told to, and is noted."""
+"""A model that a test controls: each call plays the next reply, waits at the test's gates, and is recorded."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ class World:
         return Client(away, headers=self.headers[column])
 
     async def ask(self, row: str, column: str) -> Exchange:
-        """Send the request of a row about things of A's, which are made for it."""
+        """Send the request of a row about objects of A's, which are made for it."""
         owner = self.client("user A")
         said = await owner.say("hi")
         thread, item = said.thread_id, said.done("user_message")[0]["id"]

@@ -1,4 +1,4 @@
-"""Attachments: announced, uploaded, checked, shown, told to the model; nothing is lost, and nothing piles up."""
+"""Attachments: announced, uploaded, checked, shown and passed to the model; no file is lost, and none piles up."""
 
 from __future__ import annotations
 

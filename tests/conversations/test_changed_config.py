@@ -58,7 +58,7 @@ def _tools(**tools: Any) -> dict[str, Any]:
 
 
 def _results(client: Chat) -> dict[str, str]:
-    """What the model was told of each tool's call when it was asked last."""
+    """The results of tool calls in the model's last input."""
     asked = client.player.asked[-1]
     names = {item["call_id"]: item["name"] for item in asked.of("function_call")}
     return {names[item["call_id"]]: item["output"].strip('"') for item in asked.of("function_call_output")}

@@ -1,4 +1,4 @@
-"""The chat page at `/`: which projects have one, and what it tells a browser about the login."""
+"""The chat page at `/`: which projects have one, and what a browser learns from it about the login."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEV = replace(QUICK, always_page=True, local_user="default")
 
 
 def settings_of(page: Exchange) -> Any:
-    """Return what the server tells the page."""
+    """Return the settings in the page."""
     assert page.status == 200
     found = re.search(r'<meta name="chatkit-page" content="([^"]*)">', page.body.decode())
     assert found is not None

@@ -162,7 +162,7 @@ NAMES = (
 
 
 async def _use(chat: MakeChat, tool: str, **more: Any) -> tuple[Chat, Any, str]:
-    """Run one tool in a turn; return the client, the answer, and what the tool told the model."""
+    """Run one tool in a turn; return the client, the answer, and what the tool returned to the model."""
     tools = [f"acts:{name}" for name in (*NAMES, *more.pop("also", ()))]
     config = {"widgets": {"order": CARD}, "agents": {"helper": {"tools": tools, "max_turns": 7}}, **more}
     client = await chat(config, acts_py=TOOLS, own_py=OWN)

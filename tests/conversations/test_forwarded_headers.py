@@ -24,7 +24,7 @@ ADA, BEN = {"Authorization": "Bearer ada-token-1"}, {"Authorization": "Bearer be
 
 
 class Watched:
-    """A server that keeps the token of each request, and refuses those without one where it is told to."""
+    """A server that keeps the token of each request, and refuses those without one if it is set to."""
 
     def __init__(self, kind: str = "http") -> None:
         self.calls: list[Any] = []

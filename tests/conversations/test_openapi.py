@@ -114,7 +114,7 @@ async def project(chat: MakeChat, service: tuple[Service, str], **entry: Any) ->
 
 
 async def told(client: Chat, *calls: Any) -> list[Any]:
-    """Let the model call, and return what it was told."""
+    """Let the model call tools, and return their outputs."""
     client.player.replies = [list(calls), "Done."]
     answer = await client.say("go")
     assert answer.said == ["Done."], answer.events

@@ -29,7 +29,7 @@ def _sent(stub: OpenAIStub, index: int = -1) -> list[dict[str, Any]]:
 
 
 def _outputs(stub: OpenAIStub) -> list[str]:
-    """What the model was told of its calls."""
+    """The results of the model's calls in its last input."""
     items = _sent(stub)
     return [
         str(item.get("output", item.get("content"))) for item in items if "output" in item or item.get("role") == "tool"

@@ -1,4 +1,4 @@
-"""A turn that goes wrong: the user is told what happened, under a reference that stands in the log."""
+"""A turn that fails: the user gets a message with a reference, which is in the log as well."""
 
 from __future__ import annotations
 

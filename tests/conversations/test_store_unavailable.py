@@ -54,7 +54,7 @@ async def broken(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
 
 async def check_refused(client: Chat, thread: str) -> None:
-    """Every request that writes is a 503 that says when to come back; nothing in it tells of the database."""
+    """Every request that writes is a 503 that says when to come back; it reveals nothing of the database."""
     text = "x" * 20_000  # more than what is left on the pages of the file
     for exchange in (
         await client.say(text),

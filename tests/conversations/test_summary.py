@@ -1,4 +1,4 @@
-"""Summaries: what falls out of the window is told by one, which costs little, and tells of nothing gone."""
+"""Summaries of what leaves the window: they cost little, and contain nothing that was deleted."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def talk(client: Chat, *words: str, thread: str | None = None) -> str:
 
 
 def heard(asked: Asked) -> list[str]:
-    """What the model was told, in words."""
+    """The texts of the model's input."""
     return [item["content"] for item in asked.input if item.get("role") in ("user", "system")]
 
 

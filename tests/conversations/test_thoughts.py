@@ -1,4 +1,4 @@
-"""What a reasoning model tells of its thoughts is shown as a workflow that ends with the answer."""
+"""The thoughts of a reasoning model are shown as a workflow that ends with the answer."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def _draw_files(files: dict[str, Path], bad: Path, encoding: str, *, titled: boo
 
 
 def _as_in_a_project(text: str, bad: Path) -> str:
-    """A reader's file is called agents.yaml, and stands in a folder of their own."""
+    """A reader's file is called agents.yaml, and is in a folder of its own."""
     text = text.replace(f"{bad.parent / 'base' / bad.name}", "base.yaml").replace(str(bad), "my-project")
     return text.replace(bad.name if bad.suffix else NAME, NAME)
 

@@ -1,4 +1,4 @@
-"""Several threads import the project's Python at once: each module runs once, and nobody waits for ever, or in vain."""
+"""Several threads import the project's Python at once: each module runs once, and no thread waits for ever."""
 
 from __future__ import annotations
 

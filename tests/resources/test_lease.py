@@ -1,4 +1,4 @@
-"""One pointer, and leases that outlive a swap."""
+"""A pointer to the current object, and leases that outlive its replacement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether code may change a value, under whichever name."""
+"""Whether code may change a value, under any of its names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A module as text: whatever a stranger's source holds, reading it ends in an answer."""
+"""A module as text: whatever its source contains, reading it ends in an answer."""
 
 from __future__ import annotations
 

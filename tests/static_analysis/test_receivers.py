@@ -1,4 +1,4 @@
-"""What is found of the reads of a context and of a payload, and that the list of the context's attributes is true."""
+"""Reads of a context and of a payload in source code, and the list of the context's attributes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a template reads in any case, and what only if a condition comes to it."""
+"""Names that a template always reads, and those that it reads on a condition."""
 
 from __future__ import annotations
 

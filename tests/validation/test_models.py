@@ -1,4 +1,4 @@
-"""Models as far as they can be judged without asking anybody: names, keys, packages, settings, tool choices."""
+"""Models, as far as they can be checked without a request: names, keys, packages, settings, tool choices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAPI documents as `validate` sees them: what is said of them, and that nothing is fetched for it."""
+"""OpenAPI documents as `validate` sees them: their diagnostics, for which nothing is fetched."""
 
 from __future__ import annotations
 

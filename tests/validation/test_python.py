@@ -1,4 +1,4 @@
-"""What is said of the project's Python: the right thing, at the right place, once; and nothing where it works."""
+"""Diagnostics of the project's Python: the right one, at the right place, once; and none where it works."""
 
 from __future__ import annotations
 

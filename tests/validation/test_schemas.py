@@ -1,4 +1,4 @@
-"""The schemas of tools and actions: what is told of them is what the build refuses, and plain ones need no library."""
+"""The schemas of tools and actions: `validate` reports what the build refuses, and plain schemas need no library."""
 
 from __future__ import annotations
 

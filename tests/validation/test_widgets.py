@@ -585,7 +585,7 @@ def test_what_the_build_refuses_is_an_error_and_what_it_takes_only_when_it_comes
 
 
 def hold_against_the_build(folder: Path, more: dict[str, Any], found: list[Diagnostic]) -> None:
-    """See that errors are told of what the build refuses, and else only of what comes to nothing whatever its data."""
+    """Compare the errors with the build: all that it refuses, and besides only widgets that no data makes work."""
     errors = [str(each) for each in found if each.severity == "error" and each.code not in ("A422", "A425")]
     if said := refused(folder, more):
         assert errors, said
@@ -604,7 +604,7 @@ def refused(folder: Path, more: dict[str, Any]) -> str:
 
 
 def comes_to_nothing(folder: Path, more: dict[str, Any]) -> bool:
-    """Tell whether the best data that there can be makes no widget, or one with a click that says nothing."""
+    """Return whether no data makes a widget, or only one with a click that has no action."""
     files = load_config(folder, environ={}).files
     widget = build_widget("card", TemplateWidget(template="card.json", **more), files, lambda path: path)
     try:

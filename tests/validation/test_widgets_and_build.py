@@ -88,6 +88,6 @@ def test_an_edited_widget_is_refused_where_the_build_does_or_no_data_makes_it_wo
 
 
 def _is_one(more: Any) -> bool:
-    """Tell whether the entry has the right shape: others don't get that far."""
+    """Return whether the entry has the right shape; others are refused earlier."""
     kinds = {"data": dict, "sample": dict, "copy_text": str}
     return isinstance(more, dict) and all(isinstance(value, kinds.get(key, ())) for key, value in more.items())

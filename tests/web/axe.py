@@ -1,4 +1,4 @@
-"""axe-core in a page: what a rule for people who read with assistive technology, or see little, is broken by."""
+"""axe-core in a page: the elements that break a rule for people with assistive technology or low vision."""
 
 from __future__ import annotations
 

@@ -110,14 +110,14 @@ def around(app: Any) -> Starlette:
 
 
 class Embedded(Chat):
-    """A page that embeds the chat, and notes what it is told."""
+    """A page that embeds the chat, and records the events and calls that it gets."""
 
     def run(self, script: str, *values: Any) -> Any:
         """Evaluate JavaScript in the page; a promise is awaited."""
         return self.page.evaluate(f"async (values) => {{ {script} }}", list(values))
 
     def until(self, name: str, found: Callable[[Any], bool] = lambda detail: True) -> Any:
-        """Wait until the page is told something, and return its detail."""
+        """Wait until the page gets an event or a call, and return its detail."""
         seen = 0
         while True:
             told = self.wait_for("(seen) => told.length > seen && JSON.parse(JSON.stringify(told))", seen)

@@ -1,4 +1,4 @@
-"""Widgets for eyes that see little, for assistive technology (axe-core), and for narrow screens."""
+"""Widgets for people with low vision, for assistive technology (axe-core), and for narrow screens."""
 
 from __future__ import annotations
 

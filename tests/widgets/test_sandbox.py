@@ -1,4 +1,4 @@
-"""No widget can do more than render, and none for long."""
+"""A widget can only render, and only for a limited time."""
 
 import json
 import os

@@ -79,7 +79,7 @@ def make(choices: random.Random, depth: int = 0) -> str:
 
 
 def agrees(known: Any, shown: Any) -> bool:
-    """Tell whether what is said to be certain is there in what came out."""
+    """Return whether the parts that are called certain are in the result."""
     if is_template(known):
         return True
     if isinstance(known, dict):
