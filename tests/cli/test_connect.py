@@ -308,7 +308,7 @@ async def test_keys_of_logins_that_do_not_arrive_are_waited_for_no_longer_than_a
 async def test_an_mcp_program_that_ends_is_reported_with_its_exit_code_and_its_last_words(
     write: Write, code: str, said: str
 ) -> None:
-    server = {"command": sys.executable, "args": ["-c", code], "connect_timeout": "20s"}
+    server = {"command": sys.executable, "args": ["-c", code], "connect_timeout": "180s"}
     project = write(SCRIPTED, agents=AGENTS, mcp={"files": server})
     (found,) = await tried(project)
     assert found.startswith("error A631 mcp.files.command: the MCP server 'files' can't be reached: the program ")

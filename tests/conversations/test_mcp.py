@@ -136,7 +136,7 @@ async def test_a_program_that_is_not_there_takes_only_its_own_tools_down(chat: M
 
 async def test_a_server_that_comes_back_is_connected_again(chat: MakeChat, tmp_path: Path) -> None:
     started = tmp_path / "started"
-    client = await chat(_config({**_stdio(), "args": [PROGRAM, str(started)], "timeout": "10s"}))
+    client = await chat(_config({**_stdio(), "args": [PROGRAM, str(started)], "timeout": "180s"}))
     client.player.replies = [[call("leave")], "It is gone.", [call("find_book", title="Momo")], "Found."]
     first = await client.say("leave")
     assert first.said == ["It is gone."]

@@ -132,8 +132,12 @@ async def _made(chat: MakeChat, player: Any, kind: str, **limits: Any) -> Chat:
     if kind == "handoff":
         player.replies = [[call("transfer_to_b")], "Fine."]
     go_on.set()
-    replies = list(player.replies)
-    client.thread = "none" if kind == "context" else (await client.say("hi")).thread_id  # type: ignore[attr-defined]
+    replies, client.thread = list(player.replies), "none"  # type: ignore[attr-defined]
+    # On a busy machine, even a function that returns at once may be beyond its time.
+    while kind != "context" and (first := await client.say("hi")).status == 503:
+        player.replies = list(replies)
+    if kind != "context":
+        client.thread = first.thread_id  # type: ignore[attr-defined]
     player.replies = replies
     go_on.clear()
     return client
