@@ -3,8 +3,9 @@ import type { Entity } from '@openai/chatkit';
 import { createContext, useContext } from 'react';
 import type { EventDetail, EventName, Host, Methods, Options } from './host/host';
 import { History } from './history/history';
-import { Api, RequestFailed } from './protocol/api';
-import { ThreadSession, type OutboxEntry, type SessionListener } from './protocol/session';
+import { Api } from './protocol/api';
+import { ThreadSession, type SessionListener } from './protocol/session';
+import type { OutboxEntry } from './protocol/sessionState';
 import type {
   ActionConfig,
   Attachment,
@@ -86,8 +87,8 @@ export class ChatClient implements SessionListener, Methods {
     try {
       await session.load();
     } catch (error) {
+      // The view says what the user can do; the page learns of it from the event.
       this.onError(error as Error);
-      // What the user can do is in the view; the page learns it from the event.
     } finally {
       this.emit('chatkit.thread.load.end', { threadId });
     }
@@ -289,5 +290,3 @@ export function useClient(): ChatClient {
   if (!client) throw new Error('no client');
   return client;
 }
-
-export { RequestFailed };

@@ -63,7 +63,7 @@ function leave(): Promise<Response> {
 }
 
 /**
- * The address of the login, which is told this page's own: nothing that a link to the page says can change either.
+ * The address of the login, with this page's own in it: a link to the page can change neither.
  * A login on this site gets a path, as those expect it that send nobody to another site.
  */
 function loginAddress(): string | null {

@@ -1,4 +1,4 @@
-/** What stands below the last item: what is being done, notices, and failures with their way out. */
+/** Below the last item: what is being done, notices, and failures with what their user can do. */
 import { Suspense, type ReactNode } from 'react';
 import { useClient, type ChatClient } from '../client';
 import { useLanguage } from '../i18n/i18n';
@@ -6,7 +6,9 @@ import type { TextKey } from '../i18n/en';
 import { Icon } from '../icons/Icon';
 import { X } from '../icons/essential';
 import { Markdown } from '../markdown';
-import type { Failure, OutboxEntry, SessionState, ThreadSession } from '../protocol/session';
+import type { Failure } from '../protocol/failure';
+import type { ThreadSession } from '../protocol/session';
+import type { OutboxEntry, SessionState } from '../protocol/sessionState';
 import type { NoticeEvent } from '../protocol/types';
 import { useStore } from '../store';
 import { IconButton } from '../ui/IconButton';
@@ -23,7 +25,7 @@ export function ThreadStatus({ session }: { session: ThreadSession }): ReactNode
         <p className="ck-progress">
           <span className="ck-spinner" />
           <span>{t('reconnecting')}</span>
-          <button type="button" className="ck-button" onClick={() => session.hurry()}>{t('reconnectNow')}</button>
+          <button type="button" className="ck-button" onClick={() => session.reconnectNow()}>{t('reconnectNow')}</button>
         </p>
       ) : (
         isWaiting(state) && (
@@ -78,20 +80,20 @@ const TEXTS: Record<Failure['kind'], TextKey> = {
   failed: 'failed',
 };
 
-interface WayOut {
+interface Choice {
   label: TextKey;
   act(): Promise<void>;
 }
 
-function waysOut(client: ChatClient, session: ThreadSession, { wayOut, kind }: Failure): WayOut[] {
-  const ways: WayOut[] = [];
+function waysOut(client: ChatClient, session: ThreadSession, { wayOut, kind }: Failure): Choice[] {
+  const ways: Choice[] = [];
   if (wayOut === 'retry') ways.push({ label: 'tryAgain', act: () => session.retry() });
   if (wayOut === 'reload') ways.push({ label: 'reload', act: () => (session.get().items.length ? session.refresh() : session.load()) });
   if (kind === 'missing') ways.push({ label: 'startNew', act: () => client.setThreadId(null) });
   return ways;
 }
 
-function FailureView({ failure, ways }: { failure: Failure; ways: readonly WayOut[] }): ReactNode {
+function FailureView({ failure, ways }: { failure: Failure; ways: readonly Choice[] }): ReactNode {
   const client = useClient();
   const { t } = useLanguage();
   return (
@@ -111,7 +113,7 @@ export function UnsentStatus({ entry, session }: { entry: OutboxEntry; session: 
   const client = useClient();
   const { failure } = entry;
   if (!failure) return null;
-  const ways: WayOut[] = [
+  const ways: Choice[] = [
     { label: 'edit', act: async () => client.editUnsent(session, entry) },
     { label: 'delete', act: async () => session.withdraw(entry) },
   ];

@@ -1,11 +1,12 @@
 /** The items of a thread, of which only those near the view are in the document. */
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type ReactNode } from 'react';
-import { Virtualizer, type VirtualizerHandle } from 'virtua';
+import { Virtualizer } from 'virtua';
 import { useClient } from '../client';
 import { useLanguage } from '../i18n/i18n';
 import { ArrowUp } from '../icons/essential';
 import { isVisible, Item } from '../items/Item';
-import type { OutboxEntry, SessionState, ThreadSession } from '../protocol/session';
+import type { ThreadSession } from '../protocol/session';
+import type { OutboxEntry, SessionState } from '../protocol/sessionState';
 import type { ThreadItem } from '../protocol/types';
 import { useStore } from '../store';
 import { Boundary } from '../ui/Boundary';
@@ -54,7 +55,6 @@ export default function ThreadView({ session }: { session: ThreadSession }): Rea
   const rows = useMemo(() => rowsOf(state), [items, outbox, phase]);
   const sending = outbox.findLast(({ failure }) => !failure)?.item.id;
   const scroller = useRef<HTMLDivElement>(null);
-  const list = useRef<VirtualizerHandle>(null);
   const [atEnd, setAtEnd] = useState(true);
   const follows = useRef(true);
   /** Below the last answer, so that its question can be at the top of the view. */
@@ -155,17 +155,17 @@ export default function ThreadView({ session }: { session: ThreadSession }): Rea
         <div className="ck-thread-content">
           {loadingOlder && <p className="ck-older ck-quiet ck-shimmer">{t('loading')}</p>}
           <div role="feed" aria-busy={phase !== 'idle'} aria-label={t('messages')}>
-          <Virtualizer ref={list} scrollRef={scroller} shift={shift} bufferSize={600}>
-            {rows.map(({ item, answer, unsent }, index) => (
-              <article key={item.id} className="ck-item" data-type={item.type} aria-posinset={index + 1} aria-setsize={olderCursor === null ? rows.length : -1}>
-                <Boundary fallback={<p className="ck-quiet">{t('brokenItem')}</p>} onError={(error) => client.onError(error)}>
-                  <Item item={item} session={session} isOpen={open.has(item.id)} />
-                </Boundary>
-                {answer && <AnswerActions session={session} items={answer} />}
-                {unsent && <UnsentStatus session={session} entry={unsent} />}
-              </article>
-            ))}
-          </Virtualizer>
+            <Virtualizer scrollRef={scroller} shift={shift} bufferSize={600}>
+              {rows.map(({ item, answer, unsent }, index) => (
+                <article key={item.id} className="ck-item" data-type={item.type} aria-posinset={index + 1} aria-setsize={olderCursor === null ? rows.length : -1}>
+                  <Boundary fallback={<p className="ck-quiet">{t('brokenItem')}</p>} onError={(error) => client.onError(error)}>
+                    <Item item={item} session={session} isOpen={open.has(item.id)} />
+                  </Boundary>
+                  {answer && <AnswerActions session={session} items={answer} />}
+                  {unsent && <UnsentStatus session={session} entry={unsent} />}
+                </article>
+              ))}
+            </Virtualizer>
           </div>
           <ThreadStatus session={session} />
           <div ref={room} />

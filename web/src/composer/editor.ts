@@ -53,7 +53,7 @@ export function caretToEnd(root: HTMLElement): void {
   selection?.collapseToEnd();
 }
 
-/** What stands before the caret, if it begins with `@` or `/`. */
+/** The word before the caret, if it begins with `@` or `/`. */
 export function triggerAt(root: HTMLElement): Trigger | null {
   const before = textBefore(root);
   if (before === null) return null;
@@ -77,7 +77,7 @@ function textBefore(root: HTMLElement): { text: string; whole: string; node: Tex
   return { text, whole: range.toString(), node, offset };
 }
 
-/** Remove what the trigger stands for, such as `@har`. */
+/** Remove the text of the trigger, such as `@har`. */
 export function removeTrigger(root: HTMLElement): void {
   const before = textBefore(root);
   if (!before) return;

@@ -205,7 +205,7 @@ export class ChatKitElement extends HTMLElement {
   }
 }
 
-/** A fetch that tells how much of the body has been sent, which `fetch` does not. */
+/** A fetch that reports how much of the body has been sent, which `fetch` does not. */
 const sendWithProgress = (port: MessagePort) => (url: string, init: RequestInit): Promise<Response> =>
   new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();

@@ -74,7 +74,7 @@ export class FrameHost implements Host {
       };
       const abort = (): void => {
         port1.postMessage('abort');
-        // The element answers an abort that came in time; what came late is told here.
+        // The element answers an abort that came in time; one that came late is answered here.
         fail(named({ name: 'AbortError', message: 'cancelled' }));
       };
       if (signal?.aborted) return abort();

@@ -35,6 +35,6 @@ export interface HostRequest {
   signal?: AbortSignal;
   /** Not by `api.fetch`: the address carries its own permission. */
   plain?: boolean;
-  /** Told while the body is sent, 0 to 1. */
+  /** Called while the body is sent, with a share from 0 to 1. */
   onProgress?: (share: number) => void;
 }

@@ -9,7 +9,7 @@ import { schemeOf } from '../theme/theme';
 import { WidgetView } from '../widgets';
 import { HoverCard } from './Popover';
 
-/** A mention. One that is interactive has a preview, and tells the page of a click. */
+/** A mention. One that is interactive has a preview, and sends the page its clicks. */
 export function EntityTag({ entity, label }: { entity: Entity; label?: string }): ReactNode {
   const client = useClient();
   const text = (

@@ -40,7 +40,7 @@ const say = (text: string, context: Context): ReactNode => {
   });
 };
 
-/** What stands in a text without being shown by `say`: its marks are taken out, their references follow. */
+/** The references of a text whose marks `clean` has removed: they are shown after it. */
 const behind = (raw: string, context: Context): ReactNode[] => (raw.match(MARKS) ?? []).map((mark, index) => reference(context, Number(mark.slice(1, -1)), `after ${index}`));
 
 const clean = (text: string): string => text.replace(MARKS, '');

@@ -4,8 +4,8 @@
 export const HELLO = 'chatkit:hello';
 
 /**
- * `[id, name, args]` asks; `[id, ok, value]` answers, and is told from a question by its second part;
- * `[0, name, args]` tells.
+ * `[id, name, args]` is a request; `[id, ok, value]` its answer, whose second part is a boolean;
+ * `[0, name, args]` is a notification.
  */
 export type Message = [id: number, name: string | boolean, value: unknown];
 
@@ -23,7 +23,7 @@ export interface FetchData {
   body?: string | Blob;
   /** Fields of a form, which is a body that can't be cloned. */
   form?: [name: string, value: string | File][];
-  /** Whether to tell how much has been sent: `{sent: share}`. */
+  /** Whether to report how much has been sent: `{sent: share}`. */
   progress?: boolean;
   /** Not by `api.fetch`: the address carries its own permission. */
   plain?: boolean;

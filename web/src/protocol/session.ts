@@ -1,15 +1,14 @@
 /** One thread as this client sees it: its items, and the stream that changes them. It outlives its view. */
 import { Store } from '../store';
 import { RequestFailed, type Api, type StreamedEvent } from './api';
-import { applyToItems, put, type Items } from './reducer';
+import { failureOf, type Failure, type WayOut } from './failure';
+import { put } from './reducer';
+import { confirms, isSame, NEW, reduce, type OutboxEntry, type SessionState } from './sessionState';
 import type {
   ClientToolCallItem,
-  ItemUpdate,
   NoticeEvent,
-  ProgressEvent,
   StreamEvent,
   StreamingRequests,
-  Thread,
   ThreadItem,
   ThreadMetadata,
   UserMessageInput,
@@ -24,68 +23,7 @@ const STOP_GRACE = 5000;
 /** How long events wait for a frame to be painted, in ms: a page that is not visible paints none. */
 const FLUSH_LIMIT = 200;
 
-/** What the user can do about a failure. */
-export type WayOut = 'resend' | 'retry' | 'reload' | 'none';
-
-export interface Failure {
-  /** From the server; null: the interface says it, by `kind`. */
-  message: string | null;
-  kind: 'offline' | 'lost' | 'unauthorized' | 'busy' | 'missing' | 'too_large' | 'stopped' | 'failed';
-  wayOut: WayOut;
-}
-
-/** A message that the server has not confirmed yet. */
-export interface OutboxEntry {
-  input: UserMessageInput;
-  /** As it is shown. */
-  item: UserMessageItem;
-  /** Why it was not sent; null: it is being sent, or waits for its turn. */
-  failure: Failure | null;
-}
-
-export type TurnPhase = 'idle' | 'starting' | 'running' | 'stopping' | 'reconnecting';
-
-export interface SessionState {
-  id: string | null;
-  thread: ThreadMetadata | null;
-  items: Items;
-  /** Messages without the server's confirmation. One that could not be sent stays until its user decides. */
-  outbox: readonly OutboxEntry[];
-  /** Items that are still being written. */
-  open: ReadonlySet<string>;
-  phase: TurnPhase;
-  canStop: boolean;
-  progress: ProgressEvent | null;
-  failure: Failure | null;
-  notices: readonly NoticeEvent[];
-  loading: boolean;
-  /** The cursor of the page before the first item; null: the first item is the thread's. */
-  olderCursor: string | null;
-  loadingOlder: boolean;
-  /** Of how many items in front the first page has grown: the view keeps its place by it. */
-  prepended: number;
-  feedback: Readonly<Record<string, 'positive' | 'negative'>>;
-}
-
-const NEW: SessionState = {
-  id: null,
-  thread: null,
-  items: [],
-  outbox: [],
-  open: new Set(),
-  phase: 'idle',
-  canStop: false,
-  progress: null,
-  failure: null,
-  notices: [],
-  loading: false,
-  olderCursor: null,
-  loadingOlder: false,
-  prepended: 0,
-  feedback: {},
-};
-
-/** What a session tells the client about. */
+/** The callbacks of a session. */
 export interface SessionListener {
   onCreated(session: ThreadSession): void;
   onThread(session: ThreadSession, thread: ThreadMetadata): void;
@@ -118,7 +56,7 @@ export class ThreadSession extends Store<SessionState> {
   #inbox: StreamEvent[] = [];
   #scheduled: (() => void) | null = null;
   #turns: Promise<unknown> = Promise.resolve();
-  #hurry: (() => void) | null = null;
+  #endWait: (() => void) | null = null;
   /** The local id of the message that the running turn sends, until the server confirms it. */
   #sending: string | null = null;
   #isReading = false;
@@ -219,8 +157,8 @@ export class ThreadSession extends Store<SessionState> {
   }
 
   /** Reach a lost stream at once, not after the next wait. */
-  hurry(): void {
-    this.#hurry?.();
+  reconnectNow(): void {
+    this.#endWait?.();
   }
 
   async giveFeedback(itemIds: string[], kind: 'positive' | 'negative'): Promise<void> {
@@ -265,8 +203,7 @@ export class ThreadSession extends Store<SessionState> {
 
   /** Fetch what has changed on the server. */
   async refresh(): Promise<void> {
-    if (this.id === null) return;
-    if (this.isBusy) return;
+    if (this.id === null || this.isBusy) return;
     await this.#loadEnd();
     this.#change({ failure: null });
   }
@@ -294,7 +231,7 @@ export class ThreadSession extends Store<SessionState> {
     this.listener.onThread(this, thread);
   }
 
-  /** The server may have a message of which it could not tell, because the connection was lost. */
+  /** Whether the server may have a message that it could not confirm, because the connection was lost. */
   #mayHaveArrived({ item, failure }: OutboxEntry): boolean {
     return item.id === this.#sending || failure?.kind === 'lost' || failure?.kind === 'stopped';
   }
@@ -418,7 +355,7 @@ export class ThreadSession extends Store<SessionState> {
         current = await this.#reconnect(signal);
       }
     }
-    // The turn has ended while nothing was heard of it.
+    // The turn has ended while the connection was lost.
     await this.#loadEnd().catch((error: unknown) => this.listener.onError(error as Error));
   }
 
@@ -446,13 +383,13 @@ export class ThreadSession extends Store<SessionState> {
       const done = (): void => {
         clearTimeout(timer);
         removeEventListener('online', done);
-        this.#hurry = null;
+        this.#endWait = null;
         resolve();
       };
       const timer = setTimeout(done, ms);
       addEventListener('online', done);
       signal.addEventListener('abort', done);
-      this.#hurry = done;
+      this.#endWait = done;
     });
   }
 
@@ -513,81 +450,5 @@ export class ThreadSession extends Store<SessionState> {
   #change(part: Partial<SessionState>): void {
     this.#flush();
     this.patch(part);
-  }
-}
-
-function reduce(state: SessionState, event: StreamEvent): SessionState {
-  switch (event.type) {
-    case 'thread.created':
-    case 'thread.updated':
-      return { ...state, id: event.thread.id, thread: metadataOf(event.thread) };
-    case 'stream_options':
-      return { ...state, canStop: event.stream_options.allow_cancel };
-    case 'progress_update':
-      return { ...state, progress: event };
-    case 'notice':
-      return { ...state, notices: [...state.notices, event] };
-    case 'error':
-      return {
-        ...state,
-        failure: { message: event.message ?? null, kind: 'failed', wayOut: event.allow_retry ? 'retry' : 'none' },
-      };
-    default: {
-      const items = applyToItems(state.items, event);
-      if (items === state.items) return state;
-      return { ...state, items, ...sideStates(state, event) };
-    }
-  }
-}
-
-/** What an event of an item changes besides the items. */
-function sideStates(state: SessionState, event: StreamEvent): Partial<SessionState> {
-  if (event.type === 'thread.item.added') return { open: new Set([...state.open, event.item.id]), progress: null };
-  if (event.type === 'thread.item.done' || event.type === 'thread.item.replaced') {
-    const open = new Set(state.open);
-    open.delete(event.item.id);
-    return { open, progress: null };
-  }
-  return event.type === 'thread.item.updated' && isText(event.update) ? { progress: null } : {};
-}
-
-/** The server has the message that was sent. */
-function confirms(event: StreamEvent): boolean {
-  const isItem = event.type === 'thread.item.added' || event.type === 'thread.item.done' || event.type === 'thread.item.replaced';
-  return isItem && event.item.type === 'user_message';
-}
-
-/** Whether an item of the server is the message that was sent to it. */
-function isSame(item: ThreadItem, sent: UserMessageItem): boolean {
-  if (item.type !== 'user_message' || (item.attachments?.length ?? 0) !== (sent.attachments?.length ?? 0)) return false;
-  const textOf = ({ content }: UserMessageItem): string => content.map(({ text }) => text).join('');
-  return textOf(item) === textOf(sent) && (item.quoted_text || null) === (sent.quoted_text || null);
-}
-
-function isText(update: ItemUpdate): boolean {
-  return update.type === 'assistant_message.content_part.text_delta';
-}
-
-function metadataOf({ items: _, ...thread }: Thread): ThreadMetadata {
-  return thread;
-}
-
-export function failureOf(error: unknown, wayOut: WayOut): Failure {
-  if (!(error instanceof RequestFailed)) return { message: null, kind: 'failed', wayOut };
-  const message = error.message || null;
-  switch (error.status) {
-    case 0:
-      return { message: null, kind: error.code === 'lost' ? 'lost' : 'offline', wayOut };
-    case 401:
-      return { message: null, kind: 'unauthorized', wayOut };
-    case 404:
-      return { message: null, kind: 'missing', wayOut: 'none' };
-    case 413:
-      return { message, kind: 'too_large', wayOut: 'none' };
-    case 429:
-    case 503:
-      return { message, kind: 'busy', wayOut };
-    default:
-      return { message, kind: 'failed', wayOut };
   }
 }

@@ -5,7 +5,7 @@ import type { WidgetNode } from '../protocol/types';
 import { actionOf, Scope, useAction } from './actions';
 import { record, text } from './values';
 
-/** How long the document may take to say hello after it has loaded, in ms. A frame that is refused loads, too. */
+/** How long the document may take to send `ready` after it has loaded, in ms. A frame that is refused loads, too. */
 const GRACE = 1000;
 const HEIGHT = 160;
 const MOST = 4000;
@@ -13,7 +13,7 @@ const MOST = 4000;
 /** Where the document of a component is. */
 export interface PageComponentSource {
   src: string;
-  /** In px, until the document tells its own. */
+  /** In px, until the document sends its own. */
   height?: number;
 }
 
@@ -25,9 +25,9 @@ export function PageComponent({ node, source }: { node: WidgetNode; source: Page
   const { dark } = use(Scope);
   const { run } = useAction('none');
   const frame = useRef<HTMLIFrameElement>(null);
-  /** How often the document has said hello: it may load itself again. */
+  /** How often the document has sent `ready`: it may load itself again. */
   const [ready, setReady] = useState(0);
-  const heard = useRef(false);
+  const hasSent = useRef(false);
   const [failed, setFailed] = useState(false);
   const [height, setHeight] = useState(() => clamp(source.height) ?? HEIGHT);
   const latest = useRef(run);
@@ -38,7 +38,7 @@ export function PageComponent({ node, source }: { node: WidgetNode; source: Page
       const message = record(data);
       if (from !== frame.current?.contentWindow || !message) return;
       if (message.chatkit === 'ready') {
-        heard.current = true;
+        hasSent.current = true;
         setFailed(false);
         setReady((count) => count + 1);
       } else if (message.chatkit === 'height') {
@@ -53,7 +53,7 @@ export function PageComponent({ node, source }: { node: WidgetNode; source: Page
     return () => removeEventListener('message', receive);
   }, [node.type]);
 
-  // What the document draws: at its hello, and at each change.
+  // What the document draws: sent when it is ready, and at each change.
   const { type, key: _, children: __, ...props } = node;
   const data = JSON.stringify({ chatkit: 'props', type, props, colorScheme: dark ? 'dark' : 'light', locale });
   useEffect(() => {
@@ -78,7 +78,7 @@ export function PageComponent({ node, source }: { node: WidgetNode; source: Page
         style={{ height }}
         onLoad={() => {
           clearTimeout(loaded.current);
-          loaded.current = window.setTimeout(() => setFailed(!heard.current), GRACE);
+          loaded.current = window.setTimeout(() => setFailed(!hasSent.current), GRACE);
         }}
       />
     </>

@@ -28,7 +28,7 @@ export const Scope = createContext<WidgetScope>(null as never);
 /** The form around a component: its element, whose fields are read when an action is sent. */
 export interface FormScope {
   values(): Values;
-  /** Show the messages of the fields that are not valid, and tell whether there were none. */
+  /** Show the messages of the fields that are not valid, and return whether there were none. */
   valid(): boolean;
   submit(fallback?: ActionConfig): void;
 }
