@@ -132,7 +132,7 @@ class _EndpointFault:
 
 @dataclass(frozen=True, slots=True)
 class _ListedModel:
-    """A model in an endpoint's list, with the day of its shutdown if the endpoint tells one."""
+    """A model in an endpoint's list, with the day of its shutdown if the endpoint has one."""
 
     name: str
     shutdown: date | None

@@ -27,7 +27,7 @@ class ServerSettings:
     keep_events_s: float = 60.0
     """How long a client can still read the rest of a turn that has ended while it was away."""
     poll_s: float = 0.25
-    """How often a request that waits for a turn of another process looks; PostgreSQL tells it earlier."""
+    """How often a request polls for the end of a turn of another process; PostgreSQL notifies it earlier."""
     storing_s: float = 3.0
     """How long turns that the server ends may take to store what they have produced."""
     files_stable_s: float = 0.1

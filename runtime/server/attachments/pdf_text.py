@@ -188,7 +188,7 @@ def _send_pages(content: bytes, characters: int, send: Any) -> str:
         except Exception as error:
             send({"broken": f"{type(error).__name__}: {error}"})
             continue
-        # One character more than the limit tells that there are more.
+        # One character more than the limit shows that there are more.
         text = text.encode("utf-8", "replace").decode()[: characters + 1]
         send({"text": text})
         characters -= len(text)

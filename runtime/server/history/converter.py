@@ -343,7 +343,7 @@ async def file_part(
 
 
 def _missing_pages(pdf: PdfText) -> str:
-    """Return what the model is told of a PDF whose text is incomplete."""
+    """Return the note for the model about a PDF whose text is incomplete."""
     if not pdf.missing:
         return ""
     reason = ", because the file takes too much time or memory" if pdf.stopped else ""

@@ -26,7 +26,7 @@ _HEADERS = {
 
 
 def chat_page(config: Config, has_local_user: bool) -> ClientFile | None:
-    """Return the page of a project; None without a build. It tells how users log in, and nothing else of the project.
+    """Return the page of a project; None without a build. It says how users log in, and nothing else of the project.
 
     Its addresses are relative: it may lie below the prefix of a mount, or of a proxy.
     """

@@ -171,7 +171,7 @@ class IdentityMiddleware:
 
 
 def refusal_response(connection: HTTPConnection, error: RequestError) -> Response:
-    """Return the response to a request that is refused; the log has the reason that a client is not told."""
+    """Return the response to a request that is refused; the log has the reason, which the client does not get."""
     if isinstance(error, Unauthenticated):
         client = connection.client.host if connection.client else "an unknown address"
         logger.info(

@@ -57,7 +57,7 @@ class ClickClaims:
     async def hold(self, store: ThreadStore, click: Click, has_button: HasButton) -> AsyncIterator[ThreadItem]:
         """Claim a click, and yield its item. Raise ClickRefused while its handler runs, NotFoundError.
 
-        `has_button` tells whether an item has the button. Where a handler has taken it away, other clicks on it are
+        `has_button` says whether an item has the button. Where a handler has taken it away, other clicks on it are
         refused as well, in a store that several processes share.
         """
         if click in self._running:

@@ -1,4 +1,4 @@
-"""Feedback: the rating of an answer is stored, and the project's function is told of it."""
+"""Feedback: the rating of an answer is stored, and passed to the project's function."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ logger = logging.getLogger("runtime.server")
 
 
 class HeldLease:
-    """The lease of a running turn, and what the turn wants to hear of it."""
+    """The lease of a running turn, and the turn's callbacks for its loss and for a stop."""
 
     def __init__(self, keeper: LeaseKeeper, store: TurnStore, lease: TurnLease) -> None:
         self._keeper, self.store, self.lease = keeper, store, lease
@@ -38,11 +38,11 @@ class HeldLease:
         except Exception:
             logger.exception("the end of the turn in thread %s could not be stored", self.lease.thread_id)
 
-    def hear(self, signals: Signals | None) -> None:
-        """Tell the turn what has become of its lease; None if it was lost."""
-        heard = self.on_lost if signals is None else self.on_stop if signals & Signals.STOP else None
-        if heard is not None:
-            heard()
+    def notify(self, signals: Signals | None) -> None:
+        """Call the callback for the signals of a renewal or a write; None if the lease was lost."""
+        callback = self.on_lost if signals is None else self.on_stop if signals & Signals.STOP else None
+        if callback is not None:
+            callback()
 
 
 class LeaseKeeper:
@@ -101,4 +101,4 @@ class LeaseKeeper:
                 logger.warning("leases of turns could not be renewed: %s: %s", type(error).__name__, error)
                 continue
             for held in self._held.intersection(leases):
-                held.hear(renewed.get(held.lease))
+                held.notify(renewed.get(held.lease))

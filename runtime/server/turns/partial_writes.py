@@ -107,7 +107,7 @@ class PartialWrites:
         """Take note of a write that has succeeded, or of a lost lease."""
         if signals is not None:
             self._written = self._last
-        self.lease.hear(signals)
+        self.lease.notify(signals)
 
     async def end(self, *, resumes: bool) -> LastEvents | None:
         """Stop; return the events for the end of the turn, None if none are written and nobody reads on."""

@@ -240,7 +240,7 @@ class Recorder:
     def _changes_by(self, calls: Sequence[ModelItem]) -> ThreadChanges | None:
         """Return what tools have set on the thread, to be written with their calls: the process may die before more.
 
-        `thread_changes` tells the client later.
+        `thread_changes` sends it to the client later.
         """
         return cast(ThreadChanges, self._changed_fields()) if calls else None
 

@@ -308,7 +308,7 @@ class RunEvents:
         return self._updated(workflow.id, types.WorkflowTaskAdded(task=task, task_index=len(tasks) - 1))[0]
 
     def _show_thoughts(self, item: Any) -> list[Event]:
-        """Show what no event has told of a reasoning item: Chat Completions models tell the first thought alone."""
+        """Show the thoughts of a reasoning item that had no event: Chat Completions models send only the first."""
         workflow = self._workflow
         if workflow is None or workflow.workflow.type != "reasoning":
             return []

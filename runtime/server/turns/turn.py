@@ -52,7 +52,7 @@ Tasks = dict[asyncio.Task[None], "Turn"]
 class Turn:
     """Runs an execution and stores and sends its events; `lease` holds the generation that answers.
 
-    `number` tells turns of a thread apart that have no lease.
+    `number` distinguishes turns of a thread that have no lease.
     """
 
     def __init__(
@@ -225,7 +225,7 @@ class Turn:
         except Exception as error:
             self._complete = True
             if isinstance(error, StoreUnavailable):
-                # Each further write may wait for the store as long as the one that failed: the client is told first.
+                # Each further write may wait for the store as long as the failed one: the client gets the error first.
                 await self._fail(error)
                 self.buffer.discard()
                 self.buffer.close()
