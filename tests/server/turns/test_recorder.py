@@ -90,7 +90,9 @@ async def recording(tmp_path: Path) -> AsyncIterator[Recording]:
     await store.close()
 
 
-async def test_a_tool_does_not_run_before_its_call_is_stored_though_a_partial_write_has_it(recording: Recording) -> None:
+async def test_a_tool_does_not_run_before_its_call_is_stored_though_a_partial_write_has_it(
+    recording: Recording,
+) -> None:
     recording.recorder.keep_calls([recording.item(CALL)])
     partial = await recording.begin_partial_write()
     before_tool = asyncio.create_task(recording.recorder.store_call(CALL))
