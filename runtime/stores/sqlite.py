@@ -181,6 +181,7 @@ class SqliteDatabase(Database):
         self._near_lock = threading.Lock()
         self._last: Future[Any] | None = None
         self._commits = 0
+        self._file: tuple[int, int] | None = None  # see _identity
 
     async def open(self) -> None:
         """Create the file and its folder with access for this user only, and connect. Raise StoreError."""
@@ -197,7 +198,8 @@ class SqliteDatabase(Database):
         await in_file_thread(self._disconnect)
 
     async def check(self) -> None:
-        """Raise StoreUnavailable if the disk is full: a small write may still fit where messages do not."""
+        """Raise StoreUnavailable if the file is gone, or the disk full: a small write may fit where messages do not."""
+        self._check_file()
         free = shutil.disk_usage(self._path.parent).free
         if free < self._min_free:
             raise StoreUnavailable(f"the disk of {self._path} has only {free} bytes left")
@@ -214,6 +216,7 @@ class SqliteDatabase(Database):
             raise unavailable from error
 
     async def write(self, work: Work[T], *, slow: bool = False) -> T:
+        self._check_file()
         try:
             return await self._write(work)
         except (sqlite3.Error, SQLAlchemyError) as error:
@@ -244,6 +247,11 @@ class SqliteDatabase(Database):
         # Shielded: a cancelled write stays queued, so that it can't overwrite a later one of the same caller.
         return await asyncio.shield(asyncio.wrap_future(waiting))
 
+    def _check_file(self) -> None:
+        """Raise StoreUnavailable if another file, or none, has the path: what is written would end with the process."""
+        if self._file not in (None, _identity(self._path)):
+            raise StoreUnavailable(f"{self._path} was deleted or replaced while it is open (restart the server)")
+
     def exists(self) -> bool:
         return self._path.exists()
 
@@ -267,6 +275,7 @@ class SqliteDatabase(Database):
         os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
         self._far, self._near = self._new_session(), self._new_session()
         self._near.raw.execute("PRAGMA busy_timeout = 0").close()
+        self._file = _identity(self._path)
 
     def _disconnect(self) -> None:
         # The store may be opened again. An executor starts its thread at the first use.
@@ -274,6 +283,7 @@ class SqliteDatabase(Database):
         executor.shutdown()
         with self._near_lock:
             self._near = self._far = self._not_open
+            self._file = None
             while self._sessions:
                 self._sessions.pop().connection.close()
         self._engine.dispose()
@@ -304,6 +314,15 @@ class SqliteDatabase(Database):
                 self._far.raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
         except sqlite3.Error as error:
             logger.warning("can't checkpoint the log of %s: %s", self._path, error)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Return the device and the number of a file; zeros if there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino
 
 
 def _sqlite_engine(database: str) -> Engine:

@@ -39,6 +39,8 @@ def pragma(connections: list[sqlite3.Connection], statement: str) -> Callable[[]
     params=[
         "full sqlite",
         "read-only sqlite",
+        "deleted sqlite",
+        "replaced sqlite",
         pytest.param("read-only postgresql", marks=NEEDS_POSTGRES),
     ]
 )
@@ -46,6 +48,19 @@ async def broken(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     if request.param == "read-only postgresql":
         async with database() as url:
             yield Broken(url, lambda: make_read_only(url), lambda: make_read_only(url, False))
+        return
+    if request.param in ("deleted sqlite", "replaced sqlite"):
+        file, aside = tmp_path / "threads.db", tmp_path / "aside.db"
+
+        async def breaks_path() -> None:
+            file.rename(aside)
+            if request.param == "replaced sqlite":
+                file.touch()
+
+        async def mends_path() -> None:
+            aside.replace(file)
+
+        yield Broken(f"sqlite:///{file}", breaks_path, mends_path)
         return
     full = request.param == "full sqlite"
     breaks, mends = ("max_page_count = 1", "max_page_count = 1000000") if full else ("query_only = 1", "query_only = 0")

@@ -18,6 +18,8 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Scope
 
+from runtime.server.http.responses import names_one_of
+
 ELEMENT, FRAME, PAGE = "element.js", "frame.html", "page.html"
 ASSETS = "assets"
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9_.:\[\]-]+")
@@ -81,7 +83,7 @@ class ClientFile:
             "etag": etags[zipped is not None],
             "vary": "accept-encoding",
         }
-        if _names_one_of(asked.get("if-none-match", ""), etags):
+        if names_one_of(asked.get("if-none-match", ""), etags):
             headers.pop("content-type")
             return Response(status_code=304, headers=headers)
         body = self.content if zipped is None else zipped
@@ -155,8 +157,3 @@ def _accepts_gzip(header: str) -> bool:
         if coding.strip() in ("gzip", "*"):
             return parameters.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
     return False
-
-
-def _names_one_of(header: str, etags: Sequence[str]) -> bool:
-    given = [tag.strip().removeprefix("W/") for tag in header.split(",")]
-    return "*" in given or any(etag in given for etag in etags)

@@ -21,7 +21,7 @@ from runtime.server.attachments.content import CHECKED_IMAGES, normal_mime_type
 from runtime.server.attachments.uploads import Uploads
 from runtime.server.http.identity import refusal_response
 from runtime.server.http.receiving import announced_size
-from runtime.server.http.responses import base_url_of, error_response, unexpected
+from runtime.server.http.responses import base_url_of, error_response, names_one_of, unexpected
 from runtime.stores.blobs import FileStoreError, StoredFile
 from runtime.stores.store import StoreUnavailable
 
@@ -60,7 +60,7 @@ class FileRoutes:
             "x-content-type-options": "nosniff",
         }
         # A file never changes.
-        if request.headers.get("if-none-match") == etag:
+        if names_one_of(request.headers.get("if-none-match", ""), [etag]):
             file.close()
             return Response(status_code=304, headers=headers)
         headers["content-length"] = str(file.size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
@@ -38,6 +39,12 @@ async def send_response(response: Response, scope: Scope, receive: Receive, send
         await send({"type": "websocket.close", "code": 1008, "reason": "refused"})
     else:
         await response(scope, receive, send)
+
+
+def names_one_of(if_none_match: str, etags: Sequence[str]) -> bool:
+    """Return whether the header has one of the tags, also as a proxy that compresses has weakened it."""
+    given = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return "*" in given or any(etag in given for etag in etags)
 
 
 def base_url_of(request: Request, path: str) -> str:
