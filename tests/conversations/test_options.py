@@ -144,3 +144,9 @@ async def test_a_start_prompt_may_have_texts_and_mentions(chat: MakeChat) -> Non
     )
     assert sent.said == ["Fine."]
     assert "Parcel 1" in str(client.player.asked[0].input)
+
+
+async def test_options_and_mentions_are_one_users_own(chat: MakeChat) -> None:
+    client = await chat({"chat": {"tags": {"entities": [{"id": "zoo", "title": "Zoo"}]}}})
+    for path in ("options.json", "entities?q=z", "entities/zoo", "entities/zoo/preview"):
+        assert dict((await client.get(f"/chatkit/{path}")).headers)["cache-control"] == "private, no-cache"

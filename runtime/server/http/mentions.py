@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from runtime.assemble.project import Snapshot
 from runtime.config.model.chat import MentionEntity
-from runtime.server.http.responses import error_response
+from runtime.server.http.responses import OwnResponse, error_response
 
 MAX_QUERY_LENGTH = 200
 
@@ -25,7 +25,7 @@ class MentionRoutes:
         mentions = self._snapshot.mentions
         query = request.query_params.get("q", "")[:MAX_QUERY_LENGTH]
         entities = await mentions.search(query, await self._snapshot.request_context(request)) if mentions else []
-        return JSONResponse({"entities": [_entity_data(entity) for entity in entities]})
+        return OwnResponse({"entities": [_entity_data(entity) for entity in entities]})
 
     async def preview(self, request: Request) -> Response:
         """Return the widget that previews an entity, or null if it has none."""
@@ -35,12 +35,12 @@ class MentionRoutes:
         assert self._snapshot.mentions is not None
         widget = await self._snapshot.mentions.preview(entity)
         data = None if widget is None else widget.model_dump(mode="json", exclude_none=True)
-        return JSONResponse({"preview": data})
+        return OwnResponse({"preview": data})
 
     async def read(self, request: Request) -> Response:
         """Return one entity."""
         entity = await self._find(request)
-        return _not_found(request) if entity is None else JSONResponse(_entity_data(entity))
+        return _not_found(request) if entity is None else OwnResponse(_entity_data(entity))
 
     async def _find(self, request: Request) -> MentionEntity | None:
         mentions = self._snapshot.mentions

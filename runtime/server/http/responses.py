@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
@@ -30,6 +30,14 @@ def error_response(connection: HTTPConnection, status: int, code: str, message: 
     error = {"code": code, "message": message, "request_id": request_id_of(connection)}
     headers = {"retry-after": "1"} if status == 503 else None
     return JSONResponse({"error": error, **more}, status_code=status, headers=headers)
+
+
+class OwnResponse(JSONResponse):
+    """JSON that is a user's own, and may change: no cache gives it to anybody else, or without asking again."""
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Add the headers of the response."""
+        super().init_headers({"cache-control": "private, no-cache", **(headers or {})})
 
 
 async def send_response(response: Response, scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,7 +13,7 @@ from fastapi.exception_handlers import http_exception_handler
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -47,6 +47,7 @@ from runtime.server.http.rate_limits import AddressLimit, RequestLimiter
 from runtime.server.http.receiving import check_media_type, limit_receiving, read_body
 from runtime.server.http.responses import (
     UNAVAILABLE,
+    OwnResponse,
     base_url_of,
     error_response,
     request_id_of,
@@ -278,7 +279,7 @@ class ProjectApp:
 
     async def _options(self, request: Request) -> Response:
         url = f"{str(request.scope.get('root_path', '')).rstrip('/')}{self.path}"
-        return JSONResponse(
+        return OwnResponse(
             component_options(self._snapshot.config, url, base_url_of(request, self.path), current_user(request))
         )
 
