@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 
 from tests.web.conftest import Chat, MakeSite, Visitor
 from tests.web.test_element import around, embed
@@ -96,6 +95,28 @@ def test_the_view_rests_below_a_short_answer_whatever_its_height(site: MakeSite,
         assert len(scroller(chat).evaluate(MOVES)) == 1, zoom
 
 
+def test_a_question_keeps_its_row_when_the_server_has_stored_it(site: MakeSite, visitor: Visitor) -> None:
+    chat = visitor.open(site({}, "Short.").url)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if "threads.create" in (route.request.post_data or ""):
+            held.append(route)
+        else:
+            route.continue_()
+
+    visitor.context.route("**/chatkit", hold)
+    chat.say("The question")
+    row = chat.frame.get_by_role("article").filter(has_text="The question")
+    row.evaluate("row => { row.isTheFirst = true }")
+    while not held:
+        chat.page.wait_for_timeout(10)
+    held.pop().continue_()
+    chat.shows("Short.")
+    expect(chat.frame.get_by_role("button", name="Copy")).to_be_attached()
+    assert row.evaluate("row => row.isTheFirst")
+
+
 def test_a_reader_who_moves_is_left_where_they_are(site: MakeSite, visitor: Visitor) -> None:
     served = site({}, LONG, ANSWER)
     middle, finish = served.gate("Middle."), served.gate("Finish.")
@@ -134,8 +155,6 @@ def test_the_view_follows_an_answer_where_the_page_says_so(site: MakeSite, visit
 
 @pytest.mark.parametrize("shown", [True, False])
 def test_the_page_says_what_can_be_done_with_an_answer(site: MakeSite, visitor: Visitor, shown: bool) -> None:
-    asked: list[Any] = []
-    visitor.context.on("request", lambda request: asked.append(request.post_data))
     served = site({"chat": {"feedback": True}}, "The first.", "The second.", around=around)
     actions = json.dumps({"feedback": shown, "retry": shown})
     chat = embed(visitor, served, f"{{ api: all.api, threadItemActions: {actions} }}")
@@ -148,10 +167,10 @@ def test_the_page_says_what_can_be_done_with_an_answer(site: MakeSite, visitor: 
     if not shown:
         return
     good = chat.frame.get_by_role("button", name="Good answer")
-    good.click()
+    with chat.page.expect_request(lambda request: "items.feedback" in (request.post_data or "")) as asked:
+        good.click()
+    assert json.loads(asked.value.post_data or "")["params"]["kind"] == "positive"
     expect(good).to_have_attribute("aria-pressed", "true")
-    [feedback] = [body for body in map(json.loads, filter(None, asked)) if body["type"] == "items.feedback"]
-    assert feedback["params"]["kind"] == "positive"
     chat.frame.get_by_role("button", name="Answer again").click()
     chat.shows("The second.")
     expect(chat.frame.get_by_role("article").filter(has_text="The first.")).to_have_count(0)

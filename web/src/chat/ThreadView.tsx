@@ -157,7 +157,7 @@ export default function ThreadView({ session }: { session: ThreadSession }): Rea
           <div role="feed" aria-busy={phase !== 'idle'} aria-label={t('messages')}>
             <Virtualizer scrollRef={scroller} shift={shift} bufferSize={600}>
               {rows.map(({ item, answer, unsent }, index) => (
-                <article key={item.id} className="ck-item" data-type={item.type} aria-posinset={index + 1} aria-setsize={olderCursor === null ? rows.length : -1}>
+                <article key={session.keyOf(item)} className="ck-item" data-type={item.type} aria-posinset={index + 1} aria-setsize={olderCursor === null ? rows.length : -1}>
                   <Boundary fallback={<p className="ck-quiet">{t('brokenItem')}</p>} onError={(error) => client.onError(error)}>
                     <Item item={item} session={session} isOpen={open.has(item.id)} />
                   </Boundary>

@@ -59,6 +59,8 @@ export class ThreadSession extends Store<SessionState> {
   #endWait: (() => void) | null = null;
   /** The local id of the message that the running turn sends, until the server confirms it. */
   #sending: string | null = null;
+  /** The local ids of messages that were sent, by those that the server gave them. */
+  readonly #localIds = new Map<string, string>();
   #isReading = false;
   /** Called at the end of the turn. */
   #ends: (() => void)[] = [];
@@ -77,6 +79,11 @@ export class ThreadSession extends Store<SessionState> {
 
   get isBusy(): boolean {
     return this.get().phase !== 'idle';
+  }
+
+  /** Return the key of an item's row: a message keeps its own when the server has stored it. */
+  keyOf({ id }: ThreadItem): string {
+    return this.#localIds.get(id) ?? id;
   }
 
   get hasUnsent(): boolean {
@@ -435,6 +442,7 @@ export class ThreadSession extends Store<SessionState> {
         if (!confirms(event)) continue;
         // The answer to one message can't confirm another.
         const sent = this.#sending;
+        if (sent !== null) this.#localIds.set(event.item.id, sent);
         state = { ...state, outbox: state.outbox.filter(({ item }) => item.id !== sent) };
         this.#sending = null;
       }

@@ -101,7 +101,7 @@ function sideStates(state: SessionState, event: StreamEvent): Partial<SessionSta
 }
 
 /** Whether an event says that the server has the message that was sent. */
-export function confirms(event: StreamEvent): boolean {
+export function confirms(event: StreamEvent): event is StreamEvent & { item: UserMessageItem } {
   const isItem = event.type === 'thread.item.added' || event.type === 'thread.item.done' || event.type === 'thread.item.replaced';
   return isItem && event.item.type === 'user_message';
 }
