@@ -37,10 +37,13 @@ def repaired_arguments(arguments: Any) -> str:
     """Return the JSON object that a model means by the arguments of a call where that is certain; else its text.
 
     A fence around the object, a tag behind it, an object inside of a string, and line breaks in strings are certain.
+    No arguments are an empty object: the SDK would not ask a tool that takes none whether it needs approval.
     """
+    if arguments is None or arguments == "":
+        return "{}"
     if not isinstance(arguments, str):
         return json.dumps(arguments, ensure_ascii=False)
-    if not arguments or _is_object(arguments):
+    if _is_object(arguments):
         return arguments
     text = arguments.strip()
     if fence := _FENCE.match(text):

@@ -28,6 +28,11 @@ def test_arguments_whose_meaning_is_certain_become_an_object(arguments: Any) -> 
     assert json.loads(repaired_arguments(arguments)) == {"city": "Oslo"}
 
 
+@pytest.mark.parametrize("arguments", [None, "", {}])
+def test_no_arguments_are_an_empty_object(arguments: Any) -> None:
+    assert repaired_arguments(arguments) == "{}"
+
+
 def test_line_breaks_inside_of_a_string_are_kept() -> None:
     assert json.loads(repaired_arguments('{"code": "a\n\tb"}')) == {"code": "a\n\tb"}
 
@@ -35,7 +40,6 @@ def test_line_breaks_inside_of_a_string_are_kept() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        "",
         OSLO,
         '{ "city":"Oslo"}',
         "null",

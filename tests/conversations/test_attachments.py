@@ -430,6 +430,7 @@ async def test_files_that_were_announced_before_any_arrived_share_the_quota(chat
     assert len(_files(client)) == 2
 
 
+@pytest.mark.in_process
 async def test_a_user_sends_so_many_forms_at_once(chat: MakeChat) -> None:
     client = await chat({"chat": {"attachments": {"max_count": 2}}})
     begun, arrived = asyncio.Semaphore(0), asyncio.Event()

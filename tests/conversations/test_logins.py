@@ -165,7 +165,6 @@ REFUSED = {
     "with an empty id": (lambda: token(sub=" "), "the claim 'sub' of its token is empty"),
     "with a list as its id": (lambda: token(sub=["ada"]), "the claim 'sub' of its token is list"),
     "with an expiry that is too large": (lambda: token(exp=10**400), "its token is refused"),
-    "with a claim that is nested too deep": (lambda: token(deep=_nested(700)), "its token is refused"),
     "with a line break in its id": (lambda: token(sub="a\nb"), "can't be printed"),
     "that is none": (lambda: "a.b.c", "is no JSON Web Token"),
     "that is nested": (lambda: f"{base64.urlsafe_b64encode(b'[' * 9000).decode()}.e30.e30", "no JSON Web Token"),
@@ -179,6 +178,12 @@ async def test_a_token_is_refused(
     make, reason = REFUSED[kind]
     client = await chat(_jwt_config(provider))
     assert reason in await _refused(client, bearer(make()), caplog)
+
+
+async def test_a_claim_that_is_nested_deep_is_no_fault_of_the_server(chat: MakeChat, provider: Provider) -> None:
+    client = await chat(_jwt_config(provider))
+    # How deep JSON may be depends on the version of Python.
+    assert (await _list(client, bearer(token(deep=_nested(700))))).status in (200, 401)
 
 
 async def test_a_clock_may_be_a_little_wrong(chat: MakeChat, provider: Provider) -> None:
