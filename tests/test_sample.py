@@ -84,7 +84,7 @@ async def test_a_page_without_client_tools_is_no_error(client: Client) -> None:
     asked = await client.say("Where am I?")
     answered = await client.result(asked.thread_id, {"error": "the page has no onClientTool"})
 
-    assert answered.said == ["This page can't tell me where you are. Which place is near you?"]
+    assert answered.said == ["I can't see where you are."]
 
 
 async def test_a_model_that_fails_is_an_error_for_the_user_who_may_ask_again(client: Client) -> None:

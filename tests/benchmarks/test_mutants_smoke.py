@@ -62,7 +62,7 @@ EDITS: dict[str, tuple[str | None, str, list[tuple[str, str, str]]]] = {
     "a script without an answer": (
         "result",
         "no step left",
-        [(SCRIPT, '      - say: "You are in {{ data.city }}.', "#")],
+        [(SCRIPT, '      - say: "{% if data.city', "#")],
     ),
     "a prompt that can't be made": ("build", "loacle", [(PROMPT, "locale", "loacle")]),
     "a module that ends its process": (

@@ -198,6 +198,6 @@ async def test_a_turn_reads_its_history_with_one_query_and_writes_each_item_with
         *write,  # what was said before the tool was called
         *write,  # the call, before its tool runs
         *write,  # its result and what was said of it
-        ("INSERT", "chatkit_usage"),
         ("UPDATE", "chatkit_threads"),  # the end of the lease, in the transaction of the usage
+        ("INSERT", "chatkit_usage"),
     ]
