@@ -79,7 +79,7 @@ class _ProviderModel(Model):
             try:
                 args, kwargs = request.arguments()
                 stream = super().stream_response(*args, **kwargs)  # type: ignore[safe-super]
-                # A failure in the middle would leave the connection open until the stream is collected.
+                # A generator: a failure in the middle would leave it and its connection open until it is collected.
                 async with aclosing(stream), aclosing(request.answer().events(stream)) as events:  # type: ignore[type-var]
                     async for event in events:
                         started = True

@@ -1,4 +1,4 @@
-"""Thoughts between tags such as `<think>`, as open models write them into their answers: told apart from the answer.
+"""Thoughts between tags such as `<think>`, as open models write them into their answers: separated from the answer.
 
 A tag counts at the start of an answer only: anywhere else, such as in a code fence, it is part of the answer.
 """

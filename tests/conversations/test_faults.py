@@ -9,6 +9,7 @@ import pytest
 
 from tests.conversations.conftest import MakeChat
 from tests.conversations.playing import call
+from tests.conversations.talking import Exchange
 
 FAULTS = [
     "raise SystemExit(3)",
@@ -33,6 +34,14 @@ def the_failure(caplog: pytest.LogCaptureFixture) -> logging.LogRecord:
     return next(record for record in caplog.records if record.getMessage().startswith("turn failed"))
 
 
+def assert_ended_with_an_error(turn: Exchange) -> None:
+    """Check that a stream is whole, and that its last event is an error with a reference."""
+    assert turn.complete
+    assert turn.broken is None
+    assert turn.events[-1]["type"] == "error"
+    assert "reference" in turn.events[-1]["message"]
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("kind", ["async def", "def"])
 async def test_a_tool_that_raises_anything_ends_its_turn_with_an_error(
@@ -44,10 +53,7 @@ async def test_a_tool_that_raises_anything_ends_its_turn_with_an_error(
 
     turn = await client.say("hello")
 
-    assert turn.complete
-    assert turn.broken is None
-    assert turn.events[-1]["type"] == "error"
-    assert "reference" in turn.events[-1]["message"]
+    assert_ended_with_an_error(turn)
     record = the_failure(caplog)
     assert "tool 'hello' of agent 'helper'" in record.getMessage()
     if (kind, fault) != ("def", "raise GeneratorExit"):  # Python drops the traceback of one that comes from a thread
@@ -217,10 +223,7 @@ async def test_a_tool_that_breaks_the_context_ends_its_turn_with_an_error(
 
     turn = await client.say("hello")
 
-    assert turn.complete
-    assert turn.broken is None
-    assert turn.events[-1]["type"] == "error"
-    assert "reference" in turn.events[-1]["message"]
+    assert_ended_with_an_error(turn)
     assert the_failure(caplog)
     await _says_something(client)
 

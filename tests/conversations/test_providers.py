@@ -30,7 +30,7 @@ SCRIPT = {"turns": [{"user": "parks", "reply": [{"call": {"look_up": {"city": "O
 
 @pytest.mark.parametrize("name", [name for name in SNIPPETS if name != "Anthropic"])
 async def test_what_the_page_of_providers_says_to_write_answers(chat: MakeChat, name: str) -> None:
-    """Anthropic's snippet needs a library; the stub stands for the endpoints of the others, and has their rules."""
+    """The stub applies the rules of each provider's endpoint; Anthropic's snippet needs a library and is left out."""
     provider: Any = name.lower().replace(".", "_").replace(" ", "_")
     assert provider in get_args(Provider)
     with OpenAIStub({**SCRIPT, "otherwise": "Yes."}, provider=provider) as stub:
