@@ -60,7 +60,7 @@ async def _main(options: argparse.Namespace) -> int:
 
 
 async def _open(url: str, size: int, threads: int, stack: AsyncExitStack) -> Pool:
-    store = SqlStore(url, pool_size=size)
+    store = SqlStore(url, connections=size)
     await store.open()
     stack.push_async_callback(store.close)
     ids = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import inspect
 import logging
 import os
 from collections.abc import Callable
@@ -106,7 +107,8 @@ class ToolThreads:
         """Run a function in a thread, with the context variables of the caller, which gets those that it sets.
 
         Raise NoFreeThread.
-        Cancelled before it has a thread, the function never starts; afterwards its result is dropped.
+        Cancelled before it has a thread, the function never starts; afterwards its result is dropped, and a coroutine
+        is closed.
         """
         loop, context = asyncio.get_running_loop(), contextvars.copy_context()
         future = self._executor.submit(functools.partial(context.run, function, *args, **kwargs))
@@ -122,6 +124,7 @@ class ToolThreads:
             _take_over(context)
             return result
         except asyncio.CancelledError:
+            future.add_done_callback(_close_coroutine)
             task = asyncio.current_task()
             if never_started and not (task is not None and task.cancelling()):
                 raise self._no_free_thread(function) from None
@@ -147,6 +150,12 @@ class ToolThreads:
         return NoFreeThread(
             f"the server was too busy to start this function within {self._queue_s:g} s (try again later)"
         )
+
+
+def _close_coroutine(future: Future[Any]) -> None:
+    """Close the coroutine that a function has returned too late, so that Python does not warn of it."""
+    if not future.cancelled() and future.exception() is None and inspect.iscoroutine(future.result()):
+        future.result().close()
 
 
 def _take_over(context: contextvars.Context) -> None:

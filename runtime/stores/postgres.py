@@ -37,16 +37,16 @@ _SNAPSHOT_CHECKS, _SNAPSHOT_PAUSE_S = 300, 0.1
 
 
 class PostgresDatabase(Database):
-    """A PostgreSQL database with a pool of `pool_size` connections.
+    """A PostgreSQL database with a pool of `connections` connections.
 
     Work, with the wait for a connection, may take `timeout_s` seconds: a server or network may hang without an error.
     """
 
     is_shared = True
 
-    def __init__(self, url: URL, *, pool_size: int, timeout_s: float = 5.0) -> None:
+    def __init__(self, url: URL, *, connections: int, timeout_s: float = 5.0) -> None:
         self._url, self._timeout_s = url, timeout_s
-        self._engine = _postgres_engine(url, pool_size, timeout_s)
+        self._engine = _postgres_engine(url, connections, timeout_s)
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self.dialect = self._engine.dialect
         self._listener = Listener(create_async_engine(self._engine.url, poolclass=NullPool), timeout_s)
@@ -184,7 +184,7 @@ def _translated_errors() -> Iterator[None]:
         raise
 
 
-def _postgres_engine(url: URL, pool_size: int, timeout_s: float) -> AsyncEngine:
+def _postgres_engine(url: URL, connections: int, timeout_s: float) -> AsyncEngine:
     try:
         import asyncpg  # type: ignore[import-untyped]  # noqa: F401  # it ships no types
     except ImportError:
@@ -196,7 +196,7 @@ def _postgres_engine(url: URL, pool_size: int, timeout_s: float) -> AsyncEngine:
     url = url.set(drivername="postgresql+asyncpg", query=query)
     engine = create_async_engine(
         url,
-        pool_size=pool_size,
+        pool_size=connections,
         max_overflow=0,
         pool_pre_ping=True,
         pool_timeout=timeout_s,

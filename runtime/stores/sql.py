@@ -54,15 +54,15 @@ from runtime.stores.store import (
 class SqlStore(SqlData):
     """A `ThreadStore` in `sqlite:///path` or `postgresql://…`.
 
-    `pool_size` is the number of PostgreSQL connections, and `timeout_s` how many seconds work may take there. With
+    `connections` is the number of PostgreSQL connections, and `timeout_s` how many seconds work may take there. With
     `keys`, the first of them encrypts what the store holds of conversations; all of them decrypt. Methods raise
     StoreUnavailable where the database can't be reached, is silent, or can't write. `open` migrates the schema, and
     raises StoreError for a schema that a newer version wrote, and where a key is missing. Raise StoreError for any
     other URL, and for a key that is none.
     """
 
-    def __init__(self, url: str, *, keys: Sequence[str] = (), pool_size: int = 10, timeout_s: float = 5.0) -> None:
-        database, cipher = _database(url, pool_size, timeout_s), Cipher(keys) if keys else None
+    def __init__(self, url: str, *, keys: Sequence[str] = (), connections: int = 10, timeout_s: float = 5.0) -> None:
+        database, cipher = _database(url, connections, timeout_s), Cipher(keys) if keys else None
         if cipher is not None:
             use_cipher(database.dialect, cipher)
         super().__init__(database, sql.Upserts(database.dialect), cipher)
@@ -320,7 +320,7 @@ def _check_keys(session: SqlSession) -> None:
         raise StoreError("the store is encrypted (declare the key in `store.encrypt`)")
 
 
-def _database(url: str, pool_size: int, timeout_s: float) -> Database:
+def _database(url: str, connections: int, timeout_s: float) -> Database:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -329,7 +329,7 @@ def _database(url: str, pool_size: int, timeout_s: float) -> Database:
     if parsed.get_backend_name() in ("postgresql", "postgres"):
         from runtime.stores.postgres import PostgresDatabase
 
-        return PostgresDatabase(parsed, pool_size=pool_size, timeout_s=timeout_s)
+        return PostgresDatabase(parsed, connections=connections, timeout_s=timeout_s)
     if not parsed.database or parsed.database == ":memory:":
         raise StoreError("a sqlite store needs a file (sqlite:///path, or 'memory' to store nothing)")
     return SqliteDatabase(Path(parsed.database))

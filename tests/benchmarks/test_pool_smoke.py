@@ -26,4 +26,4 @@ def test_every_figure_has_a_value_for_each_size(tmp_path: Path, capsys: pytest.C
 
 
 def test_what_is_measured_against_is_what_is_shipped() -> None:
-    assert str(signature(SqlStore).parameters["pool_size"].default) == SHIPPED
+    assert str(signature(SqlStore).parameters["connections"].default) == SHIPPED

@@ -34,7 +34,7 @@ def project(tmp_path: Path) -> Path:
 
 def test_show_prints_the_file_with_its_parts_and_the_profile(cli: Callable[..., Any], project: Path) -> None:
     data = json.loads(cli("show", str(project), "--format", "json", "--profile", "prod").out)
-    assert (data["store"], data["agents"]["helper"]["max_turns"]) == ({"url": "memory"}, 9)
+    assert (data["store"]["url"], data["agents"]["helper"]["max_turns"]) == ("memory", 9)
     assert data["chat"]["greeting"] == "Hello"
     assert not {"include", "profiles"} & data.keys()
     assert "CHATKIT_PROFILE" not in os.environ

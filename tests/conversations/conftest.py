@@ -23,7 +23,7 @@ from tests.conversations.bare import BareServer, bare_app
 from tests.conversations.later_turns import LaterTurn, play_on, say_later
 from tests.conversations.over_http import WANTED, OverHttp
 from tests.conversations.playing import Player, on_stage
-from tests.conversations.talking import Client, Exchange, leave_all
+from tests.conversations.talking import PATIENCE_S, Client, Exchange, leave_all
 
 
 @dataclass(kw_only=True)
@@ -68,6 +68,8 @@ QUICK = ServerSettings(files_stable_s=0.01, offline=True)
 def write_project(folder: Path, config: Mapping[str, Any], files: Mapping[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     declared = {"version": 1, "store": "memory", "auth": "none", **config}
+    if str(declared["store"]).startswith("postgres"):
+        declared["store"] = {"url": declared["store"], "timeout": PATIENCE_S}
     (folder / "agents.yaml").write_text(
         json.dumps({key: value for key, value in declared.items() if value is not None})
     )

@@ -181,6 +181,21 @@ async def test_the_store_survives_and_another_one_takes_over_where_the_file_name
     assert len(await client.items(thread)) == 2
 
 
+async def test_threads_in_memory_survive_edits_of_what_holds_for_databases(chat: MakeChat) -> None:
+    client = await chat({"store": "memory"})
+    thread = (await client.say("hi")).thread_id
+    await reloaded(client, {"store": {"url": "memory", "timeout": "10s", "connections": 3}})
+    assert len(await client.items(thread)) == 2
+
+
+async def test_an_edit_of_the_stores_limits_takes_effect(chat: MakeChat) -> None:
+    client = await chat({"store": "sqlite:///one.db"})
+    first, thread = client.runtime.store, (await client.say("hi")).thread_id
+    await reloaded(client, {"store": {"url": "sqlite:///one.db", "timeout": "10s"}})
+    assert client.runtime.store is not first
+    assert len(await client.items(thread)) == 2
+
+
 async def test_a_store_that_cannot_be_opened_refuses_the_reload(chat: MakeChat) -> None:
     client = await chat({"store": "sqlite:///one.db"})
     (client.folder / "folder.db").mkdir()

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from runtime.server.settings import ServerSettings
+from runtime.stores.memory import MemoryStore
 from runtime.stores.sql import SqlStore
 from tests.conversations.conftest import Chat, MakeChat
 from tests.conversations.later_turns import EVERY_TURN
@@ -233,30 +234,62 @@ async def test_answers_that_are_sent_to_two_processes_count_once(pair: Pair) -> 
         assert _texts(await second.items(asked.thread_id)) == ["a shirt", "Thanks."]
 
 
-async def test_a_retry_that_is_clicked_at_two_processes_replaces_the_answer_once(pair: Pair) -> None:
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> asyncio.Semaphore:
+    """Count the looks of retries at what they would delete: each looks when it comes, and again when it begins."""
+    looks = asyncio.Semaphore(0)
+
+    def counted(look: Callable[..., Awaitable[list[str]]]) -> Callable[..., Awaitable[list[str]]]:
+        async def counted(*arguments: Any) -> list[str]:
+            found = await look(*arguments)
+            looks.release()
+            return found
+
+        return counted
+
+    for store in (SqlStore, MemoryStore):
+        monkeypatch.setattr(store, "item_ids_after", counted(store.item_ids_after))
+    return looks
+
+
+async def _retry_twice(looks: asyncio.Semaphore, first: Chat, second: Chat) -> Exchange:
+    """Ask for another answer twice before it is there, and once more when it is; return the last."""
+    first.player.replies = ["Old answer.", "New answer.", "Newest answer."]
+    asked = await first.say("hi")
+    message = asked.done("user_message")[0]["id"]
+    gate = first.player.gate("New")
+
+    async def retry(client: Chat) -> Exchange:
+        return await client.call("threads.retry_after_item", thread_id=asked.thread_id, item_id=message)
+
+    async def answer() -> None:
+        await gate.reached.wait()
+        for _ in ("first, when it came", "first, when it began", "second, when it came"):
+            await looks.acquire()
+        gate.open.set()
+
+    *answers, _ = await asyncio.gather(retry(first), retry(second), answer())
+    assert _notices(*answers) == ["This message has been answered again already."]
+    assert _texts(await second.items(asked.thread_id)) == ["hi", "New answer."]
+    return await retry(second)
+
+
+async def test_a_retry_that_is_clicked_at_two_processes_replaces_the_answer_once(
+    pair: Pair, looks: asyncio.Semaphore
+) -> None:
     first, second = await pair()
     for _ in range(RACES):
-        first.player.replies = ["Old answer.", "New answer.", "Newest answer."]
-        asked = await first.say("hi")
-        message = asked.done("user_message")[0]["id"]
-        retries = [
-            client.call("threads.retry_after_item", thread_id=asked.thread_id, item_id=message)
-            for client in (first, second)
-        ]
-        answers = await asyncio.gather(*retries)
-        assert _notices(*answers) == ["This message has been answered again already."]
-        assert _texts(await second.items(asked.thread_id)) == ["hi", "New answer."]
+        assert (await _retry_twice(looks, first, second)).said == ["Newest answer."]
+        first.player.gates.clear()
+        while not looks.locked():
+            await looks.acquire()
 
 
-async def test_a_retry_that_is_clicked_twice_at_one_process_replaces_the_answer_once(chat: MakeChat) -> None:
+async def test_a_retry_that_is_clicked_twice_at_one_process_replaces_the_answer_once(
+    chat: MakeChat, looks: asyncio.Semaphore
+) -> None:
     client = await chat()
-    client.player.replies = ["Old answer.", "New answer.", "Newest answer."]
-    asked = await client.say("hi")
-    message = asked.done("user_message")[0]["id"]
-    retries = [client.call("threads.retry_after_item", thread_id=asked.thread_id, item_id=message) for _ in range(2)]
-    assert _notices(*await asyncio.gather(*retries)) == ["This message has been answered again already."]
-    assert _texts(await client.items(asked.thread_id)) == ["hi", "New answer."]
-    assert (await client.call("threads.retry_after_item", thread_id=asked.thread_id, item_id=message)).said
+    assert (await _retry_twice(looks, client, client)).said == ["Newest answer."]
 
 
 async def _bill(client: Chat) -> tuple[str, str]:

@@ -120,16 +120,13 @@ async def test_a_turn_in_its_middle_ends_with_an_error_that_allows_a_retry(chat:
 
 
 @NEEDS_POSTGRES
-async def test_a_silent_database_is_reported_in_time_by_every_request_and_by_ready(
-    chat: MakeChat, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_silent_database_is_reported_in_time_by_every_request_and_by_ready(chat: MakeChat) -> None:
     async with database() as declared:
         url = make_url(declared)
         proxy = Proxy(url.host or "127.0.0.1", url.port or 5432)
         async with proxy.serve() as port:
             through = url.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
-            monkeypatch.setattr(generation, "open_store", lambda url, keys: SqlStore(url, keys=keys, timeout_s=10))
-            client = await chat({"store": through})
+            client = await chat({"store": {"url": through, "timeout": "10s"}})
             thread = (await client.say("hi")).thread_id
             proxy.freeze()
             waiting = [client.begin("hello"), client.begin("hello", thread), client.ask("threads.list")]
@@ -161,7 +158,7 @@ async def test_a_turn_on_a_silent_database_sends_an_error_before_it_waits_again(
         proxy = Proxy(url.host or "127.0.0.1", url.port or 5432)
         async with proxy.serve() as port:
             through = url.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
-            monkeypatch.setattr(generation, "open_store", lambda url, keys: Store(url, keys=keys, timeout_s=10))
+            monkeypatch.setattr(generation, "open_declared_store", lambda declared, root: Store(through, timeout_s=10))
             client = await chat({"store": through})
             thread = (await client.say("hi")).thread_id
             client.player.replies = ["alpha beta gamma"]

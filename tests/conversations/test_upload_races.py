@@ -38,7 +38,7 @@ async def content(mark):
         await asyncio.sleep(0)
 
 async def main(store_url, folder, mark):
-    store = open_store(store_url)
+    store = open_store(store_url, timeout_s=60)
     await store.open()
     uploads = Uploads(Attachments(accept=["text/plain"]), store, FolderStore(Path(folder)))
     print("ready", flush=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import os
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -113,6 +114,28 @@ async def test_a_call_that_is_cancelled_while_it_waits_never_starts(hanging: Han
     hanging.go_on.set()
     await threads.run(lambda: None)
     assert started == []
+
+
+async def test_a_coroutine_that_comes_after_its_call_was_cancelled_is_closed(hanging: Hanging) -> None:
+    async def answer() -> str:
+        return "late"
+
+    coroutine = answer()
+
+    def late() -> object:
+        hanging.hang()
+        return coroutine
+
+    threads = ToolThreads(1)
+    task = asyncio.ensure_future(threads.run(late))
+    assert await asyncio.to_thread(hanging.begun.acquire, True, 180)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    hanging.go_on.set()
+    assert await asyncio.to_thread(wait_for_running, 180) == []
+    # The next call comes after it in the only thread.
+    assert await run_at_last(threads, lambda: inspect.getcoroutinestate(coroutine)) == inspect.CORO_CLOSED
 
 
 async def test_the_time_limit_of_a_call_includes_its_wait_for_a_thread(hanging: Hanging) -> None:

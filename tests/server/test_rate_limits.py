@@ -66,7 +66,7 @@ async def test_addresses_are_counted_apart_from_users_and_from_each_other() -> N
 
 @pytest.mark.skipif(not POSTGRES, reason="CHATKIT_TEST_POSTGRES names no database")
 async def test_processes_with_one_postgresql_count_together() -> None:
-    stores = [open_store(POSTGRES), open_store(POSTGRES)]
+    stores = [open_store(POSTGRES, timeout_s=60) for _ in range(2)]
     limiters = [RequestLimiter(), RequestLimiter()]
     user, rates = User(new_id("user")), RequestRates(user="4/hour")
     for store in stores:

@@ -151,7 +151,7 @@ def fill_first_version(connection: Connection) -> None:
 
 
 async def check_that_it_goes_on(url: str) -> None:
-    store = open_store(url)
+    store = open_store(url, timeout_s=60)
     await store.open()
     assert await store.load_thread("alice", THREAD.id) == THREAD
     assert (await store.load_items("alice", THREAD.id, limit=5)).data == [ITEM]
@@ -202,7 +202,7 @@ async def test_threads_of_the_first_version_go_on_in_postgresql() -> None:
 
 @NEEDS_POSTGRES
 async def test_postgresql_has_exactly_the_schema_of_the_tables() -> None:
-    store = open_store(POSTGRES)
+    store = open_store(POSTGRES, timeout_s=60)
     await store.open()
     await store.close()
     engine = create_async_engine(make_url(POSTGRES).set(drivername="postgresql+asyncpg"))

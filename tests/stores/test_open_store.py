@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
 
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
-from runtime.stores import open_store
+from runtime.config.model.server import UrlStore
+from runtime.stores import open_declared_store, open_store
 from runtime.stores.memory import MemoryStore
 from runtime.stores.sql import SqlStore
 from runtime.stores.store import StoreError
+from tests.stores.breaking import NEEDS_POSTGRES, database
 
 
 def test_each_url_names_its_store() -> None:
@@ -43,6 +47,19 @@ def test_a_missing_driver_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "asyncpg", None)
     with pytest.raises(StoreError, match=r"asyncpg \(pip install 'chatkit-runtime\[postgres\]'\)"):
         open_store("postgresql://db.example/chat")
+
+
+@NEEDS_POSTGRES
+async def test_a_store_opens_no_more_connections_than_are_declared(tmp_path: Path) -> None:
+    async with database() as url:
+        store = open_declared_store(UrlStore(url=url, connections=2, timeout=60), tmp_path)
+        await store.open()
+        await asyncio.gather(*(store.check() for _ in range(8)))
+        connection = await asyncpg.connect(url)
+        opened = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        assert 1 <= await connection.fetchval(opened) <= 2
+        await connection.close()
+        await store.close()
 
 
 async def test_a_database_that_doesnt_answer_is_named_without_its_password() -> None:

@@ -64,7 +64,7 @@ async def make_url_of(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIt
 
 @asynccontextmanager
 async def opened(url: str, *keys: str) -> AsyncIterator[SqlStore]:
-    store = open_store(url, keys)
+    store = open_store(url, keys, timeout_s=60)
     assert isinstance(store, SqlStore)
     await store.open()
     try:

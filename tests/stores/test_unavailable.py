@@ -81,7 +81,7 @@ async def test_a_frozen_postgresql_is_unavailable_in_time_and_serves_again() -> 
         proxy = Proxy(url.host or "127.0.0.1", url.port or 5432)
         async with proxy.serve() as port:
             through = url.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
-            store = SqlStore(through, pool_size=2, timeout_s=10)
+            store = SqlStore(through, connections=2, timeout_s=10)
             await store.open()
             thread = await new_thread(store)
             await store.check()
@@ -108,7 +108,7 @@ async def test_a_connection_that_does_not_answer_is_cut_without_a_farewell() -> 
         proxy = Proxy(url.host or "127.0.0.1", url.port or 5432)
         async with proxy.serve() as port:
             through = url.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
-            store = SqlStore(through, pool_size=1, timeout_s=10)
+            store = SqlStore(through, connections=1, timeout_s=10)
             await store.open()
             await new_thread(store)
             proxy.freeze()
@@ -126,7 +126,7 @@ async def test_a_connection_that_does_not_answer_is_cut_without_a_farewell() -> 
 @NEEDS_POSTGRES
 async def test_a_read_only_postgresql_is_not_ready() -> None:
     async with database() as url:
-        store = SqlStore(url)
+        store = SqlStore(url, timeout_s=60)
         await store.open()
         thread = await new_thread(store)
         await make_read_only(url)
@@ -143,7 +143,8 @@ async def test_a_postgresql_that_is_gone_is_unavailable() -> None:
         url = make_url(declared)
         proxy = Proxy(url.host or "127.0.0.1", url.port or 5432)
         async with proxy.serve() as port:
-            store = SqlStore(url.set(host="127.0.0.1", port=port).render_as_string(hide_password=False))
+            through = url.set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+            store = SqlStore(through, timeout_s=60)
             await store.open()
             thread = await new_thread(store)
         for _ in range(2):

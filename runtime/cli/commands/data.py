@@ -221,7 +221,7 @@ async def _with_data(path: Path, work: Callable[[ProjectData], Awaitable[int]]) 
 @asynccontextmanager
 async def _open_project(path: Path) -> AsyncIterator[ProjectData]:
     """Open the stores of a project. Its Python runs only for a store of its own. Raise ConfigError, StoreError."""
-    from runtime.stores import open_store, resolve_url
+    from runtime.stores import open_declared_store
 
     loaded = load_project(path, unset="error")
     if loaded.config is None or has_errors(loaded.diagnostics):
@@ -239,7 +239,7 @@ async def _open_project(path: Path) -> AsyncIterator[ProjectData]:
         finally:
             await runtime.close()
         return
-    store = open_store(resolve_url(declared.url, loaded.root), declared.encrypt or ())
+    store = open_declared_store(declared, loaded.root)
     await store.open()
     try:
         yield ProjectData(store, _files_of(loaded))
@@ -268,7 +268,7 @@ async def _sql_store(place: str) -> AsyncIterator[SqlStore]:
 
 def _make_store(place: str) -> SqlStore:
     """Return the store of a URL, in which `${NAME}` is a variable of the environment, or of a project's path."""
-    from runtime.stores import open_store, resolve_url
+    from runtime.stores import open_declared_store, open_store
     from runtime.stores.sql import SqlStore
     from runtime.stores.store import StoreError
 
@@ -282,7 +282,7 @@ def _make_store(place: str) -> SqlStore:
         declared = loaded.config.store
         if not isinstance(declared, UrlStore):
             raise StoreError("the project has a store of its own, whose schema it manages itself")
-        store = open_store(resolve_url(declared.url, loaded.root), declared.encrypt or ())
+        store = open_declared_store(declared, loaded.root)
     if not isinstance(store, SqlStore):
         raise StoreError(f"{_shown(place)} has no database (use SQLite or PostgreSQL)")
     return store

@@ -35,6 +35,10 @@ class UrlStore(ShortFormSection, short_key="url"):
     )
     """Keys that encrypt the items, titles and metadata of threads, and attachments. The first one encrypts, all of them
     decrypt. `chatkit-runtime data key` prints a new key."""
+    connections: int = Field(10, ge=1, le=1_000, strict=True, examples=[20])
+    """How many connections each process opens to PostgreSQL at most; one more hears of turns that end elsewhere."""
+    timeout: PositiveDuration = Field(5.0, examples=["10s"])
+    """How long work in PostgreSQL may take, with the wait for a connection. Then its request is answered with a 503."""
 
 
 class PythonStore(Section):

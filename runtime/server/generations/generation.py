@@ -29,7 +29,7 @@ from runtime.server.attachments.uploads import Uploads
 from runtime.server.generations.project_source import Hashes, ProjectSource
 from runtime.server.history.converter import build_converter
 from runtime.server.retention import AgingStore, Retention
-from runtime.stores import open_store, resolve_url
+from runtime.stores import open_declared_store, resolve_url
 from runtime.stores.chatkit_adapter import ChatKitStoreAdapter
 from runtime.stores.encrypted_files import open_file_store
 from runtime.stores.store import GenerationMark, ThreadStore
@@ -306,9 +306,10 @@ def _shared_store(snapshot: Snapshot, share: Share) -> SharedStore:
         adapter = partial(ChatKitStoreAdapter, own, lambda owner: {"user_id": owner}, usage)
         # The adapter references `own`, so no other object gets its id while the key is in use.
         return share.get(("adapter", id(own)), lambda: SharedStore(adapter()), SharedStore.close)
-    url = resolve_url(declared.url, snapshot.root)
-    keys = tuple(declared.encrypt or ())
-    return share.get(("threads", url, keys), lambda: SharedStore(open_store(url, keys)), SharedStore.close)
+    # What is in memory outlives edits of what holds for databases alone.
+    options = () if declared.url == "memory" else (*(declared.encrypt or ()), declared.connections, declared.timeout)
+    key = ("threads", resolve_url(declared.url, snapshot.root), options)
+    return share.get(key, lambda: SharedStore(open_declared_store(declared, snapshot.root)), SharedStore.close)
 
 
 def to_diagnostics(problems: Iterable[Problem], source: ProjectSource) -> list[Diagnostic]:

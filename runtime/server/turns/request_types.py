@@ -71,7 +71,7 @@ class Planner:
                 return await self._plan(request)
             except TurnConflict:
                 # What the other turn has stored decides anew, such as whether a call still waits for its result.
-                self._threads.waited = True
+                self._threads.ended_dead_turn = False
 
     async def _plan(self, request: types.StreamingReq) -> Plan:
         match request:
@@ -212,8 +212,8 @@ class Planner:
         if not isinstance(item, types.UserMessageItem):
             raise RequestError(400, "wrong_item", f"item {item_id!r} is not a user message; only those can be retried")
         stale = await self._store.backend.item_ids_after(self._store.owner, thread.id, item_id)
-        if self._threads.waited and stale != self._seen:
-            # Clicked twice: the user has not seen the answer that this would delete.
+        if stale != self._seen and not self._threads.ended_dead_turn:
+            # Clicked twice: the user has not seen the answer that this would delete. A dead turn leaves none.
             return _notice(thread, "This message has been answered again already.")
         loaded = await self._threads.history(thread.id, more=len(stale))
         # Tools that have run for an answer that failed do not run again.

@@ -112,8 +112,8 @@ class ThreadAccess:
         """Called when the lease is taken."""
         self._config, self._locks, self._leases, self._clicks = config, locks, leases, clicks
         self._card_texts = card_texts
-        self.waited = False
-        """Whether another turn of the thread ran since the request came."""
+        self.ended_dead_turn = False
+        """Whether no more has happened in the thread since the request came than the end of a turn that had died."""
         self._wait_s = wait_s if config.chat.when_busy == "wait" else 0.0
         self._deadline: float | None = None
         self._locked: set[str] = set()
@@ -156,14 +156,13 @@ class ThreadAccess:
                 return thread
             if status.state == "expired":
                 await self._close_dead_turn(thread, status)
-                # What it leaves is no answer.
-                self.waited = False
+                self.ended_dead_turn = True
             else:
                 await self._wait_for_turn(backend, thread_id)
 
     async def _wait_for_turn(self, backend: TurnStore, thread_id: str) -> None:
         """Wait until the turn of another process has ended, or its lease has run out. Raise RequestError (409)."""
-        self.waited, owner = True, self.store.owner
+        self.ended_dead_turn, owner = False, self.store.owner
         async with backend.watch_turn(thread_id) as wait:
             while True:
                 _, status = await backend.load_turn(owner, thread_id)
@@ -198,7 +197,6 @@ class ThreadAccess:
         """Hold a thread's lock in this process until the turn ends. Raise RequestError (409)."""
         key = self._key(thread_id)
         if key not in self._locked:
-            self.waited = self.waited or key in self._locks
             wait_s = self._left_s() if self._wait_s else 0.0
             await self.resources.enter_async_context(self._locks.hold(key, wait_s=wait_s))
             self._locked.add(key)
