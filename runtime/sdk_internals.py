@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import re
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from importlib.machinery import ModuleSpec
 from traceback import walk_tb
@@ -146,10 +146,10 @@ def watch_chat_responses(kind: type[Model], watch: Callable[[Any], Any]) -> type
     return type(kind.__name__, (kind,), {name: watched})
 
 
-def skip_events_without_json(client: AsyncOpenAI) -> None:
-    """Let a client skip the events of a stream whose data is no JSON object, such as empty ones and `ping`.
+def read_odd_streams(client: AsyncOpenAI, events_of: Callable[[bytes], Iterable[str]]) -> None:
+    """Let a client skip events whose data is no JSON, such as a `ping`, for which it would raise JSONDecodeError.
 
-    Some gateways send them to keep a connection open; the client would raise JSONDecodeError.
+    A body that is one JSON object, of an endpoint that does not stream, has the events whose data `events_of` gives.
     """
     from openai._streaming import ServerSentEvent, SSEDecoder
 
@@ -157,6 +157,23 @@ def skip_events_without_json(client: AsyncOpenAI) -> None:
         def decode(self, line: str) -> ServerSentEvent | None:
             event = super().decode(line.removeprefix("\ufeff"))
             return event if event is None or event.data.lstrip().startswith(("{", "[DONE]")) else None
+
+        async def aiter_bytes(self, iterator: AsyncIterator[bytes]) -> AsyncIterator[ServerSentEvent]:
+            blank, body, is_json = b"\xef\xbb\xbf \r\n\t", bytearray(), False
+
+            async def stream() -> AsyncIterator[bytes]:
+                nonlocal is_json
+                async for chunk in iterator:
+                    if is_json or not body.strip(blank):
+                        body.extend(chunk)
+                        is_json = is_json or body.lstrip(blank)[:1] == b"{"
+                    if not is_json:
+                        yield chunk
+
+            async for event in super().aiter_bytes(stream()):
+                yield event
+            for data in events_of(bytes(body)) if is_json else ():
+                yield ServerSentEvent(data=data)
 
     client._make_sse_decoder = Decoder  # type: ignore[method-assign]
 
@@ -222,10 +239,7 @@ def convert_item(converter: ThreadItemConverter, item: ThreadItem, is_last: bool
 
 
 def search_schema_patterns_with(search: Callable[[str, str], Any]) -> None:
-    """Let jsonschema call `search(pattern, text)` in place of `re.search`, in this whole process.
-
-    Four keywords search patterns, two of them deep inside of functions that no option reaches.
-    """
+    """Let jsonschema call `search(pattern, text)` in place of `re.search`, in this process; no option reaches there."""
     from jsonschema import _keywords, _legacy_keywords, _utils
 
     for module in (_keywords, _legacy_keywords, _utils):

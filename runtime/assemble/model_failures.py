@@ -203,8 +203,11 @@ def may_answer_elsewhere(error: BaseException) -> bool:
     A model that was shut down, and a key that is not valid, are no fault of the request.
     """
     kind = failure_kind(error)
-    if kind != "refused":
-        return kind in _ELSEWHERE
+    return kind in _ELSEWHERE or (kind == "refused" and is_fault_of_setup(error))
+
+
+def is_fault_of_setup(error: BaseException) -> bool:
+    """Return whether a refusal says that there is no such key, model or address, and nothing of the request."""
     status = getattr(error, "status_code", None)
     return status in _WITHOUT_ACCESS or _NO_MODEL.search(words_of(error)) is not None
 

@@ -29,6 +29,7 @@ from runtime.assemble.scripted_model import ScriptedConversation, ScriptError
 from runtime.assemble.think_tags import visible_text
 from runtime.assemble.token_meter import METERED, name_of
 from runtime.assemble.tool_failures import format_tool_error
+from runtime.assemble.whole_answers import events_of
 from runtime.config.known_models import Prices
 from runtime.config.model import Config
 from runtime.config.model import models as declared
@@ -39,7 +40,7 @@ from runtime.diagnostics.diagnostic import Diagnostic
 from runtime.diagnostics.key_path import KeyPath, path_text
 from runtime.project_code.loader import ProjectCode
 from runtime.resources.pool import Close, Share
-from runtime.sdk_internals import skip_events_without_json
+from runtime.sdk_internals import read_odd_streams
 
 logger = logging.getLogger("runtime.models")
 _TEMPORARY = retry_policies.any(
@@ -219,7 +220,7 @@ class Models:
                 http_client=traced_client(),
                 **options,
             )
-            skip_events_without_json(client)
+            read_odd_streams(client, events_of)
             return client
 
         return self.share.get(("client", *identity), make, AsyncOpenAI.close)

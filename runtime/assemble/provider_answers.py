@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from agents.usage import Usage
@@ -194,7 +194,7 @@ class ProviderAnswer:
             case "error" | "response.error":
                 raise ModelFailure.of_error(_error_of(event))
             case "response.incomplete":
-                raise _end_of(event.response)
+                return self._end_early(event)
         return (event,)
 
     def _ended(self, event: Any, text: str) -> list[Any]:
@@ -217,19 +217,29 @@ class ProviderAnswer:
                 self._read_parts.append(part)
                 part.text = self._visible(part.text or "")
 
-    def _complete(self, event: Any) -> list[Any]:
+    def _end_early(self, event: Any) -> Iterator[Any]:
+        """Yield the ends of messages that the endpoint has left out, and raise the failure."""
+        yield from self._missing_ends(event)
+        raise _end_of(event.response)
+
+    def _missing_ends(self, event: Any) -> list[Any]:
+        messages = [item for item in event.response.output or () if item.type == "message"]
+        missing = messages[sum(item.type == "message" for item in self._done) :]
+        for item in missing:
+            normalise_message(item)
+        return [each for item in missing for each in self._convert(as_done(event, item))]
+
+    def _complete(self, event: Any) -> Iterable[Any]:
         """Return the event that completes the answer, behind the ends of messages that the endpoint has left out."""
         response = event.response
         if response.status == "failed":
             raise _failure_of(response)
         if response.status == "incomplete":
-            raise _end_of(response)
+            return self._end_early(event)
         if not response.output:
             # Gateways that store nothing: what was streamed is all there is.
             response.output = self._done
-        messages = [item for item in response.output if item.type == "message"]
-        missing = messages[sum(item.type == "message" for item in self._done) :]
-        events = [each for item in missing for each in self._convert(as_done(event, item))]
+        events = self._missing_ends(event)
         self.correct(response.output)
         self._count(response)
         return [*events, event]

@@ -364,12 +364,18 @@ def test_a_run_delivers_its_events_before_an_error_that_is_marked() -> None:
     assert _should_drain_stream_events_before_raising(error)
 
 
-async def test_a_client_skips_events_without_json() -> None:
+async def test_a_client_skips_events_without_json_and_reads_a_body_that_is_no_stream() -> None:
     client = AsyncOpenAI(api_key="any")
-    sdk_internals.skip_events_without_json(client)
+    sdk_internals.read_odd_streams(client, lambda body: [body.decode("utf-8-sig")])
 
-    async def body() -> AsyncIterator[bytes]:
-        yield b"\xef\xbb\xbfdata: {}\n\ndata:\n\ndata: ping\n\ndata: null\n\n: wait\n\ndata: [DONE]\n\n"
+    async def events(*chunks: bytes) -> list[str]:
+        async def body() -> AsyncIterator[bytes]:
+            for chunk in chunks:
+                yield chunk
 
-    events = [event.data async for event in client._make_sse_decoder().aiter_bytes(body())]
-    assert events == ["{}", "[DONE]"]
+        return [event.data async for event in client._make_sse_decoder().aiter_bytes(body())]
+
+    stream = b"\xef\xbb\xbfdata: {}\n\ndata:\n\ndata: ping\n\ndata: null\n\n: wait\n\ndata: [DONE]\n\n"
+    assert await events(stream) == await events(*(bytes([byte]) for byte in stream)) == ["{}", "[DONE]"]
+    assert await events(b"\xef\xbb\xbf", b"\n {", b'"id": 1}\n') == ['\n {"id": 1}\n']
+    assert await events() == await events(b"\n", b" ") == await events(b"<html>{}</html>") == []

@@ -334,6 +334,68 @@ async def test_calls_are_read_in_every_form_of_responses(chat: MakeChat) -> None
     assert outcomes == one | {f"two, {name}": (["Done."], [], [oslo, rome]) for name in TWO_FUNCTIONS}
 
 
+# One JSON object where a stream was asked for.
+
+
+def _whole(message: Mapping[str, Any], finish: Any = "stop") -> dict[str, Any]:
+    choice = {"index": 0, "message": {"role": "assistant", "content": None, **message}, "finish_reason": finish}
+    return {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": USAGE}
+
+
+WHOLE_CALLS = [_without(_call(), "index"), _without(_call(**_SECOND), "index")]
+_TWO_FUNCTIONS = [_function(), _function(ROME, id="fc_2", call_id="call_2")]
+WHOLE: dict[str, dict[str, dict[str, Any]]] = {
+    "chat_completions": {
+        "text": _whole({"content": SAID}),
+        "text without a reason": _whole({"content": SAID}, None),
+        "a call": _whole({"tool_calls": WHOLE_CALLS[:1]}, "tool_calls"),
+        "two calls": _whole({"tool_calls": WHOLE_CALLS}, "tool_calls"),
+        "cut off": _whole({"content": SAID}, "length"),
+        "nothing": _whole({}),
+        "no choices": {**_whole({}), "choices": []},
+    },
+    "responses": {
+        "text": _response(output=[_message()]),
+        "text without a reason": _without(_response(output=[_message()]), "status"),
+        "a call": _response(output=_TWO_FUNCTIONS[:1]),
+        "two calls": _response(output=_TWO_FUNCTIONS),
+        "cut off": _response("incomplete", output=[_message()], incomplete_details={"reason": "max_output_tokens"}),
+        "nothing": _response(output=[]),
+        "no choices": _without(_response(), "output"),
+    },
+}
+
+
+@pytest.mark.parametrize("api", WHOLE)
+async def test_an_endpoint_that_does_not_stream_is_answered_all_the_same(chat: MakeChat, api: str) -> None:
+    done = CHAT_DONE if api == "chat_completions" else _stream(*_events(_message("Done.")))
+    with OpenAIStub({"otherwise": "No."}) as stub:
+        client = await chat(project(api, stub), acts_py=TOOLS)
+        outcomes = {}
+        for name, body in WHOLE[api].items():
+            answer = await _ask(client, stub, _reply(200, body), done if "call" in name else b"")
+            told = _outputs(stub) if "call" in name else [error["message"][:22] for error in answer.of("error")]
+            outcomes[name] = (answer.said or [answer.deltas], told)
+    assert outcomes == {
+        "text": ([SAID], []),
+        "text without a reason": ([SAID], []),
+        "a call": (["Done."], ["Oslo has 7 parks"]),
+        "two calls": (["Done."], ["Oslo has 7 parks", "Rome has 7 parks"]),
+        "cut off": ([SAID], ["The answer was cut off"]),
+        "nothing": ([""], ["The model sent no answ"]),
+        "no choices": ([""], ["The model sent no answ"]),
+    }
+
+
+async def test_the_text_of_an_answer_that_is_cut_off_in_its_last_event_is_shown(chat: MakeChat) -> None:
+    response = _response("incomplete", output=[_message()], incomplete_details={"reason": "max_output_tokens"})
+    with OpenAIStub({"otherwise": "No."}) as stub:
+        client = await chat(project("responses", stub), acts_py=TOOLS)
+        answer = await _ask(client, stub, RawReply(_stream({"type": "response.incomplete", "response": response})))
+    [error] = answer.of("error")
+    assert (answer.said, error["message"][:22]) == ([SAID], "The answer was cut off")
+
+
 # Failures: the key of `chat.errors`, and whether a retry is offered.
 
 
@@ -372,6 +434,10 @@ FAILURES: dict[str, tuple[RawReply, tuple[str, bool]]] = {
     "413 with a page": (_reply(413, b"<html>Request Entity Too Large</html>", "text/html"), LONG),
     "400 with an error that is a text": (_reply(400, {"error": "prompt is too long: 9 tokens > 8 maximum"}), LONG),
     "400 with a text": (_reply(400, "context length of only 4096 tokens"), LONG),
+    "400 with a model that is none": (
+        _reply(400, {"error": {"message": "The model `m` has been decommissioned", "code": "model_decommissioned"}}),
+        ("The assistant has no access to its model", False),
+    ),
     "422 with details": (
         _reply(422, {"detail": [{"loc": ["body"], "msg": "field required"}]}),
         ("The model refused the request", False),

@@ -45,7 +45,8 @@ REQUEST = httpx2.Request("POST", "http://127.0.0.1/v1/responses")
 FAILURES: list[tuple[Exception, str, bool]] = [
     (RuntimeError("secret detail"), "Something went wrong", True),
     (_api_error(400), "The model refused the request.", False),
-    (_api_error(401), "The model refused the request.", False),
+    (_api_error(401), "The assistant has no access to its model. Please tell the people who run it.", False),
+    (_api_error(404), "The assistant has no access to its model.", False),
     (_api_error(429), "receiving too many requests", True),
     (_api_error(503), "not available right now", True),
     (openai.APIConnectionError(request=REQUEST), "can't be reached", True),

@@ -161,7 +161,7 @@ class Errors(Section):
     timeout: str | None = Field(None, min_length=1)
     """The model took too long."""
     refused: str | None = Field(None, min_length=1)
-    """The provider rejected the request, for example for its key or a setting."""
+    """The provider rejected the request, for example for a setting, or the key, the model or the address is wrong."""
     cut_off: str | None = Field(None, min_length=1)
     """The answer reached the most tokens that the model may write (`max_tokens`); what it has said stays."""
     filtered: str | None = Field(None, min_length=1)

@@ -19,7 +19,7 @@ from chatkit.errors import CustomStreamError, StreamError
 from chatkit.types import ErrorEvent
 
 from runtime.assemble.instructions import InstructionsError
-from runtime.assemble.model_failures import FailureKind, ModelFailure, failure_kind, words_of
+from runtime.assemble.model_failures import FailureKind, ModelFailure, failure_kind, is_fault_of_setup, words_of
 from runtime.assemble.scripted_model import ScriptedFailure, ScriptError
 from runtime.errors import RequestError
 from runtime.resources.containment import ProjectCodeError, reason_of
@@ -64,6 +64,8 @@ _MODEL_FAILURES: Mapping[FailureKind, _Failure] = {
         "quota",
     ),
 }
+
+_NO_ACCESS = _Failure("The assistant has no access to its model. Please tell the people who run it.", False, "refused")
 
 _LONGEST_REASON = 2_000
 
@@ -143,7 +145,7 @@ def _describe(error: Exception) -> _Failure:
         case openai.APITimeoutError() | ModelTimeoutError():
             return _Failure("The model took too long to answer.", True, "timeout")
         case ModelFailure() | openai.APIError() | ScriptedFailure() if (kind := failure_kind(error)) is not None:
-            return _MODEL_FAILURES[kind]
+            return _NO_ACCESS if kind == "refused" and is_fault_of_setup(error) else _MODEL_FAILURES[kind]
         case ModelBehaviorError():
             return _Failure("The model returned an invalid answer. Please try again.", True, "model")
         case StoreUnavailable():
