@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, Response
@@ -218,6 +219,36 @@ def test_functions_of_the_options_are_called(site: MakeSite, visitor: Visitor) -
     assert chat.until("action") == [{"type": "mark", "payload": {"name": "Ida"}}, "Card"]
     chat.frame.get_by_role("link", name="Open the log").or_(chat.frame.get_by_text("Open the log")).first.click()
     assert chat.until("deeplink") == {"name": "log", "data": {"page": "3"}}
+
+
+SLOW = """{ ...all, entities: { onTagSearch: (query) => new Promise((resolve) => {
+  const stations = [{ id: 'central', title: 'Central' }, { id: 'zoo', title: 'Zoo' }];
+  globalThis.asked = query;
+  globalThis.find = () => resolve(stations.filter(({ title }) => title.toLowerCase().includes(query)));
+  if (!query) find();
+}) } }"""
+
+
+@pytest.mark.parametrize(("word", "mention"), [("zoo", "Zoo"), ("nobody", None)])
+def test_enter_chooses_from_what_is_found_for_all_that_is_written(
+    site: MakeSite, visitor: Visitor, word: str, mention: str | None
+) -> None:
+    tags = {"entities": [{"id": "zoo", "title": "Zoo"}], "text": "station {{ id }}"}
+    served = with_tools(site, "Two trains.", chat={"tags": tags})
+    chat = embed(visitor, served, SLOW)
+    chat.field.click()
+    chat.page.keyboard.type("@")
+    expect(chat.frame.get_by_role("option", name="Central")).to_be_visible()
+    # Still listed is what was found for nothing.
+    chat.page.keyboard.type(word)
+    chat.page.keyboard.press("Enter")
+    if mention:
+        chat.page.keyboard.press("Enter")
+    chat.wait_for("(word) => globalThis.asked === word", word)
+    chat.run("find()")
+    chat.shows("Two trains.")
+    said = json.dumps(served.player.asked[0].input)
+    assert ("station zoo" in said, f"@{word}" in said) == (bool(mention), not mention)
 
 
 def test_mentions_and_commands_are_the_pages(site: MakeSite, visitor: Visitor) -> None:

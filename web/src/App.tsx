@@ -1,7 +1,6 @@
 import { Suspense, useEffect, useLayoutEffect, useState, type DragEvent, type ReactNode } from 'react';
 import { Header } from './chat/Header';
 import { LiveRegion } from './chat/LiveRegion';
-import { QuoteButton } from './chat/QuoteButton';
 import { StartScreen } from './chat/StartScreen';
 import { ClientContext, type ChatClient } from './client';
 import { Composer } from './composer/Composer';
@@ -86,7 +85,6 @@ function Chat({ client }: { client: ChatClient }): ReactNode {
             </div>
           )}
         </footer>
-        <QuoteButton />
       </div>
       <Suspense fallback={null}>{historyOpen && <HistoryPanel />}</Suspense>
       {dragging && <div className="ck-drop-target">{t('dropFiles')}</div>}

@@ -1,6 +1,6 @@
 /** The items of a thread, of which only those near the view are in the document. */
-import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState, type ReactNode } from 'react';
-import { Virtualizer } from 'virtua';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState, type ReactNode } from 'react';
+import { Virtualizer, type VirtualizerHandle } from 'virtua';
 import { useClient } from '../client';
 import { useLanguage } from '../i18n/i18n';
 import { ArrowUp } from '../icons/essential';
@@ -11,10 +11,10 @@ import type { ThreadItem } from '../protocol/types';
 import { useStore } from '../store';
 import { Boundary } from '../ui/Boundary';
 import { AnswerActions } from './AnswerActions';
+import { ReadersPlace, type Parts } from './place';
+import { QuoteButton } from './QuoteButton';
 import { ThreadStatus, UnsentStatus } from './ThreadStatus';
 
-/** Within this distance of the end, in px, the view follows what is written. */
-const NEAR_END = 80;
 /** How far from the beginning older items are loaded, in px. */
 const NEAR_START = 600;
 
@@ -50,23 +50,16 @@ export default function ThreadView({ session }: { session: ThreadSession }): Rea
   const { t } = useLanguage();
   const { thread: threadOption } = useStore(client.options);
   const state = useStore(session);
-  const { items, outbox, phase, open, prepended, olderCursor, loadingOlder } = state;
+  const { items, outbox, phase, open, asked, prepended, olderCursor, loadingOlder, loading } = state;
   // eslint-disable-next-line react-hooks/exhaustive-deps
   const rows = useMemo(() => rowsOf(state), [items, outbox, phase]);
-  const sending = outbox.findLast(({ failure }) => !failure)?.item.id;
+  const keys = useMemo(() => rows.map(({ item }) => session.keyOf(item)), [rows, session]);
   const scroller = useRef<HTMLDivElement>(null);
-  const [atEnd, setAtEnd] = useState(true);
-  const follows = useRef(true);
-  /** Below the last answer, so that its question can be at the top of the view. */
+  const feed = useRef<HTMLDivElement>(null);
   const room = useRef<HTMLDivElement>(null);
-  /** The question stays at the top of the view, until its reader moves. */
-  const isHeld = useRef(false);
-  const release = (): void => void (isHeld.current = false);
-
-  const toEnd = useCallback(() => {
-    const element = scroller.current;
-    if (element) element.scrollTop = element.scrollHeight;
-  }, []);
+  const list = useRef<VirtualizerHandle>(null);
+  const [atEnd, setAtEnd] = useState(true);
+  const [place] = useState(() => new ReadersPlace(setAtEnd));
 
   // `shift` exactly in the render in which older items came in front.
   const prependedBefore = useRef(prepended);
@@ -75,89 +68,41 @@ export default function ThreadView({ session }: { session: ThreadSession }): Rea
     prependedBefore.current = prepended;
   }, [prepended]);
 
-  // A thread opens at its end; heights are measured after the first paint.
-  useLayoutEffect(() => {
-    follows.current = true;
-    toEnd();
-  }, [session, state.loading, toEnd]);
-
+  useLayoutEffect(
+    () => place.attach({ scroller: scroller.current, feed: feed.current, room: room.current, list: list.current } as Parts),
+    [place],
+  );
   const autoScroll = threadOption?.autoScroll === true;
-  const question = rows.findLastIndex(({ item, unsent }) => item.type === 'user_message' && !unsent) + 1;
-  const hold = useCallback(() => {
-    const element = scroller.current;
-    const row = element?.querySelector(`[aria-posinset="${question}"]`);
-    const [below, content] = [room.current, element?.firstElementChild];
-    if (!element || !row || !below || !content) return;
-    // Measured without rounding, and set only when it is off by a pixel: a height that depended on itself would never rest.
-    const [bottom, now] = [content.getBoundingClientRect().bottom, below.getBoundingClientRect().height];
-    const height = Math.max(element.clientHeight - (bottom - now - row.getBoundingClientRect().top), 0);
-    if (Math.abs(height - now) >= 1) below.style.height = `${height}px`;
-    const offset = row.getBoundingClientRect().top - element.getBoundingClientRect().top;
-    if (Math.abs(offset) >= 1) element.scrollTop += offset;
-  }, [question]);
+  const question = rows.findLastIndex(({ item, unsent }) => item.type === 'user_message' && !unsent);
+  const isIdle = phase === 'idle' && outbox.every(({ failure }) => failure);
+  const isUnsent = isIdle && outbox.length > 0;
+  useLayoutEffect(
+    () => place.update({ keys, question, asked, isLoading: loading, isIdle, isUnsent, follows: autoScroll || isIdle, holds: !autoScroll }),
+    [place, keys, question, asked, loading, isIdle, isUnsent, autoScroll, state],
+  );
 
-  // A message of one's own is always shown: with what follows it, or at the top with room for its answer.
-  useLayoutEffect(() => {
-    if (!sending) return;
-    isHeld.current = !autoScroll;
-    follows.current = true;
-    if (autoScroll) room.current?.style.removeProperty('height');
-    toEnd();
-  }, [sending, autoScroll, toEnd]);
-  const isUnsent = phase === 'idle' && !!outbox.at(-1)?.failure;
-  useLayoutEffect(() => {
-    if (isUnsent) isHeld.current = false;
-  }, [isUnsent]);
-  useLayoutEffect(() => {
-    if (isHeld.current) hold();
-  }, [rows, hold]);
-
-  const mayFollow = autoScroll || phase === 'idle' || phase === 'starting';
-  const before = useRef({ top: 0, height: 0 });
-  const measure = useCallback(() => {
-    const element = scroller.current;
-    if (!element) return;
-    const { scrollTop: top, scrollHeight: height } = element;
-    const isNear = height - top - element.clientHeight < NEAR_END;
-    if (isHeld.current) follows.current = false;
-    else if (isNear) follows.current = true;
-    // Only a reader moves up; what grows below the view moves nothing.
-    else if (top < before.current.top - 4 && height >= before.current.height) follows.current = false;
-    before.current = { top, height };
-    setAtEnd(isNear || (follows.current && mayFollow));
-  }, [mayFollow]);
-  const onResize = useCallback(() => {
-    if (isHeld.current) hold();
-    else if (follows.current && mayFollow) toEnd();
-    measure();
-  }, [mayFollow, hold, toEnd, measure]);
-  useEffect(() => {
-    const content = scroller.current?.firstElementChild;
-    if (!content) return;
-    const observer = new ResizeObserver(onResize);
-    observer.observe(content);
-    observer.observe(scroller.current as Element);
-    return () => observer.disconnect();
-  }, [onResize]);
-
+  const loadOlder = (): void => {
+    const isFar = (scroller.current?.scrollTop ?? 0) >= NEAR_START;
+    if (isFar || olderCursor === null || loadingOlder || loading) return;
+    session.loadOlder().catch((error: Error) => client.onError(error));
+  };
+  // Where most items are not shown, they do not fill the view, which nobody can scroll then.
+  // eslint-disable-next-line react-hooks/exhaustive-deps
+  useEffect(loadOlder, [items, loading]);
   const onScroll = (): void => {
-    const element = scroller.current;
-    if (!element) return;
-    measure();
-    if (element.scrollTop < NEAR_START && olderCursor !== null && !loadingOlder && !state.loading) {
-      session.loadOlder().catch((error: Error) => client.onError(error));
-    }
+    place.onScroll();
+    loadOlder();
   };
 
   return (
     <div className="ck-thread-view">
-      <div className="ck-scroller" ref={scroller} onScroll={onScroll} onWheel={release} onTouchMove={release} onPointerDown={release} onKeyDown={release} tabIndex={0} role="region" aria-label={state.thread?.title ?? t('untitled')}>
+      <div className="ck-scroller" ref={scroller} onScroll={onScroll} onPointerDown={place.touch} onKeyDown={place.touch} onFocus={place.touch} tabIndex={0} role="region" aria-label={state.thread?.title ?? t('untitled')}>
         <div className="ck-thread-content">
-          {loadingOlder && <p className="ck-older ck-quiet ck-shimmer">{t('loading')}</p>}
-          <div role="feed" aria-busy={phase !== 'idle'} aria-label={t('messages')}>
-            <Virtualizer scrollRef={scroller} shift={shift} bufferSize={600}>
+          {loadingOlder && <p className="ck-older ck-quiet"><span className="ck-shimmer">{t('loading')}</span></p>}
+          <div ref={feed} role="feed" aria-busy={!isIdle} aria-label={t('messages')}>
+            <Virtualizer ref={list} scrollRef={scroller} shift={shift} bufferSize={600} onResize={place.restore}>
               {rows.map(({ item, answer, unsent }, index) => (
-                <article key={session.keyOf(item)} className="ck-item" data-type={item.type} aria-posinset={index + 1} aria-setsize={olderCursor === null ? rows.length : -1}>
+                <article key={keys[index]} className="ck-item" data-type={item.type} aria-posinset={index + 1} aria-setsize={olderCursor === null ? rows.length : -1}>
                   <Boundary fallback={<p className="ck-quiet">{t('brokenItem')}</p>} onError={(error) => client.onError(error)}>
                     <Item item={item} session={session} isOpen={open.has(item.id)} />
                   </Boundary>
@@ -172,10 +117,11 @@ export default function ThreadView({ session }: { session: ThreadSession }): Rea
         </div>
       </div>
       {!atEnd && (
-        <button type="button" className="ck-to-end" aria-label={t('toEnd')} title={t('toEnd')} onClick={() => (release(), toEnd())}>
+        <button type="button" className="ck-to-end" aria-label={t('toEnd')} title={t('toEnd')} onClick={place.toEnd}>
           <ArrowUp />
         </button>
       )}
+      <QuoteButton />
     </div>
   );
 }

@@ -20,6 +20,13 @@ interface Choice {
   choose(): void;
 }
 
+interface Found {
+  trigger: Trigger | null;
+  choices: readonly Choice[];
+}
+
+const NOTHING: Found = { trigger: null, choices: [] };
+
 interface FieldProps {
   label: string;
   placeholder: string;
@@ -38,16 +45,27 @@ export function Field({ label, placeholder, disabled, onSubmit, onFiles, onEmpty
   const { commands } = useStore(client.options);
   const root = useRef<HTMLDivElement>(null);
   const [trigger, setTrigger] = useState<Trigger | null>(null);
-  const [choices, setChoices] = useState<readonly Choice[]>([]);
+  /** What was found last, and for what. */
+  const [found, setFound] = useState<Found>(NOTHING);
   const [active, setActive] = useState(0);
   const [empty, setEmpty] = useState(true);
   const dismissed = useRef<string | null>(null);
+  /** How often Enter was pressed before the search had ended: it chooses from what is found, and then submits. */
+  const early = useRef(0);
+  const searchNow = useRef<() => void>(() => {});
+  const submit = useRef(onSubmit);
+  useEffect(() => {
+    submit.current = onSubmit;
+  });
   const id = useId();
+  const { choices } = found;
   const isOpen = trigger !== null && choices.length > 0;
+  const isSearching = trigger !== null && found.trigger !== trigger;
 
   const changed = (): void => {
     const element = root.current;
     if (!element) return;
+    early.current = 0;
     const now = isEmpty(element);
     // A browser leaves a line break behind.
     if (now && element.childNodes.length && !element.textContent) element.replaceChildren();
@@ -91,20 +109,31 @@ export function Field({ label, placeholder, disabled, onSubmit, onFiles, onEmpty
   }, [client]);
 
   useEffect(() => {
-    if (!trigger) return setChoices([]);
+    if (!trigger) return setFound(NOTHING);
     let current = true;
-    const done = (found: readonly Choice[]): void => {
+    const done = (choices: readonly Choice[]): void => {
       if (!current) return;
-      setChoices(found);
+      setFound({ trigger, choices });
       setActive(0);
+      let enters = early.current;
+      early.current = 0;
+      if (enters && choices[0]) {
+        enters -= 1;
+        choices[0].choose();
+      }
+      if (enters) submit.current();
     };
     const search = trigger.kind === 'entity' ? searchEntities(trigger.query) : searchCommands(trigger.query);
-    const timer = setTimeout(() => {
+    const begin = (): void => {
+      clearTimeout(timer);
+      searchNow.current = () => {};
       search().then(done, (error: Error) => {
         client.onError(error);
         done([]);
       });
-    }, trigger.query ? SEARCH_DELAY : 0);
+    };
+    const timer = setTimeout(begin, trigger.query ? SEARCH_DELAY : 0);
+    searchNow.current = begin;
     return () => {
       current = false;
       clearTimeout(timer);
@@ -113,8 +142,8 @@ export function Field({ label, placeholder, disabled, onSubmit, onFiles, onEmpty
   }, [trigger]);
 
   const searchEntities = (query: string) => async (): Promise<Choice[]> => {
-    const found = await client.searchEntities(query);
-    return found.map((entity) => ({
+    const entities = await client.searchEntities(query);
+    return entities.map((entity) => ({
       key: entity.id,
       label: entity.title,
       icon: entity.icon,
@@ -143,7 +172,7 @@ export function Field({ label, placeholder, disabled, onSubmit, onFiles, onEmpty
       (answer) => {
         const selection = answer as CommandSelection | undefined;
         if (selection?.type === 'menu') {
-          setChoices(selection.commands.map((next) => commandChoice(next, () => select(next))));
+          setFound((before) => ({ ...before, choices: selection.commands.map((next) => commandChoice(next, () => select(next))) }));
           setActive(0);
         } else if (selection?.type === 'entity') {
           insert(selection.entity);
@@ -168,6 +197,12 @@ export function Field({ label, placeholder, disabled, onSubmit, onFiles, onEmpty
   const onKeyDown = (event: KeyboardEvent): void => {
     // While an input method composes, Enter ends the composition.
     if (event.nativeEvent.isComposing || event.keyCode === 229) return;
+    // What is listed was found for what was written before.
+    if (isSearching && event.key === 'Enter' && !event.shiftKey) {
+      event.preventDefault();
+      early.current += 1;
+      return searchNow.current();
+    }
     if (isOpen) {
       const to = { ArrowDown: active + 1, ArrowUp: active - 1 }[event.key];
       if (to !== undefined) {

@@ -112,7 +112,7 @@ export class ThreadSession extends Store<SessionState> {
   #deliver(message: OutboxEntry): Promise<void> {
     const { input, item } = message;
     const others = this.get().outbox.filter((each) => each.item.id !== item.id);
-    this.#change({ outbox: [...others, message], failure: null });
+    this.#change({ outbox: [...others, message], asked: this.get().asked + 1, failure: null });
     const open: Open = (signal) => {
       const { id } = this.get();
       return id === null
@@ -145,8 +145,8 @@ export class ThreadSession extends Store<SessionState> {
     await this.#turn(async (signal) => {
       const events = await this.api.stream('threads.retry_after_item', { thread_id: id, item_id: after }, signal);
       // The server has deleted what followed, and sends no event of it.
-      const current = this.get().items;
-      this.#change({ items: current.slice(0, current.findIndex((item) => item.id === after) + 1 || undefined) });
+      const { items: current, asked } = this.get();
+      this.#change({ items: current.slice(0, current.findIndex((item) => item.id === after) + 1 || undefined), asked: asked + 1 });
       return events;
     });
   }
@@ -438,11 +438,14 @@ export class ThreadSession extends Store<SessionState> {
     if (events.length) {
       let state = this.get();
       for (const event of events) {
+        const known = state.items;
         state = reduce(state, event);
         if (!confirms(event)) continue;
         // The answer to one message can't confirm another.
         const sent = this.#sending;
         if (sent !== null) this.#localIds.set(event.item.id, sent);
+        // Nobody has sent it: an action has made it.
+        else if (!known.some(({ id }) => id === event.item.id)) state = { ...state, asked: state.asked + 1 };
         state = { ...state, outbox: state.outbox.filter(({ item }) => item.id !== sent) };
         this.#sending = null;
       }

@@ -30,6 +30,8 @@ export interface SessionState {
   items: Items;
   /** Messages without the server's confirmation. One that could not be sent stays until its user decides. */
   outbox: readonly OutboxEntry[];
+  /** How often the user has asked something, or has asked it again. The view shows the question then. */
+  asked: number;
   /** Items that are still being written. */
   open: ReadonlySet<string>;
   phase: TurnPhase;
@@ -51,6 +53,7 @@ export const NEW: SessionState = {
   thread: null,
   items: [],
   outbox: [],
+  asked: 0,
   open: new Set(),
   phase: 'idle',
   canStop: false,
@@ -91,7 +94,11 @@ export function reduce(state: SessionState, event: StreamEvent): SessionState {
 
 /** What an event of an item changes besides the items. */
 function sideStates(state: SessionState, event: StreamEvent): Partial<SessionState> {
-  if (event.type === 'thread.item.added') return { open: new Set([...state.open, event.item.id]), progress: null };
+  if (event.type === 'thread.item.added') {
+    // An answer without a word shows nothing of its own.
+    const isEmpty = event.item.type === 'assistant_message' && !event.item.content.some(({ text }) => text);
+    return { open: new Set([...state.open, event.item.id]), progress: isEmpty ? state.progress : null };
+  }
   if (event.type === 'thread.item.done' || event.type === 'thread.item.replaced') {
     const open = new Set(state.open);
     open.delete(event.item.id);
