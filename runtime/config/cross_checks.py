@@ -46,6 +46,7 @@ from runtime.diagnostics.wording import CLOSE, nearest, quote
 from runtime.documents.variables import Interpolation
 
 DEFAULT_MODEL = "default"
+_OF_POSTGRESQL = {"connections", "timeout"}
 _DIGITS = re.compile(r"[0-9]+")
 _IMPORT = re.compile(IMPORT_PATTERN)
 # So many names are shown where none is like the one that is written.
@@ -77,6 +78,7 @@ def check_config(config: Config, filled: Interpolation, files: ProjectFiles) -> 
     check_mcp_servers(config, collector)
     check_mcp_names(config, collector)
     check_hosted_mcp(config, collector)
+    _check_store(filled, collector)
     _check_deprecated(filled.source.data, collector)
     _check_empty_keys(config, filled.source.data, collector)
     check_openapi(config, files, collector)
@@ -336,6 +338,17 @@ def _check_deprecated(data: Any, collector: DiagnosticCollector) -> None:
         for _, path in find_values(data, pattern):
             message = f"{path[-1]!r} is deprecated"
             collector.report("A109", path, message, instead, severity="warning", at_key=True)
+
+
+def _check_store(filled: Interpolation, collector: DiagnosticCollector) -> None:
+    """Warn of settings of PostgreSQL beside another store, unless a variable names it: machines may differ in that."""
+    declared = filled.source.data.get("store")
+    if not isinstance(declared, dict) or ("store", "url") in filled.strings:
+        return
+    is_postgresql = str(declared.get("url", "postgres")).startswith("postgres")
+    for key in () if is_postgresql else sorted(_OF_POSTGRESQL & declared.keys()):
+        message = f"{key!r} has no effect: it is for PostgreSQL"
+        collector.report("A275", ("store", key), message, f"remove {key!r}", severity="warning", at_key=True)
 
 
 def _check_empty_keys(config: Config, data: Any, collector: DiagnosticCollector) -> None:

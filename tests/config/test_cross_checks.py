@@ -131,6 +131,23 @@ def test_tools_of_the_same_name_on_two_servers_are_reported(
 
 
 @pytest.mark.parametrize(
+    ("store", "diagnostics"),
+    [
+        ("{url: memory, timeout: 3s, connections: 2}", ["A275 store.timeout", "A275 store.connections"]),
+        ("{url: 'sqlite:///t.db', timeout: 3s}", ["A275 store.timeout"]),
+        ("{url: '${DATABASE_URL:-memory}', timeout: 3s}", []),
+        ("{url: 'postgres://db/chat', timeout: 3s, connections: 2}", []),
+        ("{url: memory, keep: 3d}", []),
+        ("memory", []),
+        ("{url: memory, connections: 0}", ["A108 store.connections"]),
+        ("{url: 'postgres://db/chat', timeout: 0s}", ["A105 store.timeout"]),
+    ],
+)
+def test_the_limits_of_a_store_are_those_of_postgresql(tmp_path: Path, store: str, diagnostics: list[str]) -> None:
+    assert reported(tmp_path, f"store: {store}\nagents: {{a: {{model: m}}}}\n") == diagnostics
+
+
+@pytest.mark.parametrize(
     ("auth", "page", "diagnostics"),
     [
         ("none", "true", []),

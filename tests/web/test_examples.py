@@ -96,7 +96,10 @@ def example(visitor: Visitor, tmp_path: Path) -> Iterator[Any]:
             ]
             around = Starlette(routes=routes, lifespan=app.router.lifespan_context)
             url = stack.enter_context(app_in_background(around))
-            return Example(visitor.open(url, "/example"), model)
+            chat = visitor.open(url, "/example")
+            # Before the server: a page asks for it again.
+            stack.callback(chat.page.close)
+            return Example(chat, model)
 
         yield open_it
 

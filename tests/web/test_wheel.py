@@ -52,6 +52,7 @@ def test_the_wheel_alone_has_the_chat_page(tmp_path: Path, visitor: Visitor) -> 
             chat.say("hello")
             chat.shows("hello")
             chat.frame.get_by_role("button", name="Copy").first.wait_for()
+            chat.page.close()
         finally:
             server.terminate()
             server.stdout.close()

@@ -102,7 +102,7 @@ export class ReadersPlace {
     if (this.#place === 'end' && !shown.follows && !this.#isOpening) this.#place = this.#atTop(parts, shown);
     const top = this.#topOf(this.#place, parts, shown);
     if (top !== null && Math.abs(top - scroller.scrollTop) >= 1) scroller.scrollTop = top;
-    this.#note(scroller);
+    this.#note(parts);
   };
 
   /** The view has been scrolled, perhaps by what is here. */
@@ -110,11 +110,11 @@ export class ReadersPlace {
     const [parts, shown] = [this.#parts, this.#shown];
     if (!parts || !shown) return;
     const moved = parts.scroller.scrollTop - this.#top;
-    this.#note(parts.scroller);
-    if (Math.abs(moved) < 1) return;
-    this.#isOpening = false;
-    this.#place = shown.follows && this.#isNear && moved > 0 ? 'end' : this.#atTop(parts, shown);
-    this.#note(parts.scroller);
+    if (Math.abs(moved) >= 1) {
+      this.#isOpening = false;
+      this.#place = moved > 0 && shown.follows && isNearEnd(parts) ? 'end' : this.#atTop(parts, shown);
+    }
+    this.#note(parts);
   };
 
   /** The reader does something with what they see: it stays under their pointer, though it may move the end. */
@@ -157,12 +157,13 @@ export class ReadersPlace {
     this.#goToEnd();
   }
 
-  #fitRoom({ scroller, room, ...parts }: Parts, shown: Shown): void {
-    const top = this.#topOfQuestion({ scroller, room, ...parts }, shown);
+  #fitRoom(parts: Parts, shown: Shown): void {
+    const { scroller, room } = parts;
+    const top = this.#topOfQuestion(parts, shown);
     if (top === null) return;
     // Measured without rounding, and set only when it is off by a pixel: a height that depended on itself would never rest.
-    const content = (scroller.firstElementChild as Element).getBoundingClientRect().bottom;
-    const [end, now] = [content - scroller.getBoundingClientRect().top + scroller.scrollTop, room.getBoundingClientRect().height];
+    const content = (scroller.firstElementChild as Element).getBoundingClientRect();
+    const [end, now] = [toContent(content.bottom, scroller), room.getBoundingClientRect().height];
     const height = Math.max(scroller.clientHeight - (end - now - top), 0);
     if (Math.abs(height - now) >= 1) room.style.height = `${height}px`;
   }
@@ -175,9 +176,9 @@ export class ReadersPlace {
     const index = shown.keys[place.index] === key ? place.index : shown.keys.indexOf(key);
     if (index < 0) return null;
     place.index = index;
-    const now = list.getItemSize(index);
     // In another width the lines of a text break elsewhere.
-    return startOf(parts) + list.getItemOffset(index) + (width === scroller.clientWidth ? below : (below * now) / size);
+    const grown = width === scroller.clientWidth || size === 0 ? 1 : list.getItemSize(index) / size;
+    return startOf(parts) + list.getItemOffset(index) + below * grown;
   }
 
   /** Where the view is at the last question; rows that are far from the view are not in the document. */
@@ -199,14 +200,23 @@ export class ReadersPlace {
     return { key, index, below, size, width: scroller.clientWidth };
   }
 
-  #note(scroller: HTMLElement): void {
-    this.#top = scroller.scrollTop;
-    this.#isNear = scroller.scrollHeight - this.#top - scroller.clientHeight < NEAR_END;
+  #note(parts: Parts): void {
+    this.#top = parts.scroller.scrollTop;
+    this.#isNear = isNearEnd(parts);
     this.onAtEnd(this.#isNear || (this.#place === 'end' && this.#shown?.follows === true));
   }
 }
 
+function isNearEnd({ scroller }: Parts): boolean {
+  return scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END;
+}
+
 /** Return where the first row is, in px from the beginning of what is scrolled. */
 function startOf({ scroller, feed }: Parts): number {
-  return feed.getBoundingClientRect().top - scroller.getBoundingClientRect().top + scroller.scrollTop;
+  return toContent(feed.getBoundingClientRect().top, scroller);
+}
+
+/** Return where a line of the window is in what is scrolled, in px. */
+function toContent(y: number, scroller: HTMLElement): number {
+  return y - scroller.getBoundingClientRect().top + scroller.scrollTop;
 }
