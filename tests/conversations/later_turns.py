@@ -36,7 +36,7 @@ class LaterTurn:
     @property
     def model(self) -> dict[str, Any]:
         """The declaration of the model."""
-        endpoint = {"base_url": self.stub.base_url, "api_key": "any", "retries": 0}
+        endpoint = {"base_url": self.stub.base_url, "api_key": "any", "retries": 0, "timeout": "180s"}
         return {"name": "model-1", "api": "chat_completions", **endpoint}
 
     @property

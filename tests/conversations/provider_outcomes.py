@@ -26,7 +26,7 @@ def model_of(api: str, stub: OpenAIStub, **more: Any) -> dict[str, Any]:
         return {"litellm": "openai/quirky-1", **endpoint}
     if api == "any_llm":
         return {"any_llm": "vllm/quirky-1", **endpoint}
-    return {"name": "quirky-1", "api": api, "retries": 0, **endpoint}
+    return {"name": "quirky-1", "api": api, "retries": 0, "timeout": "180s", **endpoint}
 
 
 def project(api: str, stub: OpenAIStub, **more: Any) -> dict[str, Any]:

@@ -93,7 +93,7 @@ async def test_the_next_model_answers_where_the_first_was_shut_down_or_its_key_i
     chat: MakeChat, status: int, body: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     with OpenAIStub({"otherwise": "No."}) as stub, OpenAIStub({"otherwise": "I am here."}) as other:
-        endpoint = {"name": "m", "api": "chat_completions", "api_key": "any", "retries": 0}
+        endpoint = {"name": "m", "api": "chat_completions", "api_key": "any", "retries": 0, "timeout": "180s"}
         models = {
             "default": {**endpoint, "base_url": stub.base_url, "fallback": ["next"]},
             "next": {**endpoint, "base_url": other.base_url},
@@ -131,6 +131,7 @@ async def test_an_endpoint_that_is_down_gives_way_to_one_that_is_there(chat: Mak
                 "base_url": "http://127.0.0.1:9/v1",
                 "api_key": "none",
                 "retries": 0,
+                "timeout": "180s",
                 "fallback": ["near"],
             },
             "near": {"name": "scripted", "base_url": stub.base_url, "api_key": "none", "api": "chat_completions"},

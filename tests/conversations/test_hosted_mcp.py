@@ -40,7 +40,7 @@ class Endpoint:
     @property
     def models(self) -> dict[str, Any]:
         model = {"name": "gpt-test", "base_url": self.stub.base_url, "api_key": "none", "api": "responses"}
-        return {"default": {**model, "retries": 0}}
+        return {"default": {**model, "retries": 0, "timeout": "180s"}}
 
     def told(self, index: int = -1) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = self.stub.requests[index].body["input"]

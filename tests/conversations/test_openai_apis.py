@@ -54,7 +54,7 @@ def stub() -> Iterator[OpenAIStub]:
 
 
 async def _project(chat: MakeChat, stub: OpenAIStub, api: str, **more: Any) -> Chat:
-    model = {"name": "stub", "api": api, "base_url": stub.base_url, "api_key": "any", "retries": 0}
+    model = {"name": "stub", "api": api, "base_url": stub.base_url, "api_key": "any", "retries": 0, "timeout": "180s"}
     config = {
         "entry": "helper",
         "models": {"default": model},
@@ -130,7 +130,7 @@ async def test_an_action_that_calls_the_client_leaves_a_history_that_is_accepted
 ) -> None:
     actions = {"ask": "clicks:ask"}
     code = "async def ask(ctx, action, sender):\n    await ctx.context.call_client('get_selection', {'page': '2'})\n"
-    model = {"name": "stub", "api": api, "base_url": stub.base_url, "api_key": "any", "retries": 0}
+    model = {"name": "stub", "api": api, "base_url": stub.base_url, "api_key": "any", "retries": 0, "timeout": "180s"}
     client = await chat({"models": {"default": model}, "actions": actions}, clicks_py=code)
     thread = (await client.say("hello")).thread_id
     assert len((await client.act(thread, "ask")).done("client_tool_call")) == 1

@@ -384,7 +384,8 @@ async def test_what_the_user_attached_and_mentioned_is_in_the_summary_by_name(ch
 async def test_both_apis_of_openai_take_the_summary(chat: MakeChat, api: str) -> None:
     script = {"turns": [{"instructions": "You keep the summary", "reply": "They count."}], "otherwise": "Fine."}
     with OpenAIStub(script) as stub:
-        model = {"name": "stub", "api": api, "base_url": stub.base_url, "api_key": "any", "retries": 0}
+        patient = {"retries": 0, "timeout": "180s"}
+        model = {"name": "stub", "api": api, "base_url": stub.base_url, "api_key": "any", **patient}
         history = {**WINDOW, "summary": "default"}
         client = await chat({"models": {"default": model}, "chat": {"history": history}})
         thread = await talk(client, *numbers(1, 5))
