@@ -95,6 +95,16 @@ async def database() -> AsyncIterator[str]:
     await engine.dispose()
 
 
+async def count_connections(url: str) -> int:
+    """Return how many connections a PostgreSQL database has."""
+    engine = create_async_engine(make_url(POSTGRES).set(drivername="postgresql+asyncpg"))
+    async with engine.connect() as connection:
+        query = text("SELECT count(*) FROM pg_stat_activity WHERE datname = :name")
+        counted = int((await connection.execute(query, {"name": make_url(url).database})).scalar_one())
+    await engine.dispose()
+    return counted
+
+
 async def make_read_only(url: str, read_only: bool = True) -> None:
     """Let a PostgreSQL database refuse writes, or accept them again; its connections are closed."""
     name = make_url(url).database

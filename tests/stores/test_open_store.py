@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import asyncpg  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from runtime.config.model.server import UrlStore
@@ -15,7 +14,7 @@ from runtime.stores import open_declared_store, open_store
 from runtime.stores.memory import MemoryStore
 from runtime.stores.sql import SqlStore
 from runtime.stores.store import StoreError
-from tests.stores.breaking import NEEDS_POSTGRES, database
+from tests.stores.breaking import NEEDS_POSTGRES, count_connections, database
 
 
 def test_each_url_names_its_store() -> None:
@@ -55,10 +54,7 @@ async def test_a_store_opens_no_more_connections_than_are_declared(tmp_path: Pat
         store = open_declared_store(UrlStore(url=url, connections=2, timeout=60), tmp_path)
         await store.open()
         await asyncio.gather(*(store.check() for _ in range(8)))
-        connection = await asyncpg.connect(url)
-        opened = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        assert 1 <= await connection.fetchval(opened) <= 2
-        await connection.close()
+        assert 1 <= await count_connections(url) <= 2
         await store.close()
 
 

@@ -12,7 +12,7 @@ from tests.conversations.playing import call
 from tests.web.conftest import Chat, MakeSite, Visitor
 from tests.web.test_element import around, embed
 from tests.web.test_scrolling import ANSWER, LONG, TO_END, below_top, rest, scroller
-from tests.web.test_streams import LENGTH, WHEN, item, long_thread
+from tests.web.test_streams import LENGTH, WHEN, item, long_thread, open_long_thread
 
 WATCH = """(element, text) => {
   const seen = (globalThis.seen = []);
@@ -103,22 +103,8 @@ def wait_for(chat: Chat, held: list[Route]) -> None:
 def test_the_readers_place_stays_while_older_items_are_asked_for_and_when_they_come(
     site: MakeSite, visitor: Visitor
 ) -> None:
-    served, older = site({}), list[Route]()
-
-    def respond(route: Route) -> None:
-        posted = route.request.post_data_json
-        response = long_thread(posted) if posted else None
-        if response is None:
-            route.continue_()
-        elif posted and posted["params"].get("after"):
-            older.append(route)
-        else:
-            route.fulfill(body=json.dumps(response), content_type="application/json")
-
-    visitor.context.route("**/chatkit", respond)
-    visitor.context.route("**/threads/thr_long/stream", lambda route: route.fulfill(status=204))
-    chat = visitor.open(served.url, "/#thread=thr_long")
-    chat.shows(f"Answer {LENGTH - 1}.")
+    older: list[Route] = []
+    chat = open_long_thread(visitor, site({}).url, older)
     row = f"Answer {LENGTH - 45}."
     scroller(chat).evaluate("element => { element.scrollTop = 100 }")
     expect(chat.frame.get_by_role("article").filter(has_text=row)).to_be_in_viewport()

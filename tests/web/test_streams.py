@@ -10,7 +10,7 @@ from typing import Any
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import expect
 
-from tests.web.conftest import MakeSite, Visitor
+from tests.web.conftest import Chat, MakeSite, Visitor
 
 Message = MutableMapping[str, Any]
 
@@ -118,21 +118,28 @@ def long_thread(request: dict[str, Any]) -> dict[str, Any] | None:
     return {"data": data, "has_more": start > 0, "after": data[-1]["id"]}
 
 
-def test_a_thread_of_ten_thousand_items_is_read_from_its_end_to_its_beginning(site: MakeSite, visitor: Visitor) -> None:
-    served = site({})
+def open_long_thread(visitor: Visitor, url: str, older: list[Any] | None = None) -> Chat:
+    """Show the end of the long thread; with `older`, requests for older items go there and are not answered."""
 
     def respond(route: Any) -> None:
         posted = route.request.post_data_json
         response = long_thread(posted) if posted else None
         if response is None:
             route.continue_()
+        elif older is not None and posted["params"].get("after"):
+            older.append(route)
         else:
             route.fulfill(body=json.dumps(response), content_type="application/json")
 
     visitor.context.route("**/chatkit", respond)
     visitor.context.route("**/threads/thr_long/stream", lambda route: route.fulfill(status=204))
-    chat = visitor.open(served.url, "/#thread=thr_long")
+    chat = visitor.open(url, "/#thread=thr_long")
     chat.shows(f"Answer {LENGTH - 1}.")
+    return chat
+
+
+def test_a_thread_of_ten_thousand_items_is_read_from_its_end_to_its_beginning(site: MakeSite, visitor: Visitor) -> None:
+    chat = open_long_thread(visitor, site({}).url)
     scroller = chat.frame.get_by_role("region", name="Long")
     rest = "element => element.scrollHeight - element.scrollTop - element.clientHeight"
     assert scroller.evaluate(rest) < 2
